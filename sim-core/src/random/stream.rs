@@ -1,0 +1,64 @@
+//! One stream of random integers, and the few ways to take numbers from it.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+use serde::{Deserialize, Serialize};
+
+/// A stream of random integers; see [`RandomStreams`](super::RandomStreams) for where it comes
+/// from.
+///
+/// All methods are integer code of this crate on top of the generator's output, and keep their
+/// values: a stored run can be repeated by a later version. Buffers 256 bytes, so a clone is a
+/// copy of some 320 bytes. The stored form is the ChaCha key, nonce and position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stream {
+    rng: ChaCha8Rng,
+}
+
+impl Stream {
+    pub(super) const fn new(rng: ChaCha8Rng) -> Self {
+        Self { rng }
+    }
+
+    /// 64 random bits.
+    #[inline]
+    pub fn next_u64(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    /// A fraction in [0, 1) in units of 2^-64. The same as [`Self::next_u64`], under the name
+    /// that says how it is read.
+    #[inline]
+    pub fn unit_q64(&mut self) -> u64 {
+        self.next_u64()
+    }
+
+    /// A number below `n`, each equally likely, by multiplication with rejection
+    /// (D. Lemire, "Fast random integer generation in an interval", 2019).
+    ///
+    /// # Panics
+    /// When `n` is zero.
+    #[inline]
+    pub fn below(&mut self, n: u64) -> u64 {
+        assert!(n > 0, "no number is below zero");
+        let mut product = u128::from(self.next_u64()) * u128::from(n);
+        if (product as u64) < n {
+            // 2^64 mod n: so many low halves would make the first numbers likelier.
+            let surplus = n.wrapping_neg() % n;
+            while (product as u64) < surplus {
+                product = u128::from(self.next_u64()) * u128::from(n);
+            }
+        }
+        (product >> 64) as u64
+    }
+
+    /// True with probability `numerator / denominator`; always for a ratio of one or more.
+    ///
+    /// # Panics
+    /// When `denominator` is zero.
+    #[inline]
+    pub fn chance(&mut self, numerator: u64, denominator: u64) -> bool {
+        self.below(denominator) < numerator
+    }
+}
