@@ -1,0 +1,179 @@
+//! Mistakes that can be switched on. Each changes one decision or leaves out one act of the
+//! protocol, at a point that the code names; none writes a bad state itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! defects {
+    ($($(#[$doc:meta])* $variant:ident => $text:literal, $invariant:literal, $describes:literal;)*) => {
+        /// One mistake.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Defect { $($(#[$doc])* $variant,)* }
+
+        impl Defect {
+            /// All defects, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word used on the command line and in scenario files.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What is done wrong, in a sentence.
+            pub const fn describes(self) -> &'static str {
+                match self { $(Self::$variant => $describes,)* }
+            }
+
+            /// The invariant that must notice it.
+            pub const fn expected_invariant(self) -> &'static str {
+                match self { $(Self::$variant => $invariant,)* }
+            }
+        }
+    };
+}
+
+defects! {
+    /// A repeated fault is not recognised.
+    SkipGfnLookup => "skip-gfn-lookup", "INV-01",
+        "a fault on an outstanding frame sets up a second item";
+    /// Deletion from the hash leaves a hole.
+    HashDeleteHole => "hash-delete-hole", "INV-01",
+        "deletion from the frame hash does not move later entries back";
+    /// The counter of tokens stands still.
+    ReusedToken => "reused-token", "INV-02",
+        "the token counter is not advanced at setup";
+    /// The cap is not tested.
+    IgnoreCap => "ignore-cap", "INV-05",
+        "an item is set up although the cap is reached";
+    /// The count is not decremented.
+    LeakQueued => "leak-queued", "INV-05",
+        "the count of outstanding items is not decremented when an item is freed";
+    /// The queue keeps a freed item.
+    FreeWithoutUnlink => "free-without-unlink", "INV-06",
+        "an item is freed while it is linked in the queue of outstanding items";
+    /// Faults go asynchronous whatever the guest does.
+    IgnoreGate => "ignore-gate", "INV-07",
+        "the gate of the fault path is always open";
+    /// The guest's kernel is told though it did not ask.
+    NotifyKernelMode => "notify-kernel-mode", "INV-07",
+        "not present is injected at CPL 0 although the guest did not set SEND_ALWAYS";
+    /// The gate does not look at the interrupt flag.
+    NotifyInterruptsOff => "notify-interrupts-off", "INV-07",
+        "a fault goes asynchronous although the guest has interrupts off";
+    /// Commit 9a6e7c39810e describes it.
+    ReadyOverPendingException => "ready-over-pending-exception", "INV-11",
+        "page ready is queued although another synthetic exception is pending";
+    /// Introduced by 9a6e7c39810e, reverted by 84b09f33a5de.
+    CancelMismatch => "cancel-mismatch", "INV-13",
+        "page ready cancels a pending not present without comparing tokens, and is not sent";
+    /// A notice that cannot be sent now is never sent.
+    DropReadyOnGateClosed => "drop-ready-on-gate-closed", "INV-13",
+        "a completed item is freed without notice when page ready may not be delivered";
+    /// Completed items are never looked at.
+    NeverDrain => "never-drain", "INV-15",
+        "completed items are not dequeued";
+    /// Page ready leaves the artificial halt set.
+    HaltNotCleared => "halt-not-cleared", "INV-16",
+        "delivery of a completed item does not clear the artificial halt";
+    /// The test before blocking does not look at completed items.
+    BlockIgnoresDone => "block-ignores-done", "INV-17",
+        "a vCPU thread blocks although an item is completed";
+    /// A refused setup is taken for a success.
+    NoSyncFallback => "no-sync-fallback", "INV-37",
+        "the fault path returns to the guest although no item was set up";
+    /// The wake leaves the sleeper in the table.
+    WakeWithoutUnlink => "wake-without-unlink", "INV-13",
+        "page ready wakes a task and leaves its sleeper linked";
+    /// The wake does not look into the table.
+    BlindDummy => "blind-dummy", "INV-26",
+        "page ready inserts a dummy without looking for the sleeper";
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that no defect has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDefect(pub String);
+
+impl fmt::Display for UnknownDefect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no defect is called `{}`", self.0)
+    }
+}
+
+impl std::error::Error for UnknownDefect {}
+
+impl FromStr for Defect {
+    type Err = UnknownDefect;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDefect> {
+        let named = |defect: &&Self| defect.name() == text;
+        Self::ALL.iter().find(named).copied().ok_or_else(|| UnknownDefect(text.to_owned()))
+    }
+}
+
+/// A set of defects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Defects(u64);
+
+impl Defects {
+    /// The protocol as its kernel had it.
+    pub const fn none() -> Self {
+        Self(0)
+    }
+
+    /// This set and one more.
+    #[must_use]
+    pub const fn with(self, defect: Defect) -> Self {
+        Self(self.0 | 1 << defect as u8)
+    }
+
+    /// Whether a defect is switched on.
+    pub const fn has(self, defect: Defect) -> bool {
+        self.0 & (1 << defect as u8) != 0
+    }
+
+    /// Whether no defect is switched on.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The defects that are switched on, in the order of declaration.
+    pub fn iter(self) -> impl Iterator<Item = Defect> {
+        Defect::ALL.iter().copied().filter(move |&defect| self.has(defect))
+    }
+}
+
+impl FromIterator<Defect> for Defects {
+    fn from_iter<I: IntoIterator<Item = Defect>>(defects: I) -> Self {
+        defects.into_iter().fold(Self::none(), Self::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_parse() {
+        for &defect in Defect::ALL {
+            assert_eq!(defect.name().parse(), Ok(defect));
+            assert!(defect.expected_invariant().starts_with("INV-"));
+            assert!(!defect.describes().is_empty());
+        }
+        assert!("no-such-defect".parse::<Defect>().is_err());
+    }
+
+    #[test]
+    fn a_set_has_what_was_put_in() {
+        let set: Defects = [Defect::IgnoreCap, Defect::BlindDummy].into_iter().collect();
+        assert!(set.has(Defect::IgnoreCap) && !set.has(Defect::LeakQueued));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [Defect::IgnoreCap, Defect::BlindDummy]);
+        assert!(Defects::none().is_empty() && !set.is_empty());
+    }
+}

@@ -1,0 +1,190 @@
+//! What a step of the protocol did, for whoever drives it.
+
+use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use crate::trace::{ApfReason, Event};
+
+/// Effects of a step, in the order in which they happened.
+pub type Effects = Vec<Effect>;
+
+/// How the fault path of the host goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Fetch the page in the vCPU thread, sleeping for it.
+    Sync,
+    /// Go back to the run loop without mapping anything: an item was set up, or the vCPU will be
+    /// halted because the frame is outstanding already.
+    Retry,
+    /// The operation has another section: call `Advance`.
+    Continue,
+}
+
+/// Something that the driver has to know or to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// A tracepoint was hit.
+    Emit(Event),
+    /// Processor time was used, by whoever made the step.
+    Cost(CostKey),
+    /// How the vCPU thread's operation goes on.
+    Decide(Decision),
+
+    /// An item was handed to the worker pool; a worker has to `WorkerStart` it.
+    QueueWork {
+        /// The item.
+        item: ItemId,
+    },
+    /// A queued item was taken back from the pool before a worker began it.
+    CancelWork {
+        /// The item.
+        item: ItemId,
+    },
+    /// The vCPU thread waits until the worker of this item is done, then calls `Advance`.
+    WaitWorker {
+        /// The item.
+        item: ItemId,
+    },
+    /// The worker fetches this page, sleeping for it, then reports `WorkerFetched`.
+    Fetch {
+        /// The item.
+        item: ItemId,
+        /// The frame.
+        gfn: Gfn,
+    },
+    /// The worker has left the item's function.
+    WorkerDone {
+        /// The item.
+        item: ItemId,
+    },
+
+    /// An item was popped from the list of completed items; `Deliver` comes next, after the
+    /// prefault if one is asked for.
+    Popped {
+        /// The item.
+        item: ItemId,
+    },
+    /// The vCPU thread maps this page before page ready is delivered.
+    Prefault {
+        /// The item.
+        item: ItemId,
+        /// The frame.
+        gfn: Gfn,
+    },
+    /// Nothing is completed, or it may not be delivered now.
+    NothingToDeliver,
+    /// The kernel looks for another completed item at once: call `CheckCompletion` again.
+    DrainMore,
+    /// The vCPU gave an item up. Its number is used again once its worker is done too.
+    ItemFreed {
+        /// The item.
+        item: ItemId,
+        /// The frame; none for wake-all.
+        gfn: Option<Gfn>,
+    },
+
+    /// The artificial halt was set: do not enter the guest.
+    Halted,
+    /// The vCPU thread sleeps.
+    Blocked,
+    /// The vCPU thread does not sleep, or not any more.
+    Runnable,
+    /// A sleeping vCPU thread was woken; when it runs, it calls `Unblock`.
+    WakeVcpu {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The guest takes a synthetic #PF at this entry.
+    Injected {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// What CR2 holds.
+        token: Token,
+        /// What the host meant.
+        reason: ApfReason,
+    },
+    /// Two page faults were injected at one entry, which the processor makes a double fault.
+    DoubleFault {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The write to a model-specific register was refused.
+    GpFault,
+
+    /// What the guest read from the shared word before it cleared it.
+    Word(ApfReason),
+    /// The task's sleeper is in the table; `WaitTest` comes next.
+    Linked,
+    /// Page ready came first: the task goes on.
+    NoSleep,
+    /// The task is scheduled away; when it runs again, it calls `WaitTest`.
+    Sleep,
+    /// The task cannot be scheduled away: the vCPU executes HLT with interrupts on, then calls
+    /// `WaitTest` again.
+    HaltGuest,
+    /// The task was woken and goes on.
+    WaitDone,
+    /// A sleeping task becomes runnable.
+    WakeTask {
+        /// The task.
+        task: TaskId,
+        /// Where it took its not present.
+        vcpu: VcpuId,
+    },
+    /// A vCPU that waits in HLT gets a reschedule interrupt.
+    RescheduleIpi {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+}
+
+macro_rules! cost_keys {
+    ($($(#[$doc:meta])* $variant:ident => $text:literal,)*) => {
+        /// Work that takes processor time; the machine says how much.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum CostKey { $($(#[$doc])* $variant,)* }
+
+        impl CostKey {
+            /// All keys, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word used in presets.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+cost_keys! {
+    /// Gate and lookup of the frame (`try_async_pf`).
+    TryAsync => "try-async",
+    /// Allocation of an item and its references (`kvm_setup_async_pf`).
+    SetupItem => "setup-item",
+    /// Handing the item to the pool (`schedule_work`).
+    QueueWork => "queue-work",
+    /// Linking, and entering the frame in the hash (`kvm_arch_async_page_not_present`).
+    Announce => "announce",
+    /// A write to the shared word (`apf_put_user`).
+    WriteWord => "write-word",
+    /// Queueing a #PF (`kvm_inject_page_fault`) and injecting it at entry.
+    InjectException => "inject-exception",
+    /// Setting the artificial halt (`KVM_REQ_APF_HALT`).
+    HaltRequest => "halt-request",
+    /// Popping a completed item (`kvm_check_async_pf_completion`).
+    CheckCompletion => "check-completion",
+    /// Mapping the page ahead of the guest's access (`kvm_arch_async_page_ready`), without I/O.
+    Prefault => "prefault",
+    /// The rest of a delivery (`kvm_arch_async_page_present`), unlinking and freeing.
+    Deliver => "deliver",
+    /// Publishing a completed item under the lock (`async_pf_execute`).
+    WorkerPublish => "worker-publish",
+    /// Waking the vCPU thread (`async_pf_execute`).
+    WorkerKick => "worker-kick",
+    /// A write to the EN register (`kvm_pv_enable_async_pf`).
+    WriteEn => "write-en",
+    /// Exception entry, reading and clearing the word (`do_async_page_fault`).
+    GuestPfEntry => "guest-pf-entry",
+    /// The guest's handling of not present up to the switch (`kvm_async_pf_task_wait`).
+    GuestNotPresentHandler => "guest-not-present-handler",
+    /// The guest's handling of page ready (`kvm_async_pf_task_wake`).
+    GuestReadyHandler => "guest-ready-handler",
+}

@@ -1,0 +1,187 @@
+//! What must hold in every state of the protocol, as values.
+//!
+//! These are functions of one state. What must hold between two moments (that not present is
+//! followed by page ready, say) is a matter of traces; where a state alone shows that it cannot be
+//! met any more, it is here too (INV-13).
+
+mod guest;
+mod host;
+
+use crate::apf::Apf;
+use crate::apf::host::Operation;
+use crate::ids::{ItemId, VcpuId};
+
+/// What is wrong, in words that name the vCPU and the item.
+pub type Finding = Result<(), String>;
+
+/// A property of one state.
+#[derive(Clone, Copy, Debug)]
+pub struct StateInvariant {
+    /// Its number.
+    pub id: &'static str,
+    /// What must hold.
+    pub sentence: &'static str,
+    /// Whether it does.
+    pub check: fn(&Apf) -> Finding,
+}
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number.
+    pub id: &'static str,
+    /// What must hold.
+    pub sentence: &'static str,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// All state invariants, by number.
+pub const fn all() -> &'static [StateInvariant] {
+    INVARIANTS
+}
+
+const INVARIANTS: &[StateInvariant] = &[
+    StateInvariant {
+        id: "INV-01",
+        sentence: "no two outstanding items of a vCPU have the same frame, and the frame hash \
+                   finds exactly the frames of its announced items",
+        check: |apf| each_vcpu(apf, host::frames),
+    },
+    StateInvariant {
+        id: "INV-02",
+        sentence: "no two outstanding items of the VM have equal tokens",
+        check: host::tokens,
+    },
+    StateInvariant {
+        id: "INV-05",
+        sentence: "the count of outstanding items is within the cap, one more for a wake-all, and \
+                   equals the items linked in the queue and the wake-alls not yet delivered",
+        check: |apf| each_vcpu(apf, host::count),
+    },
+    StateInvariant {
+        id: "INV-06",
+        sentence: "an item is in the queue while it runs, in queue and done list when it is \
+                   completed, only in the done list if it is a wake-all, and nowhere once freed",
+        check: |apf| each_vcpu(apf, host::lists).and_then(|()| host::membership(apf)),
+    },
+    StateInvariant {
+        id: "INV-11",
+        sentence: "at most one synthetic exception is pending on a vCPU",
+        check: |apf| each_vcpu(apf, host::one_pending),
+    },
+    StateInvariant {
+        id: "INV-13",
+        sentence: "a sleeper can still be woken: its item is outstanding, or its page ready or a \
+                   wake-all is on the way",
+        check: guest::sleepers_have_hope,
+    },
+    StateInvariant {
+        id: "INV-16",
+        sentence: "a vCPU in the artificial halt has an outstanding item with the frame that it \
+                   waits for, or a completed item",
+        check: |apf| each_vcpu(apf, host::halt),
+    },
+    StateInvariant {
+        id: "INV-17",
+        sentence: "a vCPU thread does not sleep while an item is completed, except for the moment \
+                   until the worker that published it wakes the thread",
+        check: |apf| each_vcpu(apf, host::sleep),
+    },
+    StateInvariant {
+        id: "INV-26",
+        sentence: "the guest's table holds at most one entry for a token",
+        check: guest::one_entry_per_token,
+    },
+];
+
+/// Corners that kernels really have: liveness that hangs on an interrupt. They are reported and do
+/// not fail.
+pub const fn weaknesses() -> &'static [StateInvariant] {
+    WEAKNESSES
+}
+
+const WEAKNESSES: &[StateInvariant] = &[
+    StateInvariant {
+        id: "INV-16",
+        sentence: "the artificial halt is not set after the item that it waits for was delivered",
+        check: |apf| each_vcpu(apf, host::late_halt),
+    },
+    StateInvariant {
+        id: "INV-13",
+        sentence: "a vCPU thread does not sleep in HLT while a synthetic exception is pending",
+        check: |apf| each_vcpu(apf, host::asleep_with_pending),
+    },
+];
+
+/// The first invariant that does not hold.
+pub fn check_all(apf: &Apf) -> Option<Violation> {
+    INVARIANTS.iter().find_map(|invariant| violation(invariant, apf))
+}
+
+/// All invariants that do not hold.
+pub fn violations(apf: &Apf) -> Vec<Violation> {
+    INVARIANTS.iter().filter_map(|invariant| violation(invariant, apf)).collect()
+}
+
+/// The weaknesses that a state shows.
+pub fn weaknesses_of(apf: &Apf) -> Vec<Violation> {
+    WEAKNESSES.iter().filter_map(|invariant| violation(invariant, apf)).collect()
+}
+
+fn violation(invariant: &StateInvariant, apf: &Apf) -> Option<Violation> {
+    let detail = (invariant.check)(apf).err()?;
+    Some(Violation { id: invariant.id, sentence: invariant.sentence, detail })
+}
+
+fn violation_of(id: &str, detail: String) -> Violation {
+    let invariant = INVARIANTS.iter().find(|invariant| invariant.id == id);
+    let invariant = invariant.expect("checks are made under the number of an invariant");
+    Violation { id: invariant.id, sentence: invariant.sentence, detail }
+}
+
+/// The invariants of one vCPU, cheap enough for every step: those that look at nothing else. It
+/// takes for granted that they held before the newest item was linked.
+pub fn check_vcpu(apf: &Apf, vcpu: VcpuId) -> Option<Violation> {
+    type Check = fn(&Apf, VcpuId) -> Finding;
+    const CHECKS: [(&str, Check); 6] = [
+        ("INV-01", host::newest_frame),
+        ("INV-05", host::count),
+        ("INV-06", host::newest_link),
+        ("INV-11", host::one_pending),
+        ("INV-16", host::halt),
+        ("INV-17", host::sleep),
+    ];
+    let failed = |&(id, check): &(&str, Check)| Some(violation_of(id, check(apf, vcpu).err()?));
+    CHECKS.iter().find_map(failed)
+}
+
+/// INV-02 for one item: enough when it is done for every item at its `ItemLink`.
+pub fn check_token(apf: &Apf, item: ItemId) -> Option<Violation> {
+    Some(violation_of("INV-02", host::token_is_alone(apf, item).err()?))
+}
+
+/// The guest's invariants: enough after every step of the guest.
+pub fn check_guest(apf: &Apf) -> Option<Violation> {
+    Some(violation_of("INV-26", guest::one_entry_per_token(apf).err()?))
+}
+
+fn each_vcpu(apf: &Apf, check: fn(&Apf, VcpuId) -> Finding) -> Finding {
+    apf.vcpu_ids().try_for_each(|vcpu| check(apf, vcpu))
+}
+
+/// The item that a vCPU thread is setting up.
+fn in_setup(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
+    match apf.vcpu(vcpu).operation {
+        Some(Operation::Setup { item, .. }) => Some(item),
+        _ => None,
+    }
+}
+
+/// The item that a vCPU thread has popped.
+fn in_delivery(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
+    match apf.vcpu(vcpu).operation {
+        Some(Operation::Delivery { item }) => Some(item),
+        _ => None,
+    }
+}

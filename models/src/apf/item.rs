@@ -1,0 +1,196 @@
+//! Work items: one outstanding asynchronous fault each (`struct kvm_async_pf`).
+//!
+//! An item is used from two sides. The vCPU thread links, announces, pops and frees it; a worker
+//! fetches its page and publishes it, and goes on for a while after that without touching the item
+//! again. A number therefore stands for both and is used anew only when both are through.
+
+use crate::apf::host::MmuMode;
+use crate::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId, WorkerId};
+
+/// The fault that an item stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// The frame.
+    pub gfn: Gfn,
+    /// The fault address: a gpa under direct paging.
+    pub gva: Gva,
+    /// Where the page is in the address space of the VMM.
+    pub hva: Hva,
+    /// The mode of the MMU at the fault.
+    pub mmu: MmuMode,
+}
+
+/// The vCPU's side of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// Whose fault it is.
+    pub vcpu: VcpuId,
+    /// Names it to the guest.
+    pub token: Token,
+    /// The fault; none for a wake-all.
+    pub fault: Option<Fault>,
+    /// Whether not present was queued for injection.
+    pub told: bool,
+}
+
+impl Item {
+    /// The frame; none for a wake-all.
+    pub fn gfn(&self) -> Option<Gfn> {
+        self.fault.map(|fault| fault.gfn)
+    }
+}
+
+/// How far the worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkStage {
+    /// In the pool's queue.
+    Queued,
+    /// The worker sleeps for the page.
+    Fetching,
+    /// The page is there; the vCPU does not know.
+    Fetched,
+    /// The item is in the list of completed items, and may be freed from now on.
+    Published,
+    /// The worker has hit its tracepoint; the vCPU is not woken yet.
+    Traced,
+}
+
+/// The worker's side of an item: what it keeps on its stack, and how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Work {
+    /// Whose item it is.
+    pub vcpu: VcpuId,
+    /// The fault address.
+    pub gva: Gva,
+    /// Where the page is in the address space of the VMM.
+    pub hva: Hva,
+    /// Who works on it, once somebody does.
+    pub worker: Option<WorkerId>,
+    /// How far it is.
+    pub stage: WorkStage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Slot {
+    item: Option<Item>,
+    work: Option<Work>,
+}
+
+/// All items of a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Items {
+    slots: Vec<Slot>,
+}
+
+impl Items {
+    /// A new item under the lowest free number.
+    pub fn allocate(&mut self, item: Item) -> ItemId {
+        let free = |slot: &Slot| slot.item.is_none() && slot.work.is_none();
+        let index = self.slots.iter().position(free).unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        self.slots[index].item = Some(item);
+        ItemId(index as u32)
+    }
+
+    /// The vCPU's side of an item, unless it is freed.
+    pub fn get(&self, id: ItemId) -> Option<&Item> {
+        self.slots.get(id.index())?.item.as_ref()
+    }
+
+    /// The worker's side of an item, from queueing until the worker is done.
+    pub fn work(&self, id: ItemId) -> Option<&Work> {
+        self.slots.get(id.index())?.work.as_ref()
+    }
+
+    /// Items that are not freed, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (ItemId, &Item)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((ItemId(index as u32), slot.item.as_ref()?)))
+    }
+
+    /// The worker's sides that exist, in the order of their numbers.
+    pub fn works(&self) -> impl Iterator<Item = (ItemId, &Work)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((ItemId(index as u32), slot.work.as_ref()?)))
+    }
+
+    /// Whether a vCPU has an item for this frame.
+    pub fn has_frame(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        self.iter().any(|(_, item)| item.vcpu == vcpu && item.gfn() == Some(gfn))
+    }
+
+    /// The item of that number.
+    ///
+    /// # Panics
+    ///
+    /// When it is freed.
+    pub fn item(&self, id: ItemId) -> &Item {
+        self.get(id).expect("the item is not freed")
+    }
+
+    pub(super) fn item_mut(&mut self, id: ItemId) -> &mut Item {
+        self.slots[id.index()].item.as_mut().expect("the item is not freed")
+    }
+
+    pub(super) fn work_mut(&mut self, id: ItemId) -> &mut Work {
+        self.slots[id.index()].work.as_mut().expect("the item has work under way")
+    }
+
+    pub(super) fn set_work(&mut self, id: ItemId, work: Work) {
+        self.slots[id.index()].work = Some(work);
+    }
+
+    pub(super) fn free(&mut self, id: ItemId) -> Item {
+        let item = self.slots[id.index()].item.take().expect("the item is freed once");
+        self.trim();
+        item
+    }
+
+    pub(super) fn end_work(&mut self, id: ItemId) {
+        self.slots[id.index()].work = None;
+        self.trim();
+    }
+
+    /// Keeps equal states equal: what was in use before leaves no mark.
+    fn trim(&mut self) {
+        while self.slots.last().is_some_and(|slot| slot.item.is_none() && slot.work.is_none()) {
+            self.slots.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ITEM: Item = Item { vcpu: VcpuId(0), token: Token(1), fault: None, told: false };
+    const WORK: Work =
+        Work { vcpu: VcpuId(0), gva: Gva(0), hva: Hva(0), worker: None, stage: WorkStage::Queued };
+
+    #[test]
+    fn a_number_is_used_again_when_both_sides_are_through() {
+        let mut items = Items::default();
+        let first = items.allocate(ITEM);
+        items.set_work(first, WORK);
+        items.free(first);
+        assert_eq!(items.allocate(ITEM), ItemId(1));
+        items.end_work(first);
+        assert_eq!(items.allocate(ITEM), first);
+    }
+
+    #[test]
+    fn used_and_unused_tables_are_equal() {
+        let mut items = Items::default();
+        let first = items.allocate(ITEM);
+        let second = items.allocate(ITEM);
+        items.free(first);
+        items.free(second);
+        assert_eq!(items, Items::default());
+    }
+}

@@ -1,0 +1,69 @@
+//! How an item is named to the guest.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Token, VcpuId};
+
+/// Layout of a token: a counter of the vCPU above the number of the vCPU
+/// (`kvm_arch_setup_async_pf`: `apf.id++ << 12 | vcpu_id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TokenRule {
+    /// Bits of the counter, which wraps. Kernels have 20; fewer make wrapping cheap to explore.
+    pub id_bits: u8,
+    /// Bits by which the counter is shifted. Kernels have 12. A vCPU number that needs more is
+    /// not cut, and overlaps the counter.
+    pub vcpu_bits: u8,
+}
+
+impl TokenRule {
+    /// The token of a vCPU's item when its counter stands at `id`.
+    pub fn token(self, id: u32, vcpu: VcpuId) -> Token {
+        let id = u64::from(id) << self.vcpu_bits;
+        // The kernel's u32: what does not fit is lost.
+        Token(id as u32 | u32::from(vcpu.0))
+    }
+
+    /// The counter after `id`.
+    pub fn next_id(self, id: u32) -> u32 {
+        let bits = u32::from(self.id_bits.min(32));
+        let mask = u32::MAX.checked_shr(32 - bits).unwrap_or(0);
+        id.wrapping_add(1) & mask
+    }
+}
+
+impl fmt::Display for TokenRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "id:{} vcpu:{}", self.id_bits, self.vcpu_bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KERNEL: TokenRule = TokenRule { id_bits: 20, vcpu_bits: 12 };
+
+    #[test]
+    fn the_kernels_layout() {
+        assert_eq!(KERNEL.token(0, VcpuId(0)), Token(0));
+        assert_eq!(KERNEL.token(1, VcpuId(3)), Token(0x1003));
+        assert_eq!(KERNEL.token(0xf_ffff, VcpuId(0xfff)), Token::WAKE_ALL);
+    }
+
+    #[test]
+    fn a_large_vcpu_number_overlaps_the_counter() {
+        assert_eq!(KERNEL.token(0, VcpuId(4096)), KERNEL.token(1, VcpuId(0)));
+    }
+
+    #[test]
+    fn the_counter_wraps_at_its_width() {
+        assert_eq!(KERNEL.next_id(0xf_fffe), 0xf_ffff);
+        assert_eq!(KERNEL.next_id(0xf_ffff), 0);
+        let full = TokenRule { id_bits: 32, vcpu_bits: 0 };
+        assert_eq!(full.next_id(u32::MAX), 0);
+        let none = TokenRule { id_bits: 0, vcpu_bits: 0 };
+        assert_eq!(none.next_id(0), 0);
+    }
+}

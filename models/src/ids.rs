@@ -1,0 +1,115 @@
+//! Typed identifiers and addresses: an index or an address never travels as a bare integer.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! newtype {
+    ($($(#[$doc:meta])* $name:ident($inner:ty), $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// The value as an index into the table of its kind.
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    )*};
+}
+
+newtype! {
+    /// A virtual processor of the guest, numbered from 0.
+    VcpuId(u16), "vcpu";
+    /// A physical processor of the host, numbered from 0.
+    PcpuId(u16), "pcpu";
+    /// A task of the guest, numbered from 0 in the order of creation.
+    TaskId(u32), "task";
+    /// A thread of the host: vCPU threads first, then workers in the order of creation.
+    ThreadId(u32), "thread";
+    /// A kernel worker of the host that executes async-PF work items.
+    WorkerId(u32), "worker";
+    /// One outstanding asynchronous fault (`struct kvm_async_pf`); reused after it is freed.
+    ItemId(u32), "item";
+    /// A request to the swap device, numbered in order of submission.
+    RequestId(u32), "request";
+    /// A page-sized place on the swap device.
+    SwapSlot(u32), "slot";
+    /// A memory region of a workload, numbered in order of declaration.
+    RegionId(u16), "region";
+}
+
+/// Bytes in a page.
+pub const PAGE_SIZE: u64 = 4096;
+
+macro_rules! address {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:#x}", self.0)
+            }
+        }
+    )*};
+}
+
+address! {
+    /// A guest virtual address.
+    Gva;
+    /// A guest physical address.
+    Gpa;
+    /// A host virtual address, in the process that owns the guest's memory.
+    Hva;
+    /// A guest frame number: `gpa / 4096`.
+    Gfn;
+    /// A host frame number: `hpa / 4096`.
+    Pfn;
+}
+
+impl Gva {
+    /// The page number of the address.
+    pub const fn page(self) -> u64 {
+        self.0 / PAGE_SIZE
+    }
+}
+
+impl Gfn {
+    /// The address of the frame's first byte.
+    pub const fn gpa(self) -> Gpa {
+        Gpa(self.0 * PAGE_SIZE)
+    }
+}
+
+/// Names an outstanding asynchronous fault to the guest; handed over in CR2.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Token(pub u32);
+
+impl Token {
+    /// The reserved value that wakes every sleeper of a vCPU.
+    pub const WAKE_ALL: Self = Self(u32::MAX);
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
