@@ -1,0 +1,117 @@
+//! Faults of the guest: INV-37.
+
+use std::collections::BTreeMap;
+
+use super::catalogue::INV_37;
+use super::finding::{Breach, Context, Ledger};
+use crate::ids::{Gfn, VcpuId};
+use crate::trace::record::{Event, Record};
+
+/// Frames in one piece of the table of mapped frames; a piece takes 4 KiB.
+const PIECE_FRAMES: u64 = 1 << 15;
+
+/// Which frames have a second-stage entry. Sparse, so that a stray address costs one piece.
+#[derive(Clone, Debug, Default)]
+struct MappedFrames {
+    pieces: BTreeMap<u64, Vec<u64>>,
+}
+
+impl MappedFrames {
+    fn place(gfn: Gfn) -> (u64, usize, u64) {
+        let within = gfn.0 % PIECE_FRAMES;
+        (gfn.0 / PIECE_FRAMES, (within / 64) as usize, 1 << (within % 64))
+    }
+
+    fn insert(&mut self, gfn: Gfn) {
+        let (piece, word, bit) = Self::place(gfn);
+        let words = || vec![0; (PIECE_FRAMES / 64) as usize];
+        self.pieces.entry(piece).or_insert_with(words)[word] |= bit;
+    }
+
+    fn remove(&mut self, gfn: Gfn) {
+        let (piece, word, bit) = Self::place(gfn);
+        if let Some(words) = self.pieces.get_mut(&piece) {
+            words[word] &= !bit;
+        }
+    }
+
+    fn contains(&self, gfn: Gfn) -> bool {
+        let (piece, word, bit) = Self::place(gfn);
+        self.pieces.get(&piece).is_some_and(|words| words[word] & bit != 0)
+    }
+}
+
+/// The monitor of faults.
+#[derive(Clone, Debug)]
+pub(super) struct Faults {
+    mapped: MappedFrames,
+    /// Per vCPU, the fault at hand that has come to no end yet.
+    open: Vec<Option<(Gfn, Record)>>,
+    /// How many faults are open.
+    any_open: usize,
+}
+
+impl Faults {
+    pub(super) fn new(vcpus: usize) -> Self {
+        Self { mapped: MappedFrames::default(), open: vec![None; vcpus], any_open: 0 }
+    }
+
+    pub(super) fn grow(&mut self, vcpus: usize) {
+        self.open.resize(vcpus, None);
+    }
+
+    /// The host handles a fault, or finds that it needs I/O.
+    pub(super) fn fault(&mut self, vcpu: VcpuId, gfn: Gfn, record: Record) {
+        if self.mapped.contains(gfn) {
+            return;
+        }
+        let open = &mut self.open[vcpu.index()];
+        // A major fault tells more of the fault at hand; it does not open a second one.
+        if open.is_none_or(|(other, _)| other != gfn) {
+            self.any_open += usize::from(open.is_none());
+            *open = Some((gfn, record));
+        }
+    }
+
+    /// The vCPU's fault on the frame has got an item or a halt.
+    pub(super) fn resolved(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        let open = &mut self.open[vcpu.index()];
+        if open.is_some_and(|(other, _)| other == gfn) {
+            *open = None;
+            self.any_open -= 1;
+        }
+    }
+
+    pub(super) fn map(&mut self, gfn: Gfn) {
+        self.mapped.insert(gfn);
+        if self.any_open == 0 {
+            return;
+        }
+        for open in &mut self.open {
+            if open.is_some_and(|(other, _)| other == gfn) {
+                *open = None;
+                self.any_open -= 1;
+            }
+        }
+    }
+
+    pub(super) fn unmap(&mut self, gfn: Gfn) {
+        self.mapped.remove(gfn);
+    }
+
+    pub(super) fn entry(&mut self, vcpu: VcpuId, at: Context<'_>, ledger: &mut Ledger) {
+        let Some((gfn, record)) = self.open[vcpu.index()].take() else { return };
+        self.any_open -= 1;
+        let message = || {
+            let what = match record.event {
+                Event::MajorFaultBegin { .. } => "major fault",
+                _ => "fault",
+            };
+            format!(
+                "the {what} of {vcpu} on frame {gfn} left neither a mapping nor an item nor a halt"
+            )
+        };
+        let history = || vec![record];
+        ledger.breach(INV_37, at, Breach { vcpu, token: None, message, history });
+    }
+}

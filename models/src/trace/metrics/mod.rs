@@ -1,0 +1,356 @@
+//! Metrics: what the records of the measured phase add up to.
+//!
+//! The measured phase lies between `phase_begin` *measure* and *end*. Who is blocked, what is
+//! outstanding and the like is followed from the first record on; counts and integrals start
+//! with the phase. Models emit `task_run` at phase boundaries, so that no stretch crosses one.
+
+mod clock;
+mod report;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+
+use sim_core::{Histogram, SimTime};
+
+use self::clock::VcpuClock;
+pub use self::values::{Metric, MetricValues, TaskMetrics};
+use super::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
+use crate::ids::{Gfn, TaskId, ThreadId, Token, VcpuId};
+
+/// `MSR_KVM_ASYNC_PF_INT`: its low byte is the vector of page ready.
+const MSR_INT: u32 = 0x4b56_4d06;
+/// The vector that Linux registers for page ready.
+const CALLBACK_VECTOR: u8 = 0xf3;
+/// The vector of #PF.
+const PAGE_FAULT: u8 = 14;
+
+/// What is followed of one vCPU.
+#[derive(Clone, Debug)]
+struct Vcpu {
+    clock: VcpuClock,
+    /// The fault at hand has not been seen to need I/O.
+    minor_so_far: bool,
+    /// Not present that waits for its injection.
+    not_present: Option<Token>,
+    /// Page ready that waits for its injection.
+    page_ready: Option<Token>,
+    ready_vector: u8,
+}
+
+#[derive(Clone, Debug)]
+struct Task {
+    role: TaskRole,
+    user_ps: u64,
+    work: u64,
+    major_faults: u64,
+    /// Major faults that have not ended, and whether they began in the measured phase.
+    faults: Vec<(Gfn, SimTime, bool)>,
+}
+
+/// Counters of the measured phase.
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    async_faults: u64,
+    repeated_faults: u64,
+    sync_faults: u64,
+    page_faults: u64,
+    io_page_faults: u64,
+    doublefaults: u64,
+    not_present_injected: u64,
+    page_ready_delivered: u64,
+    workers_peak: u64,
+    outstanding_peak: u64,
+    swap_read_pages: u64,
+    swap_write_pages: u64,
+    swap_read_requests: u64,
+    swap_write_requests: u64,
+    reclaim_scanned: u64,
+    ept_unmaps: u64,
+    exits: u64,
+    guest_switches: u64,
+    latency_sum_ps: u128,
+    latency_max_ps: u64,
+    /// Integral of the requests in flight over time, in request-picoseconds.
+    in_flight_ps: u128,
+    /// Time with a request in flight.
+    device_busy_ps: u64,
+}
+
+/// Computes the metrics of a run from its records.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    vcpus: Vec<Vcpu>,
+    tasks: BTreeMap<TaskId, Task>,
+    scheduler_seen: bool,
+    workers: u64,
+    outstanding: u64,
+    in_flight: u64,
+    in_flight_since: SimTime,
+    events: u64,
+    measured: Option<SimTime>,
+    ended: Option<SimTime>,
+    counts: Counts,
+    latency: Histogram,
+}
+
+impl Metrics {
+    /// Metrics of a run with `vcpus` virtual processors, at its start.
+    pub fn new(vcpus: u16) -> Self {
+        let vcpu = Vcpu {
+            clock: VcpuClock::new(),
+            minor_so_far: false,
+            not_present: None,
+            page_ready: None,
+            ready_vector: CALLBACK_VECTOR,
+        };
+        Self {
+            vcpus: vec![vcpu; usize::from(vcpus)],
+            tasks: BTreeMap::new(),
+            scheduler_seen: false,
+            workers: 0,
+            outstanding: 0,
+            in_flight: 0,
+            in_flight_since: SimTime::ZERO,
+            events: 0,
+            measured: None,
+            ended: None,
+            counts: Counts::default(),
+            latency: Histogram::new(),
+        }
+    }
+
+    /// Takes in the next records.
+    pub fn observe(&mut self, records: &[Record]) {
+        self.events += records.len() as u64;
+        for record in records {
+            if self.ended.is_some() {
+                return;
+            }
+            self.step(record.time, record.event);
+        }
+    }
+
+    fn vcpu(&mut self, vcpu: VcpuId) -> Option<&mut Vcpu> {
+        self.vcpus.get_mut(vcpu.index())
+    }
+
+    fn on_clock(&mut self, vcpu: VcpuId, change: impl FnOnce(&mut VcpuClock)) {
+        if let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) {
+            change(&mut vcpu.clock);
+        }
+    }
+
+    fn task(&mut self, task: TaskId) -> &mut Task {
+        self.tasks.entry(task).or_insert_with(|| Task {
+            role: TaskRole::Main,
+            user_ps: 0,
+            work: 0,
+            major_faults: 0,
+            faults: Vec::new(),
+        })
+    }
+
+    #[inline]
+    fn step(&mut self, now: SimTime, event: Event) {
+        let measuring = u64::from(self.measured.is_some());
+        let counts = &mut self.counts;
+        match event {
+            Event::PhaseBegin { phase: Phase::Measure } => self.begin(now),
+            Event::PhaseBegin { phase: Phase::End } => self.ended = Some(now),
+            Event::TaskNew { task, role, .. } => self.task(task).role = role,
+            Event::TaskRun { task, span, .. } => {
+                let task = self.task(task);
+                task.user_ps = task.user_ps.saturating_add(span.as_ps() * measuring);
+            }
+            Event::TaskWork { task, units } => {
+                let task = self.task(task);
+                task.work = task.work.saturating_add(units * measuring);
+            }
+
+            Event::KvmEntry { vcpu } => self.on_clock(vcpu, |clock| clock.enter(now)),
+            Event::KvmExit { vcpu, .. } => {
+                counts.exits += measuring;
+                self.on_clock(vcpu, |clock| clock.exit(now));
+            }
+            Event::VcpuBlock { vcpu, reason } => {
+                self.on_clock(vcpu, |clock| clock.block(now, reason));
+            }
+            Event::VcpuUnblock { vcpu, .. } => self.on_clock(vcpu, |clock| clock.unblock(now)),
+            Event::HostSchedSwitch { prev, next, .. } => self.host_switch(now, prev, next),
+
+            Event::KvmPageFault { vcpu, .. } => {
+                counts.page_faults += measuring;
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.minor_so_far = true;
+                }
+            }
+            Event::KvmTryAsyncGetPage { vcpu, .. } => self.needs_io(vcpu, measuring),
+            Event::KvmAsyncPfDoublefault { vcpu, .. } => {
+                counts.doublefaults += measuring;
+                self.needs_io(vcpu, measuring);
+            }
+            Event::MajorFaultBegin { vcpu, task, gfn, path } => {
+                match path {
+                    FaultPath::Async => counts.async_faults += measuring,
+                    FaultPath::Repeated => counts.repeated_faults += measuring,
+                    FaultPath::Sync => counts.sync_faults += measuring,
+                }
+                self.needs_io(vcpu, measuring);
+                let task = self.task(task);
+                task.major_faults += measuring;
+                task.faults.push((gfn, now, measuring != 0));
+            }
+            Event::MajorFaultEnd { task, gfn, .. } => self.fault_ends(now, task, gfn),
+
+            Event::NotPresentQueued { vcpu, token, .. } => {
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.not_present = Some(token);
+                }
+            }
+            Event::PageReadyQueued { vcpu, token } => {
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.page_ready = Some(token);
+                }
+            }
+            Event::KvmInjException { vcpu, vector: PAGE_FAULT, cr2, .. } => {
+                self.page_fault_injected(vcpu, cr2, measuring);
+            }
+            Event::KvmInjVirq { vcpu, vector } => self.interrupt_injected(vcpu, vector, measuring),
+            Event::KvmMsrWrite { vcpu, ecx: MSR_INT, data } => {
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.ready_vector = data.to_le_bytes()[0];
+                }
+            }
+
+            Event::ItemLink { .. } => {
+                self.outstanding += 1;
+                counts.outstanding_peak = counts.outstanding_peak.max(self.outstanding);
+            }
+            Event::ItemUnlink { token, .. } if token != Token::WAKE_ALL => {
+                self.outstanding = self.outstanding.saturating_sub(1);
+            }
+            Event::WorkqueueExecuteStart { .. } => {
+                self.workers += 1;
+                counts.workers_peak = counts.workers_peak.max(self.workers);
+            }
+            Event::WorkqueueExecuteEnd { .. } => self.workers = self.workers.saturating_sub(1),
+
+            Event::BlockRqIssue { op, pages, .. } => {
+                let pages = u64::from(pages) * measuring;
+                match op {
+                    IoKind::Read => {
+                        counts.swap_read_pages += pages;
+                        counts.swap_read_requests += measuring;
+                    }
+                    IoKind::Write => {
+                        counts.swap_write_pages += pages;
+                        counts.swap_write_requests += measuring;
+                    }
+                }
+                self.settle_device(now);
+                self.in_flight += 1;
+            }
+            Event::BlockRqComplete { .. } => {
+                self.settle_device(now);
+                self.in_flight = self.in_flight.saturating_sub(1);
+            }
+            Event::MemcgReclaimEnd { scanned, .. } => {
+                counts.reclaim_scanned += u64::from(scanned) * measuring;
+            }
+            Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
+            Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, now: SimTime) {
+        self.measured = Some(now);
+        for vcpu in &mut self.vcpus {
+            vcpu.clock.restart(now);
+        }
+        self.settle_device(now);
+        self.counts = Counts {
+            workers_peak: self.workers,
+            outstanding_peak: self.outstanding,
+            ..Counts::default()
+        };
+    }
+
+    fn settle_device(&mut self, now: SimTime) {
+        let span = now.saturating_since(self.in_flight_since).as_ps();
+        self.in_flight_since = now;
+        self.counts.in_flight_ps += u128::from(self.in_flight) * u128::from(span);
+        if self.in_flight > 0 {
+            self.counts.device_busy_ps += span;
+        }
+    }
+
+    fn host_switch(&mut self, now: SimTime, prev: Option<ThreadId>, next: Option<ThreadId>) {
+        if !self.scheduler_seen {
+            self.scheduler_seen = true;
+            for vcpu in &mut self.vcpus {
+                vcpu.clock.first_switch(now);
+            }
+        }
+        // The threads of vCPUs have the numbers of their vCPUs.
+        for (thread, on_cpu) in [(prev, false), (next, true)] {
+            let vcpu = thread.and_then(|thread| self.vcpus.get_mut(thread.index()));
+            if let Some(vcpu) = vcpu {
+                vcpu.clock.switch(now, on_cpu);
+            }
+        }
+    }
+
+    /// The fault at hand is not a minor one.
+    fn needs_io(&mut self, vcpu: VcpuId, measuring: u64) {
+        if let Some(vcpu) = self.vcpus.get_mut(vcpu.index())
+            && vcpu.minor_so_far
+        {
+            vcpu.minor_so_far = false;
+            self.counts.io_page_faults += measuring;
+        }
+    }
+
+    fn fault_ends(&mut self, now: SimTime, task: TaskId, gfn: Gfn) {
+        let faults = &mut self.task(task).faults;
+        let Some(place) = faults.iter().position(|&(frame, ..)| frame == gfn) else { return };
+        let (_, began, measured) = faults.swap_remove(place);
+        if measured {
+            let latency = now.saturating_since(began);
+            self.latency.record(latency.as_ns());
+            self.counts.latency_sum_ps += u128::from(latency.as_ps());
+            self.counts.latency_max_ps = self.counts.latency_max_ps.max(latency.as_ps());
+        }
+    }
+
+    /// Both notices may be exceptions; with equal tokens not present was queued first.
+    fn page_fault_injected(&mut self, vcpu: VcpuId, cr2: u64, measuring: u64) {
+        let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) else { return };
+        let is = |token: Option<Token>| token.is_some_and(|token| u64::from(token.0) == cr2);
+        if is(vcpu.not_present) {
+            vcpu.not_present = None;
+            self.counts.not_present_injected += measuring;
+        } else if is(vcpu.page_ready) {
+            vcpu.page_ready = None;
+            self.counts.page_ready_delivered += measuring;
+        }
+    }
+
+    fn interrupt_injected(&mut self, vcpu: VcpuId, vector: u8, measuring: u64) {
+        let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) else { return };
+        if vector == vcpu.ready_vector && vcpu.page_ready.take().is_some() {
+            self.counts.page_ready_delivered += measuring;
+        }
+    }
+
+    /// The metrics of a run that ends at `end`, unless its end was recorded. Says what they would
+    /// be if the run ended here; observing may go on.
+    pub fn finish(&self, end: SimTime) -> MetricValues {
+        let end = self.ended.unwrap_or(end);
+        let mut settled = self.clone();
+        settled.settle_device(end);
+        settled.collect(end)
+    }
+}

@@ -1,0 +1,61 @@
+//! The metrics of one run.
+
+use serde::Serialize;
+use sim_core::{Histogram, SimDuration};
+
+use crate::ids::TaskId;
+use crate::trace::record::TaskRole;
+
+/// One number of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Metric {
+    /// Its name in files, tables and expectations.
+    pub name: &'static str,
+    /// The value.
+    pub value: f64,
+    /// The unit: `s`, `1` for counts and shares, `units` of work or `pages`.
+    pub unit: &'static str,
+}
+
+/// What one guest task did in the measured phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TaskMetrics {
+    /// The task.
+    pub task: TaskId,
+    /// What it is for.
+    #[serde(serialize_with = "role_name")]
+    pub role: TaskRole,
+    /// Time in user mode.
+    pub user_time: SimDuration,
+    /// Units of counted work.
+    pub work: u64,
+    /// Major faults that began.
+    pub major_faults: u64,
+}
+
+fn role_name<S: serde::Serializer>(role: &TaskRole, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(role.name())
+}
+
+/// All metrics of one run, in the order in which they are shown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MetricValues {
+    /// The numbers. A number that the run does not define is left out: a share of no time, a
+    /// quantile of no faults.
+    pub values: Vec<Metric>,
+    /// Each guest task, by number.
+    pub per_task: Vec<TaskMetrics>,
+    /// Fault latencies in nanoseconds; histograms of replications can be merged.
+    pub fault_latency: Histogram,
+}
+
+impl MetricValues {
+    /// The value of a metric, if the run defines it.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|metric| metric.name == name).map(|metric| metric.value)
+    }
+
+    pub(super) fn push(&mut self, name: &'static str, value: f64, unit: &'static str) {
+        self.values.push(Metric { name, value, unit });
+    }
+}

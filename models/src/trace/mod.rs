@@ -1,0 +1,11 @@
+//! Records and their consumers.
+
+pub mod digest;
+pub mod metrics;
+pub mod record;
+pub mod sink;
+
+pub use record::{
+    ApfReason, BlockReason, DummyAction, Event, ExitReason, FaultPath, IoKind, Phase, Record,
+    TaskRole,
+};
