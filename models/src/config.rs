@@ -1,0 +1,263 @@
+//! What a machine is made of, resolved to plain values. Scenario files are turned into this;
+//! nothing here is read from a file or has a default.
+
+use serde::{Deserialize, Serialize};
+use sim_core::{Frequency, SimDuration};
+
+use crate::apf::rules::Rules;
+use crate::ids::RegionId;
+use crate::presets::costs::Costs;
+use crate::trace::TaskRole;
+
+/// A whole simulated machine with its workload: one host, one VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineConfig {
+    /// The processor and its costs.
+    pub cpu: CpuConfig,
+    /// The host.
+    pub host: HostConfig,
+    /// The guest.
+    pub guest: GuestConfig,
+    /// What the guest does.
+    pub workload: Workload,
+}
+
+/// A processor model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuConfig {
+    /// Rate of the core and of its time-stamp counter.
+    pub frequency: Frequency,
+    /// First-level data TLB for 4 KiB pages.
+    pub l1_dtlb: TlbGeometry,
+    /// Second-level TLB for 4 KiB pages.
+    pub stlb: TlbGeometry,
+    /// Whether the second-stage tables have accessed and dirty bits. Without them the host's
+    /// young test unmaps the entry (`kvm_age_rmapp` in 2.6.3x).
+    pub ept_accessed_dirty: bool,
+    /// Costs of steps, in cycles or time.
+    pub costs: Costs,
+}
+
+/// Shape of a set-associative TLB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlbGeometry {
+    /// Entries in all; a multiple of `ways`.
+    pub entries: u32,
+    /// Entries in a set.
+    pub ways: u32,
+}
+
+/// The host: processors, memory limit, swap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostConfig {
+    /// Physical processors that vCPU threads and workers share.
+    pub cpus: u16,
+    /// The host's fair scheduler.
+    pub sched: FairParams,
+    /// Tick of the host's scheduler while threads compete for a processor.
+    pub tick: SimDuration,
+    /// Pages that the memory container may hold.
+    pub memory_limit_pages: u64,
+    /// Pages of the container that are never reclaimed: the VMM's own memory and the guest
+    /// kernel's hot part.
+    pub other_resident_pages: u64,
+    /// Pages that one swap-in reads at most: the aligned window `1 << page-cluster`.
+    pub read_ahead_pages: u32,
+    /// Pages that direct reclaim aims at in one go (`SWAP_CLUSTER_MAX`).
+    pub reclaim_batch_pages: u32,
+    /// Size of the swap area in pages.
+    pub swap_pages: u32,
+    /// The swap device.
+    pub device: DeviceConfig,
+}
+
+/// A kind of swap device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceConfig {
+    /// One arm, with an elevator.
+    Hdd(HddConfig),
+    /// The same latency for every request, without queueing.
+    Constant {
+        /// Time from submission to completion of a read.
+        read_latency: SimDuration,
+        /// Time from submission to completion of a write.
+        write_latency: SimDuration,
+    },
+    /// Parallel channels whose service time follows a distribution (picoseconds).
+    Channels {
+        /// Requests served at once; more wait in order of submission.
+        channels: u32,
+        /// Service time of a one-page read.
+        read: sim_core::Distribution,
+        /// Service time of a one-page write.
+        write: sim_core::Distribution,
+        /// Additional time for each page of a request after the first.
+        per_page: SimDuration,
+    },
+}
+
+/// Mechanics of a disk. Seek time over a fraction `x` of the full stroke is
+/// `seek_base + seek_sqrt * sqrt(x)`; nothing for `x = 0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HddConfig {
+    /// Constant part of a seek (settling).
+    pub seek_base: SimDuration,
+    /// Factor of the square root of the distance.
+    pub seek_sqrt: SimDuration,
+    /// One turn; the rotational wait is uniform over it.
+    pub rotation: SimDuration,
+    /// Time to pass one page under the head.
+    pub transfer_per_page: SimDuration,
+    /// Fixed cost of a command.
+    pub controller: SimDuration,
+    /// Share of the full stroke that the swap area spans, in millionths.
+    pub swap_span_ppm: u32,
+    /// The request scheduler.
+    pub elevator: ElevatorConfig,
+}
+
+/// The deadline elevator (`block/deadline-iosched.c`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElevatorConfig {
+    /// A read older than this is served out of order.
+    pub read_expire: SimDuration,
+    /// A write older than this is served out of order.
+    pub write_expire: SimDuration,
+    /// Requests served in one direction of travel before deadlines are looked at.
+    pub fifo_batch: u32,
+    /// Times that reads may pass waiting writes.
+    pub writes_starved: u32,
+}
+
+/// A fair scheduler in the manner of CFS: parameters in time, already scaled by CPU count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FairParams {
+    /// Period in which every runnable entity should run once (`sched_latency_ns`).
+    pub latency: SimDuration,
+    /// Shortest slice (`sched_min_granularity_ns`).
+    pub min_granularity: SimDuration,
+    /// Lead in virtual runtime that a waking entity needs to preempt
+    /// (`sched_wakeup_granularity_ns`).
+    pub wakeup_granularity: SimDuration,
+    /// How far behind the queue's minimum a waking sleeper may be placed.
+    pub sleeper_credit: SimDuration,
+    /// Whether a wake-up may preempt the running entity at all.
+    pub wakeup_preemption: bool,
+}
+
+/// When a page ready makes the sleeper runnable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WakeTime {
+    /// In the handler.
+    Now,
+    /// At the next timer tick of the vCPU.
+    Tick,
+}
+
+/// The guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestConfig {
+    /// Virtual processors.
+    pub vcpus: u16,
+    /// Guest memory in pages.
+    pub memory_pages: u64,
+    /// Period of the timer tick (1 / HZ).
+    pub tick: SimDuration,
+    /// The guest's fair scheduler.
+    pub sched: FairParams,
+    /// Ticks between two runs of the periodic load balancer on a busy vCPU.
+    pub balance_ticks: u32,
+    /// Whether stalled and halted time is kept from the running task's account.
+    pub steal_clock: bool,
+    /// When page ready makes a sleeper runnable.
+    pub wake: WakeTime,
+    /// Whether the guest asks for notices at CPL 0 too (a preemptible kernel of 2010 to 2020).
+    pub send_always: bool,
+}
+
+/// What the guest runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Regions of one address space that all tasks share.
+    pub regions: Vec<Region>,
+    /// Tasks; each line may stand for several equal tasks.
+    pub tasks: Vec<TaskGroup>,
+}
+
+/// A page-aligned stretch of the workload's address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Name in the scenario file.
+    pub name: String,
+    /// Size in pages.
+    pub pages: u64,
+    /// Whether the main task writes every page once, in order, before the start barrier.
+    pub prefill: bool,
+}
+
+/// Some equal tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskGroup {
+    /// Name in the scenario file.
+    pub name: String,
+    /// How many.
+    pub count: u32,
+    /// How metrics group them.
+    pub role: TaskRole,
+    /// Operations, repeated for ever; a group of several tasks runs them independently.
+    pub program: Vec<Op>,
+}
+
+/// One operation of a task's program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Counted work without end: units at a rate per second of CPU time.
+    Count {
+        /// Units per second of user CPU time.
+        units_per_sec: u64,
+    },
+    /// Uncounted computation for a span of user CPU time.
+    Compute {
+        /// User CPU time.
+        span: SimDuration,
+    },
+    /// One access to a page.
+    Access {
+        /// The region.
+        region: RegionId,
+        /// Which page.
+        pattern: Pattern,
+        /// Store or load.
+        write: bool,
+        /// CPU time besides translation: the instruction itself and choosing the page.
+        cost: SimDuration,
+    },
+    /// Sleep for a span of time.
+    Sleep {
+        /// Wall time.
+        span: SimDuration,
+    },
+}
+
+/// How successive accesses choose their page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// Uniformly at random, independently.
+    Uniform,
+    /// One page after the other, wrapping at the end. Tasks of a group start equally spaced.
+    Sequential,
+}
+
+/// What scenarios compare: rules of the protocol and whether each side uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Name in scenario files, tables and legends.
+    pub name: String,
+    /// The generation of the protocol.
+    pub rules: Rules,
+    /// Whether the host handles faults asynchronously at all.
+    pub host_async: bool,
+    /// Whether the guest enables notices (writes the EN MSR).
+    pub guest_enabled: bool,
+}

@@ -1,0 +1,240 @@
+//! A world at power-on, and the workload's start at the barrier.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sim_core::{Cycles, EventQueue, RandomStreams, SimDuration, SimTime};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::run::{RunError, RunSettings};
+use super::world::{
+    Pcpu, PendingReclaim, Program, Running, Task, TaskState, Then, Thread, ThreadKind, ThreadState,
+    Vcpu, World,
+};
+use crate::apf::{Apf, Defects, Rules};
+use crate::config::{MachineConfig, Op, Pattern, TaskGroup};
+use crate::device::Device;
+use crate::host::memory::HostMemory;
+use crate::host::reclaim::ReclaimPass;
+use crate::host::swap::SwapArea;
+use crate::ids::{Gfn, PcpuId, RegionId, TaskId, ThreadId, VcpuId};
+use crate::mmu::{GuestTables, Tlb};
+use crate::policy;
+use crate::sched::{Entity, RunQueue};
+use crate::trace::metrics::Metrics;
+use crate::trace::sink::TraceSink;
+use crate::trace::{Event, Phase, TaskRole};
+
+/// Frames at the bottom of guest memory that belong to its kernel.
+const KERNEL_FRAMES: u64 = 256;
+
+fn rules_at_power_on() -> Result<Rules, RunError> {
+    policy::policy("sync").map(|p| p.rules).ok_or(RunError::Internal("no policy named sync"))
+}
+
+impl World {
+    /// A machine at power-on whose vCPUs are idle.
+    pub(super) fn new(
+        config: &MachineConfig,
+        seed: u64,
+        settings: &RunSettings,
+    ) -> Result<Self, RunError> {
+        let streams = RandomStreams::new(seed);
+        let region_pages: Vec<u64> = config.workload.regions.iter().map(|r| r.pages).collect();
+        let limit = config.host.memory_limit_pages.saturating_sub(config.host.other_resident_pages);
+        let vcpus = config.guest.vcpus;
+        let mut trace = TraceSink::new().with_digest().with_metrics(Metrics::new(vcpus));
+        if settings.keep_records {
+            trace = trace.keeping_records();
+        }
+        let device =
+            Device::new(&config.host.device, config.host.swap_pages, streams.label("swap"))
+                .map_err(RunError::Distribution)?;
+        Ok(Self {
+            prices: Arc::new(config.cpu.costs.at(config.cpu.frequency)),
+            skip: settings.skip,
+            policy: None,
+            warmup: settings.warmup,
+            duration: settings.duration,
+            vcpus: (0..vcpus).map(|v| new_vcpu(config, VcpuId(v))).collect(),
+            tasks: Vec::new(),
+            threads: (0..vcpus).map(|v| vcpu_thread(config, VcpuId(v))).collect(),
+            pcpus: (0..config.host.cpus).map(|_| new_pcpu()).collect(),
+            memory: HostMemory::new(config.guest.memory_pages, limit),
+            swap: SwapArea::new(config.host.swap_pages),
+            device,
+            requests: Vec::new(),
+            free_requests: Vec::new(),
+            tables: GuestTables::new(
+                &region_pages,
+                Gfn(KERNEL_FRAMES.min(config.guest.memory_pages)),
+                Gfn(config.guest.memory_pages),
+            ),
+            apf: Apf::new(vcpus, rules_at_power_on()?, Defects::none()),
+            streams,
+            room_waiters: Vec::new(),
+            resched: Vec::new(),
+            prefill_done: false,
+            finished: false,
+            failure: None,
+            broken: Vec::new(),
+            trace,
+            effects: Vec::new(),
+            started: Vec::new(),
+            pass: ReclaimPass::default(),
+            config: Arc::new(config.clone()),
+        })
+    }
+}
+
+fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
+    Vcpu {
+        thread: ThreadId(u32::from(vcpu.0)),
+        in_guest: false,
+        blocked: None,
+        fault: None,
+        frames: Vec::new(),
+        running: Running::Nothing,
+        epoch: SimTime::ZERO,
+        cycles: Cycles::ZERO,
+        user_since: None,
+        burst: Vec::new(),
+        tlb: Tlb::new(config.cpu.l1_dtlb, config.cpu.stlb),
+        flush_tlb: false,
+        queue: RunQueue::default(),
+        need_resched: false,
+        hlt_over: false,
+        charged_since: SimTime::ZERO,
+        stolen: SimDuration::ZERO,
+        timer: None,
+        tick_pending: false,
+        reschedule_pending: false,
+        enable_pending: false,
+        tick_period: 0,
+        ticks: 0,
+        delayed_wakes: Vec::new(),
+    }
+}
+
+fn vcpu_thread(config: &MachineConfig, vcpu: VcpuId) -> Thread {
+    Thread {
+        kind: ThreadKind::Vcpu(vcpu),
+        state: ThreadState::Blocked,
+        pcpu: PcpuId(vcpu.0 % config.host.cpus),
+        bound: false,
+        entity: Entity::default(),
+        charged_since: SimTime::ZERO,
+        remaining: SimDuration::ZERO,
+        since: SimTime::ZERO,
+        then: Then::Enter,
+        event: None,
+        fetch: None,
+        waits_for: None,
+        reclaim: PendingReclaim::default(),
+        read: None,
+    }
+}
+
+fn new_pcpu() -> Pcpu {
+    Pcpu {
+        queue: RunQueue::default(),
+        tick: None,
+        idle_workers: Vec::new(),
+        queued_work: VecDeque::new(),
+    }
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Power-on: the vCPUs run, the first one with the main task if memory is to be filled.
+    pub(super) fn power_on(&mut self) {
+        self.emit(Event::PhaseBegin { phase: Phase::Prefill });
+        let regions = self.w.config.workload.regions.iter().zip(0u16..);
+        let regions: Vec<(RegionId, u64)> =
+            regions.filter(|(r, _)| r.prefill).map(|(r, id)| (RegionId(id), r.pages)).collect();
+        if regions.is_empty() {
+            self.w.prefill_done = true;
+        } else {
+            let program = Program::Fill { regions, at: 0, page: 0 };
+            self.new_task(TaskRole::Main, program, 0, "main");
+        }
+        for v in 0..self.w.config.guest.vcpus {
+            self.wake_thread(ThreadId(u32::from(v)));
+        }
+    }
+
+    fn new_task(&mut self, role: TaskRole, program: Program, next_page: u64, label: &str) {
+        let id = TaskId(self.w.tasks.len() as u32);
+        let draws = self.w.streams.stream(label);
+        self.w.tasks.push(Task {
+            role,
+            vcpu: VcpuId(0),
+            state: TaskState::Runnable,
+            entity: Entity::default(),
+            program,
+            pc: 0,
+            busy: Cycles::ZERO,
+            draws,
+            next_page,
+            chosen: VecDeque::new(),
+            counted: Cycles::ZERO,
+            reported: 0,
+            major: None,
+            frames: Vec::new(),
+        });
+        self.place_new_task(id);
+    }
+
+    /// The start barrier: the policy takes effect, the tasks start, the phases are set.
+    pub(super) fn barrier(&mut self) {
+        let now = self.now();
+        let enable = self.w.policy.as_ref().is_some_and(|policy| policy.guest_enabled);
+        if enable {
+            for v in 0..self.w.config.guest.vcpus {
+                let vcpu = VcpuId(v);
+                self.w.vcpus[vcpu.index()].enable_pending = true;
+                self.interrupt(vcpu);
+            }
+        }
+        let config = self.w.config.clone();
+        for group in &config.workload.tasks {
+            self.start_group(group);
+        }
+        let measure = now + self.w.warmup;
+        let end = measure + self.w.duration;
+        if self.w.warmup.is_zero() {
+            self.phase(Phase::Measure);
+        } else {
+            self.phase(Phase::Warmup);
+            let event = MachineEvent::Phase(Phase::Measure);
+            self.schedule(measure, event);
+        }
+        let event = MachineEvent::Phase(Phase::End);
+        self.schedule(end, event);
+    }
+
+    fn start_group(&mut self, group: &TaskGroup) {
+        let ops = Arc::new(group.program.clone());
+        let sequential = group.program.iter().find_map(|op| match op {
+            Op::Access { region, pattern: Pattern::Sequential, .. } => Some(*region),
+            _ => None,
+        });
+        let pages = sequential.map_or(0, |region| self.w.tables.region_pages(region));
+        for n in 0..u64::from(group.count) {
+            let label = format!("task {} {n}", group.name);
+            let program = Program::Loop { ops: ops.clone() };
+            self.new_task(group.role, program, pages * n / u64::from(group.count), &label);
+        }
+    }
+
+    /// A part of the run begins: what ran before is reported as part of the one before.
+    pub(super) fn phase(&mut self, phase: Phase) {
+        for v in 0..self.w.config.guest.vcpus {
+            self.checkpoint(VcpuId(v));
+        }
+        self.emit(Event::PhaseBegin { phase });
+        if phase == Phase::End {
+            self.w.finished = true;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What can happen in the machine, and the order of what happens at one instant.
+
+use sim_core::{EventKey, SimTime};
+
+use crate::ids::{PcpuId, RequestId, TaskId, ThreadId, VcpuId};
+use crate::trace::Phase;
+
+/// An event of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEvent {
+    /// The running stretch of a host thread ends: host work is done, or the vCPU's burst is.
+    ThreadStep(ThreadId),
+    /// The local APIC timer of a vCPU fires.
+    VcpuTimer(VcpuId),
+    /// The host's scheduler looks at a processor that several threads want.
+    HostTick(PcpuId),
+    /// The swap device completes a request.
+    DeviceComplete(RequestId),
+    /// A sleeping guest task's time is up.
+    TaskTimer(TaskId),
+    /// A part of the run begins.
+    Phase(Phase),
+    /// The workload passes the start barrier: policies part here.
+    Barrier,
+}
+
+/// Order of kinds at one instant: hardware first, threads last, the barrier after all.
+#[repr(u8)]
+enum Class {
+    Phase,
+    Device,
+    VcpuTimer,
+    TaskTimer,
+    HostTick,
+    ThreadStep,
+    Barrier,
+}
+
+/// The event's place in the total order: `(time, round, kind, actor)`.
+///
+/// An actor has at most one event of a kind pending, so kind and actor make the key unique and no
+/// counter is needed: the order cannot depend on what was scheduled first. What an event causes at
+/// its own instant, and what would come before it in that order, belongs to the next *round* of
+/// the instant. Rounds count causes, not insertions.
+fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
+    let (class, actor) = match event {
+        MachineEvent::Phase(phase) => (Class::Phase, phase as u32),
+        // Request numbers are reused long after 2^20 others.
+        MachineEvent::DeviceComplete(request) => (Class::Device, request.0 & ACTOR_MASK),
+        MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
+        MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),
+        MachineEvent::HostTick(pcpu) => (Class::HostTick, u32::from(pcpu.0)),
+        MachineEvent::ThreadStep(thread) => (Class::ThreadStep, thread.0),
+        MachineEvent::Barrier => (Class::Barrier, 0),
+    };
+    EventKey::new(time, round, (class as u32) << ACTOR_BITS | actor, 0)
+}
+
+const ACTOR_BITS: u32 = 20;
+const ACTOR_MASK: u32 = (1 << ACTOR_BITS) - 1;
+
+/// The round of an instant in which the start barrier is passed: late enough that all that led to
+/// it is over, early enough that rounds are left for what follows.
+const BARRIER_ROUND: u8 = 128;
+
+impl MachineEvent {
+    /// The event's key in the first round of an instant.
+    pub fn key(self, time: SimTime) -> EventKey {
+        let round = if self == Self::Barrier { BARRIER_ROUND } else { 0 };
+        key(self, time, round)
+    }
+
+    /// The event's key when an event with the key `cause` schedules it. `None` when the instant
+    /// has no round left: time stands still.
+    pub fn key_after(self, time: SimTime, cause: EventKey) -> Option<EventKey> {
+        if time > cause.time() {
+            return Some(self.key(time));
+        }
+        let same_round = key(self, time, cause.class());
+        if same_round > cause {
+            return Some(same_round);
+        }
+        cause.class().checked_add(1).map(|round| key(self, time, round))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_event_causes_at_its_instant_comes_after_it() {
+        let now = SimTime::from_ps(5);
+        let cause = MachineEvent::ThreadStep(ThreadId(3)).key(now);
+        let later = MachineEvent::ThreadStep(ThreadId(4)).key_after(now, cause).unwrap();
+        let earlier = MachineEvent::ThreadStep(ThreadId(2)).key_after(now, cause).unwrap();
+        assert!(cause < later && later < earlier);
+        assert_eq!(later, MachineEvent::ThreadStep(ThreadId(4)).key(now));
+    }
+
+    #[test]
+    fn an_instant_without_end_is_noticed() {
+        let now = SimTime::from_ps(5);
+        let event = MachineEvent::ThreadStep(ThreadId(0));
+        let mut cause = event.key(now);
+        let rounds = (0..1000).take_while(|_| match event.key_after(now, cause) {
+            Some(next) => {
+                cause = next;
+                true
+            }
+            None => false,
+        });
+        assert_eq!(rounds.count(), 255);
+    }
+}

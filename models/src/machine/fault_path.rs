@@ -1,0 +1,147 @@
+//! The one path of a second-stage fault, whatever the kind of page tables: look the page up
+//! without waiting, then map it, handle the fault asynchronously, or fetch the page.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::host_sched::Flow;
+use super::world::{Fetch, FetchGoal, Then};
+use crate::apf::rules::FirstLookup;
+use crate::apf::{Decision, HostInput};
+use crate::host::memory::{Backing, LruList, hva_of};
+use crate::ids::{Gfn, Gva, VcpuId};
+use crate::trace::{Event, FaultPath};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    fn fault_gfn(&self, vcpu: VcpuId) -> Gfn {
+        match &self.w.vcpus[vcpu.index()].fault {
+            Some(fault) => fault.gfn,
+            None => unreachable!("{vcpu} handles no fault"),
+        }
+    }
+
+    fn back_to_loop(&self) -> Flow {
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+
+    /// Lookup without waiting (`get_user_pages` with FOLL_NOWAIT, or without I/O).
+    pub(super) fn fault_lookup(&mut self, vcpu: VcpuId) -> Flow {
+        let gfn = self.fault_gfn(vcpu);
+        let prices = &self.w.prices;
+        let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
+        match self.w.memory.page(gfn).backing {
+            Backing::Resident | Backing::Writeback => Flow::Spend(rest, Then::MapFault),
+            Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
+            Backing::Swapped | Backing::Reading => self.fault_needs_io(vcpu),
+        }
+    }
+
+    fn fault_needs_io(&mut self, vcpu: VcpuId) -> Flow {
+        let Some(policy) = self.w.policy.clone().filter(|policy| policy.host_async) else {
+            return self.fetch_synchronously(vcpu);
+        };
+        match policy.rules.first_lookup {
+            FirstLookup::StartsRead => self.fetch_for_fault(vcpu, FetchGoal::StartRead),
+            FirstLookup::NoIo => self.fault_try(vcpu),
+        }
+    }
+
+    fn fetch_for_fault(&mut self, vcpu: VcpuId, goal: FetchGoal) -> Flow {
+        let gfn = self.fault_gfn(vcpu);
+        let thread = self.w.vcpus[vcpu.index()].thread;
+        self.w.threads[thread.index()].fetch = Some(Fetch { gfn, goal });
+        Flow::Spend(SimDuration::ZERO, Then::Fetch)
+    }
+
+    fn fetch_synchronously(&mut self, vcpu: VcpuId) -> Flow {
+        self.begin_major(vcpu, FaultPath::Sync);
+        self.fetch_for_fault(vcpu, FetchGoal::Fault)
+    }
+
+    /// The access behind the fault needs I/O; reported once, however often it exits.
+    fn begin_major(&mut self, vcpu: VcpuId, path: FaultPath) {
+        let gfn = self.fault_gfn(vcpu);
+        let Some(task) = self.current_task(vcpu) else { return };
+        let state = &mut self.w.tasks[task.index()];
+        if state.major != Some(gfn) {
+            state.major = Some(gfn);
+            self.emit(Event::MajorFaultBegin { vcpu, task, gfn, path });
+        }
+    }
+
+    /// `try_async_pf`: the page needs I/O; may the fault go asynchronous?
+    pub(super) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
+        let (gfn, view) = (self.fault_gfn(vcpu), self.view(vcpu));
+        let gva = Gva(gfn.gpa().0);
+        let input = HostInput::Try { vcpu, view, gva, gfn, hva: hva_of(gfn) };
+        match self.protocol(input).decision {
+            Some(Decision::Continue) => {
+                self.begin_major(vcpu, FaultPath::Async);
+                Flow::Spend(self.w.prices.apf_setup.time, Then::SetupStep)
+            }
+            Some(Decision::Retry) => {
+                self.begin_major(vcpu, FaultPath::Repeated);
+                self.back_to_loop()
+            }
+            Some(Decision::Sync) | None => self.fetch_synchronously(vcpu),
+        }
+    }
+
+    /// The next section of setting up an item: schedule, link, announce.
+    pub(super) fn setup_step(&mut self, vcpu: VcpuId) -> Flow {
+        let view = self.view(vcpu);
+        match self.protocol(HostInput::Advance { vcpu, view }).decision {
+            Some(Decision::Continue) => Flow::Spend(SimDuration::ZERO, Then::SetupStep),
+            Some(Decision::Sync) => self.fetch_synchronously(vcpu),
+            Some(Decision::Retry) | None => self.back_to_loop(),
+        }
+    }
+
+    /// Maps the page of the fault, unless it went away while the host was working
+    /// (`mmu_notifier_retry`).
+    pub(super) fn map_fault(&mut self, vcpu: VcpuId) -> Flow {
+        let gfn = self.fault_gfn(vcpu);
+        match self.w.memory.page(gfn).backing {
+            Backing::Resident | Backing::Writeback => {
+                self.map_page(vcpu, gfn);
+                self.back_to_loop()
+            }
+            Backing::Untouched | Backing::Reading | Backing::Swapped => {
+                self.fetch_for_fault(vcpu, FetchGoal::Fault)
+            }
+        }
+    }
+
+    /// Makes the second-stage entry.
+    pub(super) fn map_page(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        self.map_in_vmm(gfn);
+        let page = self.w.memory.page_mut(gfn);
+        page.young = true;
+        let fresh = !std::mem::replace(&mut page.ept_mapped, true);
+        if fresh && let Some(pfn) = self.w.memory.page(gfn).pfn() {
+            self.emit(Event::EptMap { vcpu, gfn, pfn });
+        }
+    }
+
+    /// Maps a page of the swap cache in the VMM's address space. The host of 2010 always faults
+    /// for writing, so the page is dirty from here on and its slot, if any, is given up
+    /// (`reuse_swap_page`).
+    pub(super) fn map_in_vmm(&mut self, gfn: Gfn) {
+        let page = self.w.memory.page_mut(gfn);
+        page.dirty = true;
+        if page.backing == Backing::Writeback {
+            // Found in the swap cache: mapped again while the write goes on.
+            page.backing = Backing::Resident;
+            page.write_in_flight = true;
+            self.w.memory.lru_add(gfn, LruList::Inactive);
+        }
+        let page = self.w.memory.page(gfn);
+        if !page.write_in_flight
+            && let Some(slot) = page.slot()
+        {
+            self.w.memory.set_slot(gfn, None);
+            self.w.swap.free(slot);
+        }
+    }
+}

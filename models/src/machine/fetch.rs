@@ -1,0 +1,325 @@
+//! Getting a page in: charge, reclaim, read, wait. The same code runs in vCPU threads
+//! (synchronous faults) and in workers.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::host_sched::Flow;
+use super::world::{Failure, Fetch, FetchGoal, PendingReclaim, Then, ThreadKind, ThreadState};
+use crate::device::Request;
+use crate::host::memory::{Backing, LruList};
+use crate::host::reclaim::{YoungTest, reclaim};
+use crate::ids::{Gfn, RequestId, SwapSlot, ThreadId, VcpuId};
+use crate::trace::{BlockReason, Event, ExitReason, IoKind};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    fn fetch_of(&self, thread: ThreadId) -> Fetch {
+        match self.w.threads[thread.index()].fetch {
+            Some(fetch) => fetch,
+            None => unreachable!("{thread} fetches nothing"),
+        }
+    }
+
+    /// Looks at the page again and does the next thing that it needs.
+    pub(super) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
+        let Fetch { gfn, goal } = self.fetch_of(thread);
+        match self.w.memory.page(gfn).backing {
+            Backing::Resident | Backing::Writeback => self.fetch_done(thread),
+            Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),
+            Backing::Reading => {
+                self.w.threads[thread.index()].waits_for = Some(gfn);
+                self.sleep_in_fetch(thread, BlockReason::Fetch)
+            }
+            Backing::Untouched => {
+                if self.w.memory.room() == 0 {
+                    return self.direct_reclaim(thread);
+                }
+                self.w.memory.charge(gfn);
+                self.w.memory.lru_add(gfn, LruList::Active);
+                let page = self.w.memory.page_mut(gfn);
+                page.backing = Backing::Resident;
+                page.dirty = true;
+                Flow::Spend(self.w.prices.zero_page.time, Then::Fetch)
+            }
+            Backing::Swapped => {
+                if self.w.memory.room() == 0 {
+                    return self.direct_reclaim(thread);
+                }
+                self.prepare_read(thread, gfn)
+            }
+        }
+    }
+
+    /// Locks the page, and its neighbours on the device as far as there is room, for one read.
+    fn prepare_read(&mut self, thread: ThreadId, gfn: Gfn) -> Flow {
+        let Some(slot) = self.w.memory.page(gfn).slot() else {
+            unreachable!("a swapped page has a slot");
+        };
+        self.lock_for_read(gfn);
+        let (mut first, mut last, mut extra) = (slot.0, slot.0, 0);
+        let window = self.w.config.host.read_ahead_pages.max(1);
+        let start = slot.0 / window * window;
+        for neighbour in (start..start + window).map(SwapSlot) {
+            let Some(owner) = self.w.swap.owner(neighbour) else { continue };
+            let swapped = self.w.memory.page(owner).backing == Backing::Swapped;
+            if neighbour != slot && swapped && self.w.memory.room() > 0 {
+                self.lock_for_read(owner);
+                first = first.min(neighbour.0);
+                last = last.max(neighbour.0);
+                extra += 1;
+            }
+        }
+        let page = self.w.memory.page_mut(gfn);
+        let occurrence = page.io_count;
+        page.io_count += 1;
+        let request = self.w.new_request(Request {
+            id: RequestId(0),
+            op: IoKind::Read,
+            slot: SwapSlot(first),
+            pages: last - first + 1,
+            gfn,
+            occurrence,
+            submitted: self.now(),
+        });
+        self.w.threads[thread.index()].read = Some(request);
+        let prices = &self.w.prices;
+        let cost = prices.swap_in_prepare.time
+            + prices.read_ahead_page.time.times(extra)
+            + prices.block_submit.time;
+        Flow::Spend(cost, Then::FetchSubmit)
+    }
+
+    fn lock_for_read(&mut self, gfn: Gfn) {
+        self.w.memory.charge(gfn);
+        self.w.memory.page_mut(gfn).backing = Backing::Reading;
+    }
+
+    pub(super) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
+        if let Some(request) = self.w.threads[thread.index()].read.take() {
+            self.submit(request);
+        }
+        Flow::Spend(SimDuration::ZERO, Then::Fetch)
+    }
+
+    /// Hands a request to the device.
+    fn submit(&mut self, mut request: Request) {
+        let now = self.now();
+        request.submitted = now;
+        self.w.requests[request.id.index()] = Some(request);
+        let mut started = std::mem::take(&mut self.w.started);
+        self.w.device.submit(now, request, &mut started);
+        self.schedule_completions(started);
+    }
+
+    fn schedule_completions(&mut self, mut started: Vec<crate::device::Started>) {
+        for begun in started.drain(..) {
+            let Request { id: request, op, slot, pages, .. } = begun.request;
+            self.emit(Event::BlockRqIssue { request, op, slot, pages });
+            let event = MachineEvent::DeviceComplete(request);
+            self.schedule(begun.completes, event);
+        }
+        self.w.started = started;
+    }
+
+    /// A request is complete: its pages are unlocked or freed, and whoever waits goes on.
+    pub(super) fn device_complete(&mut self, id: RequestId) {
+        let now = self.now();
+        let Some(request) = self.w.requests[id.index()].take() else { return };
+        self.w.free_requests.push(id);
+        self.emit(Event::BlockRqComplete { request: id });
+        let mut started = std::mem::take(&mut self.w.started);
+        self.w.device.completed(now, &mut started);
+        self.schedule_completions(started);
+        for slot in (request.slot.0..request.slot.0 + request.pages).map(SwapSlot) {
+            let Some(gfn) = self.w.swap.owner(slot) else { continue };
+            match request.op {
+                IoKind::Read => self.page_was_read(gfn),
+                IoKind::Write => self.page_was_written(gfn, slot),
+            }
+        }
+        self.wake_room_waiters();
+    }
+
+    fn page_was_read(&mut self, gfn: Gfn) {
+        let page = self.w.memory.page_mut(gfn);
+        if page.backing != Backing::Reading {
+            // A hole in the middle of a read-ahead window.
+            return;
+        }
+        page.backing = Backing::Resident;
+        page.dirty = false;
+        self.w.memory.lru_add(gfn, LruList::Inactive);
+        for at in 0..self.w.threads.len() {
+            if self.w.threads[at].waits_for == Some(gfn) {
+                self.w.threads[at].waits_for = None;
+                self.wake_thread(ThreadId(at as u32));
+            }
+        }
+    }
+
+    fn page_was_written(&mut self, gfn: Gfn, slot: SwapSlot) {
+        let page = self.w.memory.page_mut(gfn);
+        match page.backing {
+            Backing::Writeback => {
+                page.backing = Backing::Swapped;
+                self.w.memory.uncharge(gfn);
+            }
+            _ if page.write_in_flight => {
+                // Mapped again, and so dirty again, while the write went on.
+                page.write_in_flight = false;
+                self.w.memory.set_slot(gfn, None);
+                self.w.swap.free(slot);
+            }
+            _ => {}
+        }
+    }
+
+    /// One pass of direct reclaim, paid by the thread that needs a page.
+    fn direct_reclaim(&mut self, thread: ThreadId) -> Flow {
+        self.emit(Event::MemcgReclaimBegin { thread });
+        self.cut_all_bursts();
+        let test = if self.w.config.cpu.ept_accessed_dirty {
+            YoungTest::AccessedBit
+        } else {
+            YoungTest::Unmap
+        };
+        let batch = self.w.config.host.reclaim_batch_pages;
+        let mut pass = std::mem::take(&mut self.w.pass);
+        reclaim(&mut self.w.memory, &mut self.w.swap, batch, test, &mut pass);
+        for &gfn in &pass.unmapped {
+            self.emit(Event::EptUnmap { gfn });
+        }
+        let flushed = if pass.unmapped.is_empty() { 0 } else { self.flush_remote_tlbs() };
+        let prices = self.w.prices.clone();
+        let written = pass.written.len() as u64;
+        let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
+            + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
+            + prices.reclaim_write_page.time.times(written)
+            + prices.shootdown_vcpu.time.times(flushed);
+        let writes = self.write_requests(&pass.written);
+        let pending = PendingReclaim {
+            writes,
+            scanned: pass.scanned,
+            freed: pass.freed,
+            written: pass.written.len() as u32,
+        };
+        self.w.pass = pass;
+        self.w.threads[thread.index()].reclaim = pending;
+        Flow::Spend(cost, Then::ReclaimDone)
+    }
+
+    /// One request for each run of consecutive slots (the block layer merges them while plugged).
+    fn write_requests(&mut self, written: &[(Gfn, SwapSlot)]) -> Vec<Request> {
+        let mut requests: Vec<Request> = Vec::new();
+        for &(gfn, slot) in written {
+            if let Some(last) = requests.last_mut()
+                && last.slot.0 + last.pages == slot.0
+            {
+                last.pages += 1;
+                continue;
+            }
+            let page = self.w.memory.page_mut(gfn);
+            let occurrence = page.io_count;
+            page.io_count += 1;
+            let submitted = self.now();
+            let op = IoKind::Write;
+            let id = RequestId(0);
+            requests.push(Request { id, op, slot, pages: 1, gfn, occurrence, submitted });
+        }
+        for at in 0..requests.len() {
+            requests[at] = self.w.new_request(requests[at]);
+        }
+        requests
+    }
+
+    /// `kvm_flush_remote_tlbs`: every vCPU flushes before it enters again, those in guest mode are
+    /// kicked out. Returns how many were kicked.
+    fn flush_remote_tlbs(&mut self) -> u64 {
+        let mut kicked = 0;
+        for v in 0..self.w.config.guest.vcpus {
+            let vcpu = VcpuId(v);
+            self.w.vcpus[vcpu.index()].flush_tlb = true;
+            if self.w.vcpus[vcpu.index()].in_guest {
+                kicked += 1;
+                self.force_exit(vcpu, ExitReason::Kick);
+            }
+        }
+        kicked
+    }
+
+    pub(super) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
+        let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
+        let PendingReclaim { writes, scanned, freed, written } = pending;
+        for &request in &writes {
+            self.submit(request);
+        }
+        self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
+        if freed > 0 {
+            self.wake_room_waiters();
+        }
+        if self.w.memory.room() > 0 {
+            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+        }
+        if writes.is_empty() && !self.room_will_come() {
+            let now = self.now();
+            self.w.failure.get_or_insert(Failure::OutOfMemory(now));
+            return Flow::Stopped;
+        }
+        self.w.room_waiters.push(thread);
+        self.sleep_in_fetch(thread, BlockReason::Reclaim)
+    }
+
+    /// Whether some I/O under way will free a page or make one reclaimable.
+    fn room_will_come(&self) -> bool {
+        self.w.requests.iter().any(Option::is_some)
+    }
+
+    fn wake_room_waiters(&mut self) {
+        if self.w.room_waiters.is_empty() || self.w.memory.room() == 0 {
+            return;
+        }
+        let waiters = std::mem::take(&mut self.w.room_waiters);
+        for thread in waiters {
+            self.wake_thread(thread);
+        }
+    }
+
+    fn sleep_in_fetch(&mut self, thread: ThreadId, reason: BlockReason) -> Flow {
+        if let ThreadKind::Vcpu(vcpu) = self.w.threads[thread.index()].kind {
+            self.vcpu_sleeps(vcpu, reason);
+        }
+        self.block_thread(thread, Then::FetchAwake(reason));
+        debug_assert_eq!(self.w.threads[thread.index()].state, ThreadState::Blocked);
+        Flow::Stopped
+    }
+
+    pub(super) fn fetch_awake(&mut self, thread: ThreadId, reason: BlockReason) -> Flow {
+        if let ThreadKind::Vcpu(vcpu) = self.w.threads[thread.index()].kind {
+            self.vcpu_wakes(vcpu);
+        }
+        let cost = match reason {
+            BlockReason::Fetch => self.w.prices.block_complete.time,
+            _ => SimDuration::ZERO,
+        };
+        Flow::Spend(cost, Then::Fetch)
+    }
+
+    /// The page is there (or its read has begun, when only that was wanted).
+    fn fetch_done(&mut self, thread: ThreadId) -> Flow {
+        let Some(Fetch { gfn, goal }) = self.w.threads[thread.index()].fetch.take() else {
+            unreachable!("{thread} fetches nothing");
+        };
+        let map = self.w.prices.kvm_fault.time.saturating_sub(self.w.prices.apf_detect.time);
+        match goal {
+            FetchGoal::Fault => Flow::Spend(map, Then::MapFault),
+            FetchGoal::StartRead => match self.w.memory.page(gfn).backing {
+                // The page came while the read was being prepared.
+                Backing::Resident | Backing::Writeback => Flow::Spend(map, Then::MapFault),
+                _ => Flow::Spend(SimDuration::ZERO, Then::FaultTry),
+            },
+            FetchGoal::Prefault => Flow::Spend(SimDuration::ZERO, Then::PrefaultMap(gfn)),
+            FetchGoal::Item(item) => self.item_fetched(item, gfn),
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! The guest kernel on one vCPU: interrupt handlers, the scheduler, wake-ups, load balancing, and
+//! the guest's side of page not present and page ready.
+//!
+//! Kernel stages are frames on a stack; interrupts are off while one runs, except in the HLT of a
+//! not-present handler that cannot sleep. A stage acts when its time is over.
+
+use sim_core::{Cycles, EventQueue, SimDuration, SimTime};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::host_sched::Flow;
+use super::world::{Frame, GuestThen, Running, TaskState, Then};
+use crate::apf::{GuestInput, HostInput, WaitContext};
+use crate::config::WakeTime;
+use crate::ids::{Gva, TaskId, Token, VcpuId};
+use crate::trace::{ApfReason, Event, ExitReason};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Whether the guest lets interrupts in.
+    pub(super) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
+        match self.w.vcpus[vcpu.index()].frames.last() {
+            None => true,
+            Some(frame) => matches!(frame.then, GuestThen::WaitHalted { .. }),
+        }
+    }
+
+    /// Whether an interrupt waits for the guest.
+    pub(super) fn interrupt_pending(&self, vcpu: VcpuId) -> bool {
+        let state = &self.w.vcpus[vcpu.index()];
+        state.tick_pending || state.reschedule_pending || state.enable_pending
+    }
+
+    pub(super) fn push_frame(&mut self, vcpu: VcpuId, remaining: Cycles, then: GuestThen) {
+        self.w.vcpus[vcpu.index()].frames.push(Frame { remaining, then });
+    }
+
+    /// Goes on with whatever the guest has to do next on this vCPU.
+    pub(super) fn guest_run(&mut self, vcpu: VcpuId) -> Flow {
+        loop {
+            let state = &mut self.w.vcpus[vcpu.index()];
+            if let Some(frame) = state.frames.last().copied() {
+                if let GuestThen::WaitHalted { token, task } = frame.then {
+                    if !std::mem::take(&mut state.hlt_over) {
+                        return self.hlt(vcpu);
+                    }
+                    state.frames.pop();
+                    self.wait_test(vcpu, task, token);
+                    continue;
+                }
+                if frame.remaining > Cycles::ZERO {
+                    self.start_guest_stretch(vcpu, frame.remaining, Running::Kernel);
+                    return Flow::Stopped;
+                }
+                state.frames.pop();
+                if let Some(flow) = self.guest_act(vcpu, frame.then) {
+                    return flow;
+                }
+                continue;
+            }
+            if self.interrupt_pending(vcpu) {
+                // The interrupt window opens: the host injects at the next entry.
+                let cost = self.w.prices.exit_light.time;
+                return self.leave_guest(vcpu, ExitReason::ExternalInterrupt, cost, Then::TurnEnd);
+            }
+            let state = &self.w.vcpus[vcpu.index()];
+            match state.queue.current {
+                Some(current) if !state.need_resched => {
+                    return self.user_run(vcpu, TaskId(current));
+                }
+                _ => {}
+            }
+            if !self.reschedule(vcpu) {
+                return self.hlt(vcpu);
+            }
+        }
+    }
+
+    fn hlt(&mut self, vcpu: VcpuId) -> Flow {
+        self.protocol(HostInput::Hlt { vcpu });
+        self.stop_idle_tick(vcpu);
+        let cost = self.w.prices.exit_light.time;
+        self.leave_guest(vcpu, ExitReason::Hlt, cost, Then::TurnEnd)
+    }
+
+    /// Does what a finished kernel stage is for; a flow when the vCPU cannot simply go on.
+    fn guest_act(&mut self, vcpu: VcpuId, then: GuestThen) -> Option<Flow> {
+        match then {
+            GuestThen::Tick { periods } => self.guest_tick(vcpu, periods),
+            GuestThen::Reschedule => self.w.vcpus[vcpu.index()].need_resched = true,
+            GuestThen::PageFault { token } => self.apf_page_fault(vcpu, token),
+            GuestThen::WaitTest { token, task } => self.wait_test(vcpu, task, token),
+            GuestThen::WaitHalted { .. } => unreachable!("HLT is no stage that ends by itself"),
+            GuestThen::Wake { token } => {
+                self.protocol(GuestInput::Wake { vcpu, token });
+            }
+            GuestThen::Switched => {
+                let state = &mut self.w.vcpus[vcpu.index()];
+                if let Some(current) = state.queue.current {
+                    let frames = std::mem::take(&mut self.w.tasks[current as usize].frames);
+                    self.w.vcpus[vcpu.index()].frames = frames;
+                }
+            }
+            GuestThen::FirstTouch { gva } => return self.first_touch(vcpu, gva),
+            GuestThen::ClearPage { gva, gfn } => {
+                // The kernel clears the page through its own mapping; that may exit first.
+                if !self.w.memory.page(gfn).ept_mapped {
+                    self.push_frame(vcpu, Cycles::ZERO, then);
+                    return Some(self.ept_violation(vcpu, gfn, true, 0));
+                }
+                let cost = self.w.prices.zero_page.cycles;
+                self.push_frame(vcpu, cost, GuestThen::MapFresh { gva, gfn });
+            }
+            GuestThen::MapFresh { gva, gfn } => self.w.tables.map(gva, gfn),
+            GuestThen::EnableApf => {
+                let cost = self.w.prices.exit_light.time;
+                return Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteEn));
+            }
+            GuestThen::Return => {}
+        }
+        None
+    }
+
+    fn first_touch(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
+        if self.w.tables.translate(gva).is_some() {
+            // Another vCPU was faster.
+            return None;
+        }
+        match self.w.tables.allocate() {
+            Some(gfn) => {
+                self.push_frame(vcpu, Cycles::ZERO, GuestThen::ClearPage { gva, gfn });
+                None
+            }
+            None => {
+                let now = self.now();
+                self.w.failure.get_or_insert(super::world::Failure::GuestOutOfMemory(now));
+                Some(Flow::Stopped)
+            }
+        }
+    }
+
+    /// The synthetic #PF: what does the shared word say?
+    fn apf_page_fault(&mut self, vcpu: VcpuId, token: Token) {
+        let outcome = self.protocol(GuestInput::PfEntry { vcpu });
+        match outcome.word {
+            Some(ApfReason::NotPresent) => {
+                let Some(task) = self.w.vcpus[vcpu.index()].queue.current.map(TaskId) else {
+                    return;
+                };
+                let outcome = self.protocol(GuestInput::WaitLink { vcpu, task, token });
+                if !outcome.no_sleep {
+                    let cost = self.w.prices.guest_not_present.cycles;
+                    self.push_frame(vcpu, cost, GuestThen::WaitTest { token, task });
+                }
+            }
+            Some(ApfReason::Ready) => {
+                let cost = self.w.prices.guest_ready.cycles + self.w.prices.guest_wakeup.cycles;
+                self.push_frame(vcpu, cost, GuestThen::Wake { token });
+            }
+            Some(ApfReason::None) | None => {}
+        }
+    }
+
+    /// The waiter looks whether it is still linked; if so it sleeps, or halts where it may not.
+    fn wait_test(&mut self, vcpu: VcpuId, task: TaskId, token: Token) {
+        let state = &self.w.vcpus[vcpu.index()];
+        // A fault from user mode interrupts nothing; one inside a kernel stage is atomic.
+        let preempt_count = u32::try_from(state.frames.len()).unwrap_or(u32::MAX);
+        let ctx = WaitContext { idle: state.queue.current.is_none(), preempt_count };
+        let outcome = self.protocol(GuestInput::WaitTest { vcpu, task, token, ctx });
+        if outcome.sleep {
+            let frames = std::mem::take(&mut self.w.vcpus[vcpu.index()].frames);
+            let waiter = &mut self.w.tasks[task.index()];
+            waiter.frames = frames;
+            waiter
+                .frames
+                .push(Frame { remaining: Cycles::ZERO, then: GuestThen::WaitTest { token, task } });
+            waiter.state = TaskState::Sleeping;
+            self.w.vcpus[vcpu.index()].need_resched = true;
+        } else if outcome.halt_guest {
+            self.push_frame(vcpu, Cycles::ZERO, GuestThen::WaitHalted { token, task });
+        }
+    }
+
+    /// Charges the current task up to now (`update_curr`).
+    fn charge_task(&mut self, vcpu: VcpuId) {
+        let now = self.now();
+        let steal_clock = self.w.config.guest.steal_clock;
+        let state = &mut self.w.vcpus[vcpu.index()];
+        let mut span = now.since(state.charged_since);
+        state.charged_since = now;
+        let stolen = std::mem::take(&mut state.stolen);
+        if steal_clock {
+            span = span.saturating_sub(stolen);
+        }
+        if let Some(current) = state.queue.current {
+            state.queue.charge(&mut self.w.tasks[current as usize].entity, span);
+        }
+    }
+
+    /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
+    fn reschedule(&mut self, vcpu: VcpuId) -> bool {
+        self.charge_task(vcpu);
+        let state = &mut self.w.vcpus[vcpu.index()];
+        state.need_resched = false;
+        let prev = state.queue.current.take();
+        if let Some(prev) = prev {
+            let task = &self.w.tasks[prev as usize];
+            if task.state == TaskState::Runnable {
+                state.queue.enqueue(prev, &task.entity);
+            }
+        }
+        let next = match state.queue.pick() {
+            Some(next) => Some(next),
+            None => self.pull_task(vcpu, 2).and_then(|_| {
+                let state = &mut self.w.vcpus[vcpu.index()];
+                state.queue.pick()
+            }),
+        };
+        if next == prev && next.is_some() {
+            if let Some(next) = next {
+                self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
+            }
+            return true;
+        }
+        let named = (prev.map(TaskId), next.map(TaskId));
+        if named.0.is_some() || named.1.is_some() {
+            self.end_user_of(vcpu, prev);
+            self.emit(Event::GuestSchedSwitch { vcpu, prev: named.0, next: named.1 });
+        }
+        let Some(next) = next else { return false };
+        self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
+        self.restart_tick(vcpu);
+        let cost = self.w.prices.guest_switch.cycles;
+        self.push_frame(vcpu, cost, GuestThen::Switched);
+        true
+    }
+
+    /// Reports the user time of a task that has just been switched away.
+    fn end_user_of(&mut self, vcpu: VcpuId, prev: Option<u32>) {
+        let now = self.now();
+        let since = self.w.vcpus[vcpu.index()].user_since.take();
+        if let (Some(since), Some(prev)) = (since, prev) {
+            let task = TaskId(prev);
+            self.emit(Event::TaskRun { vcpu, task, span: now.since(since) });
+            self.report_work(task);
+        }
+    }
+
+    /// A task becomes runnable in the guest (`try_to_wake_up`), on the vCPU it slept on.
+    pub(super) fn wake_task(&mut self, task: TaskId) {
+        let vcpu = self.w.tasks[task.index()].vcpu;
+        if self.w.tasks[task.index()].state != TaskState::Sleeping {
+            return;
+        }
+        self.charge_task(vcpu);
+        let params = &self.w.config.guest.sched;
+        let woken = &mut self.w.tasks[task.index()];
+        woken.state = TaskState::Runnable;
+        let state = &mut self.w.vcpus[vcpu.index()];
+        if state.queue.current == Some(task.0) {
+            // It has not been switched away yet.
+            return;
+        }
+        state.queue.enqueue_woken(task.0, &mut woken.entity, params);
+        let woken = woken.entity;
+        let preempts = match state.queue.current {
+            None => true,
+            Some(current) => {
+                let current = self.w.tasks[current as usize].entity;
+                state.queue.wakeup_preempts(&current, &woken, params)
+            }
+        };
+        self.emit(Event::GuestSchedWakeup { task, vcpu });
+        if preempts {
+            self.ask_resched(vcpu);
+        }
+    }
+
+    /// Wakes a sleeper of the protocol, at once or at its vCPU's next tick.
+    pub(super) fn wake_sleeper(&mut self, task: TaskId) {
+        match self.w.config.guest.wake {
+            WakeTime::Now => self.wake_task(task),
+            WakeTime::Tick => {
+                let vcpu = self.w.tasks[task.index()].vcpu;
+                self.w.vcpus[vcpu.index()].delayed_wakes.push(task);
+                self.restart_tick(vcpu);
+            }
+        }
+    }
+
+    /// Makes a vCPU look for another task: by itself when it is the one that runs now, else by a
+    /// reschedule interrupt.
+    fn ask_resched(&mut self, vcpu: VcpuId) {
+        let state = &mut self.w.vcpus[vcpu.index()];
+        if state.in_guest && state.running == Running::Nothing {
+            state.need_resched = true;
+        } else {
+            state.reschedule_pending = true;
+            self.interrupt(vcpu);
+        }
+    }
+
+    /// An interrupt is pending for a vCPU: it leaves guest mode or stops blocking.
+    pub(super) fn interrupt(&mut self, vcpu: VcpuId) {
+        let state = &self.w.vcpus[vcpu.index()];
+        if state.in_guest {
+            if self.interrupts_on(vcpu) {
+                self.force_exit(vcpu, ExitReason::ExternalInterrupt);
+            }
+        } else if self.w.apf.must_block(vcpu) && state.blocked.is_some() {
+            let thread = state.thread;
+            self.wake_thread(thread);
+        }
+    }
+
+    fn tick_offset(&self, vcpu: VcpuId) -> u64 {
+        // The kernel of 2010 spreads the ticks of its processors over half a period
+        // (tick_setup_sched_timer).
+        let period = self.w.config.guest.tick.as_ps();
+        period / 2 / u64::from(self.w.config.guest.vcpus) * u64::from(vcpu.0)
+    }
+
+    fn tick_period_now(&self, vcpu: VcpuId) -> u64 {
+        let since = self.now().as_ps().saturating_sub(self.tick_offset(vcpu));
+        since / self.w.config.guest.tick.as_ps()
+    }
+
+    /// Arms the tick at the next period of the vCPU, unless it is armed or waiting to be handled.
+    pub(super) fn restart_tick(&mut self, vcpu: VcpuId) {
+        let period = self.tick_period_now(vcpu);
+        let offset = self.tick_offset(vcpu);
+        let state = &mut self.w.vcpus[vcpu.index()];
+        if state.timer.is_some() || state.tick_pending {
+            return;
+        }
+        state.tick_period = period;
+        let at = offset + (period + 1) * self.w.config.guest.tick.as_ps();
+        let event = MachineEvent::VcpuTimer(vcpu);
+        let at = SimTime::from_ps(at);
+        let handle = self.schedule(at, event);
+        self.w.vcpus[vcpu.index()].timer = Some((handle, at));
+    }
+
+    /// An idle vCPU stops its tick (NO_HZ), unless somebody waits for it.
+    fn stop_idle_tick(&mut self, vcpu: VcpuId) {
+        let state = &mut self.w.vcpus[vcpu.index()];
+        let idle = state.queue.current.is_none() && state.delayed_wakes.is_empty();
+        if idle && let Some((handle, _)) = state.timer.take() {
+            self.queue.cancel(handle);
+        }
+    }
+
+    pub(super) fn vcpu_timer(&mut self, vcpu: VcpuId) {
+        let state = &mut self.w.vcpus[vcpu.index()];
+        state.timer = None;
+        state.tick_pending = true;
+        self.interrupt(vcpu);
+    }
+
+    /// Injects one pending interrupt at an entry.
+    pub(super) fn inject_interrupt(&mut self, vcpu: VcpuId) {
+        let period = self.tick_period_now(vcpu);
+        let prices = self.w.prices.clone();
+        let entry = prices.inject_event.cycles + prices.guest_exception.cycles;
+        let state = &mut self.w.vcpus[vcpu.index()];
+        let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
+            // CALL_FUNCTION_VECTOR
+            (0xfc, entry, GuestThen::EnableApf)
+        } else if std::mem::take(&mut state.reschedule_pending) {
+            // RESCHEDULE_VECTOR
+            (0xfd, entry, GuestThen::Reschedule)
+        } else {
+            state.tick_pending = false;
+            let periods =
+                u32::try_from(period.saturating_sub(state.tick_period)).unwrap_or(u32::MAX);
+            let periods = periods.max(1);
+            state.tick_period = period;
+            let missed = prices.guest_missed_tick.cycles.0 * u64::from(periods - 1);
+            let cost = entry + prices.guest_tick.cycles + Cycles(missed);
+            // LOCAL_TIMER_VECTOR
+            (0xef, cost, GuestThen::Tick { periods })
+        };
+        self.emit(Event::KvmInjVirq { vcpu, vector });
+        self.push_frame(vcpu, cost, then);
+    }
+
+    /// The end of the tick handler (`scheduler_tick`).
+    fn guest_tick(&mut self, vcpu: VcpuId, periods: u32) {
+        self.emit(Event::GuestTick { vcpu, periods });
+        self.charge_task(vcpu);
+        let state = &mut self.w.vcpus[vcpu.index()];
+        state.ticks += 1;
+        let balance = state.ticks.is_multiple_of(self.w.config.guest.balance_ticks);
+        if let Some(current) = state.queue.current {
+            let entity = &self.w.tasks[current as usize].entity;
+            if state.queue.tick_preempts(entity, &self.w.config.guest.sched) {
+                state.need_resched = true;
+            }
+        }
+        for task in std::mem::take(&mut state.delayed_wakes) {
+            self.wake_task(task);
+        }
+        self.restart_tick(vcpu);
+        if balance {
+            let least = self.w.vcpus[vcpu.index()].queue.running() + 2;
+            if self.pull_task(vcpu, least).is_some() {
+                self.w.vcpus[vcpu.index()].need_resched |=
+                    self.w.vcpus[vcpu.index()].queue.current.is_none();
+            }
+            let cost = self.w.prices.guest_balance.cycles;
+            self.push_frame(vcpu, cost, GuestThen::Return);
+        }
+    }
+
+    /// Takes a waiting task from the busiest vCPU that runs at least `least` tasks and has one
+    /// waiting.
+    fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
+        let candidates = (0..self.w.vcpus.len()).filter(|&v| v != vcpu.index());
+        let from = candidates
+            .filter(|&v| {
+                let queue = &self.w.vcpus[v].queue;
+                queue.running() >= least && queue.waiting().next().is_some()
+            })
+            .max_by_key(|&v| (self.w.vcpus[v].queue.running(), usize::MAX - v))?;
+        let id = self.w.vcpus[from].queue.waiting().next()?;
+        self.w.vcpus[from].queue.dequeue(id);
+        let task = &mut self.w.tasks[id as usize];
+        task.vcpu = vcpu;
+        self.w.vcpus[from].queue.rebase(&mut task.entity, &self.w.vcpus[vcpu.index()].queue);
+        let entity = task.entity;
+        self.w.vcpus[vcpu.index()].queue.enqueue(id, &entity);
+        let task = TaskId(id);
+        self.emit(Event::GuestMigrateTask { task, from: VcpuId(from as u16), to: vcpu });
+        Some(task)
+    }
+
+    /// Places a new task on the vCPU with the fewest tasks (`select_task_rq` at fork).
+    pub(super) fn place_new_task(&mut self, task: TaskId) {
+        let vcpus = 0..self.w.vcpus.len();
+        let Some(v) = vcpus.min_by_key(|&v| (self.w.vcpus[v].queue.running(), v)) else { return };
+        let vcpu = VcpuId(v as u16);
+        let params = &self.w.config.guest.sched;
+        let new = &mut self.w.tasks[task.index()];
+        new.vcpu = vcpu;
+        let role = new.role;
+        self.w.vcpus[v].queue.enqueue_new(task.0, &mut new.entity, params);
+        self.emit(Event::TaskNew { task, role, vcpu });
+        self.ask_resched(vcpu);
+    }
+}

@@ -1,0 +1,213 @@
+//! vCPU threads and workers on the host's processors.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::world::{Then, ThreadState};
+use crate::ids::{PcpuId, ThreadId};
+use crate::trace::{Event, ExitReason};
+
+/// How a thread goes on after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// Work for so long, then do that.
+    Spend(SimDuration, Then),
+    /// Nothing is scheduled here: the thread sleeps, or runs in guest mode.
+    Stopped,
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Schedules the end of the running thread's stretch.
+    pub(super) fn start_stretch(&mut self, thread: ThreadId, span: SimDuration, then: Then) {
+        let now = self.now();
+        let event = MachineEvent::ThreadStep(thread);
+        let handle = self.schedule(now + span, event);
+        let state = &mut self.w.threads[thread.index()];
+        state.remaining = span;
+        state.since = now;
+        state.then = then;
+        state.event = Some(handle);
+    }
+
+    pub(super) fn cancel_stretch(&mut self, thread: ThreadId) {
+        if let Some(handle) = self.w.threads[thread.index()].event.take() {
+            self.queue.cancel(handle);
+        }
+    }
+
+    /// Charges the thread that has the processor up to now.
+    fn charge_pcpu(&mut self, pcpu: PcpuId) {
+        let now = self.now();
+        let queue = &mut self.w.pcpus[pcpu.index()].queue;
+        if let Some(current) = queue.current {
+            let thread = &mut self.w.threads[current as usize];
+            let span = now.since(thread.charged_since);
+            thread.charged_since = now;
+            queue.charge(&mut thread.entity, span);
+        }
+    }
+
+    /// Makes a sleeping thread runnable; nothing happens to one that does not sleep.
+    pub(super) fn wake_thread(&mut self, id: ThreadId) {
+        if self.w.threads[id.index()].state != ThreadState::Blocked {
+            return;
+        }
+        let pcpu = self.place(id);
+        self.charge_pcpu(pcpu);
+        let thread = &mut self.w.threads[id.index()];
+        thread.state = ThreadState::Runnable;
+        thread.pcpu = pcpu;
+        let params = &self.w.config.host.sched;
+        let queue = &mut self.w.pcpus[pcpu.index()].queue;
+        queue.enqueue_woken(id.0, &mut thread.entity, params);
+        match queue.current {
+            None => {
+                let latency = self.w.prices.host_wake_latency.time;
+                self.dispatch(pcpu, None, latency);
+            }
+            Some(current) => {
+                let current = self.w.threads[current as usize].entity;
+                let woken = self.w.threads[id.index()].entity;
+                if self.w.pcpus[pcpu.index()].queue.wakeup_preempts(&current, &woken, params) {
+                    self.w.resched.push(pcpu);
+                }
+                self.arm_host_tick(pcpu);
+            }
+        }
+    }
+
+    /// Where a waking thread goes: its last processor if idle, else an idle one, else its last.
+    fn place(&self, id: ThreadId) -> PcpuId {
+        let thread = &self.w.threads[id.index()];
+        let idle = |pcpu: PcpuId| self.w.pcpus[pcpu.index()].queue.running() == 0;
+        if thread.bound || idle(thread.pcpu) {
+            return thread.pcpu;
+        }
+        (0..self.w.config.host.cpus).map(PcpuId).find(|&p| idle(p)).unwrap_or(thread.pcpu)
+    }
+
+    /// Gives a processor that `prev` has left to the next thread; `latency` is paid before it does
+    /// anything.
+    fn dispatch(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
+        let now = self.now();
+        let picked = self.w.pcpus[pcpu.index()].queue.pick();
+        let next = picked.or_else(|| self.steal_thread(pcpu)).map(ThreadId);
+        self.emit(Event::HostSchedSwitch { pcpu, prev, next });
+        let Some(id) = next else { return };
+        let overhead = latency + self.w.prices.host_switch.time;
+        let thread = &mut self.w.threads[id.index()];
+        thread.state = ThreadState::Running;
+        thread.pcpu = pcpu;
+        thread.charged_since = now;
+        thread.entity.ran = SimDuration::ZERO;
+        let (remaining, then) = (thread.remaining, thread.then);
+        self.start_stretch(id, overhead + remaining, then);
+        self.arm_host_tick(pcpu);
+    }
+
+    /// An idle processor takes a waiting thread that may move from the busiest one.
+    fn steal_thread(&mut self, pcpu: PcpuId) -> Option<u32> {
+        let movable = |w: &super::world::World, p: usize| {
+            w.pcpus[p].queue.waiting().find(|&t| !w.threads[t as usize].bound)
+        };
+        let from = (0..self.w.pcpus.len())
+            .filter(|&p| p != pcpu.index() && movable(self.w, p).is_some())
+            .max_by_key(|&p| (self.w.pcpus[p].queue.running(), usize::MAX - p))?;
+        let id = movable(self.w, from)?;
+        self.w.pcpus[from].queue.dequeue(id);
+        let mut entity = self.w.threads[id as usize].entity;
+        self.w.pcpus[from].queue.rebase(&mut entity, &self.w.pcpus[pcpu.index()].queue);
+        self.w.threads[id as usize].entity = entity;
+        let queue = &mut self.w.pcpus[pcpu.index()].queue;
+        queue.enqueue(id, &entity);
+        queue.pick()
+    }
+
+    /// The running thread goes to sleep; the processor goes to the next one.
+    pub(super) fn block_thread(&mut self, id: ThreadId, then: Then) {
+        let pcpu = self.w.threads[id.index()].pcpu;
+        self.charge_pcpu(pcpu);
+        let thread = &mut self.w.threads[id.index()];
+        thread.state = ThreadState::Blocked;
+        thread.remaining = SimDuration::ZERO;
+        thread.then = then;
+        thread.event = None;
+        self.w.pcpus[pcpu.index()].queue.current = None;
+        self.dispatch(pcpu, Some(id), SimDuration::ZERO);
+    }
+
+    /// Takes the processor from the running thread, which goes on later where it was.
+    fn preempt(&mut self, pcpu: PcpuId) {
+        let now = self.now();
+        let Some(current) = self.w.pcpus[pcpu.index()].queue.current else { return };
+        if self.w.pcpus[pcpu.index()].queue.waiting().next().is_none() {
+            return;
+        }
+        let id = ThreadId(current);
+        if self.w.threads[id.index()].then == Then::InGuest {
+            self.force_exit_of_thread(id, ExitReason::ExternalInterrupt);
+        }
+        self.charge_pcpu(pcpu);
+        self.cancel_stretch(id);
+        let thread = &mut self.w.threads[id.index()];
+        thread.remaining = thread.remaining.saturating_sub(now.since(thread.since));
+        thread.state = ThreadState::Runnable;
+        let entity = thread.entity;
+        let queue = &mut self.w.pcpus[pcpu.index()].queue;
+        queue.current = None;
+        queue.enqueue(current, &entity);
+        self.dispatch(pcpu, Some(id), SimDuration::ZERO);
+    }
+
+    /// Carries out the preemptions that an event asked for.
+    pub(super) fn settle(&mut self) {
+        while let Some(pcpu) = self.w.resched.pop() {
+            self.preempt(pcpu);
+        }
+    }
+
+    fn arm_host_tick(&mut self, pcpu: PcpuId) {
+        let now = self.now();
+        let state = &mut self.w.pcpus[pcpu.index()];
+        if state.tick.is_some() || state.queue.current.is_none() || state.queue.running() < 2 {
+            return;
+        }
+        let period = self.w.config.host.tick.as_ps();
+        let next = sim_core::SimTime::from_ps((now.as_ps() / period + 1) * period);
+        let event = MachineEvent::HostTick(pcpu);
+        let handle = self.schedule(next, event);
+        self.w.pcpus[pcpu.index()].tick = Some(handle);
+    }
+
+    pub(super) fn host_tick(&mut self, pcpu: PcpuId) {
+        self.w.pcpus[pcpu.index()].tick = None;
+        self.charge_pcpu(pcpu);
+        let state = &self.w.pcpus[pcpu.index()];
+        if let Some(current) = state.queue.current {
+            let entity = &self.w.threads[current as usize].entity;
+            if state.queue.tick_preempts(entity, &self.w.config.host.sched) {
+                self.w.resched.push(pcpu);
+            }
+        }
+        self.arm_host_tick(pcpu);
+    }
+
+    /// The running stretch of a thread is over.
+    pub(super) fn thread_step(&mut self, id: ThreadId) {
+        let thread = &mut self.w.threads[id.index()];
+        thread.event = None;
+        let mut then = thread.then;
+        loop {
+            match self.perform(id, then) {
+                // Work that costs nothing needs no event of its own.
+                Flow::Spend(span, next) if span.is_zero() => then = next,
+                Flow::Spend(span, next) => {
+                    self.start_stretch(id, span, next);
+                    return;
+                }
+                Flow::Stopped => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Driving the pure protocol: one step at a time, its effects turned into records, costs, threads
+//! that wake and tasks that run.
+
+use sim_core::EventQueue;
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::world::StateViolation;
+use crate::apf::{Decision, Effect, Input, invariants};
+use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use crate::trace::{ApfReason, Event};
+
+/// What a step left for its caller to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outcome {
+    pub decision: Option<Decision>,
+    pub fetch: Option<Gfn>,
+    pub worker_done: bool,
+    pub popped: bool,
+    pub prefault: Option<Gfn>,
+    pub drain_more: bool,
+    pub halted: bool,
+    pub blocked: bool,
+    pub injected: Option<Token>,
+    pub word: Option<ApfReason>,
+    pub no_sleep: bool,
+    pub sleep: bool,
+    pub halt_guest: bool,
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Does one atomic section of the protocol and everything that follows from it at once.
+    pub(super) fn protocol(&mut self, input: impl Into<Input>) -> Outcome {
+        let mut effects = std::mem::take(&mut self.w.effects);
+        self.w.apf.step(input.into(), &mut effects);
+        let mut outcome = Outcome::default();
+        let mut touched = None;
+        for &effect in &effects {
+            self.apply(effect, &mut outcome, &mut touched);
+        }
+        effects.clear();
+        self.w.effects = effects;
+        if let Some(vcpu) = touched {
+            self.check_state(vcpu);
+        }
+        outcome
+    }
+
+    fn apply(&mut self, effect: Effect, outcome: &mut Outcome, touched: &mut Option<VcpuId>) {
+        match effect {
+            Effect::Emit(event) => {
+                if let Event::ItemLink { vcpu, .. }
+                | Event::ItemDone { vcpu, .. }
+                | Event::ItemUnlink { vcpu, .. }
+                | Event::ApfHalt { vcpu, .. }
+                | Event::ApfUnhalt { vcpu }
+                | Event::NotPresentQueued { vcpu, .. }
+                | Event::PageReadyQueued { vcpu, .. } = event
+                {
+                    *touched = Some(vcpu);
+                }
+                self.emit(event);
+            }
+            // Costs are paid where the machine knows who works: see the callers.
+            Effect::Cost(_) => {}
+            Effect::Decide(decision) => outcome.decision = Some(decision),
+            Effect::QueueWork { item } => self.queue_work(item),
+            Effect::CancelWork { item } => self.cancel_work(item),
+            Effect::WaitWorker { .. } => {}
+            Effect::Fetch { gfn, .. } => outcome.fetch = Some(gfn),
+            Effect::WorkerDone { .. } => outcome.worker_done = true,
+            Effect::Popped { .. } => outcome.popped = true,
+            Effect::Prefault { gfn, .. } => outcome.prefault = Some(gfn),
+            Effect::DrainMore => outcome.drain_more = true,
+            Effect::ItemFreed { item, gfn } => self.unpin(item, gfn),
+            Effect::Halted => outcome.halted = true,
+            Effect::Blocked => outcome.blocked = true,
+            Effect::WakeVcpu { vcpu } => {
+                let thread = self.w.vcpus[vcpu.index()].thread;
+                self.wake_thread(thread);
+            }
+            Effect::Injected { token, .. } => outcome.injected = Some(token),
+            Effect::Word(word) => outcome.word = Some(word),
+            Effect::NoSleep => outcome.no_sleep = true,
+            Effect::Sleep => outcome.sleep = true,
+            Effect::HaltGuest => outcome.halt_guest = true,
+            Effect::WakeTask { task, .. } => self.wake_sleeper(task),
+            Effect::RescheduleIpi { vcpu } => self.reschedule_ipi(vcpu),
+            Effect::NothingToDeliver
+            | Effect::Runnable
+            | Effect::DoubleFault { .. }
+            | Effect::GpFault
+            | Effect::Linked
+            | Effect::WaitDone => {}
+        }
+    }
+
+    fn reschedule_ipi(&mut self, vcpu: VcpuId) {
+        self.w.vcpus[vcpu.index()].reschedule_pending = true;
+        self.interrupt(vcpu);
+    }
+
+    /// Releases the reference that an item held on its page.
+    fn unpin(&mut self, _item: ItemId, gfn: Option<Gfn>) {
+        if self.holds_pages()
+            && let Some(gfn) = gfn
+        {
+            let page = self.w.memory.page_mut(gfn);
+            page.pins = page.pins.saturating_sub(1);
+        }
+    }
+
+    /// State invariants, after every step that changed a list, a halt or a notice.
+    fn check_state(&mut self, vcpu: VcpuId) {
+        if invariants::check_vcpu(&self.w.apf, vcpu).is_none() {
+            return;
+        }
+        let time = self.now();
+        for violation in invariants::violations(&self.w.apf) {
+            match self.w.broken.iter_mut().find(|known| known.id == violation.id) {
+                Some(known) => known.count += 1,
+                None => {
+                    let (id, message) = (violation.id, violation.detail);
+                    let story = self.w.trace.tail();
+                    self.w.broken.push(StateViolation { id, time, message, count: 1, story });
+                }
+            }
+        }
+    }
+
+    /// Which task an access fault belongs to.
+    pub(super) fn current_task(&self, vcpu: VcpuId) -> Option<TaskId> {
+        self.w.vcpus[vcpu.index()].queue.current.map(TaskId)
+    }
+}

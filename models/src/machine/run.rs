@@ -1,0 +1,228 @@
+//! Running a machine: the prefill once, then any number of policies from its end.
+
+use std::sync::Arc;
+
+use sim_core::{
+    EventQueue, Histogram, QueueKind, ReferenceQueue, RunLimit, SimDuration, SimTime, Simulation,
+    StdHeapQueue,
+};
+
+use super::event::MachineEvent;
+use super::world::{Failure, World};
+use crate::apf::Defects;
+use crate::apf::rules::PageReadyTold;
+use crate::config::{MachineConfig, Policy};
+use crate::monitors::catalogue::INV_12;
+use crate::monitors::{Family, Finding, MonitorConfig, MonitorSet};
+use crate::trace::Record;
+use crate::trace::digest::DigestValue;
+use crate::trace::metrics::MetricValues;
+
+/// How to run, besides what.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// The event queue.
+    pub queue: QueueKind,
+    /// Whether vCPUs run ahead; off, every operation is an event of its own.
+    pub skip: bool,
+    /// Time between the start barrier and the measured phase.
+    pub warmup: SimDuration,
+    /// Length of the measured phase.
+    pub duration: SimDuration,
+    /// Mistakes to be made by the protocol.
+    pub defects: Defects,
+    /// Whether to keep every record, 48 bytes each.
+    pub keep_records: bool,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            queue: QueueKind::default(),
+            skip: true,
+            warmup: SimDuration::ZERO,
+            duration: SimDuration::from_secs(1),
+            defects: Defects::none(),
+            keep_records: false,
+        }
+    }
+}
+
+/// Why a run has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The limit is too small for what the workload needs at one time.
+    #[error(
+        "at {0} the memory limit was reached and nothing could be reclaimed; \
+         raise host.memory_limit or host.swap.size"
+    )]
+    OutOfMemory(SimTime),
+    /// The regions do not fit into the guest.
+    #[error("at {0} the guest had no free memory left; raise guest.memory or shrink the regions")]
+    GuestOutOfMemory(SimTime),
+    /// A service-time law is not a distribution.
+    #[error("a service-time law of the swap device is not valid: {0}")]
+    Distribution(sim_core::DistributionError),
+    /// Nothing in the scenario takes time.
+    #[error(
+        "at {0} time stands still: things go on happening without taking any; \
+         give the swap device a latency or the processor costs"
+    )]
+    TimeStandsStill(SimTime),
+    /// The machine stood still before its time.
+    #[error("at {0} nothing was left to happen before the end of the run")]
+    StoodStill(SimTime),
+    /// Something that cannot happen.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl From<&Failure> for RunError {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::OutOfMemory(time) => Self::OutOfMemory(*time),
+            Failure::TimeStandsStill(time) => Self::TimeStandsStill(*time),
+            Failure::GuestOutOfMemory(time) => Self::GuestOutOfMemory(*time),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Reference(Simulation<World, ReferenceQueue<MachineEvent>>),
+    Std(Simulation<World, StdHeapQueue<MachineEvent>>),
+}
+
+/// The world at the start barrier, after the simulated prefill. Policies part here: faults before
+/// it are first touches, which need no I/O and so never reach the protocol.
+#[derive(Clone, Debug)]
+pub struct Prefix {
+    engine: Engine,
+}
+
+/// What a run leaves.
+#[derive(Clone, Debug)]
+pub struct RunOutput {
+    /// Digest of all records, the prefill's included.
+    pub digest: DigestValue,
+    /// The metrics of the measured phase.
+    pub metrics: MetricValues,
+    /// What the invariants say: trace monitors and state invariants.
+    pub findings: Vec<Finding>,
+    /// Latencies of the major faults, in nanoseconds.
+    pub latency: Histogram,
+    /// Events that the engine handled, of the prefill and the run.
+    pub handled_events: u64,
+    /// Every record, where [`RunSettings::keep_records`] asked for them.
+    pub records: Option<Vec<Record>>,
+}
+
+/// Simulates from power-on to the start barrier.
+///
+/// # Errors
+/// When the workload does not fit into the machine.
+pub fn prefill(
+    config: &MachineConfig,
+    seed: u64,
+    settings: &RunSettings,
+) -> Result<Prefix, RunError> {
+    let world = World::new(config, seed, settings)?;
+    let engine = match settings.queue {
+        QueueKind::Reference => Engine::Reference(prefill_with(world, ReferenceQueue::default())?),
+        QueueKind::Std => Engine::Std(prefill_with(world, StdHeapQueue::default())?),
+    };
+    Ok(Prefix { engine })
+}
+
+fn prefill_with<Q: EventQueue<MachineEvent>>(
+    world: World,
+    queue: Q,
+) -> Result<Simulation<World, Q>, RunError> {
+    let mut simulation = Simulation::new(world, queue);
+    simulation.model.start(&mut simulation.queue);
+    simulation.run_while(RunLimit::NONE, |world: &World| !world.at_barrier() && !world.is_over());
+    match simulation.model.failure() {
+        Some(failure) => Err(failure.into()),
+        None if !simulation.model.at_barrier() => Err(RunError::StoodStill(simulation.now())),
+        None => Ok(simulation),
+    }
+}
+
+/// Simulates the workload under a policy, from the start barrier to the end of the measured phase.
+///
+/// # Errors
+/// When the workload does not fit into the machine.
+pub fn run(
+    prefix: &Prefix,
+    policy: &Policy,
+    settings: &RunSettings,
+) -> Result<RunOutput, RunError> {
+    match prefix.engine.clone() {
+        Engine::Reference(simulation) => run_with(simulation, policy, settings),
+        Engine::Std(simulation) => run_with(simulation, policy, settings),
+    }
+}
+
+fn run_with<Q: EventQueue<MachineEvent>>(
+    mut simulation: Simulation<World, Q>,
+    policy: &Policy,
+    settings: &RunSettings,
+) -> Result<RunOutput, RunError> {
+    let now = simulation.now();
+    let world = &mut simulation.model;
+    world.apf.adopt(policy.rules, settings.defects);
+    world.policy = Some(Arc::new(policy.clone()));
+    (world.warmup, world.duration) = (settings.warmup, settings.duration);
+    let monitors = MonitorSet::new(&monitor_config(world, policy));
+    world.trace = std::mem::take(&mut world.trace).with_monitors(monitors);
+    let event = MachineEvent::Barrier;
+    simulation.queue.schedule(event.key(now), event);
+    simulation.run_while(RunLimit::NONE, |world: &World| !world.is_over());
+    if let Some(failure) = simulation.model.failure() {
+        return Err(failure.into());
+    }
+    if !simulation.model.is_over() {
+        return Err(RunError::StoodStill(simulation.now()));
+    }
+    output(simulation)
+}
+
+/// What must happen in the end has to happen within this time: far above any queueing at a disk,
+/// far below the length of an experiment.
+const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
+
+fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
+    // Page ready without not present is what kernels before 5.9 do when a fault only halted.
+    let known = match policy.rules.page_ready_told {
+        PageReadyTold::Always => vec![INV_12],
+        PageReadyTold::OnlyIfNotPresentTold => Vec::new(),
+    };
+    MonitorConfig {
+        vcpus: world.config.guest.vcpus,
+        family: Family::V7,
+        cap: Some(policy.rules.cap),
+        known,
+        liveness_bound: LIVENESS_BOUND,
+    }
+}
+
+fn output<Q>(simulation: Simulation<World, Q>) -> Result<RunOutput, RunError>
+where
+    Q: EventQueue<MachineEvent>,
+{
+    let (now, handled_events) = (simulation.now(), simulation.handled());
+    let world = simulation.model;
+    let broken = world.state_findings();
+    let outcome = world.trace.finish(now);
+    let mut findings = outcome.findings.ok_or(RunError::Internal("no monitors"))?;
+    findings.extend(broken);
+    let metrics = outcome.metrics.ok_or(RunError::Internal("no metrics"))?;
+    Ok(RunOutput {
+        digest: outcome.digest.ok_or(RunError::Internal("no digest"))?,
+        latency: metrics.fault_latency.clone(),
+        metrics,
+        findings,
+        handled_events,
+        records: outcome.records,
+    })
+}

@@ -1,0 +1,178 @@
+//! The loop of a vCPU thread (`__vcpu_run`): enter the guest or block, handle the exit, look at
+//! completed items, again.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::host_sched::Flow;
+use super::world::{Fetch, FetchGoal, GuestThen, Then, ThreadKind};
+use crate::apf::host::{EN_ENABLED, EN_SEND_ALWAYS};
+use crate::apf::{HostInput, MmuMode, VcpuView};
+use crate::host::memory::Backing;
+use crate::ids::{Gfn, PAGE_SIZE, ThreadId, VcpuId};
+use crate::trace::{BlockReason, Event};
+
+/// Where the guest keeps its shared words; the first page of its memory is as good as any.
+const SHARED_AREA: u64 = PAGE_SIZE;
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// What the protocol sees of a vCPU.
+    pub(super) fn view(&self, vcpu: VcpuId) -> VcpuView {
+        let state = &self.w.vcpus[vcpu.index()];
+        let (cpl, interrupts_on) = match &state.fault {
+            Some(fault) => (fault.cpl, fault.interrupts_on),
+            None => {
+                let user = state.frames.is_empty() && state.queue.current.is_some();
+                (if user { 3 } else { 0 }, self.interrupts_on(vcpu))
+            }
+        };
+        VcpuView { cpl, interrupts_on, reinjecting: false, mmu: MmuMode::Direct }
+    }
+
+    /// Does what a thread's finished stretch was for.
+    pub(super) fn perform(&mut self, thread: ThreadId, then: Then) -> Flow {
+        match self.w.threads[thread.index()].kind {
+            ThreadKind::Vcpu(vcpu) => self.perform_vcpu(thread, vcpu, then),
+            ThreadKind::Worker(worker) => self.perform_worker(thread, worker, then),
+        }
+    }
+
+    fn perform_vcpu(&mut self, thread: ThreadId, vcpu: VcpuId, then: Then) -> Flow {
+        match then {
+            Then::Enter => self.turn(vcpu),
+            Then::InGuest => self.guest_stretch_over(vcpu),
+            Then::FaultLookup => self.fault_lookup(vcpu),
+            Then::FaultTry => self.fault_try(vcpu),
+            Then::SetupStep => self.setup_step(vcpu),
+            Then::MapFault => self.map_fault(vcpu),
+            Then::TurnEnd => self.turn_end(vcpu),
+            Then::PrefaultMap(gfn) => self.prefault_map(vcpu, gfn),
+            Then::Deliver => self.deliver(vcpu),
+            Then::Unblocked => self.unblocked(vcpu),
+            Then::WriteEn => self.write_en(vcpu),
+            Then::Fetch => self.fetch_step(thread),
+            Then::FetchAwake(reason) => self.fetch_awake(thread, reason),
+            Then::FetchSubmit => self.fetch_submit(thread),
+            Then::ReclaimDone => self.reclaim_done(thread),
+            Then::WorkBegin | Then::WorkStep(_) => unreachable!("{thread} is no worker"),
+        }
+    }
+
+    /// The top of the loop.
+    fn turn(&mut self, vcpu: VcpuId) -> Flow {
+        if self.w.apf.must_block(vcpu) {
+            return self.block(vcpu);
+        }
+        // vcpu_enter_guest
+        if self.protocol(HostInput::Requests { vcpu }).halted {
+            return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
+        }
+        self.w.vcpus[vcpu.index()].fault = None;
+        self.w.vcpus[vcpu.index()].hlt_over = true;
+        if std::mem::take(&mut self.w.vcpus[vcpu.index()].flush_tlb) {
+            self.w.vcpus[vcpu.index()].tlb.flush();
+        }
+        if self.w.apf.pending_exception(vcpu).is_some() {
+            if let Some(token) = self.protocol(HostInput::Inject { vcpu }).injected {
+                let prices = &self.w.prices;
+                let cost = prices.inject_event.cycles + prices.guest_exception.cycles;
+                self.push_frame(vcpu, cost, GuestThen::PageFault { token });
+            }
+        } else if self.interrupt_pending(vcpu) && self.interrupts_on(vcpu) {
+            self.inject_interrupt(vcpu);
+        }
+        self.enter_guest(vcpu)
+    }
+
+    /// `kvm_vcpu_block`, for both halts.
+    fn block(&mut self, vcpu: VcpuId) -> Flow {
+        let (view, interrupt) = (self.view(vcpu), self.interrupt_pending(vcpu));
+        let reason = self.halt_reason(vcpu);
+        let outcome = self.protocol(HostInput::Block { vcpu, view, interrupt });
+        if !outcome.blocked {
+            return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
+        }
+        let thread = self.w.vcpus[vcpu.index()].thread;
+        self.vcpu_sleeps(vcpu, reason);
+        self.block_thread(thread, Then::Unblocked);
+        Flow::Stopped
+    }
+
+    /// Which of the two halts a blocking vCPU is in.
+    fn halt_reason(&self, vcpu: VcpuId) -> BlockReason {
+        if self.w.apf.is_halted(vcpu) { BlockReason::ApfHalt } else { BlockReason::Hlt }
+    }
+
+    fn unblocked(&mut self, vcpu: VcpuId) -> Flow {
+        let (view, interrupt) = (self.view(vcpu), self.interrupt_pending(vcpu));
+        let outcome = self.protocol(HostInput::Unblock { vcpu, view, interrupt });
+        if outcome.blocked {
+            let thread = self.w.vcpus[vcpu.index()].thread;
+            self.block_thread(thread, Then::Unblocked);
+            return Flow::Stopped;
+        }
+        self.vcpu_wakes(vcpu);
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+
+    /// A vCPU thread is about to sleep in the host.
+    pub(super) fn vcpu_sleeps(&mut self, vcpu: VcpuId, reason: BlockReason) {
+        let now = self.now();
+        self.w.vcpus[vcpu.index()].blocked = Some((reason, now));
+        self.emit(Event::VcpuBlock { vcpu, reason });
+    }
+
+    /// A vCPU thread runs again after sleeping in the host.
+    pub(super) fn vcpu_wakes(&mut self, vcpu: VcpuId) {
+        let now = self.now();
+        let state = &mut self.w.vcpus[vcpu.index()];
+        let Some((reason, since)) = state.blocked.take() else { return };
+        if reason != BlockReason::Hlt {
+            state.stolen += now.since(since);
+        }
+        self.emit(Event::VcpuUnblock { vcpu, reason });
+    }
+
+    /// The bottom of the loop: is an item completed that may be delivered?
+    fn turn_end(&mut self, vcpu: VcpuId) -> Flow {
+        if !self.w.apf.may_check_completion(vcpu) {
+            return Flow::Spend(SimDuration::ZERO, Then::Enter);
+        }
+        let view = self.view(vcpu);
+        let outcome = self.protocol(HostInput::CheckCompletion { vcpu, view });
+        match outcome.prefault {
+            _ if !outcome.popped => Flow::Spend(SimDuration::ZERO, Then::Enter),
+            Some(gfn) => Flow::Spend(self.w.prices.kvm_fault.time, Then::PrefaultMap(gfn)),
+            None => Flow::Spend(self.w.prices.apf_ready.time, Then::Deliver),
+        }
+    }
+
+    /// Maps the page of a completed item; sleeps for it if it was evicted again.
+    pub(super) fn prefault_map(&mut self, vcpu: VcpuId, gfn: Gfn) -> Flow {
+        match self.w.memory.page(gfn).backing {
+            Backing::Resident | Backing::Writeback => self.map_page(vcpu, gfn),
+            Backing::Untouched | Backing::Reading | Backing::Swapped => {
+                let thread = self.w.vcpus[vcpu.index()].thread;
+                let fetch = Fetch { gfn, goal: FetchGoal::Prefault };
+                self.w.threads[thread.index()].fetch = Some(fetch);
+                return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+            }
+        }
+        Flow::Spend(self.w.prices.apf_ready.time, Then::Deliver)
+    }
+
+    fn deliver(&mut self, vcpu: VcpuId) -> Flow {
+        let view = self.view(vcpu);
+        let outcome = self.protocol(HostInput::Deliver { vcpu, view });
+        let next = if outcome.drain_more { Then::TurnEnd } else { Then::Enter };
+        Flow::Spend(SimDuration::ZERO, next)
+    }
+
+    fn write_en(&mut self, vcpu: VcpuId) -> Flow {
+        let always = if self.w.config.guest.send_always { EN_SEND_ALWAYS } else { 0 };
+        let value = SHARED_AREA + 64 * u64::from(vcpu.0) | EN_ENABLED | always;
+        self.protocol(HostInput::WriteEn { vcpu, value });
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+}

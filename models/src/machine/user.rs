@@ -1,0 +1,369 @@
+//! Tasks in user mode: programs of operations, and bursts that run ahead of the event queue.
+//!
+//! A burst executes operations until one needs somebody else (a fault, a sleep); only its end is
+//! queued. Whoever changes what a burst may have used takes the vCPU out of guest mode, or cuts
+//! the burst, first: operations that begin after that instant are taken back from the journal. An
+//! access takes effect when it begins; the rest of its time is plain computing. With skipping
+//! off a burst is one operation long, and nothing else differs.
+
+use sim_core::{Cycles, EventQueue};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::host_sched::Flow;
+use super::world::{BurstOp, Frame, GuestThen, Program, Running, TaskState, Then};
+use crate::config::{Op, Pattern};
+use crate::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
+use crate::mmu::{TlbLevel, Translation};
+use crate::trace::{Event, ExitReason};
+
+/// Operations in a burst at most; bounds the journal.
+const BURST_OPS: usize = 4096;
+
+/// What happened to an operation that was about to begin.
+enum Begin {
+    /// It takes so long.
+    Takes(BurstOp),
+    /// It needs somebody else, and the burst has to end before it.
+    NotAhead,
+    /// It counts until something interrupts it.
+    Counts,
+    /// It has gone elsewhere.
+    Left(Flow),
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Runs the current task in user mode from the vCPU's position on.
+    pub(super) fn user_run(&mut self, vcpu: VcpuId, task: TaskId) -> Flow {
+        let now = self.now();
+        let most = if self.w.skip { BURST_OPS } else { 1 };
+        let state = &mut self.w.vcpus[vcpu.index()];
+        state.user_since.get_or_insert(now);
+        state.burst.clear();
+        state.tlb.start_journal();
+        let begin = state.cycles;
+        // Nothing beyond the next tick can survive it.
+        let horizon =
+            state.timer.map(|(_, at)| begin + self.frequency.cycles_in(at.saturating_since(now)));
+        let mut at = begin;
+        loop {
+            match self.begin_op(vcpu, task, at, at == begin) {
+                Begin::Takes(op) => {
+                    at += op.len;
+                    self.w.vcpus[vcpu.index()].burst.push(op);
+                }
+                Begin::NotAhead => break,
+                Begin::Counts => {
+                    self.w.vcpus[vcpu.index()].running = Running::User;
+                    return Flow::Stopped;
+                }
+                Begin::Left(flow) => return flow,
+            }
+            let full = self.w.vcpus[vcpu.index()].burst.len() >= most;
+            if full || horizon.is_some_and(|horizon| at > horizon) {
+                break;
+            }
+        }
+        let len = at.saturating_sub(begin);
+        self.start_guest_stretch(vcpu, len, Running::User);
+        Flow::Stopped
+    }
+
+    /// Begins the task's next operation at a position; `here` says that the position is now.
+    fn begin_op(&mut self, vcpu: VcpuId, task: TaskId, at: Cycles, here: bool) -> Begin {
+        let state = &mut self.w.tasks[task.index()];
+        let mut op = BurstOp {
+            start: at,
+            len: state.busy,
+            pc: state.pc,
+            tlb: self.w.vcpus[vcpu.index()].tlb.mark(),
+            page: None,
+            walked: None,
+            rest: true,
+        };
+        if state.busy > Cycles::ZERO {
+            state.busy = Cycles::ZERO;
+            return Begin::Takes(op);
+        }
+        op.rest = false;
+        match self.current_op(task) {
+            None if here => {
+                self.w.prefill_done = true;
+                Begin::Left(self.sleep_current(vcpu, task))
+            }
+            Some(Op::Sleep { span }) if here => {
+                self.w.tasks[task.index()].pc += 1;
+                let event = MachineEvent::TaskTimer(task);
+                self.schedule(self.now() + span, event);
+                Begin::Left(self.sleep_current(vcpu, task))
+            }
+            Some(Op::Count { .. }) if here => Begin::Counts,
+            None | Some(Op::Sleep { .. } | Op::Count { .. }) => Begin::NotAhead,
+            Some(Op::Compute { span }) => {
+                self.w.tasks[task.index()].pc += 1;
+                op.len = self.frequency.cycles_in(span);
+                Begin::Takes(op)
+            }
+            Some(Op::Access { region, pattern, write, cost }) => {
+                op.len = self.frequency.cycles_in(cost);
+                let page = self.choose_page(task, region, pattern);
+                self.begin_access(vcpu, task, (region, page, write), op, here)
+            }
+        }
+    }
+
+    fn current_op(&mut self, task: TaskId) -> Option<Op> {
+        let state = &mut self.w.tasks[task.index()];
+        match &mut state.program {
+            Program::Loop { ops } => {
+                let pc = state.pc as usize % ops.len();
+                state.pc = pc as u32;
+                Some(ops[pc].clone())
+            }
+            Program::Fill { regions, at, page } => {
+                let &(region, pages) = regions.get(*at)?;
+                if *page == pages {
+                    (*at, *page) = (*at + 1, 0);
+                    return self.current_op(task);
+                }
+                let cost = self.w.prices.zero_page.time;
+                Some(Op::Access { region, pattern: Pattern::Sequential, write: true, cost })
+            }
+        }
+    }
+
+    /// The page of the task's next access; it stays chosen until the access retires.
+    fn choose_page(&mut self, task: TaskId, region: RegionId, pattern: Pattern) -> u64 {
+        let pages = self.w.tables.region_pages(region);
+        let state = &mut self.w.tasks[task.index()];
+        if let Program::Fill { page, .. } = state.program {
+            return page;
+        }
+        if let Some(&page) = state.chosen.front() {
+            return page;
+        }
+        let page = match pattern {
+            Pattern::Uniform => state.draws.below(pages),
+            Pattern::Sequential => {
+                let page = state.next_page % pages;
+                state.next_page = (page + 1) % pages;
+                page
+            }
+        };
+        state.chosen.push_front(page);
+        page
+    }
+
+    fn begin_access(
+        &mut self,
+        vcpu: VcpuId,
+        task: TaskId,
+        (region, page, write): (RegionId, u64, bool),
+        mut op: BurstOp,
+        here: bool,
+    ) -> Begin {
+        let gva = self.w.tables.gva(region, page);
+        let (translation, walked) = self.translate(vcpu, gva);
+        op.walked = walked;
+        let cost = match translation {
+            Translation::Hit(TlbLevel::L1) => Cycles::ZERO,
+            Translation::Hit(TlbLevel::Stlb) => self.w.prices.stlb_hit.cycles,
+            Translation::Walked => self.w.prices.page_walk.cycles,
+            Translation::GuestFault | Translation::EptViolation(_) if !here => {
+                return Begin::NotAhead;
+            }
+            Translation::GuestFault => {
+                self.end_user(vcpu);
+                let remaining =
+                    self.w.prices.guest_exception.cycles + self.w.prices.guest_minor_fault.cycles;
+                let then = GuestThen::FirstTouch { gva };
+                self.w.vcpus[vcpu.index()].frames.push(Frame { remaining, then });
+                return Begin::Left(self.guest_run(vcpu));
+            }
+            Translation::EptViolation(gfn) => {
+                return Begin::Left(self.ept_violation(vcpu, gfn, write, 3));
+            }
+        };
+        // The instruction itself takes a cycle at least, so that no program stands still.
+        op.len = Cycles((op.len + cost).0.max(1));
+        op.page = Some(page);
+        if here {
+            self.retire_major(vcpu, task);
+        }
+        let state = &mut self.w.tasks[task.index()];
+        match &mut state.program {
+            Program::Fill { page, .. } => *page += 1,
+            Program::Loop { .. } => {
+                state.chosen.pop_front();
+                state.pc += 1;
+            }
+        }
+        Begin::Takes(op)
+    }
+
+    /// Looks up a translation; a walk fills the TLB. The frame that a walk found is returned too,
+    /// so that its accessed bit can be set once the burst is final.
+    fn translate(&mut self, vcpu: VcpuId, gva: Gva) -> (Translation, Option<Gfn>) {
+        let tlb = &mut self.w.vcpus[vcpu.index()].tlb;
+        if let Some(level) = tlb.lookup(gva) {
+            return (Translation::Hit(level), None);
+        }
+        let Some(gfn) = self.w.tables.translate(gva) else {
+            return (Translation::GuestFault, None);
+        };
+        if !self.w.memory.page(gfn).ept_mapped {
+            return (Translation::EptViolation(gfn), None);
+        }
+        tlb.insert(gva);
+        (Translation::Walked, Some(gfn))
+    }
+
+    /// The access that was waiting for its page has gone through.
+    fn retire_major(&mut self, vcpu: VcpuId, task: TaskId) {
+        if let Some(gfn) = self.w.tasks[task.index()].major.take() {
+            self.emit(Event::MajorFaultEnd { vcpu, task, gfn });
+        }
+    }
+
+    /// The burst is final: nothing is left to take back.
+    pub(super) fn finish_burst(&mut self, vcpu: VcpuId) {
+        self.set_accessed_bits(vcpu);
+        let state = &mut self.w.vcpus[vcpu.index()];
+        state.burst.clear();
+        state.tlb.drop_journal();
+    }
+
+    /// Sets the second-stage accessed bits of the walks of a burst, once each.
+    fn set_accessed_bits(&mut self, vcpu: VcpuId) {
+        if self.w.config.cpu.ept_accessed_dirty {
+            for op in &mut self.w.vcpus[vcpu.index()].burst {
+                if let Some(gfn) = op.walked.take() {
+                    self.w.memory.page_mut(gfn).young = true;
+                }
+            }
+        }
+    }
+
+    /// Cuts the current burst at this event: operations that have not begun are taken back, and
+    /// the one under way keeps the rest of its time.
+    pub(super) fn cut_burst(&mut self, vcpu: VcpuId) {
+        let position = self.guest_cycles(vcpu);
+        self.take_back(vcpu);
+        let state = &mut self.w.vcpus[vcpu.index()];
+        let Some(current) = state.queue.current else { return };
+        let task = &mut self.w.tasks[current as usize];
+        match state.burst.last() {
+            Some(op) => task.busy = (op.start + op.len).saturating_sub(position),
+            // An empty burst is counted work.
+            None => task.counted += position.saturating_sub(state.cycles),
+        }
+        state.cycles = position;
+        self.finish_burst(vcpu);
+    }
+
+    /// Undoes the operations of a burst that begin after this event in the total order.
+    fn take_back(&mut self, vcpu: VcpuId) {
+        let state = &mut self.w.vcpus[vcpu.index()];
+        let Some(current) = state.queue.current else { return };
+        let task = &mut self.w.tasks[current as usize];
+        let step = MachineEvent::ThreadStep(state.thread);
+        while state.burst.len() > 1 {
+            let Some(op) = state.burst.last() else { break };
+            let begins = state.epoch + self.frequency.time_of(op.start);
+            if step.key(begins) < self.key {
+                break;
+            }
+            let op = *op;
+            state.burst.pop();
+            state.tlb.undo_to(op.tlb);
+            task.pc = op.pc;
+            match (&mut task.program, op.page) {
+                // A fill only ends at the end of a region or a fault, so the page is behind us.
+                (Program::Fill { page: next, .. }, Some(page)) => *next = page,
+                (Program::Loop { .. }, Some(page)) => task.chosen.push_front(page),
+                (_, None) => {}
+            }
+            if op.rest {
+                task.busy = op.len;
+            }
+        }
+    }
+
+    /// Makes memory what it is at this instant, before somebody looks at accessed bits or removes
+    /// second-stage entries: bursts that ran ahead are cut, but their vCPUs stay in guest mode.
+    pub(super) fn cut_all_bursts(&mut self) {
+        for v in 0..self.w.vcpus.len() {
+            let vcpu = VcpuId(v as u16);
+            if self.w.vcpus[v].running != Running::User {
+                continue;
+            }
+            if self.w.vcpus[v].burst.len() > 1 {
+                self.take_back(vcpu);
+                let state = &self.w.vcpus[v];
+                let Some(op) = state.burst.last() else { continue };
+                let len = (op.start + op.len).saturating_sub(state.cycles);
+                let thread = state.thread;
+                self.cancel_stretch(thread);
+                self.start_guest_stretch(vcpu, len, Running::User);
+            }
+            self.set_accessed_bits(vcpu);
+        }
+    }
+
+    /// Reports the counted work of a task that is not reported yet.
+    pub(super) fn report_work(&mut self, task: TaskId) {
+        let hz = u128::from(self.frequency.hz());
+        let state = &mut self.w.tasks[task.index()];
+        let Program::Loop { ops } = &state.program else { return };
+        let Some(Op::Count { units_per_sec }) = ops.get(state.pc as usize % ops.len()) else {
+            return;
+        };
+        let units = u128::from(state.counted.0) * u128::from(*units_per_sec) / hz;
+        let units = u64::try_from(units).unwrap_or(u64::MAX);
+        let fresh = units - state.reported;
+        if fresh > 0 {
+            state.reported = units;
+            self.emit(Event::TaskWork { task, units: fresh });
+        }
+    }
+
+    /// Reports user time and work up to now without disturbing what runs.
+    pub(super) fn checkpoint(&mut self, vcpu: VcpuId) {
+        let now = self.now();
+        let state = &mut self.w.vcpus[vcpu.index()];
+        if state.running != Running::User {
+            return;
+        }
+        if state.burst.is_empty() {
+            // Counted work: move the vCPU's position up to now.
+            let position = self.guest_cycles(vcpu);
+            let state = &mut self.w.vcpus[vcpu.index()];
+            if let Some(current) = state.queue.current {
+                self.w.tasks[current as usize].counted += position.saturating_sub(state.cycles);
+            }
+            state.cycles = position;
+        }
+        self.end_user(vcpu);
+        self.w.vcpus[vcpu.index()].user_since = Some(now);
+    }
+
+    /// The current task sleeps until something wakes it.
+    fn sleep_current(&mut self, vcpu: VcpuId, task: TaskId) -> Flow {
+        self.end_user(vcpu);
+        self.w.tasks[task.index()].state = TaskState::Sleeping;
+        self.w.vcpus[vcpu.index()].need_resched = true;
+        self.guest_run(vcpu)
+    }
+
+    /// The vCPU leaves guest mode because the second-stage tables lack an entry.
+    pub(super) fn ept_violation(&mut self, vcpu: VcpuId, gfn: Gfn, write: bool, cpl: u8) -> Flow {
+        let interrupts_on = self.interrupts_on(vcpu);
+        self.w.vcpus[vcpu.index()].fault = Some(super::world::Fault { gfn, cpl, interrupts_on });
+        let cost = self.w.prices.exit_hw.time + self.w.prices.apf_detect.time;
+        let flow = self.leave_guest(vcpu, ExitReason::EptViolation, cost, Then::FaultLookup);
+        // Bit 1 of the error code is "write", as in the architecture's page-fault error code.
+        let error_code = if write { 2 } else { 0 };
+        self.emit(Event::KvmPageFault { vcpu, address: gfn.gpa(), error_code, cpl });
+        flow
+    }
+}

@@ -1,0 +1,392 @@
+//! The state of the machine: indexed tables of plain data. A clone is a snapshot.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime, Stream};
+
+use crate::apf::{Apf, Effects};
+use crate::config::{MachineConfig, Op, Policy};
+use crate::device::{Device, Request, Started};
+use crate::host::memory::HostMemory;
+use crate::host::reclaim::ReclaimPass;
+use crate::host::swap::SwapArea;
+use crate::ids::{Gfn, Gva, ItemId, PcpuId, RequestId, TaskId, ThreadId, Token, VcpuId, WorkerId};
+use crate::mmu::GuestTables;
+use crate::mmu::Tlb;
+use crate::mmu::tlb::Mark;
+use crate::monitors::{Finding, Verdict, Witness};
+use crate::presets::costs::Prices;
+use crate::sched::{Entity, RunQueue};
+use crate::trace::sink::TraceSink;
+use crate::trace::{BlockReason, Record, TaskRole};
+
+/// Everything that changes during a run, besides the event queue.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub(super) config: Arc<MachineConfig>,
+    pub(super) prices: Arc<Prices>,
+    pub(super) skip: bool,
+    /// The policy, from the start barrier on.
+    pub(super) policy: Option<Arc<Policy>>,
+    pub(super) warmup: SimDuration,
+    pub(super) duration: SimDuration,
+    pub(super) vcpus: Vec<Vcpu>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) threads: Vec<Thread>,
+    pub(super) pcpus: Vec<Pcpu>,
+    pub(super) memory: HostMemory,
+    pub(super) swap: SwapArea,
+    pub(super) device: Device,
+    /// Requests at the device, by number; freed numbers are used again.
+    pub(super) requests: Vec<Option<Request>>,
+    pub(super) free_requests: Vec<RequestId>,
+    pub(super) tables: GuestTables,
+    pub(super) apf: Apf,
+    pub(super) streams: RandomStreams,
+    /// Threads that wait for room under the memory limit.
+    pub(super) room_waiters: Vec<ThreadId>,
+    /// Processors on which another thread should run.
+    pub(super) resched: Vec<PcpuId>,
+    pub(super) prefill_done: bool,
+    pub(super) finished: bool,
+    pub(super) failure: Option<Failure>,
+    /// State invariants that did not hold, each with its first occurrence.
+    pub(super) broken: Vec<StateViolation>,
+    pub(super) trace: TraceSink,
+    /// Reused buffers; empty between events.
+    pub(super) effects: Effects,
+    pub(super) started: Vec<Started>,
+    pub(super) pass: ReclaimPass,
+}
+
+/// Why the machine cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The limit is reached and nothing can be reclaimed.
+    OutOfMemory(SimTime),
+    /// Things go on happening at one instant for ever.
+    TimeStandsStill(SimTime),
+    /// The guest has no free frame left.
+    GuestOutOfMemory(SimTime),
+}
+
+/// A state invariant that did not hold after a step of the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StateViolation {
+    /// The invariant.
+    pub id: &'static str,
+    /// After the first step that broke it.
+    pub time: SimTime,
+    /// What was wrong.
+    pub message: String,
+    /// Checks that it failed.
+    pub count: u64,
+    /// The records before.
+    pub story: Vec<Record>,
+}
+
+/// What a host thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ThreadKind {
+    Vcpu(VcpuId),
+    Worker(WorkerId),
+}
+
+/// Whether a host thread has, wants or does not want a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ThreadState {
+    Running,
+    Runnable,
+    Blocked,
+}
+
+/// What a host thread does when its present stretch of work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// vCPU: the top of the run loop.
+    Enter,
+    /// vCPU: guest mode; the stretch is the guest's.
+    InGuest,
+    /// vCPU: the lookup without waiting, after an EPT violation.
+    FaultLookup,
+    /// vCPU: try to handle the fault asynchronously.
+    FaultTry,
+    /// vCPU: the next section of setting up a work item.
+    SetupStep,
+    /// vCPU: make the second-stage entry of the fault.
+    MapFault,
+    /// vCPU: the bottom of the run loop: completed items.
+    TurnEnd,
+    /// vCPU: map a page before its page ready.
+    PrefaultMap(Gfn),
+    /// vCPU: page ready of the popped item.
+    Deliver,
+    /// vCPU: awake again after blocking in the run loop.
+    Unblocked,
+    /// vCPU: the guest's write to the EN register.
+    WriteEn,
+    /// Worker: begin the next queued item.
+    WorkBegin,
+    /// Worker: the next section after the fetch.
+    WorkStep(ItemId),
+    /// Either: go on with fetching a page.
+    Fetch,
+    /// Either: awake again after waiting for a page or for room.
+    FetchAwake(BlockReason),
+    /// Either: submit the read.
+    FetchSubmit,
+    /// Either: a pass of direct reclaim is over.
+    ReclaimDone,
+}
+
+/// Why a host thread fetches a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FetchGoal {
+    /// A fault that the vCPU thread resolves itself.
+    Fault,
+    /// Only to begin the read at fault time (FOLL_NOWAIT).
+    StartRead,
+    /// A page evicted again before its page ready.
+    Prefault,
+    /// The work item of a worker.
+    Item(ItemId),
+}
+
+/// A page being fetched by a host thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fetch {
+    pub gfn: Gfn,
+    pub goal: FetchGoal,
+}
+
+/// A pass of reclaim whose cost is being paid: what it has to submit and report at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PendingReclaim {
+    pub writes: Vec<Request>,
+    pub scanned: u32,
+    pub freed: u32,
+    pub written: u32,
+}
+
+/// A thread of the host.
+#[derive(Clone, Debug)]
+pub(super) struct Thread {
+    pub kind: ThreadKind,
+    pub state: ThreadState,
+    /// Where it runs or ran last.
+    pub pcpu: PcpuId,
+    /// Whether it may run nowhere else (a worker of a per-CPU pool).
+    pub bound: bool,
+    pub entity: Entity,
+    /// Since when its CPU time is not yet charged.
+    pub charged_since: SimTime,
+    /// Host work left before `then`; meaningless in guest mode.
+    pub remaining: SimDuration,
+    /// When the running stretch began.
+    pub since: SimTime,
+    pub then: Then,
+    pub event: Option<EventHandle>,
+    pub fetch: Option<Fetch>,
+    /// The locked page it waits for.
+    pub waits_for: Option<Gfn>,
+    pub reclaim: PendingReclaim,
+    /// The read that it is about to submit.
+    pub read: Option<Request>,
+}
+
+/// A physical processor.
+#[derive(Clone, Debug)]
+pub(super) struct Pcpu {
+    pub queue: RunQueue,
+    pub tick: Option<EventHandle>,
+    /// Idle workers of the processor's pool, the last one used last.
+    pub idle_workers: Vec<ThreadId>,
+    /// Items that no worker has begun.
+    pub queued_work: VecDeque<ItemId>,
+}
+
+/// A stage of the guest kernel that runs on a vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GuestThen {
+    /// Timer interrupt; so many tick periods are accounted.
+    Tick { periods: u32 },
+    /// Reschedule interrupt: its return looks for another task.
+    Reschedule,
+    /// Exception 14 with this CR2: read the shared word.
+    PageFault { token: Token },
+    /// The sleeper is linked: test it, then sleep or halt.
+    WaitTest { token: Token, task: TaskId },
+    /// HLT with interrupts on, in the not-present handler of a context that cannot sleep.
+    WaitHalted { token: Token, task: TaskId },
+    /// Page ready: wake.
+    Wake { token: Token },
+    /// The context switch is over.
+    Switched,
+    /// The guest's own page fault: a fresh frame for this address.
+    FirstTouch { gva: Gva },
+    /// Clearing the fresh frame begins.
+    ClearPage { gva: Gva, gfn: Gfn },
+    /// The fresh frame is cleared.
+    MapFresh { gva: Gva, gfn: Gfn },
+    /// Call-function interrupt: enable asynchronous page faults on this vCPU.
+    EnableApf,
+    /// Nothing more to do.
+    Return,
+}
+
+/// A guest kernel stage with the work that is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub remaining: Cycles,
+    pub then: GuestThen,
+}
+
+/// A second-stage fault that is being handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub gfn: Gfn,
+    pub cpl: u8,
+    pub interrupts_on: bool,
+}
+
+/// Which part of the guest has the vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    Nothing,
+    Kernel,
+    User,
+}
+
+/// An operation that a burst ran ahead, with what is needed to take it back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BurstOp {
+    /// Start, in cycles since the epoch.
+    pub start: Cycles,
+    pub len: Cycles,
+    /// Program position before it.
+    pub pc: u32,
+    pub tlb: Mark,
+    /// Page of an access.
+    pub page: Option<u64>,
+    /// Frame that a walk found.
+    pub walked: Option<Gfn>,
+    /// The rest of an operation that an earlier burst began.
+    pub rest: bool,
+}
+
+/// A virtual processor.
+#[derive(Clone, Debug)]
+pub(super) struct Vcpu {
+    pub thread: ThreadId,
+    pub in_guest: bool,
+    pub blocked: Option<(BlockReason, SimTime)>,
+    pub fault: Option<Fault>,
+    /// Guest kernel stages, the running one last.
+    pub frames: Vec<Frame>,
+    pub running: Running,
+    /// Time of the last entry; guest mode counts cycles from there.
+    pub epoch: SimTime,
+    /// Cycles since the epoch at which the running stretch began.
+    pub cycles: Cycles,
+    /// Since when the current task's user time is not yet reported.
+    pub user_since: Option<SimTime>,
+    pub burst: Vec<BurstOp>,
+    pub tlb: Tlb,
+    pub flush_tlb: bool,
+    pub queue: RunQueue,
+    pub need_resched: bool,
+    /// HLT was left since the not-present handler executed it.
+    pub hlt_over: bool,
+    /// Since when the current task is not yet charged.
+    pub charged_since: SimTime,
+    /// Stalled and halted time since the last charge.
+    pub stolen: SimDuration,
+    pub timer: Option<(EventHandle, SimTime)>,
+    pub tick_pending: bool,
+    pub reschedule_pending: bool,
+    pub enable_pending: bool,
+    /// Number of the tick period that was accounted last.
+    pub tick_period: u64,
+    pub ticks: u32,
+    /// Tasks whose wake-up waits for the next tick.
+    pub delayed_wakes: Vec<TaskId>,
+}
+
+/// What a guest task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskState {
+    Runnable,
+    Sleeping,
+}
+
+/// What a task executes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Program {
+    /// Writes every page of these regions once, then waits for ever at the barrier.
+    Fill { regions: Vec<(crate::ids::RegionId, u64)>, at: usize, page: u64 },
+    /// The operations of a task group, again and again.
+    Loop { ops: Arc<Vec<Op>> },
+}
+
+/// A task of the guest.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub role: TaskRole,
+    pub vcpu: VcpuId,
+    pub state: TaskState,
+    pub entity: Entity,
+    pub program: Program,
+    pub pc: u32,
+    /// Cycles left of the operation before `pc`.
+    pub busy: Cycles,
+    pub draws: Stream,
+    /// Next page of a sequential walk.
+    pub next_page: u64,
+    /// Pages chosen by accesses that were taken back, the next one first.
+    pub chosen: VecDeque<u64>,
+    /// Cycles of counted work, and the units that were reported.
+    pub counted: Cycles,
+    pub reported: u64,
+    /// The major fault that the task's next access has to end.
+    pub major: Option<Gfn>,
+    /// Guest kernel stages to go on with when it runs again.
+    pub frames: Vec<Frame>,
+}
+
+impl World {
+    /// Whether every page is filled and the tasks wait at the start barrier.
+    pub fn at_barrier(&self) -> bool {
+        self.prefill_done
+    }
+
+    /// Whether the run is over or cannot go on.
+    pub fn is_over(&self) -> bool {
+        self.finished || self.failure.is_some()
+    }
+
+    /// Why the machine cannot go on.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// The state invariants that were broken, as findings.
+    pub(super) fn state_findings(&self) -> Vec<Finding> {
+        let finding = |broken: &StateViolation| {
+            let StateViolation { id, time, message, count, story } = broken.clone();
+            let first = Some(Witness { time, message, story });
+            Some(Finding { id: id.parse().ok()?, verdict: Verdict::Violation, count, first })
+        };
+        self.broken.iter().filter_map(finding).collect()
+    }
+
+    pub(super) fn new_request(&mut self, mut request: Request) -> Request {
+        let id = self.free_requests.pop().unwrap_or_else(|| {
+            self.requests.push(None);
+            RequestId(self.requests.len() as u32 - 1)
+        });
+        request.id = id;
+        self.requests[id.index()] = Some(request);
+        request
+    }
+}

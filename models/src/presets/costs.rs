@@ -1,0 +1,235 @@
+//! The cost table: every step of the machine that takes processor time, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use sim_core::{Cycles, Frequency, SimDuration};
+
+/// A cost: cycles of the preset's processor, or time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
+pub enum Cost {
+    /// Scales with the processor's rate.
+    Cycles(Cycles),
+    /// Does not scale.
+    Time(SimDuration),
+}
+
+impl Cost {
+    /// Nothing.
+    pub const ZERO: Self = Self::Cycles(Cycles::ZERO);
+
+    /// The cost in cycles at a rate; time is rounded down.
+    pub fn cycles(self, frequency: Frequency) -> Cycles {
+        match self {
+            Self::Cycles(cycles) => cycles,
+            Self::Time(span) => frequency.cycles_in(span),
+        }
+    }
+
+    /// The cost in time at a rate; cycles are rounded up to the picosecond.
+    pub fn time(self, frequency: Frequency) -> SimDuration {
+        match self {
+            Self::Cycles(cycles) => frequency.time_of(cycles),
+            Self::Time(span) => span,
+        }
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cycles(cycles) => write!(f, "{} cycles", cycles.0),
+            Self::Time(span) => span.fmt(f),
+        }
+    }
+}
+
+impl From<Cost> for String {
+    fn from(cost: Cost) -> Self {
+        cost.to_string()
+    }
+}
+
+/// A cost at a processor's rate, in both units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    /// For steps of the host.
+    pub time: SimDuration,
+    /// For steps of the guest.
+    pub cycles: Cycles,
+}
+
+/// Why a cost could not be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CostError {
+    /// There is no cost of that name.
+    #[error("there is no cost named `{0}`")]
+    UnknownName(String),
+    /// The text is neither cycles nor time.
+    #[error("`{0}` is not a cost; write `2200 cycles` or a time such as `4.5us`")]
+    Unreadable(String),
+    /// One step cannot take that long.
+    #[error("`{0}` is more than a second, which is no cost of a single step")]
+    TooLarge(String),
+}
+
+/// Largest cost that is accepted: one second, or 10^10 cycles.
+const MAX_COST_CYCLES: u64 = 10_000_000_000;
+
+impl FromStr for Cost {
+    type Err = CostError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unreadable = || CostError::Unreadable(text.to_owned());
+        if let Some(number) = text.trim().strip_suffix("cycles") {
+            let cycles: u64 = number.trim().parse().map_err(|_| unreadable())?;
+            if cycles > MAX_COST_CYCLES {
+                return Err(CostError::TooLarge(text.to_owned()));
+            }
+            return Ok(Self::Cycles(Cycles(cycles)));
+        }
+        let span: SimDuration = text.parse().map_err(|_| unreadable())?;
+        if span > SimDuration::from_secs(1) {
+            return Err(CostError::TooLarge(text.to_owned()));
+        }
+        Ok(Self::Time(span))
+    }
+}
+
+macro_rules! costs {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
+        /// All costs of a machine.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        pub struct Costs { $($(#[doc = $doc])+ pub $name: Cost,)* }
+
+        /// All costs at a processor's rate.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Prices { $($(#[doc = $doc])+ pub $name: Price,)* }
+
+        impl Costs {
+            /// The costs at a processor's rate.
+            pub fn at(&self, frequency: Frequency) -> Prices {
+                Prices {
+                    $($name: Price {
+                        time: self.$name.time(frequency),
+                        cycles: self.$name.cycles(frequency),
+                    },)*
+                }
+            }
+
+            /// The names that scenario files use, in the order of declaration.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// A machine on which nothing costs processor time.
+            pub const FREE: Self = Self { $($name: Cost::ZERO,)* };
+
+            /// Sets one cost by name from text such as `2200 cycles` or `4.5us`.
+            ///
+            /// # Errors
+            /// When the name is unknown or the text is not a cost.
+            pub fn set(&mut self, name: &str, text: &str) -> Result<(), CostError> {
+                let field = match name {
+                    $(stringify!($name) => &mut self.$name,)*
+                    _ => return Err(CostError::UnknownName(name.to_owned())),
+                };
+                *field = text.parse()?;
+                Ok(())
+            }
+
+            /// Every cost with its name and meaning.
+            pub fn describe(&self) -> Vec<(&'static str, Cost, &'static str)> {
+                vec![$((stringify!($name), self.$name, concat!($($doc),+).trim_ascii()),)*]
+            }
+        }
+    };
+}
+
+costs! {
+    /// Hardware part of an exit and the entry after it.
+    exit_hw,
+    /// Whole light exit that the host kernel handles alone (MSR write, TLB-flush kick), entry included.
+    exit_light,
+    /// Whole exit for a host interrupt, the interrupt's handler and the entry included.
+    exit_interrupt,
+    /// Putting an exception or interrupt into the guest at an entry.
+    inject_event,
+    /// Delivery of an exception or interrupt through the guest's IDT, and its return.
+    guest_exception,
+    /// Second-level TLB hit, beyond a first-level hit.
+    stlb_hit,
+    /// Two-dimensional page walk with warm paging-structure caches.
+    page_walk,
+    /// Software of an EPT violation whose page is present: lookup, mapping, return.
+    kvm_fault,
+    /// Software of the lookup that finds out that the page needs I/O.
+    apf_detect,
+    /// Token, work item and queueing of the work.
+    apf_setup,
+    /// Worker's remote page lookup, without the I/O.
+    apf_worker,
+    /// Making a page ready event: dequeue, shared word, queueing the exception.
+    apf_ready,
+    /// Allocating and charging a page, adding it to the swap cache.
+    swap_in_prepare,
+    /// Submitting a request to the block layer.
+    block_submit,
+    /// Block completion as far as the woken thread pays for it.
+    block_complete,
+    /// Each further page that read-ahead adds to a swap-in.
+    read_ahead_page,
+    /// Clearing a fresh page.
+    zero_page,
+    /// Looking at one page of the LRU.
+    reclaim_scan_page,
+    /// Removing one page's mappings.
+    reclaim_unmap_page,
+    /// Slot, swap cache and submission for one page that is written out.
+    reclaim_write_page,
+    /// Remote TLB flush: for each vCPU in guest mode that is kicked.
+    shootdown_vcpu,
+    /// Context switch between threads of the host.
+    host_switch,
+    /// From the wake-up of a sleeping host thread until it runs on an idle processor.
+    host_wake_latency,
+    /// Guest's timer interrupt handler, its own exits (EOI, re-arming) included.
+    guest_tick,
+    /// For each tick period that was missed while the vCPU did not run.
+    guest_missed_tick,
+    /// Guest's context switch between tasks.
+    guest_switch,
+    /// Waking a task in the guest.
+    guest_wakeup,
+    /// Guest's handler of page not present up to the switch.
+    guest_not_present,
+    /// Guest's handler of page ready, without the wake-up.
+    guest_ready,
+    /// Guest's own minor fault on first touch, without clearing the page.
+    guest_minor_fault,
+    /// One run of the guest's load balancer.
+    guest_balance,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_are_set_by_name() {
+        let mut costs = Costs::FREE;
+        costs.set("exit_light", "2200 cycles").unwrap();
+        costs.set("kvm_fault", "4.5us").unwrap();
+        assert_eq!(costs.exit_light, Cost::Cycles(Cycles(2200)));
+        assert_eq!(costs.kvm_fault.to_string(), "4.5us");
+        assert_eq!(costs.set("exit", "1ns"), Err(CostError::UnknownName("exit".into())));
+        assert_eq!(costs.set("exit_hw", "fast"), Err(CostError::Unreadable("fast".into())));
+        assert_eq!(costs.set("exit_hw", "2s"), Err(CostError::TooLarge("2s".into())));
+    }
+
+    #[test]
+    fn time_and_cycles_convert_at_the_processors_rate() {
+        let rate = Frequency::from_hz(2_000_000_000).unwrap();
+        assert_eq!(Cost::Cycles(Cycles(3)).time(rate), SimDuration::from_ps(1500));
+        assert_eq!(Cost::Time(SimDuration::from_ns(3)).cycles(rate), Cycles(6));
+    }
+}

@@ -1,0 +1,348 @@
+//! Processors, guest kernels and swap devices as data files in which every number has its source.
+
+pub mod costs;
+
+use serde::Deserialize;
+use sim_core::{Distribution, Frequency, SimDuration};
+
+use crate::config::{CpuConfig, DeviceConfig, ElevatorConfig, FairParams, HddConfig, TlbGeometry};
+use costs::Costs;
+
+const CPU_FILES: [&str; 3] = [
+    include_str!("data/westmere-2010.json"),
+    include_str!("data/skylake-sp.json"),
+    include_str!("data/free.json"),
+];
+const DEVICES: &str = include_str!("data/devices.json");
+const GUEST_KERNELS: &str = include_str!("data/guest-kernels.json");
+
+/// A value with its source, as the data files hold it.
+#[derive(Clone, Debug, Deserialize)]
+struct Sourced<T> {
+    value: T,
+    source: String,
+}
+
+/// One documented number of a preset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcedValue {
+    /// Name of the parameter.
+    pub name: String,
+    /// Value as text, with its unit.
+    pub value: String,
+    /// Where it comes from, or that it is an assumption.
+    pub source: String,
+}
+
+/// A processor preset.
+#[derive(Clone, Debug)]
+pub struct CpuPreset {
+    /// Name in scenario files.
+    pub name: String,
+    /// What it stands for.
+    pub summary: String,
+    /// The model.
+    pub config: CpuConfig,
+    /// Every number with its source.
+    pub sources: Vec<SourcedValue>,
+}
+
+/// A swap-device preset.
+#[derive(Clone, Debug)]
+pub struct DevicePreset {
+    /// Name in scenario files.
+    pub name: String,
+    /// What it stands for, with the sources of its numbers.
+    pub summary: String,
+    /// The model.
+    pub config: DeviceConfig,
+}
+
+/// A guest kernel preset.
+#[derive(Clone, Debug)]
+pub struct GuestKernelPreset {
+    /// Name in scenario files.
+    pub name: String,
+    /// What it stands for, with the sources of its numbers.
+    pub summary: String,
+    /// Ticks a second.
+    pub hz: u32,
+    /// Ticks between two runs of the periodic load balancer on a busy vCPU.
+    pub balance_ticks: u32,
+    /// Whether it asks for notices at CPL 0 too.
+    pub send_always: bool,
+    /// Whether stolen time is kept from the running task's account.
+    pub steal_clock: bool,
+    base: FairParams,
+    gentle_sleepers: bool,
+}
+
+impl GuestKernelPreset {
+    /// The fair scheduler's parameters on `vcpus` processors. CFS of 2.6.3x multiplies its base
+    /// values by `1 + log2(processors)` (`update_sysctl`, at most 8 processors counted).
+    pub fn sched(&self, vcpus: u16) -> FairParams {
+        scaled(&self.base, vcpus, self.gentle_sleepers)
+    }
+}
+
+/// The host's fair scheduler on `cpus` processors: the same CFS.
+pub fn host_sched(cpus: u16) -> FairParams {
+    match guest_kernel("linux-2.6.36") {
+        Some(kernel) => kernel.sched(cpus),
+        None => unreachable!("a preset that this module ships"),
+    }
+}
+
+fn scaled(base: &FairParams, cpus: u16, gentle: bool) -> FairParams {
+    let factor = 1 + u64::from(cpus.clamp(1, 8).ilog2());
+    let latency = base.latency.times(factor);
+    FairParams {
+        latency,
+        min_granularity: base.min_granularity.times(factor),
+        wakeup_granularity: base.wakeup_granularity.times(factor),
+        sleeper_credit: if gentle { latency.divided_by(2) } else { latency },
+        wakeup_preemption: base.wakeup_preemption,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CpuFile {
+    name: String,
+    summary: String,
+    frequency: Sourced<String>,
+    l1_dtlb: Sourced<TlbGeometry>,
+    stlb: Sourced<TlbGeometry>,
+    ept_accessed_dirty: Sourced<bool>,
+    costs: std::collections::BTreeMap<String, Sourced<String>>,
+}
+
+/// Built-in data is checked by a test; a broken file is a mistake of ours, not of a user.
+fn builtin<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("built-in preset {what} is broken: {error}"),
+    }
+}
+
+fn cpu_from_file(text: &str) -> CpuPreset {
+    let file: CpuFile = builtin("processor", serde_json::from_str(text));
+    let mut sources = vec![
+        SourcedValue {
+            name: "frequency".into(),
+            value: file.frequency.value.clone(),
+            source: file.frequency.source,
+        },
+        SourcedValue {
+            name: "l1_dtlb".into(),
+            value: format!("{}/{}", file.l1_dtlb.value.entries, file.l1_dtlb.value.ways),
+            source: file.l1_dtlb.source,
+        },
+        SourcedValue {
+            name: "stlb".into(),
+            value: format!("{}/{}", file.stlb.value.entries, file.stlb.value.ways),
+            source: file.stlb.source,
+        },
+        SourcedValue {
+            name: "ept_accessed_dirty".into(),
+            value: file.ept_accessed_dirty.value.to_string(),
+            source: file.ept_accessed_dirty.source,
+        },
+    ];
+    let mut costs = Costs::FREE;
+    for (name, cost) in file.costs {
+        builtin(&file.name, costs.set(&name, &cost.value));
+        sources.push(SourcedValue { name, value: cost.value, source: cost.source });
+    }
+    let frequency = builtin(&file.name, file.frequency.value.parse::<Frequency>());
+    CpuPreset {
+        name: file.name,
+        summary: file.summary,
+        config: CpuConfig {
+            frequency,
+            l1_dtlb: file.l1_dtlb.value,
+            stlb: file.stlb.value,
+            ept_accessed_dirty: file.ept_accessed_dirty.value,
+            costs,
+        },
+        sources,
+    }
+}
+
+/// All processor presets.
+pub fn cpus() -> Vec<CpuPreset> {
+    CPU_FILES.iter().map(|text| cpu_from_file(text)).collect()
+}
+
+/// The processor preset of that name.
+pub fn cpu(name: &str) -> Option<CpuPreset> {
+    cpus().into_iter().find(|preset| preset.name == name)
+}
+
+/// Names of the processor presets.
+pub fn cpu_names() -> Vec<String> {
+    cpus().into_iter().map(|preset| preset.name).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+enum DeviceFile {
+    Hdd {
+        name: String,
+        summary: String,
+        seek_base: String,
+        seek_sqrt: String,
+        rotation: String,
+        transfer_per_page: String,
+        controller: String,
+        swap_span_ppm: u32,
+        read_expire: String,
+        write_expire: String,
+        fifo_batch: u32,
+        writes_starved: u32,
+    },
+    Channels {
+        name: String,
+        summary: String,
+        channels: u32,
+        read: Distribution,
+        write: Distribution,
+        per_page: String,
+    },
+}
+
+fn span(what: &str, text: &str) -> SimDuration {
+    builtin(what, text.parse::<SimDuration>())
+}
+
+fn device_from_file(file: DeviceFile) -> DevicePreset {
+    match file {
+        DeviceFile::Hdd {
+            name,
+            summary,
+            seek_base,
+            seek_sqrt,
+            rotation,
+            transfer_per_page,
+            controller,
+            swap_span_ppm,
+            read_expire,
+            write_expire,
+            fifo_batch,
+            writes_starved,
+        } => {
+            let config = DeviceConfig::Hdd(HddConfig {
+                seek_base: span(&name, &seek_base),
+                seek_sqrt: span(&name, &seek_sqrt),
+                rotation: span(&name, &rotation),
+                transfer_per_page: span(&name, &transfer_per_page),
+                controller: span(&name, &controller),
+                swap_span_ppm,
+                elevator: ElevatorConfig {
+                    read_expire: span(&name, &read_expire),
+                    write_expire: span(&name, &write_expire),
+                    fifo_batch,
+                    writes_starved,
+                },
+            });
+            DevicePreset { name, summary, config }
+        }
+        DeviceFile::Channels { name, summary, channels, read, write, per_page } => {
+            let per_page = span(&name, &per_page);
+            let config = DeviceConfig::Channels { channels, read, write, per_page };
+            DevicePreset { name, summary, config }
+        }
+    }
+}
+
+/// All swap-device presets.
+pub fn devices() -> Vec<DevicePreset> {
+    let files: Vec<DeviceFile> = builtin("devices", serde_json::from_str(DEVICES));
+    files.into_iter().map(device_from_file).collect()
+}
+
+/// The swap-device preset of that name.
+pub fn device(name: &str) -> Option<DevicePreset> {
+    devices().into_iter().find(|preset| preset.name == name)
+}
+
+/// Names of the swap-device presets.
+pub fn device_names() -> Vec<String> {
+    devices().into_iter().map(|preset| preset.name).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KernelFile {
+    name: String,
+    summary: String,
+    hz: u32,
+    balance_ticks: u32,
+    send_always: bool,
+    steal_clock: bool,
+    sched_latency: String,
+    min_granularity: String,
+    wakeup_granularity: String,
+    wakeup_preemption: bool,
+    gentle_sleepers: bool,
+}
+
+/// All guest kernel presets.
+pub fn guest_kernels() -> Vec<GuestKernelPreset> {
+    let files: Vec<KernelFile> = builtin("guest kernels", serde_json::from_str(GUEST_KERNELS));
+    files
+        .into_iter()
+        .map(|file| GuestKernelPreset {
+            base: FairParams {
+                latency: span(&file.name, &file.sched_latency),
+                min_granularity: span(&file.name, &file.min_granularity),
+                wakeup_granularity: span(&file.name, &file.wakeup_granularity),
+                sleeper_credit: SimDuration::ZERO,
+                wakeup_preemption: file.wakeup_preemption,
+            },
+            name: file.name,
+            summary: file.summary,
+            hz: file.hz,
+            balance_ticks: file.balance_ticks,
+            send_always: file.send_always,
+            steal_clock: file.steal_clock,
+            gentle_sleepers: file.gentle_sleepers,
+        })
+        .collect()
+}
+
+/// The guest kernel preset of that name.
+pub fn guest_kernel(name: &str) -> Option<GuestKernelPreset> {
+    guest_kernels().into_iter().find(|preset| preset.name == name)
+}
+
+/// Names of the guest kernel presets.
+pub fn guest_kernel_names() -> Vec<String> {
+    guest_kernels().into_iter().map(|preset| preset.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_loads_and_every_number_has_a_source() {
+        for preset in cpus() {
+            assert_eq!(preset.sources.len(), 4 + Costs::NAMES.len(), "{}", preset.name);
+            for value in &preset.sources {
+                assert!(value.source.len() > 3, "{} of {} has no source", value.name, preset.name);
+            }
+        }
+        assert!(!devices().is_empty());
+        assert!(!guest_kernels().is_empty());
+    }
+
+    #[test]
+    fn cfs_of_2010_scales_with_the_number_of_processors() {
+        let sched = guest_kernel("linux-2.6.36").unwrap().sched(4);
+        assert_eq!(sched.latency, SimDuration::from_ms(18));
+        assert_eq!(sched.min_granularity, SimDuration::from_us(2250));
+        assert_eq!(sched.wakeup_granularity, SimDuration::from_ms(3));
+        assert_eq!(sched.sleeper_credit, SimDuration::from_ms(9));
+    }
+}

@@ -1,0 +1,119 @@
+//! The same machine gives the same bytes whatever the queue, with and without running ahead, and
+//! from a shared prefill as from one of its own.
+
+mod world_kit;
+
+use models::config::{MachineConfig, Op, Pattern};
+use models::machine::{RunSettings, prefill, run};
+use models::policy;
+use models::presets;
+use models::trace::TaskRole;
+use sim_core::{QueueKind, SimDuration};
+use world_kit::{assert_clean, constant, crowded, for_time, group, ms, named, simulate, us, write};
+
+/// Machines that between them reach every kind of interaction with a vCPU that ran ahead.
+fn machines() -> Vec<(&'static str, MachineConfig)> {
+    let mut worlds = vec![
+        ("no accessed bits", crowded("westmere-2010", constant(us(300)))),
+        ("accessed bits", crowded("skylake-sp", constant(us(300)))),
+        ("disk", crowded("westmere-2010", presets::device("hdd-7200-swap").unwrap().config)),
+    ];
+    let mut mixed = crowded("skylake-sp", presets::device("nvme-tlc-gen3").unwrap().config);
+    mixed.workload.tasks = vec![
+        // Long bursts: computing between accesses, most of which hit.
+        group(
+            "walker",
+            TaskRole::Faulter,
+            3,
+            vec![
+                write(Pattern::Sequential, SimDuration::from_ns(300)),
+                Op::Compute { span: us(2) },
+                write(Pattern::Uniform, SimDuration::from_ns(50)),
+            ],
+        ),
+        group(
+            "sleeper",
+            TaskRole::Faulter,
+            2,
+            vec![write(Pattern::Uniform, SimDuration::from_ns(20)), Op::Sleep { span: us(730) }],
+        ),
+        group("worker", TaskRole::Worker, 2, vec![Op::Count { units_per_sec: 1_000_000 }]),
+    ];
+    worlds.push(("bursts and sleeps", mixed));
+    let mut overcommitted = crowded("westmere-2010", constant(us(200)));
+    overcommitted.host.cpus = 2;
+    worlds.push(("two host processors", overcommitted));
+    let mut free = crowded("free", constant(us(250)));
+    free.guest.tick = ms(1);
+    worlds.push(("everything free, everything at once", free));
+    worlds
+}
+
+#[test]
+fn running_ahead_and_the_queue_change_nothing() {
+    for (name, config) in machines() {
+        for policy in policy::policy_names() {
+            let base = for_time(ms(60));
+            let reference = simulate(&config, policy, &base);
+            assert_clean(&reference);
+            for (skip, queue) in [
+                (false, QueueKind::Std),
+                (true, QueueKind::Reference),
+                (false, QueueKind::Reference),
+            ] {
+                let settings = RunSettings { skip, queue, ..base.clone() };
+                let other = simulate(&config, policy, &settings);
+                assert_eq!(
+                    other.digest, reference.digest,
+                    "{name}, {policy}, skip {skip}, queue {queue}"
+                );
+                assert_eq!(other.metrics, reference.metrics, "{name}, {policy}");
+            }
+        }
+    }
+}
+
+/// Running ahead has to be worth its journal, and to be cut now and then, or the test above
+/// compares a thing with itself.
+#[test]
+fn running_ahead_saves_events() {
+    let (_, config) = machines().swap_remove(3);
+    let ahead = simulate(&config, "apf-v7-2010", &for_time(ms(60)));
+    let stepped = RunSettings { skip: false, ..for_time(ms(60)) };
+    let stepped = simulate(&config, "apf-v7-2010", &stepped);
+    assert!(
+        ahead.handled_events + 10_000 < stepped.handled_events,
+        "{} events ahead, {} stepped",
+        ahead.handled_events,
+        stepped.handled_events
+    );
+    let unmaps = ahead.metrics.get("ept_unmaps").unwrap();
+    assert!(unmaps > 100.0, "reclaim is not active: {unmaps} unmaps");
+}
+
+/// Sharing the prefill among policies is the same as simulating it for each.
+#[test]
+fn a_shared_prefill_equals_one_of_its_own() {
+    let config = crowded("westmere-2010", constant(us(300)));
+    let settings = for_time(ms(40));
+    let shared = prefill(&config, 42, &settings).unwrap();
+    for policy in policy::policy_names() {
+        let own = simulate(&config, policy, &settings);
+        let from_shared = run(&shared, &named(policy), &settings).unwrap();
+        assert_eq!(own.digest, from_shared.digest, "{policy}");
+        let again = run(&shared, &named(policy), &settings).unwrap();
+        assert_eq!(again.digest, from_shared.digest, "a run changed its prefix");
+    }
+}
+
+#[test]
+fn the_seed_matters_and_repeats() {
+    let config = crowded("westmere-2010", constant(us(300)));
+    let settings = for_time(ms(20));
+    let digest = |seed| {
+        let prefix = prefill(&config, seed, &settings).unwrap();
+        run(&prefix, &named("sync"), &settings).unwrap().digest
+    };
+    assert_eq!(digest(1), digest(1));
+    assert_ne!(digest(1), digest(2));
+}
