@@ -1,1 +1,55 @@
-//! Placeholder head.
+//! What a user writes: scenario files, and what becomes of them.
+//!
+//! A scenario is a JSON file with comments. It is read in three steps, each of which knows the place
+//! of what it complains about: text to a tree of placed values (`tree`), tree to typed structs
+//! ([`mod@file`], by a serde deserializer of our own in `de`), structs to a checked [`Scenario`]
+//! ([`resolve`]) with presets and defaults filled in. A scenario expands to a [`plan`] of numbered
+//! independent runs, and [`run_comparison`] runs them on several threads and sums them up in a
+//! [`Comparison`].
+//!
+//! ```no_run
+//! use scenarios::{RunOptions, Scenario, run_comparison};
+//!
+//! let scenario = Scenario::load("smoke")?;
+//! let comparison = run_comparison(&scenario, &RunOptions::default(), &|_| {})?;
+//! for ratio in &comparison.ratios {
+//!     let _ = (&ratio.policy, &ratio.metric, ratio.mean);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The file format is documented in `docs/scenario-format.md`, and as a schema in
+//! `scenarios/schema/scenario-1.json` ([`schema_json`]). Built-in scenarios are in [`library`].
+
+mod canonical;
+mod de;
+mod error;
+pub mod file;
+pub mod library;
+pub mod plan;
+pub mod replay;
+pub mod resolve;
+pub mod results;
+mod runner;
+mod schema;
+mod store;
+mod stored;
+mod suggest;
+mod summary;
+mod tree;
+pub mod units;
+
+pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError};
+pub use plan::Plan;
+pub use replay::{ReplayError, ReplayFile};
+pub use resolve::{Scenario, ScenarioOverrides};
+pub use results::{
+    Comparison, FindingSummary, FindingVerdict, MetricSummary, PolicyResult, Published, Ratio,
+    TaskSummary,
+};
+pub use runner::{Progress, RunOptions, run_comparison};
+pub use schema::schema_json;
+pub use store::RUNS_FILE;
+
+/// Version of the program, as results name it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

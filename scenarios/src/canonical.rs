@@ -1,0 +1,247 @@
+//! The canonical form of a scenario: what is simulated, as text that depends on nothing else. Its
+//! hash names a scenario in results.
+//!
+//! Every struct is taken apart field by field, so that a new field is a compile error here rather
+//! than two different machines with one hash.
+
+use std::fmt::{Display, Write as _};
+
+use models::apf::rules::Mechanism;
+use models::config::{
+    CpuConfig, DeviceConfig, ElevatorConfig, FairParams, GuestConfig, HddConfig, HostConfig,
+    MachineConfig, Op, Pattern, Policy, Region, TaskGroup, TlbGeometry, WakeTime, Workload,
+};
+use sim_core::{Distribution, SimDuration};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::resolve::Scenario;
+
+/// Version of the canonical form itself: to be raised when the same scenario gets another text.
+const VERSION: u32 = 1;
+
+/// The hash of all that decides a scenario's results, but for the seed.
+pub(crate) fn scenario_hash(scenario: &Scenario) -> String {
+    let mut form = setup(scenario);
+    form.line("replications", scenario.replications);
+    for entry in &scenario.policies {
+        policy(&mut form, entry);
+    }
+    form.hash()
+}
+
+/// The hash of what all runs of a scenario share: machine, workload and times.
+pub(crate) fn setup_hash(scenario: &Scenario) -> String {
+    setup(scenario).hash()
+}
+
+/// The hash of a policy.
+pub(crate) fn policy_hash(entry: &Policy) -> String {
+    let mut form = Form(String::new());
+    policy(&mut form, entry);
+    form.hash()
+}
+
+fn setup(scenario: &Scenario) -> Form {
+    let mut form = Form(String::new());
+    form.line("canonical", VERSION);
+    form.line("duration", scenario.duration.as_ps());
+    form.line("warmup", scenario.warmup.as_ps());
+    let MachineConfig { cpu: c, host: h, guest: g, workload: w } = &scenario.machine;
+    cpu(&mut form, c);
+    host(&mut form, h);
+    guest(&mut form, g);
+    workload(&mut form, w);
+    form
+}
+
+/// Lines of `name=value`. Times are in picoseconds.
+struct Form(String);
+
+impl Form {
+    fn line(&mut self, name: &str, value: impl Display) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{name}={value}");
+    }
+
+    fn time(&mut self, name: &str, span: SimDuration) {
+        self.line(name, span.as_ps());
+    }
+
+    fn hash(&self) -> String {
+        format!("{:032x}", xxh3_128(self.0.as_bytes()))
+    }
+}
+
+fn cpu(form: &mut Form, cpu: &CpuConfig) {
+    let CpuConfig { frequency, l1_dtlb, stlb, ept_accessed_dirty, costs } = cpu;
+    form.line("cpu.hz", frequency.hz());
+    for (name, TlbGeometry { entries, ways }) in [("l1_dtlb", l1_dtlb), ("stlb", stlb)] {
+        form.line(&format!("cpu.{name}"), format_args!("{entries}/{ways}"));
+    }
+    form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
+    for (name, cost, _) in costs.describe() {
+        form.line(&format!("cost.{name}"), cost);
+    }
+}
+
+fn host(form: &mut Form, host: &HostConfig) {
+    let HostConfig {
+        cpus,
+        sched,
+        tick,
+        memory_limit_pages,
+        other_resident_pages,
+        read_ahead_pages,
+        reclaim_batch_pages,
+        swap_pages,
+        device: swap_device,
+    } = host;
+    form.line("host.cpus", cpus);
+    fair(form, "host", sched);
+    form.time("host.tick", *tick);
+    form.line("host.memory_limit_pages", memory_limit_pages);
+    form.line("host.other_resident_pages", other_resident_pages);
+    form.line("host.read_ahead_pages", read_ahead_pages);
+    form.line("host.reclaim_batch_pages", reclaim_batch_pages);
+    form.line("host.swap_pages", swap_pages);
+    device(form, swap_device);
+}
+
+fn device(form: &mut Form, device: &DeviceConfig) {
+    match device {
+        DeviceConfig::Constant { read_latency, write_latency } => {
+            form.line("device", "constant");
+            form.time("device.read_latency", *read_latency);
+            form.time("device.write_latency", *write_latency);
+        }
+        DeviceConfig::Channels { channels, read, write, per_page } => {
+            form.line("device", "channels");
+            form.line("device.channels", channels);
+            form.line("device.read", law(read));
+            form.line("device.write", law(write));
+            form.time("device.per_page", *per_page);
+        }
+        DeviceConfig::Hdd(hdd) => {
+            let HddConfig {
+                seek_base,
+                seek_sqrt,
+                rotation,
+                transfer_per_page,
+                controller,
+                swap_span_ppm,
+                elevator: ElevatorConfig { read_expire, write_expire, fifo_batch, writes_starved },
+            } = hdd;
+            form.line("device", "hdd");
+            form.time("device.seek_base", *seek_base);
+            form.time("device.seek_sqrt", *seek_sqrt);
+            form.time("device.rotation", *rotation);
+            form.time("device.transfer_per_page", *transfer_per_page);
+            form.time("device.controller", *controller);
+            form.line("device.swap_span_ppm", swap_span_ppm);
+            form.time("device.read_expire", *read_expire);
+            form.time("device.write_expire", *write_expire);
+            form.line("device.fifo_batch", fifo_batch);
+            form.line("device.writes_starved", writes_starved);
+        }
+    }
+}
+
+fn law(law: &Distribution) -> String {
+    match law {
+        Distribution::Constant { value } => format!("constant({value})"),
+        Distribution::Uniform { low, high } => format!("uniform({low},{high})"),
+        Distribution::Exponential { mean } => format!("exponential({mean})"),
+        Distribution::LogNormal { median, sigma_milli } => {
+            format!("log_normal({median},{sigma_milli})")
+        }
+        Distribution::Pareto { scale, shape_milli } => format!("pareto({scale},{shape_milli})"),
+        Distribution::Zipf { n, exponent_milli } => format!("zipf({n},{exponent_milli})"),
+        Distribution::Empirical { points } => {
+            let points = points.iter().map(|(ppm, value)| format!("{ppm}:{value}"));
+            format!("empirical({})", points.collect::<Vec<_>>().join(","))
+        }
+        Distribution::Mixture { parts } => {
+            let parts = parts.iter().map(|(weight, part)| format!("{weight}:{}", self::law(part)));
+            format!("mixture({})", parts.collect::<Vec<_>>().join(","))
+        }
+    }
+}
+
+fn fair(form: &mut Form, whose: &str, params: &FairParams) {
+    let FairParams {
+        latency,
+        min_granularity,
+        wakeup_granularity,
+        sleeper_credit,
+        wakeup_preemption,
+    } = params;
+    form.time(&format!("{whose}.sched.latency"), *latency);
+    form.time(&format!("{whose}.sched.min_granularity"), *min_granularity);
+    form.time(&format!("{whose}.sched.wakeup_granularity"), *wakeup_granularity);
+    form.time(&format!("{whose}.sched.sleeper_credit"), *sleeper_credit);
+    form.line(&format!("{whose}.sched.wakeup_preemption"), wakeup_preemption);
+}
+
+fn guest(form: &mut Form, guest: &GuestConfig) {
+    let GuestConfig {
+        vcpus,
+        memory_pages,
+        tick,
+        sched,
+        balance_ticks,
+        steal_clock,
+        wake,
+        send_always,
+    } = guest;
+    form.line("guest.vcpus", vcpus);
+    form.line("guest.memory_pages", memory_pages);
+    form.time("guest.tick", *tick);
+    fair(form, "guest", sched);
+    form.line("guest.balance_ticks", balance_ticks);
+    form.line("guest.steal_clock", steal_clock);
+    let wake = match wake {
+        WakeTime::Now => "now",
+        WakeTime::Tick => "tick",
+    };
+    form.line("guest.wake", wake);
+    form.line("guest.send_always", send_always);
+}
+
+fn workload(form: &mut Form, workload: &Workload) {
+    let Workload { regions, tasks } = workload;
+    for Region { name, pages, prefill } in regions {
+        form.line("region", format_args!("{name} pages={pages} prefill={prefill}"));
+    }
+    for TaskGroup { name, count, role, program } in tasks {
+        form.line("tasks", format_args!("{name} count={count} role={}", role.name()));
+        for op in program {
+            form.line("op", operation(op));
+        }
+    }
+}
+
+fn operation(op: &Op) -> String {
+    match op {
+        Op::Count { units_per_sec } => format!("count per_second={units_per_sec}"),
+        Op::Compute { span } => format!("compute span={}", span.as_ps()),
+        Op::Sleep { span } => format!("sleep span={}", span.as_ps()),
+        Op::Access { region, pattern, write, cost } => {
+            let pattern = match pattern {
+                Pattern::Uniform => "uniform",
+                Pattern::Sequential => "sequential",
+            };
+            let (region, cost) = (region.0, cost.as_ps());
+            format!("access region={region} pattern={pattern} write={write} cost={cost}")
+        }
+    }
+}
+
+fn policy(form: &mut Form, policy: &Policy) {
+    let Policy { name, rules, host_async, guest_enabled } = policy;
+    form.line("policy", name);
+    form.line("policy.host_async", host_async);
+    form.line("policy.guest_enabled", guest_enabled);
+    for mechanism in Mechanism::ALL {
+        form.line(&format!("rule.{}", mechanism.name()), rules.get(*mechanism));
+    }
+}

@@ -1,0 +1,465 @@
+//! The scenario file as it is written: types, field names, defaults. Nothing is checked here
+//! beyond types and names; [`crate::resolve`] says what makes sense.
+//!
+//! The doc comments of this module are the descriptions of the published schema. Optional fields
+//! have their default in [`crate::resolve`], where it may depend on other fields.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::units::{Bytes, Rate, Span};
+
+/// A scenario of apfsim, format 1.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a scenario")]
+#[schemars(title = "apfsim scenario")]
+pub struct ScenarioFile {
+    /// Ignored; lets an editor find this schema.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// Version of the file format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub format: u64,
+    /// Short name of letters, digits, `-`, `_` and `.`, at most 64; used in file names.
+    pub name: String,
+    /// One line that says which question the scenario answers.
+    pub title: String,
+    /// The physical machine and its swap.
+    pub host: HostFile,
+    /// The virtual machine.
+    pub guest: GuestFile,
+    /// What the guest runs.
+    pub workload: WorkloadFile,
+    /// Names of the policies to compare.
+    pub policies: Vec<String>,
+    /// The policy that the others are compared with. Default: the first policy.
+    pub baseline: Option<String>,
+    /// Measured time of each run, after the warm-up.
+    pub duration: Span,
+    /// Time that runs before anything is measured. Default: "0s".
+    pub warmup: Option<Span>,
+    /// Seed from which all random numbers derive. Default: 1.
+    pub seed: Option<u64>,
+    /// Runs of each policy, each with other random numbers. Default: 1.
+    pub replications: Option<u32>,
+    /// Published results to be shown beside the simulated ones. Default: none.
+    #[serde(default)]
+    pub published: Vec<PublishedFile>,
+}
+
+/// The physical machine and its swap.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the host")]
+pub struct HostFile {
+    /// Processor: the name of a preset, or a preset with changes.
+    pub cpu: CpuRef,
+    /// Physical processors that vCPU threads and workers share: 1 to 1024.
+    pub cpus: u64,
+    /// Memory that the container of the VM may hold.
+    pub memory_limit: Bytes,
+    /// Part of the container that is never reclaimed: the VMM's memory and the guest kernel's hot
+    /// part. Default: "0B".
+    pub other_resident: Option<Bytes>,
+    /// The swap area and its device.
+    pub swap: SwapFile,
+    /// Costs that differ from the processor preset, by name: `"2200 cycles"` or `"4.5us"`.
+    #[serde(default)]
+    pub costs: BTreeMap<String, String>,
+    /// Changes to the host's scheduler. Default: that of Linux 2.6.36 at `cpus` processors.
+    pub sched: Option<SchedFile>,
+    /// Tick of the host's scheduler. Default: "1ms".
+    pub tick: Option<Span>,
+    /// Pages that direct reclaim aims at in one go: 1 to 1024. Default: 32.
+    pub reclaim_batch: Option<u64>,
+}
+
+/// A processor.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub enum CpuRef {
+    /// Name of a preset.
+    Name(String),
+    /// A preset with changes.
+    Preset(CpuFile),
+}
+
+/// A processor preset with changes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a processor")]
+pub struct CpuFile {
+    /// Name of the preset that everything else is taken from.
+    pub preset: String,
+    /// Rate of the core and of its time-stamp counter.
+    pub frequency: Option<Rate>,
+    /// First-level data TLB for 4 KiB pages.
+    pub l1_dtlb: Option<TlbFile>,
+    /// Second-level TLB for 4 KiB pages.
+    pub stlb: Option<TlbFile>,
+    /// Whether the second-stage tables have accessed and dirty bits.
+    pub ept_accessed_dirty: Option<bool>,
+}
+
+/// Shape of a set-associative TLB. `entries / ways` must be a power of two.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with `entries` and `ways`")]
+pub struct TlbFile {
+    /// Entries in all: 1 to 65536.
+    pub entries: u64,
+    /// Entries in a set: a divisor of `entries`.
+    pub ways: u64,
+}
+
+/// The swap area.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the swap")]
+pub struct SwapFile {
+    /// Device: the name of a preset, a preset with changes, or a whole description.
+    pub device: DeviceRef,
+    /// Size of the swap area. Default: the guest's memory.
+    pub size: Option<Bytes>,
+    /// Pages that one swap-in reads at most, an aligned window: 1, 2, 4, ... 256. Default: 8.
+    pub read_ahead: Option<u64>,
+}
+
+/// A swap device.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub enum DeviceRef {
+    /// Name of a preset.
+    Name(String),
+    /// A preset with changes.
+    Preset(DevicePresetFile),
+    /// A whole description.
+    Inline(DeviceFile),
+}
+
+/// A device preset with changes. Only fields of the preset's kind may be given.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a device")]
+pub struct DevicePresetFile {
+    /// Name of the preset that everything else is taken from.
+    pub preset: String,
+    /// Kind `constant`: time of a read.
+    pub read_latency: Option<Span>,
+    /// Kind `constant`: time of a write.
+    pub write_latency: Option<Span>,
+    /// Kind `channels`: requests served at once.
+    pub channels: Option<u64>,
+    /// Kind `channels`: service time of a one-page read.
+    pub read: Option<ServiceTime>,
+    /// Kind `channels`: service time of a one-page write.
+    pub write: Option<ServiceTime>,
+    /// Kind `channels`: additional time for each page after the first.
+    pub per_page: Option<Span>,
+    /// Kind `hdd`: constant part of a seek.
+    pub seek_base: Option<Span>,
+    /// Kind `hdd`: factor of the square root of the distance, as a fraction of the full stroke.
+    pub seek_sqrt: Option<Span>,
+    /// Kind `hdd`: one turn.
+    pub rotation: Option<Span>,
+    /// Kind `hdd`: time to pass one page under the head.
+    pub transfer_per_page: Option<Span>,
+    /// Kind `hdd`: fixed cost of a command.
+    pub controller: Option<Span>,
+    /// Kind `hdd`: share of the full stroke that the swap area spans, in millionths.
+    pub swap_span_ppm: Option<u64>,
+    /// Kind `hdd`: changes to the request scheduler.
+    pub elevator: Option<ElevatorFile>,
+}
+
+/// A swap device in full; `kind` says which law it follows.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+#[schemars(tag = "kind")]
+pub enum DeviceFile {
+    /// The same latency for every request, without queueing.
+    Constant {
+        /// Time from submission to completion of a read.
+        read_latency: Span,
+        /// Time from submission to completion of a write.
+        write_latency: Span,
+    },
+    /// Parallel channels; requests beyond them wait in order of submission.
+    Channels {
+        /// Requests served at once: 1 to 65536.
+        channels: u64,
+        /// Service time of a one-page read.
+        read: ServiceTime,
+        /// Service time of a one-page write.
+        write: ServiceTime,
+        /// Additional time for each page of a request after the first. Default: "0s".
+        per_page: Option<Span>,
+    },
+    /// One arm with a deadline elevator. A seek over a fraction x of the full stroke takes
+    /// `seek_base + seek_sqrt * sqrt(x)`.
+    Hdd {
+        /// Constant part of a seek.
+        seek_base: Span,
+        /// Factor of the square root of the distance.
+        seek_sqrt: Span,
+        /// One turn; the rotational wait is uniform over it.
+        rotation: Span,
+        /// Time to pass one page under the head.
+        transfer_per_page: Span,
+        /// Fixed cost of a command. Default: "0s".
+        controller: Option<Span>,
+        /// Share of the full stroke that the swap area spans, in millionths.
+        swap_span_ppm: u64,
+        /// Changes to the request scheduler. Default: the deadline elevator of Linux.
+        elevator: Option<ElevatorFile>,
+    },
+}
+
+/// Parameters of the deadline elevator.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes an elevator")]
+pub struct ElevatorFile {
+    /// A read older than this is served out of order. Default: "500ms".
+    pub read_expire: Option<Span>,
+    /// A write older than this is served out of order. Default: "5s".
+    pub write_expire: Option<Span>,
+    /// Requests served in one direction before deadlines are looked at. Default: 16.
+    pub fifo_batch: Option<u64>,
+    /// Times that reads may pass waiting writes. Default: 2.
+    pub writes_starved: Option<u64>,
+}
+
+/// A service time: a constant such as `"85us"`, or a law.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub enum ServiceTime {
+    /// Always the same.
+    Name(Span),
+    /// A law; `kind` says which.
+    Inline(LawFile),
+}
+
+/// A law of service times.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[schemars(tag = "kind")]
+pub enum LawFile {
+    /// Always the same.
+    Constant {
+        /// The time.
+        value: Span,
+    },
+    /// Every time from `low` to `high` equally likely.
+    Uniform {
+        /// The lowest.
+        low: Span,
+        /// The highest.
+        high: Span,
+    },
+    /// Exponential.
+    Exponential {
+        /// The mean.
+        mean: Span,
+    },
+    /// `median * e^(sigma Z)`, Z standard normal.
+    LogNormal {
+        /// The median.
+        median: Span,
+        /// Standard deviation of the logarithm, in thousandths: 0 to 10000.
+        sigma_milli: u64,
+    },
+    /// P(X > x) = (scale / x)^shape from `scale` on.
+    Pareto {
+        /// The lowest time.
+        scale: Span,
+        /// The shape in thousandths, not zero.
+        shape_milli: u64,
+    },
+    /// Quantiles with straight lines between them.
+    Empirical {
+        /// Points from 0 to 1000000 ppm, neither probabilities nor values falling.
+        points: Vec<QuantileFile>,
+    },
+    /// One of several laws, drawn anew for every value.
+    Mixture {
+        /// The laws with their weights.
+        parts: Vec<PartFile>,
+    },
+}
+
+/// A point of an empirical law.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with `ppm` and `value`")]
+pub struct QuantileFile {
+    /// Probability of a time up to `value`, in millionths.
+    pub ppm: u64,
+    /// The time.
+    pub value: Span,
+}
+
+/// A part of a mixture.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with `weight` and `law`")]
+pub struct PartFile {
+    /// How often, in relation to the other parts.
+    pub weight: u64,
+    /// The law.
+    pub law: ServiceTime,
+}
+
+/// Changes to a fair scheduler in the manner of CFS. Values hold for the number of processors at
+/// hand; nothing is scaled.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a scheduler")]
+pub struct SchedFile {
+    /// Period in which every runnable entity should run once.
+    pub latency: Option<Span>,
+    /// Shortest slice.
+    pub min_granularity: Option<Span>,
+    /// Lead in virtual runtime that a waking entity needs to preempt.
+    pub wakeup_granularity: Option<Span>,
+    /// How far behind the queue's minimum a waking sleeper may be placed.
+    pub sleeper_credit: Option<Span>,
+    /// Whether a wake-up may preempt the running entity at all.
+    pub wakeup_preemption: Option<bool>,
+}
+
+/// The virtual machine.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the guest")]
+pub struct GuestFile {
+    /// Kernel: the name of a preset.
+    pub kernel: String,
+    /// Virtual processors: 1 to 256.
+    pub vcpus: u64,
+    /// Memory: up to "1TiB", whole pages.
+    pub memory: Bytes,
+    /// Timer ticks a second: 1 to 10000. Default: the kernel's.
+    pub hz: Option<u64>,
+    /// Changes to the guest's scheduler. Default: the kernel's, scaled to `vcpus`.
+    pub sched: Option<SchedFile>,
+    /// Whether stolen time is kept from the running task's account. Default: the kernel's.
+    pub steal_clock: Option<bool>,
+    /// When page ready makes a sleeper runnable. Default: "now".
+    pub wake: Option<WakeFile>,
+    /// Whether the guest asks for notices at CPL 0 too. Default: the kernel's.
+    pub send_always: Option<bool>,
+    /// Ticks between two runs of the load balancer on a busy vCPU: 1 to 10000. Default: the
+    /// kernel's.
+    pub balance_ticks: Option<u64>,
+}
+
+/// When page ready makes a sleeper runnable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WakeFile {
+    /// In the handler.
+    Now,
+    /// At the next timer tick of the vCPU.
+    Tick,
+}
+
+/// What the guest runs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the workload")]
+pub struct WorkloadFile {
+    /// Memory regions of the one address space that all tasks share. Default: none.
+    #[serde(default)]
+    pub regions: Vec<RegionFile>,
+    /// Groups of equal tasks.
+    pub tasks: Vec<TaskFile>,
+}
+
+/// A memory region.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a memory region")]
+pub struct RegionFile {
+    /// Name by which programs refer to it.
+    pub name: String,
+    /// Size in whole pages.
+    pub size: Bytes,
+    /// Whether every page is written once, in order, before anything is measured. Default: false.
+    #[serde(default)]
+    pub prefill: bool,
+}
+
+/// Some equal tasks.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a group of tasks")]
+pub struct TaskFile {
+    /// Name in tables.
+    pub name: String,
+    /// How metrics group the tasks.
+    pub role: RoleFile,
+    /// How many: 1 to 4096. Default: 1.
+    pub count: Option<u64>,
+    /// Operations, repeated for ever.
+    pub program: Vec<OpFile>,
+}
+
+/// What a task is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleFile {
+    /// Touches memory that may be swapped out.
+    Faulter,
+    /// Does the work that is counted.
+    Worker,
+}
+
+/// One operation; `op` says which.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+#[schemars(tag = "op")]
+pub enum OpFile {
+    /// Counted work without end. Must be the last operation.
+    Count {
+        /// Units of work in a second of user CPU time: 1 to 10^12.
+        per_second: u64,
+    },
+    /// Computation that is not counted.
+    Compute {
+        /// User CPU time, not zero.
+        span: Span,
+    },
+    /// One access to a page.
+    Access {
+        /// Name of the region.
+        region: String,
+        /// Which page.
+        pattern: PatternFile,
+        /// Store (true) or load (false). Default: false.
+        #[serde(default)]
+        write: bool,
+        /// CPU time of the instruction and of choosing the page.
+        cost: Span,
+    },
+    /// Sleep.
+    Sleep {
+        /// Wall time, not zero.
+        span: Span,
+    },
+}
+
+/// How successive accesses choose their page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PatternFile {
+    /// Uniformly at random, independently.
+    Uniform,
+    /// One page after the other, wrapping at the end; tasks of a group start equally spaced.
+    Sequential,
+}
+
+/// A published result.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a published result")]
+pub struct PublishedFile {
+    /// Name of the policy that stands for the published setup.
+    pub policy: String,
+    /// Name of the metric.
+    pub metric: String,
+    /// The published mean.
+    pub mean: f64,
+    /// Its published standard error, if any.
+    pub stderr: Option<f64>,
+    /// Where it was published.
+    pub source: String,
+}

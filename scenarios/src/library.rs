@@ -1,0 +1,83 @@
+//! The built-in scenarios. Their files are documentation: each says in comments which question it
+//! answers, what to expect, and where its numbers come from.
+
+use std::sync::OnceLock;
+
+use crate::tree::{Document, NodeValue};
+
+/// A built-in scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryEntry {
+    /// Name by which it is run.
+    pub name: &'static str,
+    /// The file, comments included.
+    pub text: &'static str,
+    /// The question it answers.
+    pub title: String,
+}
+
+const FILES: [(&str, &str); 4] = [
+    ("natapov-2010", include_str!("../library/natapov-2010.json")),
+    ("natapov-nvme", include_str!("../library/natapov-nvme.json")),
+    ("closed-form", include_str!("../library/closed-form.json")),
+    ("smoke", include_str!("../library/smoke.json")),
+];
+
+/// All built-in scenarios, the most telling first.
+pub fn all() -> &'static [LibraryEntry] {
+    static ENTRIES: OnceLock<Vec<LibraryEntry>> = OnceLock::new();
+    ENTRIES.get_or_init(|| {
+        let entry = |(name, text)| LibraryEntry { name, text, title: title(name, text) };
+        FILES.into_iter().map(entry).collect()
+    })
+}
+
+/// The built-in scenario of that name.
+pub fn find(name: &str) -> Option<&'static LibraryEntry> {
+    all().iter().find(|entry| entry.name == name)
+}
+
+/// A test holds that every file has one.
+fn title(name: &str, text: &str) -> String {
+    let doc = Document::parse(name, text).ok();
+    let value = doc.and_then(|doc| doc.root.get("title").map(|node| node.value.clone()));
+    match value {
+        Some(NodeValue::String(title)) => title,
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scenario;
+
+    #[test]
+    fn every_file_is_a_valid_scenario_of_its_own_name() {
+        for entry in all() {
+            let scenario = Scenario::from_str(entry.name, entry.text)
+                .unwrap_or_else(|error| panic!("{}", error.render()));
+            assert_eq!(scenario.name, entry.name);
+            assert_eq!(scenario.title, entry.title);
+            assert_eq!(Scenario::load(entry.name).expect("loads by name"), scenario);
+        }
+    }
+
+    #[test]
+    fn every_file_in_the_directory_is_built_in_and_commented() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/library");
+        let mut names: Vec<String> = std::fs::read_dir(dir)
+            .expect("the library is part of the crate")
+            .map(|file| file.expect("readable").path())
+            .map(|path| path.file_stem().expect("named").to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        let mut built_in: Vec<&str> = all().iter().map(|entry| entry.name).collect();
+        built_in.sort_unstable();
+        assert_eq!(names, built_in);
+        for entry in all() {
+            assert!(entry.text.starts_with("// "), "{} says nothing of itself", entry.name);
+            assert!(entry.text.contains("What to expect"), "{}", entry.name);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The guest.
+
+use models::config::{GuestConfig, WakeTime};
+use models::presets;
+use sim_core::SimDuration;
+
+use super::At;
+use crate::error::ScenarioError;
+use crate::file::{GuestFile, WakeFile};
+
+pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, ScenarioError> {
+    let Some(kernel) = presets::guest_kernel(&file.kernel) else {
+        let names = presets::guest_kernel_names();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        return Err(at.field("kernel").unknown("guest kernel preset", &file.kernel, &names));
+    };
+    let vcpus = at.field("vcpus").number(file.vcpus, 1..=256)?;
+    let hz = at.field("hz").number(file.hz.unwrap_or(kernel.hz.into()), 1..=10_000)?;
+    let balance_ticks = file.balance_ticks.unwrap_or(kernel.balance_ticks.into());
+    let memory_pages = at.field("memory").pages(file.memory)?;
+    if memory_pages == 0 {
+        return Err(at.field("memory").fail("the guest has no memory", "a size such as \"2GiB\""));
+    }
+    Ok(GuestConfig {
+        vcpus,
+        memory_pages,
+        tick: SimDuration::from_secs(1).divided_by(hz),
+        sched: at.field("sched").sched(file.sched, kernel.sched(vcpus))?,
+        balance_ticks: at.field("balance_ticks").number(balance_ticks, 1..=10_000)?,
+        steal_clock: file.steal_clock.unwrap_or(kernel.steal_clock),
+        wake: match file.wake.unwrap_or(WakeFile::Now) {
+            WakeFile::Now => WakeTime::Now,
+            WakeFile::Tick => WakeTime::Tick,
+        },
+        send_always: file.send_always.unwrap_or(kernel.send_always),
+    })
+}

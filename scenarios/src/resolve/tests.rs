@@ -1,0 +1,1004 @@
+//! What is said of wrong scenarios, as data: one edit of a valid file, and the whole message.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SMALL: &str = r#"{
+  "format": 1,
+  "name": "small", // a comment
+  "title": "A small scenario",
+  "host": {
+    "cpu": "westmere-2010",
+    "cpus": 6,
+    "memory_limit": "24MiB",
+    "swap": {
+      "device": { "kind": "constant", "read_latency": "500us", "write_latency": "500us" },
+      "size": "64MiB",
+      "read_ahead": 8
+    },
+    "costs": {},
+    "sched": {}
+  },
+  "guest": { "kernel": "linux-2.6.36", "vcpus": 2, "memory": "64MiB", "hz": 1000, "wake": "now" },
+  "workload": {
+    "regions": [{ "name": "array", "size": "32MiB", "prefill": true }],
+    "tasks": [
+      {
+        "name": "faulter",
+        "role": "faulter",
+        "count": 3,
+        "program": [{ "op": "access", "region": "array", "pattern": "uniform", "cost": "20ns" }]
+      },
+      {
+        "name": "worker",
+        "role": "worker",
+        "program": [{ "op": "count", "per_second": 1000000000 }]
+      }
+    ]
+  },
+  "policies": ["sync", "halt"],
+  "baseline": "sync",
+  "duration": "1s",
+  "published": [],
+  "replications": 2
+}"#;
+
+fn small() -> Scenario {
+    Scenario::from_str("small.json", SMALL).unwrap_or_else(|error| panic!("{}", error.render()))
+}
+
+/// Applies one edit to the valid file and compares what is said of it, up to `...` where a list of
+/// the models' names follows.
+fn check(from: &str, to: &str, expect: &str) {
+    assert_eq!(SMALL.matches(from).count(), 1, "`{from}` is not a place");
+    let text = SMALL.replace(from, to);
+    let told = match Scenario::from_str("f", &text) {
+        Ok(_) => "fine".into(),
+        Err(error) => error.to_string(),
+    };
+    match expect.strip_suffix("...") {
+        Some(beginning) => assert!(told.starts_with(beginning), "for {to}: {told}"),
+        None => assert_eq!(told, expect, "for {to}"),
+    }
+}
+
+#[test]
+fn syntax_errors_have_a_place() {
+    check(
+        r#""cpus": 6,"#,
+        r#""cpus": 6"#,
+        "f:7:14: not valid JSON: expected comma
+  help: put a comma between two fields or two elements",
+    );
+    check(
+        r#""replications": 2"#,
+        r#""replications": 2,"#,
+        "f:38:20: not valid JSON: trailing commas are not allowed
+  help: remove the comma before the closing bracket",
+    );
+    check(
+        r#""cpus": 6"#,
+        "'cpus': 6",
+        "f:7:5: not valid JSON: single-quoted strings are not allowed
+  help: use double quotes",
+    );
+    check(
+        r#""cpus": 6"#,
+        "cpus: 6",
+        "f:7:5: not valid JSON: expected string for object property
+  help: put the name of the field in double quotes",
+    );
+    check(r#""cpus": 6"#, r#""cpus": six"#, "f:7:13: not valid JSON: unexpected token");
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": 0x6"#,
+        "f:7:13: not valid JSON: hexadecimal numbers are not allowed",
+    );
+    check(
+        r#""replications": 2
+}"#,
+        r#""replications": 2
+"#,
+        "f:1:1: not valid JSON: unterminated object
+  help: the object that begins here has no closing `}`",
+    );
+    check(
+        r#""replications": 2
+}"#,
+        r#""replications": 2
+} {}"#,
+        "f:39:3: not valid JSON: text cannot contain more than one JSON value
+  help: a scenario file holds one object; this text follows it",
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": 6, /* no end"#,
+        "f:7:16: not valid JSON: unterminated comment block
+  help: the comment that begins here has no closing `*/`",
+    );
+    check(
+        r#""name": "small""#,
+        r#""name": "small"#,
+        "f:3:11: not valid JSON: the text that begins here does not end on its line
+  help: close it with a double quote",
+    );
+}
+
+#[test]
+fn unknown_names_are_corrected() {
+    check(
+        r#""vcpus": 2"#,
+        r#""vcpu": 2"#,
+        "f:17:40: in `guest.vcpu`: unknown field `vcpu`
+  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `send_always`, `balance_ticks`",
+    );
+    check(
+        r#""memory_limit""#,
+        r#""memoryLimit""#,
+        "f:8:5: in `host.memoryLimit`: unknown field `memoryLimit`
+  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`",
+    );
+    check(
+        r#""title""#,
+        r#""colour""#,
+        "f:4:3: in `colour`: unknown field `colour`
+  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `policies`, `baseline`, `duration`, `warmup`, `seed`, `replications`, `published`",
+    );
+    check(
+        r#""op": "count""#,
+        r#""op": "cuont""#,
+        "f:30:29: in `workload.tasks[1].program[0].op`: unknown value `cuont`
+  help: did you mean `count`? valid: `count`, `compute`, `access`, `sleep`",
+    );
+    check(
+        r#""pattern": "uniform""#,
+        r#""pattern": "random""#,
+        "f:25:69: in `workload.tasks[0].program[0].pattern`: unknown value `random`
+  help: valid: `uniform`, `sequential`",
+    );
+    check(
+        r#""role": "worker""#,
+        r#""role": "main""#,
+        "f:29:17: in `workload.tasks[1].role`: unknown value `main`
+  help: valid: `faulter`, `worker`",
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": "westmere""#,
+        "f:6:12: in `host.cpu`: there is no processor preset `westmere`
+  help: did you mean `westmere-2010`? valid: ...",
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": { "preset": "skylake" }"#,
+        "f:6:24: in `host.cpu.preset`: there is no processor preset `skylake`
+  help: did you mean `skylake-sp`? valid: ...",
+    );
+    check(
+        r#""kernel": "linux-2.6.36""#,
+        r#""kernel": "linux-2.6.38""#,
+        "f:17:24: in `guest.kernel`: there is no guest kernel preset `linux-2.6.38`
+  help: did you mean `linux-2.6.36`?...",
+    );
+    check(
+        r#""policies": ["sync", "halt"]"#,
+        r#""policies": ["sync", "apf-v7"]"#,
+        "f:34:24: in `policies[1]`: there is no policy `apf-v7`
+  help: did you mean `apf-v7-2010`? valid: ...",
+    );
+    check(
+        r#""kind": "constant""#,
+        r#""kind": "konstant""#,
+        "f:10:27: in `host.swap.device.kind`: unknown value `konstant`
+  help: did you mean `constant`? valid: `constant`, `channels`, `hdd`",
+    );
+    check(
+        r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
+        r#""hdd-7200-swp""#,
+        "f:10:17: in `host.swap.device`: there is no device preset `hdd-7200-swp`
+  help: did you mean `hdd-7200-swap`? valid: ...",
+    );
+    check(
+        r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
+        r#"{ "preset": "nvme", "channels": 3 }"#,
+        "f:10:29: in `host.swap.device.preset`: there is no device preset `nvme`
+  help: did you mean `nvme-tlc-gen3`? valid: ...",
+    );
+    check(
+        r#""region": "array""#,
+        r#""region": "aray""#,
+        "f:25:49: in `workload.tasks[0].program[0].region`: there is no region `aray`
+  help: did you mean `array`?",
+    );
+    check(
+        r#""costs": {}"#,
+        r#""costs": { "exit_lite": "1us" }"#,
+        "f:14:29: in `host.costs.exit_lite`: there is no cost `exit_lite`
+  help: valid: ...",
+    );
+    check(
+        r#""wake": "now""#,
+        r#""wake": "later""#,
+        "f:17:91: in `guest.wake`: unknown value `later`
+  help: valid: `now`, `tick`",
+    );
+}
+
+#[test]
+fn missing_fields_name_the_enclosing_object() {
+    check(
+        r#""format": 1,"#,
+        "",
+        r#"f:1:1: the field `format` is missing
+  help: add `"format": ...` to the object that begins here"#,
+    );
+    check(
+        r#""memory_limit": "24MiB","#,
+        "",
+        r#"f:5:11: in `host`: the field `memory_limit` is missing
+  help: add `"memory_limit": ...` to the object that begins here"#,
+    );
+    check(
+        r#""op": "count", "#,
+        "",
+        r#"f:30:21: in `workload.tasks[1].program[0]`: the field `op` is missing
+  help: `op` is one of "count", "compute", "access", "sleep""#,
+    );
+    check(
+        r#""kind": "constant", "#,
+        "",
+        r#"f:10:17: in `host.swap.device`: the field `kind` is missing
+  help: `kind` is one of "constant", "channels", "hdd"; or name a `preset`"#,
+    );
+    check(
+        r#", "write_latency": "500us""#,
+        "",
+        r#"f:10:17: in `host.swap.device`: the field `write_latency` is missing
+  help: add `"write_latency": ...` to the object that begins here"#,
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": {}"#,
+        r#"f:6:12: in `host.cpu`: the field `preset` is missing
+  help: add `"preset": ...` to the object that begins here"#,
+    );
+    check(
+        r#", "cost": "20ns""#,
+        "",
+        r#"f:25:21: in `workload.tasks[0].program[0]`: the field `cost` is missing
+  help: add `"cost": ...` to the object that begins here"#,
+    );
+}
+
+#[test]
+fn wrong_types_say_what_is_wanted() {
+    check(
+        r#""memory_limit": "24MiB""#,
+        r#""memory_limit": 25165824"#,
+        r#"f:8:21: in `host.memory_limit`: expected a size with its unit, such as "512MiB", found the number 25165824
+  help: write the number and its unit together in double quotes"#,
+    );
+    check(
+        r#""duration": "1s""#,
+        r#""duration": 1"#,
+        r#"f:36:15: in `duration`: expected a time with its unit, such as "60s", found the number 1
+  help: write the number and its unit together in double quotes"#,
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": "6""#,
+        r#"f:7:13: in `host.cpus`: expected a whole number, found the text "6"
+  help: write the number without quotes"#,
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": 6.5"#,
+        "f:7:13: in `host.cpus`: expected a whole number, found the number 6.5",
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": -6"#,
+        "f:7:13: in `host.cpus`: expected a whole number, found the number -6",
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": 1e99"#,
+        "f:7:13: in `host.cpus`: expected a whole number, found the number 1e99",
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": 1e999"#,
+        "f:7:13: in `host.cpus`: the number 1e999 is too large",
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": null"#,
+        "f:7:13: in `host.cpus`: expected a whole number, found null",
+    );
+    check(
+        r#""prefill": true"#,
+        r#""prefill": "yes""#,
+        r#"f:19:64: in `workload.regions[0].prefill`: expected true or false, found the text "yes""#,
+    );
+    check(
+        r#""policies": ["sync", "halt"]"#,
+        r#""policies": "sync""#,
+        r#"f:34:15: in `policies`: expected a list, found the text "sync""#,
+    );
+    check(
+        r#""costs": {}"#,
+        r#""costs": { "exit_light": 2200 }"#,
+        "f:14:30: in `host.costs.exit_light`: expected text in double quotes, found the number 2200",
+    );
+    check(
+        r#""costs": {}"#,
+        r#""costs": []"#,
+        "f:14:14: in `host.costs`: expected an object, found a list",
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": 3"#,
+        "f:6:12: in `host.cpu`: expected a name in double quotes or an object, found the number 3",
+    );
+    check(
+        r#""op": "count""#,
+        r#""op": 1"#,
+        r#"f:30:29: in `workload.tasks[1].program[0].op`: expected one of "count", "compute", "access", "sleep", found the number 1"#,
+    );
+    check(
+        r#"{ "op": "count", "per_second": 1000000000 }"#,
+        r#""count""#,
+        r#"f:30:21: in `workload.tasks[1].program[0]`: expected an object with a field `op`, found the text "count""#,
+    );
+    check(
+        r#""pattern": "uniform""#,
+        r#""pattern": ["uniform"]"#,
+        r#"f:25:69: in `workload.tasks[0].program[0].pattern`: expected one of "uniform", "sequential", found a list"#,
+    );
+    check(
+        r#""format": 1"#,
+        r#""format": "1""#,
+        r#"f:2:13: in `format`: expected a whole number, found the text "1"
+  help: write the number without quotes"#,
+    );
+}
+
+#[test]
+fn units_are_checked() {
+    check(
+        r#""memory_limit": "24MiB""#,
+        r#""memory_limit": "24MB""#,
+        r#"f:8:21: in `host.memory_limit`: unknown unit `MB` of a size
+  help: did you mean "24MiB"? units: B, KiB, MiB, GiB, TiB"#,
+    );
+    check(
+        r#""memory_limit": "24MiB""#,
+        r#""memory_limit": "24""#,
+        r#"f:8:21: in `host.memory_limit`: a size needs a unit: "24"
+  help: units: B, KiB, MiB, GiB, TiB"#,
+    );
+    check(
+        r#""duration": "1s""#,
+        r#""duration": "1 sec""#,
+        r#"f:36:15: in `duration`: unknown unit `sec` of a time
+  help: did you mean "1s"? units: ps, ns, us, ms, s, min"#,
+    );
+    check(
+        r#""duration": "1s""#,
+        r#""duration": "-1s""#,
+        r#"f:36:15: in `duration`: a time must not be negative: "-1s"
+  help: write for example "60s""#,
+    );
+    check(
+        r#""costs": {}"#,
+        r#""costs": { "exit_light": "fast" }"#,
+        r#"f:14:30: in `host.costs.exit_light`: `fast` is not a cost
+  help: cycles such as "2200 cycles", or a time such as "4.5us""#,
+    );
+    check(
+        r#""costs": {}"#,
+        r#""costs": { "exit_light": "2s" }"#,
+        r#"f:14:30: in `host.costs.exit_light`: `2s` is more than a second, which is no cost of a single step
+  help: cycles such as "2200 cycles", or a time such as "4.5us""#,
+    );
+}
+
+#[test]
+fn the_same_field_twice_is_an_error() {
+    check(
+        r#""cpus": 6,"#,
+        r#""cpus": 6, "cpus": 7,"#,
+        "f:7:16: in `host.cpus`: `cpus` is given twice
+  help: the first is on line 7; keep one of them",
+    );
+    check(
+        r#""costs": {}"#,
+        r#""costs": { "exit_hw": "1us", "exit_hw": "2us" }"#,
+        "f:14:34: in `host.costs.exit_hw`: `exit_hw` is given twice
+  help: the first is on line 14; keep one of them",
+    );
+}
+
+#[test]
+fn absurd_values_are_refused() {
+    check(
+        r#""format": 1"#,
+        r#""format": 2"#,
+        "f:2:13: in `format`: format 2 is not supported
+  help: this version of apfsim reads format 1",
+    );
+    check(
+        r#""name": "small""#,
+        r#""name": "../small""#,
+        "f:3:11: in `name`: `../small` is not a name
+  help: letters, digits, `-`, `_` and `.`, at most 64, not beginning with `.`",
+    );
+    check(
+        r#""name": "small""#,
+        r#""name": """#,
+        "f:3:11: in `name`: `` is not a name
+  help: letters, digits, `-`, `_` and `.`, at most 64, not beginning with `.`",
+    );
+    check(
+        r#""title": "A small scenario""#,
+        r#""title": " ""#,
+        "f:4:12: in `title`: this is not a title
+  help: one line of at most 200 characters",
+    );
+    check(
+        r#""vcpus": 2"#,
+        r#""vcpus": 0"#,
+        "f:17:49: in `guest.vcpus`: 0 is out of range
+  help: from 1 to 256",
+    );
+    check(
+        r#""vcpus": 2"#,
+        r#""vcpus": 257"#,
+        "f:17:49: in `guest.vcpus`: 257 is out of range
+  help: from 1 to 256",
+    );
+    check(
+        r#""cpus": 6"#,
+        r#""cpus": 0"#,
+        "f:7:13: in `host.cpus`: 0 is out of range
+  help: from 1 to 1024",
+    );
+    check(
+        r#""hz": 1000"#,
+        r#""hz": 0"#,
+        "f:17:77: in `guest.hz`: 0 is out of range
+  help: from 1 to 10000",
+    );
+    check(
+        r#""hz": 1000"#,
+        r#""hz": 10001"#,
+        "f:17:77: in `guest.hz`: 10001 is out of range
+  help: from 1 to 10000",
+    );
+    check(
+        r#""memory": "64MiB""#,
+        r#""memory": "2TiB""#,
+        "f:17:62: in `guest.memory`: 2TiB is more than is supported
+  help: at most 1TiB",
+    );
+    check(
+        r#""memory": "64MiB""#,
+        r#""memory": "100000B""#,
+        "f:17:62: in `guest.memory`: 100000B is not a whole number of pages
+  help: a multiple of 4KiB",
+    );
+    check(
+        r#""memory": "64MiB""#,
+        r#""memory": "0B""#,
+        r#"f:17:62: in `guest.memory`: the guest has no memory
+  help: a size such as "2GiB""#,
+    );
+    check(
+        r#""duration": "1s""#,
+        r#""duration": "0s""#,
+        "f:36:15: in `duration`: 0s is out of range
+  help: from 1ps to 86400s",
+    );
+    check(
+        r#""duration": "1s""#,
+        r#""duration": "1441min""#,
+        "f:36:15: in `duration`: 86460s is out of range
+  help: from 1ps to 86400s",
+    );
+    check(
+        r#""replications": 2"#,
+        r#""replications": 0"#,
+        "f:38:19: in `replications`: 0 is out of range
+  help: from 1 to 10000",
+    );
+    check(
+        r#""replications": 2"#,
+        r#""replications": 10001"#,
+        "f:38:19: in `replications`: 10001 is out of range
+  help: from 1 to 10000",
+    );
+    check(
+        r#""replications": 2"#,
+        r#""replications": 4294967296"#,
+        "f:38:19: in `replications`: expected a whole number up to 4294967295, found the number 4294967296",
+    );
+    check(
+        r#""replications": 2"#,
+        r#""warmup": "2000min""#,
+        "f:38:13: in `warmup`: 120000s is out of range
+  help: from 0s to 86400s",
+    );
+    check(
+        r#""count": 3"#,
+        r#""count": 0"#,
+        "f:24:18: in `workload.tasks[0].count`: 0 is out of range
+  help: from 1 to 4096",
+    );
+    check(
+        r#""per_second": 1000000000"#,
+        r#""per_second": 0"#,
+        "f:30:52: in `workload.tasks[1].program[0].per_second`: 0 is out of range
+  help: from 1 to 1000000000000",
+    );
+    check(
+        r#""read_ahead": 8"#,
+        r#""read_ahead": 7"#,
+        "f:12:21: in `host.swap.read_ahead`: 7 is not a power of two
+  help: 1, 2, 4, 8, ... 256",
+    );
+    check(
+        r#""read_latency": "500us""#,
+        r#""read_latency": "0s""#,
+        "f:10:55: in `host.swap.device.read_latency`: 0s is out of range
+  help: from 1ps to 100s",
+    );
+    check(
+        r#""read_latency": "500us""#,
+        r#""read_latency": "101s""#,
+        "f:10:55: in `host.swap.device.read_latency`: 101s is out of range
+  help: from 1ps to 100s",
+    );
+    check(
+        r#""sched": {}"#,
+        r#""sched": { "latency": "1ms" }"#,
+        "f:15:27: in `host.sched.latency`: the latency (1ms) is shorter than the shortest slice (2.25ms)
+  help: at least `min_granularity`",
+    );
+    check(
+        r#""sched": {}"#,
+        r#""sched": { "min_granularity": "0s" }"#,
+        r#"f:15:35: in `host.sched.min_granularity`: a slice must not be zero
+  help: a time such as "0.75ms""#,
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": { "preset": "free", "stlb": { "entries": 12, "ways": 5 } }"#,
+        "f:6:65: in `host.cpu.stlb.ways`: 12 entries do not divide into sets of 5
+  help: a divisor of `entries`",
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": { "preset": "free", "stlb": { "entries": 12, "ways": 4 } }"#,
+        "f:6:40: in `host.cpu.stlb`: 12 entries of 4 ways make 3 sets
+  help: the number of sets must be a power of two",
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": { "preset": "free", "stlb": { "entries": 0, "ways": 4 } }"#,
+        "f:6:53: in `host.cpu.stlb.entries`: 0 is out of range
+  help: from 1 to 65536",
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": { "preset": "free", "frequency": "1THz" }"#,
+        r#"f:6:45: in `host.cpu.frequency`: unknown unit `THz` of a clock rate
+  help: did you mean "1GHz"? units: Hz, kHz, MHz, GHz"#,
+    );
+    check(
+        r#""cpu": "westmere-2010""#,
+        r#""cpu": { "preset": "free", "frequency": "1kHz" }"#,
+        "f:6:45: in `host.cpu.frequency`: 1kHz is out of range
+  help: from 1MHz to 100GHz",
+    );
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    check(
+        r#""memory_limit": "24MiB""#,
+        r#""memory_limit": "65MiB""#,
+        "f:8:21: in `host.memory_limit`: the limit (65MiB) is larger than the guest's memory (64MiB)
+  help: at most `guest.memory`",
+    );
+    check(
+        r#""memory_limit": "24MiB""#,
+        r#""memory_limit": "256KiB""#,
+        "f:8:21: in `host.memory_limit`: the limit (256KiB) leaves the guest no memory to run
+  help: at least 1536KiB: `other_resident`, 1MiB, and twice a read-ahead window for each task and a reclaim batch",
+    );
+    check(
+        r#""memory_limit": "24MiB""#,
+        r#""memory_limit": "24MiB", "other_resident": "24MiB""#,
+        "f:8:21: in `host.memory_limit`: the limit (24MiB) leaves the guest no memory to run
+  help: at least 26112KiB: `other_resident`, 1MiB, and twice a read-ahead window for each task and a reclaim batch",
+    );
+    check(
+        r#""size": "64MiB""#,
+        r#""size": "4MiB""#,
+        "f:11:15: in `host.swap.size`: the swap (4MiB) cannot hold what does not fit in memory (8MiB)
+  help: at least 8448KiB, with a read-ahead window for each task and a reclaim batch; leave `size` out for as much swap as the guest has memory",
+    );
+    check(
+        r#""size": "32MiB""#,
+        r#""size": "65MiB""#,
+        "f:19:44: in `workload.regions[0].size`: the regions up to here (65MiB) exceed the guest's memory
+  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1MiB",
+    );
+    check(
+        r#""size": "32MiB""#,
+        r#""size": "64MiB""#,
+        "f:19:44: in `workload.regions[0].size`: the regions up to here (64MiB) exceed the guest's memory
+  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1MiB",
+    );
+    check(
+        r#""size": "32MiB""#,
+        r#""size": "0B""#,
+        r#"f:19:44: in `workload.regions[0].size`: the region has no pages
+  help: at least one page, "4KiB""#,
+    );
+    check(
+        r#"{ "name": "array""#,
+        r#"{ "name": "array", "size": "4KiB" }, { "name": "array""#,
+        "f:19:64: in `workload.regions[1].name`: the name `array` is given twice
+  help: `workload.regions[0]` has that name already",
+    );
+    check(
+        r#""name": "worker""#,
+        r#""name": "faulter""#,
+        "f:28:17: in `workload.tasks[1].name`: the name `faulter` is given twice
+  help: `workload.tasks[0]` has that name already",
+    );
+    check(
+        r#""policies": ["sync", "halt"]"#,
+        r#""policies": []"#,
+        "f:34:15: in `policies`: there is no policy to run
+  help: name at least one of ...",
+    );
+    check(
+        r#""policies": ["sync", "halt"]"#,
+        r#""policies": ["sync", "sync"]"#,
+        "f:34:24: in `policies[1]`: the name `sync` is given twice
+  help: `policies[0]` has that name already",
+    );
+    check(
+        r#""baseline": "sync""#,
+        r#""baseline": "apf-v7-2010""#,
+        "f:35:15: in `baseline`: the baseline `apf-v7-2010` is not among the policies
+  help: valid: `sync`, `halt`",
+    );
+    check(
+        r#"[{ "op": "count", "per_second": 1000000000 }]"#,
+        "[]",
+        r#"f:30:20: in `workload.tasks[1].program`: the program is empty
+  help: give at least one operation, such as { "op": "count", ... }"#,
+    );
+    check(
+        r#"[{ "op": "count", "per_second": 1000000000 }]"#,
+        r#"[{ "op": "count", "per_second": 1 }, { "op": "sleep", "span": "1s" }]"#,
+        "f:30:57: in `workload.tasks[1].program[1]`: this operation is never reached: `count` before it has no end
+  help: put `count` last",
+    );
+    check(
+        r#""cost": "20ns""#,
+        r#""cost": "0s""#,
+        "f:25:20: in `workload.tasks[0].program`: one turn of the program takes no time
+  help: give an access a cost, or add `compute` or `sleep`",
+    );
+    check(
+        r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
+        r#"{ "preset": "nvme-tlc-gen3", "rotation": "8ms" }"#,
+        "f:10:58: in `host.swap.device.rotation`: `nvme-tlc-gen3` is a device of kind channels; `rotation` belongs to kind hdd
+  help: fields of kind channels: channels, read, write, per_page",
+    );
+    check(
+        r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
+        r#"{ "kind": "channels", "channels": 4, "read": { "kind": "uniform", "low": "2us", "high": "1us" }, "write": "10us" }"#,
+        "f:10:62: in `host.swap.device.read`: uniform: low (2000000) exceeds high (1000000)
+  help: see `docs/scenario-format.md` for the laws and their parameters; times are given in picoseconds here",
+    );
+    check(
+        r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
+        r#"{ "kind": "channels", "channels": 4, "read": { "kind": "mixture", "parts": [{ "weight": 1, "law": { "kind": "empirical", "points": [] } }] }, "write": "10us" }"#,
+        "f:10:115: in `host.swap.device.read.parts[0].law`: empirical: points must begin at 0 ppm and end at 1000000 ppm
+  help: see `docs/scenario-format.md` for the laws and their parameters; times are given in picoseconds here",
+    );
+    check(
+        r#""published": []"#,
+        r#""published": [{ "policy": "pv", "metric": "work_total", "mean": 1, "source": "letter" }]"#,
+        "f:37:29: in `published[0].policy`: there is no policy `pv`
+  help: valid: ...",
+    );
+    check(
+        r#""published": []"#,
+        r#""published": [{ "policy": "halt", "metric": "work_total", "mean": 1, "stderr": -1, "source": "letter" }]"#,
+        "f:37:82: in `published[0].stderr`: a standard error is not negative
+  help: 0 or more",
+    );
+}
+
+#[test]
+fn an_excerpt_shows_the_place() {
+    let text = SMALL.replace("\"cpus\": 6", "\"cpuz\": 6");
+    let error = Scenario::from_str("small.json", &text).expect_err("an unknown field");
+    insta::assert_snapshot!(error.render(), @r#"
+    small.json:7:5: in `host.cpuz`: unknown field `cpuz`
+      |
+    7 |     "cpuz": 6,
+      |     ^^^^^^
+      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`
+    "#);
+}
+
+#[test]
+fn tabs_letters_and_windows_lines_keep_the_caret_in_place() {
+    let text = "{\r\n\t\"form\u{e4}t\": 1,\r\n\t\"\u{e4}\": \"\u{1f600}\", \"x\": \u{e4}\r\n}\r\n";
+    let error = Scenario::from_str("f", text).expect_err("no scenario");
+    assert_eq!(
+        error.render(),
+        "f:3:17: not valid JSON: unexpected word\n  |\n3 | \t\"\u{e4}\": \"\u{1f600}\", \"x\": \u{e4}\n  | \t               ^\n  \
+         = help: put text in double quotes; the bare words are true, false, null"
+    );
+}
+
+#[test]
+fn what_is_no_readable_file_is_told_apart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let told = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        let error = Scenario::load(&path.to_string_lossy()).expect_err("no scenario");
+        error.to_string().replace(&*dir.path().to_string_lossy(), "DIR")
+    };
+    let empty = "is empty\n  help: `apfsim new` writes a scenario to begin with; `apfsim show \
+                 natapov-2010` prints one";
+    assert_eq!(told("empty.json", b""), format!("`DIR/empty.json` {empty}"));
+    assert_eq!(told("blank.json", b" // no\n"), format!("`DIR/blank.json` {empty}"));
+    assert_eq!(
+        told("latin1.json", b"{\n\"name\": \"\xe4\" }"),
+        "`DIR/latin1.json` is not UTF-8 text: byte 11 (line 2) does not belong\n  \
+         help: save the file as UTF-8"
+    );
+    assert_eq!(
+        told("huge.json", &vec![b' '; 1024 * 1024 + 1]),
+        "`DIR/huge.json` has 1048577 bytes; a scenario file has at most 1048576\n  \
+         help: is this really a scenario file?"
+    );
+    assert_eq!(
+        told("list.json", b"[]"),
+        "DIR/list.json:1:1: expected an object that describes a scenario, found a list"
+    );
+    let error = Scenario::load(&dir.path().to_string_lossy()).expect_err("a directory");
+    assert!(matches!(error, ScenarioError::Directory(_)), "{error}");
+    let error = Scenario::load("natapov-2011").expect_err("no such thing");
+    assert_eq!(
+        error.to_string(),
+        "there is no scenario file `natapov-2011` and no built-in scenario of that name\n  \
+         help: did you mean `natapov-2010`? valid: `natapov-2010`, `natapov-nvme`, \
+         `closed-form`, `smoke`"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    let scenario = Scenario::from_str("f", &format!("\u{feff}{SMALL}")).expect("valid");
+    assert_eq!(scenario.hash(), small().hash());
+}
+
+#[test]
+fn deep_nesting_is_an_error_and_no_crash() {
+    for depth in [40, 600, 100_000] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let text = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let error = Scenario::from_str("f", &text).expect_err("nesting").to_string();
+            assert!(error.contains("nesting"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let scenario = small();
+    let MachineConfig { host, guest, .. } = &scenario.machine;
+    assert_eq!(scenario.seed, 1);
+    assert_eq!(scenario.warmup, SimDuration::ZERO);
+    assert_eq!(host.other_resident_pages, 0);
+    assert_eq!(host.tick, SimDuration::from_ms(1));
+    assert_eq!(host.reclaim_batch_pages, 32);
+    assert_eq!(guest.tick, SimDuration::from_ms(1));
+    assert_eq!(guest.sched.latency, SimDuration::from_ms(12));
+    assert_eq!(scenario.machine.workload.tasks[1].count, 1);
+}
+
+#[test]
+fn devices_can_be_changed_and_described() {
+    let device = |text: &str| {
+        let constant =
+            r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#;
+        let text = SMALL.replace(constant, text);
+        let scenario = Scenario::from_str("f", &text);
+        scenario.unwrap_or_else(|error| panic!("{}", error.render())).machine.host.device
+    };
+    use models::config::DeviceConfig;
+    let (plain, changed) = (
+        device(r#""hdd-7200-swap""#),
+        device(
+            r#"{ "preset": "hdd-7200-swap", "rotation": "4ms", "elevator": { "fifo_batch": 1 } }"#,
+        ),
+    );
+    let (DeviceConfig::Hdd(plain), DeviceConfig::Hdd(changed)) = (plain, changed) else {
+        panic!("both are disks");
+    };
+    assert_eq!(changed.rotation, SimDuration::from_ms(4));
+    assert_eq!(changed.elevator.fifo_batch, 1);
+    assert_eq!(changed.elevator.read_expire, plain.elevator.read_expire);
+    assert_eq!(changed.seek_base, plain.seek_base);
+    let channels = device(
+        r#"{ "kind": "channels", "channels": 4, "write": "10us", "read": { "kind": "mixture",
+             "parts": [
+               { "weight": 9, "law": "80us" },
+               { "weight": 1, "law": { "kind": "log_normal", "median": "1ms", "sigma_milli": 500 } }
+             ] } }"#,
+    );
+    use sim_core::Distribution;
+    assert_eq!(
+        channels,
+        DeviceConfig::Channels {
+            channels: 4,
+            read: Distribution::Mixture {
+                parts: vec![
+                    (9, Distribution::Constant { value: 80_000_000 }),
+                    (1, Distribution::LogNormal { median: 1_000_000_000, sigma_milli: 500 }),
+                ],
+            },
+            write: Distribution::Constant { value: 10_000_000 },
+            per_page: SimDuration::ZERO,
+        }
+    );
+}
+
+#[test]
+fn whole_numbers_may_be_written_with_an_exponent() {
+    let scenario = Scenario::from_str("f", &SMALL.replace("1000000000", "1e9")).expect("valid");
+    assert_eq!(scenario.machine, small().machine);
+}
+
+#[test]
+fn overrides_replace_policies_seed_and_replications() {
+    let overrides = ScenarioOverrides {
+        policies: vec!["halt".into(), "apf-v7-2010".into()],
+        seed: Some(9),
+        replications: Some(3),
+    };
+    let scenario = small().with_overrides(&overrides).expect("valid");
+    let names: Vec<_> = scenario.policies.iter().map(|policy| policy.name.as_str()).collect();
+    assert_eq!(names, ["halt", "apf-v7-2010"]);
+    assert_eq!(scenario.baseline, "halt");
+    assert_eq!((scenario.seed, scenario.replications), (9, 3));
+    let told = |policies: &[&str], replications| {
+        let policies = policies.iter().map(|name| (*name).into()).collect();
+        let overrides = ScenarioOverrides { policies, seed: None, replications };
+        small().with_overrides(&overrides).expect_err("refused").to_string()
+    };
+    assert!(told(&["synk"], None).contains("did you mean `sync`?"));
+    assert!(told(&["sync", "sync"], None).contains("given twice"));
+    assert!(told(&[], Some(0)).contains("from 1 to 10000"));
+}
+
+#[test]
+fn the_hash_names_what_is_simulated_and_nothing_else() {
+    let hash = |from: &str, to: &str| {
+        assert!(SMALL.contains(from), "{from}");
+        let scenario = Scenario::from_str("f", &SMALL.replacen(from, to, 1));
+        scenario.unwrap_or_else(|error| panic!("{}", error.render())).hash()
+    };
+    let same = small().hash();
+    for (from, to) in [
+        ("// a comment", ""),
+        ("\"small\"", "\"other\""),
+        ("A small scenario", "Another title"),
+        ("\"costs\": {},", ""),
+        ("\"size\": \"64MiB\",", ""),
+        ("\"500us\"", "\"0.5ms\""),
+        ("\"baseline\": \"sync\",", ""),
+        ("\"replications\": 2", "\"replications\": 2, \"seed\": 5"),
+        ("\"cpus\": 6", "\"tick\": \"1ms\", \"cpus\": 6"),
+        ("\"cpu\": \"westmere-2010\"", "\"cpu\": { \"preset\": \"westmere-2010\" }"),
+        ("1000000000", "1e9"),
+    ] {
+        assert_eq!(hash(from, to), same, "{to}");
+    }
+    let mut seen = std::collections::BTreeSet::from([same]);
+    for (from, to) in [
+        ("\"cpus\": 6", "\"cpus\": 7"),
+        ("\"500us\"", "\"501us\""),
+        ("\"costs\": {}", "\"costs\": { \"exit_light\": \"1us\" }"),
+        ("\"sched\": {}", "\"sched\": { \"latency\": \"30ms\" }"),
+        ("\"now\"", "\"tick\""),
+        ("\"uniform\"", "\"sequential\""),
+        ("\"prefill\": true", "\"prefill\": false"),
+        ("\"replications\": 2", "\"replications\": 3"),
+        ("[\"sync\", \"halt\"]", "[\"sync\"]"),
+        ("[\"sync\", \"halt\"]", "[\"halt\", \"sync\"]"),
+        ("\"1s\"", "\"2s\""),
+        ("\"replications\": 2", "\"replications\": 2, \"warmup\": \"1s\""),
+    ] {
+        assert!(seen.insert(hash(from, to)), "{to} has the hash of another scenario");
+    }
+}
+
+/// Tokens that a mutation puts in place of others.
+const TOKENS: [&str; 24] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "null",
+    "true",
+    "-1",
+    "0",
+    "1e308",
+    "1e999",
+    "18446744073709551616",
+    "\"0s\"",
+    "\"1TiB\"",
+    "\"\"",
+    "\"sync\"",
+    "//",
+    "/*",
+    "\\",
+    "\u{0}",
+    "\u{e4}",
+    "\"kind\"",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to a file, reading it ends with a scenario or an error, and the error can
+    /// be shown.
+    #[test]
+    fn no_text_makes_the_reader_panic(
+        edits in prop::collection::vec((0..4u8, any::<prop::sample::Index>(), 0..64usize, any::<u8>()), 1..6),
+    ) {
+        let mut bytes = SMALL.as_bytes().to_vec();
+        for (kind, place, length, byte) in edits {
+            let at = place.index(bytes.len().max(1)).min(bytes.len());
+            let end = (at + length).min(bytes.len());
+            match kind {
+                0 if at < bytes.len() => bytes[at] = byte,
+                1 => drop(bytes.drain(at..end)),
+                2 => {
+                    let token = TOKENS[usize::from(byte) % TOKENS.len()];
+                    bytes.splice(at..end.min(at + length % 8), token.bytes());
+                }
+                _ => {
+                    // A piece of the text is put elsewhere.
+                    let piece: Vec<u8> = bytes[at..end].to_vec();
+                    let to = usize::from(byte) * bytes.len() / 256;
+                    bytes.splice(to..to, piece);
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if let Err(error) = Scenario::from_str("f", &text) {
+            prop_assert!(!error.render().is_empty());
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Regions, tasks and their programs.
+
+use models::config::{GuestConfig, Op, Pattern, Region, TaskGroup, Workload};
+use models::ids::{PAGE_SIZE, RegionId};
+use models::trace::TaskRole;
+use sim_core::SimDuration;
+
+use super::{At, MAX_DURATION};
+use crate::error::ScenarioError;
+use crate::file::{OpFile, PatternFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
+use crate::units::Bytes;
+
+const MAX_REGIONS: usize = 256;
+const MAX_GROUPS: usize = 256;
+const MAX_TASKS_IN_GROUP: u64 = 4096;
+const MAX_OPS: usize = 1024;
+/// Pages at the start of guest memory that the machine keeps for the guest's kernel.
+const GUEST_KERNEL_PAGES: u64 = 256;
+/// A unit of work takes at least a picosecond.
+const MAX_UNITS_PER_SEC: u64 = 1_000_000_000_000;
+
+pub(super) fn workload(
+    at: &At<'_>,
+    file: &WorkloadFile,
+    guest: &GuestConfig,
+) -> Result<Workload, ScenarioError> {
+    let regions = regions(&at.field("regions"), &file.regions, guest)?;
+    let at = at.field("tasks");
+    if file.tasks.is_empty() {
+        return Err(at.fail("there are no tasks", "give at least one group of tasks"));
+    }
+    if file.tasks.len() > MAX_GROUPS {
+        let message = format!("there are {} groups of tasks", file.tasks.len());
+        return Err(at.fail(message, format!("at most {MAX_GROUPS}")));
+    }
+    at.distinct(file.tasks.iter().map(|group| group.name.as_str()), Some("name"))?;
+    let group = |(index, file): (usize, &TaskFile)| task_group(&at.index(index), file, &regions);
+    let tasks = file.tasks.iter().enumerate().map(group).collect::<Result<_, _>>()?;
+    Ok(Workload { regions, tasks })
+}
+
+fn regions(
+    at: &At<'_>,
+    files: &[RegionFile],
+    guest: &GuestConfig,
+) -> Result<Vec<Region>, ScenarioError> {
+    if files.len() > MAX_REGIONS {
+        let message = format!("there are {} regions", files.len());
+        return Err(at.fail(message, format!("at most {MAX_REGIONS}")));
+    }
+    at.distinct(files.iter().map(|region| region.name.as_str()), Some("name"))?;
+    let mut regions = Vec::new();
+    let mut total = 0;
+    for (index, file) in files.iter().enumerate() {
+        let at = at.index(index);
+        let name = at.field("name").name(&file.name)?;
+        let at = at.field("size");
+        let pages = at.pages(file.size)?;
+        if pages == 0 {
+            return Err(at.fail("the region has no pages", "at least one page, \"4KiB\""));
+        }
+        total += pages;
+        if total > guest.memory_pages.saturating_sub(GUEST_KERNEL_PAGES) {
+            let memory = Bytes(guest.memory_pages * PAGE_SIZE);
+            let kernel = Bytes(GUEST_KERNEL_PAGES * PAGE_SIZE);
+            let sum = Bytes(total * PAGE_SIZE);
+            let message = format!("the regions up to here ({sum}) exceed the guest's memory");
+            return Err(at.fail(
+                message,
+                format!("`guest.memory` is {memory}, of which the guest's kernel keeps {kernel}"),
+            ));
+        }
+        regions.push(Region { name, pages, prefill: file.prefill });
+    }
+    Ok(regions)
+}
+
+fn task_group(
+    at: &At<'_>,
+    file: &TaskFile,
+    regions: &[Region],
+) -> Result<TaskGroup, ScenarioError> {
+    let name = at.field("name").name(&file.name)?;
+    let count = at.field("count").number(file.count.unwrap_or(1), 1..=MAX_TASKS_IN_GROUP)?;
+    let role = match file.role {
+        RoleFile::Faulter => TaskRole::Faulter,
+        RoleFile::Worker => TaskRole::Worker,
+    };
+    let at = at.field("program");
+    if file.program.is_empty() {
+        let help = "give at least one operation, such as { \"op\": \"count\", ... }";
+        return Err(at.fail("the program is empty", help));
+    }
+    if file.program.len() > MAX_OPS {
+        let message = format!("the program has {} operations", file.program.len());
+        return Err(at.fail(message, format!("at most {MAX_OPS}")));
+    }
+    let read = |(index, file): (usize, &OpFile)| op(&at.index(index), file, regions);
+    let program: Vec<Op> = file.program.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let endless = program.iter().position(|op| matches!(op, Op::Count { .. }));
+    if let Some(after) = endless.map(|index| index + 1).filter(|after| *after < program.len()) {
+        let message = "this operation is never reached: `count` before it has no end";
+        return Err(at.index(after).fail(message, "put `count` last"));
+    }
+    if !program.iter().any(takes_time) {
+        let help = "give an access a cost, or add `compute` or `sleep`";
+        return Err(at.fail("one turn of the program takes no time", help));
+    }
+    Ok(TaskGroup { name, count, role, program })
+}
+
+fn takes_time(op: &Op) -> bool {
+    match op {
+        Op::Access { cost, .. } => !cost.is_zero(),
+        // Their spans are never zero.
+        Op::Count { .. } | Op::Compute { .. } | Op::Sleep { .. } => true,
+    }
+}
+
+fn op(at: &At<'_>, file: &OpFile, regions: &[Region]) -> Result<Op, ScenarioError> {
+    let shortest = SimDuration::from_ps(1);
+    match file {
+        OpFile::Count { per_second } => {
+            let at = at.field("per_second");
+            Ok(Op::Count { units_per_sec: at.number(*per_second, 1..=MAX_UNITS_PER_SEC)? })
+        }
+        OpFile::Compute { span } => {
+            Ok(Op::Compute { span: at.field("span").span(span.0, shortest..=MAX_DURATION)? })
+        }
+        OpFile::Sleep { span } => {
+            Ok(Op::Sleep { span: at.field("span").span(span.0, shortest..=MAX_DURATION)? })
+        }
+        OpFile::Access { region: name, pattern, write, cost } => {
+            let found = regions.iter().position(|region| region.name == *name);
+            let Some(region) = found.and_then(|index| u16::try_from(index).ok()) else {
+                let names: Vec<&str> = regions.iter().map(|region| region.name.as_str()).collect();
+                return Err(at.field("region").unknown("region", name, &names));
+            };
+            Ok(Op::Access {
+                region: RegionId(region),
+                pattern: match pattern {
+                    PatternFile::Uniform => Pattern::Uniform,
+                    PatternFile::Sequential => Pattern::Sequential,
+                },
+                write: *write,
+                cost: at.field("cost").span(cost.0, SimDuration::ZERO..=MAX_DURATION)?,
+            })
+        }
+    }
+}
