@@ -1,1 +1,74 @@
-fn main() {}
+//! `apfsim`: the command line of the simulator.
+//!
+//! [`cli`] says what can be typed, [`commands`] does it, one file a command, and [`output`] is
+//! the only place that prints. Exit status: 0 fine, 1 an invariant was violated, 2 bad usage, bad
+//! input, or a failure of the machine (or of this program).
+
+mod cli;
+mod commands;
+mod error;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::{env, panic};
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::commands::Outcome;
+
+const STATUS_VIOLATION: u8 = 1;
+const STATUS_ERROR: u8 = 2;
+const REPORT_BUG: &str = concat!(
+    "  help: this is a bug of apfsim ",
+    env!("CARGO_PKG_VERSION"),
+    "; please report it with the scenario and the command"
+);
+
+fn main() -> ExitCode {
+    // Prints help and usage errors itself, with status 0 and 2.
+    let cli = Cli::parse();
+    if env::var_os("RUST_BACKTRACE").is_none() {
+        // The runner turns panics of runs into errors of its own: only one that ends the program
+        // is shown, and by then the place would be lost.
+        panic::set_hook(Box::new(|panic| keep(internal_error(panic))));
+    }
+    match panic::catch_unwind(|| commands::execute(&cli)) {
+        Ok(Ok(Outcome::Fine)) => ExitCode::SUCCESS,
+        Ok(Ok(Outcome::Violation)) => ExitCode::from(STATUS_VIOLATION),
+        Ok(Err(error)) => {
+            output::note(&format!("error: {}", error.render()));
+            ExitCode::from(STATUS_ERROR)
+        }
+        Err(_) => {
+            output::note(&kept().unwrap_or_else(|| "internal error".to_owned()));
+            output::note(REPORT_BUG);
+            ExitCode::from(STATUS_ERROR)
+        }
+    }
+}
+
+/// The last panic.
+static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+fn keep(message: String) {
+    *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+}
+
+fn kept() -> Option<String> {
+    LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// What a user is told when this program is wrong.
+fn internal_error(panic: &panic::PanicHookInfo<'_>) -> String {
+    let payload = panic.payload();
+    let message = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
+    format!("internal error: {message}{}", place.unwrap_or_default())
+}

@@ -1,1 +1,16 @@
-//! Placeholder head.
+//! What a user reads: tables, JSON and CSV, plots.
+//!
+//! Everything here takes a finished [`Comparison`](scenarios::Comparison) and renders it; no
+//! result is computed. [`table`] is for mails and terminals, [`json`] for programs, [`plot`] for
+//! papers, and [`write_all`] puts all of them into a folder.
+
+#[cfg(test)]
+mod fixture;
+mod format;
+pub mod json;
+mod metric;
+pub mod plot;
+pub mod table;
+mod write;
+
+pub use write::{ReportError, write_all};

@@ -1,0 +1,186 @@
+//! The cumulative distribution of fault latency, a line a policy.
+
+use scenarios::{Comparison, PolicyResult};
+use sim_core::Histogram;
+
+use super::axis::LogAxis;
+use super::font::{self, Weight};
+use super::page::{self, elide};
+use super::scene::{Align, Point, Scene, Shape, Text};
+use super::style::{self, LABEL_SIZE, Look, MARGIN, PAGE_WIDTH};
+use crate::format::{grouped, span_ns};
+
+const HEIGHT: f64 = 330.0;
+const LEFT: f64 = MARGIN + 52.0;
+const RIGHT: f64 = PAGE_WIDTH - MARGIN - 8.0;
+const GAP: f64 = 8.0;
+const LINE_WIDTH: f64 = 2.0;
+/// Length of the line that stands for a policy in the legend.
+const SAMPLE: f64 = 44.0;
+/// Where on a line its markers are.
+const MARKED: [f64; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+
+/// Maps latencies and fractions to the page.
+struct Frame {
+    axis: LogAxis,
+    top: f64,
+    bottom: f64,
+}
+
+impl Frame {
+    fn x(&self, log: f64) -> f64 {
+        let share = (log - self.axis.from) / (self.axis.to - self.axis.from);
+        LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
+    }
+
+    fn x_of_ns(&self, ns: u64) -> f64 {
+        self.x((ns.max(1) as f64).log10())
+    }
+
+    fn y(&self, fraction: f64) -> f64 {
+        self.bottom + (self.top - self.bottom) * fraction.clamp(0.0, 1.0)
+    }
+}
+
+/// The figure.
+pub(super) fn scene(comparison: &Comparison) -> Scene {
+    let (mut scene, y) = page::begin("Fault latency by policy", comparison);
+    let top = y + GAP;
+    let latencies = || comparison.policies.iter().map(|policy| &policy.latency);
+    let recorded = || latencies().filter(|latency| !latency.is_empty());
+    let min = recorded().map(Histogram::min).min();
+    let max = recorded().map(Histogram::max).max();
+    let axis = LogAxis::covering(min.unwrap_or(1_000), max.unwrap_or(1_000_000_000));
+    let frame = Frame { axis, top, bottom: top + HEIGHT };
+
+    draw_grid(&mut scene, &frame);
+    if recorded().next().is_none() {
+        let middle = ((LEFT + RIGHT) / 2.0, (frame.top + frame.bottom) / 2.0);
+        let (from, to) = ((middle.0 - 90.0, middle.1 - 14.0), (middle.0 + 90.0, middle.1 + 14.0));
+        scene.push(Shape::Rect { from, to, fill: plotters::style::WHITE });
+        let text = Text::new(middle, LABEL_SIZE * 1.2, "No fault was recorded.");
+        scene.text(text.align(Align::Center).color(style::FAINT_INK));
+    }
+    // The first policy, which is the baseline as a rule, lies on top.
+    for (index, latency) in latencies().enumerate().collect::<Vec<_>>().into_iter().rev() {
+        draw_curve(&mut scene, &frame, latency, &style::look(index));
+    }
+    let title_y = frame.bottom + 2.0 * GAP + LABEL_SIZE * 1.5;
+    let title = "fault latency, from the faulting access to its completion (log scale)";
+    let middle = (LEFT + RIGHT) / 2.0;
+    scene.text(Text::new((middle, title_y), LABEL_SIZE, title).align(Align::Center));
+    let y = draw_legend(&mut scene, title_y + LABEL_SIZE * 2.2, comparison);
+    let note = format!(
+        "Faults of all replications together. Markers at {} of the faults.",
+        MARKED.map(|fraction| format!("{:.0} %", fraction * 100.0)).join(", ")
+    );
+    page::finish(scene, y + GAP / 2.0, &[note], comparison)
+}
+
+fn draw_grid(scene: &mut Scene, frame: &Frame) {
+    let ticks = frame.axis.ticks();
+    for (labelled, color) in [(false, style::FINE_GRID), (true, style::GRID)] {
+        for tick in ticks.iter().filter(|tick| tick.label.is_some() == labelled) {
+            let x = frame.x(tick.at);
+            scene.line(vec![(x, frame.top), (x, frame.bottom)], 1.0, color);
+        }
+    }
+    let labels_y = frame.bottom + GAP + LABEL_SIZE / 2.0;
+    let mut free_from = 0.0;
+    for tick in ticks {
+        let Some(label) = tick.label else { continue };
+        let (x, width) = (frame.x(tick.at), font::width(&label, LABEL_SIZE, Weight::Normal));
+        if x - width / 2.0 < free_from || x + width / 2.0 > PAGE_WIDTH - GAP {
+            continue;
+        }
+        free_from = x + width / 2.0 + GAP;
+        scene.text(Text::new((x, labels_y), LABEL_SIZE, label).align(Align::Center));
+    }
+    for fifth in 0..=5 {
+        let fraction = f64::from(fifth) / 5.0;
+        let y = frame.y(fraction);
+        scene.line(vec![(LEFT, y), (RIGHT, y)], 1.0, style::GRID);
+        let label = Text::new((LEFT - GAP, y), LABEL_SIZE, format!("{fraction:.1}"));
+        scene.text(label.align(Align::Right));
+    }
+    let corners = [(LEFT, frame.top), (RIGHT, frame.top), (RIGHT, frame.bottom)];
+    let outline = [corners[0], corners[1], corners[2], (LEFT, frame.bottom), corners[0]];
+    for side in outline.windows(2) {
+        scene.line(side.to_vec(), 1.0, style::FRAME);
+    }
+    let at = (MARGIN + LABEL_SIZE / 2.0, (frame.top + frame.bottom) / 2.0);
+    let title = Text::new(at, LABEL_SIZE, "fraction of faults not slower");
+    scene.text(title.align(Align::Center).upwards());
+}
+
+fn draw_curve(scene: &mut Scene, frame: &Frame, latency: &Histogram, look: &Look) {
+    if latency.is_empty() {
+        return;
+    }
+    style::draw_dashed(scene, &staircase(frame, latency), look, LINE_WIDTH);
+    for fraction in MARKED {
+        let at = (frame.x_of_ns(latency.value_at_quantile(fraction)), frame.y(fraction));
+        style::draw_marker(scene, look.marker, at, 4.2, look.color);
+    }
+}
+
+/// The corners of the curve, from the left side of the frame to the right one. Steps closer than
+/// the eye can tell are drawn as one.
+fn staircase(frame: &Frame, latency: &Histogram) -> Vec<Point> {
+    const CLOSE: f64 = 0.5;
+    let mut points: Vec<Point> = vec![(LEFT, frame.y(0.0))];
+    let mut height = frame.y(0.0);
+    for (ns, fraction) in latency.cumulative() {
+        let (x, y) = (frame.x_of_ns(ns), frame.y(fraction));
+        match points.last_mut() {
+            Some(last) if points_are_stacked(last.0, x, CLOSE) => last.1 = y,
+            _ => points.extend([(x, height), (x, y)]),
+        }
+        height = y;
+    }
+    points.push((RIGHT, height));
+    points
+}
+
+fn points_are_stacked(last: f64, next: f64, close: f64) -> bool {
+    last > LEFT && next - last < close
+}
+
+/// Names the lines, in two columns where they fit. Gives the y below.
+fn draw_legend(scene: &mut Scene, y: f64, comparison: &Comparison) -> f64 {
+    const LINE_HEIGHT: f64 = 19.0;
+    let room = PAGE_WIDTH - 2.0 * MARGIN;
+    let text_room = |columns: f64| room / columns - SAMPLE - 3.0 * GAP;
+    let entries: Vec<_> = comparison.policies.iter().map(entry).collect();
+    let wide = |text: &String| font::width(text, LABEL_SIZE, Weight::Normal) > text_room(2.0);
+    let columns = if entries.len() < 2 || entries.iter().any(wide) { 1 } else { 2 };
+    let lines = entries.len().div_ceil(columns);
+    for (index, text) in entries.iter().enumerate() {
+        let (column, line) = (index / lines, index % lines);
+        let x = MARGIN + column as f64 * room / columns as f64;
+        let y = y + line as f64 * LINE_HEIGHT;
+        let look = style::look(index);
+        style::draw_dashed(scene, &[(x, y), (x + SAMPLE, y)], &look, LINE_WIDTH);
+        style::draw_marker(scene, look.marker, (x + SAMPLE / 2.0, y), 4.2, look.color);
+        let text = elide(text, LABEL_SIZE, text_room(columns as f64));
+        scene.text(Text::new((x + SAMPLE + GAP, y), LABEL_SIZE, text));
+    }
+    y + lines as f64 * LINE_HEIGHT
+}
+
+fn entry(policy: &PolicyResult) -> String {
+    let name = &policy.policy;
+    let latency = &policy.latency;
+    if latency.is_empty() {
+        return format!("{name}: no faults");
+    }
+    let quantile =
+        |fraction| span_ns(latency.value_at_quantile(fraction) as f64).replace("us", "µs");
+    let plural = if latency.count() == 1 { "" } else { "s" };
+    format!(
+        "{name}: {} fault{plural}, p50 {}, p99 {}",
+        grouped(latency.count() as f64),
+        quantile(0.5),
+        quantile(0.99)
+    )
+}

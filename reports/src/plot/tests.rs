@@ -1,0 +1,102 @@
+//! No text may leave the page or cover another, whatever is plotted.
+
+use super::scene::{Shape, Text};
+use super::{Plot, page};
+use crate::fixture;
+use scenarios::Comparison;
+
+fn all() -> [(&'static str, Comparison); 3] {
+    [("natapov", fixture::natapov()), ("nothing", fixture::nothing()), ("crowd", fixture::crowd())]
+}
+
+#[test]
+fn texts_stay_on_the_page_and_apart() {
+    for (name, comparison) in all() {
+        for plot in Plot::ALL {
+            let scene = plot.scene(&comparison);
+            let texts: Vec<&Text> = scene
+                .shapes
+                .iter()
+                .filter_map(|shape| match shape {
+                    Shape::Text(text) => Some(text),
+                    _ => None,
+                })
+                .collect();
+            for (index, text) in texts.iter().enumerate() {
+                let (left, top, right, bottom) = text.extent();
+                let inside =
+                    left >= 0.0 && top >= 0.0 && right <= scene.width && bottom <= scene.height;
+                assert!(inside, "{name} {plot:?}: {text:?} leaves the page");
+                for other in &texts[..index] {
+                    let (l, t, r, b) = other.extent();
+                    let apart = right <= l || r <= left || bottom <= t || b <= top;
+                    assert!(apart, "{name} {plot:?}: {text:?} covers {other:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn svg_is_text_with_a_view_box() {
+    for (_, comparison) in all() {
+        for plot in Plot::ALL {
+            let svg = plot.svg(&comparison).unwrap();
+            assert!(svg.starts_with(r#"<svg width="800" "#), "{}", &svg[..80]);
+            assert!(svg.contains(r#"viewBox="0 0 3200 "#));
+            assert!(svg.contains("sans-serif"));
+            assert!(svg.trim_end().ends_with("</svg>"));
+            assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        }
+    }
+}
+
+#[test]
+fn plots_are_the_same_every_time() {
+    let comparison = fixture::natapov();
+    for plot in Plot::ALL {
+        assert_eq!(plot.svg(&comparison).unwrap(), plot.svg(&comparison).unwrap());
+        assert_eq!(plot.png(&comparison).unwrap(), plot.png(&comparison).unwrap());
+    }
+}
+
+#[test]
+fn names_cannot_break_the_svg() {
+    let mut comparison = fixture::natapov();
+    comparison.policies[0].policy = "<b>&\u{1}\"".to_owned();
+    for plot in Plot::ALL {
+        let svg = plot.svg(&comparison).unwrap();
+        assert!(svg.contains("&lt;b&gt;&amp; &quot;"));
+        assert!(!svg.contains('\u{1}'));
+    }
+}
+
+#[test]
+fn absurd_values_are_drawn_as_nothing() {
+    let mut comparison = fixture::natapov();
+    comparison.policies[0].metrics[0].mean = f64::NAN;
+    comparison.policies[1].metrics[0].stderr = Some(f64::INFINITY);
+    let svg = Plot::WorkByPolicy.svg(&comparison).unwrap();
+    assert!(!svg.contains("NaN") && !svg.contains("inf"));
+}
+
+#[test]
+fn long_words_are_elided_in_the_middle() {
+    assert_eq!(page::elide("apf-v7-2010", 12.0, 200.0), "apf-v7-2010");
+    let short = page::elide("a-very-long-name-of-a-policy", 12.0, 80.0);
+    assert!(short.starts_with("a-ver") && short.ends_with("olicy"), "{short}");
+}
+
+/// Writes all plots of all fixtures into the folder that `APFSIM_GALLERY` names, to be looked at.
+#[test]
+#[ignore = "for eyes, not for machines"]
+fn gallery() {
+    let folder = std::path::PathBuf::from(std::env::var_os("APFSIM_GALLERY").unwrap());
+    for (name, comparison) in all() {
+        for plot in Plot::ALL {
+            let file = folder.join(format!("{name}-{}", plot.name()));
+            std::fs::write(file.with_extension("svg"), plot.svg(&comparison).unwrap()).unwrap();
+            std::fs::write(file.with_extension("png"), plot.png(&comparison).unwrap()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Results as text that can be pasted into a mail: plain characters, at most 78 columns.
+
+mod findings;
+mod grid;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use scenarios::{Comparison, MetricSummary, PolicyResult};
+
+use self::grid::{Column, Grid};
+use crate::format::{grouped, significant, span_ns};
+use crate::metric;
+
+/// No line is longer, but for the last one and names that are longer themselves.
+const WIDTH: usize = 78;
+
+/// A comparison of policies: work with ratios and published values, where the vCPUs' time went,
+/// faults, invariants, and the line that repeats the run.
+pub fn compare(comparison: &Comparison) -> String {
+    let mut blocks = vec![head(comparison), work::block(comparison)];
+    blocks.push(by_policy(comparison, "CPU time (% of vCPU time)", TIME));
+    blocks.push(by_policy(comparison, "Faults", FAULTS));
+    blocks.push(findings::summary(comparison));
+    blocks.push(reproduction(comparison));
+    join(blocks)
+}
+
+/// Full detail of each policy: every metric, every task, every finding with its records.
+pub fn run(comparison: &Comparison) -> String {
+    let mut blocks = vec![head(comparison)];
+    for policy in &comparison.policies {
+        blocks.push(format!("Policy {}, digest {}\n", policy.policy, policy.digest));
+        blocks.push(metrics(policy));
+        blocks.push(tasks(policy));
+    }
+    blocks.push(findings::stories(comparison));
+    blocks.push(reproduction(comparison));
+    join(blocks)
+}
+
+fn join(blocks: Vec<String>) -> String {
+    let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
+    blocks.join("\n")
+}
+
+fn head(comparison: &Comparison) -> String {
+    let title = format!("{}: {}", comparison.scenario, comparison.title);
+    let count = comparison.replications;
+    let plural = if count == 1 { "" } else { "s" };
+    let cpus = if comparison.vcpus == 1 { "vCPU" } else { "vCPUs" };
+    let setting = format!(
+        "{} {cpus}, {} simulated, {count} replication{plural}, baseline {}",
+        comparison.vcpus, comparison.duration, comparison.baseline
+    );
+    format!("{}{}", wrapped(&title, 0, 0), wrapped(&setting, 0, 0))
+}
+
+/// The line that repeats the run. It is never broken, so that it can be searched for and copied.
+fn reproduction(comparison: &Comparison) -> String {
+    format!(
+        "apfsim {} scenario {} ({}) seed {} replications {} digest {}\n",
+        comparison.version,
+        comparison.scenario,
+        comparison.scenario_hash,
+        comparison.seed,
+        comparison.replications,
+        comparison.digest
+    )
+}
+
+/// Text broken between words, with indents for its first and for further lines, each line ended.
+fn wrapped(text: &str, first: usize, further: usize) -> String {
+    let mut out = " ".repeat(first);
+    let (mut column, mut fresh) = (first, true);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if !fresh && column + 1 + length > WIDTH {
+            out.push('\n');
+            out.push_str(&" ".repeat(further));
+            column = further;
+        } else if !fresh {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+        fresh = false;
+    }
+    out.push('\n');
+    out
+}
+
+/// A row of a block: the metric, what it is called there, and how it is written.
+type Row = (&'static str, &'static str, fn(f64) -> String);
+
+const TIME: &[Row] = &[
+    ("cpu_share_workers", "workers", percent),
+    ("cpu_share_faulters", "faulters", percent),
+    ("cpu_share_main", "other tasks", percent),
+    ("cpu_share_kernel", "kernel and host", percent),
+    ("cpu_share_stalled", "stalled in a fetch", percent),
+    ("cpu_share_halted", "halted by the host", percent),
+    ("cpu_share_idle", "idle (HLT)", percent),
+    ("cpu_share_steal", "waiting for a CPU", percent),
+];
+
+const FAULTS: &[Row] = &[
+    ("major_faults", "major faults", grouped),
+    ("async_faults", "  asynchronous", grouped),
+    ("repeated_faults", "  repeated", grouped),
+    ("sync_faults", "  synchronous", grouped),
+    ("fault_latency_p50", "latency p50", span),
+    ("fault_latency_p99", "latency p99", span),
+    ("not_present_injected", "not present injected", grouped),
+    ("page_ready_delivered", "page ready delivered", grouped),
+    ("worker_threads_peak", "worker threads (peak)", grouped),
+    ("swap_reads_pages", "pages swapped in", grouped),
+    ("swap_writes_pages", "pages swapped out", grouped),
+    ("device_busy", "device busy (%)", percent),
+];
+
+fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.2}", share * 100.0) } else { "-".to_owned() }
+}
+
+fn span(seconds: f64) -> String {
+    if seconds.is_finite() { span_ns(seconds * 1e9) } else { "-".to_owned() }
+}
+
+/// A block with a column a policy. Rows that no policy has are left out.
+fn by_policy(comparison: &Comparison, title: &str, rows: &[Row]) -> String {
+    let policies = &comparison.policies;
+    let mut columns = vec![Column::left(title)];
+    columns.extend(policies.iter().map(|policy| Column::right(&policy.policy)));
+    let mut grid = Grid::new(columns);
+    for (name, label, write) in rows {
+        let values: Vec<Option<&MetricSummary>> =
+            policies.iter().map(|policy| metric::find(policy, name)).collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        let mut cells = vec![format!("  {label}")];
+        let dash = || "-".to_owned();
+        cells.extend(values.iter().map(|value| value.map_or_else(dash, |value| write(value.mean))));
+        grid.row(cells);
+    }
+    grid.render()
+}
+
+fn metrics(policy: &PolicyResult) -> String {
+    let mut grid = Grid::new(vec![
+        Column::left("Metric"),
+        Column::right("value"),
+        Column::right("std error"),
+        Column::left("unit"),
+    ]);
+    for metric in &policy.metrics {
+        let stderr = metric.stderr.map(significant).unwrap_or_default();
+        // A count is its own unit.
+        let unit = if metric.unit == "1" { String::new() } else { metric.unit.clone() };
+        grid.row(vec![format!("  {}", metric.name), exact(metric.mean), stderr, unit]);
+    }
+    grid.render()
+}
+
+/// Whole numbers in full, others to four significant digits.
+fn exact(value: f64) -> String {
+    if value.is_finite() && value.fract() == 0.0 { grouped(value) } else { significant(value) }
+}
+
+fn tasks(policy: &PolicyResult) -> String {
+    if policy.per_task.is_empty() {
+        return String::new();
+    }
+    let mut grid = Grid::new(vec![
+        Column::left("Task"),
+        Column::left("role"),
+        Column::right("user time (s)"),
+        Column::right("work (units)"),
+        Column::right("major faults"),
+    ]);
+    for task in &policy.per_task {
+        grid.row(vec![
+            format!("  {}", task.name),
+            task.role.clone(),
+            significant(task.user_time),
+            exact(task.work),
+            exact(task.major_faults),
+        ]);
+    }
+    grid.render()
+}

@@ -1,0 +1,157 @@
+//! Reports on disk.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use scenarios::Comparison;
+
+use crate::plot::{Plot, PlotError};
+use crate::{json, table};
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The folder could not be made.
+    #[error("cannot make the directory `{}`: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file could not be written. The file of an earlier report, if any, is still there.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A plot could not be drawn.
+    #[error("cannot draw `{}`: {source}", path.display())]
+    Plot {
+        /// The file that it was for.
+        path: PathBuf,
+        /// The reason.
+        source: PlotError,
+    },
+}
+
+/// Writes `summary.json`, `metrics.csv`, `table.txt` and every plot as SVG and PNG into a folder,
+/// which is made where it does not exist. Gives the files.
+///
+/// Each file appears complete or not at all: it is written under another name first.
+pub fn write_all(folder: &Path, comparison: &Comparison) -> Result<Vec<PathBuf>, ReportError> {
+    fs::create_dir_all(folder)
+        .map_err(|source| ReportError::Folder { path: folder.to_owned(), source })?;
+    let table = match comparison.policies.len() {
+        1 => table::run(comparison),
+        _ => table::compare(comparison),
+    };
+    let mut written = Vec::new();
+    for (name, text) in [
+        ("summary.json", json::pretty(comparison)),
+        ("metrics.csv", json::metrics_csv(comparison)),
+        ("table.txt", table),
+    ] {
+        written.push(write(folder.join(name), text.as_bytes())?);
+    }
+    for plot in Plot::ALL {
+        let path = folder.join(format!("{}.svg", plot.name()));
+        let svg = plot.svg(comparison).map_err(|source| failed(&path, source))?;
+        written.push(write(path, svg.as_bytes())?);
+        let path = folder.join(format!("{}.png", plot.name()));
+        let png = plot.png(comparison).map_err(|source| failed(&path, source))?;
+        written.push(write(path, &png)?);
+    }
+    Ok(written)
+}
+
+fn failed(path: &Path, source: PlotError) -> ReportError {
+    ReportError::Plot { path: path.to_owned(), source }
+}
+
+fn write(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, ReportError> {
+    match replace(&path, bytes) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(ReportError::Write { path, source }),
+    }
+}
+
+/// Puts a file with the given content in the place of another. Two processes that write the same
+/// report at once do not share the file they write first.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = File::create(&part)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        // What is left of it is of no use; that it cannot be removed says nothing new.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn all_files_are_there_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("a/b");
+        let written = write_all(&results, &fixture::natapov()).unwrap();
+        let mut names: Vec<_> = fs::read_dir(&results)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "fault-latency-cdf.png",
+                "fault-latency-cdf.svg",
+                "metrics.csv",
+                "summary.json",
+                "table.txt",
+                "work-by-policy.png",
+                "work-by-policy.svg",
+            ]
+        );
+        assert_eq!(written.len(), names.len());
+        assert!(written.iter().all(|path| path.starts_with(&results)));
+    }
+
+    #[test]
+    fn writing_again_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        write_all(folder.path(), &fixture::natapov()).unwrap();
+        write_all(folder.path(), &fixture::nothing()).unwrap();
+        let text = fs::read_to_string(folder.path().join("summary.json")).unwrap();
+        assert!(text.contains("Nothing happens."));
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        fs::write(&taken, "").unwrap();
+        let error = write_all(&taken, &fixture::nothing()).unwrap_err();
+        assert!(matches!(error, ReportError::Folder { .. }), "{error}");
+        assert!(error.to_string().contains("taken"), "{error}");
+
+        fs::create_dir(folder.path().join("metrics.csv")).unwrap();
+        let error = write_all(folder.path(), &fixture::nothing()).unwrap_err();
+        assert!(error.to_string().contains("metrics.csv"), "{error}");
+        let leftovers = fs::read_dir(folder.path()).unwrap();
+        let parts = leftovers.filter(|entry| {
+            entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".part")
+        });
+        assert_eq!(parts.count(), 0);
+    }
+}

@@ -1,0 +1,17 @@
+//! `apfsim compare`: the policies of a scenario side by side.
+
+use scenarios::{Scenario, ScenarioOverrides};
+
+use super::{Outcome, simulate};
+use crate::cli::CompareArgs;
+use crate::error::CliError;
+
+pub(super) fn execute(args: &CompareArgs) -> Result<Outcome, CliError> {
+    let overrides = ScenarioOverrides {
+        policies: args.policies.clone(),
+        seed: args.run.seed,
+        replications: args.replications,
+    };
+    let scenario = Scenario::load(&args.scenario)?.with_overrides(&overrides)?;
+    simulate::execute(&scenario, &args.run, reports::table::compare)
+}

@@ -1,0 +1,79 @@
+//! What the commands do, one file a command.
+
+mod compare;
+mod policies;
+mod presets;
+mod run;
+mod scenarios;
+mod schema;
+mod show;
+mod simulate;
+
+use crate::cli::{Cli, Command};
+use crate::error::CliError;
+
+/// How a command that did its work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing to complain about.
+    Fine,
+    /// An invariant was violated.
+    Violation,
+}
+
+/// Carries out what was typed.
+pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
+    match &cli.command {
+        Command::Compare(args) => compare::execute(args),
+        Command::Run(args) => run::execute(args),
+        Command::Scenarios => scenarios::execute(),
+        Command::Show(args) => show::execute(args),
+        Command::Schema => schema::execute(),
+        Command::Policies => policies::execute(),
+        Command::Presets => presets::execute(),
+    }
+}
+
+/// Width to which listings are wrapped.
+const WIDTH: usize = 78;
+
+/// A name and what it stands for on a line each, set in columns after `indent` spaces. Long texts
+/// go on below themselves.
+fn listing(entries: &[(String, String)], indent: usize) -> String {
+    let longest = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let column = indent + longest + 2;
+    let mut text = String::new();
+    for (name, summary) in entries {
+        let mut line = format!("{:indent$}{name:longest$} ", "");
+        for word in summary.split_whitespace() {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH && line.trim() != name {
+                text.push_str(line.trim_end());
+                text.push('\n');
+                line = " ".repeat(column - 1);
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listing;
+
+    #[test]
+    fn listings_are_aligned_and_wrapped() {
+        let long = "word ".repeat(20);
+        let entries = [("sync", "no async at all"), ("apf", long.as_str())]
+            .map(|(name, summary)| (name.to_owned(), summary.to_owned()));
+        let text = listing(&entries, 2);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "  sync  no async at all");
+        assert!(lines[1].starts_with("  apf   word word"));
+        assert!(lines[2].starts_with("        word"));
+        assert!(lines.iter().all(|line| line.len() <= 78));
+    }
+}

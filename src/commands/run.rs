@@ -1,0 +1,20 @@
+//! `apfsim run`: one policy in full detail.
+
+use scenarios::{Scenario, ScenarioOverrides};
+
+use super::{Outcome, simulate};
+use crate::cli::RunArgs;
+use crate::error::CliError;
+
+pub(super) fn execute(args: &RunArgs) -> Result<Outcome, CliError> {
+    let scenario = Scenario::load(&args.scenario)?;
+    // Scenarios list the plain policy first and the one they are about last.
+    let last = scenario.policies.last().map(|policy| policy.name.to_string());
+    let overrides = ScenarioOverrides {
+        policies: args.policy.clone().or(last).into_iter().collect(),
+        seed: args.run.seed,
+        replications: Some(args.replications),
+    };
+    let scenario = scenario.with_overrides(&overrides)?;
+    simulate::execute(&scenario, &args.run, reports::table::run)
+}

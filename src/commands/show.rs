@@ -1,0 +1,17 @@
+//! `apfsim show`: the text of a scenario, comments included.
+
+use scenarios::{Scenario, library};
+
+use super::Outcome;
+use crate::cli::ShowArgs;
+use crate::error::CliError;
+use crate::output;
+
+pub(super) fn execute(args: &ShowArgs) -> Result<Outcome, CliError> {
+    match library::find(&args.name) {
+        Some(entry) => output::result(entry.text)?,
+        // A path of a valid file does as well; anything else has its error from here.
+        None => output::result(&Scenario::load(&args.name)?.text)?,
+    }
+    Ok(Outcome::Fine)
+}

@@ -1,0 +1,40 @@
+//! What `compare` and `run` share: run, write, print, judge.
+
+use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
+
+use super::Outcome;
+use crate::cli::{Format, RunningArgs};
+use crate::error::CliError;
+use crate::output;
+use crate::progress::Display;
+
+/// Runs a scenario and prints the result, as a table by means of `table`.
+pub(super) fn execute(
+    scenario: &Scenario,
+    args: &RunningArgs,
+    table: fn(&Comparison) -> String,
+) -> Result<Outcome, CliError> {
+    let options = RunOptions {
+        jobs: args.jobs.map_or(0, usize::from),
+        queue: args.queue,
+        skip: !args.no_skip,
+        out: args.out.clone(),
+    };
+    let display = Display::new(&scenario.name, args.quiet);
+    let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
+    drop(display);
+
+    if let Some(folder) = &args.out {
+        let files = reports::write_all(folder, &comparison)?;
+        if !args.quiet {
+            for file in files {
+                output::note(&format!("wrote {}", file.display()));
+            }
+        }
+    }
+    output::result(&match args.format {
+        Format::Table => table(&comparison),
+        Format::Json => reports::json::object(&comparison),
+    })?;
+    Ok(if comparison.has_violation() { Outcome::Violation } else { Outcome::Fine })
+}
