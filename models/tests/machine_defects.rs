@@ -1,6 +1,8 @@
 //! A deliberately wrong decision of the protocol fails the right invariant in a simulated run, and
 //! the same run without it is clean.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod world_kit;
 
 use models::apf::{Defect, Defects};

@@ -227,8 +227,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let id = RequestId(0);
             requests.push(Request { id, op, slot, pages: 1, gfn, occurrence, submitted });
         }
-        for at in 0..requests.len() {
-            requests[at] = self.w.new_request(requests[at]);
+        for request in &mut requests {
+            *request = self.w.new_request(*request);
         }
         requests
     }

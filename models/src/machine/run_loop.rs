@@ -171,7 +171,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn write_en(&mut self, vcpu: VcpuId) -> Flow {
         let always = if self.w.config.guest.send_always { EN_SEND_ALWAYS } else { 0 };
-        let value = SHARED_AREA + 64 * u64::from(vcpu.0) | EN_ENABLED | always;
+        let value = (SHARED_AREA + 64 * u64::from(vcpu.0)) | EN_ENABLED | always;
         self.protocol(HostInput::WriteEn { vcpu, value });
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }

@@ -1,5 +1,6 @@
 //! Small machines for tests.
 #![allow(dead_code, reason = "each test file uses a part of the kit")]
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use models::config::{
     DeviceConfig, FairParams, GuestConfig, HostConfig, MachineConfig, Op, Pattern, Policy, Region,
