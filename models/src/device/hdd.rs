@@ -18,14 +18,15 @@ use crate::trace::IoKind;
 #[derive(Clone, Debug, Default)]
 struct Sorted {
     by_slot: BTreeMap<(u32, u32), Request>,
-    by_age: BTreeMap<u32, (u32, u32)>,
+    /// Request numbers are used again, so age is the time of submission.
+    by_age: BTreeMap<(SimTime, u32), (u32, u32)>,
 }
 
 impl Sorted {
     fn insert(&mut self, request: Request) {
         let key = (request.slot.0, request.id.0);
         self.by_slot.insert(key, request);
-        self.by_age.insert(request.id.0, key);
+        self.by_age.insert((request.submitted, request.id.0), key);
     }
 
     fn is_empty(&self) -> bool {
@@ -42,7 +43,7 @@ impl Sorted {
 
     fn take(&mut self, request: Request) -> Request {
         self.by_slot.remove(&(request.slot.0, request.id.0));
-        self.by_age.remove(&request.id.0);
+        self.by_age.remove(&(request.submitted, request.id.0));
         request
     }
 }
@@ -268,6 +269,20 @@ mod tests {
         let write = order.iter().position(|&id| id == 1).unwrap();
         // Batches of 16; reads pass twice, so the write waits for three batches at the most.
         assert!((16..=48).contains(&write), "the write is number {write}: {order:?}");
+    }
+
+    /// Request numbers are used again: the oldest request need not have the lowest.
+    #[test]
+    fn the_oldest_request_is_served_at_the_end_of_travel() {
+        let mut disk = disk("hdd-7200-swap");
+        let draws = RandomStreams::new(1).label("disk");
+        let mut started = Vec::new();
+        disk.submit(SimTime::ZERO, request(5, IoKind::Read, 5000), &draws, &mut started);
+        disk.submit(SimTime::ZERO, request(9, IoKind::Read, 10), &draws, &mut started);
+        let later = Request { submitted: SimTime::from_ps(1), ..request(1, IoKind::Read, 20) };
+        disk.submit(SimTime::from_ps(1), later, &draws, &mut started);
+        disk.completed(started[0].completes, &draws, &mut started);
+        assert_eq!(started[1].request.id, RequestId(9));
     }
 
     #[test]
