@@ -8,6 +8,7 @@
 pub mod apf;
 pub mod config;
 pub mod device;
+mod guest;
 pub mod host;
 pub mod ids;
 pub mod machine;
@@ -18,3 +19,4 @@ pub mod presets;
 pub mod radix;
 pub mod sched;
 pub mod trace;
+mod vcpu;

@@ -25,7 +25,7 @@ fn world() -> MachineConfig {
 }
 
 fn with(defect: Defect, config: &MachineConfig, policy: &str) -> RunOutput {
-    let settings = RunSettings { defects: Defects::none().with(defect), ..for_time(ms(5000)) };
+    let settings = RunSettings { defects: Defects::none().with(defect), ..for_time(ms(3000)) };
     simulate(config, policy, &settings)
 }
 

@@ -1,5 +1,8 @@
-//! The host: guest memory under a limit, reclaim, swap.
+//! The host: its threads and workers, guest memory under a limit, reclaim, swap.
 
+mod fetch;
 pub mod memory;
 pub mod reclaim;
+pub(crate) mod scheduler;
 pub mod swap;
+mod worker;

@@ -35,7 +35,7 @@ fn rules_at_power_on() -> Result<Rules, RunError> {
 
 impl World {
     /// A machine at power-on whose vCPUs are idle.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &MachineConfig,
         seed: u64,
         settings: &RunSettings,
@@ -147,7 +147,7 @@ fn new_pcpu() -> Pcpu {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Power-on: the vCPUs run, the first one with the main task if memory is to be filled.
-    pub(super) fn power_on(&mut self) {
+    pub(crate) fn power_on(&mut self) {
         self.emit(Event::PhaseBegin { phase: Phase::Prefill });
         let regions = self.w.config.workload.regions.iter().zip(0u16..);
         let regions: Vec<(RegionId, u64)> =
@@ -186,7 +186,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The start barrier: the policy takes effect, the tasks start, the phases are set.
-    pub(super) fn barrier(&mut self) {
+    pub(crate) fn barrier(&mut self) {
         let now = self.now();
         let enable = self.w.policy.as_ref().is_some_and(|policy| policy.guest_enabled);
         if enable {
@@ -228,7 +228,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A part of the run begins: what ran before is reported as part of the one before.
-    pub(super) fn phase(&mut self, phase: Phase) {
+    pub(crate) fn phase(&mut self, phase: Phase) {
         for v in 0..self.w.config.guest.vcpus {
             self.checkpoint(VcpuId(v));
         }

@@ -5,11 +5,11 @@ use sim_core::{EventQueue, SimDuration};
 
 use super::Cx;
 use super::event::MachineEvent;
-use super::host_sched::Flow;
 use super::world::{Fetch, FetchGoal, Then};
 use crate::apf::rules::FirstLookup;
 use crate::apf::{Decision, HostInput};
 use crate::host::memory::{Backing, LruList, hva_of};
+use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, Gva, VcpuId};
 use crate::trace::{Event, FaultPath};
 
@@ -26,7 +26,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Lookup without waiting (`get_user_pages` with FOLL_NOWAIT, or without I/O).
-    pub(super) fn fault_lookup(&mut self, vcpu: VcpuId) -> Flow {
+    pub(crate) fn fault_lookup(&mut self, vcpu: VcpuId) -> Flow {
         let gfn = self.fault_gfn(vcpu);
         let prices = &self.w.prices;
         let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
@@ -71,7 +71,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// `try_async_pf`: the page needs I/O; may the fault go asynchronous?
-    pub(super) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
+    pub(crate) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
         let (gfn, view) = (self.fault_gfn(vcpu), self.view(vcpu));
         let gva = Gva(gfn.gpa().0);
         let input = HostInput::Try { vcpu, view, gva, gfn, hva: hva_of(gfn) };
@@ -89,7 +89,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The next section of setting up an item: schedule, link, announce.
-    pub(super) fn setup_step(&mut self, vcpu: VcpuId) -> Flow {
+    pub(crate) fn setup_step(&mut self, vcpu: VcpuId) -> Flow {
         let view = self.view(vcpu);
         match self.protocol(HostInput::Advance { vcpu, view }).decision {
             Some(Decision::Continue) => Flow::Spend(SimDuration::ZERO, Then::SetupStep),
@@ -100,7 +100,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Maps the page of the fault, unless it went away while the host was working
     /// (`mmu_notifier_retry`).
-    pub(super) fn map_fault(&mut self, vcpu: VcpuId) -> Flow {
+    pub(crate) fn map_fault(&mut self, vcpu: VcpuId) -> Flow {
         let gfn = self.fault_gfn(vcpu);
         match self.w.memory.page(gfn).backing {
             Backing::Resident | Backing::Writeback => {
@@ -114,7 +114,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Makes the second-stage entry.
-    pub(super) fn map_page(&mut self, vcpu: VcpuId, gfn: Gfn) {
+    pub(crate) fn map_page(&mut self, vcpu: VcpuId, gfn: Gfn) {
         self.map_in_vmm(gfn);
         let page = self.w.memory.page_mut(gfn);
         page.young = true;
@@ -127,7 +127,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Maps a page of the swap cache in the VMM's address space. The host of 2010 always faults
     /// for writing, so the page is dirty from here on and its slot, if any, is given up
     /// (`reuse_swap_page`).
-    pub(super) fn map_in_vmm(&mut self, gfn: Gfn) {
+    pub(crate) fn map_in_vmm(&mut self, gfn: Gfn) {
         let page = self.w.memory.page_mut(gfn);
         page.dirty = true;
         if page.backing == Backing::Writeback {

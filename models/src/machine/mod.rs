@@ -1,23 +1,21 @@
 //! The machine: where the parts meet. Events are dispatched here and nowhere else.
 //!
-//! The life of a fault can be followed file by file: `user` (a task touches a gva, the walk finds
-//! no second-stage entry) -> `guest_mode` (the vCPU leaves the guest) -> `fault_path` (lookup
-//! without waiting, decision) -> `fetch` and `worker` (the page is brought) -> `run_loop` (page
-//! ready is delivered) -> `guest_kernel` (the task is woken and runs).
+//! Each room's part of the machine stands with the room, as methods of [`Cx`]: tasks and the guest
+//! kernel in `guest`, the vCPU's loop and guest mode in `vcpu`, threads, workers and page fetching
+//! in `host`. Here are the state, the events, the protocol's driver, and the one path of a fault.
+//!
+//! The life of a fault can be followed file by file: `guest/burst` (a task touches a gva, the walk
+//! finds no second-stage entry) -> `vcpu/guest_mode` (the vCPU leaves the guest) ->
+//! `machine/fault_path` (lookup without waiting, decision) -> `host/fetch` and `host/worker` (the
+//! page is brought) -> `vcpu/run_loop` (page ready is delivered) -> `guest/kernel` (the task is
+//! woken) -> `guest/scheduler` (it runs).
 
 mod build;
-mod event;
+pub(crate) mod event;
 mod fault_path;
-mod fetch;
-mod guest_kernel;
-mod guest_mode;
-mod host_sched;
 mod protocol;
 mod run;
-mod run_loop;
-mod user;
-mod worker;
-mod world;
+pub(crate) mod world;
 
 use sim_core::{EventHandle, EventKey, EventQueue, Frequency, Model, SimDuration, SimTime};
 
@@ -28,19 +26,20 @@ pub use run::{Prefix, RunError, RunOutput, RunSettings, prefill, run};
 pub use world::World;
 
 /// The world while one event happens to it.
-struct Cx<'a, Q> {
-    w: &'a mut World,
-    queue: &'a mut Q,
-    key: EventKey,
-    frequency: Frequency,
+pub(crate) struct Cx<'a, Q> {
+    pub(crate) w: &'a mut World,
+    pub(crate) queue: &'a mut Q,
+    /// The event's place in the total order.
+    pub(crate) key: EventKey,
+    pub(crate) frequency: Frequency,
 }
 
 impl<Q> Cx<'_, Q> {
-    fn now(&self) -> SimTime {
+    pub(crate) fn now(&self) -> SimTime {
         self.key.time()
     }
 
-    fn emit(&mut self, event: Event) {
+    pub(crate) fn emit(&mut self, event: Event) {
         let now = self.key.time();
         self.w.trace.emit(now, event);
     }
@@ -48,7 +47,7 @@ impl<Q> Cx<'_, Q> {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Lets an event happen at `time`, after all that caused it.
-    fn schedule(&mut self, time: SimTime, event: MachineEvent) -> EventHandle {
+    pub(crate) fn schedule(&mut self, time: SimTime, event: MachineEvent) -> EventHandle {
         let key = event.key_after(time, self.key).unwrap_or_else(|| {
             let failure = world::Failure::TimeStandsStill(time);
             self.w.failure.get_or_insert(failure);

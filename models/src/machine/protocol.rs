@@ -12,7 +12,7 @@ use crate::trace::{ApfReason, Event};
 
 /// What a step left for its caller to do.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     pub decision: Option<Decision>,
     pub fetch: Option<Gfn>,
     pub worker_done: bool,
@@ -30,7 +30,7 @@ pub(super) struct Outcome {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Does one atomic section of the protocol and everything that follows from it at once.
-    pub(super) fn protocol(&mut self, input: impl Into<Input>) -> Outcome {
+    pub(crate) fn protocol(&mut self, input: impl Into<Input>) -> Outcome {
         let mut effects = std::mem::take(&mut self.w.effects);
         self.w.apf.step(input.into(), &mut effects);
         let mut outcome = Outcome::default();
@@ -129,7 +129,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Which task an access fault belongs to.
-    pub(super) fn current_task(&self, vcpu: VcpuId) -> Option<TaskId> {
+    pub(crate) fn current_task(&self, vcpu: VcpuId) -> Option<TaskId> {
         self.w.vcpus[vcpu.index()].queue.current.map(TaskId)
     }
 }

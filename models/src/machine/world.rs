@@ -24,40 +24,40 @@ use crate::trace::{BlockReason, Record, TaskRole};
 /// Everything that changes during a run, besides the event queue.
 #[derive(Clone, Debug)]
 pub struct World {
-    pub(super) config: Arc<MachineConfig>,
-    pub(super) prices: Arc<Prices>,
-    pub(super) skip: bool,
+    pub(crate) config: Arc<MachineConfig>,
+    pub(crate) prices: Arc<Prices>,
+    pub(crate) skip: bool,
     /// The policy, from the start barrier on.
-    pub(super) policy: Option<Arc<Policy>>,
-    pub(super) warmup: SimDuration,
-    pub(super) duration: SimDuration,
-    pub(super) vcpus: Vec<Vcpu>,
-    pub(super) tasks: Vec<Task>,
-    pub(super) threads: Vec<Thread>,
-    pub(super) pcpus: Vec<Pcpu>,
-    pub(super) memory: HostMemory,
-    pub(super) swap: SwapArea,
-    pub(super) device: Device,
+    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) warmup: SimDuration,
+    pub(crate) duration: SimDuration,
+    pub(crate) vcpus: Vec<Vcpu>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) threads: Vec<Thread>,
+    pub(crate) pcpus: Vec<Pcpu>,
+    pub(crate) memory: HostMemory,
+    pub(crate) swap: SwapArea,
+    pub(crate) device: Device,
     /// Requests at the device, by number; freed numbers are used again.
-    pub(super) requests: Vec<Option<Request>>,
-    pub(super) free_requests: Vec<RequestId>,
-    pub(super) tables: GuestTables,
-    pub(super) apf: Apf,
-    pub(super) streams: RandomStreams,
+    pub(crate) requests: Vec<Option<Request>>,
+    pub(crate) free_requests: Vec<RequestId>,
+    pub(crate) tables: GuestTables,
+    pub(crate) apf: Apf,
+    pub(crate) streams: RandomStreams,
     /// Threads that wait for room under the memory limit.
-    pub(super) room_waiters: Vec<ThreadId>,
+    pub(crate) room_waiters: Vec<ThreadId>,
     /// Processors on which another thread should run.
-    pub(super) resched: Vec<PcpuId>,
-    pub(super) prefill_done: bool,
-    pub(super) finished: bool,
-    pub(super) failure: Option<Failure>,
+    pub(crate) resched: Vec<PcpuId>,
+    pub(crate) prefill_done: bool,
+    pub(crate) finished: bool,
+    pub(crate) failure: Option<Failure>,
     /// State invariants that did not hold, each with its first occurrence.
-    pub(super) broken: Vec<StateViolation>,
-    pub(super) trace: TraceSink,
+    pub(crate) broken: Vec<StateViolation>,
+    pub(crate) trace: TraceSink,
     /// Reused buffers; empty between events.
-    pub(super) effects: Effects,
-    pub(super) started: Vec<Started>,
-    pub(super) pass: ReclaimPass,
+    pub(crate) effects: Effects,
+    pub(crate) started: Vec<Started>,
+    pub(crate) pass: ReclaimPass,
 }
 
 /// Why the machine cannot go on.
@@ -73,7 +73,7 @@ pub enum Failure {
 
 /// A state invariant that did not hold after a step of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StateViolation {
+pub(crate) struct StateViolation {
     /// The invariant.
     pub id: &'static str,
     /// After the first step that broke it.
@@ -88,14 +88,14 @@ pub(super) struct StateViolation {
 
 /// What a host thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ThreadKind {
+pub(crate) enum ThreadKind {
     Vcpu(VcpuId),
     Worker(WorkerId),
 }
 
 /// Whether a host thread has, wants or does not want a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ThreadState {
+pub(crate) enum ThreadState {
     Running,
     Runnable,
     Blocked,
@@ -103,7 +103,7 @@ pub(super) enum ThreadState {
 
 /// What a host thread does when its present stretch of work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(crate) enum Then {
     /// vCPU: the top of the run loop.
     Enter,
     /// vCPU: guest mode; the stretch is the guest's.
@@ -142,7 +142,7 @@ pub(super) enum Then {
 
 /// Why a host thread fetches a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FetchGoal {
+pub(crate) enum FetchGoal {
     /// A fault that the vCPU thread resolves itself.
     Fault,
     /// Only to begin the read at fault time (FOLL_NOWAIT).
@@ -155,14 +155,14 @@ pub(super) enum FetchGoal {
 
 /// A page being fetched by a host thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fetch {
+pub(crate) struct Fetch {
     pub gfn: Gfn,
     pub goal: FetchGoal,
 }
 
 /// A pass of reclaim whose cost is being paid: what it has to submit and report at its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PendingReclaim {
+pub(crate) struct PendingReclaim {
     pub writes: Vec<Request>,
     pub scanned: u32,
     pub freed: u32,
@@ -171,7 +171,7 @@ pub(super) struct PendingReclaim {
 
 /// A thread of the host.
 #[derive(Clone, Debug)]
-pub(super) struct Thread {
+pub(crate) struct Thread {
     pub kind: ThreadKind,
     pub state: ThreadState,
     /// Where it runs or ran last.
@@ -197,7 +197,7 @@ pub(super) struct Thread {
 
 /// A physical processor.
 #[derive(Clone, Debug)]
-pub(super) struct Pcpu {
+pub(crate) struct Pcpu {
     pub queue: RunQueue,
     pub tick: Option<EventHandle>,
     /// Idle workers of the processor's pool, the last one used last.
@@ -208,7 +208,7 @@ pub(super) struct Pcpu {
 
 /// A stage of the guest kernel that runs on a vCPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GuestThen {
+pub(crate) enum GuestThen {
     /// Timer interrupt; so many tick periods are accounted.
     Tick { periods: u32 },
     /// Reschedule interrupt: its return looks for another task.
@@ -237,14 +237,14 @@ pub(super) enum GuestThen {
 
 /// A guest kernel stage with the work that is left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub remaining: Cycles,
     pub then: GuestThen,
 }
 
 /// A second-stage fault that is being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub gfn: Gfn,
     pub cpl: u8,
     pub interrupts_on: bool,
@@ -252,7 +252,7 @@ pub(super) struct Fault {
 
 /// Which part of the guest has the vCPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Running {
+pub(crate) enum Running {
     Nothing,
     Kernel,
     User,
@@ -260,7 +260,7 @@ pub(super) enum Running {
 
 /// An operation that a burst ran ahead, with what is needed to take it back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct BurstOp {
+pub(crate) struct BurstOp {
     /// Start, in cycles since the epoch.
     pub start: Cycles,
     pub len: Cycles,
@@ -277,7 +277,7 @@ pub(super) struct BurstOp {
 
 /// A virtual processor.
 #[derive(Clone, Debug)]
-pub(super) struct Vcpu {
+pub(crate) struct Vcpu {
     pub thread: ThreadId,
     pub in_guest: bool,
     pub blocked: Option<(BlockReason, SimTime)>,
@@ -315,14 +315,14 @@ pub(super) struct Vcpu {
 
 /// What a guest task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TaskState {
+pub(crate) enum TaskState {
     Runnable,
     Sleeping,
 }
 
 /// What a task executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Program {
+pub(crate) enum Program {
     /// Writes every page of these regions once, then waits for ever at the barrier.
     Fill { regions: Vec<(crate::ids::RegionId, u64)>, at: usize, page: u64 },
     /// The operations of a task group, again and again.
@@ -331,7 +331,7 @@ pub(super) enum Program {
 
 /// A task of the guest.
 #[derive(Clone, Debug)]
-pub(super) struct Task {
+pub(crate) struct Task {
     pub role: TaskRole,
     pub vcpu: VcpuId,
     pub state: TaskState,
@@ -371,7 +371,7 @@ impl World {
     }
 
     /// The state invariants that were broken, as findings.
-    pub(super) fn state_findings(&self) -> Vec<Finding> {
+    pub(crate) fn state_findings(&self) -> Vec<Finding> {
         let finding = |broken: &StateViolation| {
             let StateViolation { id, time, message, count, story } = broken.clone();
             let first = Some(Witness { time, message, story });
@@ -380,7 +380,7 @@ impl World {
         self.broken.iter().filter_map(finding).collect()
     }
 
-    pub(super) fn new_request(&mut self, mut request: Request) -> Request {
+    pub(crate) fn new_request(&mut self, mut request: Request) -> Request {
         let id = self.free_requests.pop().unwrap_or_else(|| {
             self.requests.push(None);
             RequestId(self.requests.len() as u32 - 1)

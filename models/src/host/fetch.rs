@@ -3,14 +3,16 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::Cx;
-use super::event::MachineEvent;
-use super::host_sched::Flow;
-use super::world::{Failure, Fetch, FetchGoal, PendingReclaim, Then, ThreadKind, ThreadState};
 use crate::device::Request;
 use crate::host::memory::{Backing, LruList};
 use crate::host::reclaim::{YoungTest, reclaim};
+use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, RequestId, SwapSlot, ThreadId, VcpuId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{
+    Failure, Fetch, FetchGoal, PendingReclaim, Then, ThreadKind, ThreadState,
+};
 use crate::trace::{BlockReason, Event, ExitReason, IoKind};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -22,7 +24,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Looks at the page again and does the next thing that it needs.
-    pub(super) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
+    pub(crate) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
         let Fetch { gfn, goal } = self.fetch_of(thread);
         match self.w.memory.page(gfn).backing {
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
@@ -95,7 +97,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.memory.page_mut(gfn).backing = Backing::Reading;
     }
 
-    pub(super) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
+    pub(crate) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
         if let Some(request) = self.w.threads[thread.index()].read.take() {
             self.submit(request);
         }
@@ -123,7 +125,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A request is complete: its pages are unlocked or freed, and whoever waits goes on.
-    pub(super) fn device_complete(&mut self, id: RequestId) {
+    pub(crate) fn device_complete(&mut self, id: RequestId) {
         let now = self.now();
         let Some(request) = self.w.requests[id.index()].take() else { return };
         self.w.free_requests.push(id);
@@ -248,7 +250,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         kicked
     }
 
-    pub(super) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
+    pub(crate) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
         let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
         let PendingReclaim { writes, scanned, freed, written } = pending;
         for &request in &writes {
@@ -294,7 +296,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Stopped
     }
 
-    pub(super) fn fetch_awake(&mut self, thread: ThreadId, reason: BlockReason) -> Flow {
+    pub(crate) fn fetch_awake(&mut self, thread: ThreadId, reason: BlockReason) -> Flow {
         if let ThreadKind::Vcpu(vcpu) = self.w.threads[thread.index()].kind {
             self.vcpu_wakes(vcpu);
         }

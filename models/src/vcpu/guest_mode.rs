@@ -6,16 +6,16 @@
 
 use sim_core::{Cycles, EventQueue, SimDuration};
 
-use super::Cx;
-use super::event::MachineEvent;
-use super::host_sched::Flow;
-use super::world::{Running, Then, ThreadKind};
+use crate::host::scheduler::Flow;
 use crate::ids::{ThreadId, VcpuId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{Running, Then, ThreadKind};
 use crate::trace::{Event, ExitReason};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Enters guest mode and goes on with whatever the guest was doing.
-    pub(super) fn enter_guest(&mut self, vcpu: VcpuId) -> Flow {
+    pub(crate) fn enter_guest(&mut self, vcpu: VcpuId) -> Flow {
         let now = self.now();
         let state = &mut self.w.vcpus[vcpu.index()];
         state.in_guest = true;
@@ -29,7 +29,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Schedules the end of a guest stretch of so many cycles from the vCPU's position.
-    pub(super) fn start_guest_stretch(&mut self, vcpu: VcpuId, len: Cycles, running: Running) {
+    pub(crate) fn start_guest_stretch(&mut self, vcpu: VcpuId, len: Cycles, running: Running) {
         let state = &mut self.w.vcpus[vcpu.index()];
         state.running = running;
         let end = state.epoch + self.frequency.time_of(state.cycles + len);
@@ -42,13 +42,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Cycles since the epoch that are over by now.
-    pub(super) fn guest_cycles(&self, vcpu: VcpuId) -> Cycles {
+    pub(crate) fn guest_cycles(&self, vcpu: VcpuId) -> Cycles {
         let state = &self.w.vcpus[vcpu.index()];
         self.frequency.cycles_in(self.now().since(state.epoch))
     }
 
     /// The scheduled end of a guest stretch has come.
-    pub(super) fn guest_stretch_over(&mut self, vcpu: VcpuId) -> Flow {
+    pub(crate) fn guest_stretch_over(&mut self, vcpu: VcpuId) -> Flow {
         let position = self.guest_cycles(vcpu);
         let state = &mut self.w.vcpus[vcpu.index()];
         state.cycles = position;
@@ -84,7 +84,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The guest leaves guest mode by itself; the host works for `cost`, then does `then`.
-    pub(super) fn leave_guest(
+    pub(crate) fn leave_guest(
         &mut self,
         vcpu: VcpuId,
         reason: ExitReason,
@@ -98,7 +98,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Takes a vCPU out of guest mode from outside: an interrupt or another thread's kick.
-    pub(super) fn force_exit(&mut self, vcpu: VcpuId, reason: ExitReason) {
+    pub(crate) fn force_exit(&mut self, vcpu: VcpuId, reason: ExitReason) {
         if !self.w.vcpus[vcpu.index()].in_guest {
             return;
         }
@@ -115,14 +115,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.start_stretch(thread, cost, Then::TurnEnd);
     }
 
-    pub(super) fn force_exit_of_thread(&mut self, thread: ThreadId, reason: ExitReason) {
+    pub(crate) fn force_exit_of_thread(&mut self, thread: ThreadId, reason: ExitReason) {
         if let ThreadKind::Vcpu(vcpu) = self.w.threads[thread.index()].kind {
             self.force_exit(vcpu, reason);
         }
     }
 
     /// Reports the user time of the current task since it was last reported.
-    pub(super) fn end_user(&mut self, vcpu: VcpuId) {
+    pub(crate) fn end_user(&mut self, vcpu: VcpuId) {
         let now = self.now();
         let state = &mut self.w.vcpus[vcpu.index()];
         let Some(since) = state.user_since.take() else { return };

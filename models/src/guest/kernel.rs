@@ -1,23 +1,23 @@
-//! The guest kernel on one vCPU: interrupt handlers, the scheduler, wake-ups, load balancing, and
-//! the guest's side of page not present and page ready.
+//! The guest kernel on one vCPU: interrupt handlers, the tick, first touches of memory, and the
+//! guest's side of page not present and page ready.
 //!
 //! Kernel stages are frames on a stack; interrupts are off while one runs, except in the HLT of a
 //! not-present handler that cannot sleep. A stage acts when its time is over.
 
-use sim_core::{Cycles, EventQueue, SimDuration, SimTime};
+use sim_core::{Cycles, EventQueue, SimTime};
 
-use super::Cx;
-use super::event::MachineEvent;
-use super::host_sched::Flow;
-use super::world::{Frame, GuestThen, Running, TaskState, Then};
 use crate::apf::{GuestInput, HostInput, WaitContext};
 use crate::config::WakeTime;
+use crate::host::scheduler::Flow;
 use crate::ids::{Gva, TaskId, Token, VcpuId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{Frame, GuestThen, Running, TaskState, Then};
 use crate::trace::{ApfReason, Event, ExitReason};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Whether the guest lets interrupts in.
-    pub(super) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
+    pub(crate) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
         match self.w.vcpus[vcpu.index()].frames.last() {
             None => true,
             Some(frame) => matches!(frame.then, GuestThen::WaitHalted { .. }),
@@ -25,17 +25,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether an interrupt waits for the guest.
-    pub(super) fn interrupt_pending(&self, vcpu: VcpuId) -> bool {
+    pub(crate) fn interrupt_pending(&self, vcpu: VcpuId) -> bool {
         let state = &self.w.vcpus[vcpu.index()];
         state.tick_pending || state.reschedule_pending || state.enable_pending
     }
 
-    pub(super) fn push_frame(&mut self, vcpu: VcpuId, remaining: Cycles, then: GuestThen) {
+    pub(crate) fn push_frame(&mut self, vcpu: VcpuId, remaining: Cycles, then: GuestThen) {
         self.w.vcpus[vcpu.index()].frames.push(Frame { remaining, then });
     }
 
     /// Goes on with whatever the guest has to do next on this vCPU.
-    pub(super) fn guest_run(&mut self, vcpu: VcpuId) -> Flow {
+    pub(crate) fn guest_run(&mut self, vcpu: VcpuId) -> Flow {
         loop {
             let state = &mut self.w.vcpus[vcpu.index()];
             if let Some(frame) = state.frames.last().copied() {
@@ -132,7 +132,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             None => {
                 let now = self.now();
-                self.w.failure.get_or_insert(super::world::Failure::GuestOutOfMemory(now));
+                self.w.failure.get_or_insert(crate::machine::world::Failure::GuestOutOfMemory(now));
                 Some(Flow::Stopped)
             }
         }
@@ -181,103 +181,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Charges the current task up to now (`update_curr`).
-    fn charge_task(&mut self, vcpu: VcpuId) {
-        let now = self.now();
-        let steal_clock = self.w.config.guest.steal_clock;
-        let state = &mut self.w.vcpus[vcpu.index()];
-        let mut span = now.since(state.charged_since);
-        state.charged_since = now;
-        let stolen = std::mem::take(&mut state.stolen);
-        if steal_clock {
-            span = span.saturating_sub(stolen);
-        }
-        if let Some(current) = state.queue.current {
-            state.queue.charge(&mut self.w.tasks[current as usize].entity, span);
-        }
-    }
-
-    /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
-    fn reschedule(&mut self, vcpu: VcpuId) -> bool {
-        self.charge_task(vcpu);
-        let state = &mut self.w.vcpus[vcpu.index()];
-        state.need_resched = false;
-        let prev = state.queue.current.take();
-        if let Some(prev) = prev {
-            let task = &self.w.tasks[prev as usize];
-            if task.state == TaskState::Runnable {
-                state.queue.enqueue(prev, &task.entity);
-            }
-        }
-        let next = match state.queue.pick() {
-            Some(next) => Some(next),
-            None => self.pull_task(vcpu, 2).and_then(|_| {
-                let state = &mut self.w.vcpus[vcpu.index()];
-                state.queue.pick()
-            }),
-        };
-        if next == prev && next.is_some() {
-            if let Some(next) = next {
-                self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
-            }
-            return true;
-        }
-        let named = (prev.map(TaskId), next.map(TaskId));
-        if named.0.is_some() || named.1.is_some() {
-            self.end_user_of(vcpu, prev);
-            self.emit(Event::GuestSchedSwitch { vcpu, prev: named.0, next: named.1 });
-        }
-        let Some(next) = next else { return false };
-        self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
-        self.restart_tick(vcpu);
-        let cost = self.w.prices.guest_switch.cycles;
-        self.push_frame(vcpu, cost, GuestThen::Switched);
-        true
-    }
-
-    /// Reports the user time of a task that has just been switched away.
-    fn end_user_of(&mut self, vcpu: VcpuId, prev: Option<u32>) {
-        let now = self.now();
-        let since = self.w.vcpus[vcpu.index()].user_since.take();
-        if let (Some(since), Some(prev)) = (since, prev) {
-            let task = TaskId(prev);
-            self.emit(Event::TaskRun { vcpu, task, span: now.since(since) });
-            self.report_work(task);
-        }
-    }
-
-    /// A task becomes runnable in the guest (`try_to_wake_up`), on the vCPU it slept on.
-    pub(super) fn wake_task(&mut self, task: TaskId) {
-        let vcpu = self.w.tasks[task.index()].vcpu;
-        if self.w.tasks[task.index()].state != TaskState::Sleeping {
-            return;
-        }
-        self.charge_task(vcpu);
-        let params = &self.w.config.guest.sched;
-        let woken = &mut self.w.tasks[task.index()];
-        woken.state = TaskState::Runnable;
-        let state = &mut self.w.vcpus[vcpu.index()];
-        if state.queue.current == Some(task.0) {
-            // It has not been switched away yet.
-            return;
-        }
-        state.queue.enqueue_woken(task.0, &mut woken.entity, params);
-        let woken = woken.entity;
-        let preempts = match state.queue.current {
-            None => true,
-            Some(current) => {
-                let current = self.w.tasks[current as usize].entity;
-                state.queue.wakeup_preempts(&current, &woken, params)
-            }
-        };
-        self.emit(Event::GuestSchedWakeup { task, vcpu });
-        if preempts {
-            self.ask_resched(vcpu);
-        }
-    }
-
     /// Wakes a sleeper of the protocol, at once or at its vCPU's next tick.
-    pub(super) fn wake_sleeper(&mut self, task: TaskId) {
+    pub(crate) fn wake_sleeper(&mut self, task: TaskId) {
         match self.w.config.guest.wake {
             WakeTime::Now => self.wake_task(task),
             WakeTime::Tick => {
@@ -288,20 +193,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Makes a vCPU look for another task: by itself when it is the one that runs now, else by a
-    /// reschedule interrupt.
-    fn ask_resched(&mut self, vcpu: VcpuId) {
-        let state = &mut self.w.vcpus[vcpu.index()];
-        if state.in_guest && state.running == Running::Nothing {
-            state.need_resched = true;
-        } else {
-            state.reschedule_pending = true;
-            self.interrupt(vcpu);
-        }
-    }
-
     /// An interrupt is pending for a vCPU: it leaves guest mode or stops blocking.
-    pub(super) fn interrupt(&mut self, vcpu: VcpuId) {
+    pub(crate) fn interrupt(&mut self, vcpu: VcpuId) {
         let state = &self.w.vcpus[vcpu.index()];
         if state.in_guest {
             if self.interrupts_on(vcpu) {
@@ -326,7 +219,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Arms the tick at the next period of the vCPU, unless it is armed or waiting to be handled.
-    pub(super) fn restart_tick(&mut self, vcpu: VcpuId) {
+    pub(crate) fn restart_tick(&mut self, vcpu: VcpuId) {
         let period = self.tick_period_now(vcpu);
         let offset = self.tick_offset(vcpu);
         let state = &mut self.w.vcpus[vcpu.index()];
@@ -350,7 +243,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    pub(super) fn vcpu_timer(&mut self, vcpu: VcpuId) {
+    pub(crate) fn vcpu_timer(&mut self, vcpu: VcpuId) {
         let state = &mut self.w.vcpus[vcpu.index()];
         state.timer = None;
         state.tick_pending = true;
@@ -358,7 +251,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Injects one pending interrupt at an entry.
-    pub(super) fn inject_interrupt(&mut self, vcpu: VcpuId) {
+    pub(crate) fn inject_interrupt(&mut self, vcpu: VcpuId) {
         let period = self.tick_period_now(vcpu);
         let prices = self.w.prices.clone();
         let entry = prices.inject_event.cycles + prices.guest_exception.cycles;
@@ -410,41 +303,5 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let cost = self.w.prices.guest_balance.cycles;
             self.push_frame(vcpu, cost, GuestThen::Return);
         }
-    }
-
-    /// Takes a waiting task from the busiest vCPU that runs at least `least` tasks and has one
-    /// waiting.
-    fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
-        let candidates = (0..self.w.vcpus.len()).filter(|&v| v != vcpu.index());
-        let from = candidates
-            .filter(|&v| {
-                let queue = &self.w.vcpus[v].queue;
-                queue.running() >= least && queue.waiting().next().is_some()
-            })
-            .max_by_key(|&v| (self.w.vcpus[v].queue.running(), usize::MAX - v))?;
-        let id = self.w.vcpus[from].queue.waiting().next()?;
-        self.w.vcpus[from].queue.dequeue(id);
-        let task = &mut self.w.tasks[id as usize];
-        task.vcpu = vcpu;
-        self.w.vcpus[from].queue.rebase(&mut task.entity, &self.w.vcpus[vcpu.index()].queue);
-        let entity = task.entity;
-        self.w.vcpus[vcpu.index()].queue.enqueue(id, &entity);
-        let task = TaskId(id);
-        self.emit(Event::GuestMigrateTask { task, from: VcpuId(from as u16), to: vcpu });
-        Some(task)
-    }
-
-    /// Places a new task on the vCPU with the fewest tasks (`select_task_rq` at fork).
-    pub(super) fn place_new_task(&mut self, task: TaskId) {
-        let vcpus = 0..self.w.vcpus.len();
-        let Some(v) = vcpus.min_by_key(|&v| (self.w.vcpus[v].queue.running(), v)) else { return };
-        let vcpu = VcpuId(v as u16);
-        let params = &self.w.config.guest.sched;
-        let new = &mut self.w.tasks[task.index()];
-        new.vcpu = vcpu;
-        let role = new.role;
-        self.w.vcpus[v].queue.enqueue_new(task.0, &mut new.entity, params);
-        self.emit(Event::TaskNew { task, role, vcpu });
-        self.ask_resched(vcpu);
     }
 }

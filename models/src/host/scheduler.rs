@@ -2,15 +2,15 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::Cx;
-use super::event::MachineEvent;
-use super::world::{Then, ThreadState};
 use crate::ids::{PcpuId, ThreadId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{Then, ThreadState};
 use crate::trace::{Event, ExitReason};
 
 /// How a thread goes on after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
+pub(crate) enum Flow {
     /// Work for so long, then do that.
     Spend(SimDuration, Then),
     /// Nothing is scheduled here: the thread sleeps, or runs in guest mode.
@@ -19,7 +19,7 @@ pub(super) enum Flow {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Schedules the end of the running thread's stretch.
-    pub(super) fn start_stretch(&mut self, thread: ThreadId, span: SimDuration, then: Then) {
+    pub(crate) fn start_stretch(&mut self, thread: ThreadId, span: SimDuration, then: Then) {
         let now = self.now();
         let event = MachineEvent::ThreadStep(thread);
         let handle = self.schedule(now + span, event);
@@ -30,7 +30,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.event = Some(handle);
     }
 
-    pub(super) fn cancel_stretch(&mut self, thread: ThreadId) {
+    pub(crate) fn cancel_stretch(&mut self, thread: ThreadId) {
         if let Some(handle) = self.w.threads[thread.index()].event.take() {
             self.queue.cancel(handle);
         }
@@ -49,7 +49,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Makes a sleeping thread runnable; nothing happens to one that does not sleep.
-    pub(super) fn wake_thread(&mut self, id: ThreadId) {
+    pub(crate) fn wake_thread(&mut self, id: ThreadId) {
         if self.w.threads[id.index()].state != ThreadState::Blocked {
             return;
         }
@@ -108,7 +108,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// An idle processor takes a waiting thread that may move from the busiest one.
     fn steal_thread(&mut self, pcpu: PcpuId) -> Option<u32> {
-        let movable = |w: &super::world::World, p: usize| {
+        let movable = |w: &crate::machine::world::World, p: usize| {
             w.pcpus[p].queue.waiting().find(|&t| !w.threads[t as usize].bound)
         };
         let from = (0..self.w.pcpus.len())
@@ -125,7 +125,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The running thread goes to sleep; the processor goes to the next one.
-    pub(super) fn block_thread(&mut self, id: ThreadId, then: Then) {
+    pub(crate) fn block_thread(&mut self, id: ThreadId, then: Then) {
         let pcpu = self.w.threads[id.index()].pcpu;
         self.charge_pcpu(pcpu);
         let thread = &mut self.w.threads[id.index()];
@@ -161,7 +161,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Carries out the preemptions that an event asked for.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while let Some(pcpu) = self.w.resched.pop() {
             self.preempt(pcpu);
         }
@@ -180,7 +180,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.pcpus[pcpu.index()].tick = Some(handle);
     }
 
-    pub(super) fn host_tick(&mut self, pcpu: PcpuId) {
+    pub(crate) fn host_tick(&mut self, pcpu: PcpuId) {
         self.w.pcpus[pcpu.index()].tick = None;
         self.charge_pcpu(pcpu);
         let state = &self.w.pcpus[pcpu.index()];
@@ -194,7 +194,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The running stretch of a thread is over.
-    pub(super) fn thread_step(&mut self, id: ThreadId) {
+    pub(crate) fn thread_step(&mut self, id: ThreadId) {
         let thread = &mut self.w.threads[id.index()];
         thread.event = None;
         let mut then = thread.then;

@@ -3,19 +3,21 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::Cx;
-use super::event::MachineEvent;
-use super::host_sched::Flow;
-use super::world::{Fetch, FetchGoal, PendingReclaim, Then, Thread, ThreadKind, ThreadState};
 use crate::apf::HostInput;
 use crate::apf::rules::PageReference;
+use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, ItemId, PcpuId, ThreadId, WorkerId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{
+    Fetch, FetchGoal, PendingReclaim, Then, Thread, ThreadKind, ThreadState,
+};
 use crate::sched::Entity;
 use crate::trace::Event;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Puts an item on the pool of the processor on which the vCPU thread runs.
-    pub(super) fn queue_work(&mut self, item: ItemId) {
+    pub(crate) fn queue_work(&mut self, item: ItemId) {
         let vcpu = self.w.apf.host.items.item(item).vcpu;
         let thread = self.w.vcpus[vcpu.index()].thread;
         let pcpu = self.w.threads[thread.index()].pcpu;
@@ -27,7 +29,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.wake_thread(worker);
     }
 
-    pub(super) fn cancel_work(&mut self, item: ItemId) {
+    pub(crate) fn cancel_work(&mut self, item: ItemId) {
         for pcpu in &mut self.w.pcpus {
             pcpu.queued_work.retain(|&queued| queued != item);
         }
@@ -56,7 +58,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         id
     }
 
-    pub(super) fn perform_worker(
+    pub(crate) fn perform_worker(
         &mut self,
         thread: ThreadId,
         worker: WorkerId,
@@ -92,7 +94,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The worker has its page, and keeps a reference to it where the rules say so.
-    pub(super) fn item_fetched(&mut self, item: ItemId, gfn: Gfn) -> Flow {
+    pub(crate) fn item_fetched(&mut self, item: ItemId, gfn: Gfn) -> Flow {
         self.map_in_vmm(gfn);
         if self.holds_pages() {
             let page = self.w.memory.page_mut(gfn);
@@ -103,7 +105,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether an item keeps a reference to its page until its page ready.
-    pub(super) fn holds_pages(&self) -> bool {
+    pub(crate) fn holds_pages(&self) -> bool {
         let policy = self.w.policy.as_ref();
         policy.is_some_and(|p| p.rules.page_reference == PageReference::HeldUntilReady)
     }

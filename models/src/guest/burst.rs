@@ -8,12 +8,12 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::Cx;
-use super::event::MachineEvent;
-use super::host_sched::Flow;
-use super::world::{BurstOp, Frame, GuestThen, Program, Running, TaskState, Then};
 use crate::config::{Op, Pattern};
+use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{BurstOp, Frame, GuestThen, Program, Running, TaskState, Then};
 use crate::mmu::{TlbLevel, Translation};
 use crate::trace::{Event, ExitReason};
 
@@ -34,7 +34,7 @@ enum Begin {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Runs the current task in user mode from the vCPU's position on.
-    pub(super) fn user_run(&mut self, vcpu: VcpuId, task: TaskId) -> Flow {
+    pub(crate) fn user_run(&mut self, vcpu: VcpuId, task: TaskId) -> Flow {
         let now = self.now();
         let most = if self.w.skip { BURST_OPS } else { 1 };
         let state = &mut self.w.vcpus[vcpu.index()];
@@ -226,7 +226,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The burst is final: nothing is left to take back.
-    pub(super) fn finish_burst(&mut self, vcpu: VcpuId) {
+    pub(crate) fn finish_burst(&mut self, vcpu: VcpuId) {
         self.set_accessed_bits(vcpu);
         let state = &mut self.w.vcpus[vcpu.index()];
         state.burst.clear();
@@ -246,7 +246,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Cuts the current burst at this event: operations that have not begun are taken back, and
     /// the one under way keeps the rest of its time.
-    pub(super) fn cut_burst(&mut self, vcpu: VcpuId) {
+    pub(crate) fn cut_burst(&mut self, vcpu: VcpuId) {
         let position = self.guest_cycles(vcpu);
         self.take_back(vcpu);
         let state = &mut self.w.vcpus[vcpu.index()];
@@ -291,7 +291,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Makes memory what it is at this instant, before somebody looks at accessed bits or removes
     /// second-stage entries: bursts that ran ahead are cut, but their vCPUs stay in guest mode.
-    pub(super) fn cut_all_bursts(&mut self) {
+    pub(crate) fn cut_all_bursts(&mut self) {
         for v in 0..self.w.vcpus.len() {
             let vcpu = VcpuId(v as u16);
             if self.w.vcpus[v].running != Running::User {
@@ -311,7 +311,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Reports the counted work of a task that is not reported yet.
-    pub(super) fn report_work(&mut self, task: TaskId) {
+    pub(crate) fn report_work(&mut self, task: TaskId) {
         let hz = u128::from(self.frequency.hz());
         let state = &mut self.w.tasks[task.index()];
         let Program::Loop { ops } = &state.program else { return };
@@ -328,7 +328,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Reports user time and work up to now without disturbing what runs.
-    pub(super) fn checkpoint(&mut self, vcpu: VcpuId) {
+    pub(crate) fn checkpoint(&mut self, vcpu: VcpuId) {
         let now = self.now();
         let state = &mut self.w.vcpus[vcpu.index()];
         if state.running != Running::User {
@@ -356,9 +356,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The vCPU leaves guest mode because the second-stage tables lack an entry.
-    pub(super) fn ept_violation(&mut self, vcpu: VcpuId, gfn: Gfn, write: bool, cpl: u8) -> Flow {
+    pub(crate) fn ept_violation(&mut self, vcpu: VcpuId, gfn: Gfn, write: bool, cpl: u8) -> Flow {
         let interrupts_on = self.interrupts_on(vcpu);
-        self.w.vcpus[vcpu.index()].fault = Some(super::world::Fault { gfn, cpl, interrupts_on });
+        self.w.vcpus[vcpu.index()].fault =
+            Some(crate::machine::world::Fault { gfn, cpl, interrupts_on });
         let cost = self.w.prices.exit_hw.time + self.w.prices.apf_detect.time;
         let flow = self.leave_guest(vcpu, ExitReason::EptViolation, cost, Then::FaultLookup);
         // Bit 1 of the error code is "write", as in the architecture's page-fault error code.

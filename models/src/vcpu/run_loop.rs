@@ -3,14 +3,14 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::Cx;
-use super::event::MachineEvent;
-use super::host_sched::Flow;
-use super::world::{Fetch, FetchGoal, GuestThen, Then, ThreadKind};
 use crate::apf::host::{EN_ENABLED, EN_SEND_ALWAYS};
 use crate::apf::{HostInput, MmuMode, VcpuView};
 use crate::host::memory::Backing;
+use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, PAGE_SIZE, ThreadId, VcpuId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{Fetch, FetchGoal, GuestThen, Then, ThreadKind};
 use crate::trace::{BlockReason, Event};
 
 /// Where the guest keeps its shared words; the first page of its memory is as good as any.
@@ -18,7 +18,7 @@ const SHARED_AREA: u64 = PAGE_SIZE;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// What the protocol sees of a vCPU.
-    pub(super) fn view(&self, vcpu: VcpuId) -> VcpuView {
+    pub(crate) fn view(&self, vcpu: VcpuId) -> VcpuView {
         let state = &self.w.vcpus[vcpu.index()];
         let (cpl, interrupts_on) = match &state.fault {
             Some(fault) => (fault.cpl, fault.interrupts_on),
@@ -31,7 +31,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Does what a thread's finished stretch was for.
-    pub(super) fn perform(&mut self, thread: ThreadId, then: Then) -> Flow {
+    pub(crate) fn perform(&mut self, thread: ThreadId, then: Then) -> Flow {
         match self.w.threads[thread.index()].kind {
             ThreadKind::Vcpu(vcpu) => self.perform_vcpu(thread, vcpu, then),
             ThreadKind::Worker(worker) => self.perform_worker(thread, worker, then),
@@ -117,14 +117,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A vCPU thread is about to sleep in the host.
-    pub(super) fn vcpu_sleeps(&mut self, vcpu: VcpuId, reason: BlockReason) {
+    pub(crate) fn vcpu_sleeps(&mut self, vcpu: VcpuId, reason: BlockReason) {
         let now = self.now();
         self.w.vcpus[vcpu.index()].blocked = Some((reason, now));
         self.emit(Event::VcpuBlock { vcpu, reason });
     }
 
     /// A vCPU thread runs again after sleeping in the host.
-    pub(super) fn vcpu_wakes(&mut self, vcpu: VcpuId) {
+    pub(crate) fn vcpu_wakes(&mut self, vcpu: VcpuId) {
         let now = self.now();
         let state = &mut self.w.vcpus[vcpu.index()];
         let Some((reason, since)) = state.blocked.take() else { return };
@@ -149,7 +149,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Maps the page of a completed item; sleeps for it if it was evicted again.
-    pub(super) fn prefault_map(&mut self, vcpu: VcpuId, gfn: Gfn) -> Flow {
+    pub(crate) fn prefault_map(&mut self, vcpu: VcpuId, gfn: Gfn) -> Flow {
         match self.w.memory.page(gfn).backing {
             Backing::Resident | Backing::Writeback => self.map_page(vcpu, gfn),
             Backing::Untouched | Backing::Reading | Backing::Swapped => {

@@ -1,0 +1,155 @@
+//! The guest's scheduler: which task a vCPU runs, wake-ups, placement and load balancing. The
+//! bookkeeping of fairness is [`crate::sched`]'s.
+
+use sim_core::{EventQueue, SimDuration};
+
+use crate::ids::{TaskId, VcpuId};
+use crate::machine::Cx;
+use crate::machine::event::MachineEvent;
+use crate::machine::world::{GuestThen, Running, TaskState};
+use crate::trace::Event;
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Charges the current task up to now (`update_curr`).
+    pub(crate) fn charge_task(&mut self, vcpu: VcpuId) {
+        let now = self.now();
+        let steal_clock = self.w.config.guest.steal_clock;
+        let state = &mut self.w.vcpus[vcpu.index()];
+        let mut span = now.since(state.charged_since);
+        state.charged_since = now;
+        let stolen = std::mem::take(&mut state.stolen);
+        if steal_clock {
+            span = span.saturating_sub(stolen);
+        }
+        if let Some(current) = state.queue.current {
+            state.queue.charge(&mut self.w.tasks[current as usize].entity, span);
+        }
+    }
+
+    /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
+    pub(crate) fn reschedule(&mut self, vcpu: VcpuId) -> bool {
+        self.charge_task(vcpu);
+        let state = &mut self.w.vcpus[vcpu.index()];
+        state.need_resched = false;
+        let prev = state.queue.current.take();
+        if let Some(prev) = prev {
+            let task = &self.w.tasks[prev as usize];
+            if task.state == TaskState::Runnable {
+                state.queue.enqueue(prev, &task.entity);
+            }
+        }
+        let next = match state.queue.pick() {
+            Some(next) => Some(next),
+            None => self.pull_task(vcpu, 2).and_then(|_| {
+                let state = &mut self.w.vcpus[vcpu.index()];
+                state.queue.pick()
+            }),
+        };
+        if next == prev && next.is_some() {
+            if let Some(next) = next {
+                self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
+            }
+            return true;
+        }
+        let named = (prev.map(TaskId), next.map(TaskId));
+        if named.0.is_some() || named.1.is_some() {
+            self.end_user_of(vcpu, prev);
+            self.emit(Event::GuestSchedSwitch { vcpu, prev: named.0, next: named.1 });
+        }
+        let Some(next) = next else { return false };
+        self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
+        self.restart_tick(vcpu);
+        let cost = self.w.prices.guest_switch.cycles;
+        self.push_frame(vcpu, cost, GuestThen::Switched);
+        true
+    }
+
+    /// Reports the user time of a task that has just been switched away.
+    fn end_user_of(&mut self, vcpu: VcpuId, prev: Option<u32>) {
+        let now = self.now();
+        let since = self.w.vcpus[vcpu.index()].user_since.take();
+        if let (Some(since), Some(prev)) = (since, prev) {
+            let task = TaskId(prev);
+            self.emit(Event::TaskRun { vcpu, task, span: now.since(since) });
+            self.report_work(task);
+        }
+    }
+
+    /// A task becomes runnable in the guest (`try_to_wake_up`), on the vCPU it slept on.
+    pub(crate) fn wake_task(&mut self, task: TaskId) {
+        let vcpu = self.w.tasks[task.index()].vcpu;
+        if self.w.tasks[task.index()].state != TaskState::Sleeping {
+            return;
+        }
+        self.charge_task(vcpu);
+        let params = &self.w.config.guest.sched;
+        let woken = &mut self.w.tasks[task.index()];
+        woken.state = TaskState::Runnable;
+        let state = &mut self.w.vcpus[vcpu.index()];
+        if state.queue.current == Some(task.0) {
+            // It has not been switched away yet.
+            return;
+        }
+        state.queue.enqueue_woken(task.0, &mut woken.entity, params);
+        let woken = woken.entity;
+        let preempts = match state.queue.current {
+            None => true,
+            Some(current) => {
+                let current = self.w.tasks[current as usize].entity;
+                state.queue.wakeup_preempts(&current, &woken, params)
+            }
+        };
+        self.emit(Event::GuestSchedWakeup { task, vcpu });
+        if preempts {
+            self.ask_resched(vcpu);
+        }
+    }
+
+    /// Makes a vCPU look for another task: by itself when it is the one that runs now, else by a
+    /// reschedule interrupt.
+    fn ask_resched(&mut self, vcpu: VcpuId) {
+        let state = &mut self.w.vcpus[vcpu.index()];
+        if state.in_guest && state.running == Running::Nothing {
+            state.need_resched = true;
+        } else {
+            state.reschedule_pending = true;
+            self.interrupt(vcpu);
+        }
+    }
+
+    /// Takes a waiting task from the busiest vCPU that runs at least `least` tasks and has one
+    /// waiting.
+    pub(crate) fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
+        let candidates = (0..self.w.vcpus.len()).filter(|&v| v != vcpu.index());
+        let from = candidates
+            .filter(|&v| {
+                let queue = &self.w.vcpus[v].queue;
+                queue.running() >= least && queue.waiting().next().is_some()
+            })
+            .max_by_key(|&v| (self.w.vcpus[v].queue.running(), usize::MAX - v))?;
+        let id = self.w.vcpus[from].queue.waiting().next()?;
+        self.w.vcpus[from].queue.dequeue(id);
+        let task = &mut self.w.tasks[id as usize];
+        task.vcpu = vcpu;
+        self.w.vcpus[from].queue.rebase(&mut task.entity, &self.w.vcpus[vcpu.index()].queue);
+        let entity = task.entity;
+        self.w.vcpus[vcpu.index()].queue.enqueue(id, &entity);
+        let task = TaskId(id);
+        self.emit(Event::GuestMigrateTask { task, from: VcpuId(from as u16), to: vcpu });
+        Some(task)
+    }
+
+    /// Places a new task on the vCPU with the fewest tasks (`select_task_rq` at fork).
+    pub(crate) fn place_new_task(&mut self, task: TaskId) {
+        let vcpus = 0..self.w.vcpus.len();
+        let Some(v) = vcpus.min_by_key(|&v| (self.w.vcpus[v].queue.running(), v)) else { return };
+        let vcpu = VcpuId(v as u16);
+        let params = &self.w.config.guest.sched;
+        let new = &mut self.w.tasks[task.index()];
+        new.vcpu = vcpu;
+        let role = new.role;
+        self.w.vcpus[v].queue.enqueue_new(task.0, &mut new.entity, params);
+        self.emit(Event::TaskNew { task, role, vcpu });
+        self.ask_resched(vcpu);
+    }
+}
