@@ -168,7 +168,9 @@ pub struct GuestConfig {
     pub sched: FairParams,
     /// Ticks between two runs of the periodic load balancer on a busy vCPU.
     pub balance_ticks: u32,
-    /// Whether stalled and halted time is kept from the running task's account.
+    /// Whether time in which the vCPU could not run (stalled, halted by the host, waiting for a
+    /// processor) is kept from the running task's account. Linux's own steal clock knows only
+    /// the last of the three.
     pub steal_clock: bool,
     /// When page ready makes a sleeper runnable.
     pub wake: WakeTime,

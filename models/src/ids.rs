@@ -41,7 +41,7 @@ newtype! {
     WorkerId(u32), "worker";
     /// One outstanding asynchronous fault (`struct kvm_async_pf`); reused after it is freed.
     ItemId(u32), "item";
-    /// A request to the swap device, numbered in order of submission.
+    /// A request to the swap device; the number is used again after completion.
     RequestId(u32), "request";
     /// A page-sized place on the swap device.
     SwapSlot(u32), "slot";

@@ -66,8 +66,7 @@ pub enum ScenarioError {
     },
     /// The file holds nothing, or only white space and comments.
     #[error(
-        "`{file}` is empty\n  help: `apfsim new` writes a scenario to begin with; \
-         `apfsim show natapov-2010` prints one"
+        "`{file}` is empty\n  help: `apfsim show natapov-2010` prints a scenario to begin with"
     )]
     Empty {
         /// The file.

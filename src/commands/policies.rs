@@ -7,7 +7,10 @@ use crate::error::CliError;
 use crate::output;
 
 pub(super) fn execute() -> Result<Outcome, CliError> {
-    let names: String = policy::policy_names().iter().map(|name| format!("{name}\n")).collect();
-    output::result(&names)?;
+    let lines: String = policy::policies()
+        .iter()
+        .map(|(name, meaning)| format!("{name:<12}  {meaning}\n"))
+        .collect();
+    output::result(&lines)?;
     Ok(Outcome::Fine)
 }

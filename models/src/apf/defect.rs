@@ -15,7 +15,7 @@ macro_rules! defects {
             /// All defects, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The word used on the command line and in scenario files.
+            /// The defect's name as a word.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
             }

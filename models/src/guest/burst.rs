@@ -101,7 +101,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             None | Some(Op::Sleep { .. } | Op::Count { .. }) => Begin::NotAhead,
             Some(Op::Compute { span }) => {
                 self.w.tasks[task.index()].pc += 1;
-                op.len = self.frequency.cycles_in(span);
+                op.len = Cycles(self.frequency.cycles_in(span).0.max(1));
                 Begin::Takes(op)
             }
             Some(Op::Access { region, pattern, write, cost }) => {

@@ -13,7 +13,7 @@ use crate::ids::{Gva, TaskId, Token, VcpuId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
 use crate::machine::world::{Frame, GuestThen, Running, TaskState, Then};
-use crate::trace::{ApfReason, Event, ExitReason};
+use crate::trace::{ApfReason, BlockReason, Event, ExitReason};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Whether the guest lets interrupts in.
@@ -110,7 +110,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let cost = self.w.prices.zero_page.cycles;
                 self.push_frame(vcpu, cost, GuestThen::MapFresh { gva, gfn });
             }
-            GuestThen::MapFresh { gva, gfn } => self.w.tables.map(gva, gfn),
+            GuestThen::MapFresh { gva, gfn } => {
+                if self.w.tables.translate(gva).is_some() {
+                    // Another vCPU was faster (`pte_same`): the frame goes back.
+                    self.w.tables.release(gfn);
+                } else {
+                    self.w.tables.map(gva, gfn);
+                }
+            }
             GuestThen::EnableApf => {
                 let cost = self.w.prices.exit_light.time;
                 return Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteEn));
@@ -197,10 +204,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(crate) fn interrupt(&mut self, vcpu: VcpuId) {
         let state = &self.w.vcpus[vcpu.index()];
         if state.in_guest {
-            if self.interrupts_on(vcpu) {
+            // One that acts right now sees the interrupt by itself before it goes on.
+            if state.running != Running::Nothing && self.interrupts_on(vcpu) {
                 self.force_exit(vcpu, ExitReason::ExternalInterrupt);
             }
-        } else if self.w.apf.must_block(vcpu) && state.blocked.is_some() {
+        } else if matches!(state.blocked, Some((BlockReason::Hlt | BlockReason::ApfHalt, _))) {
             let thread = state.thread;
             self.wake_thread(thread);
         }

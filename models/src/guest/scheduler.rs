@@ -47,7 +47,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         if next == prev && next.is_some() {
             if let Some(next) = next {
-                self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
+                let task = &mut self.w.tasks[next as usize];
+                task.entity.ran = SimDuration::ZERO;
+                // Woken before it was switched away: it goes on where it was about to sleep.
+                let frames = std::mem::take(&mut task.frames);
+                self.w.vcpus[vcpu.index()].frames = frames;
             }
             return true;
         }

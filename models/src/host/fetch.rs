@@ -58,7 +58,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Some(slot) = self.w.memory.page(gfn).slot() else {
             unreachable!("a swapped page has a slot");
         };
-        self.lock_for_read(gfn);
+        // The number is taken first: the pages are locked in its name.
+        let id = self
+            .w
+            .new_request(Request {
+                id: RequestId(0),
+                op: IoKind::Read,
+                slot,
+                pages: 1,
+                gfn,
+                occurrence: 0,
+                submitted: self.now(),
+            })
+            .id;
+        self.lock_for_read(gfn, id);
         let (mut first, mut last, mut extra) = (slot.0, slot.0, 0);
         let window = self.w.config.host.read_ahead_pages.max(1);
         let start = slot.0 / window * window;
@@ -66,7 +79,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let Some(owner) = self.w.swap.owner(neighbour) else { continue };
             let swapped = self.w.memory.page(owner).backing == Backing::Swapped;
             if neighbour != slot && swapped && self.w.memory.room() > 0 {
-                self.lock_for_read(owner);
+                self.lock_for_read(owner, id);
                 first = first.min(neighbour.0);
                 last = last.max(neighbour.0);
                 extra += 1;
@@ -75,15 +88,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let page = self.w.memory.page_mut(gfn);
         let occurrence = page.io_count;
         page.io_count += 1;
-        let request = self.w.new_request(Request {
-            id: RequestId(0),
-            op: IoKind::Read,
-            slot: SwapSlot(first),
-            pages: last - first + 1,
-            gfn,
-            occurrence,
-            submitted: self.now(),
-        });
+        let submitted = self.now();
+        let (slot, pages) = (SwapSlot(first), last - first + 1);
+        let request = Request { id, op: IoKind::Read, slot, pages, gfn, occurrence, submitted };
         self.w.threads[thread.index()].read = Some(request);
         let prices = &self.w.prices;
         let cost = prices.swap_in_prepare.time
@@ -92,9 +99,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(cost, Then::FetchSubmit)
     }
 
-    fn lock_for_read(&mut self, gfn: Gfn) {
+    fn lock_for_read(&mut self, gfn: Gfn, request: RequestId) {
         self.w.memory.charge(gfn);
-        self.w.memory.page_mut(gfn).backing = Backing::Reading;
+        let page = self.w.memory.page_mut(gfn);
+        page.backing = Backing::Reading;
+        page.locked_by = Some(request);
     }
 
     pub(crate) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
@@ -133,22 +142,27 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let mut started = std::mem::take(&mut self.w.started);
         self.w.device.completed(now, &mut started);
         self.schedule_completions(started);
+        let mut reclaimable = false;
         for slot in (request.slot.0..request.slot.0 + request.pages).map(SwapSlot) {
             let Some(gfn) = self.w.swap.owner(slot) else { continue };
-            match request.op {
-                IoKind::Read => self.page_was_read(gfn),
+            reclaimable |= match request.op {
+                IoKind::Read => self.page_was_read(gfn, id),
                 IoKind::Write => self.page_was_written(gfn, slot),
-            }
+            };
         }
-        self.wake_room_waiters();
+        // A page that can be reclaimed from now on is as good as room: somebody has to do it.
+        if reclaimable || self.w.memory.room() > 0 {
+            self.wake_room_waiters();
+        }
     }
 
-    fn page_was_read(&mut self, gfn: Gfn) {
+    fn page_was_read(&mut self, gfn: Gfn, request: RequestId) -> bool {
         let page = self.w.memory.page_mut(gfn);
-        if page.backing != Backing::Reading {
-            // A hole in the middle of a read-ahead window.
-            return;
+        if page.backing != Backing::Reading || page.locked_by != Some(request) {
+            // A hole in the middle of a read-ahead window, which may be another read's page.
+            return false;
         }
+        page.locked_by = None;
         page.backing = Backing::Resident;
         page.dirty = false;
         self.w.memory.lru_add(gfn, LruList::Inactive);
@@ -158,9 +172,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.wake_thread(ThreadId(at as u32));
             }
         }
+        true
     }
 
-    fn page_was_written(&mut self, gfn: Gfn, slot: SwapSlot) {
+    fn page_was_written(&mut self, gfn: Gfn, slot: SwapSlot) -> bool {
         let page = self.w.memory.page_mut(gfn);
         match page.backing {
             Backing::Writeback => {
@@ -173,8 +188,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.w.memory.set_slot(gfn, None);
                 self.w.swap.free(slot);
             }
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// One pass of direct reclaim, paid by the thread that needs a page.
@@ -205,6 +221,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             scanned: pass.scanned,
             freed: pass.freed,
             written: pass.written.len() as u32,
+            in_flight: self.room_will_come(),
         };
         self.w.pass = pass;
         self.w.threads[thread.index()].reclaim = pending;
@@ -252,15 +269,19 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     pub(crate) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
         let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
-        let PendingReclaim { writes, scanned, freed, written } = pending;
+        let PendingReclaim { writes, scanned, freed, written, in_flight } = pending;
         for &request in &writes {
             self.submit(request);
         }
         self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
-        if freed > 0 {
+        if self.w.memory.room() > 0 {
             self.wake_room_waiters();
         }
         if self.w.memory.room() > 0 {
+            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+        }
+        if writes.is_empty() && (freed > 0 || (in_flight && !self.room_will_come())) {
+            // Somebody else was faster, or what was under way at the time of the pass is over.
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
         if writes.is_empty() && !self.room_will_come() {
@@ -272,15 +293,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.sleep_in_fetch(thread, BlockReason::Reclaim)
     }
 
-    /// Whether some I/O under way will free a page or make one reclaimable.
+    /// Whether I/O under way, or an item that holds its page, will free a page or make one
+    /// reclaimable.
     fn room_will_come(&self) -> bool {
-        self.w.requests.iter().any(Option::is_some)
+        self.w.pinned > 0 || self.w.requests.iter().any(Option::is_some)
     }
 
-    fn wake_room_waiters(&mut self) {
-        if self.w.room_waiters.is_empty() || self.w.memory.room() == 0 {
-            return;
-        }
+    pub(crate) fn wake_room_waiters(&mut self) {
         let waiters = std::mem::take(&mut self.w.room_waiters);
         for thread in waiters {
             self.wake_thread(thread);

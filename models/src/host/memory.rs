@@ -3,7 +3,7 @@
 //!
 //! One VM with one memslot: gfn g is backed by hva `HVA_BASE + 4096 g`.
 
-use crate::ids::{Gfn, Hva, PAGE_SIZE, Pfn, SwapSlot};
+use crate::ids::{Gfn, Hva, PAGE_SIZE, Pfn, RequestId, SwapSlot};
 use crate::radix::Radix;
 
 /// Where the VMM has mapped guest memory; any value serves, this one looks like x86-64.
@@ -64,6 +64,8 @@ pub struct Page {
     pub pins: u8,
     /// How often the page has been the target of device I/O; keys its random draws.
     pub io_count: u32,
+    /// The read that locked the frame.
+    pub locked_by: Option<RequestId>,
     slot: u32,
     pfn: u32,
     previous: u32,
@@ -81,6 +83,7 @@ impl Default for Page {
             write_in_flight: false,
             pins: 0,
             io_count: 0,
+            locked_by: None,
             slot: NIL,
             pfn: NIL,
             previous: NIL,

@@ -134,6 +134,10 @@ pub fn reclaim(
     while pass.freed as usize + pass.written.len() < batch as usize
         && u64::from(pass.scanned) < most
     {
+        if memory.active_len() + memory.inactive_len() == 0 {
+            // All that could go is on its way.
+            return;
+        }
         if memory.active_len() > memory.inactive_len() {
             shrink_active(memory, batch, test, pass);
         }

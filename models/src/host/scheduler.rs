@@ -5,7 +5,7 @@ use sim_core::{EventQueue, SimDuration};
 use crate::ids::{PcpuId, ThreadId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
-use crate::machine::world::{Then, ThreadState};
+use crate::machine::world::{Then, ThreadKind, ThreadState};
 use crate::trace::{Event, ExitReason};
 
 /// How a thread goes on after a step.
@@ -55,8 +55,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let pcpu = self.place(id);
         self.charge_pcpu(pcpu);
+        let now = self.now();
         let thread = &mut self.w.threads[id.index()];
         thread.state = ThreadState::Runnable;
+        thread.charged_since = now;
         thread.pcpu = pcpu;
         let params = &self.w.config.host.sched;
         let queue = &mut self.w.pcpus[pcpu.index()].queue;
@@ -91,6 +93,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// anything.
     fn dispatch(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
         let now = self.now();
+        self.w.resched.retain(|&asked| asked != pcpu);
         let picked = self.w.pcpus[pcpu.index()].queue.pick();
         let next = picked.or_else(|| self.steal_thread(pcpu)).map(ThreadId);
         self.emit(Event::HostSchedSwitch { pcpu, prev, next });
@@ -99,6 +102,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let thread = &mut self.w.threads[id.index()];
         thread.state = ThreadState::Running;
         thread.pcpu = pcpu;
+        if let ThreadKind::Vcpu(vcpu) = thread.kind {
+            self.w.vcpus[vcpu.index()].stolen += now.since(thread.charged_since);
+        }
         thread.charged_since = now;
         thread.entity.ran = SimDuration::ZERO;
         let (remaining, then) = (thread.remaining, thread.then);

@@ -99,6 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.holds_pages() {
             let page = self.w.memory.page_mut(gfn);
             page.pins = page.pins.saturating_add(1);
+            self.w.pinned += 1;
         }
         self.protocol(HostInput::WorkerFetched { item });
         Flow::Spend(SimDuration::ZERO, Then::WorkStep(item))

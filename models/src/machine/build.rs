@@ -73,6 +73,7 @@ impl World {
             ),
             apf: Apf::new(vcpus, rules_at_power_on()?, Defects::none()),
             streams,
+            pinned: 0,
             room_waiters: Vec::new(),
             resched: Vec::new(),
             prefill_done: false,

@@ -45,7 +45,7 @@ enum Class {
 fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
     let (class, actor) = match event {
         MachineEvent::Phase(phase) => (Class::Phase, phase as u32),
-        // Request numbers are reused long after 2^20 others.
+        // A number is used again as soon as it is free, so there are never 2^20 of them.
         MachineEvent::DeviceComplete(request) => (Class::Device, request.0 & ACTOR_MASK),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),

@@ -32,7 +32,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Does one atomic section of the protocol and everything that follows from it at once.
     pub(crate) fn protocol(&mut self, input: impl Into<Input>) -> Outcome {
         let mut effects = std::mem::take(&mut self.w.effects);
-        self.w.apf.step(input.into(), &mut effects);
+        let input = input.into();
+        let guest = matches!(input, Input::Guest(_));
+        self.w.apf.step(input, &mut effects);
         let mut outcome = Outcome::default();
         let mut touched = None;
         for &effect in &effects {
@@ -42,6 +44,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.effects = effects;
         if let Some(vcpu) = touched {
             self.check_state(vcpu);
+        }
+        if guest && invariants::check_guest(&self.w.apf).is_some() {
+            self.note_broken();
         }
         outcome
     }
@@ -107,14 +112,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         {
             let page = self.w.memory.page_mut(gfn);
             page.pins = page.pins.saturating_sub(1);
+            self.w.pinned -= 1;
+            self.wake_room_waiters();
         }
     }
 
     /// State invariants, after every step that changed a list, a halt or a notice.
     fn check_state(&mut self, vcpu: VcpuId) {
-        if invariants::check_vcpu(&self.w.apf, vcpu).is_none() {
-            return;
+        let apf = &self.w.apf;
+        // The newest item of the queue is the one whose token may be new.
+        let newest = apf.vcpu(vcpu).queue.last();
+        let twice = newest.and_then(|&item| invariants::check_token(apf, item));
+        if twice.is_some() || invariants::check_vcpu(apf, vcpu).is_some() {
+            self.note_broken();
         }
+    }
+
+    fn note_broken(&mut self) {
         let time = self.now();
         for violation in invariants::violations(&self.w.apf) {
             match self.w.broken.iter_mut().find(|known| known.id == violation.id) {

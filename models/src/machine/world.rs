@@ -44,6 +44,8 @@ pub struct World {
     pub(crate) tables: GuestTables,
     pub(crate) apf: Apf,
     pub(crate) streams: RandomStreams,
+    /// References that items hold on pages.
+    pub(crate) pinned: u32,
     /// Threads that wait for room under the memory limit.
     pub(crate) room_waiters: Vec<ThreadId>,
     /// Processors on which another thread should run.
@@ -167,6 +169,8 @@ pub(crate) struct PendingReclaim {
     pub scanned: u32,
     pub freed: u32,
     pub written: u32,
+    /// Whether room was to come from elsewhere at the time of the pass.
+    pub in_flight: bool,
 }
 
 /// A thread of the host.
@@ -179,7 +183,7 @@ pub(crate) struct Thread {
     /// Whether it may run nowhere else (a worker of a per-CPU pool).
     pub bound: bool,
     pub entity: Entity,
-    /// Since when its CPU time is not yet charged.
+    /// Since when its CPU time is not yet charged; while it waits for a processor, since when.
     pub charged_since: SimTime,
     /// Host work left before `then`; meaningless in guest mode.
     pub remaining: SimDuration,

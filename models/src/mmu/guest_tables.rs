@@ -16,6 +16,8 @@ pub struct GuestTables {
     entries: Radix<u64>,
     next_free: u64,
     end: u64,
+    /// Frames that were given back, the last one used first.
+    released: Vec<Gfn>,
 }
 
 impl GuestTables {
@@ -30,7 +32,13 @@ impl GuestTables {
                 region
             })
             .collect();
-        Self { regions, entries: Radix::new(start), next_free: first_free.0, end: end.0 }
+        Self {
+            regions,
+            entries: Radix::new(start),
+            next_free: first_free.0,
+            end: end.0,
+            released: Vec::new(),
+        }
     }
 
     /// Address of a page of a region.
@@ -57,8 +65,16 @@ impl GuestTables {
         *self.entries.get_mut(Self::index(gva)) = gfn.0 + 1;
     }
 
+    /// Gives a frame back.
+    pub fn release(&mut self, gfn: Gfn) {
+        self.released.push(gfn);
+    }
+
     /// A fresh frame, as the guest's page allocator hands it out; `None` when memory is used up.
     pub fn allocate(&mut self) -> Option<Gfn> {
+        if let Some(gfn) = self.released.pop() {
+            return Some(gfn);
+        }
         if self.next_free == self.end {
             return None;
         }

@@ -762,8 +762,7 @@ fn what_is_no_readable_file_is_told_apart() {
         let error = Scenario::load(&path.to_string_lossy()).expect_err("no scenario");
         error.to_string().replace(&*dir.path().to_string_lossy(), "DIR")
     };
-    let empty = "is empty\n  help: `apfsim new` writes a scenario to begin with; `apfsim show \
-                 natapov-2010` prints one";
+    let empty = "is empty\n  help: `apfsim show natapov-2010` prints a scenario to begin with";
     assert_eq!(told("empty.json", b""), format!("`DIR/empty.json` {empty}"));
     assert_eq!(told("blank.json", b" // no\n"), format!("`DIR/blank.json` {empty}"));
     assert_eq!(
