@@ -50,8 +50,16 @@ Examples:
     Schema,
     /// List the policies that scenarios can compare
     Policies,
-    /// List the presets of processors, swap devices and guest kernels
-    Presets,
+    /// List the presets of processors, swap devices and guest kernels, or every number of one
+    /// processor with its source
+    Presets(PresetsArgs),
+}
+
+/// `apfsim presets`
+#[derive(Args, Debug)]
+pub(crate) struct PresetsArgs {
+    /// Name of a processor preset: print its numbers, what they mean and where they come from
+    pub(crate) name: Option<String>,
 }
 
 /// `apfsim compare`

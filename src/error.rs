@@ -17,6 +17,14 @@ pub(crate) enum CliError {
     /// A report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// There is no processor preset of that name.
+    #[error("there is no processor preset `{name}`\n  help: valid: {valid}")]
+    Preset {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        valid: String,
+    },
     /// The result could not be printed.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] io::Error),

@@ -130,6 +130,15 @@ mod listings {
     }
 
     #[test]
+    fn the_numbers_of_a_processor_have_meanings_and_sources() {
+        let numbers = fine(&["presets", "westmere-2010"]);
+        for part in ["exit_hw", "761 cycles", "Hardware part of an exit", "Agesen"] {
+            assert!(numbers.contains(part), "no `{part}` in:\n{numbers}");
+        }
+        fails(&["presets", "westmere"], &["`westmere`", "valid: `westmere-2010`"]);
+    }
+
+    #[test]
     fn a_reader_that_goes_away_is_no_error() {
         let program = assert_cmd::cargo::cargo_bin("apfsim");
         let mut child = std::process::Command::new(program)

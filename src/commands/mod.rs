@@ -30,7 +30,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Show(args) => show::execute(args),
         Command::Schema => schema::execute(),
         Command::Policies => policies::execute(),
-        Command::Presets => presets::execute(),
+        Command::Presets(args) => presets::execute(args),
     }
 }
 

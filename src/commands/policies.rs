@@ -2,15 +2,13 @@
 
 use models::policy;
 
-use super::Outcome;
+use super::{Outcome, listing};
 use crate::error::CliError;
 use crate::output;
 
 pub(super) fn execute() -> Result<Outcome, CliError> {
-    let lines: String = policy::policies()
-        .iter()
-        .map(|(name, meaning)| format!("{name:<12}  {meaning}\n"))
-        .collect();
-    output::result(&lines)?;
+    let entries: Vec<(String, String)> =
+        policy::policies().iter().map(|&(name, says)| (name.into(), says.into())).collect();
+    output::result(&listing(&entries, 0))?;
     Ok(Outcome::Fine)
 }

@@ -1,12 +1,31 @@
-//! `apfsim presets`: names that scenario files can use for parts of the machine.
+//! `apfsim presets`: what scenario files can name for parts of the machine, and where the numbers of
+//! a processor come from.
 
-use models::presets;
+use models::presets::{self, CpuPreset};
 
 use super::{Outcome, listing};
+use crate::cli::PresetsArgs;
 use crate::error::CliError;
 use crate::output;
 
-pub(super) fn execute() -> Result<Outcome, CliError> {
+pub(super) fn execute(args: &PresetsArgs) -> Result<Outcome, CliError> {
+    let text = match &args.name {
+        None => all(),
+        Some(name) => {
+            let quoted =
+                || presets::cpu_names().iter().map(|n| format!("`{n}`")).collect::<Vec<_>>();
+            let preset = presets::cpu(name).ok_or_else(|| CliError::Preset {
+                name: name.clone(),
+                valid: quoted().join(", "),
+            })?;
+            numbers(&preset)
+        }
+    };
+    output::result(&text)?;
+    Ok(Outcome::Fine)
+}
+
+fn all() -> String {
     let cpus = presets::cpus().into_iter().map(|preset| (preset.name, preset.summary));
     let devices = presets::devices().into_iter().map(|preset| (preset.name, preset.summary));
     let kernels = presets::guest_kernels().into_iter().map(|preset| (preset.name, preset.summary));
@@ -15,8 +34,19 @@ pub(super) fn execute() -> Result<Outcome, CliError> {
         block("Swap devices (host.swap.device)", devices.collect()),
         block("Guest kernels (guest.kernel)", kernels.collect()),
     ];
-    output::result(&blocks.join("\n"))?;
-    Ok(Outcome::Fine)
+    blocks.join("\n")
+}
+
+/// Every number of a processor: value, meaning where it is a cost, source.
+fn numbers(preset: &CpuPreset) -> String {
+    let meanings = preset.config.costs.describe();
+    let entries = preset.sources.iter().map(|number| {
+        let meaning = meanings.iter().find(|(name, ..)| *name == number.name);
+        let meaning = meaning.map_or(String::new(), |(.., meaning)| format!(" {meaning}"));
+        (number.name.clone(), format!("{}.{meaning} Source: {}", number.value, number.source))
+    });
+    let title = format!("{}: {}", preset.name, preset.summary);
+    block(&title, entries.collect())
 }
 
 fn block(title: &str, entries: Vec<(String, String)>) -> String {

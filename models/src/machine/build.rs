@@ -26,8 +26,9 @@ use crate::trace::metrics::Metrics;
 use crate::trace::sink::TraceSink;
 use crate::trace::{Event, Phase, TaskRole};
 
-/// Frames at the bottom of guest memory that belong to its kernel.
-const KERNEL_FRAMES: u64 = 256;
+/// Frames at the bottom of guest memory that belong to its kernel and hold no task's pages. An
+/// assumption without effect on results: it only has to be left over.
+pub const KERNEL_FRAMES: u64 = 256;
 
 fn rules_at_power_on() -> Result<Rules, RunError> {
     policy::policy("sync").map(|p| p.rules).ok_or(RunError::Internal("no policy named sync"))

@@ -21,6 +21,7 @@ use sim_core::{EventHandle, EventKey, EventQueue, Frequency, Model, SimDuration,
 
 use crate::trace::Event;
 
+pub use build::KERNEL_FRAMES;
 pub use event::MachineEvent;
 pub use run::{Prefix, RunError, RunOutput, RunSettings, prefill, run};
 pub use world::World;

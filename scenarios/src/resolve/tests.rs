@@ -635,13 +635,13 @@ fn what_does_not_go_together_is_refused() {
         r#""size": "32MiB""#,
         r#""size": "65MiB""#,
         "f:19:44: in `workload.regions[0].size`: the regions up to here (65MiB) exceed the guest's memory
-  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1MiB",
+  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1032KiB",
     );
     check(
         r#""size": "32MiB""#,
         r#""size": "64MiB""#,
         "f:19:44: in `workload.regions[0].size`: the regions up to here (64MiB) exceed the guest's memory
-  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1MiB",
+  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1032KiB",
     );
     check(
         r#""size": "32MiB""#,

@@ -2,6 +2,7 @@
 
 use models::config::{GuestConfig, Op, Pattern, Region, TaskGroup, Workload};
 use models::ids::{PAGE_SIZE, RegionId};
+use models::machine::KERNEL_FRAMES;
 use models::trace::TaskRole;
 use sim_core::SimDuration;
 
@@ -11,11 +12,10 @@ use crate::file::{OpFile, PatternFile, RegionFile, RoleFile, TaskFile, WorkloadF
 use crate::units::Bytes;
 
 const MAX_REGIONS: usize = 256;
-const MAX_GROUPS: usize = 256;
+/// With the bound of a group, all tasks of a scenario are numbered below 2^20, as event keys need.
+const MAX_GROUPS: usize = 255;
 const MAX_TASKS_IN_GROUP: u64 = 4096;
 const MAX_OPS: usize = 1024;
-/// Pages at the start of guest memory that the machine keeps for the guest's kernel.
-const GUEST_KERNEL_PAGES: u64 = 256;
 /// A unit of work takes at least a picosecond.
 const MAX_UNITS_PER_SEC: u64 = 1_000_000_000_000;
 
@@ -60,9 +60,11 @@ fn regions(
             return Err(at.fail("the region has no pages", "at least one page, \"4KiB\""));
         }
         total += pages;
-        if total > guest.memory_pages.saturating_sub(GUEST_KERNEL_PAGES) {
+        // Each vCPU may hold a fresh page that another one turns out to have mapped already.
+        let kept = KERNEL_FRAMES + u64::from(guest.vcpus);
+        if total > guest.memory_pages.saturating_sub(kept) {
             let memory = Bytes(guest.memory_pages * PAGE_SIZE);
-            let kernel = Bytes(GUEST_KERNEL_PAGES * PAGE_SIZE);
+            let kernel = Bytes(kept * PAGE_SIZE);
             let sum = Bytes(total * PAGE_SIZE);
             let message = format!("the regions up to here ({sum}) exceed the guest's memory");
             return Err(at.fail(
