@@ -61,6 +61,18 @@ impl EventKey {
         Self((time.as_ps() as u128) << TIME_SHIFT)
     }
 
+    /// The key as the integer it is.
+    #[inline]
+    pub(crate) const fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// The key whose [`Self::bits`] these are.
+    #[inline]
+    pub(crate) const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
     /// The instant of the event.
     #[inline]
     pub const fn time(self) -> SimTime {

@@ -19,8 +19,8 @@
 //!
 //! ```
 //! use sim_core::{
-//!     Distribution, EventKey, EventQueue, Model, RandomStreams, RunLimit, Sampler, SimDuration,
-//!     SimTime, Simulation, StdHeapQueue, StopReason, Stream,
+//!     Distribution, EventKey, EventQueue, HybridQueue, Model, RandomStreams, RunLimit, Sampler,
+//!     SimDuration, SimTime, Simulation, StopReason, Stream,
 //! };
 //!
 //! enum Event { Failure, Replacement }
@@ -51,7 +51,7 @@
 //!     stream: RandomStreams::new(1).stream("lamp"),
 //!     failures: 0,
 //! };
-//! let mut run = Simulation::new(lamp, StdHeapQueue::new());
+//! let mut run = Simulation::new(lamp, HybridQueue::new());
 //! run.queue.schedule(EventKey::at(SimTime::ZERO), Event::Replacement);
 //! let end = SimTime::ZERO + SimDuration::from_secs(100 * 24 * 3_600);
 //! assert_eq!(run.run(RunLimit::until(end)), StopReason::Time);
@@ -72,7 +72,8 @@ pub mod time;
 pub use distribution::{Distribution, DistributionError, Sampler};
 pub use key::EventKey;
 pub use queue::{
-    EventHandle, EventQueue, ParseQueueKindError, QueueKind, ReferenceQueue, StdHeapQueue,
+    EventHandle, EventQueue, HybridQueue, ParseQueueKindError, QueueKind, ReferenceQueue,
+    StdHeapQueue,
 };
 pub use random::{KeyedStreams, RandomStreams, Stream};
 pub use simulation::{Model, RunLimit, Simulation, StopReason};

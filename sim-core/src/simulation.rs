@@ -69,8 +69,8 @@ pub enum StopReason {
 /// A model, its pending events, and its clock. A clone is a snapshot.
 ///
 /// ```
-/// use sim_core::{EventKey, EventQueue, Model, RunLimit, SimDuration, SimTime, Simulation};
-/// use sim_core::{StdHeapQueue, StopReason};
+/// use sim_core::{EventKey, EventQueue, HybridQueue, Model, RunLimit, SimDuration, SimTime};
+/// use sim_core::{Simulation, StopReason};
 ///
 /// /// Ticks once a millisecond.
 /// #[derive(Clone)]
@@ -84,7 +84,7 @@ pub enum StopReason {
 ///     }
 /// }
 ///
-/// let mut run = Simulation::new(Clock { ticks: 0 }, StdHeapQueue::new());
+/// let mut run = Simulation::new(Clock { ticks: 0 }, HybridQueue::new());
 /// run.queue.schedule(EventKey::at(SimTime::ZERO), ());
 /// let limit = SimTime::ZERO + SimDuration::from_ms(5);
 /// assert_eq!(run.run(RunLimit::until(limit)), StopReason::Time);

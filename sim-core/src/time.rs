@@ -255,6 +255,10 @@ impl Frequency {
     /// # Panics
     /// When the result exceeds 213 days.
     pub fn time_of(self, cycles: Cycles) -> SimDuration {
+        // Milliseconds at a time fit into 64 bits, whose division is far cheaper.
+        if let Some(product) = cycles.0.checked_mul(PS_PER_SEC) {
+            return SimDuration(product.div_ceil(self.0));
+        }
         let ps = (u128::from(cycles.0) * u128::from(PS_PER_SEC)).div_ceil(u128::from(self.0));
         match u64::try_from(ps) {
             Ok(ps) => SimDuration(ps),
@@ -268,6 +272,9 @@ impl Frequency {
     /// # Panics
     /// When the result exceeds 64 bits.
     pub fn cycles_in(self, span: SimDuration) -> Cycles {
+        if let Some(product) = span.0.checked_mul(self.0) {
+            return Cycles(product / PS_PER_SEC);
+        }
         let cycles = u128::from(span.0) * u128::from(self.0) / u128::from(PS_PER_SEC);
         match u64::try_from(cycles) {
             Ok(c) => Cycles(c),

@@ -2,13 +2,16 @@
 
 use proptest::prelude::*;
 use sim_core::{
-    EventHandle, EventKey, EventQueue, RandomStreams, ReferenceQueue, SimTime, StdHeapQueue, Stream,
+    EventHandle, EventKey, EventQueue, HybridQueue, RandomStreams, ReferenceQueue, SimTime,
+    StdHeapQueue, Stream,
 };
 
 /// One call; numbers pick a time increment or one of the handles given out so far.
 #[derive(Clone, Debug)]
 enum Call {
     Schedule(u64),
+    /// Before the last event popped, if possible: allowed, though no simulation does it.
+    ScheduleEarly(u64),
     Cancel(usize),
     Reschedule(usize, u64),
     Peek,
@@ -51,14 +54,26 @@ impl<Q: EventQueue<usize> + Clone> Pair<Q> {
         at
     }
 
+    fn schedule(&mut self, key: EventKey) {
+        let serial = self.handles.len();
+        let handle = self.queue.schedule(key, serial);
+        assert!(!self.handles.contains(&handle), "a handle came twice");
+        self.handles.push(handle);
+        self.insert(key, serial);
+    }
+
     fn call(&mut self, call: &Call) {
         match *call {
             Call::Schedule(increment) => {
-                let (key, serial) = (self.key(increment), self.handles.len());
-                let handle = self.queue.schedule(key, serial);
-                assert!(!self.handles.contains(&handle), "a handle came twice");
-                self.handles.push(handle);
-                self.insert(key, serial);
+                let key = self.key(increment);
+                self.schedule(key);
+            }
+            Call::ScheduleEarly(decrement) => {
+                let now = self.now;
+                self.now = SimTime::from_ps(now.as_ps().saturating_sub(decrement));
+                let key = self.key(0);
+                self.now = now;
+                self.schedule(key);
             }
             Call::Cancel(pick) if !self.handles.is_empty() => {
                 let serial = pick % self.handles.len();
@@ -111,6 +126,7 @@ fn check<Q: EventQueue<usize> + Default + Clone>(calls: &[Call]) {
 fn check_all(calls: &[Call]) {
     check::<ReferenceQueue<usize>>(calls);
     check::<StdHeapQueue<usize>>(calls);
+    check::<HybridQueue<usize>>(calls);
 }
 
 /// Short increments collide often, long ones test every digit of the time.
@@ -121,6 +137,7 @@ fn increment() -> impl Strategy<Value = u64> {
 fn call(schedule: u32, pop: u32) -> impl Strategy<Value = Call> {
     prop_oneof![
         schedule => increment().prop_map(Call::Schedule),
+        1 => increment().prop_map(Call::ScheduleEarly),
         2 => any::<usize>().prop_map(Call::Cancel),
         3 => (any::<usize>(), increment()).prop_map(|(pick, by)| Call::Reschedule(pick, by)),
         1 => Just(Call::Peek),
@@ -191,10 +208,12 @@ fn check_large<Q: EventQueue<usize> + Default>(population: usize, turns: usize, 
             let popped = queue.pop();
             assert_eq!(popped, expected.pop_first(), "{mix:?}, turn {turn}");
             if let Some((key, _)) = popped {
-                now = key.time().as_ps();
+                now = now.max(key.time().as_ps());
             }
         }
-        let key = fresh(now, &mut stream);
+        // Now and then before the last event popped.
+        let from = if stream.chance(1, 64) { now - stream.below(now.min(4_000) + 1) } else { now };
+        let key = fresh(from, &mut stream);
         handles.push(queue.schedule(key, turn));
         expected.insert(key, turn);
         if stream.chance(1, 4) {
@@ -225,13 +244,17 @@ fn check_large<Q: EventQueue<usize> + Default>(population: usize, turns: usize, 
     assert_eq!(queue.pop(), None);
 }
 
+const MIXES: [Mix; 4] = [Mix::Uniform, Mix::Exponential, Mix::Bimodal, Mix::Skewed];
+
 #[test]
 fn large_populations() {
-    for mix in [Mix::Uniform, Mix::Exponential, Mix::Bimodal, Mix::Skewed] {
+    for mix in MIXES {
         for population in [300, 3_000, 20_000] {
             check_large::<ReferenceQueue<usize>>(population, 30_000, mix);
             check_large::<StdHeapQueue<usize>>(population, 30_000, mix);
+            check_large::<HybridQueue<usize>>(population, 60_000, mix);
         }
+        check_large::<HybridQueue<usize>>(100_000, 200_000, mix);
     }
 }
 
@@ -252,5 +275,7 @@ fn all_queues_give_the_same_handles() {
         }
         given
     }
-    assert_eq!(handles(ReferenceQueue::new()), handles(StdHeapQueue::new()));
+    let reference = handles(ReferenceQueue::new());
+    assert_eq!(handles(StdHeapQueue::new()), reference);
+    assert_eq!(handles(HybridQueue::new()), reference);
 }

@@ -6,29 +6,32 @@ use std::str::FromStr;
 /// The event queues that can be chosen by name. The choice never changes a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueKind {
+    /// [`HybridQueue`](super::HybridQueue), `hybrid`: a sorted array over a timing wheel.
+    #[default]
+    Hybrid,
+    /// [`StdHeapQueue`](super::StdHeapQueue), `std`: a binary heap.
+    Std,
     /// [`ReferenceQueue`](super::ReferenceQueue), `reference`: plain, slow, for checking others.
     Reference,
-    /// [`StdHeapQueue`](super::StdHeapQueue), `std`: a binary heap.
-    #[default]
-    Std,
 }
 
 impl QueueKind {
     /// Every kind, in the order in which help texts list them.
-    pub const ALL: [Self; 2] = [Self::Reference, Self::Std];
+    pub const ALL: [Self; 3] = [Self::Hybrid, Self::Std, Self::Reference];
 
     /// The name that [`FromStr`] reads.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Reference => "reference",
+            Self::Hybrid => "hybrid",
             Self::Std => "std",
+            Self::Reference => "reference",
         }
     }
 }
 
 /// A name that is no queue's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown event queue `{0}`; use `reference` or `std`")]
+#[error("unknown event queue `{0}`; use `hybrid`, `std` or `reference`")]
 pub struct ParseQueueKindError(String);
 
 impl FromStr for QueueKind {
@@ -54,7 +57,7 @@ mod tests {
         for kind in QueueKind::ALL {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        assert_eq!(QueueKind::default(), QueueKind::Std);
+        assert_eq!(QueueKind::default(), QueueKind::Hybrid);
         let error = "heap".parse::<QueueKind>().unwrap_err().to_string();
         for kind in QueueKind::ALL {
             assert!(error.contains(kind.name()), "{error}");

@@ -4,6 +4,7 @@
 //! plain one: the order of events is fixed by their keys alone, and every implementation must
 //! give the same run, event by event.
 
+mod hybrid;
 mod kind;
 mod reference;
 mod slab;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::EventKey;
 
+pub use hybrid::HybridQueue;
 pub use kind::{ParseQueueKindError, QueueKind};
 pub use reference::ReferenceQueue;
 pub use std_heap::StdHeapQueue;
