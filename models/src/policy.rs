@@ -4,11 +4,20 @@ use crate::apf::rules::{self, Rules};
 use crate::config::Policy;
 
 /// A policy's name and what it means.
-const POLICIES: [(&str, &str); 4] = [
+const POLICIES: [(&str, &str); 13] = [
     ("sync", "no asynchronous faults: the vCPU thread fetches the page itself"),
     ("halt", "the host of v7-2010 with a guest that is not told: the vCPU is halted meanwhile"),
+    ("apf-v5-2010", "the posted v5 series of July 2010: four helpers, notices at the next entry"),
     ("apf-v7-2010", "the posted v7 series of October 2010, host and guest"),
     ("apf-v2.6.39", "as merged: the read starts at fault time"),
+    ("apf-v4.13", "Linux 4.13: pages are not pinned, page ready ends HLT too"),
+    ("apf-v5.3", "Linux 5.3: reads without read-ahead are waited for"),
+    ("apf-v5.8", "a host of Linux 5.8, with a guest that takes its page ready interrupts"),
+    ("apf-v5.9", "Linux 5.9: page ready only after not present, the work scheduled last"),
+    ("apf-v5.13", "Linux 5.13: page ready only where the local APIC is on"),
+    ("apf-v5.17", "Linux 5.17: no token is zero"),
+    ("apf-v6.12", "Linux 6.12: the read starts at fault time again"),
+    ("apf-v6.19", "Linux 6.19"),
 ];
 
 /// Names of the built-in policies.
@@ -42,6 +51,7 @@ pub fn policy(name: &str) -> Option<Policy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apf::rules::{ResolvedBy, generations};
 
     #[test]
     fn every_named_policy_exists() {
@@ -50,5 +60,15 @@ mod tests {
         }
         assert_eq!(policy("apf-v1"), None);
         assert_eq!(policy("v7-2010"), None);
+    }
+
+    /// The machine has no VMM that resolves faults.
+    #[test]
+    fn every_generation_whose_faults_the_kernel_resolves_is_a_policy() {
+        for generation in generations() {
+            let known = policy(&format!("apf-{}", generation.name)).is_some();
+            let kernel = generation.rules().resolved_by == ResolvedBy::Kernel;
+            assert_eq!(known, kernel, "{}", generation.name);
+        }
     }
 }

@@ -177,9 +177,16 @@ fn world_for(defect: Defect) -> Setup {
     }
 }
 
+/// The defects that can show in this world, whose kernels are those before 4.13: the first ones in
+/// the order of declaration. The others are shown one by one in `apf_defects.rs`.
+fn explored() -> impl Iterator<Item = Defect> {
+    let last = Defect::ALL.iter().position(|&d| d == Defect::BlindDummy);
+    Defect::ALL.iter().copied().take(last.expect("it is declared") + 1)
+}
+
 #[test]
 fn every_defect_breaks_its_invariant() {
-    for &defect in Defect::ALL {
+    for defect in explored() {
         let setup = world_for(defect);
         let expected = defect.expected_invariant();
         let explored = explore(&setup, Some(expected));
@@ -191,7 +198,7 @@ fn every_defect_breaks_its_invariant() {
 #[test]
 fn nothing_is_broken_in_these_worlds_without_a_defect() {
     let mut done = Vec::new();
-    for &defect in Defect::ALL {
+    for defect in explored() {
         let setup = Setup { defects: Defects::none(), ..world_for(defect) };
         if !done.contains(&format!("{setup:?}")) {
             assert_clean(&setup);

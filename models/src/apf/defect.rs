@@ -88,6 +88,93 @@ defects! {
     /// The wake does not look into the table.
     BlindDummy => "blind-dummy", "INV-26",
         "page ready inserts a dummy without looking for the sleeper";
+    /// Mended by 6f3c1fc53d86.
+    TokenZero => "token-zero", "INV-10",
+        "a token may be zero, which is what a free slot holds";
+    /// Mended by ab4e41eb9fab.
+    DropOnPagingToggle => "drop-on-paging-toggle", "INV-13",
+        "switching paging on or off, or leaving system management mode, drops all items";
+    /// Mended by 2f15d027c05f.
+    IgnoreLapicState => "ignore-lapic-state", "INV-21",
+        "a completed item is dequeued although the local APIC is off";
+    /// The other half of 2f15d027c05f.
+    NoScanOnLapicEnable => "no-scan-on-lapic-enable", "INV-15",
+        "switching the local APIC on does not make the host look for completed items";
+    /// Mended by 2a18b7e7cd88.
+    ReadyWithoutNotPresent => "ready-without-not-present", "INV-12",
+        "page ready is told although not present was not";
+    /// Mended by 2a266f23550b.
+    OverlookPendingException => "overlook-pending-exception", "INV-11",
+        "the gate does not see an exception that waits for its first injection";
+    /// 22583f0d9c85 worked around it, 3d75b8aa5c29 ended it.
+    WorkKeepsVm => "work-keeps-vm", "INV-25",
+        "a helper holds a reference to the VM, whose end waits for helpers";
+    /// Mended by 3d75b8aa5c29.
+    ClearSkipsPublished => "clear-skips-published", "INV-24",
+        "dropping all items does not wait for helpers whose item is completed";
+    /// What c2744ed2230a guards against.
+    UseAfterPublish => "use-after-publish", "INV-24",
+        "a helper reads its item after publishing it";
+    /// Mended by 9d3c447c72fb.
+    SkipLapicTest => "skip-lapic-test", "INV-21",
+        "notices are switched on although no local APIC is in the kernel";
+    /// syzbot bc0e18379a290e5edfe4.
+    CommitBeforeValidation => "commit-before-validation", "INV-23",
+        "the EN register takes its value before the address is known to be good";
+    /// Mended by 68c35f89d016.
+    StalePendingRead => "stale-pending-read", "INV-18",
+        "a helper looks for an unacknowledged page ready before its request can be seen";
+    /// Part of e5f3f0279601.
+    KeepHashOnClear => "keep-hash-on-clear", "INV-01",
+        "dropping all items leaves their frames in the hash";
+    /// Part of e5f3f0279601, and of v6 to v7 of the series.
+    PrefaultAnyMode => "prefault-any-mode", "INV-36",
+        "a page is mapped before page ready whatever address space the vCPU is in";
+    /// Mended in 2.6.38-rc.
+    UnlockedWakeAll => "unlocked-wake-all", "INV-06",
+        "a wake-all is appended to the completed items without their lock";
+    /// Mended in 2.6.38-rc.
+    UnboundedProbe => "unbounded-probe", "INV-37",
+        "a probe of the frame hash ends only at the frame or at a hole";
+    /// Mended in v7 of the series.
+    GarbagePage => "garbage-page", "INV-24",
+        "an item whose page could not be had keeps an uninitialised page pointer";
+    /// The contrary of what the series did.
+    StaleTranslation => "stale-translation", "INV-23",
+        "the address of the shared area is used after memory slots changed";
+    /// Mended by 9bc1f09f6fa7.
+    IgnoreNested => "ignore-nested", "INV-08",
+        "the guest is told while a guest of its own runs, though it did not opt in";
+    /// A wrong feature bit guarded the register in 2021.
+    RefuseAck => "refuse-ack", "INV-15",
+        "the ACK register is refused although page ready comes as interrupt";
+    /// Mended in v7 of the series.
+    HaltInMpState => "halt-in-mp-state", "INV-39",
+        "the artificial halt is kept where HLT is, and migrated with it";
+    /// Mended by cc17b22559d9.
+    NoEoi => "no-eoi", "INV-33",
+        "the page ready handler does not write its end to the local APIC";
+    /// Mended by 95cc9e7cf03d.
+    StackNodeIsDummy => "stack-node-is-dummy", "INV-27",
+        "a wait that finds another task's entry frees it like a dummy";
+    /// What 0547758a6de3 takes care of.
+    DummyWithoutSecondLook => "dummy-without-second-look", "INV-26",
+        "a dummy is inserted without looking at the table again after its allocation";
+    /// Found in the review of the fifth series.
+    WindowBeforeHlt => "window-before-hlt", "INV-30",
+        "interrupts are on between the waiting task's last test and its HLT";
+    /// Mended by b862789aa518.
+    ScheduleInRcuReader => "schedule-in-rcu-reader", "INV-29",
+        "a task that reads under RCU is scheduled away";
+    /// Mended by a2b7861bb33b for kernels that do not count.
+    ScheduleInAtomic => "schedule-in-atomic", "INV-29",
+        "a task in an atomic section is scheduled away";
+    /// Mended by 8b79feffeca2.
+    KeepBootProcessor => "keep-boot-processor", "INV-22",
+        "the processor that boots leaves notices on when another kernel takes over";
+    /// Mended by 0ac09f9f8cd1.
+    LateCr2Read => "late-cr2-read", "INV-32",
+        "the #PF handler reads CR2 after a tracer may have faulted";
 }
 
 impl fmt::Display for Defect {

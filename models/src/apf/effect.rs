@@ -1,5 +1,6 @@
 //! What a step of the protocol did, for whoever drives it.
 
+use crate::apf::host::MmuMode;
 use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 use crate::trace::{ApfReason, Event};
 
@@ -43,6 +44,15 @@ pub enum Effect {
         /// The item.
         item: ItemId,
     },
+    /// The VMM is told of the fault and has to bring the page; then `VmmResolved`.
+    AskVmm {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// The item.
+        item: ItemId,
+        /// Names it to the VMM.
+        token: Token,
+    },
     /// The worker fetches this page, sleeping for it, then reports `WorkerFetched`.
     Fetch {
         /// The item.
@@ -68,10 +78,15 @@ pub enum Effect {
         item: ItemId,
         /// The frame.
         gfn: Gfn,
+        /// Where it is mapped; wrong if the fault was taken elsewhere.
+        mmu: MmuMode,
     },
+    /// The host looks for completed items: call `CheckCompletion` until there is nothing.
+    Scan,
     /// Nothing is completed, or it may not be delivered now.
     NothingToDeliver,
-    /// The kernel looks for another completed item at once: call `CheckCompletion` again.
+    /// The kernel looks for another completed item at once: call `CheckCompletion` again (after the
+    /// freed item's worker is done, if there is a `WaitWorker` in between).
     DrainMore,
     /// The vCPU gave an item up. Its number is used again once its worker is done too.
     ItemFreed {
@@ -81,6 +96,11 @@ pub enum Effect {
         gfn: Option<Gfn>,
     },
 
+    /// The worker takes the vCPU out of guest mode, if it is there.
+    KickVcpu {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
     /// The artificial halt was set: do not enter the guest.
     Halted,
     /// The vCPU thread sleeps.
@@ -101,16 +121,92 @@ pub enum Effect {
         /// What the host meant.
         reason: ApfReason,
     },
-    /// Two page faults were injected at one entry, which the processor makes a double fault.
+    /// Two exceptions are injected at one entry, which the processor makes a double fault.
     DoubleFault {
         /// The vCPU.
         vcpu: VcpuId,
     },
+    /// The notice leaves the nested guest first and is the guest's own.
+    NestedExit {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The notice hits the nested guest, which knows nothing of it.
+    ReachesNested {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The local APIC has taken the page ready interrupt.
+    Raised {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// Its vector.
+        vector: u8,
+    },
+    /// The local APIC is off, or the vector is none: page ready is not told, and its token stays
+    /// in the slot.
+    InterruptRefused {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// The vector.
+        vector: u8,
+    },
+    /// The guest takes the page ready interrupt at this entry.
+    InterruptInjected {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// Its vector.
+        vector: u8,
+    },
     /// The write to a model-specific register was refused.
     GpFault,
+    /// The VM is taken apart; its code may go.
+    Destroyed,
+
+    /// A token that the guest has not read was overwritten.
+    SlotOverwritten {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The host wrote to where the shared area was before memory slots changed.
+    StaleWrite {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The host wrote into memory that the guest uses for something else now.
+    ForeignWrite {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The host used a local APIC that does not exist.
+    NullLapic {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The host released a page that it never had.
+    GarbagePage {
+        /// The item.
+        item: ItemId,
+    },
+    /// A worker used an item that was freed.
+    UseAfterFree {
+        /// The item.
+        item: ItemId,
+    },
+    /// The vCPU thread never comes out of this step: no input of it may follow.
+    HostSpins {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
 
     /// What the guest read from the shared word before it cleared it.
     Word(ApfReason),
+    /// What the guest read from CR2: the token that its handler goes on with.
+    Cr2(Token),
+    /// What the guest read from the token slot; `Wake` comes next.
+    Slot(Token),
+    /// The guest does not take part: the handler ends here.
+    Ignored,
     /// The task's sleeper is in the table; `WaitTest` comes next.
     Linked,
     /// Page ready came first: the task goes on.
@@ -120,6 +216,35 @@ pub enum Effect {
     /// The task cannot be scheduled away: the vCPU executes HLT with interrupts on, then calls
     /// `WaitTest` again.
     HaltGuest,
+    /// Interrupts are on and the task goes on to execute HLT: `WaitHlt` comes next, whatever comes
+    /// in between.
+    OpenWindow,
+    /// The task executes HLT although it was woken.
+    WakeUpLost {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The guest cannot go on.
+    GuestPanic {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The entry of a sleeping task was unlinked and freed like a dummy: it lies on that task's
+    /// stack, and nobody will wake the task.
+    StackNodeFreed {
+        /// The task.
+        task: TaskId,
+    },
+    /// Nobody waits for the token, and the memory of a dummy is allocated without the table's
+    /// lock; then `WakeInsert`.
+    AllocateDummy,
+    /// There is no memory for a dummy: `Wake` again.
+    WakeAgain,
+    /// The guest writes this to its EN register before another kernel takes over.
+    WritesEn {
+        /// The value.
+        value: u64,
+    },
     /// The task was woken and goes on.
     WaitDone,
     /// A sleeping task becomes runnable.
@@ -163,8 +288,16 @@ cost_keys! {
     QueueWork => "queue-work",
     /// Linking, and entering the frame in the hash (`kvm_arch_async_page_not_present`).
     Announce => "announce",
-    /// A write to the shared word (`apf_put_user`).
+    /// Handing the fault to the VMM.
+    ExitToVmm => "exit-to-vmm",
+    /// A write to the shared area (`apf_put_user`).
     WriteWord => "write-word",
+    /// Looking the shared area up anew after memory slots changed.
+    TranslateArea => "translate-area",
+    /// Raising page ready in the local APIC (`kvm_apic_set_irq`).
+    RaiseInterrupt => "raise-interrupt",
+    /// Injecting the page ready interrupt at entry.
+    InjectInterrupt => "inject-interrupt",
     /// Queueing a #PF (`kvm_inject_page_fault`) and injecting it at entry.
     InjectException => "inject-exception",
     /// Setting the artificial halt (`KVM_REQ_APF_HALT`).
@@ -181,10 +314,14 @@ cost_keys! {
     WorkerKick => "worker-kick",
     /// A write to the EN register (`kvm_pv_enable_async_pf`).
     WriteEn => "write-en",
+    /// A write to the ACK register, without what it delivers.
+    WriteAck => "write-ack",
     /// Exception entry, reading and clearing the word (`do_async_page_fault`).
     GuestPfEntry => "guest-pf-entry",
     /// The guest's handling of not present up to the switch (`kvm_async_pf_task_wait`).
     GuestNotPresentHandler => "guest-not-present-handler",
     /// The guest's handling of page ready (`kvm_async_pf_task_wake`).
     GuestReadyHandler => "guest-ready-handler",
+    /// The rest of the page ready interrupt: its end, reading and clearing the slot.
+    GuestReadyInterrupt => "guest-ready-interrupt",
 }

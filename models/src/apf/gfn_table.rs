@@ -43,6 +43,11 @@ impl GfnTable {
         self.slots.len()
     }
 
+    /// What the slots hold, in their order.
+    pub fn slots(&self) -> impl Iterator<Item = Option<Gfn>> + '_ {
+        self.slots.iter().copied()
+    }
+
     /// Whether a probe finds the frame.
     pub fn contains(&self, gfn: Gfn) -> bool {
         self.find(gfn).is_some()

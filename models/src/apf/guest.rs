@@ -1,15 +1,14 @@
-//! The guest's half: the table of sleepers and the handlers of the synthetic #PF
-//! (`arch/x86/kernel/kvm.c`).
+//! The guest's half: the table of sleepers, and the handlers of the synthetic #PF and of the page
+//! ready interrupt (`arch/x86/kernel/kvm.c`).
 
+mod handler;
+mod sleepers;
 #[cfg(test)]
 mod tests;
 
-use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
-use crate::apf::rules::{GuestWait, WakeBeforeWait};
+use crate::apf::effect::Effects;
 use crate::apf::{Apf, Notice};
 use crate::ids::{TaskId, Token, VcpuId};
-use crate::trace::{ApfReason, DummyAction, Event};
 
 /// What decides whether a task can be scheduled away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,11 +18,35 @@ pub struct WaitContext {
     /// How deep the interrupted code was in atomic sections; 0 is preemptible. The kernel counts
     /// the lock that it holds while it looks, and so compares with 1.
     pub preempt_count: u32,
+    /// Whether the interrupted code reads under RCU.
+    pub rcu_reader: bool,
+    /// Whether user mode was interrupted.
+    pub user_mode: bool,
+    /// Whether the kernel counts its atomic sections at all (`CONFIG_PREEMPT_COUNT`).
+    pub counts_atomic: bool,
+}
+
+impl WaitContext {
+    /// User mode of a kernel that counts its atomic sections.
+    pub const USER: Self = Self {
+        idle: false,
+        preempt_count: 0,
+        rcu_reader: false,
+        user_mode: true,
+        counts_atomic: true,
+    };
 }
 
 /// Something that happens in the guest. Each is one atomic section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GuestInput {
+    /// A tracer of the #PF handler takes a page fault of its own, which overwrites CR2.
+    TracerFault {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// What CR2 holds then.
+        address: Token,
+    },
     /// Entry of the #PF handler: the word is read and cleared (`kvm_read_and_reset_pf_reason`).
     PfEntry {
         /// The vCPU.
@@ -49,13 +72,70 @@ pub enum GuestInput {
         /// What it interrupted.
         ctx: WaitContext,
     },
+    /// The task executes HLT after `OpenWindow`.
+    WaitHlt {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// The task.
+        task: TaskId,
+        /// What it waits for.
+        token: Token,
+    },
     /// Page ready: the sleeper of the token is woken (`kvm_async_pf_task_wake`).
     Wake {
         /// The vCPU.
         vcpu: VcpuId,
-        /// What CR2 said.
+        /// What CR2 or the slot said.
         token: Token,
     },
+    /// The same, when there is no memory for a dummy.
+    WakeNoMemory {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// What CR2 or the slot said.
+        token: Token,
+    },
+    /// The same, with the memory of a dummy in hand.
+    WakeInsert {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// What CR2 or the slot said.
+        token: Token,
+    },
+    /// The page ready interrupt's handler writes its end to the local APIC (EOI), first of all.
+    ReadyEoi {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The handler reads the token.
+    ReadyRead {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The handler frees the token slot; `WriteAck` comes next.
+    ReadyClear {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The guest's own note that this vCPU takes part, set after the registers are written.
+    SetEnabled {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// Whether it takes part from now on.
+        on: bool,
+    },
+    /// A vCPU switches notices off before another kernel takes over.
+    Teardown {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// A vCPU that goes offline wakes its sleepers itself.
+    WakeOwn {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// Another kernel has taken over: it knows no sleepers, and uses all memory as it likes.
+    Restart,
 }
 
 /// An entry of the table (`struct kvm_task_sleep_node`).
@@ -79,25 +159,21 @@ pub struct GuestHalf {
     pub sleepers: Vec<Sleeper>,
     /// By vCPU, the synthetic #PF that was injected and has not been handled yet.
     pub cr2: Vec<Option<Notice>>,
+    /// By vCPU, whether the guest notes that it takes part. Only page ready interrupts look.
+    pub enabled: Vec<bool>,
+    /// By vCPU, whether a page ready interrupt was injected and its token not cleared yet.
+    pub in_handler: Vec<bool>,
 }
 
 impl GuestHalf {
     pub(super) fn new(vcpus: u16) -> Self {
-        Self { sleepers: Vec::new(), cr2: vec![None; usize::from(vcpus)] }
-    }
-
-    fn find(&self, token: Token) -> Option<usize> {
-        let first = self.sleepers.partition_point(|sleeper| sleeper.token < token);
-        self.sleepers.get(first).filter(|sleeper| sleeper.token == token).map(|_| first)
-    }
-
-    fn insert(&mut self, sleeper: Sleeper) {
-        let after = self.sleepers.partition_point(|other| other.token <= sleeper.token);
-        self.sleepers.insert(after, sleeper);
-    }
-
-    fn is_own(sleeper: &Sleeper, task: TaskId, token: Token) -> bool {
-        sleeper.token == token && sleeper.task == Some(task)
+        let vcpus = usize::from(vcpus);
+        Self {
+            sleepers: Vec::new(),
+            cr2: vec![None; vcpus],
+            enabled: vec![false; vcpus],
+            in_handler: vec![false; vcpus],
+        }
     }
 }
 
@@ -105,104 +181,27 @@ impl Apf {
     /// Does one section of the guest; see [`Apf::step`].
     pub fn guest_step(&mut self, input: GuestInput, effects: &mut Effects) {
         match input {
+            GuestInput::TracerFault { vcpu, address } => self.tracer_fault(vcpu, address),
             GuestInput::PfEntry { vcpu } => self.pf_entry(vcpu, effects),
             GuestInput::WaitLink { vcpu, task, token } => {
                 self.wait_link(vcpu, task, token, effects);
             }
-            GuestInput::WaitTest { vcpu: _, task, token, ctx } => {
-                self.wait_test(task, token, ctx, effects);
+            GuestInput::WaitTest { vcpu, task, token, ctx } => {
+                self.wait_test(vcpu, (task, token), ctx, effects);
             }
-            GuestInput::Wake { vcpu, token } => self.wake(vcpu, token, effects),
-        }
-    }
-
-    fn pf_entry(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        effects.push(Effect::Cost(CostKey::GuestPfEntry));
-        let word = &mut self.words[vcpu.index()];
-        let reason = std::mem::replace(&mut word.reason, ApfReason::None);
-        if reason != ApfReason::None {
-            effects.push(Effect::Emit(Event::SharedWordRead { vcpu, reason }));
-        }
-        effects.push(Effect::Word(reason));
-    }
-
-    fn wait_link(&mut self, vcpu: VcpuId, task: TaskId, token: Token, effects: &mut Effects) {
-        self.guest.cr2[vcpu.index()] = None;
-        effects.push(Effect::Cost(CostKey::GuestNotPresentHandler));
-        if let Some(index) = self.guest.find(token) {
-            let WakeBeforeWait::AnyEntryIsDummy = self.rules.wake_before_wait;
-            self.guest.sleepers.remove(index);
-            let event = Event::ApfDummy { vcpu, token, action: DummyAction::Consumed };
-            effects.push(Effect::Emit(event));
-            effects.push(Effect::NoSleep);
-            return;
-        }
-        self.guest.insert(Sleeper { token, vcpu, task: Some(task), in_hlt: false });
-        effects.push(Effect::Emit(Event::ApfWait { vcpu, task, token }));
-        effects.push(Effect::Linked);
-    }
-
-    fn wait_test(&mut self, task: TaskId, token: Token, ctx: WaitContext, effects: &mut Effects) {
-        let mut sleepers = self.guest.sleepers.iter_mut();
-        let own = sleepers.find(|sleeper| GuestHalf::is_own(sleeper, task, token));
-        let Some(own) = own else {
-            effects.push(Effect::WaitDone);
-            return;
-        };
-        own.in_hlt = match self.rules.guest_wait {
-            GuestWait::HaltIfIdleOrAtomic => ctx.idle || ctx.preempt_count > 0,
-        };
-        effects.push(if own.in_hlt { Effect::HaltGuest } else { Effect::Sleep });
-    }
-
-    fn wake(&mut self, vcpu: VcpuId, token: Token, effects: &mut Effects) {
-        self.guest.cr2[vcpu.index()] = None;
-        effects.push(Effect::Cost(CostKey::GuestReadyHandler));
-        if token == Token::WAKE_ALL {
-            self.wake_all(vcpu, effects);
-            return;
-        }
-        let found = if self.has(Defect::BlindDummy) { None } else { self.guest.find(token) };
-        match found {
-            Some(index) => {
-                let sleeper = self.guest.sleepers[index];
-                if !self.has(Defect::WakeWithoutUnlink) {
-                    self.guest.sleepers.remove(index);
-                }
-                wake_one(vcpu, sleeper, effects);
+            GuestInput::WaitHlt { vcpu, task, token } => {
+                self.wait_hlt(vcpu, task, token, effects);
             }
-            None => {
-                self.guest.insert(Sleeper { token, vcpu, task: None, in_hlt: false });
-                let event = Event::ApfDummy { vcpu, token, action: DummyAction::Added };
-                effects.push(Effect::Emit(event));
-            }
+            GuestInput::Wake { vcpu, token } => self.wake(vcpu, token, true, effects),
+            GuestInput::WakeNoMemory { vcpu, token } => self.wake(vcpu, token, false, effects),
+            GuestInput::WakeInsert { vcpu, token } => self.wake_insert(vcpu, token, effects),
+            GuestInput::ReadyEoi { vcpu } => self.ready_eoi(vcpu, effects),
+            GuestInput::ReadyRead { vcpu } => self.ready_read(vcpu, effects),
+            GuestInput::ReadyClear { vcpu } => self.ready_clear(vcpu),
+            GuestInput::SetEnabled { vcpu, on } => self.guest.enabled[vcpu.index()] = on,
+            GuestInput::Teardown { vcpu } => self.teardown(vcpu, effects),
+            GuestInput::WakeOwn { vcpu } => self.wake_all(vcpu, effects),
+            GuestInput::Restart => self.restart(),
         }
-    }
-
-    /// Wakes the sleepers whose not present came on this vCPU (`apf_task_wake_all`). A dummy of
-    /// this vCPU is forgotten too.
-    fn wake_all(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        let sleepers = std::mem::take(&mut self.guest.sleepers);
-        let (here, elsewhere) = sleepers.into_iter().partition(|sleeper| sleeper.vcpu == vcpu);
-        self.guest.sleepers = elsewhere;
-        let here: Vec<Sleeper> = here;
-        for sleeper in here {
-            wake_one(vcpu, sleeper, effects);
-        }
-    }
-}
-
-fn wake_one(vcpu: VcpuId, sleeper: Sleeper, effects: &mut Effects) {
-    let Sleeper { token, task, .. } = sleeper;
-    let Some(task) = task else {
-        let event = Event::ApfDummy { vcpu, token, action: DummyAction::Dropped };
-        effects.push(Effect::Emit(event));
-        return;
-    };
-    effects.push(Effect::Emit(Event::ApfWake { vcpu, task, token }));
-    if sleeper.in_hlt {
-        effects.push(Effect::RescheduleIpi { vcpu: sleeper.vcpu });
-    } else {
-        effects.push(Effect::WakeTask { task, vcpu: sleeper.vcpu });
     }
 }

@@ -54,6 +54,16 @@ const INVARIANTS: &[StateInvariant] = &[
         check: host::tokens,
     },
     StateInvariant {
+        id: "INV-03",
+        sentence: "no item but a wake-all has the token that is reserved for wake-all",
+        check: host::no_reserved_token,
+    },
+    StateInvariant {
+        id: "INV-04",
+        sentence: "where page ready has a token slot, no token is zero",
+        check: host::no_zero_token,
+    },
+    StateInvariant {
         id: "INV-05",
         sentence: "the count of outstanding items is within the cap, one more for a wake-all, and \
                    equals the items linked in the queue and the wake-alls not yet delivered",
@@ -87,6 +97,16 @@ const INVARIANTS: &[StateInvariant] = &[
         sentence: "a vCPU thread does not sleep while an item is completed, except for the moment \
                    until the worker that published it wakes the thread",
         check: |apf| each_vcpu(apf, host::sleep),
+    },
+    StateInvariant {
+        id: "INV-24",
+        sentence: "no helper runs when its VM is gone",
+        check: host::no_helper_of_a_destroyed_vm,
+    },
+    StateInvariant {
+        id: "INV-25",
+        sentence: "who takes a VM apart does not wait for itself",
+        check: host::no_wait_for_itself,
     },
     StateInvariant {
         id: "INV-26",
@@ -178,10 +198,18 @@ fn in_setup(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
     }
 }
 
+/// The item that a vCPU thread is about to put into a list or to free.
+fn in_between(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
+    match apf.vcpu(vcpu).operation {
+        Some(Operation::WakeAll { item, .. } | Operation::Freeing { item, .. }) => Some(item),
+        _ => None,
+    }
+}
+
 /// The item that a vCPU thread has popped.
 fn in_delivery(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
     match apf.vcpu(vcpu).operation {
-        Some(Operation::Delivery { item }) => Some(item),
+        Some(Operation::Delivery { item, .. }) => Some(item),
         _ => None,
     }
 }

@@ -31,6 +31,8 @@ pub struct Item {
     pub fault: Option<Fault>,
     /// Whether not present was queued for injection.
     pub told: bool,
+    /// Whether its page could not be had and its page pointer is left as it was.
+    pub garbage: bool,
 }
 
 impl Item {
@@ -51,8 +53,12 @@ pub enum WorkStage {
     Fetched,
     /// The item is in the list of completed items, and may be freed from now on.
     Published,
+    /// The vCPU is asked to look for it; whether it needs a kick is not decided yet.
+    Requested,
     /// The worker has hit its tracepoint; the vCPU is not woken yet.
     Traced,
+    /// The worker is about to give its reference to the VM back, and to end.
+    Ending,
 }
 
 /// The worker's side of an item: what it keeps on its stack, and how far it is.
@@ -68,6 +74,28 @@ pub struct Work {
     pub worker: Option<WorkerId>,
     /// How far it is.
     pub stage: WorkStage,
+    /// Whether the page could not be had.
+    pub failed: bool,
+    /// Whether no other item was completed when it was published.
+    pub first: bool,
+    /// What it saw of the vCPU, if it looked too early: that a page ready was not acknowledged.
+    pub saw_unacknowledged: bool,
+}
+
+impl Work {
+    /// Work that nobody has begun.
+    pub(super) const fn queued(vcpu: VcpuId, gva: Gva, hva: Hva) -> Self {
+        Self {
+            vcpu,
+            gva,
+            hva,
+            worker: None,
+            stage: WorkStage::Queued,
+            failed: false,
+            first: false,
+            saw_unacknowledged: false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -169,9 +197,9 @@ impl Items {
 mod tests {
     use super::*;
 
-    const ITEM: Item = Item { vcpu: VcpuId(0), token: Token(1), fault: None, told: false };
-    const WORK: Work =
-        Work { vcpu: VcpuId(0), gva: Gva(0), hva: Hva(0), worker: None, stage: WorkStage::Queued };
+    const ITEM: Item =
+        Item { vcpu: VcpuId(0), token: Token(1), fault: None, told: false, garbage: false };
+    const WORK: Work = Work::queued(VcpuId(0), Gva(0), Hva(0));
 
     #[test]
     fn a_number_is_used_again_when_both_sides_are_through() {

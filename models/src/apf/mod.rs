@@ -28,7 +28,7 @@ pub mod token;
 pub use defect::{Defect, Defects};
 pub use effect::{CostKey, Decision, Effect, Effects};
 pub use guest::{GuestHalf, GuestInput, WaitContext};
-pub use host::{HostHalf, HostInput, MmuMode, VcpuView};
+pub use host::{HostHalf, HostInput, MmuMode, SetupFailure, VcpuView};
 pub use rules::Rules;
 
 use crate::ids::{Token, VcpuId};
@@ -64,14 +64,30 @@ pub struct Notice {
     pub reason: ApfReason,
 }
 
-/// The word that host and guest share for one vCPU (`struct kvm_vcpu_pv_apf_data`). It lives in
-/// guest memory: the host writes it without looking, the guest reads and clears it.
+/// The area that host and guest share for one vCPU (`struct kvm_vcpu_pv_apf_data`). It lives in
+/// guest memory: the host writes it, the guest reads and clears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SharedWord {
-    /// Its content.
+    /// The word: why the guest got a #PF. The host writes it without looking.
     pub reason: ApfReason,
+    /// The slot for the token of a page ready interrupt.
+    pub token: Token,
     /// Whether the host can reach it; not, when its memory was taken from the guest.
     pub writable: bool,
+    /// Its host address, which memory slots decide: one of two.
+    pub place: bool,
+    /// Whether the guest uses the memory for something else, as after a restart of its kernel.
+    pub foreign: bool,
+}
+
+impl SharedWord {
+    const FREE: Self = Self {
+        reason: ApfReason::None,
+        token: Token::NONE,
+        writable: true,
+        place: false,
+        foreign: false,
+    };
 }
 
 /// The protocol state of one VM.
@@ -85,20 +101,19 @@ pub struct Apf {
     pub host: HostHalf,
     /// State of the guest.
     pub guest: GuestHalf,
-    /// The shared words, by vCPU.
+    /// The shared areas, by vCPU.
     pub words: Vec<SharedWord>,
 }
 
 impl Apf {
     /// A VM of `vcpus` processors at power-on: no notices are enabled and nothing is outstanding.
     pub fn new(vcpus: u16, rules: Rules, defects: Defects) -> Self {
-        let word = SharedWord { reason: ApfReason::None, writable: true };
         Self {
             rules,
             defects,
             host: HostHalf::new(vcpus, &rules),
             guest: GuestHalf::new(vcpus),
-            words: vec![word; usize::from(vcpus)],
+            words: vec![SharedWord::FREE; usize::from(vcpus)],
         }
     }
 

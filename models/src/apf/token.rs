@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::apf::rules::TokenZero;
 use crate::ids::{Token, VcpuId};
 
 /// Layout of a token: a counter of the vCPU above the number of the vCPU
@@ -23,6 +24,13 @@ impl TokenRule {
         let id = u64::from(id) << self.vcpu_bits;
         // The kernel's u32: what does not fit is lost.
         Token(id as u32 | u32::from(vcpu.0))
+    }
+
+    /// The counter from which the next token is made: `id`, or the next one whose token is not
+    /// zero for a counter that skips zero.
+    pub fn first_from(self, id: u32, zero: TokenZero) -> u32 {
+        let skipped = zero == TokenZero::Skipped && self.token(id, VcpuId(0)) == Token::NONE;
+        if skipped { 1 } else { id }
     }
 
     /// The counter after `id`.
@@ -50,6 +58,13 @@ mod tests {
         assert_eq!(KERNEL.token(0, VcpuId(0)), Token(0));
         assert_eq!(KERNEL.token(1, VcpuId(3)), Token(0x1003));
         assert_eq!(KERNEL.token(0xf_ffff, VcpuId(0xfff)), Token::WAKE_ALL);
+    }
+
+    #[test]
+    fn zero_is_skipped_where_the_rule_says_so() {
+        assert_eq!(KERNEL.first_from(0, TokenZero::Possible), 0);
+        assert_eq!(KERNEL.first_from(0, TokenZero::Skipped), 1);
+        assert_eq!(KERNEL.first_from(7, TokenZero::Skipped), 7);
     }
 
     #[test]

@@ -1,4 +1,11 @@
-//! The invariants that trace monitors hold, as a table: number, kind, where they apply, meaning.
+//! The invariants of the protocol, as a table: number, kind, who promises it, what it means, and
+//! where it is checked. The lines are in one file a theme.
+
+mod guest;
+mod items;
+mod life;
+mod machine;
+mod notices;
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,11 +83,25 @@ pub enum Family {
     Int,
 }
 
+/// How much of an invariant the records of a trace decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InTrace {
+    /// All of it, given these records.
+    Decided(&'static [&'static str]),
+    /// A part, given these records; the text says which part is left out.
+    Partly(&'static [&'static str], &'static str),
+    /// Nothing; the text says why.
+    Undecidable(&'static str),
+}
+
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Invariant {
     /// Its number.
     pub id: InvariantId,
+    /// A name for lists.
+    pub title: &'static str,
     /// Safety or liveness.
     pub kind: Kind,
     /// What a breach means.
@@ -91,10 +112,18 @@ pub struct Invariant {
     pub sentence: &'static str,
     /// What goes wrong without it.
     pub why: &'static str,
+    /// What shows a reader of a trace that it is broken.
+    pub breach: &'static str,
+    /// Whether every state of the protocol is held to it, in simulation and exploration.
+    pub state: bool,
+    /// Whether the effects of a single step of the protocol show a breach.
+    pub step: bool,
+    /// What a trace says about it.
+    pub trace: InTrace,
 }
 
 impl Invariant {
-    /// The line of an invariant, if a trace monitor holds it.
+    /// The line of an invariant.
     pub fn find(id: InvariantId) -> Option<&'static Self> {
         position(id).map(|at| &CATALOGUE[at])
     }
@@ -103,6 +132,19 @@ impl Invariant {
     pub fn applies_to(&self, family: Family) -> bool {
         self.families.contains(&family)
     }
+
+    /// Whether a trace monitor holds it, at least in part.
+    pub const fn has_monitor(&self) -> bool {
+        !matches!(self.trace, InTrace::Undecidable(_))
+    }
+
+    /// The records that its monitor reads.
+    pub const fn records(&self) -> &'static [&'static str] {
+        match self.trace {
+            InTrace::Decided(records) | InTrace::Partly(records, _) => records,
+            InTrace::Undecidable(_) => &[],
+        }
+    }
 }
 
 /// The row of an invariant in [`CATALOGUE`].
@@ -110,16 +152,49 @@ pub(super) fn position(id: InvariantId) -> Option<usize> {
     CATALOGUE.binary_search_by_key(&id, |line| line.id).ok()
 }
 
+const ALL: &[Family] = &[Family::V5, Family::V7, Family::Int];
+const MERGED: &[Family] = &[Family::V7, Family::Int];
+const BY_EXCEPTION: &[Family] = &[Family::V5, Family::V7];
+const BY_INTERRUPT: &[Family] = &[Family::Int];
+
+/// Every invariant, by rising number.
+pub static CATALOGUE: [Invariant; 40] = joined();
+
+const fn joined() -> [Invariant; 40] {
+    let parts: [&[Invariant]; 5] =
+        [items::LINES, notices::LINES, life::LINES, guest::LINES, machine::LINES];
+    let mut all = [items::LINES[0]; 40];
+    let (mut row, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut line = 0;
+        while line < parts[part].len() {
+            all[row] = parts[part][line];
+            row += 1;
+            line += 1;
+        }
+        part += 1;
+    }
+    all
+}
+
 /// One outstanding item per frame and vCPU.
 pub const INV_01: InvariantId = InvariantId(1);
 /// Outstanding tokens differ in the whole VM.
 pub const INV_02: InvariantId = InvariantId(2);
+/// The token of wake-all is given to no item.
+pub const INV_03: InvariantId = InvariantId(3);
+/// No token is zero where a slot holds it.
+pub const INV_04: InvariantId = InvariantId(4);
 /// The cap holds.
 pub const INV_05: InvariantId = InvariantId(5);
 /// Items pass through their lists in order.
 pub const INV_06: InvariantId = InvariantId(6);
 /// Not present only to a guest that can take it.
 pub const INV_07: InvariantId = InvariantId(7);
+/// The shared word is free when it is written.
+pub const INV_09: InvariantId = InvariantId(9);
+/// The token slot is free when it is written.
+pub const INV_10: InvariantId = InvariantId(10);
 /// One synthetic exception at a time.
 pub const INV_11: InvariantId = InvariantId(11);
 /// Page ready only after not present.
@@ -134,118 +209,31 @@ pub const INV_15: InvariantId = InvariantId(15);
 pub const INV_16: InvariantId = InvariantId(16);
 /// No sleep over completed items.
 pub const INV_17: InvariantId = InvariantId(17);
+/// Halts do not spin.
+pub const INV_19: InvariantId = InvariantId(19);
+/// Page ready's interrupt arrives.
+pub const INV_21: InvariantId = InvariantId(21);
+/// Silence after notices are turned off.
+pub const INV_22: InvariantId = InvariantId(22);
+/// Workers run what was queued, once.
+pub const INV_24: InvariantId = InvariantId(24);
+/// One entry per token in the guest's table.
+pub const INV_26: InvariantId = InvariantId(26);
+/// A sleeper is unlinked once, by its waker.
+pub const INV_27: InvariantId = InvariantId(27);
+/// A dummy is used up.
+pub const INV_28: InvariantId = InvariantId(28);
+/// A word is read by the exception it came with.
+pub const INV_31: InvariantId = InvariantId(31);
+/// The token is that of the exception.
+pub const INV_32: InvariantId = InvariantId(32);
+/// One acknowledgement per page ready.
+pub const INV_33: InvariantId = InvariantId(33);
+/// No sleeper stays on a vCPU that left.
+pub const INV_34: InvariantId = InvariantId(34);
+/// An access ends on a page that is there.
+pub const INV_35: InvariantId = InvariantId(35);
 /// A fault never disappears.
 pub const INV_37: InvariantId = InvariantId(37);
-
-const ALL: &[Family] = &[Family::V5, Family::V7, Family::Int];
-const MERGED: &[Family] = &[Family::V7, Family::Int];
-
-const fn line(
-    id: InvariantId,
-    kind: Kind,
-    families: &'static [Family],
-    sentence: &'static str,
-    why: &'static str,
-) -> Invariant {
-    Invariant { id, kind, severity: Severity::Violation, families, sentence, why }
-}
-
-/// Every invariant that a trace monitor holds, by rising number.
-pub const CATALOGUE: &[Invariant] = &[
-    line(
-        INV_01,
-        Kind::Safety,
-        MERGED,
-        "No two outstanding items of one vCPU are for the same frame.",
-        "A second fault on a frame has to wait for the first fetch, not start another one.",
-    ),
-    line(
-        INV_02,
-        Kind::Safety,
-        ALL,
-        "No two outstanding items of the VM have equal tokens.",
-        "The guest keeps one table of sleepers for the whole VM: a wake could reach the wrong task.",
-    ),
-    line(
-        INV_05,
-        Kind::Safety,
-        ALL,
-        "A vCPU never has more outstanding items than the cap, one wake-all besides.",
-        "The cap bounds the helpers and memory a guest can claim; a count that drifts is a leak.",
-    ),
-    line(
-        INV_06,
-        Kind::Safety,
-        ALL,
-        "An item is queued, then completed, then freed, each once; only a queue that the guest \
-         has cleared drops items before they are completed.",
-        "An item in a list it does not belong to is memory used after it was freed.",
-    ),
-    line(
-        INV_07,
-        Kind::Safety,
-        ALL,
-        "Not present is told only with guest interrupts on, and at CPL 0 only to a guest that \
-         asked for it.",
-        "The guest would sleep where it must not, and deadlock or panic.",
-    ),
-    line(
-        INV_11,
-        Kind::Safety,
-        ALL,
-        "At most one synthetic exception waits for injection on a vCPU.",
-        "The second would overwrite the first, or make a double fault of it.",
-    ),
-    line(
-        INV_12,
-        Kind::Safety,
-        MERGED,
-        "Page ready with a token is told only to a vCPU for which not present with that token \
-         was queued before; wake-all is free.",
-        "The guest remembers a wake that nobody waits for, for ever.",
-    ),
-    line(
-        INV_13,
-        Kind::Liveness,
-        ALL,
-        "Every not present is followed by page ready with its token, or by a wake-all, unless \
-         the guest has turned the mechanism off.",
-        "The sleeping task would never run again: this is what the protocol promises.",
-    ),
-    line(
-        INV_14,
-        Kind::Safety,
-        ALL,
-        "Page ready with a token is not told twice without a not present with it in between.",
-        "The second wake leaves a dummy that later swallows a sleep.",
-    ),
-    line(
-        INV_15,
-        Kind::Liveness,
-        ALL,
-        "Every completed item is dequeued while its vCPU goes on entering the guest.",
-        "A stuck queue starves every fault behind it.",
-    ),
-    line(
-        INV_16,
-        Kind::Liveness,
-        MERGED,
-        "A halted vCPU has an outstanding item for the frame it waits for or a completed item, \
-         and its halt is cleared in the end.",
-        "A lost wake is a dead vCPU.",
-    ),
-    line(
-        INV_17,
-        Kind::Safety,
-        ALL,
-        "A vCPU thread does not go to sleep for the guest while completed items wait on it.",
-        "The wake for them has already been given: the thread could sleep for ever.",
-    ),
-    line(
-        INV_37,
-        Kind::Liveness,
-        ALL,
-        "A fault ends in a mapping, an item or a halt before the guest is entered again.",
-        "The guest would fault on the same access for ever.",
-    ),
-];
+/// Wake-all comes first.
+pub const INV_38: InvariantId = InvariantId(38);

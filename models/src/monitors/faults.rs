@@ -1,10 +1,10 @@
-//! Faults of the guest: INV-37.
+//! Faults of the guest: INV-35 and INV-37.
 
 use std::collections::BTreeMap;
 
-use super::catalogue::INV_37;
+use super::catalogue::{INV_35, INV_37};
 use super::finding::{Breach, Context, Ledger};
-use crate::ids::{Gfn, VcpuId};
+use crate::ids::{Gfn, TaskId, VcpuId};
 use crate::trace::record::{Event, Record};
 
 /// Frames in one piece of the table of mapped frames; a piece takes 4 KiB.
@@ -41,7 +41,15 @@ impl MappedFrames {
     }
 }
 
-/// The monitor of faults.
+/// A major fault whose access has not gone through.
+#[derive(Clone, Copy, Debug)]
+struct Access {
+    gfn: Gfn,
+    mapped: bool,
+    begun: Record,
+}
+
+/// The monitors of faults.
 #[derive(Clone, Debug)]
 pub(super) struct Faults {
     mapped: MappedFrames,
@@ -49,11 +57,18 @@ pub(super) struct Faults {
     open: Vec<Option<(Gfn, Record)>>,
     /// How many faults are open.
     any_open: usize,
+    /// By task.
+    accesses: BTreeMap<TaskId, Access>,
 }
 
 impl Faults {
     pub(super) fn new(vcpus: usize) -> Self {
-        Self { mapped: MappedFrames::default(), open: vec![None; vcpus], any_open: 0 }
+        Self {
+            mapped: MappedFrames::default(),
+            open: vec![None; vcpus],
+            any_open: 0,
+            accesses: BTreeMap::new(),
+        }
     }
 
     pub(super) fn grow(&mut self, vcpus: usize) {
@@ -84,6 +99,7 @@ impl Faults {
 
     pub(super) fn map(&mut self, gfn: Gfn) {
         self.mapped.insert(gfn);
+        self.page(gfn, true);
         if self.any_open == 0 {
             return;
         }
@@ -97,6 +113,37 @@ impl Faults {
 
     pub(super) fn unmap(&mut self, gfn: Gfn) {
         self.mapped.remove(gfn);
+        self.page(gfn, false);
+    }
+
+    fn page(&mut self, gfn: Gfn, mapped: bool) {
+        for access in self.accesses.values_mut().filter(|access| access.gfn == gfn) {
+            access.mapped = mapped;
+        }
+    }
+
+    /// A major fault begins: the page is not there.
+    pub(super) fn begun(&mut self, task: TaskId, gfn: Gfn, begun: Record) {
+        self.accesses.insert(task, Access { gfn, mapped: self.mapped.contains(gfn), begun });
+    }
+
+    /// The access of a major fault has gone through.
+    pub(super) fn retired(
+        &mut self,
+        vcpu: VcpuId,
+        (task, gfn): (TaskId, Gfn),
+        at: Context<'_>,
+        ledger: &mut Ledger,
+    ) {
+        let Some(access) = self.accesses.remove(&task).filter(|access| access.gfn == gfn) else {
+            return;
+        };
+        if !access.mapped {
+            let message =
+                || format!("{task} on {vcpu} has got through to {gfn}, which is not mapped");
+            let history = || vec![access.begun];
+            ledger.breach(INV_35, at, Breach { vcpu, token: None, message, history });
+        }
     }
 
     pub(super) fn entry(&mut self, vcpu: VcpuId, at: Context<'_>, ledger: &mut Ledger) {

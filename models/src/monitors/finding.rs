@@ -103,7 +103,7 @@ impl Ledger {
         let entries = CATALOGUE
             .iter()
             .map(|line| Entry {
-                active: line.applies_to(family),
+                active: line.has_monitor() && line.applies_to(family),
                 known: known.contains(&line.id),
                 ..Entry::default()
             })

@@ -1,11 +1,11 @@
-//! Outstanding items: INV-01, INV-02, INV-05, INV-06 and INV-15.
+//! Outstanding items: INV-01 to INV-06, and INV-15.
 //!
 //! The table of items that these monitors keep is also what the monitors of notices and halts
 //! look things up in.
 
 use sim_core::{SimDuration, SimTime};
 
-use super::catalogue::{Family, INV_01, INV_02, INV_05, INV_06, INV_15};
+use super::catalogue::{Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_15};
 use super::finding::{Breach, Context, Ledger};
 use crate::ids::{Gfn, Token, VcpuId};
 use crate::trace::record::{Event, Record};
@@ -129,6 +129,17 @@ impl Items {
     /// The items of a vCPU that there is room for.
     pub(super) fn of(&self, vcpu: VcpuId) -> &VcpuItems {
         &self.vcpus[vcpu.index()]
+    }
+
+    /// An item is given its token.
+    pub(super) fn named(&self, vcpu: VcpuId, token: Token, at: Context<'_>, ledger: &mut Ledger) {
+        let (id, means) = match token {
+            Token::WAKE_ALL => (INV_03, "wake-all"),
+            Token(0) => (INV_04, "a free slot"),
+            _ => return,
+        };
+        let message = || format!("an item of {vcpu} has token {token}, which means {means}");
+        ledger.breach(id, at, Breach { vcpu, token: Some(token), message, history: Vec::new });
     }
 
     pub(super) fn link(

@@ -4,38 +4,45 @@
 //! borrows types from the models and no logic, or the same mistake would hide twice. Each file
 //! holds one family of invariants; [`MonitorSet`] sends each record to those that it concerns.
 
+mod area;
 pub mod catalogue;
+mod dispatch;
 mod faults;
 mod finding;
 mod halts;
+mod interrupts;
 mod items;
 mod notices;
+mod seen;
+mod sleepers;
+mod spins;
+mod works;
 
 use serde::{Deserialize, Serialize};
 use sim_core::{SimDuration, SimTime};
 
 pub use catalogue::{
-    CATALOGUE, Family, Invariant, InvariantId, Kind, ParseInvariantError, Severity,
+    CATALOGUE, Family, InTrace, Invariant, InvariantId, Kind, ParseInvariantError, Severity,
 };
 pub use finding::{Finding, Verdict, Witness};
 
-use crate::ids::{Gfn, PAGE_SIZE, VcpuId};
-use crate::trace::record::{Event, Phase, Record};
-use catalogue::{
-    INV_01, INV_02, INV_05, INV_06, INV_07, INV_11, INV_12, INV_13, INV_14, INV_15, INV_16, INV_17,
-    INV_37,
-};
+use crate::ids::VcpuId;
+use crate::trace::record::Record;
+use area::Areas;
 use faults::Faults;
 use finding::{Context, Ledger};
 use halts::Halts;
+use interrupts::Interrupts;
 use items::Items;
-use notices::{Gate, Notices};
+use notices::Notices;
+use seen::Seen;
+use sleepers::Sleepers;
+use spins::Spins;
+use works::Works;
 
 /// Records of earlier batches kept for the stories of breaches.
 const RECENT: usize = 256;
 
-/// `MSR_KVM_ASYNC_PF_EN`.
-const MSR_EN: u32 = 0x4b56_4d02;
 /// Bit 0 of the EN register: the guest takes part.
 const EN_ENABLED: u64 = 1;
 /// Bit 3 of the EN register: page ready comes as an interrupt.
@@ -56,41 +63,6 @@ pub struct MonitorConfig {
     pub liveness_bound: SimDuration,
 }
 
-/// Which tracepoints a trace has, as far as decisions depend on it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    entry: bool,
-    /// How many `kvm_page_fault`.
-    faults: usize,
-    announced: bool,
-    page_fault_injected: bool,
-    link: bool,
-    not_present: bool,
-    halt: bool,
-    map: bool,
-}
-
-impl Seen {
-    /// The tracepoint without which `id` cannot be decided in this trace.
-    fn missing(self, id: InvariantId, breached: bool, vcpus: usize) -> Option<&'static str> {
-        let items = self.link || self.halt || self.not_present;
-        let unless = |there: bool, name: &'static str| (!there).then_some(name);
-        match id {
-            INV_01 | INV_02 | INV_05 | INV_06 => unless(items || !self.announced, "item_link"),
-            INV_15 | INV_17 if self.announced && !items => Some("item_done"),
-            INV_16 => unless(items || !self.announced, "apf_halt"),
-            INV_07 | INV_11 | INV_12 | INV_13 | INV_14 => {
-                let told = self.announced && self.page_fault_injected;
-                unless(items || !told, "not_present_queued")
-            }
-            // A vCPU that faults twice has entered the guest in between.
-            INV_37 if self.faults > vcpus && !self.entry => Some("kvm_entry"),
-            INV_37 => unless(self.map || !breached, "ept_map"),
-            _ => None,
-        }
-    }
-}
-
 /// All monitors, fed with one pass over the records.
 #[derive(Clone, Debug)]
 pub struct MonitorSet {
@@ -98,6 +70,11 @@ pub struct MonitorSet {
     notices: Notices,
     halts: Halts,
     faults: Faults,
+    areas: Areas,
+    interrupts: Interrupts,
+    sleepers: Sleepers,
+    spins: Spins,
+    works: Works,
     ledger: Ledger,
     seen: Seen,
     /// Bits of the EN register without which the mechanism is off.
@@ -112,15 +89,17 @@ impl MonitorSet {
     pub fn new(config: &MonitorConfig) -> Self {
         let vcpus = usize::from(config.vcpus);
         let bound = config.liveness_bound;
-        let en_bits = match config.family {
-            Family::V5 | Family::V7 => EN_ENABLED,
-            Family::Int => EN_ENABLED | EN_DELIVERY_AS_INT,
-        };
+        let en_bits = config.family.en_bits();
         Self {
             items: Items::new(vcpus, config.family, config.cap, bound),
             notices: Notices::new(vcpus, config.family, bound),
             halts: Halts::new(vcpus, bound),
             faults: Faults::new(vcpus),
+            areas: Areas::new(vcpus, config.family),
+            interrupts: Interrupts::new(vcpus, bound),
+            sleepers: Sleepers::new(vcpus, config.family, bound),
+            spins: Spins::new(vcpus),
+            works: Works::default(),
             ledger: Ledger::new(config.family, &config.known),
             seen: Seen::default(),
             en_bits,
@@ -145,8 +124,8 @@ impl MonitorSet {
         self.recent.extend_from_slice(&records[records.len() - kept..]);
     }
 
-    /// The conclusions about every invariant that the family promises, by rising number, for a
-    /// trace that ends at `end`. Says what would be found if the trace ended here; observing may
+    /// The conclusions about every invariant that the family promises and a monitor holds, by
+    /// rising number, for a trace that ends at `end`. Says what would be found if the trace ended here; observing may
     /// go on.
     pub fn finish(&self, end: SimTime) -> Vec<Finding> {
         let mut ledger = self.ledger.clone();
@@ -154,6 +133,8 @@ impl MonitorSet {
         self.items.finish(at, &mut ledger);
         self.notices.finish(&self.items, at, &mut ledger);
         self.halts.finish(&self.items, at, &mut ledger);
+        self.interrupts.finish(at, &mut ledger);
+        self.sleepers.finish(at, &mut ledger);
         ledger.findings(|id, breached| self.seen.missing(id, breached, self.vcpus))
     }
 
@@ -164,105 +145,10 @@ impl MonitorSet {
             self.notices.grow(self.vcpus);
             self.halts.grow(self.vcpus);
             self.faults.grow(self.vcpus);
-        }
-    }
-
-    #[inline]
-    fn step(&mut self, records: &[Record], place: usize) {
-        let record = records[place];
-        // Most records say nothing about the protocol and leave here.
-        let vcpu = match record.event {
-            Event::KvmEntry { vcpu }
-            | Event::KvmPageFault { vcpu, .. }
-            | Event::KvmAsyncPfNotPresent { vcpu, .. }
-            | Event::KvmAsyncPfDoublefault { vcpu, .. }
-            | Event::KvmInjException { vcpu, .. }
-            | Event::KvmMsrWrite { vcpu, .. }
-            | Event::VcpuBlock { vcpu, .. }
-            | Event::ItemLink { vcpu, .. }
-            | Event::ItemDone { vcpu, .. }
-            | Event::ItemUnlink { vcpu, .. }
-            | Event::ApfHalt { vcpu, .. }
-            | Event::ApfUnhalt { vcpu }
-            | Event::NotPresentQueued { vcpu, .. }
-            | Event::PageReadyQueued { vcpu, .. }
-            | Event::EptMap { vcpu, .. }
-            | Event::MajorFaultBegin { vcpu, .. } => vcpu,
-            Event::EptUnmap { gfn } => {
-                self.faults.unmap(gfn);
-                return;
-            }
-            Event::PhaseBegin { phase: Phase::End } => {
-                self.ended = true;
-                return;
-            }
-            _ => return,
-        };
-        self.room_for(vcpu);
-        self.judge(vcpu, records, place);
-    }
-
-    fn judge(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { items, notices, halts, faults, ledger, seen, recent, .. } = self;
-        let en_bits = self.en_bits;
-        let record = records[place];
-        let at = Context { now: record.time, recent, batch: &records[..=place] };
-        match record.event {
-            Event::KvmEntry { .. } => {
-                seen.entry = true;
-                items.entry(vcpu, at, ledger);
-                notices.entry(vcpu, at, ledger);
-                faults.entry(vcpu, at, ledger);
-            }
-            Event::KvmPageFault { address, .. } => {
-                seen.faults += 1;
-                faults.fault(vcpu, Gfn(address.0 / PAGE_SIZE), record);
-            }
-            // An item may be linked before the fault is classified.
-            Event::MajorFaultBegin { gfn, .. } if items.of(vcpu).by_gfn(gfn).is_none() => {
-                faults.fault(vcpu, gfn, record);
-            }
-            Event::KvmAsyncPfNotPresent { .. } => seen.announced = true,
-            Event::KvmAsyncPfDoublefault { gfn, .. } => faults.resolved(vcpu, gfn),
-            Event::KvmInjException { vector, .. } => {
-                seen.page_fault_injected |= vector == 14;
-                notices.injected(vcpu, vector);
-            }
-            Event::KvmMsrWrite { ecx: MSR_EN, data, .. } if data & en_bits != en_bits => {
-                items.cleared(vcpu);
-                notices.cleared(vcpu);
-            }
-            Event::VcpuBlock { reason, .. } => halts.block(vcpu, reason, items, at, ledger),
-            Event::ItemLink { token, gfn, .. } => {
-                seen.link = true;
-                faults.resolved(vcpu, gfn);
-                items.link(vcpu, token, gfn, at, ledger);
-            }
-            Event::ItemDone { token, .. } => {
-                items.done(vcpu, token, at, ledger);
-            }
-            Event::ItemUnlink { token, .. } => {
-                items.unlink(vcpu, token, at, ledger);
-                notices.unlink(vcpu, token, record.time);
-            }
-            Event::ApfHalt { gfn, .. } => {
-                seen.halt = true;
-                halts.halt(vcpu, gfn, items, at, ledger);
-            }
-            Event::ApfUnhalt { .. } => halts.unhalt(vcpu),
-            Event::NotPresentQueued { token, cpl, interrupts_on, send_always, .. } => {
-                seen.not_present = true;
-                let gate = Gate { cpl, interrupts_on, send_always };
-                notices.not_present(vcpu, token, gate, record, at, ledger);
-            }
-            Event::PageReadyQueued { token, .. } => {
-                notices.page_ready(vcpu, token, record, at, ledger);
-            }
-            Event::EptMap { gfn, .. } => {
-                seen.map = true;
-                faults.map(gfn);
-            }
-            _ => {}
+            self.areas.grow(self.vcpus);
+            self.interrupts.grow(self.vcpus);
+            self.sleepers.grow(self.vcpus);
+            self.spins.grow(self.vcpus);
         }
     }
 }

@@ -8,8 +8,8 @@ use models::apf::host::Operation;
 use models::apf::invariants;
 use models::apf::item::WorkStage;
 use models::apf::{
-    Apf, Decision, Defects, Effect, Effects, GuestInput, HostInput, Input, MmuMode, Rules,
-    VcpuView, WaitContext,
+    Apf, Decision, Defects, Effect, Effects, GuestInput, HostInput, Input, Rules, VcpuView,
+    WaitContext,
 };
 use models::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
 use models::trace::{ApfReason, Event};
@@ -94,7 +94,12 @@ impl World {
         let at = if setup.en.is_some() { At::TurnEnd } else { At::Guest };
         for vcpu in (0..setup.vcpus).map(VcpuId) {
             if let Some(value) = setup.en {
-                apf.host_step(HostInput::WriteEn { vcpu, value }, &mut Effects::new());
+                let mut effects = Effects::new();
+                apf.host_step(HostInput::WriteEn { vcpu, value }, &mut effects);
+                while effects.last() == Some(&Effect::Decide(Decision::Continue)) {
+                    effects.clear();
+                    apf.host_step(HostInput::Advance { vcpu, view: VcpuView::USER }, &mut effects);
+                }
             }
         }
         let cpu = Cpu { at, cpl: 3, interrupts_on: true, handler: None, token: Token(0) };
@@ -186,7 +191,7 @@ impl World {
     pub(crate) fn view(&self, vcpu: VcpuId) -> VcpuView {
         let Cpu { cpl, interrupts_on, handler, .. } = self.cpus[vcpu.index()];
         let interrupts_on = interrupts_on && handler.is_none();
-        VcpuView { cpl, interrupts_on, reinjecting: false, mmu: MmuMode::Direct }
+        VcpuView { cpl, interrupts_on, ..VcpuView::USER }
     }
 
     fn exit(&mut self, vcpu: VcpuId) {
@@ -200,7 +205,7 @@ impl World {
     fn fault(&mut self, vcpu: VcpuId, gfn: Gfn, wrong: &mut Vec<(&'static str, String)>) {
         let view = self.view(vcpu);
         let (gva, hva) = (Gva(gfn.gpa().0), Hva(gfn.gpa().0));
-        let effects = self.host(HostInput::Try { vcpu, view, gva, gfn, hva }, wrong);
+        let effects = self.host(HostInput::Try { vcpu, view, gva, gfn, hva, failure: None }, wrong);
         let decision = decision(&effects);
         let handled =
             self.apf.vcpu(vcpu).halt_request.is_some() || self.apf.host.items.has_frame(vcpu, gfn);
@@ -282,7 +287,7 @@ impl World {
     ) -> At {
         let token = self.cpus[vcpu.index()].token;
         let task = TaskId(token.0);
-        let ctx = WaitContext { idle: false, preempt_count: 0 };
+        let ctx = WaitContext::USER;
         let input = match stage {
             Stage::ReadWord => GuestInput::PfEntry { vcpu },
             Stage::Link => GuestInput::WaitLink { vcpu, task, token },
@@ -315,7 +320,7 @@ impl World {
         };
         let untold = match input {
             HostInput::Deliver { vcpu, .. } => match self.apf.vcpu(vcpu).operation {
-                Some(Operation::Delivery { item }) => {
+                Some(Operation::Delivery { item, .. }) => {
                     self.apf.host.items.get(item).is_some_and(|i| !i.told && i.fault.is_some())
                 }
                 _ => false,

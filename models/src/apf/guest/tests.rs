@@ -9,7 +9,7 @@ use crate::trace::{DummyAction, Event};
 
 const HERE: VcpuId = VcpuId(0);
 const THERE: VcpuId = VcpuId(1);
-const PREEMPTIBLE: WaitContext = WaitContext { idle: false, preempt_count: 0 };
+const PREEMPTIBLE: WaitContext = WaitContext::USER;
 
 fn apf() -> Apf {
     Apf::new(2, generation("v7-2010").expect("a known generation"), Defects::none())
@@ -55,8 +55,8 @@ fn a_wake_between_link_and_test_is_seen() {
 #[test]
 fn who_cannot_be_scheduled_away_halts_and_is_woken_by_ipi() {
     for ctx in [
-        WaitContext { idle: true, preempt_count: 0 },
-        WaitContext { idle: false, preempt_count: 1 },
+        WaitContext { idle: true, ..PREEMPTIBLE },
+        WaitContext { preempt_count: 1, user_mode: false, ..PREEMPTIBLE },
     ] {
         let mut apf = apf();
         link(&mut apf, HERE, 1);

@@ -1,11 +1,13 @@
-//! From a completed item to the guest: pop, page ready, the shared word, injection
-//! (`kvm_check_async_pf_completion`, `kvm_arch_async_page_present`, `apf_put_user`).
+//! From a completed item to the guest: pop, page ready, injection
+//! (`kvm_check_async_pf_completion`, `kvm_arch_async_page_present`).
 
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
-use crate::apf::host::{MmuMode, Operation, VcpuView};
+use crate::apf::effect::{CostKey, Decision, Effect, Effects};
+use crate::apf::host::{MmuMode, Operation, Scan, VcpuView};
 use crate::apf::item::Item;
-use crate::apf::rules::{Drain, PageReadyTold, Prefault, ReadyGate, ReadyWakes};
+use crate::apf::rules::{
+    Dequeue, Drain, PageReady, PageReadyTold, Prefault, ReadyWakes, RepeatedFault,
+};
 use crate::apf::{Apf, Notice};
 use crate::ids::{Gva, ItemId, Token, VcpuId};
 use crate::trace::{ApfReason, Event};
@@ -15,56 +17,107 @@ const PAGE_FAULT: u8 = 14;
 
 impl Apf {
     pub(super) fn check_completion(&mut self, vcpu: VcpuId, view: VcpuView, effects: &mut Effects) {
-        assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} pops inside an operation");
-        let open = self.ready_gate(vcpu, view) || self.has(Defect::DropReadyOnGateClosed);
-        if self.vcpu(vcpu).done.is_empty() || !open || self.has(Defect::NeverDrain) {
-            effects.push(Effect::NothingToDeliver);
+        let within = match self.vcpu(vcpu).operation {
+            None => None,
+            Some(Operation::Scan(scan)) => Some(scan),
+            Some(other) => panic!("{vcpu} looks for completed items inside {other:?}"),
+        };
+        if let Some(id) = self.vcpu_mut(vcpu).deferred.take() {
+            if self.vcpu(vcpu).done.contains(&id) {
+                // The page came before the announcement: the guest is told nothing.
+                self.pop(vcpu, view, (id, true, within), effects);
+            } else {
+                self.announce(vcpu, view, id, effects);
+                effects.push(Effect::NothingToDeliver);
+            }
             return;
         }
+        let open = self.ready_gate(vcpu, view) || self.has(Defect::DropReadyOnGateClosed);
+        match self.vcpu(vcpu).done.first() {
+            Some(&id) if open && !self.has(Defect::NeverDrain) => {
+                self.pop(vcpu, view, (id, false, within), effects);
+            }
+            _ => {
+                self.end_scan(vcpu, effects);
+                effects.push(Effect::NothingToDeliver);
+            }
+        }
+    }
+
+    fn pop(
+        &mut self,
+        vcpu: VcpuId,
+        view: VcpuView,
+        (id, silent, within): (ItemId, bool, Option<Scan>),
+        effects: &mut Effects,
+    ) {
         let state = self.vcpu_mut(vcpu);
-        let id = state.done.remove(0);
-        state.operation = Some(Operation::Delivery { item: id });
+        state.done.retain(|&done| done != id);
+        state.operation = Some(Operation::Delivery { item: id, silent, within });
         effects.push(Effect::Cost(CostKey::CheckCompletion));
         effects.push(Effect::Popped { item: id });
-        let item = *self.host.items.item(id);
-        if let Some(fault) = item.fault
-            && self.prefaults(fault.mmu, view.mmu)
+        if let Some(fault) = self.host.items.item(id).fault
+            && let Some(mmu) = self.prefault_space(fault.mmu, view.mmu)
         {
             effects.push(Effect::Cost(CostKey::Prefault));
-            effects.push(Effect::Prefault { item: id, gfn: fault.gfn });
+            effects.push(Effect::Prefault { item: id, gfn: fault.gfn, mmu });
         }
     }
 
     pub(super) fn deliver(&mut self, vcpu: VcpuId, view: VcpuView, effects: &mut Effects) {
-        let Some(Operation::Delivery { item: id }) = self.vcpu(vcpu).operation else {
+        let Some(Operation::Delivery { item: id, silent, within }) = self.vcpu(vcpu).operation
+        else {
             panic!("{vcpu} delivers, but has popped nothing");
         };
         effects.push(Effect::Cost(CostKey::Deliver));
         let item = *self.host.items.item(id);
-        self.page_present(vcpu, view, &item, effects);
-        self.unlink(vcpu, id, effects);
-        self.vcpu_mut(vcpu).operation = None;
+        if item.garbage {
+            effects.push(Effect::GarbagePage { item: id });
+        }
+        self.page_present(vcpu, view, (&item, silent), effects);
+        self.unlink(vcpu, id);
+        self.free_when_worker_is_done(vcpu, id, within, effects);
+    }
+
+    /// Frees an item that is delivered; first waits for its worker, if that is the rule.
+    pub(super) fn free_when_worker_is_done(
+        &mut self,
+        vcpu: VcpuId,
+        id: ItemId,
+        within: Option<Scan>,
+        effects: &mut Effects,
+    ) {
+        if self.rules.dequeue == Dequeue::AfterWorker && self.host.items.work(id).is_some() {
+            self.vcpu_mut(vcpu).operation = Some(Operation::Freeing { item: id, within });
+            effects.push(Effect::WaitWorker { item: id });
+            effects.push(Effect::Decide(Decision::Continue));
+            return;
+        }
+        let item = self.host.items.free(id);
+        effects.push(Effect::Emit(Event::ItemUnlink { vcpu, token: item.token }));
+        effects.push(Effect::ItemFreed { item: id, gfn: item.gfn() });
+        self.vcpu_mut(vcpu).operation = within.map(Operation::Scan);
         match self.rules.drain {
-            Drain::OnePerTurn => {}
-            Drain::AllAtEachTurn => effects.push(Effect::DrainMore),
+            Drain::OneAtEntry | Drain::OnePerTurn => {}
+            Drain::AllAtEachTurn | Drain::AllOnRequestAndAck => effects.push(Effect::DrainMore),
         }
     }
 
-    fn page_present(&mut self, vcpu: VcpuId, view: VcpuView, item: &Item, effects: &mut Effects) {
-        let gva = item.fault.map_or(Gva(0), |fault| fault.gva);
-        let event = Event::KvmAsyncPfReady { vcpu, token: item.token, gva };
-        effects.push(Effect::Emit(event));
-        if let Some(gfn) = item.gfn() {
-            let hole = self.has(Defect::HashDeleteHole);
-            let gfns = &mut self.vcpu_mut(vcpu).gfns;
-            if hole {
-                gfns.remove_leaving_hole(gfn)
-            } else {
-                gfns.remove(gfn)
-            };
-        }
-        if self.tells_ready(vcpu, view, item) {
-            self.send_ready(vcpu, item.token, effects);
+    fn page_present(
+        &mut self,
+        vcpu: VcpuId,
+        view: VcpuView,
+        (item, silent): (&Item, bool),
+        effects: &mut Effects,
+    ) {
+        self.forget_frame(vcpu, item);
+        if !silent {
+            let gva = item.fault.map_or(Gva(0), |fault| fault.gva);
+            let event = Event::KvmAsyncPfReady { vcpu, token: item.token, gva };
+            effects.push(Effect::Emit(event));
+            if self.tells_ready(vcpu, view, item) {
+                self.send_ready(vcpu, view, item.token, effects);
+            }
         }
         if !self.has(Defect::HaltNotCleared) {
             self.clear_halt(vcpu, effects);
@@ -75,16 +128,33 @@ impl Apf {
         }
     }
 
-    fn tells_ready(&self, vcpu: VcpuId, view: VcpuView, item: &Item) -> bool {
-        let wanted = match self.rules.page_ready_told {
-            PageReadyTold::Always => true,
-            PageReadyTold::OnlyIfNotPresentTold => item.told || item.fault.is_none(),
+    fn forget_frame(&mut self, vcpu: VcpuId, item: &Item) {
+        let Some(gfn) = item.gfn().filter(|_| self.rules.repeated_fault == RepeatedFault::Halt)
+        else {
+            return;
         };
-        let dropped = self.has(Defect::DropReadyOnGateClosed) && !self.ready_gate(vcpu, view);
-        wanted && !dropped && self.vcpu(vcpu).enabled()
+        let hole = self.has(Defect::HashDeleteHole);
+        let gfns = &mut self.vcpu_mut(vcpu).gfns;
+        if hole {
+            gfns.remove_leaving_hole(gfn);
+        } else {
+            gfns.remove(gfn);
+        }
     }
 
-    fn send_ready(&mut self, vcpu: VcpuId, token: Token, effects: &mut Effects) {
+    fn tells_ready(&self, vcpu: VcpuId, view: VcpuView, item: &Item) -> bool {
+        let always = self.rules.page_ready_told == PageReadyTold::Always
+            || self.has(Defect::ReadyWithoutNotPresent);
+        let wanted = always || item.told || item.fault.is_none();
+        let dropped = self.has(Defect::DropReadyOnGateClosed) && !self.ready_gate(vcpu, view);
+        wanted && !dropped && self.notices_on(vcpu)
+    }
+
+    fn send_ready(&mut self, vcpu: VcpuId, view: VcpuView, token: Token, effects: &mut Effects) {
+        if self.rules.page_ready == PageReady::Interrupt {
+            self.send_interrupt(vcpu, token, effects);
+            return;
+        }
         let pending = &self.vcpu(vcpu).pending;
         let not_present = pending.iter().any(|notice| notice.reason == ApfReason::NotPresent);
         if self.has(Defect::CancelMismatch) && not_present {
@@ -92,12 +162,12 @@ impl Apf {
                 self.vcpu_mut(vcpu).pending.clear();
             }
         } else if self.write_word(vcpu, ApfReason::Ready, effects) {
-            self.queue_fault(vcpu, token, ApfReason::Ready, effects);
+            self.queue_fault(vcpu, view, (token, ApfReason::Ready), effects);
             effects.push(Effect::Emit(Event::PageReadyQueued { vcpu, token }));
         }
     }
 
-    fn unlink(&mut self, vcpu: VcpuId, id: ItemId, effects: &mut Effects) {
+    fn unlink(&mut self, vcpu: VcpuId, id: ItemId) {
         let (keep_linked, keep_count) =
             (self.has(Defect::FreeWithoutUnlink), self.has(Defect::LeakQueued));
         let state = self.vcpu_mut(vcpu);
@@ -107,59 +177,40 @@ impl Apf {
         if !keep_count {
             state.queued -= 1;
         }
-        let item = self.host.items.free(id);
-        effects.push(Effect::Emit(Event::ItemUnlink { vcpu, token: item.token }));
-        effects.push(Effect::ItemFreed { item: id, gfn: item.gfn() });
     }
 
-    /// `kvm_arch_can_inject_async_page_present`.
-    fn ready_gate(&self, vcpu: VcpuId, view: VcpuView) -> bool {
-        let over_pending =
-            self.has(Defect::ReadyOverPendingException) || self.has(Defect::CancelMismatch);
-        let state = self.vcpu(vcpu);
-        match self.rules.ready_gate {
-            ReadyGate::DisabledOrQuiet => {
-                let quiet = !view.reinjecting && (state.pending.is_empty() || over_pending);
-                !state.enabled() || (quiet && view.interrupts_on)
-            }
+    /// In which address space the page of a fault that was taken in mode `then` is mapped when the
+    /// vCPU is in mode `now`, if it is.
+    fn prefault_space(&self, then: MmuMode, now: MmuMode) -> Option<MmuMode> {
+        if self.has(Defect::PrefaultAnyMode) {
+            return Some(now);
         }
-    }
-
-    /// Whether the page of a fault that was taken in mode `then` may be mapped in mode `now`.
-    fn prefaults(&self, then: MmuMode, now: MmuMode) -> bool {
         match self.rules.prefault {
-            Prefault::None => false,
-            Prefault::DirectMmuOnly => then == MmuMode::Direct && now == MmuMode::Direct,
-            Prefault::DirectOrSameCr3 => then == now,
+            Prefault::None => None,
+            Prefault::InRecordedSpace => Some(then),
+            Prefault::DirectMmuOnly => Some(now).filter(|&m| m == MmuMode::Direct && m == then),
+            Prefault::DirectOrSameCr3 => Some(now).filter(|&mode| mode == then),
         }
-    }
-
-    /// Writes the shared word, whatever it holds. False when the host cannot reach it.
-    pub(super) fn write_word(
-        &mut self,
-        vcpu: VcpuId,
-        reason: ApfReason,
-        effects: &mut Effects,
-    ) -> bool {
-        effects.push(Effect::Cost(CostKey::WriteWord));
-        let word = &mut self.words[vcpu.index()];
-        if !word.writable {
-            return false;
-        }
-        let old = std::mem::replace(&mut word.reason, reason);
-        effects.push(Effect::Emit(Event::SharedWordWrite { vcpu, old, reason }));
-        true
     }
 
     /// Queues a #PF for the next entry (`kvm_inject_page_fault`).
     pub(super) fn queue_fault(
         &mut self,
         vcpu: VcpuId,
-        token: Token,
-        reason: ApfReason,
+        view: VcpuView,
+        (token, reason): (Token, ApfReason),
         effects: &mut Effects,
     ) {
         effects.push(Effect::Cost(CostKey::InjectException));
+        if view.nested && self.vcpu(vcpu).nested_exit() {
+            effects.push(Effect::NestedExit { vcpu });
+        } else if view.nested {
+            effects.push(Effect::ReachesNested { vcpu });
+        }
+        if view.exception {
+            // The other exception is injected at the same entry.
+            effects.push(Effect::DoubleFault { vcpu });
+        }
         self.vcpu_mut(vcpu).pending.push(Notice { token, reason });
     }
 

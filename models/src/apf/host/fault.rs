@@ -1,32 +1,23 @@
-//! The fault path: gate, setup, announcement (`try_async_pf`, `kvm_setup_async_pf`,
-//! `kvm_arch_async_page_not_present`).
+//! The fault path: lookup of the frame, setup, announcement (`try_async_pf`,
+//! `kvm_setup_async_pf`, `kvm_arch_async_page_not_present`).
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Decision, Effect, Effects};
-use crate::apf::host::{Operation, VcpuView};
-use crate::apf::item::{Fault, Item, Work, WorkStage};
+use crate::apf::host::{Operation, SetupFailure, VcpuView};
+use crate::apf::item::{Fault, Item, Work};
 use crate::apf::rules::{
-    Announce, CannotInject, Gate, RepeatedFault, SetupOrder, WordWriteFailure,
+    Announce, CannotInject, RepeatedFault, ResolvedBy, SetupOrder, TokenZero, WordWriteFailure,
 };
 use crate::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId};
 use crate::trace::{ApfReason, Event};
 
 /// The sections of a setup after allocation.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Section {
     Schedule,
     Link,
     Announce,
-}
-
-impl SetupOrder {
-    fn sections(self) -> [Section; 3] {
-        match self {
-            Self::ScheduleFirst => [Section::Schedule, Section::Link, Section::Announce],
-            Self::LinkFirst => [Section::Link, Section::Announce, Section::Schedule],
-        }
-    }
 }
 
 impl Apf {
@@ -35,6 +26,7 @@ impl Apf {
         vcpu: VcpuId,
         view: VcpuView,
         (gva, gfn, hva): (Gva, Gfn, Hva),
+        failure: Option<SetupFailure>,
         effects: &mut Effects,
     ) {
         assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} faults inside an operation");
@@ -44,17 +36,20 @@ impl Apf {
             return;
         }
         effects.push(Effect::Emit(Event::KvmTryAsyncGetPage { vcpu, gva, gfn }));
-        if self.vcpu(vcpu).gfns.contains(gfn) && !self.has(Defect::SkipGfnLookup) {
+        if self.probe_never_ends(vcpu, gfn) {
+            effects.push(Effect::HostSpins { vcpu });
+            return;
+        }
+        if self.is_repeated(vcpu, gfn) {
             effects.push(Effect::Emit(Event::KvmAsyncPfDoublefault { vcpu, gva, gfn }));
-            match self.rules.repeated_fault {
-                RepeatedFault::Halt => self.request_halt(vcpu, gfn, effects),
-            }
+            self.request_halt(vcpu, gfn, effects);
             effects.push(Effect::Decide(Decision::Retry));
             return;
         }
         // The counter goes on even if the setup is then refused.
         let token = self.take_token(vcpu);
-        if self.vcpu(vcpu).queued >= self.rules.cap && !self.has(Defect::IgnoreCap) {
+        let full = self.vcpu(vcpu).queued >= self.rules.cap && !self.has(Defect::IgnoreCap);
+        if full || failure.is_some() {
             let fallback =
                 if self.has(Defect::NoSyncFallback) { Decision::Retry } else { Decision::Sync };
             effects.push(Effect::Decide(fallback));
@@ -62,9 +57,27 @@ impl Apf {
         }
         effects.push(Effect::Cost(CostKey::SetupItem));
         let fault = Some(Fault { gfn, gva, hva, mmu: view.mmu });
-        let item = self.host.items.allocate(Item { vcpu, token, fault, told: false });
+        let item = Item { vcpu, token, fault, told: false, garbage: false };
+        let item = self.host.items.allocate(item);
         self.vcpu_mut(vcpu).operation = Some(Operation::Setup { item, step: 0 });
         effects.push(Effect::Decide(Decision::Continue));
+    }
+
+    fn is_repeated(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        match self.rules.repeated_fault {
+            RepeatedFault::SecondItem => false,
+            RepeatedFault::Halt => {
+                self.vcpu(vcpu).gfns.contains(gfn) && !self.has(Defect::SkipGfnLookup)
+            }
+        }
+    }
+
+    /// A probe that nothing bounds meets neither the frame nor a hole.
+    fn probe_never_ends(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let gfns = &self.vcpu(vcpu).gfns;
+        self.has(Defect::UnboundedProbe)
+            && gfns.len() as usize == gfns.capacity()
+            && !gfns.contains(gfn)
     }
 
     pub(super) fn advance(&mut self, vcpu: VcpuId, view: VcpuView, effects: &mut Effects) {
@@ -72,8 +85,32 @@ impl Apf {
             Some(Operation::Setup { item, step }) => {
                 self.advance_setup(vcpu, view, (item, step), effects);
             }
+            Some(Operation::WakeAll { item, seen }) => {
+                self.append_wake_all(vcpu, item, seen, effects);
+            }
+            Some(Operation::Freeing { item, within }) => {
+                self.free_when_worker_is_done(vcpu, item, within, effects);
+            }
             Some(Operation::Clear) => self.advance_clear(vcpu, effects),
             other => panic!("{vcpu} advances, but is in {other:?}"),
+        }
+    }
+
+    /// The sections of a setup, by rule.
+    fn sections(&self) -> &'static [Section] {
+        match (self.rules.announce, self.rules.setup_order) {
+            (Announce::AtSetup, SetupOrder::ScheduleFirst) => {
+                &[Section::Schedule, Section::Link, Section::Announce]
+            }
+            (Announce::AtSetup, SetupOrder::LinkFirst) => {
+                &[Section::Link, Section::Announce, Section::Schedule]
+            }
+            (Announce::AtEntryIfMissing, SetupOrder::ScheduleFirst) => {
+                &[Section::Schedule, Section::Link]
+            }
+            (Announce::AtEntryIfMissing, SetupOrder::LinkFirst) => {
+                &[Section::Link, Section::Schedule]
+            }
         }
     }
 
@@ -84,13 +121,11 @@ impl Apf {
         (item, step): (ItemId, u8),
         effects: &mut Effects,
     ) {
-        let sections = self.rules.setup_order.sections();
+        let sections = self.sections();
         match sections[usize::from(step)] {
             Section::Schedule => self.schedule(item, effects),
             Section::Link => self.link(vcpu, item, effects),
-            Section::Announce => match self.rules.announce {
-                Announce::AtSetup => self.announce(vcpu, view, item, effects),
-            },
+            Section::Announce => self.announce(vcpu, view, item, effects),
         }
         let step = step + 1;
         let (operation, decision) = if usize::from(step) == sections.len() {
@@ -102,76 +137,97 @@ impl Apf {
         effects.push(Effect::Decide(decision));
     }
 
-    /// `can_do_async_pf`. What waits to be injected again includes, in these kernels, a synthetic
-    /// exception that is only pending (`kvm_event_needs_reinjection` until 4.13).
-    fn fault_gate(&self, vcpu: VcpuId, view: VcpuView) -> bool {
-        if self.has(Defect::IgnoreGate) {
-            return true;
-        }
-        match self.rules.gate {
-            Gate::QuietAndInterruptsOn => {
-                let interrupts_on = view.interrupts_on || self.has(Defect::NotifyInterruptsOff);
-                interrupts_on && !view.reinjecting && self.vcpu(vcpu).pending.is_empty()
-            }
-        }
+    /// Whether `RefuseWork` can happen: the next section hands the work over, and the order is one
+    /// in which that can still fail.
+    pub fn can_refuse_work(&self, vcpu: VcpuId) -> bool {
+        let first = self.sections()[0] == Section::Schedule;
+        first && matches!(self.vcpu(vcpu).operation, Some(Operation::Setup { step: 0, .. }))
+    }
+
+    pub(super) fn refuse_work(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        assert!(self.can_refuse_work(vcpu), "{vcpu} hands no work over");
+        let Some(Operation::Setup { item, .. }) = self.vcpu_mut(vcpu).operation.take() else {
+            unreachable!("{vcpu} sets an item up");
+        };
+        let gfn = self.host.items.free(item).gfn();
+        effects.push(Effect::ItemFreed { item, gfn });
+        effects.push(Effect::Decide(Decision::Sync));
     }
 
     fn take_token(&mut self, vcpu: VcpuId) -> Token {
         let (rule, reused) = (self.rules.token, self.has(Defect::ReusedToken));
+        let zero = self.rules.token_zero;
+        let zero = if self.has(Defect::TokenZero) { TokenZero::Possible } else { zero };
         let state = self.vcpu_mut(vcpu);
-        let token = rule.token(state.next_id, vcpu);
+        let id = rule.first_from(state.next_id, zero);
         if !reused {
-            state.next_id = rule.next_id(state.next_id);
+            state.next_id = rule.next_id(id);
         }
-        token
+        rule.token(id, vcpu)
     }
 
     fn schedule(&mut self, id: ItemId, effects: &mut Effects) {
-        let Item { vcpu, fault, .. } = *self.host.items.item(id);
+        let Item { vcpu, token, fault, .. } = *self.host.items.item(id);
         let Fault { gva, hva, .. } = fault.expect("a wake-all is never scheduled");
-        let work = Work { vcpu, gva, hva, worker: None, stage: WorkStage::Queued };
-        self.host.items.set_work(id, work);
-        effects.push(Effect::Cost(CostKey::QueueWork));
-        effects.push(Effect::Emit(Event::WorkqueueQueueWork { item: id }));
-        effects.push(Effect::QueueWork { item: id });
+        self.host.items.set_work(id, Work::queued(vcpu, gva, hva));
+        match self.rules.resolved_by {
+            ResolvedBy::Kernel => {
+                effects.push(Effect::Cost(CostKey::QueueWork));
+                effects.push(Effect::Emit(Event::WorkqueueQueueWork { item: id }));
+                effects.push(Effect::QueueWork { item: id });
+            }
+            ResolvedBy::Vmm => {
+                effects.push(Effect::Cost(CostKey::ExitToVmm));
+                effects.push(Effect::AskVmm { vcpu, item: id, token });
+            }
+        }
     }
 
     fn link(&mut self, vcpu: VcpuId, id: ItemId, effects: &mut Effects) {
         let item = *self.host.items.item(id);
+        let deferred = self.rules.announce == Announce::AtEntryIfMissing;
         let state = self.vcpu_mut(vcpu);
         state.queue.push(id);
         state.queued += 1;
+        if deferred {
+            state.deferred = Some(id);
+        }
         if let Some(gfn) = item.gfn() {
             effects.push(Effect::Emit(Event::ItemLink { vcpu, token: item.token, gfn }));
         }
     }
 
-    fn announce(&mut self, vcpu: VcpuId, view: VcpuView, id: ItemId, effects: &mut Effects) {
+    pub(super) fn announce(
+        &mut self,
+        vcpu: VcpuId,
+        view: VcpuView,
+        id: ItemId,
+        effects: &mut Effects,
+    ) {
         let item = *self.host.items.item(id);
         let Fault { gfn, gva, .. } = item.fault.expect("a wake-all is never announced");
         effects.push(Effect::Cost(CostKey::Announce));
         let event = Event::KvmAsyncPfNotPresent { vcpu, token: item.token, gva };
         effects.push(Effect::Emit(event));
-        // Cannot fail below the cap.
-        self.vcpu_mut(vcpu).gfns.insert(gfn);
-
-        let state = self.vcpu(vcpu);
-        let send_always = state.send_always();
-        let hidden = view.cpl == 0 && !send_always && !self.has(Defect::NotifyKernelMode);
-        if !state.enabled() || hidden {
+        if self.rules.repeated_fault == RepeatedFault::Halt {
+            // Cannot fail below the cap.
+            self.vcpu_mut(vcpu).gfns.insert(gfn);
+        }
+        if !self.can_tell(vcpu, view) {
             match self.rules.cannot_inject {
+                CannotInject::Synchronous => {}
                 CannotInject::Halt => self.request_halt(vcpu, gfn, effects),
             }
         } else if self.write_word(vcpu, ApfReason::NotPresent, effects) {
             self.host.items.item_mut(id).told = true;
-            self.queue_fault(vcpu, item.token, ApfReason::NotPresent, effects);
+            self.queue_fault(vcpu, view, (item.token, ApfReason::NotPresent), effects);
             let VcpuView { cpl, interrupts_on, .. } = view;
-            let token = item.token;
+            let (token, send_always) = (item.token, self.vcpu(vcpu).send_always());
             let event = Event::NotPresentQueued { vcpu, token, cpl, interrupts_on, send_always };
             effects.push(Effect::Emit(event));
         } else {
             match self.rules.word_write_failure {
-                WordWriteFailure::Ignored => {}
+                WordWriteFailure::NoticesOff | WordWriteFailure::Ignored => {}
                 WordWriteFailure::Halt => self.request_halt(vcpu, gfn, effects),
             }
         }

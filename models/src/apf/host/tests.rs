@@ -9,8 +9,7 @@ use crate::trace::{ApfReason, Event};
 
 const VCPU: VcpuId = VcpuId(0);
 const ITEM: ItemId = ItemId(0);
-const USER: VcpuView =
-    VcpuView { cpl: 3, interrupts_on: true, reinjecting: false, mmu: MmuMode::Direct };
+const USER: VcpuView = VcpuView::USER;
 
 fn rules() -> Rules {
     generation("v7-2010").expect("a known generation")
@@ -30,7 +29,7 @@ fn host(apf: &mut Apf, input: HostInput) -> Effects {
 
 fn fault(apf: &mut Apf, view: VcpuView, gfn: u64) -> (Decision, Effects) {
     let (gva, gfn, hva) = (Gva(gfn << 12), Gfn(gfn), Hva(gfn << 12));
-    let mut all = host(apf, HostInput::Try { vcpu: VCPU, view, gva, gfn, hva });
+    let mut all = host(apf, HostInput::Try { vcpu: VCPU, view, gva, gfn, hva, failure: None });
     while all.last() == Some(&Effect::Decide(Decision::Continue)) {
         all.extend(host(apf, HostInput::Advance { vcpu: VCPU, view }));
     }
@@ -86,7 +85,7 @@ fn a_told_fault_from_gate_to_page_ready() {
     let effects = work(&mut apf, ITEM);
     assert_eq!(names(&effects), ["item_done", "kvm_async_pf_completed"]);
     let effects = deliver(&mut apf, USER);
-    assert!(effects.contains(&Effect::Prefault { item: ITEM, gfn: Gfn(5) }));
+    assert!(effects.contains(&Effect::Prefault { item: ITEM, gfn: Gfn(5), mmu: MmuMode::Direct }));
     assert!(effects.contains(&Effect::ItemFreed { item: ITEM, gfn: Some(Gfn(5)) }));
     assert_eq!(
         names(&effects),
@@ -235,6 +234,8 @@ fn reserved_bits_are_refused_and_change_nothing() {
 fn enabling_wakes_everybody() {
     let mut apf = Apf::new(1, rules(), Defects::none());
     host(&mut apf, HostInput::WriteEn { vcpu: VCPU, value: 1 });
+    assert_eq!((apf.outstanding(VCPU), apf.done_len(VCPU)), (0, 0), "appended in two sections");
+    host(&mut apf, HostInput::Advance { vcpu: VCPU, view: USER });
     assert_eq!((apf.outstanding(VCPU), apf.done_len(VCPU)), (1, 1));
     deliver(&mut apf, USER);
     assert_eq!(apf.pending_exception(VCPU).map(|notice| notice.token), Some(Token::WAKE_ALL));

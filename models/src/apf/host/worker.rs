@@ -2,11 +2,15 @@
 //! only what it has on its stack.
 
 use crate::apf::Apf;
+use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::item::{Work, WorkStage};
-use crate::apf::rules::Kick;
+use crate::apf::rules::{FetchFailure, Kick, MmapLock, ResolvedBy};
 use crate::ids::{ItemId, VcpuId, WorkerId};
 use crate::trace::Event;
+
+/// Stands for the VMM where a worker is named.
+const VMM: WorkerId = WorkerId(u32::MAX);
 
 impl Apf {
     pub(super) fn worker_start(&mut self, id: ItemId, worker: WorkerId, effects: &mut Effects) {
@@ -18,47 +22,111 @@ impl Apf {
         effects.push(Effect::Fetch { item: id, gfn });
     }
 
-    pub(super) fn worker_fetched(&mut self, id: ItemId) {
+    pub(super) fn worker_fetched(&mut self, id: ItemId, failed: bool) {
         let work = self.host.items.work_mut(id);
         assert_eq!(work.stage, WorkStage::Fetching, "{id} is fetched once");
         work.stage = WorkStage::Fetched;
+        work.failed = failed;
+        if self.has(Defect::StalePendingRead) {
+            // The processor lets the look for an acknowledgement pass what comes before it.
+            let vcpu = self.host.items.work_mut(id).vcpu;
+            let seen = self.vcpu(vcpu).unacknowledged;
+            self.host.items.work_mut(id).saw_unacknowledged = seen;
+        }
+    }
+
+    pub(super) fn vmm_resolved(&mut self, id: ItemId) {
+        assert_eq!(self.rules.resolved_by, ResolvedBy::Vmm, "the kernel resolves faults");
+        let work = self.host.items.work_mut(id);
+        assert_eq!(work.stage, WorkStage::Queued, "{id} is resolved once");
+        work.worker = Some(VMM);
+        work.stage = WorkStage::Fetched;
+    }
+
+    /// Helpers that hold the memory map of the VMM locked for reading: until they have their page,
+    /// whoever wants to change the map waits, and all who come after wait for that one.
+    pub fn mmap_lock_readers(&self) -> usize {
+        match self.rules.mmap_lock {
+            MmapLock::DroppedForIo => 0,
+            MmapLock::HeldDuringIo => {
+                let fetching = |work: &Work| work.stage == WorkStage::Fetching;
+                self.host.items.works().filter(|(_, work)| fetching(work)).count()
+            }
+        }
     }
 
     pub(super) fn worker_advance(&mut self, id: ItemId, effects: &mut Effects) {
         let work = *self.host.items.work_mut(id);
         match work.stage {
             WorkStage::Queued | WorkStage::Fetching => panic!("{id} is not fetched yet"),
-            WorkStage::Fetched => self.publish(id, work.vcpu, effects),
+            WorkStage::Fetched => self.publish(id, work, effects),
+            WorkStage::Published if self.rules.kick == Kick::RequestAndKick && work.first => {
+                self.vcpu_mut(work.vcpu).ready_request = true;
+                self.host.items.work_mut(id).stage = WorkStage::Requested;
+            }
             WorkStage::Published => self.trace_completed(id, work, effects),
-            WorkStage::Traced => self.kick(id, work.vcpu, effects),
+            WorkStage::Requested => {
+                self.kick(work, effects);
+                self.trace_completed(id, work, effects);
+            }
+            WorkStage::Traced => {
+                self.wake_blocked(work.vcpu, effects);
+                self.end_or_release(id, effects);
+            }
+            WorkStage::Ending => self.release_vm(id, effects),
         }
     }
 
-    fn publish(&mut self, id: ItemId, vcpu: VcpuId, effects: &mut Effects) {
-        self.host.items.work_mut(id).stage = WorkStage::Published;
-        let token = self.host.items.item(id).token;
-        self.vcpu_mut(vcpu).done.push(id);
+    fn publish(&mut self, id: ItemId, work: Work, effects: &mut Effects) {
+        let vcpu = work.vcpu;
+        let uninitialised = self.rules.fetch_failure == FetchFailure::UninitialisedPage
+            || self.has(Defect::GarbagePage);
+        let item = self.host.items.item_mut(id);
+        item.garbage = work.failed && uninitialised;
+        let token = item.token;
+        let state = self.vcpu_mut(vcpu);
+        let first = state.done.is_empty();
+        state.done.push(id);
+        let work = self.host.items.work_mut(id);
+        (work.stage, work.first) = (WorkStage::Published, first);
         effects.push(Effect::Cost(CostKey::WorkerPublish));
         effects.push(Effect::Emit(Event::ItemDone { vcpu, token }));
     }
 
+    /// The second half of `kvm_arch_async_page_present_queued`, after the request: who has a page
+    /// ready to acknowledge will look then, and needs no kick.
+    fn kick(&mut self, work: Work, effects: &mut Effects) {
+        let vcpu = work.vcpu;
+        let stale = self.has(Defect::StalePendingRead);
+        let unacknowledged = self.vcpu(vcpu).unacknowledged;
+        if !(if stale { work.saw_unacknowledged } else { unacknowledged }) {
+            effects.push(Effect::KickVcpu { vcpu });
+            self.wake_thread(vcpu, effects);
+        }
+    }
+
     fn trace_completed(&mut self, id: ItemId, work: Work, effects: &mut Effects) {
         self.host.items.work_mut(id).stage = WorkStage::Traced;
+        if self.has(Defect::UseAfterPublish) && self.host.items.get(id).is_none() {
+            effects.push(Effect::UseAfterFree { item: id });
+        }
         let Work { vcpu, gva, hva, worker, .. } = work;
         let worker = worker.expect("the work was begun by somebody");
         let event = Event::KvmAsyncPfCompleted { worker, vcpu, gva, address: hva };
         effects.push(Effect::Emit(event));
     }
 
-    fn kick(&mut self, id: ItemId, vcpu: VcpuId, effects: &mut Effects) {
-        self.host.items.end_work(id);
+    fn wake_blocked(&mut self, vcpu: VcpuId, effects: &mut Effects) {
         effects.push(Effect::Cost(CostKey::WorkerKick));
+        self.wake_thread(vcpu, effects);
+    }
+
+    /// Wakes the vCPU thread if it sleeps in `kvm_vcpu_block`.
+    pub(super) fn wake_thread(&mut self, vcpu: VcpuId, effects: &mut Effects) {
         let state = self.vcpu_mut(vcpu);
-        let Kick::WakeBlockedOnly = self.rules.kick;
         if state.blocked && !state.woken {
             state.woken = true;
             effects.push(Effect::WakeVcpu { vcpu });
         }
-        effects.push(Effect::WorkerDone { item: id });
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn one_entry_per_token(apf: &Apf) -> Finding {
 pub(super) fn sleepers_have_hope(apf: &Apf) -> Finding {
     let tasks = apf.guest.sleepers.iter().filter(|sleeper| sleeper.task.is_some());
     for sleeper in tasks {
-        if apf.vcpu(sleeper.vcpu).enabled() && !has_hope(apf, sleeper) {
+        if apf.notices_on(sleeper.vcpu) && !has_hope(apf, sleeper) {
             let Sleeper { token, vcpu, .. } = sleeper;
             return Err(format!("nothing will wake the sleeper of token {token} on {vcpu}"));
         }
@@ -39,7 +39,16 @@ fn has_hope(apf: &Apf, sleeper: &Sleeper) -> bool {
             && (notice.token == sleeper.token || notice.token == Token::WAKE_ALL)
     };
     outstanding(sleeper.token)
+        || slot_is_being_read(apf, sleeper)
         || outstanding(Token::WAKE_ALL)
         || state.pending.iter().any(on_the_way)
         || apf.guest.cr2[sleeper.vcpu.index()].iter().any(on_the_way)
+}
+
+/// The slot holds what wakes the sleeper, and the guest will look or is looking.
+fn slot_is_being_read(apf: &Apf, sleeper: &Sleeper) -> bool {
+    let (vcpu, index) = (apf.vcpu(sleeper.vcpu), sleeper.vcpu.index());
+    let looks = vcpu.lapic.requested.is_some() || apf.guest.in_handler[index];
+    let token = apf.words[index].token;
+    looks && (token == sleeper.token || token == Token::WAKE_ALL)
 }

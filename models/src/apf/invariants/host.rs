@@ -1,13 +1,17 @@
 //! State invariants of the host's half.
 
-use super::{Finding, in_delivery, in_setup};
+use super::{Finding, in_between, in_delivery, in_setup};
 use crate::apf::Apf;
-use crate::apf::host::Operation;
+use crate::apf::host::{Life, Operation};
 use crate::apf::item::{Item, WorkStage};
-use crate::ids::{Gfn, ItemId, VcpuId};
+use crate::apf::rules::{PageReady, RepeatedFault};
+use crate::ids::{Gfn, ItemId, Token, VcpuId};
 
-/// INV-01.
+/// INV-01, which kernels promise that look a frame up.
 pub(super) fn frames(apf: &Apf, vcpu: VcpuId) -> Finding {
+    if apf.rules.repeated_fault == RepeatedFault::SecondItem {
+        return Ok(());
+    }
     let queue = &apf.vcpu(vcpu).queue;
     (0..queue.len()).try_for_each(|index| frame_is_alone(apf, vcpu, &queue[..=index]))?;
     hash(apf, vcpu)
@@ -15,6 +19,9 @@ pub(super) fn frames(apf: &Apf, vcpu: VcpuId) -> Finding {
 
 /// INV-01, if it held before the newest item was linked.
 pub(super) fn newest_frame(apf: &Apf, vcpu: VcpuId) -> Finding {
+    if apf.rules.repeated_fault == RepeatedFault::SecondItem {
+        return Ok(());
+    }
     frame_is_alone(apf, vcpu, &apf.vcpu(vcpu).queue)?;
     hash(apf, vcpu)
 }
@@ -73,6 +80,46 @@ pub(super) fn token_is_alone(apf: &Apf, id: ItemId) -> Finding {
     match apf.host.items.iter().find(same) {
         Some((twin, _)) => Err(format!("{id} and {twin} are both called {}", item.token)),
         None => Ok(()),
+    }
+}
+
+/// INV-03.
+pub(super) fn no_reserved_token(apf: &Apf) -> Finding {
+    let mut items = apf.host.items.iter().filter(|(_, item)| item.fault.is_some());
+    match items.find(|(_, item)| item.token == Token::WAKE_ALL) {
+        Some((id, _)) => Err(format!("{id} is called like a wake-all")),
+        None => Ok(()),
+    }
+}
+
+/// INV-04.
+pub(super) fn no_zero_token(apf: &Apf) -> Finding {
+    if apf.rules.page_ready == PageReady::Exception {
+        return Ok(());
+    }
+    match apf.host.items.iter().find(|(_, item)| item.token == Token::NONE) {
+        Some((id, _)) => Err(format!("the token of {id} is what a free slot holds")),
+        None => Ok(()),
+    }
+}
+
+/// INV-24, for what helpers run.
+pub(super) fn no_helper_of_a_destroyed_vm(apf: &Apf) -> Finding {
+    match apf.host.items.works().next() {
+        Some((id, _)) if apf.host.life == Life::Destroyed => {
+            Err(format!("the helper of {id} still runs, and the VM is gone"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// INV-25.
+pub(super) fn no_wait_for_itself(apf: &Apf) -> Finding {
+    match apf.host.life {
+        Life::Destroying(Some(id)) if apf.host.items.work(id).is_some() => {
+            Err(format!("the helper of {id} takes the VM apart and waits for itself"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -137,10 +184,14 @@ fn links(apf: &Apf, vcpu: VcpuId) -> Finding {
 pub(super) fn membership(apf: &Apf) -> Finding {
     for (id, item) in apf.host.items.iter() {
         let (vcpu, state) = (item.vcpu, apf.vcpu(item.vcpu));
-        if in_setup(apf, vcpu) == Some(id) || state.operation == Some(Operation::Clear) {
+        let between = in_setup(apf, vcpu) == Some(id) || in_between(apf, vcpu) == Some(id);
+        if between || state.operation == Some(Operation::Clear) {
             continue;
         }
         let popped = in_delivery(apf, vcpu) == Some(id);
+        if apf.host.life != Life::Used {
+            continue;
+        }
         let running = |stage| stage < WorkStage::Published;
         let runs = apf.host.items.work(id).is_some_and(|work| running(work.stage));
         let (queued, done) = (state.queue.contains(&id), state.done.contains(&id));

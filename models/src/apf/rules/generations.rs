@@ -1,10 +1,7 @@
-//! Which kernel does what: a generation is a dated set of changes to its parent.
+//! Generations: a kernel or a posted series as a dated set of changes to the one that it began as.
 
-use super::{
-    Announce, CannotInject, Drain, FirstLookup, Gate, GuestWait, Kick, Mechanism, PageReadyTold,
-    PageReference, Prefault, ReadyGate, ReadyWakes, RepeatedFault, Rules, Runnable, Setting,
-    SetupOrder, TokenRule, WakeBeforeWait, WordWriteFailure,
-};
+use super::history::{GENERATIONS, ROOT, ROOT_SOURCES};
+use super::{Mechanism, Rules, Setting};
 
 /// One mechanism that a generation does otherwise than its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +21,8 @@ pub struct Generation {
     pub date: &'static str,
     /// What it began as; none for the oldest one here.
     pub parent: Option<&'static str>,
+    /// What it is and what is new in it, in a line.
+    pub summary: &'static str,
     /// What it does otherwise.
     pub changes: &'static [Change],
 }
@@ -43,53 +42,16 @@ pub struct Applied {
     pub source: &'static str,
 }
 
-/// The series that the published measurements were made with: v7, posted on 14 October 2010.
-const V7_2010: Rules = Rules {
-    name: "v7-2010",
-    token: TokenRule { id_bits: 20, vcpu_bits: 12 },
-    cap: 64,
-    gate: Gate::QuietAndInterruptsOn,
-    first_lookup: FirstLookup::NoIo,
-    announce: Announce::AtSetup,
-    setup_order: SetupOrder::ScheduleFirst,
-    cannot_inject: CannotInject::Halt,
-    repeated_fault: RepeatedFault::Halt,
-    word_write_failure: WordWriteFailure::Ignored,
-    page_ready_told: PageReadyTold::Always,
-    ready_gate: ReadyGate::DisabledOrQuiet,
-    drain: Drain::OnePerTurn,
-    kick: Kick::WakeBlockedOnly,
-    wake_all_on_enable: true,
-    prefault: Prefault::DirectMmuOnly,
-    page_reference: PageReference::HeldUntilReady,
-    guest_wait: GuestWait::HaltIfIdleOrAtomic,
-    wake_before_wait: WakeBeforeWait::AnyEntryIsDummy,
-    runnable: Runnable::DoneOrInterrupt,
-    ready_wakes: ReadyWakes::ArtificialHalt,
-};
-
-const GENERATIONS: &[Generation] = &[
-    Generation { name: "v7-2010", date: "2010-10-14", parent: None, changes: &[] },
-    Generation {
-        name: "v2.6.39",
-        date: "2011-05-18",
-        parent: Some("v7-2010"),
-        changes: &[
-            Change {
-                new: Setting::FirstLookup(FirstLookup::StartsRead),
-                source: "get_user_page_nowait, 2.6.39: FOLL_NOWAIT; see the text of 234b239bea39",
-            },
-            Change {
-                new: Setting::Drain(Drain::AllAtEachTurn),
-                source: "\"KVM: handle more completed apfs if possible\", 2.6.38-rc",
-            },
-            Change {
-                new: Setting::Prefault(Prefault::DirectOrSameCr3),
-                source: "\"KVM: MMU: retry #PF for softmmu\", 2.6.38-rc",
-            },
-        ],
-    },
-];
+/// Since when a generation has the value of a mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The value.
+    pub setting: Setting,
+    /// The generation that brought it.
+    pub since: &'static str,
+    /// Where that is known from.
+    pub source: &'static str,
+}
 
 /// All generations, oldest first.
 pub fn generations() -> &'static [Generation] {
@@ -129,27 +91,78 @@ impl Generation {
         self.changes.iter().map(applied).collect()
     }
 
+    /// Every mechanism with its value here, in the order of the fields.
+    pub fn origins(&self) -> Vec<Origin> {
+        Mechanism::ALL.iter().map(|&mechanism| self.origin(mechanism)).collect()
+    }
+
+    /// Which generation brought the value that a mechanism has here.
+    pub fn origin(&self, mechanism: Mechanism) -> Origin {
+        let mut change = self.changes.iter().filter(|c| c.new.mechanism() == mechanism);
+        if let Some(&Change { new, source }) = change.next_back() {
+            return Origin { setting: new, since: self.name, source };
+        }
+        match self.parent.and_then(named_generation) {
+            Some(parent) => parent.origin(mechanism),
+            None => {
+                let source = ROOT_SOURCES.iter().find(|(known, _)| *known == mechanism);
+                let source = source.map_or("unknown", |&(_, source)| source);
+                Origin { setting: ROOT.get(mechanism), since: ROOT.name, source }
+            }
+        }
+    }
+
     fn parent_rules(&self) -> Rules {
-        self.parent.and_then(generation).unwrap_or(V7_2010)
+        self.parent.and_then(generation).unwrap_or(ROOT)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apf::rules::{FirstLookup, PageReady};
 
     #[test]
     fn parents_come_first_and_changes_change_something() {
         for (index, generation) in GENERATIONS.iter().enumerate() {
+            assert_eq!(generation.parent.is_none(), index == 0, "{}", generation.name);
             if let Some(parent) = generation.parent {
                 let older = &GENERATIONS[..index];
                 assert!(older.iter().any(|g| g.name == parent), "{parent} is not older");
             }
+            let mut mechanisms = Vec::new();
             for applied in generation.applied() {
                 assert_ne!(applied.old, applied.new, "{}", applied.mechanism.name());
                 assert!(!applied.source.is_empty());
+                assert!(!mechanisms.contains(&applied.mechanism), "twice in {}", generation.name);
+                mechanisms.push(applied.mechanism);
             }
         }
+    }
+
+    #[test]
+    fn generations_are_in_the_order_of_their_dates() {
+        assert!(GENERATIONS.is_sorted_by_key(|generation| generation.date));
+    }
+
+    #[test]
+    fn the_root_has_a_source_for_every_mechanism() {
+        let known: Vec<Mechanism> = ROOT_SOURCES.iter().map(|&(mechanism, _)| mechanism).collect();
+        assert_eq!(known, Mechanism::ALL);
+        assert_eq!(GENERATIONS[0].rules(), ROOT);
+    }
+
+    #[test]
+    fn an_origin_has_the_value_of_the_rules() {
+        for generation in GENERATIONS {
+            let rules = generation.rules();
+            for origin in generation.origins() {
+                assert_eq!(origin.setting, rules.get(origin.setting.mechanism()));
+                assert!(!origin.source.is_empty() && origin.source != "unknown");
+            }
+        }
+        let cap = named_generation("v6.19").expect("known").origin(Mechanism::Cap);
+        assert_eq!((cap.setting, cap.since), (Setting::Cap(64), "v7-2010"));
     }
 
     #[test]
@@ -160,5 +173,13 @@ mod tests {
         assert_eq!(merged.first_lookup, FirstLookup::StartsRead);
         assert_eq!(merged.name, "v2.6.39");
         assert_eq!(generation("v0"), None);
+    }
+
+    #[test]
+    fn page_ready_is_an_interrupt_since_5_8() {
+        for generation in GENERATIONS {
+            let interrupt = generation.rules().page_ready == PageReady::Interrupt;
+            assert_eq!(interrupt, generation.date >= "2020-08", "{}", generation.name);
+        }
     }
 }

@@ -1,0 +1,77 @@
+//! The guest's handlers, and the end of a guest's kernel.
+
+use crate::apf::defect::Defect;
+use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::guest::GuestHalf;
+use crate::apf::rules::GuestTeardown;
+use crate::apf::{Apf, SharedWord};
+use crate::ids::{Token, VcpuId};
+use crate::trace::{ApfReason, Event};
+
+/// The processor that boots the guest.
+const BOOT: VcpuId = VcpuId(0);
+
+impl Apf {
+    /// CR2 is read before anything that may fault, so that this changes nothing.
+    pub(super) fn tracer_fault(&mut self, vcpu: VcpuId, address: Token) {
+        let reads_late = self.has(Defect::LateCr2Read);
+        if let Some(notice) = self.guest.cr2[vcpu.index()].as_mut().filter(|_| reads_late) {
+            notice.token = address;
+        }
+    }
+
+    pub(super) fn pf_entry(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        effects.push(Effect::Cost(CostKey::GuestPfEntry));
+        let word = &mut self.words[vcpu.index()];
+        let reason = std::mem::replace(&mut word.reason, ApfReason::None);
+        if reason != ApfReason::None {
+            effects.push(Effect::Emit(Event::SharedWordRead { vcpu, reason }));
+        }
+        effects.push(Effect::Word(reason));
+        if let Some(notice) = self.guest.cr2[vcpu.index()] {
+            effects.push(Effect::Cr2(notice.token));
+        }
+    }
+
+    pub(super) fn ready_eoi(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        effects.push(Effect::Cost(CostKey::GuestReadyInterrupt));
+        if !self.has(Defect::NoEoi) {
+            self.vcpu_mut(vcpu).lapic.in_service = None;
+        }
+    }
+
+    pub(super) fn ready_read(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        if !self.guest.enabled[vcpu.index()] {
+            self.guest.in_handler[vcpu.index()] = false;
+            effects.push(Effect::Ignored);
+            return;
+        }
+        let token = self.words[vcpu.index()].token;
+        let reason = ApfReason::Ready;
+        effects.push(Effect::Emit(Event::SharedWordRead { vcpu, reason }));
+        effects.push(Effect::Slot(token));
+    }
+
+    pub(super) fn ready_clear(&mut self, vcpu: VcpuId) {
+        self.words[vcpu.index()].token = Token::NONE;
+        self.guest.in_handler[vcpu.index()] = false;
+    }
+
+    pub(super) fn teardown(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let keeps = self.rules.guest_teardown == GuestTeardown::BootProcessorKept
+            || self.has(Defect::KeepBootProcessor);
+        if vcpu == BOOT && keeps {
+            return;
+        }
+        self.guest.enabled[vcpu.index()] = false;
+        effects.push(Effect::WritesEn { value: 0 });
+    }
+
+    pub(super) fn restart(&mut self) {
+        self.guest = GuestHalf::new(self.vcpus());
+        for word in &mut self.words {
+            let SharedWord { writable, place, .. } = *word;
+            *word = SharedWord { writable, place, foreign: true, ..SharedWord::FREE };
+        }
+    }
+}

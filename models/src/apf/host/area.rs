@@ -1,0 +1,120 @@
+//! The area that host and guest share, written through a host address that the host remembers
+//! (`apf_put_user`, `kvm_write_guest_cached`).
+
+use crate::apf::Apf;
+use crate::apf::defect::Defect;
+use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::host::AreaCache;
+use crate::apf::rules::{WordCache, WordWriteFailure};
+use crate::ids::{Token, VcpuId};
+use crate::trace::{ApfReason, Event};
+
+/// What a write finds.
+enum Found {
+    /// The area.
+    Area,
+    /// Memory that is not the area any more, though the host does not know.
+    Elsewhere,
+    /// Nothing.
+    Nothing,
+}
+
+impl Apf {
+    pub(super) fn map_word(&mut self, vcpu: VcpuId, writable: bool) {
+        self.words[vcpu.index()].writable = writable;
+        self.vcpu_mut(vcpu).area.current = false;
+    }
+
+    pub(super) fn memslot_change(&mut self, moves: Option<VcpuId>) {
+        for state in &mut self.host.vcpus {
+            state.area.current = false;
+        }
+        if let Some(vcpu) = moves {
+            let word = &mut self.words[vcpu.index()];
+            word.place = !word.place;
+        }
+    }
+
+    /// Looks the area up for the first time. False when it is not there.
+    pub(super) fn find_area(&mut self, vcpu: VcpuId) -> bool {
+        let word = self.words[vcpu.index()];
+        let cache = AreaCache { valid: true, current: true, place: word.place };
+        self.vcpu_mut(vcpu).area = if word.writable { cache } else { AreaCache::default() };
+        word.writable
+    }
+
+    /// Writes the reason, whatever it was. False when the host cannot reach the area.
+    pub(super) fn write_word(
+        &mut self,
+        vcpu: VcpuId,
+        reason: ApfReason,
+        effects: &mut Effects,
+    ) -> bool {
+        match self.reach(vcpu, effects) {
+            Found::Nothing => return false,
+            Found::Elsewhere => {}
+            Found::Area => {
+                let word = &mut self.words[vcpu.index()];
+                let old = std::mem::replace(&mut word.reason, reason);
+                effects.push(Effect::Emit(Event::SharedWordWrite { vcpu, old, reason }));
+            }
+        }
+        true
+    }
+
+    /// Writes the token slot, whatever it held. False when the host cannot reach the area.
+    pub(super) fn write_slot(&mut self, vcpu: VcpuId, token: Token, effects: &mut Effects) -> bool {
+        match self.reach(vcpu, effects) {
+            Found::Nothing => return false,
+            Found::Elsewhere => {}
+            Found::Area => {
+                let word = &mut self.words[vcpu.index()];
+                let old = std::mem::replace(&mut word.token, token);
+                let old = if old == Token::NONE { ApfReason::None } else { ApfReason::Ready };
+                let reason = ApfReason::Ready;
+                effects.push(Effect::Emit(Event::SharedWordWrite { vcpu, old, reason }));
+                if old == ApfReason::Ready {
+                    effects.push(Effect::SlotOverwritten { vcpu });
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether the host can read the token slot and finds it free.
+    pub(super) fn slot_is_free(&self, vcpu: VcpuId) -> bool {
+        let (area, word) = (self.vcpu(vcpu).area, self.words[vcpu.index()]);
+        area.valid && (area.current || word.writable) && word.token == Token::NONE
+    }
+
+    fn reach(&mut self, vcpu: VcpuId, effects: &mut Effects) -> Found {
+        effects.push(Effect::Cost(CostKey::WriteWord));
+        let word = self.words[vcpu.index()];
+        let never_compares = self.has(Defect::StaleTranslation);
+        let rules = self.rules;
+        let area = &mut self.vcpu_mut(vcpu).area;
+        if !area.valid {
+            return Found::Nothing;
+        }
+        if !area.current && !never_compares {
+            effects.push(Effect::Cost(CostKey::TranslateArea));
+            if !word.writable {
+                if rules.word_write_failure == WordWriteFailure::NoticesOff {
+                    *area = AreaCache::default();
+                }
+                return Found::Nothing;
+            }
+            area.place = word.place;
+            area.current = rules.word_cache == WordCache::Refreshed;
+        }
+        if area.place != word.place || !word.writable {
+            effects.push(Effect::StaleWrite { vcpu });
+            return Found::Elsewhere;
+        }
+        if word.foreign {
+            effects.push(Effect::ForeignWrite { vcpu });
+            return Found::Elsewhere;
+        }
+        Found::Area
+    }
+}

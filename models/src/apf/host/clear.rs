@@ -1,0 +1,140 @@
+//! Dropping all items of a vCPU (`kvm_clear_async_pf_completion_queue`), and what does so or
+//! might: notices off, paging, reset, restore.
+
+use crate::apf::Apf;
+use crate::apf::defect::Defect;
+use crate::apf::effect::{Decision, Effect, Effects};
+use crate::apf::host::{AreaCache, HostHalf, HostVcpu, Operation};
+use crate::apf::item::{Work, WorkStage};
+use crate::apf::rules::PagingToggle;
+use crate::ids::{ItemId, VcpuId};
+use crate::trace::Event;
+
+impl Apf {
+    pub(super) fn begin_clear(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        self.vcpu_mut(vcpu).operation = Some(Operation::Clear);
+        self.cancel_queued(vcpu, effects);
+        self.advance_clear(vcpu, effects);
+    }
+
+    /// Takes back what no worker has begun.
+    pub(super) fn cancel_queued(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let works = self.host.items.works();
+        let queued = works.filter(|(_, work)| work.vcpu == vcpu && work.stage == WorkStage::Queued);
+        let cancelled: Vec<ItemId> = queued.map(|(id, _)| id).collect();
+        for id in cancelled {
+            self.host.items.end_work(id);
+            effects.push(Effect::CancelWork { item: id });
+            self.drop_item(vcpu, id, effects);
+        }
+    }
+
+    /// Waits for the workers that have begun, then drops all items without a word to the guest.
+    pub(super) fn advance_clear(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let waits = |work: &Work| work.vcpu == vcpu && self.is_waited_for(work);
+        let waited = self.host.items.works().find(|(_, work)| waits(work)).map(|(item, _)| item);
+        if let Some(item) = waited {
+            effects.push(Effect::WaitWorker { item });
+            effects.push(Effect::Decide(Decision::Continue));
+            return;
+        }
+        self.drop_items(vcpu, effects);
+        self.vcpu_mut(vcpu).operation = None;
+        effects.push(Effect::Decide(Decision::Retry));
+    }
+
+    pub(super) fn drop_items(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let items = self.host.items.iter().filter(|(_, item)| item.vcpu == vcpu);
+        let left: Vec<ItemId> = items.map(|(id, _)| id).collect();
+        for id in left {
+            self.drop_item(vcpu, id, effects);
+        }
+        let keep_hash = self.has(Defect::KeepHashOnClear);
+        let state = self.vcpu_mut(vcpu);
+        state.queued = 0;
+        state.deferred = None;
+        if !keep_hash {
+            state.gfns.clear();
+        }
+    }
+
+    fn drop_item(&mut self, vcpu: VcpuId, id: ItemId, effects: &mut Effects) {
+        let state = self.vcpu_mut(vcpu);
+        state.queue.retain(|&linked| linked != id);
+        state.done.retain(|&linked| linked != id);
+        let item = self.host.items.free(id);
+        effects.push(Effect::Emit(Event::ItemUnlink { vcpu, token: item.token }));
+        effects.push(Effect::ItemFreed { item: id, gfn: item.gfn() });
+    }
+
+    pub(super) fn set_paging(&mut self, vcpu: VcpuId, on: bool, effects: &mut Effects) {
+        if self.vcpu(vcpu).paging == on {
+            effects.push(Effect::Decide(Decision::Retry));
+            return;
+        }
+        self.vcpu_mut(vcpu).paging = on;
+        self.paging_toggled(vcpu, on, effects);
+    }
+
+    /// The host puts the guest into its handler itself, without the code of a write to CR0.
+    pub(super) fn enter_smm(&mut self, vcpu: VcpuId) {
+        let state = self.vcpu_mut(vcpu);
+        assert!(!state.smm, "{vcpu} is in system management mode");
+        (state.smm, state.paging) = (true, false);
+    }
+
+    /// RSM writes CR0 through that code, twice.
+    pub(super) fn leave_smm(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let state = self.vcpu_mut(vcpu);
+        assert!(state.smm, "{vcpu} is not in system management mode");
+        (state.smm, state.paging) = (false, true);
+        self.paging_toggled(vcpu, true, effects);
+    }
+
+    fn paging_toggled(&mut self, vcpu: VcpuId, on: bool, effects: &mut Effects) {
+        assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} is inside an operation");
+        let defect = self.has(Defect::DropOnPagingToggle);
+        let toggle = if defect { PagingToggle::DropsItems } else { self.rules.paging_toggle };
+        match toggle {
+            PagingToggle::Nothing => effects.push(Effect::Decide(Decision::Retry)),
+            PagingToggle::DropsItems => self.begin_clear(vcpu, effects),
+            PagingToggle::RequestsScan => {
+                let scan = on && self.notices_on(vcpu);
+                self.vcpu_mut(vcpu).ready_request |= scan;
+                effects.push(Effect::Decide(Decision::Retry));
+            }
+        }
+    }
+
+    /// `kvm_vcpu_reset`: registers and local APIC as after power-on, which leaves the latter off.
+    /// That the acknowledgement is forgotten too is an assumption.
+    pub(super) fn reset(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} is inside an operation");
+        self.guest.cr2[vcpu.index()] = None;
+        let state = self.vcpu_mut(vcpu);
+        (state.en, state.vector) = (0, 0);
+        state.area = AreaCache::default();
+        (state.halt_request, state.halted) = (None, None);
+        (state.hlt, state.pv_kicked) = (false, false);
+        state.pending.clear();
+        (state.ready_request, state.unacknowledged) = (false, false);
+        (state.lapic.requested, state.lapic.in_service) = (None, None);
+        (state.lapic.enabled, state.paging, state.smm) = (false, false, false);
+        self.begin_clear(vcpu, effects);
+    }
+
+    /// The VMM saves the guest's memory, pending exceptions, HLT and the local APIC. Items, the
+    /// counter of tokens, halts and what is not acknowledged exist on the old host only. The
+    /// registers it may write afterwards.
+    pub(super) fn restore(&mut self, effects: &mut Effects) {
+        for (item, _) in self.host.items.works() {
+            effects.push(Effect::CancelWork { item });
+        }
+        let fresh = HostHalf::new(self.vcpus(), &self.rules);
+        let old = std::mem::replace(&mut self.host, fresh);
+        for (state, saved) in self.host.vcpus.iter_mut().zip(old.vcpus) {
+            let HostVcpu { pending, hlt, lapic, paging, smm, .. } = saved;
+            *state = HostVcpu { pending, hlt, lapic, paging, smm, ..state.clone() };
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The guest's registers (`kvm_pv_enable_async_pf`, `kvm_pv_enable_async_pf_int`,
+//! `MSR_KVM_ASYNC_PF_ACK`), and the wake-all that switching notices on queues
+//! (`kvm_async_pf_wakeup_all`).
+
+use crate::apf::Apf;
+use crate::apf::defect::Defect;
+use crate::apf::effect::{CostKey, Decision, Effect, Effects};
+use crate::apf::host::{AreaCache, EN_ENABLED, EN_INTERRUPT, MSR_ACK, MSR_EN, MSR_INT};
+use crate::apf::host::{Operation, Scan};
+use crate::apf::item::Item;
+use crate::apf::rules::{Drain, EnBits, EnCommit, EnWithoutLapic, NoticesOn, WakeAllAppend};
+use crate::ids::{ItemId, Token, VcpuId};
+use crate::trace::Event;
+
+/// The bit of ACK that acknowledges.
+const ACK: u64 = 1;
+
+impl EnBits {
+    /// Bits that must be zero, below the address.
+    pub const fn reserved(self) -> u64 {
+        match self {
+            Self::SendAlways => 0x3c,
+            Self::NestedExit => 0x38,
+            Self::Interrupt => 0x30,
+        }
+    }
+}
+
+impl Apf {
+    pub(super) fn write_en(&mut self, vcpu: VcpuId, value: u64, effects: &mut Effects) {
+        assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} writes EN inside an operation");
+        effects.push(Effect::Cost(CostKey::WriteEn));
+        let reserved = value & self.rules.en_bits.reserved() != 0;
+        if reserved || !self.lapic_allows(vcpu, value) {
+            effects.push(Effect::GpFault);
+            return;
+        }
+        let commits_first = self.rules.en_commit == EnCommit::BeforeValidation
+            || self.has(Defect::CommitBeforeValidation);
+        if self.switches_on(value) {
+            if commits_first {
+                self.vcpu_mut(vcpu).en = value;
+            } else if !self.words[vcpu.index()].writable {
+                effects.push(Effect::GpFault);
+                return;
+            }
+            if !self.find_area(vcpu) {
+                effects.push(Effect::GpFault);
+                return;
+            }
+            self.words[vcpu.index()].foreign = false;
+        }
+        self.vcpu_mut(vcpu).en = value;
+        emit_write(vcpu, MSR_EN, value, effects);
+        if !self.switches_on(value) {
+            self.vcpu_mut(vcpu).area = AreaCache::default();
+            self.begin_clear(vcpu, effects);
+        } else if self.rules.wake_all_on_enable {
+            self.wake_all_item(vcpu, effects);
+        } else {
+            effects.push(Effect::Decide(Decision::Retry));
+        }
+    }
+
+    fn switches_on(&self, value: u64) -> bool {
+        let bits = match self.rules.notices_on {
+            NoticesOn::AreaMapped | NoticesOn::EnabledBit => EN_ENABLED,
+            NoticesOn::EnabledAndInterruptBits => EN_ENABLED | EN_INTERRUPT,
+        };
+        value & bits == bits
+    }
+
+    fn lapic_allows(&self, vcpu: VcpuId, value: u64) -> bool {
+        if self.vcpu(vcpu).lapic.in_kernel || self.has(Defect::SkipLapicTest) {
+            return true;
+        }
+        match self.rules.en_without_lapic {
+            EnWithoutLapic::Accepted => true,
+            EnWithoutLapic::Refused => false,
+            EnWithoutLapic::ZeroOnly => value == 0,
+        }
+    }
+
+    pub(super) fn write_int(&mut self, vcpu: VcpuId, value: u64, effects: &mut Effects) {
+        effects.push(Effect::Cost(CostKey::WriteEn));
+        let known = self.rules.en_bits == EnBits::Interrupt && self.vcpu(vcpu).lapic.in_kernel;
+        match u8::try_from(value) {
+            Ok(vector) if known => {
+                self.vcpu_mut(vcpu).vector = vector;
+                emit_write(vcpu, MSR_INT, value, effects);
+            }
+            _ => effects.push(Effect::GpFault),
+        }
+    }
+
+    /// The host looks for completed items at once, and has handled the write after that.
+    pub(super) fn write_ack(&mut self, vcpu: VcpuId, value: u64, effects: &mut Effects) {
+        assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} writes ACK inside an operation");
+        effects.push(Effect::Cost(CostKey::WriteAck));
+        let known = self.rules.drain == Drain::AllOnRequestAndAck;
+        if !known || self.has(Defect::RefuseAck) {
+            effects.push(Effect::GpFault);
+        } else if value & ACK == 0 {
+            emit_write(vcpu, MSR_ACK, value, effects);
+        } else {
+            let state = self.vcpu_mut(vcpu);
+            state.unacknowledged = false;
+            state.operation = Some(Operation::Scan(Scan::Ack));
+            effects.push(Effect::Scan);
+        }
+    }
+
+    /// The end of a scan: an acknowledgement is handled now.
+    pub(super) fn end_scan(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        if let Some(Operation::Scan(scan)) = self.vcpu_mut(vcpu).operation.take()
+            && scan == Scan::Ack
+        {
+            emit_write(vcpu, MSR_ACK, ACK, effects);
+        }
+    }
+
+    /// A completed item that wakes everybody, unless a completed item is there already.
+    fn wake_all_item(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let seen = self.vcpu(vcpu).done.len();
+        if seen > 0 {
+            effects.push(Effect::Decide(Decision::Retry));
+            return;
+        }
+        let token = Token::WAKE_ALL;
+        let item = Item { vcpu, token, fault: None, told: false, garbage: false };
+        let item = self.host.items.allocate(item);
+        let unlocked = self.rules.wake_all_append == WakeAllAppend::Unlocked
+            || self.has(Defect::UnlockedWakeAll);
+        if unlocked {
+            let operation = Operation::WakeAll { item, seen: Some(0) };
+            self.vcpu_mut(vcpu).operation = Some(operation);
+            effects.push(Effect::Decide(Decision::Continue));
+        } else {
+            self.append_wake_all(vcpu, item, None, effects);
+        }
+    }
+
+    /// Appends a wake-all behind the end that was looked up before, whatever came there since.
+    pub(super) fn append_wake_all(
+        &mut self,
+        vcpu: VcpuId,
+        item: ItemId,
+        seen: Option<u8>,
+        effects: &mut Effects,
+    ) {
+        let requests = self.rules.drain == Drain::AllOnRequestAndAck;
+        let state = self.vcpu_mut(vcpu);
+        if let Some(seen) = seen {
+            state.done.truncate(usize::from(seen));
+        }
+        state.done.push(item);
+        state.queued += 1;
+        state.ready_request |= requests;
+        state.operation = None;
+        effects.push(Effect::Emit(Event::ItemDone { vcpu, token: Token::WAKE_ALL }));
+        effects.push(Effect::Decide(Decision::Retry));
+    }
+}
+
+fn emit_write(vcpu: VcpuId, ecx: u32, data: u64, effects: &mut Effects) {
+    effects.push(Effect::Emit(Event::KvmMsrWrite { vcpu, ecx, data }));
+}

@@ -1,0 +1,104 @@
+//! Disturbances.
+
+use crate::apf::host::Life;
+use crate::apf::{Effect, Effects, GuestInput, HostInput, Input};
+use crate::ids::{Token, VcpuId};
+
+use super::check::Log;
+use super::setup::{Disturbance, Setup};
+use super::world::{At, Handler, Script, World};
+
+/// What a tracer leaves in CR2: no token.
+const ELSEWHERE: Token = Token(0x00de_ad00);
+
+impl World {
+    pub(super) fn disturb(&mut self, vcpu: VcpuId, which: Disturbance, log: &mut Log) {
+        self.cpu_mut(vcpu).budget.take(which);
+        match which {
+            Disturbance::MsrRewrite => self.cpu_mut(vcpu).script = Some((Script::Rewrite, 0)),
+            Disturbance::Reset => self.cpu_mut(vcpu).script = Some((Script::Reset, 0)),
+            Disturbance::PagingOff => self.cpu_mut(vcpu).script = Some((Script::Paging, 0)),
+            Disturbance::Smi => {
+                self.host(vcpu, HostInput::EnterSmm { vcpu }, log);
+            }
+            Disturbance::LapicOff => self.switch_lapic(vcpu, false, log),
+            Disturbance::AreaGone => {
+                self.host(vcpu, HostInput::MapWord { vcpu, writable: false }, log);
+            }
+            Disturbance::PvKick => {
+                self.host(vcpu, HostInput::PvKick { vcpu }, log);
+            }
+            Disturbance::DummyFailure => {
+                if let Some(handler) = self.cpu(vcpu).handler {
+                    self.handle(vcpu, handler, false, log);
+                }
+            }
+            Disturbance::TracerFault => {
+                let token = self.apf.guest.cr2[vcpu.index()].map_or(Token::NONE, |n| n.token);
+                if let Some(Handler { stage, .. }) = self.cpu(vcpu).handler {
+                    self.cpu_mut(vcpu).handler = Some(Handler { stage, token });
+                }
+                let input = GuestInput::TracerFault { vcpu, address: ELSEWHERE };
+                self.input(vcpu, Input::Guest(input), log);
+            }
+            other => unreachable!("{other} is part of another move"),
+        }
+    }
+
+    pub(super) fn end_disturbance(&mut self, vcpu: VcpuId, which: Disturbance, log: &mut Log) {
+        match which {
+            Disturbance::LapicOff => self.switch_lapic(vcpu, true, log),
+            Disturbance::AreaGone => {
+                self.host(vcpu, HostInput::MapWord { vcpu, writable: true }, log);
+            }
+            other => unreachable!("{other} does not last"),
+        }
+    }
+
+    fn switch_lapic(&mut self, vcpu: VcpuId, enabled: bool, log: &mut Log) {
+        self.host(vcpu, HostInput::SetLapic { vcpu, enabled }, log);
+        self.exit(vcpu);
+    }
+
+    pub(super) fn disturb_vm(&mut self, which: Disturbance, setup: &Setup, log: &mut Log) {
+        self.budget.take(which);
+        match which {
+            Disturbance::MemslotChange => {
+                let moves = Some(VcpuId(0));
+                self.host(VcpuId(0), HostInput::MemslotChange { moves }, log);
+            }
+            Disturbance::Migration => self.migrate(true, setup, log),
+            Disturbance::MigrationWithoutVector => self.migrate(false, setup, log),
+            Disturbance::Destroy => {
+                for cpu in &mut self.cpus {
+                    cpu.at = At::Stopped;
+                }
+                self.go_on_destroying(log);
+            }
+            other => unreachable!("{other} is no disturbance of the VM"),
+        }
+    }
+
+    fn migrate(&mut self, with_vector: bool, _setup: &Setup, log: &mut Log) {
+        let saved: Vec<(u8, u64)> = self
+            .vcpus()
+            .map(|vcpu| self.apf.vcpu(vcpu))
+            .map(|state| (if with_vector { state.vector } else { 0 }, state.en))
+            .collect();
+        self.host(VcpuId(0), HostInput::Restore, log);
+        for (vcpu, registers) in self.vcpus().zip(saved) {
+            let cpu = self.cpu_mut(vcpu);
+            (cpu.kicked, cpu.at) = (false, At::Top);
+            self.restore_registers(vcpu, registers, log);
+        }
+    }
+
+    pub(super) fn go_on_destroying(&mut self, log: &mut Log) {
+        let effects: Effects = self.host(VcpuId(0), HostInput::Destroy, log);
+        self.vmm_waits = effects.iter().find_map(|effect| match *effect {
+            Effect::WaitWorker { item } => Some(item),
+            _ => None,
+        });
+        debug_assert_ne!(self.apf.host.life, Life::Used);
+    }
+}

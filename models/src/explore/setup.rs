@@ -1,0 +1,317 @@
+//! What a world consists of, and how far it is searched.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::apf::host::{EN_ENABLED, EN_INTERRUPT};
+use crate::apf::rules::{PageReady, ResolvedBy, Rules, TokenRule, TokenZero};
+use crate::apf::{Defect, Defects};
+
+/// Bits by which tokens of a small world are shifted: room for four vCPUs.
+const VCPU_BITS: u8 = 2;
+
+/// The most vCPUs.
+pub const MAX_VCPUS: u16 = 1 << VCPU_BITS;
+/// The most tasks of a vCPU.
+pub const MAX_TASKS: u8 = 4;
+/// The most pages.
+pub const MAX_PAGES: u8 = 4;
+/// The most bits of the counter of tokens: with more, no token comes twice in a world this small.
+pub const MAX_TOKEN_BITS: u8 = 6;
+
+macro_rules! disturbances {
+    ($($(#[doc = $doc:literal])* $variant:ident => $text:literal, $scope:ident;)*) => {
+        /// Something besides ordinary faults that may happen in a world, each a bounded number of
+        /// times.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Disturbance { $($(#[doc = $doc])* $variant,)* }
+
+        impl Disturbance {
+            /// All disturbances, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The disturbance's name as a word.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What happens.
+            pub fn describes(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii(),)* }
+            }
+
+            /// Whether its bound is one of each vCPU or one of the VM.
+            pub const fn scope(self) -> Scope {
+                match self { $(Self::$variant => Scope::$scope,)* }
+            }
+        }
+    };
+}
+
+/// What a bound counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// So many times on each vCPU.
+    Vcpu,
+    /// So many times in the VM.
+    Vm,
+}
+
+impl Scope {
+    /// The scope as a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vcpu => "each vCPU",
+            Self::Vm => "the VM",
+        }
+    }
+}
+
+disturbances! {
+    /// An item is not set up for want of memory.
+    AllocFailure => "alloc-failure", Vcpu;
+    /// The pool refuses the work of an item.
+    EnqueueFailure => "enqueue-failure", Vcpu;
+    /// A worker cannot have its page.
+    FetchFailure => "fetch-failure", Vcpu;
+    /// The guest has no memory for a dummy.
+    DummyFailure => "dummy-failure", Vcpu;
+    /// A page is reclaimed.
+    Evict => "evict", Vm;
+    /// The guest switches notices off, wakes its sleepers, and switches notices on again.
+    MsrRewrite => "msr-rewrite", Vcpu;
+    /// The guest switches a vCPU off and on: the same, with a reset in between.
+    Reset => "reset", Vcpu;
+    /// A system management interrupt.
+    Smi => "smi", Vcpu;
+    /// The guest's local APIC is off for a while, perhaps before notices are switched on.
+    LapicOff => "lapic-disable", Vcpu;
+    /// The guest's kernel switches paging off and on.
+    PagingOff => "cr0-pg", Vcpu;
+    /// The VM goes on from a snapshot or on another host; the VMM restores all registers.
+    Migration => "migration", Vm;
+    /// The same, and the VMM forgets the INT register.
+    MigrationWithoutVector => "migration-without-vector", Vm;
+    /// Memory slots change, and the shared area of vCPU 0 moves.
+    MemslotChange => "memslot-change", Vm;
+    /// The memory of a vCPU's shared area is taken from the guest, and given back.
+    AreaGone => "area-gone", Vcpu;
+    /// The VMM gives the VM up.
+    Destroy => "destroy", Vm;
+    /// Another vCPU kicks this one.
+    PvKick => "pv-kick", Vcpu;
+    /// A task touches its page at CPL 0, where it can be preempted.
+    KernelMode => "kernel-mode", Vcpu;
+    /// A task touches its page at CPL 0 with interrupts off.
+    InterruptsOff => "interrupts-off", Vcpu;
+    /// A task touches its page at CPL 0 in an atomic section, interrupts on.
+    Atomic => "atomic", Vcpu;
+    /// A task touches its page at CPL 0 as an RCU reader.
+    RcuReader => "rcu-reader", Vcpu;
+    /// A task touches its page while a guest of the guest runs.
+    Nested => "nested", Vcpu;
+    /// A task touches its page while another exception waits for injection.
+    OtherException => "other-exception", Vcpu;
+    /// A tracer of the guest's #PF handler takes a page fault of its own.
+    TracerFault => "tracer-fault", Vcpu;
+}
+
+/// The number of disturbances.
+pub(super) const DISTURBANCES: usize = Disturbance::ALL.len();
+
+impl fmt::Display for Disturbance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that no disturbance has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDisturbance(pub String);
+
+impl fmt::Display for UnknownDisturbance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no disturbance is called `{}`", self.0)
+    }
+}
+
+impl std::error::Error for UnknownDisturbance {}
+
+impl FromStr for Disturbance {
+    type Err = UnknownDisturbance;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDisturbance> {
+        let named = |disturbance: &&Self| disturbance.name() == text;
+        Self::ALL.iter().find(named).copied().ok_or_else(|| UnknownDisturbance(text.to_owned()))
+    }
+}
+
+/// How often each disturbance may happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Budget([u8; DISTURBANCES]);
+
+impl Budget {
+    /// How often it may still happen.
+    pub const fn left(self, disturbance: Disturbance) -> u8 {
+        self.0[disturbance as usize]
+    }
+
+    /// The same with another bound for one disturbance.
+    #[must_use]
+    pub const fn with(mut self, disturbance: Disturbance, times: u8) -> Self {
+        self.0[disturbance as usize] = times;
+        self
+    }
+
+    /// The disturbances that may happen at all, with their bounds.
+    pub fn iter(self) -> impl Iterator<Item = (Disturbance, u8)> {
+        let all =
+            Disturbance::ALL.iter().map(move |&disturbance| (disturbance, self.left(disturbance)));
+        all.filter(|&(_, times)| times > 0)
+    }
+
+    pub(super) const fn bytes(&self) -> &[u8; DISTURBANCES] {
+        &self.0
+    }
+
+    pub(super) fn take(&mut self, disturbance: Disturbance) {
+        self.0[disturbance as usize] -= 1;
+    }
+}
+
+/// A world to explore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// What the kernel does. [`Setup::new`] narrows its tokens and its cap.
+    pub rules: Rules,
+    /// What it does wrong.
+    pub defects: Defects,
+    /// vCPUs, at most [`MAX_VCPUS`].
+    pub vcpus: u16,
+    /// Whether all vCPUs are followed. If not, one is, and the others are what may bring a page at
+    /// any time: see the `reduce` module on why nothing is missed.
+    pub whole: bool,
+    /// Tasks of each vCPU, at most [`MAX_TASKS`].
+    pub tasks: u8,
+    /// Pages that each task touches once, in any order; at most [`MAX_PAGES`].
+    pub pages: u8,
+    /// Whether guests switch notices on when they start.
+    pub notices: bool,
+    /// Whether they ask for notices at CPL 0.
+    pub send_always: bool,
+    /// Whether the host kernel emulates the local APIC.
+    pub irqchip: bool,
+    /// Whether the host mirrors the guest's page tables, of which each task has its own.
+    pub shadow: bool,
+    /// What may happen besides, and how often.
+    pub budget: Budget,
+}
+
+impl Setup {
+    /// Two vCPUs with two tasks each and two pages, undisturbed, under `rules` with a token
+    /// counter of `token_bits`. A vCPU may have as many items as there are pages.
+    pub fn new(rules: Rules, defects: Defects, token_bits: u8) -> Self {
+        let token = TokenRule { id_bits: token_bits, vcpu_bits: VCPU_BITS };
+        Self {
+            rules: Rules { token, cap: 2, ..rules },
+            defects,
+            vcpus: 2,
+            whole: false,
+            tasks: 2,
+            pages: 2,
+            notices: true,
+            send_always: false,
+            irqchip: true,
+            shadow: false,
+            budget: Budget::default(),
+        }
+    }
+
+    /// What is wrong with the sizes of this world, if anything.
+    pub fn check(&self) -> Result<(), SetupError> {
+        let sizes = [
+            ("vCPUs", u32::from(self.vcpus), u32::from(MAX_VCPUS)),
+            ("tasks", u32::from(self.tasks), u32::from(MAX_TASKS)),
+            ("pages", u32::from(self.pages), u32::from(MAX_PAGES)),
+            ("bits of the token counter", self.rules.token.id_bits.into(), MAX_TOKEN_BITS.into()),
+            ("items a vCPU (the cap)", self.rules.cap, u32::from(u8::MAX)),
+        ];
+        match sizes.into_iter().find(|&(_, size, most)| size == 0 || size > most) {
+            Some((what, size, most)) => Err(SetupError { what, size, most }),
+            None => Ok(()),
+        }
+    }
+
+    /// The vCPUs that are followed.
+    pub(super) fn followed(&self) -> u16 {
+        if self.whole { self.vcpus } else { 1 }
+    }
+
+    /// Whether pages come without anybody who is followed.
+    pub(super) fn has_others(&self) -> bool {
+        self.vcpus > self.followed()
+    }
+
+    /// What the guest writes to EN.
+    pub(super) fn en(&self) -> u64 {
+        let ready = match self.rules.page_ready {
+            PageReady::Exception => EN_ENABLED,
+            PageReady::Interrupt => EN_ENABLED | EN_INTERRUPT,
+        };
+        ready | if self.send_always { crate::apf::host::EN_SEND_ALWAYS } else { 0 }
+    }
+
+    pub(super) fn has_vector(&self) -> bool {
+        self.rules.page_ready == PageReady::Interrupt
+    }
+
+    pub(super) fn by_vmm(&self) -> bool {
+        self.rules.resolved_by == ResolvedBy::Vmm
+    }
+
+    /// Whether a token of vCPU 0 may be what a free slot holds, which sets vCPU 0 apart and gives
+    /// the value of the counter a meaning.
+    pub(super) fn zero_matters(&self) -> bool {
+        self.has_vector()
+            && (self.rules.token_zero == TokenZero::Possible || self.defects.has(Defect::TokenZero))
+    }
+
+    pub(super) fn may(&self, disturbance: Disturbance) -> bool {
+        self.budget.left(disturbance) > 0
+    }
+}
+
+/// A world that is empty or too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetupError {
+    what: &'static str,
+    size: u32,
+    most: u32,
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, size, most } = self;
+        write!(f, "a world with {size} {what} cannot be explored: it may have 1 to {most}")
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+/// Where a search ends at the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Moves from the beginning.
+    pub depth: u32,
+    /// Different states.
+    pub states: u32,
+    /// Memory, in bytes, as the search estimates it.
+    pub memory: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { depth: u32::MAX, states: 50_000_000, memory: 8 << 30 }
+    }
+}

@@ -1,0 +1,345 @@
+//! Moves of vCPU threads and workers.
+
+use crate::apf::rules::{Drain, Runnable};
+use crate::apf::{Decision, Effect, Effects, HostInput, Input, SetupFailure};
+use crate::ids::{Gva, Hva, ItemId, VcpuId, WorkerId};
+
+use super::check::{self, Before, Log, kinds};
+use super::setup::{Disturbance, Setup};
+use super::world::{At, Context, Handler, Move, Stage, Then, World, frame_of};
+
+impl World {
+    /// Makes a move and says what was wrong with it and with the state that it led to.
+    pub(super) fn make(&mut self, chosen: Move, setup: &Setup, log: &mut Log) {
+        match chosen {
+            Move::Access { vcpu, task, page, context, failure } => {
+                self.access(vcpu, (task, page, context), failure, setup, log);
+            }
+            Move::Go(vcpu) => self.go(vcpu, setup, log),
+            Move::RefuseWork(vcpu) => {
+                self.cpu_mut(vcpu).budget.take(Disturbance::EnqueueFailure);
+                self.host(vcpu, HostInput::RefuseWork { vcpu }, log);
+                self.fetch_now(vcpu);
+                self.cpu_mut(vcpu).at = self.after_exit(vcpu);
+            }
+            Move::Idle(vcpu) => self.hlt(vcpu, log),
+            Move::Exit(vcpu) => self.exit(vcpu),
+            Move::Interrupt(vcpu) => self.unblock(vcpu, true, setup, log),
+            Move::Start(item) => self.start(item, log),
+            Move::Fetch(item) => self.fetch(item, false, setup, log),
+            Move::Fail(item) => self.fetch(item, true, setup, log),
+            Move::Work(item) => self.work(item, log),
+            Move::Disturb(vcpu, which) => self.disturb(vcpu, which, log),
+            Move::EndDisturb(vcpu, which) => self.end_disturbance(vcpu, which, log),
+            Move::Evict(page) => {
+                self.budget.take(Disturbance::Evict);
+                self.resident &= !(1 << page);
+            }
+            Move::Arrive(page) => self.resident |= 1 << page,
+            Move::DisturbVm(which) => self.disturb_vm(which, setup, log),
+            Move::GoOnDestroying => self.go_on_destroying(log),
+        }
+        check::state(self, setup, log);
+    }
+
+    /// One input of the protocol, with the checks that its effects allow.
+    pub(super) fn input(&mut self, vcpu: VcpuId, input: Input, log: &mut Log) -> Effects {
+        let before = Before::of(&self.apf, &input, vcpu);
+        let mut effects = Effects::new();
+        self.apf.step(input, &mut effects);
+        check::step(self, (vcpu, &before), &effects, log);
+        for effect in &effects {
+            if let Effect::KickVcpu { vcpu } = *effect
+                && self.cpu(vcpu).at == At::Guest
+            {
+                self.cpu_mut(vcpu).kicked = true;
+            }
+        }
+        if let Some(steps) = &mut log.steps {
+            steps.push((input, effects.clone()));
+        }
+        effects
+    }
+
+    pub(super) fn host(&mut self, vcpu: VcpuId, input: HostInput, log: &mut Log) -> Effects {
+        self.input(vcpu, Input::Host(input), log)
+    }
+
+    pub(super) fn exit(&mut self, vcpu: VcpuId) {
+        self.cpu_mut(vcpu).kicked = false;
+        self.cpu_mut(vcpu).at = self.after_exit(vcpu);
+    }
+
+    /// The guest executes HLT.
+    pub(super) fn hlt(&mut self, vcpu: VcpuId, log: &mut Log) {
+        self.host(vcpu, HostInput::Hlt { vcpu }, log);
+        self.exit(vcpu);
+    }
+
+    fn access(
+        &mut self,
+        vcpu: VcpuId,
+        (task, page, context): (u8, u8, Context),
+        failure: bool,
+        setup: &Setup,
+        log: &mut Log,
+    ) {
+        let resident = self.is_resident(page);
+        let cpu = self.cpu_mut(vcpu);
+        let own = &mut cpu.tasks[usize::from(task)];
+        if resident {
+            own.touched |= 1 << page;
+            (own.page, own.context) = (None, Context::User);
+            return;
+        }
+        if own.context != context
+            && let Some((which, _)) =
+                Context::SPECIAL.iter().find(|(_, special)| *special == context)
+        {
+            cpu.budget.take(*which);
+        }
+        (own.page, own.context) = (Some(page), context);
+        (cpu.context, cpu.task, cpu.kicked) = (context, Some(task), false);
+        if failure {
+            cpu.budget.take(Disturbance::AllocFailure);
+        }
+        self.fault(vcpu, page, failure.then_some(SetupFailure::Allocation), setup, log);
+    }
+
+    fn fault(
+        &mut self,
+        vcpu: VcpuId,
+        page: u8,
+        failure: Option<SetupFailure>,
+        setup: &Setup,
+        log: &mut Log,
+    ) {
+        let (view, gfn) = (self.view(vcpu, setup), frame_of(page));
+        let (gva, hva) = (Gva(gfn.gpa().0), Hva(gfn.gpa().0));
+        let effects = self.host(vcpu, HostInput::Try { vcpu, view, gva, gfn, hva, failure }, log);
+        if effects.iter().any(|effect| matches!(effect, Effect::HostSpins { .. })) {
+            self.cpu_mut(vcpu).at = At::Dead;
+            return;
+        }
+        let decision = last_decision(&effects);
+        if decision == Decision::Sync {
+            self.fetch_now(vcpu);
+        } else {
+            let halts = self.apf.vcpu(vcpu).halt_request.is_some();
+            if !halts && !self.apf.host.items.has_frame(vcpu, gfn) {
+                log.find(kinds::VANISHED, || format!("{vcpu}: gfn {gfn}"));
+            }
+        }
+        self.cpu_mut(vcpu).at = match decision {
+            Decision::Continue => At::Advance(Then::Top),
+            Decision::Sync | Decision::Retry => self.after_exit(vcpu),
+        };
+    }
+
+    /// The vCPU thread fetches the page of its fault itself.
+    fn fetch_now(&mut self, vcpu: VcpuId) {
+        let cpu = self.cpu(vcpu);
+        let page = cpu.task.and_then(|task| cpu.tasks[usize::from(task)].page);
+        if let Some(page) = page {
+            self.resident |= 1 << page;
+        }
+    }
+
+    fn go(&mut self, vcpu: VcpuId, setup: &Setup, log: &mut Log) {
+        let view = self.view(vcpu, setup);
+        match self.cpu(vcpu).at {
+            At::Guest => self.go_in_guest(vcpu, setup, log),
+            At::Advance(then) | At::Wait(_, then) => {
+                let effects = self.host(vcpu, HostInput::Advance { vcpu, view }, log);
+                self.follow(vcpu, then, &effects);
+            }
+            At::Look(then) => {
+                let effects = self.host(vcpu, HostInput::CheckCompletion { vcpu, view }, log);
+                self.prefault(&effects);
+                let popped = effects.iter().any(|effect| matches!(effect, Effect::Popped { .. }));
+                self.cpu_mut(vcpu).at = if popped { At::Popped(then) } else { then.at() };
+            }
+            At::Popped(then) => {
+                let effects = self.host(vcpu, HostInput::Deliver { vcpu, view }, log);
+                self.follow(vcpu, then, &effects);
+            }
+            At::Top if self.apf.must_block(vcpu) => {
+                let input = HostInput::Block { vcpu, view, interrupt: false };
+                let effects = self.host(vcpu, input, log);
+                self.blocked_or_not(vcpu, &effects, log);
+            }
+            At::Top => {
+                let effects = self.host(vcpu, HostInput::Requests { vcpu }, log);
+                self.cpu_mut(vcpu).at = if effects.contains(&Effect::Halted) {
+                    self.after_exit(vcpu)
+                } else if effects.contains(&Effect::Scan) || self.looks_at_entry(vcpu) {
+                    At::Look(Then::Entry)
+                } else {
+                    At::Entry
+                };
+            }
+            At::Entry => self.enter(vcpu, log),
+            At::Blocked => self.unblock(vcpu, false, setup, log),
+            At::Stopped | At::Dead => {}
+        }
+    }
+
+    fn looks_at_entry(&self, vcpu: VcpuId) -> bool {
+        self.apf.rules.drain == Drain::OneAtEntry && self.apf.may_check_completion(vcpu)
+    }
+
+    /// Where the thread goes after a section that may have more behind it.
+    pub(super) fn follow(&mut self, vcpu: VcpuId, then: Then, effects: &Effects) {
+        let waits = effects.iter().find_map(|effect| match *effect {
+            Effect::WaitWorker { item } => Some(item),
+            _ => None,
+        });
+        let continues = effects.last() == Some(&Effect::Decide(Decision::Continue));
+        self.cpu_mut(vcpu).at = match waits {
+            Some(item) => At::Wait(item, then),
+            None if continues => At::Advance(then),
+            None if effects.contains(&Effect::DrainMore) => At::Look(then),
+            None if then == Then::Top => self.after_exit_once(vcpu, effects),
+            None => then.at(),
+        };
+    }
+
+    /// A thread that has delivered does not look again in the same turn, unless it drains.
+    fn after_exit_once(&self, vcpu: VcpuId, effects: &Effects) -> At {
+        let delivered = effects.iter().any(|effect| matches!(effect, Effect::ItemFreed { .. }));
+        let cleared = effects.contains(&Effect::Decide(Decision::Retry));
+        if delivered && !cleared { At::Top } else { self.after_exit(vcpu) }
+    }
+
+    /// The page of an item that was popped is mapped, fetched again if it is gone.
+    fn prefault(&mut self, effects: &Effects) {
+        for effect in effects {
+            if let Effect::Prefault { gfn, .. } = *effect {
+                self.resident |= 1 << gfn.0;
+            }
+        }
+    }
+
+    fn blocked_or_not(&mut self, vcpu: VcpuId, effects: &Effects, log: &mut Log) {
+        if effects.contains(&Effect::Blocked) {
+            self.cpu_mut(vcpu).at = At::Blocked;
+            return;
+        }
+        let state = self.apf.vcpu(vcpu);
+        let stuck = !state.done.is_empty() && !state.ready_request && self.keeps_done(vcpu);
+        let kicked = state.pv_kicked
+            && self.apf.rules.runnable == Runnable::DoneExceptionKickOrInterrupt
+            && state.done.is_empty();
+        let told = !state.pending.is_empty() || self.apf.ready_interrupt(vcpu).is_some();
+        if (stuck || kicked) && !told {
+            let why = if stuck { "an item that cannot be delivered" } else { "a stray kick" };
+            log.find(kinds::SPIN, || format!("{vcpu}: {why} ends its halt"));
+        }
+        self.cpu_mut(vcpu).at = self.after_exit(vcpu);
+    }
+
+    /// Whether a completed item stays where it is whatever the run loop does.
+    fn keeps_done(&self, vcpu: VcpuId) -> bool {
+        let lapic = self.apf.vcpu(vcpu).lapic;
+        let busy = self.apf.words[vcpu.index()].token != crate::ids::Token::NONE;
+        self.apf.rules.drain == Drain::AllOnRequestAndAck
+            && self.apf.notices_on(vcpu)
+            && (busy || !lapic.enabled)
+    }
+
+    fn unblock(&mut self, vcpu: VcpuId, interrupt: bool, setup: &Setup, log: &mut Log) {
+        let view = self.view(vcpu, setup);
+        let effects = self.host(vcpu, HostInput::Unblock { vcpu, view, interrupt }, log);
+        if effects.contains(&Effect::Runnable) {
+            self.cpu_mut(vcpu).at = self.after_exit(vcpu);
+        }
+    }
+
+    /// The entry; the guest goes on with what it takes there.
+    fn enter(&mut self, vcpu: VcpuId, log: &mut Log) {
+        let state = self.apf.vcpu(vcpu);
+        if state.ready_request || state.halt_request.is_some() {
+            // The kernel looks for requests once more, with interrupts off.
+            self.cpu_mut(vcpu).at = At::Top;
+            return;
+        }
+        let effects = self.host(vcpu, HostInput::Inject { vcpu }, log);
+        let lost = effects.iter().any(|effect| matches!(effect, Effect::DoubleFault { .. }));
+        let injected = effects.iter().any(|effect| matches!(effect, Effect::Injected { .. }));
+        let interrupts_on = self.interrupts_on(vcpu);
+        let nested = self.cpu(vcpu).handler.is_some();
+        let ready = self.apf.ready_interrupt(vcpu).is_some();
+        let token = crate::ids::Token::NONE;
+        let cpu = self.cpu_mut(vcpu);
+        cpu.at = At::Guest;
+        if lost || (injected && nested) {
+            // The frame of one exception is lost.
+            cpu.at = At::Dead;
+        } else if injected {
+            cpu.handler = Some(Handler { stage: Stage::Word, token });
+        } else if ready && interrupts_on {
+            cpu.handler = Some(Handler { stage: Stage::Eoi, token });
+            self.host(vcpu, HostInput::InjectInterrupt { vcpu }, log);
+        }
+        let cpu = self.cpu_mut(vcpu);
+        cpu.context = Context::User;
+        if cpu.handler.is_none() {
+            cpu.task = None;
+        }
+    }
+
+    fn start(&mut self, item: ItemId, log: &mut Log) {
+        let Some(vcpu) = self.vcpu_of(item) else { return };
+        self.host(vcpu, HostInput::WorkerStart { item, worker: WorkerId(item.0) }, log);
+    }
+
+    fn fetch(&mut self, item: ItemId, fails: bool, setup: &Setup, log: &mut Log) {
+        use crate::apf::item::WorkStage;
+        let Some(vcpu) = self.vcpu_of(item) else { return };
+        let page = self.page_of(item);
+        if !fails && let Some(page) = page {
+            self.resident |= 1 << page;
+        }
+        if setup.by_vmm() {
+            self.host(vcpu, HostInput::VmmResolved { item }, log);
+            return;
+        }
+        let stage = self.apf.host.items.work(item).map(|work| work.stage);
+        if stage == Some(WorkStage::Queued) {
+            self.start(item, log);
+        }
+        if fails {
+            self.cpu_mut(vcpu).budget.take(Disturbance::FetchFailure);
+            self.host(vcpu, HostInput::WorkerFailed { item }, log);
+        } else {
+            self.host(vcpu, HostInput::WorkerFetched { item }, log);
+        }
+    }
+
+    fn work(&mut self, item: ItemId, log: &mut Log) {
+        let Some(vcpu) = self.vcpu_of(item) else { return };
+        self.host(vcpu, HostInput::WorkerAdvance { item }, log);
+    }
+
+    pub(super) fn vcpu_of(&self, item: ItemId) -> Option<VcpuId> {
+        self.apf.host.items.work(item).map(|work| work.vcpu)
+    }
+}
+
+impl Then {
+    pub(super) fn at(self) -> At {
+        match self {
+            Self::Top => At::Top,
+            Self::Entry => At::Entry,
+        }
+    }
+}
+
+/// How the fault path goes on.
+fn last_decision(effects: &Effects) -> Decision {
+    let mut decisions = effects.iter().filter_map(|effect| match effect {
+        Effect::Decide(decision) => Some(*decision),
+        _ => None,
+    });
+    decisions.next_back().unwrap_or(Decision::Retry)
+}

@@ -1,0 +1,281 @@
+//! The way to a finding, as lines of who does what.
+
+use crate::apf::{Effect, GuestInput, HostInput, Input};
+use crate::ids::{ItemId, VcpuId};
+use crate::trace::Event;
+
+use super::check::Log;
+use super::search::all_moves;
+use super::setup::Setup;
+use super::world::{Context, Move, World};
+
+/// Who does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Actor {
+    /// What runs in the guest on this vCPU.
+    Guest(VcpuId),
+    /// The vCPU's thread in the host.
+    Thread(VcpuId),
+    /// A worker.
+    Worker,
+    /// The VMM, or the world outside.
+    Outside,
+}
+
+/// One step of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Who does it.
+    pub actor: Actor,
+    /// What is done and what comes of it.
+    pub text: String,
+}
+
+/// A way through a world.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Moves, each of one or more lines.
+    pub moves: usize,
+    /// The steps.
+    pub lines: Vec<Line>,
+}
+
+impl Trace {
+    /// Goes the way again, and says what happens.
+    pub(super) fn replay(setup: &Setup, way: &[u16]) -> Self {
+        let mut world = World::new(setup);
+        let mut lines = Vec::new();
+        for &index in way {
+            let Some(&chosen) = all_moves(&world, setup).get(usize::from(index)) else { break };
+            let mut log = Log { steps: Some(Vec::new()), ..Log::default() };
+            let actor = actor(&world, chosen);
+            let title = title(&world, chosen);
+            world.make(chosen, setup, &mut log);
+            let steps = log.steps.unwrap_or_default();
+            let said: Vec<String> = steps.iter().flat_map(words).collect();
+            let text = match (title, said.is_empty()) {
+                (Some(title), true) => title,
+                (Some(title), false) => format!("{title}: {}", said.join("; ")),
+                (None, false) => said.join("; "),
+                (None, true) => "goes on".to_owned(),
+            };
+            lines.push(Line { actor, text });
+        }
+        Self { moves: way.len(), lines }
+    }
+
+    /// The trace as a chart: a column for each who takes part, a line a step.
+    pub fn chart(&self, width: usize) -> String {
+        let mut actors: Vec<Actor> = self.lines.iter().map(|line| line.actor).collect();
+        actors.sort_unstable();
+        actors.dedup();
+        let names: Vec<String> = actors.iter().map(|actor| actor.name()).collect();
+        let heads: Vec<String> = names.iter().map(|name| format!("{name:>3}")).collect();
+        let mut text = format!("     {}\n", heads.join(" "));
+        let left = 5 + 4 * actors.len() + 1;
+        for (number, line) in self.lines.iter().enumerate() {
+            let marks = actors.iter().map(|&actor| if actor == line.actor { "  *" } else { "  |" });
+            let marks: Vec<&str> = marks.collect();
+            let quiet = vec!["  |"; actors.len()].join(" ");
+            let mut first = format!("{:>4} {}  ", number + 1, marks.join(" "));
+            for part in wrap(&line.text, width.saturating_sub(left + 1).max(20)) {
+                text.push_str(&first);
+                text.push_str(&part);
+                text.push('\n');
+                first = format!("     {quiet}  ");
+            }
+        }
+        text
+    }
+}
+
+impl Actor {
+    /// A short name.
+    pub fn name(self) -> String {
+        match self {
+            Self::Guest(vcpu) => format!("g{}", vcpu.0),
+            Self::Thread(vcpu) => format!("v{}", vcpu.0),
+            Self::Worker => "w".to_owned(),
+            Self::Outside => "out".to_owned(),
+        }
+    }
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].chars().count() + 1 + word.chars().count() > width
+        {
+            lines.push(format!("  {word}"));
+        } else {
+            if !lines[last].is_empty() {
+                lines[last].push(' ');
+            }
+            lines[last].push_str(word);
+        }
+    }
+    lines
+}
+
+fn actor(world: &World, chosen: Move) -> Actor {
+    use super::world::At;
+    match chosen {
+        Move::Access { vcpu, .. } | Move::Idle(vcpu) => Actor::Guest(vcpu),
+        Move::Go(vcpu) if world.cpu(vcpu).at == At::Guest => Actor::Guest(vcpu),
+        Move::Go(vcpu) | Move::RefuseWork(vcpu) | Move::Exit(vcpu) | Move::Interrupt(vcpu) => {
+            Actor::Thread(vcpu)
+        }
+        Move::Start(_) | Move::Fetch(_) | Move::Fail(_) | Move::Work(_) => Actor::Worker,
+        Move::Disturb(..)
+        | Move::EndDisturb(..)
+        | Move::Evict(_)
+        | Move::Arrive(_)
+        | Move::DisturbVm(_)
+        | Move::GoOnDestroying => Actor::Outside,
+    }
+}
+
+fn title(world: &World, chosen: Move) -> Option<String> {
+    let item_of = |item: ItemId| match world.page_of(item) {
+        Some(page) => format!("{item} (page {page})"),
+        None => format!("{item}"),
+    };
+    Some(match chosen {
+        Move::Access { task, page, context, failure, .. } => {
+            let how = match context {
+                Context::User => "",
+                Context::Kernel => " at CPL 0",
+                Context::InterruptsOff => " at CPL 0 with interrupts off",
+                Context::Atomic => " in an atomic section",
+                Context::RcuReader => " as RCU reader",
+                Context::Nested => " while its own guest runs",
+                Context::OtherException => " with another exception pending",
+            };
+            let there = if world.is_resident(page) { "" } else { ", which is not there" };
+            let failure = if failure { ", and there is no memory for an item" } else { "" };
+            format!("task {task} touches page {page}{how}{there}{failure}")
+        }
+        Move::Exit(_) => "leaves guest mode".to_owned(),
+        Move::Interrupt(_) => "an interrupt comes".to_owned(),
+        Move::Idle(_) => "nothing to do".to_owned(),
+        Move::Start(item) => format!("begins {}", item_of(item)),
+        Move::Fetch(item) => format!("has the page of {}", item_of(item)),
+        Move::Fail(item) => format!("cannot have the page of {}", item_of(item)),
+        Move::Work(_) | Move::Go(_) => return None,
+        Move::RefuseWork(_) => "the pool refuses the work".to_owned(),
+        Move::Disturb(vcpu, which) => format!("{vcpu}: {}", which.describes()),
+        Move::EndDisturb(vcpu, which) => format!("{vcpu}: the end of {which}"),
+        Move::Evict(page) => format!("page {page} is reclaimed"),
+        Move::Arrive(page) => format!("another vCPU brings page {page}"),
+        Move::DisturbVm(which) => which.describes().to_owned(),
+        Move::GoOnDestroying => "the VMM goes on".to_owned(),
+    })
+}
+
+/// What one input did, in a few words.
+fn words((input, effects): &(Input, Vec<Effect>)) -> Vec<String> {
+    let mut said: Vec<String> = beginning(input).into_iter().collect();
+    said.extend(effects.iter().filter_map(|&effect| of_effect(effect)));
+    said
+}
+
+fn beginning(input: &Input) -> Option<String> {
+    let text = match *input {
+        Input::Host(input) => match input {
+            HostInput::Hlt { .. } => "HLT".to_owned(),
+            HostInput::WriteEn { value, .. } => format!("writes EN {value:#x}"),
+            HostInput::WriteInt { value, .. } => format!("writes INT {value:#x}"),
+            HostInput::WriteAck { .. } => "writes ACK".to_owned(),
+            HostInput::SetPaging { on, .. } => format!("paging {}", on_off(on)),
+            HostInput::SetLapic { enabled, .. } => format!("local APIC {}", on_off(enabled)),
+            HostInput::Reset { .. } => "reset".to_owned(),
+            HostInput::EnterSmm { .. } => "enters SMM".to_owned(),
+            HostInput::LeaveSmm { .. } => "RSM".to_owned(),
+            HostInput::Block { .. } => "must it sleep?".to_owned(),
+            HostInput::Requests { .. } => "requests".to_owned(),
+            HostInput::CheckCompletion { .. } => "completed items?".to_owned(),
+            HostInput::Inject { .. } => "entry".to_owned(),
+            _ => return None,
+        },
+        Input::Guest(input) => match input {
+            GuestInput::PfEntry { .. } => "#PF handler".to_owned(),
+            GuestInput::WaitLink { task, token, .. } => {
+                format!("task {} waits for token {token}", task.0 % 256)
+            }
+            GuestInput::WaitTest { .. } => "woken already?".to_owned(),
+            GuestInput::Wake { token, .. } => format!("wakes token {token}"),
+            GuestInput::WakeNoMemory { token, .. } => format!("wakes token {token}, no memory"),
+            GuestInput::WakeInsert { token, .. } => format!("dummy for token {token}"),
+            GuestInput::ReadyEoi { .. } => "page ready handler: EOI".to_owned(),
+            GuestInput::ReadyRead { .. } => "reads the slot".to_owned(),
+            GuestInput::ReadyClear { .. } => "clears the slot".to_owned(),
+            GuestInput::SetEnabled { on, .. } => format!("notes notices {}", on_off(on)),
+            GuestInput::WakeOwn { .. } => "wakes its sleepers".to_owned(),
+            _ => return None,
+        },
+    };
+    Some(text)
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+fn of_effect(effect: Effect) -> Option<String> {
+    use crate::apf::Decision;
+    Some(match effect {
+        Effect::Emit(event) => return of_event(event),
+        Effect::Decide(Decision::Sync) => "fetched synchronously".to_owned(),
+        Effect::QueueWork { item } => format!("{item} queued"),
+        Effect::AskVmm { item, .. } => format!("the VMM is asked for {item}"),
+        Effect::CancelWork { item } => format!("{item} taken back"),
+        Effect::WaitWorker { item } => format!("waits for the worker of {item}"),
+        Effect::WorkerDone { item } => format!("worker of {item} ends"),
+        Effect::Popped { item } => format!("{item} popped"),
+        Effect::NothingToDeliver => "nothing to deliver".to_owned(),
+        Effect::ItemFreed { item, .. } => format!("{item} freed"),
+        Effect::KickVcpu { .. } => "kicks".to_owned(),
+        Effect::Blocked => "sleeps".to_owned(),
+        Effect::Runnable => "does not sleep".to_owned(),
+        Effect::WakeVcpu { .. } => "wakes the thread".to_owned(),
+        Effect::Injected { token, reason, .. } => format!("#PF {reason:?}, token {token}"),
+        Effect::InterruptInjected { .. } => "page ready interrupt".to_owned(),
+        Effect::Raised { .. } => "interrupt raised".to_owned(),
+        Effect::Word(reason) => format!("word says {reason:?}"),
+        Effect::Slot(token) => format!("token {token}"),
+        Effect::Linked => "linked".to_owned(),
+        Effect::NoSleep => "no need to sleep".to_owned(),
+        Effect::Sleep => "sleeps".to_owned(),
+        Effect::HaltGuest => "waits in HLT".to_owned(),
+        Effect::OpenWindow => "interrupts on".to_owned(),
+        Effect::WaitDone => "goes on".to_owned(),
+        Effect::WakeTask { task, .. } => format!("task {} runs again", task.0 % 256),
+        Effect::Ignored => "ignored".to_owned(),
+        Effect::GpFault => "#GP".to_owned(),
+        Effect::Destroyed => "the VM is gone".to_owned(),
+        Effect::Cost(_)
+        | Effect::Decide(_)
+        | Effect::Fetch { .. }
+        | Effect::Prefault { .. }
+        | Effect::Scan
+        | Effect::DrainMore
+        | Effect::Halted
+        | Effect::Cr2(_) => return None,
+        other => format!("{other:?}"),
+    })
+}
+
+fn of_event(event: Event) -> Option<String> {
+    Some(match event {
+        Event::KvmAsyncPfDoublefault { gfn, .. } => format!("repeated fault on {gfn}"),
+        Event::NotPresentQueued { token, .. } => format!("not present queued, token {token}"),
+        Event::PageReadyQueued { token, .. } => format!("page ready, token {token}"),
+        Event::KvmAsyncPfCompleted { .. } => "traces".to_owned(),
+        Event::ItemDone { token, .. } => format!("token {token} completed"),
+        Event::ApfHalt { .. } => "halted".to_owned(),
+        Event::ApfUnhalt { .. } => "halt ends".to_owned(),
+        Event::ApfDummy { action, .. } => format!("dummy {action:?}").to_lowercase(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,423 @@
+//! The state of a small world, and what may happen next in it.
+//!
+//! vCPU threads follow the run loop, guests follow their handlers, workers follow
+//! `async_pf_execute`; which of them moves next is free. Every move is one section that is atomic
+//! in the kernel, or one that nobody else could tell from two.
+
+use crate::apf::guest::WaitContext;
+use crate::apf::host::{Life, MmuMode};
+use crate::apf::rules::Drain;
+use crate::apf::{Apf, VcpuView};
+use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+
+use super::setup::{Budget, Disturbance, Scope, Setup};
+
+/// What surrounds a task's access to a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Context {
+    /// User mode, nothing special.
+    #[default]
+    User,
+    /// Kernel mode that can be preempted.
+    Kernel,
+    /// Kernel mode with interrupts off.
+    InterruptsOff,
+    /// An atomic section of the kernel.
+    Atomic,
+    /// An RCU reader in the kernel.
+    RcuReader,
+    /// A guest of the guest runs.
+    Nested,
+    /// Another exception waits for injection.
+    OtherException,
+}
+
+impl Context {
+    pub(super) const SPECIAL: [(Disturbance, Self); 6] = [
+        (Disturbance::KernelMode, Self::Kernel),
+        (Disturbance::InterruptsOff, Self::InterruptsOff),
+        (Disturbance::Atomic, Self::Atomic),
+        (Disturbance::RcuReader, Self::RcuReader),
+        (Disturbance::Nested, Self::Nested),
+        (Disturbance::OtherException, Self::OtherException),
+    ];
+
+    /// Whether no other task can run on the vCPU meanwhile.
+    pub(super) fn keeps_vcpu(self) -> bool {
+        matches!(self, Self::InterruptsOff | Self::Atomic)
+    }
+
+    fn cpl(self) -> u8 {
+        match self {
+            Self::User | Self::Nested | Self::OtherException => 3,
+            Self::Kernel | Self::InterruptsOff | Self::Atomic | Self::RcuReader => 0,
+        }
+    }
+
+    pub(super) fn wait(self) -> WaitContext {
+        WaitContext {
+            idle: false,
+            preempt_count: u32::from(matches!(self, Self::Atomic | Self::InterruptsOff)),
+            rcu_reader: self == Self::RcuReader,
+            user_mode: self.cpl() > 0,
+            counts_atomic: true,
+        }
+    }
+}
+
+/// A task of the guest. It touches every page once and is through then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Task {
+    /// Pages that it has touched, a bit each.
+    pub(super) touched: u8,
+    /// The page on which it faulted and to which it comes back.
+    pub(super) page: Option<u8>,
+    /// What surrounds that access.
+    pub(super) context: Context,
+    /// Whether it is scheduled away.
+    pub(super) sleeps: bool,
+}
+
+/// Where a vCPU thread goes after it has looked for completed items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Then {
+    /// To the top of its loop.
+    Top,
+    /// Into the guest.
+    Entry,
+}
+
+/// Where a vCPU thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum At {
+    /// In guest mode.
+    Guest,
+    /// In an operation that has another section.
+    Advance(Then),
+    /// In one that waits for a worker.
+    Wait(ItemId, Then),
+    /// Before it looks for completed items.
+    Look(Then),
+    /// With an item popped.
+    Popped(Then),
+    /// At the top of its loop.
+    Top,
+    /// Before the entry.
+    Entry,
+    /// Asleep.
+    Blocked,
+    /// Stopped for good, because the VM is given up.
+    Stopped,
+    /// Broken down: nothing follows.
+    Dead,
+}
+
+/// Where the guest is in a handler. Interrupts are off in all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    Word,
+    Link,
+    Test,
+    Wake,
+    Insert,
+    Eoi,
+    Read,
+    ReadyWake,
+    ReadyInsert,
+    Clear,
+    Ack,
+}
+
+/// A handler that the guest is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Handler {
+    pub(super) stage: Stage,
+    pub(super) token: Token,
+}
+
+/// How far a task is that waits in HLT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Halting {
+    /// Interrupts are on, and HLT comes next.
+    Window,
+    /// It is in HLT, or has just left it.
+    InHlt,
+}
+
+/// A task that waits in HLT, below any handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Frame {
+    pub(super) task: u8,
+    pub(super) token: Token,
+    pub(super) halting: Halting,
+}
+
+/// A step of a script that the guest's kernel follows with interrupts off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Step {
+    WriteInt,
+    WriteEn,
+    WriteEnZero,
+    Note(bool),
+    WakeOwn,
+    Paging(bool),
+    Reset,
+    LapicOn,
+}
+
+/// A script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Script {
+    /// The start of the guest.
+    Boot,
+    /// Notices off and on.
+    Rewrite,
+    /// The vCPU off and on.
+    Reset,
+    /// Paging off and on.
+    Paging,
+}
+
+impl Script {
+    pub(super) const fn steps(self) -> &'static [Step] {
+        match self {
+            Self::Boot => &[Step::WriteInt, Step::WriteEn, Step::Note(true)],
+            Self::Rewrite => &[
+                Step::WriteEnZero,
+                Step::Note(false),
+                Step::WakeOwn,
+                Step::WriteInt,
+                Step::WriteEn,
+                Step::Note(true),
+            ],
+            Self::Reset => &[
+                Step::WriteEnZero,
+                Step::Note(false),
+                Step::WakeOwn,
+                Step::Reset,
+                Step::Paging(true),
+                Step::LapicOn,
+                Step::WriteInt,
+                Step::WriteEn,
+                Step::Note(true),
+            ],
+            Self::Paging => &[Step::Paging(false), Step::Paging(true)],
+        }
+    }
+}
+
+/// A vCPU: its thread in the host and its half of the guest, as far as the protocol's own state
+/// does not say it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Cpu {
+    pub(super) at: At,
+    /// What surrounded the guest at its last exit.
+    pub(super) context: Context,
+    /// The task that faulted last, until the guest goes on.
+    pub(super) task: Option<u8>,
+    pub(super) handler: Option<Handler>,
+    pub(super) frame: Option<Frame>,
+    pub(super) script: Option<(Script, u8)>,
+    /// Whether somebody wants the vCPU out of guest mode.
+    pub(super) kicked: bool,
+    pub(super) tasks: Vec<Task>,
+    pub(super) budget: Budget,
+}
+
+/// Something that may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Move {
+    /// A task touches a page, in a context; the setup of an item may fail.
+    Access { vcpu: VcpuId, task: u8, page: u8, context: Context, failure: bool },
+    /// The vCPU's thread, or its guest, does its next section.
+    Go(VcpuId),
+    /// The pool refuses the work that is handed over.
+    RefuseWork(VcpuId),
+    /// The guest has nothing to do and executes HLT.
+    Idle(VcpuId),
+    /// The vCPU leaves guest mode because somebody wants it to, or for a reason of its own.
+    Exit(VcpuId),
+    /// A sleeping vCPU thread sees an interrupt.
+    Interrupt(VcpuId),
+    /// A worker begins an item.
+    Start(ItemId),
+    /// A worker has its page.
+    Fetch(ItemId),
+    /// A worker cannot have its page.
+    Fail(ItemId),
+    /// A worker does its next section.
+    Work(ItemId),
+    /// A disturbance of one vCPU.
+    Disturb(VcpuId, Disturbance),
+    /// The end of a disturbance that lasts.
+    EndDisturb(VcpuId, Disturbance),
+    /// A page is reclaimed.
+    Evict(u8),
+    /// A page comes, brought by a vCPU that is not followed.
+    Arrive(u8),
+    /// A disturbance of the VM.
+    DisturbVm(Disturbance),
+    /// The VMM goes on giving the VM up.
+    GoOnDestroying,
+}
+
+/// The whole state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct World {
+    pub(super) apf: Apf,
+    pub(super) cpus: Vec<Cpu>,
+    /// Pages that are there, a bit each.
+    pub(super) resident: u8,
+    pub(super) budget: Budget,
+    /// The worker for whom the VMM waits.
+    pub(super) vmm_waits: Option<ItemId>,
+}
+
+impl World {
+    pub(super) fn new(setup: &Setup) -> Self {
+        let mut apf = Apf::new(setup.followed(), setup.rules, setup.defects);
+        for vcpu in 0..setup.followed() {
+            let input =
+                crate::apf::HostInput::SetIrqchip { vcpu: VcpuId(vcpu), in_kernel: setup.irqchip };
+            apf.host_step(input, &mut Vec::new());
+        }
+        let scoped = |scope| {
+            let all = setup.budget.iter().filter(|(disturbance, _)| disturbance.scope() == scope);
+            all.fold(Budget::default(), |budget, (disturbance, times)| {
+                budget.with(disturbance, times)
+            })
+        };
+        let cpu = Cpu {
+            at: At::Guest,
+            context: Context::User,
+            task: None,
+            handler: None,
+            frame: None,
+            script: setup.notices.then_some((Script::Boot, 0)),
+            kicked: false,
+            tasks: vec![Task::default(); usize::from(setup.tasks)],
+            budget: scoped(Scope::Vcpu),
+        };
+        Self {
+            apf,
+            cpus: vec![cpu; usize::from(setup.followed())],
+            resident: 0,
+            budget: scoped(Scope::Vm),
+            vmm_waits: None,
+        }
+    }
+
+    pub(super) fn cpu(&self, vcpu: VcpuId) -> &Cpu {
+        &self.cpus[vcpu.index()]
+    }
+
+    pub(super) fn cpu_mut(&mut self, vcpu: VcpuId) -> &mut Cpu {
+        &mut self.cpus[vcpu.index()]
+    }
+
+    pub(super) fn vcpus(&self) -> impl Iterator<Item = VcpuId> + use<> {
+        (0..self.apf.vcpus()).map(VcpuId)
+    }
+
+    pub(super) fn is_resident(&self, page: u8) -> bool {
+        self.resident & (1 << page) != 0
+    }
+
+    /// The page of an item.
+    pub(super) fn page_of(&self, item: ItemId) -> Option<u8> {
+        // A worker keeps its address when the item is freed.
+        let gva = self.apf.host.items.work(item)?.gva;
+        u8::try_from(gva.page()).ok()
+    }
+
+    /// What the protocol sees of a vCPU.
+    pub(super) fn view(&self, vcpu: VcpuId, setup: &Setup) -> VcpuView {
+        let cpu = self.cpu(vcpu);
+        let context = cpu.context;
+        let mmu = match (setup.shadow, cpu.task) {
+            (false, _) => MmuMode::Direct,
+            (true, task) => MmuMode::Shadow { cr3: task.map_or(0, |task| u64::from(task) + 1) },
+        };
+        VcpuView {
+            cpl: if cpu.handler.is_some() || cpu.frame.is_some() { 0 } else { context.cpl() },
+            interrupts_on: self.interrupts_on(vcpu),
+            nested: context == Context::Nested,
+            exception: context == Context::OtherException,
+            mmu,
+            ..VcpuView::USER
+        }
+    }
+
+    pub(super) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
+        let cpu = self.cpu(vcpu);
+        cpu.handler.is_none()
+            && cpu.script.is_none()
+            && cpu.context != Context::InterruptsOff
+            && !self.apf.vcpu(vcpu).smm
+    }
+
+    /// Whether nothing more will happen on a vCPU by itself, and nothing is left to do.
+    pub(super) fn is_quiet(&self, vcpu: VcpuId, setup: &Setup) -> bool {
+        let (cpu, state) = (self.cpu(vcpu), self.apf.vcpu(vcpu));
+        let all = pages_mask(setup.pages);
+        cpu.tasks.iter().all(|task| task.touched == all)
+            && matches!(cpu.at, At::Guest | At::Blocked)
+            && (cpu.handler.is_none() && cpu.frame.is_none() && cpu.script.is_none())
+            && !cpu.kicked
+            && !state.smm
+            && state.queue.is_empty()
+            && state.done.is_empty()
+            && state.pending.is_empty()
+            // A request with nothing completed asks for nothing.
+            && self.apf.ready_interrupt(vcpu).is_none()
+            && !self.apf.host.items.works().any(|(_, work)| work.vcpu == vcpu)
+    }
+
+    /// Whether everybody is through.
+    pub(super) fn is_final(&self, setup: &Setup) -> bool {
+        match self.apf.host.life {
+            Life::Used => self.vcpus().all(|vcpu| self.is_quiet(vcpu, setup)),
+            Life::Destroyed => self.apf.host.items.works().next().is_none(),
+            _ => false,
+        }
+    }
+
+    /// After an exit that needs nothing more.
+    pub(super) fn after_exit(&self, vcpu: VcpuId) -> At {
+        match self.apf.rules.drain {
+            Drain::OnePerTurn | Drain::AllAtEachTurn if self.apf.may_check_completion(vcpu) => {
+                At::Look(Then::Top)
+            }
+            _ => At::Top,
+        }
+    }
+
+    /// The guest's own name of a task, unlike that of any other task.
+    pub(super) fn task_id(vcpu: VcpuId, task: u8) -> TaskId {
+        TaskId(u32::from(vcpu.0) * 256 + u32::from(task))
+    }
+
+    /// The task of that name, if it is one of the vCPU.
+    pub(super) fn task_of(vcpu: VcpuId, id: TaskId) -> Option<u8> {
+        let first = u32::from(vcpu.0) * 256;
+        id.0.checked_sub(first).and_then(|task| u8::try_from(task).ok())
+    }
+}
+
+impl Setup {
+    /// Whether work that nobody has begun may be taken back, so that its beginning matters.
+    pub(super) fn can_cancel(&self) -> bool {
+        use Disturbance::{Destroy, MsrRewrite, PagingOff, Reset, Smi};
+        [MsrRewrite, Reset, Smi, PagingOff, Destroy].iter().any(|&which| self.may(which))
+    }
+}
+
+/// All pages.
+pub(super) const fn pages_mask(pages: u8) -> u8 {
+    ((1_u16 << pages) - 1) as u8
+}
+
+/// The frame of a page.
+pub(super) const fn frame_of(page: u8) -> Gfn {
+    Gfn(page as u64)
+}

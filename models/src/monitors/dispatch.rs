@@ -1,0 +1,302 @@
+//! Which monitor hears of which record.
+
+use super::notices::Gate;
+use super::{Context, EN_DELIVERY_AS_INT, EN_ENABLED, Family, MonitorSet};
+use crate::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
+use crate::trace::record::{ApfReason, Event, ExitReason, Phase, Record};
+
+/// `MSR_KVM_ASYNC_PF_EN`.
+const MSR_EN: u32 = 0x4b56_4d02;
+/// `MSR_KVM_ASYNC_PF_INT`.
+const MSR_INT: u32 = 0x4b56_4d06;
+/// `MSR_KVM_ASYNC_PF_ACK`.
+const MSR_ACK: u32 = 0x4b56_4d07;
+/// The bit of ACK that acknowledges.
+const ACK: u64 = 1;
+/// The vector of #PF.
+const PAGE_FAULT: u8 = 14;
+
+impl Family {
+    /// Bits of the EN register without which the mechanism is off.
+    pub(super) const fn en_bits(self) -> u64 {
+        match self {
+            Self::V5 | Self::V7 => EN_ENABLED,
+            Self::Int => EN_ENABLED | EN_DELIVERY_AS_INT,
+        }
+    }
+}
+
+impl MonitorSet {
+    #[inline]
+    pub(super) fn step(&mut self, records: &[Record], place: usize) {
+        let record = records[place];
+        // Most records say nothing about the protocol and leave here.
+        let vcpu = match record.event {
+            Event::KvmEntry { vcpu }
+            | Event::KvmExit { vcpu, .. }
+            | Event::KvmPageFault { vcpu, .. }
+            | Event::KvmAsyncPfNotPresent { vcpu, .. }
+            | Event::KvmAsyncPfDoublefault { vcpu, .. }
+            | Event::KvmInjException { vcpu, .. }
+            | Event::KvmInjVirq { vcpu, .. }
+            | Event::KvmMsrWrite { vcpu, .. }
+            | Event::VcpuBlock { vcpu, .. }
+            | Event::ItemLink { vcpu, .. }
+            | Event::ItemDone { vcpu, .. }
+            | Event::ItemUnlink { vcpu, .. }
+            | Event::ApfHalt { vcpu, .. }
+            | Event::ApfUnhalt { vcpu }
+            | Event::NotPresentQueued { vcpu, .. }
+            | Event::PageReadyQueued { vcpu, .. }
+            | Event::SharedWordWrite { vcpu, .. }
+            | Event::SharedWordRead { vcpu, .. }
+            | Event::ApfWait { vcpu, .. }
+            | Event::ApfWake { vcpu, .. }
+            | Event::ApfDummy { vcpu, .. }
+            | Event::TaskRun { vcpu, .. }
+            | Event::EptMap { vcpu, .. }
+            | Event::MajorFaultBegin { vcpu, .. }
+            | Event::MajorFaultEnd { vcpu, .. } => vcpu,
+            Event::EptUnmap { gfn } => {
+                self.faults.unmap(gfn);
+                return;
+            }
+            Event::WorkqueueQueueWork { .. }
+            | Event::WorkqueueExecuteStart { .. }
+            | Event::WorkqueueExecuteEnd { .. } => {
+                self.judge_work(records, place);
+                return;
+            }
+            Event::PhaseBegin { phase: Phase::End } => {
+                self.ended = true;
+                return;
+            }
+            _ => return,
+        };
+        self.room_for(vcpu);
+        match record.event {
+            Event::SharedWordWrite { .. }
+            | Event::SharedWordRead { .. }
+            | Event::ApfWait { .. }
+            | Event::ApfWake { .. }
+            | Event::ApfDummy { .. }
+            | Event::TaskRun { .. } => self.judge_guest(vcpu, records, place),
+            Event::KvmMsrWrite { ecx, data, .. } => {
+                self.judge_register(vcpu, (ecx, data), records, place);
+            }
+            Event::NotPresentQueued { .. }
+            | Event::PageReadyQueued { .. }
+            | Event::KvmInjException { .. }
+            | Event::KvmInjVirq { .. } => self.judge_notice(vcpu, records, place),
+            Event::KvmExit { .. }
+            | Event::VcpuBlock { .. }
+            | Event::ApfHalt { .. }
+            | Event::ApfUnhalt { .. } => self.judge_halt(vcpu, records, place),
+            Event::ItemLink { .. } | Event::ItemDone { .. } | Event::ItemUnlink { .. } => {
+                self.judge_item(vcpu, records, place);
+            }
+            _ => self.judge_fault(vcpu, records, place),
+        }
+    }
+
+    fn judge_fault(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
+        let Self { items, notices, faults, interrupts, ledger, seen, recent, .. } = self;
+        let record = records[place];
+        let at = Context { now: record.time, recent, batch: &records[..=place] };
+        match record.event {
+            Event::KvmEntry { .. } => {
+                seen.entry = true;
+                items.entry(vcpu, at, ledger);
+                notices.entry(vcpu, at, ledger);
+                faults.entry(vcpu, at, ledger);
+                interrupts.entry(vcpu);
+            }
+            Event::KvmPageFault { address, .. } => {
+                seen.faults += 1;
+                faults.fault(vcpu, Gfn(address.0 / PAGE_SIZE), record);
+            }
+            Event::MajorFaultBegin { task, gfn, .. } => {
+                faults.begun(task, gfn, record);
+                // An item may be linked before the fault is classified.
+                if items.of(vcpu).by_gfn(gfn).is_none() {
+                    faults.fault(vcpu, gfn, record);
+                }
+            }
+            Event::MajorFaultEnd { task, gfn, .. } => {
+                faults.retired(vcpu, (task, gfn), at, ledger);
+            }
+            Event::KvmAsyncPfNotPresent { token, .. } => {
+                seen.announced = true;
+                // An item that is linked was judged by then.
+                if !seen.link {
+                    items.named(vcpu, token, at, ledger);
+                }
+            }
+            Event::KvmAsyncPfDoublefault { gfn, .. } => faults.resolved(vcpu, gfn),
+            Event::EptMap { gfn, .. } => {
+                seen.map = true;
+                faults.map(gfn);
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_item(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
+        let Self { items, notices, faults, areas, ledger, seen, recent, .. } = self;
+        let record = records[place];
+        let at = Context { now: record.time, recent, batch: &records[..=place] };
+        match record.event {
+            Event::ItemLink { token, gfn, .. } => {
+                seen.link = true;
+                faults.resolved(vcpu, gfn);
+                items.named(vcpu, token, at, ledger);
+                items.link(vcpu, token, gfn, at, ledger);
+            }
+            Event::ItemDone { token, .. } => {
+                items.done(vcpu, token, at, ledger);
+                if token == Token::WAKE_ALL {
+                    areas.wake_all(vcpu);
+                }
+            }
+            Event::ItemUnlink { token, .. } => {
+                items.unlink(vcpu, token, at, ledger);
+                notices.unlink(vcpu, token, record.time);
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_notice(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
+        let Self { notices, areas, interrupts, sleepers, spins, ledger, seen, recent, .. } = self;
+        let record = records[place];
+        let at = Context { now: record.time, recent, batch: &records[..=place] };
+        match record.event {
+            Event::NotPresentQueued { token, cpl, interrupts_on, send_always, .. } => {
+                seen.not_present = true;
+                let gate = Gate { cpl, interrupts_on, send_always };
+                notices.not_present(vcpu, token, gate, record, at, ledger);
+                areas.told(vcpu, true, record, at, ledger);
+            }
+            Event::PageReadyQueued { token, .. } => {
+                notices.page_ready(vcpu, token, record, at, ledger);
+                areas.told(vcpu, false, record, at, ledger);
+                interrupts.page_ready(vcpu, token, record, at, ledger);
+            }
+            Event::KvmInjException { vector, .. } => {
+                spins.useful(vcpu);
+                notices.injected(vcpu, vector);
+                if vector == PAGE_FAULT {
+                    seen.page_fault_injected = true;
+                    areas.injected(vcpu, record, at, ledger);
+                    sleepers.injected(vcpu, record);
+                }
+            }
+            Event::KvmInjVirq { vector, .. } => {
+                seen.interrupt_injected = true;
+                spins.useful(vcpu);
+                interrupts.injected(vcpu, vector, record, at, ledger);
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_halt(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
+        let Self { items, halts, spins, ledger, seen, recent, .. } = self;
+        let record = records[place];
+        let at = Context { now: record.time, recent, batch: &records[..=place] };
+        match record.event {
+            Event::KvmExit { reason, .. } => {
+                seen.exit = true;
+                spins.exit(vcpu, reason == ExitReason::Hlt, at, ledger);
+            }
+            Event::VcpuBlock { reason, .. } => {
+                seen.block = true;
+                spins.useful(vcpu);
+                halts.block(vcpu, reason, items, at, ledger);
+            }
+            Event::ApfHalt { gfn, .. } => {
+                seen.halt = true;
+                spins.halt(vcpu);
+                halts.halt(vcpu, gfn, items, at, ledger);
+            }
+            Event::ApfUnhalt { .. } => halts.unhalt(vcpu),
+            _ => {}
+        }
+    }
+
+    fn judge_register(
+        &mut self,
+        vcpu: VcpuId,
+        (ecx, data): (u32, u64),
+        records: &[Record],
+        place: usize,
+    ) {
+        self.seen.register_written = true;
+        let record = records[place];
+        match ecx {
+            MSR_EN => {
+                let on = data & self.en_bits == self.en_bits;
+                if !on {
+                    self.items.cleared(vcpu);
+                    self.notices.cleared(vcpu);
+                    self.works.cleared();
+                    self.sleepers.left(vcpu, record.time);
+                }
+                let waiting = self.items.of(vcpu).done();
+                self.areas.switched(vcpu, on, waiting, record);
+                self.interrupts.switched(vcpu, on);
+            }
+            MSR_INT => self.interrupts.registered(vcpu, data),
+            MSR_ACK if data & ACK != 0 => {
+                let at =
+                    Context { now: record.time, recent: &self.recent, batch: &records[..=place] };
+                let slots_recorded = self.seen.word_read;
+                self.interrupts.acknowledged(vcpu, slots_recorded, at, &mut self.ledger);
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_guest(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
+        let Self { areas, interrupts, sleepers, ledger, seen, recent, .. } = self;
+        let record = records[place];
+        let at = Context { now: record.time, recent, batch: &records[..=place] };
+        match record.event {
+            Event::SharedWordWrite { old, reason, .. } => {
+                areas.write(vcpu, (old, reason), record, at, ledger);
+            }
+            Event::SharedWordRead { reason, .. } => {
+                seen.word_read = true;
+                areas.read(vcpu, reason, at, ledger);
+                if reason == ApfReason::Ready {
+                    interrupts.slot_read(vcpu);
+                }
+            }
+            Event::ApfWait { task, token, .. } => {
+                sleepers.wait(vcpu, (task, token), record, at, ledger);
+            }
+            Event::ApfWake { task, token, .. } => sleepers.wake(vcpu, (task, token), at, ledger),
+            Event::ApfDummy { token, action, .. } => {
+                sleepers.dummy(vcpu, (token, action), record, at, ledger);
+            }
+            Event::TaskRun { task, span, .. } => sleepers.ran((vcpu, task), span, at, ledger),
+            _ => {}
+        }
+    }
+
+    fn judge_work(&mut self, records: &[Record], place: usize) {
+        let Self { works, ledger, recent, .. } = self;
+        let record = records[place];
+        let at = Context { now: record.time, recent, batch: &records[..=place] };
+        match record.event {
+            Event::WorkqueueQueueWork { item } => works.queued(item, record, at, ledger),
+            Event::WorkqueueExecuteStart { worker, item } => {
+                works.started((worker, item), record, at, ledger);
+            }
+            Event::WorkqueueExecuteEnd { worker, item } => {
+                works.ended((worker, item), record, at, ledger);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Every schedule of small worlds: what the kernels keep, what they broke, and what defects break.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use models::apf::rules::{Rules, generation};
+use models::apf::{Defect, Defects};
+use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
+
+fn world(rules: &str) -> Setup {
+    Setup::new(generation(rules).expect("a known generation"), Defects::none(), 2)
+}
+
+fn with(rules: &str, disturbance: Disturbance) -> Setup {
+    let world = world(rules);
+    Setup { budget: world.budget.with(disturbance, 1), ..world }
+}
+
+fn all(setup: &Setup) -> Explored {
+    let explored = explore(setup, &Bounds::default(), None).expect("a world of sound size");
+    assert_eq!(explored.limit, None);
+    explored
+}
+
+fn ids(explored: &Explored) -> Vec<&'static str> {
+    explored.violations().map(|finding| finding.kind.id).collect()
+}
+
+#[test]
+fn the_newest_kernels_keep_every_invariant() {
+    for name in ["v6.12", "v6.19", "user"] {
+        let explored = all(&world(name));
+        assert_eq!(ids(&explored), [""; 0], "{name}");
+        assert!(explored.states > 5_000, "{name}");
+    }
+}
+
+#[test]
+fn disturbances_that_the_newest_kernel_bears() {
+    use Disturbance::{AllocFailure, KernelMode, Migration, MsrRewrite, PagingOff, Smi};
+    for disturbance in [AllocFailure, KernelMode, Migration, MsrRewrite, PagingOff, Smi] {
+        assert_eq!(ids(&all(&with("v6.19", disturbance))), [""; 0], "{disturbance}");
+    }
+}
+
+#[test]
+fn what_was_mended_is_found_before() {
+    for (disturbance, id) in [
+        (Disturbance::Smi, "INV-13"),
+        (Disturbance::LapicOff, "INV-21"),
+        (Disturbance::KernelMode, "INV-12"),
+    ] {
+        let setup = Setup { rules: without_zero(world("v5.8").rules), ..with("v5.8", disturbance) };
+        assert!(ids(&all(&setup)).contains(&id), "{disturbance}");
+    }
+    assert!(ids(&all(&world("v5.8"))).contains(&"INV-04"));
+}
+
+/// These rules with the mend of 5.17, so that what else is wrong shows.
+fn without_zero(rules: Rules) -> Rules {
+    let token_zero = generation("v5.17").expect("a known generation").token_zero;
+    Rules { token_zero, ..rules }
+}
+
+#[test]
+fn defects_are_found_and_their_absence_is_not() {
+    for (defect, setup) in [
+        (Defect::NoEoi, world("v6.19")),
+        (Defect::RefuseAck, world("v6.19")),
+        (Defect::StalePendingRead, world("v6.19")),
+        (Defect::DropOnPagingToggle, with("v6.19", Disturbance::Smi)),
+        (Defect::StaleTranslation, with("v6.19", Disturbance::MemslotChange)),
+        (Defect::GarbagePage, with("v6.19", Disturbance::FetchFailure)),
+        (Defect::PrefaultAnyMode, Setup { shadow: true, ..world("v6.19") }),
+        (Defect::HaltInMpState, Setup { notices: false, ..world("v6.19") }),
+    ] {
+        let expected = defect.expected_invariant();
+        let none = all(&setup);
+        assert!(!ids(&none).contains(&expected), "{expected} without {defect}");
+        let defects = Defects::none().with(defect);
+        let found = explore(&Setup { defects, ..setup }, &Bounds::default(), Some(expected));
+        assert!(ids(&found.expect("a world of sound size")).contains(&expected), "{defect}");
+    }
+}
+
+#[test]
+fn a_bound_is_told_and_is_no_verdict() {
+    let bounds = Bounds { depth: 5, ..Bounds::default() };
+    let explored = explore(&world("v6.19"), &bounds, None).expect("a world of sound size");
+    assert!(explored.limit.is_some() && explored.depth == 5);
+    assert!(explore(&Setup { tasks: 9, ..world("v6.19") }, &bounds, None).is_err());
+}
