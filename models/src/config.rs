@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sim_core::{Frequency, SimDuration};
 
 use crate::apf::rules::Rules;
-use crate::ids::RegionId;
+use crate::ids::{RegionId, VcpuId};
 use crate::presets::costs::Costs;
 use crate::trace::TaskRole;
 
@@ -207,12 +207,15 @@ pub struct TaskGroup {
     pub count: u32,
     /// How metrics group them.
     pub role: TaskRole,
+    /// The vCPUs that they start on, taken in turn; none: wherever the fewest tasks are. Load
+    /// balancing may move them afterwards.
+    pub start_on: Vec<VcpuId>,
     /// Operations, repeated for ever; a group of several tasks runs them independently.
     pub program: Vec<Op>,
 }
 
 /// One operation of a task's program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Counted work without end: units at a rate per second of CPU time.
     Count {
@@ -240,6 +243,9 @@ pub enum Op {
         /// Wall time.
         span: SimDuration,
     },
+    /// Interrupt all other vCPUs and wait, spinning in the kernel with preemption off, until each
+    /// has answered (`smp_call_function` with `wait`, the shape of a TLB flush too).
+    CallAll,
 }
 
 /// How successive accesses choose their page.

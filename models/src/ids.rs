@@ -104,6 +104,8 @@ impl Gfn {
 pub struct Token(pub u32);
 
 impl Token {
+    /// What a free token slot holds.
+    pub const NONE: Self = Self(0);
     /// The reserved value that wakes every sleeper of a vCPU.
     pub const WAKE_ALL: Self = Self(u32::MAX);
 }

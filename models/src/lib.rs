@@ -8,6 +8,7 @@
 pub mod apf;
 pub mod config;
 pub mod device;
+pub mod explore;
 mod guest;
 pub mod host;
 pub mod ids;

@@ -1,18 +1,27 @@
-//! A sparse table of pages: a radix of small shared leaves.
+//! A sparse table of pages: a radix of small leaves, which clones share once they are frozen.
 //!
-//! A clone shares all leaves; a leaf is copied when one of its owners first writes to it. Memory
-//! touched at random costs by the leaf touched, not by its size, and a snapshot of a whole guest
-//! costs a vector of pointers.
+//! Memory touched at random costs by the leaf touched, not by its size. After
+//! [`Radix::freeze`] a clone shares all leaves, and a leaf is copied when one of its owners first
+//! writes to it; so a snapshot of a whole guest costs a vector of pointers.
 
 use std::sync::Arc;
 
 /// Entries in a leaf: small, so that random touches of a huge table stay cheap.
 const LEAF: usize = 64;
 
+#[derive(Clone, Debug)]
+enum Leaf<T> {
+    Untouched,
+    /// Ours alone. A reference count that is one would say the same, but asking it at every write
+    /// costs an atomic operation.
+    Own(Box<[T; LEAF]>),
+    Shared(Arc<[T; LEAF]>),
+}
+
 /// A table indexed by page number whose untouched entries hold the default value.
 #[derive(Clone, Debug)]
 pub struct Radix<T> {
-    leaves: Vec<Option<Arc<[T; LEAF]>>>,
+    leaves: Vec<Leaf<T>>,
     default: T,
 }
 
@@ -20,18 +29,20 @@ impl<T: Copy + Default> Radix<T> {
     /// An empty table for indices below `len`.
     pub fn new(len: u64) -> Self {
         let leaves = usize::try_from(len.div_ceil(LEAF as u64)).unwrap_or(usize::MAX);
-        Self { leaves: vec![None; leaves], default: T::default() }
+        Self { leaves: vec![Leaf::Untouched; leaves], default: T::default() }
     }
 
     /// The entry at `index`.
     ///
     /// # Panics
     /// When `index` lies outside the table.
+    #[inline]
     pub fn get(&self, index: u64) -> &T {
         let index = index as usize;
         match &self.leaves[index / LEAF] {
-            Some(leaf) => &leaf[index % LEAF],
-            None => &self.default,
+            Leaf::Own(leaf) => &leaf[index % LEAF],
+            Leaf::Shared(leaf) => &leaf[index % LEAF],
+            Leaf::Untouched => &self.default,
         }
     }
 
@@ -39,11 +50,36 @@ impl<T: Copy + Default> Radix<T> {
     ///
     /// # Panics
     /// When `index` lies outside the table.
+    #[inline]
     pub fn get_mut(&mut self, index: u64) -> &mut T {
         let index = index as usize;
-        let default = self.default;
-        let leaf = self.leaves[index / LEAF].get_or_insert_with(|| Arc::new([default; LEAF]));
-        &mut Arc::make_mut(leaf)[index % LEAF]
+        let leaf = &mut self.leaves[index / LEAF];
+        if !matches!(leaf, Leaf::Own(_)) {
+            leaf.take_over(self.default);
+        }
+        match leaf {
+            Leaf::Own(leaf) => &mut leaf[index % LEAF],
+            Leaf::Untouched | Leaf::Shared(_) => unreachable!("a leaf that was taken over"),
+        }
+    }
+
+    /// Makes clones cheap from here on: they share the leaves until one writes to them.
+    pub fn freeze(&mut self) {
+        for leaf in &mut self.leaves {
+            if let Leaf::Own(entries) = leaf {
+                *leaf = Leaf::Shared(Arc::new(**entries));
+            }
+        }
+    }
+}
+
+impl<T: Copy> Leaf<T> {
+    #[cold]
+    fn take_over(&mut self, default: T) {
+        *self = Self::Own(match self {
+            Self::Untouched | Self::Own(_) => Box::new([default; LEAF]),
+            Self::Shared(shared) => Box::new(**shared),
+        });
     }
 }
 
@@ -55,7 +91,9 @@ mod tests {
     fn clones_part_at_the_first_write() {
         let mut a: Radix<u32> = Radix::new(1000);
         *a.get_mut(999) = 7;
+        a.freeze();
         let mut b = a.clone();
+        assert!(b.leaves.iter().all(|leaf| !matches!(leaf, Leaf::Own(_))));
         *b.get_mut(999) = 8;
         *b.get_mut(1) = 1;
         assert_eq!((*a.get(999), *a.get(1)), (7, 0));
@@ -63,9 +101,21 @@ mod tests {
     }
 
     #[test]
+    fn a_clone_of_what_is_not_frozen_is_a_copy() {
+        let mut a: Radix<u32> = Radix::new(1000);
+        *a.get_mut(5) = 7;
+        let b = a.clone();
+        *a.get_mut(5) = 8;
+        assert_eq!((*a.get(5), *b.get(5)), (8, 7));
+        a.freeze();
+        *a.get_mut(6) = 9;
+        assert_eq!((*a.get(5), *a.get(6)), (8, 9));
+    }
+
+    #[test]
     fn untouched_memory_costs_nothing() {
         let table: Radix<u64> = Radix::new(1 << 28);
-        assert!(table.leaves.iter().all(Option::is_none));
+        assert!(table.leaves.iter().all(|leaf| matches!(leaf, Leaf::Untouched)));
         assert_eq!(*table.get((1 << 28) - 1), 0);
     }
 }

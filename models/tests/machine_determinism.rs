@@ -42,6 +42,10 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
         group("worker", TaskRole::Worker, 2, vec![Op::Count { units_per_sec: 1_000_000 }]),
     ];
     worlds.push(("bursts and sleeps", mixed));
+    let mut calling = crowded("westmere-2010", constant(us(200)));
+    let calls = vec![Op::CallAll, Op::Compute { span: us(300) }, Op::Sleep { span: us(430) }];
+    calling.workload.tasks.push(group("caller", TaskRole::Worker, 2, calls));
+    worlds.push(("calls between vCPUs", calling));
     let mut overcommitted = crowded("westmere-2010", constant(us(200)));
     overcommitted.host.cpus = 2;
     worlds.push(("two host processors", overcommitted));
@@ -59,7 +63,8 @@ fn running_ahead_and_the_queue_change_nothing() {
             let reference = simulate(&config, policy, &base);
             assert_clean(&reference);
             for (skip, queue) in [
-                (false, QueueKind::Std),
+                (false, QueueKind::Hybrid),
+                (true, QueueKind::Std),
                 (true, QueueKind::Reference),
                 (false, QueueKind::Reference),
             ] {

@@ -114,7 +114,7 @@ fn an_operation_below_a_cycle_keeps_the_order() {
             "walker",
             TaskRole::Faulter,
             4,
-            vec![blink.clone(), write(Pattern::Uniform, SimDuration::from_ns(20))],
+            vec![blink, write(Pattern::Uniform, SimDuration::from_ns(20))],
         ),
         group("worker", TaskRole::Worker, 4, vec![blink, Op::Count { units_per_sec: 1_000_000 }]),
     ];

@@ -17,8 +17,23 @@ use crate::machine::world::{BurstOp, Frame, GuestThen, Program, Running, TaskSta
 use crate::mmu::{TlbLevel, Translation};
 use crate::trace::{Event, ExitReason};
 
-/// Operations in a burst at most; bounds the journal.
-const BURST_OPS: usize = 4096;
+/// Operations in a burst at most: few enough that the journal stays in the first-level cache.
+const BURST_OPS: usize = 256;
+
+/// The page of an access, and whether the task's list of chosen pages has it.
+#[derive(Clone, Copy)]
+enum Choice {
+    Kept(u64),
+    Fresh(u64),
+}
+
+/// An access that is about to begin.
+#[derive(Clone, Copy)]
+struct Access {
+    region: RegionId,
+    page: Choice,
+    write: bool,
+}
 
 /// What happened to an operation that was about to begin.
 enum Begin {
@@ -98,7 +113,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Begin::Left(self.sleep_current(vcpu, task))
             }
             Some(Op::Count { .. }) if here => Begin::Counts,
-            None | Some(Op::Sleep { .. } | Op::Count { .. }) => Begin::NotAhead,
+            Some(Op::CallAll) if here => {
+                self.w.tasks[task.index()].pc += 1;
+                Begin::Left(self.call_all(vcpu))
+            }
+            None | Some(Op::Sleep { .. } | Op::Count { .. } | Op::CallAll) => Begin::NotAhead,
             Some(Op::Compute { span }) => {
                 self.w.tasks[task.index()].pc += 1;
                 op.len = Cycles(self.frequency.cycles_in(span).0.max(1));
@@ -107,7 +126,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Some(Op::Access { region, pattern, write, cost }) => {
                 op.len = self.frequency.cycles_in(cost);
                 let page = self.choose_page(task, region, pattern);
-                self.begin_access(vcpu, task, (region, page, write), op, here)
+                self.begin_access(vcpu, task, Access { region, page, write }, op, here)
             }
         }
     }
@@ -116,9 +135,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let state = &mut self.w.tasks[task.index()];
         match &mut state.program {
             Program::Loop { ops } => {
-                let pc = state.pc as usize % ops.len();
-                state.pc = pc as u32;
-                Some(ops[pc].clone())
+                if state.pc as usize >= ops.len() {
+                    state.pc = 0;
+                }
+                Some(ops[state.pc as usize])
             }
             Program::Fill { regions, at, page } => {
                 let &(region, pages) = regions.get(*at)?;
@@ -132,38 +152,45 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The page of the task's next access; it stays chosen until the access retires.
-    fn choose_page(&mut self, task: TaskId, region: RegionId, pattern: Pattern) -> u64 {
-        let pages = self.w.tables.region_pages(region);
+    /// The page of the task's next access: one that was chosen before, or a fresh choice.
+    fn choose_page(&mut self, task: TaskId, region: RegionId, pattern: Pattern) -> Choice {
         let state = &mut self.w.tasks[task.index()];
         if let Program::Fill { page, .. } = state.program {
-            return page;
+            return Choice::Kept(page);
         }
         if let Some(&page) = state.chosen.front() {
-            return page;
+            return Choice::Kept(page);
         }
-        let page = match pattern {
+        let pages = self.w.tables.region_pages(region);
+        Choice::Fresh(match pattern {
             Pattern::Uniform => state.draws.below(pages),
             Pattern::Sequential => {
-                let page = state.next_page % pages;
-                state.next_page = (page + 1) % pages;
+                // Regions of different sizes share the count.
+                let next = state.next_page;
+                let page = if next < pages { next } else { next % pages };
+                state.next_page = if page + 1 == pages { 0 } else { page + 1 };
                 page
             }
-        };
-        state.chosen.push_front(page);
-        page
+        })
     }
 
     fn begin_access(
         &mut self,
         vcpu: VcpuId,
         task: TaskId,
-        (region, page, write): (RegionId, u64, bool),
+        access: Access,
         mut op: BurstOp,
         here: bool,
     ) -> Begin {
+        let Access { region, page: choice, write } = access;
+        let (Choice::Kept(page) | Choice::Fresh(page)) = choice;
         let gva = self.w.tables.gva(region, page);
         let (translation, walked) = self.translate(vcpu, gva);
+        let missed = matches!(translation, Translation::GuestFault | Translation::EptViolation(_));
+        if missed && matches!(choice, Choice::Fresh(_)) {
+            // It stays chosen until the access goes through.
+            self.w.tasks[task.index()].chosen.push_front(page);
+        }
         op.walked = walked;
         let cost = match translation {
             Translation::Hit(TlbLevel::L1) => Cycles::ZERO,
@@ -194,7 +221,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match &mut state.program {
             Program::Fill { page, .. } => *page += 1,
             Program::Loop { .. } => {
-                state.chosen.pop_front();
+                if matches!(choice, Choice::Kept(_)) {
+                    state.chosen.pop_front();
+                }
                 state.pc += 1;
             }
         }

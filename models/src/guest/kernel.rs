@@ -20,14 +20,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(crate) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
         match self.w.vcpus[vcpu.index()].frames.last() {
             None => true,
-            Some(frame) => matches!(frame.then, GuestThen::WaitHalted { .. }),
+            Some(frame) => {
+                matches!(frame.then, GuestThen::WaitHalted { .. } | GuestThen::CallWait)
+            }
         }
     }
 
     /// Whether an interrupt waits for the guest.
     pub(crate) fn interrupt_pending(&self, vcpu: VcpuId) -> bool {
         let state = &self.w.vcpus[vcpu.index()];
-        state.tick_pending || state.reschedule_pending || state.enable_pending
+        state.tick_pending
+            || state.reschedule_pending
+            || state.enable_pending
+            || !state.calls.is_empty()
+            || self.w.apf.ready_interrupt(vcpu).is_some()
     }
 
     pub(crate) fn push_frame(&mut self, vcpu: VcpuId, remaining: Cycles, then: GuestThen) {
@@ -47,6 +53,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     self.wait_test(vcpu, task, token);
                     continue;
                 }
+                if frame.then == GuestThen::CallWait {
+                    match self.call_wait(vcpu) {
+                        Some(flow) => return flow,
+                        None => continue,
+                    }
+                }
                 if frame.remaining > Cycles::ZERO {
                     self.start_guest_stretch(vcpu, frame.remaining, Running::Kernel);
                     return Flow::Stopped;
@@ -58,9 +70,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 continue;
             }
             if self.interrupt_pending(vcpu) {
-                // The interrupt window opens: the host injects at the next entry.
-                let cost = self.w.prices.exit_light.time;
-                return self.leave_guest(vcpu, ExitReason::ExternalInterrupt, cost, Then::TurnEnd);
+                return self.open_interrupt_window(vcpu);
             }
             let state = &self.w.vcpus[vcpu.index()];
             match state.queue.current {
@@ -73,6 +83,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return self.hlt(vcpu);
             }
         }
+    }
+
+    /// The interrupt window opens: the host injects at the next entry.
+    pub(crate) fn open_interrupt_window(&mut self, vcpu: VcpuId) -> Flow {
+        let cost = self.w.prices.exit_light.time;
+        self.leave_guest(vcpu, ExitReason::ExternalInterrupt, cost, Then::TurnEnd)
     }
 
     fn hlt(&mut self, vcpu: VcpuId) -> Flow {
@@ -89,10 +105,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::Reschedule => self.w.vcpus[vcpu.index()].need_resched = true,
             GuestThen::PageFault { token } => self.apf_page_fault(vcpu, token),
             GuestThen::WaitTest { token, task } => self.wait_test(vcpu, task, token),
-            GuestThen::WaitHalted { .. } => unreachable!("HLT is no stage that ends by itself"),
-            GuestThen::Wake { token } => {
-                self.protocol(GuestInput::Wake { vcpu, token });
+            GuestThen::WaitHalted { .. } | GuestThen::CallWait => {
+                unreachable!("{then:?} is no stage that ends by itself")
             }
+            GuestThen::Answer { to } => self.answer(to),
+            GuestThen::Wake { token } => self.wake_token(vcpu, token),
+            GuestThen::ReadyInterrupt => return self.ready_interrupt_handler(vcpu),
             GuestThen::Switched => {
                 let state = &mut self.w.vcpus[vcpu.index()];
                 if let Some(current) = state.queue.current {
@@ -167,12 +185,35 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// Page ready as interrupt: its end, the token, the wake-up, the free slot; then the
+    /// acknowledgement, which exits. That the end of the interrupt does not exit is an assumption
+    /// (a paravirtual EOI, which the recorded hosts have).
+    fn ready_interrupt_handler(&mut self, vcpu: VcpuId) -> Option<Flow> {
+        self.protocol(GuestInput::ReadyEoi { vcpu });
+        let token = self.protocol(GuestInput::ReadyRead { vcpu }).slot?;
+        self.wake_token(vcpu, token);
+        self.protocol(GuestInput::ReadyClear { vcpu });
+        let cost = self.w.prices.exit_light.time;
+        Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteAck))
+    }
+
+    fn wake_token(&mut self, vcpu: VcpuId, token: Token) {
+        if self.protocol(GuestInput::Wake { vcpu, token }).allocate_dummy {
+            self.protocol(GuestInput::WakeInsert { vcpu, token });
+        }
+    }
+
     /// The waiter looks whether it is still linked; if so it sleeps, or halts where it may not.
     fn wait_test(&mut self, vcpu: VcpuId, task: TaskId, token: Token) {
         let state = &self.w.vcpus[vcpu.index()];
         // A fault from user mode interrupts nothing; one inside a kernel stage is atomic.
         let preempt_count = u32::try_from(state.frames.len()).unwrap_or(u32::MAX);
-        let ctx = WaitContext { idle: state.queue.current.is_none(), preempt_count };
+        let ctx = WaitContext {
+            idle: state.queue.current.is_none(),
+            preempt_count,
+            user_mode: preempt_count == 0,
+            ..WaitContext::USER
+        };
         let outcome = self.protocol(GuestInput::WaitTest { vcpu, task, token, ctx });
         if outcome.sleep {
             let frames = std::mem::take(&mut self.w.vcpus[vcpu.index()].frames);
@@ -261,15 +302,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Injects one pending interrupt at an entry.
     pub(crate) fn inject_interrupt(&mut self, vcpu: VcpuId) {
         let period = self.tick_period_now(vcpu);
-        let prices = self.w.prices.clone();
+        let prices = &self.w.prices;
         let entry = prices.inject_event.cycles + prices.guest_exception.cycles;
+        let ready = prices.guest_ready.cycles + prices.guest_wakeup.cycles;
         let state = &mut self.w.vcpus[vcpu.index()];
         let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
             // CALL_FUNCTION_VECTOR
             (0xfc, entry, GuestThen::EnableApf)
+        } else if let Some(to) = state.calls.pop() {
+            (0xfc, entry, GuestThen::Answer { to })
         } else if std::mem::take(&mut state.reschedule_pending) {
             // RESCHEDULE_VECTOR
             (0xfd, entry, GuestThen::Reschedule)
+        } else if self.w.apf.ready_interrupt(vcpu).is_some() {
+            // Traces its injection itself.
+            self.protocol(HostInput::InjectInterrupt { vcpu });
+            self.push_frame(vcpu, entry + ready, GuestThen::ReadyInterrupt);
+            return;
         } else {
             state.tick_pending = false;
             let periods =
@@ -290,8 +339,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.emit(Event::GuestTick { vcpu, periods });
         self.charge_task(vcpu);
         let state = &mut self.w.vcpus[vcpu.index()];
-        state.ticks += 1;
-        let balance = state.ticks.is_multiple_of(self.w.config.guest.balance_ticks);
+        // The balancer goes by the time (jiffies), not by the ticks that came through.
+        let every = u64::from(self.w.config.guest.balance_ticks.max(1));
+        let before = state.ticks / every;
+        state.ticks += u64::from(periods);
+        let balance = state.ticks / every != before;
         if let Some(current) = state.queue.current {
             let entity = &self.w.tasks[current as usize].entity;
             if state.queue.tick_preempts(entity, &self.w.config.guest.sched) {

@@ -143,10 +143,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Some(task)
     }
 
-    /// Places a new task on the vCPU with the fewest tasks (`select_task_rq` at fork).
-    pub(crate) fn place_new_task(&mut self, task: TaskId) {
+    /// Places a new task where it is told to, else on the vCPU with the fewest tasks
+    /// (`select_task_rq` at fork).
+    pub(crate) fn place_new_task(&mut self, task: TaskId, on: Option<VcpuId>) {
         let vcpus = 0..self.w.vcpus.len();
-        let Some(v) = vcpus.min_by_key(|&v| (self.w.vcpus[v].queue.running(), v)) else { return };
+        let idlest = || vcpus.min_by_key(|&v| (self.w.vcpus[v].queue.running(), v));
+        let Some(v) = on.map(VcpuId::index).or_else(idlest) else { return };
         let vcpu = VcpuId(v as u16);
         let params = &self.w.config.guest.sched;
         let new = &mut self.w.tasks[task.index()];

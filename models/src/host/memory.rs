@@ -143,6 +143,11 @@ impl HostMemory {
         }
     }
 
+    /// Makes clones cheap from here on.
+    pub fn freeze(&mut self) {
+        self.pages.freeze();
+    }
+
     /// The state of a page.
     pub fn page(&self, gfn: Gfn) -> &Page {
         self.pages.get(gfn.0)

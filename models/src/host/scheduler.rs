@@ -21,17 +21,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Schedules the end of the running thread's stretch.
     pub(crate) fn start_stretch(&mut self, thread: ThreadId, span: SimDuration, then: Then) {
         let now = self.now();
-        let event = MachineEvent::ThreadStep(thread);
-        let handle = self.schedule(now + span, event);
         let state = &mut self.w.threads[thread.index()];
         state.remaining = span;
         state.since = now;
         state.then = then;
-        state.event = Some(handle);
+        self.schedule_step(thread, now + span);
     }
 
     pub(crate) fn cancel_stretch(&mut self, thread: ThreadId) {
-        if let Some(handle) = self.w.threads[thread.index()].event.take() {
+        if self.w.ahead.is_some_and(|(ahead, _)| ahead == thread) {
+            self.w.ahead = None;
+        } else if let Some(handle) = self.w.threads[thread.index()].event.take() {
             self.queue.cancel(handle);
         }
     }
@@ -167,6 +167,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Carries out the preemptions that an event asked for.
+    #[inline]
     pub(crate) fn settle(&mut self) {
         while let Some(pcpu) = self.w.resched.pop() {
             self.preempt(pcpu);

@@ -37,6 +37,11 @@ impl SwapArea {
         }
     }
 
+    /// Makes clones cheap from here on.
+    pub fn freeze(&mut self) {
+        self.owners.freeze();
+    }
+
     /// The page whose contents a slot holds.
     pub fn owner(&self, slot: SwapSlot) -> Option<Gfn> {
         if slot.0 >= self.size {

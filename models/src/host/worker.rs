@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::HostInput;
-use crate::apf::rules::PageReference;
+use crate::apf::rules::{Helpers, PageReference};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, ItemId, PcpuId, ThreadId, WorkerId};
 use crate::machine::Cx;
@@ -15,18 +15,41 @@ use crate::machine::world::{
 use crate::sched::Entity;
 use crate::trace::Event;
 
+/// Threads of `slow_work` (`slow_work_max_threads` in kernel/slow-work.c).
+const SLOW_WORK_THREADS: usize = 4;
+
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Puts an item on the pool of the processor on which the vCPU thread runs.
     pub(crate) fn queue_work(&mut self, item: ItemId) {
         let vcpu = self.w.apf.host.items.item(item).vcpu;
         let thread = self.w.vcpus[vcpu.index()].thread;
         let pcpu = self.w.threads[thread.index()].pcpu;
-        self.w.pcpus[pcpu.index()].queued_work.push_back(item);
-        let worker = match self.w.pcpus[pcpu.index()].idle_workers.pop() {
+        let pool = self.pool_of(pcpu);
+        self.w.pcpus[pool.index()].queued_work.push_back(item);
+        let worker = match self.w.pcpus[pool.index()].idle_workers.pop() {
             Some(worker) => worker,
+            None if self.has_all_workers() => return,
             None => self.new_worker(pcpu),
         };
         self.wake_thread(worker);
+    }
+
+    /// Where the work of a processor is queued: `slow_work` has one queue, kept with the first.
+    fn pool_of(&self, pcpu: PcpuId) -> PcpuId {
+        match self.w.apf.rules.helpers {
+            Helpers::Workqueue => pcpu,
+            Helpers::FourThreads => PcpuId(0),
+        }
+    }
+
+    fn has_all_workers(&self) -> bool {
+        match self.w.apf.rules.helpers {
+            Helpers::Workqueue => false,
+            Helpers::FourThreads => {
+                let is_worker = |thread: &&Thread| matches!(thread.kind, ThreadKind::Worker(_));
+                self.w.threads.iter().filter(is_worker).count() >= SLOW_WORK_THREADS
+            }
+        }
     }
 
     pub(crate) fn cancel_work(&mut self, item: ItemId) {
@@ -43,7 +66,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             kind: ThreadKind::Worker(worker),
             state: ThreadState::Blocked,
             pcpu,
-            bound: true,
+            bound: self.w.apf.rules.helpers == Helpers::Workqueue,
             entity: Entity { vruntime: floor, ..Entity::default() },
             charged_since: self.now(),
             remaining: SimDuration::ZERO,
@@ -76,7 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn work_begin(&mut self, thread: ThreadId, worker: WorkerId) -> Flow {
-        let pcpu = self.w.threads[thread.index()].pcpu;
+        let pcpu = self.pool_of(self.w.threads[thread.index()].pcpu);
         let Some(item) = self.w.pcpus[pcpu.index()].queued_work.pop_front() else {
             self.w.pcpus[pcpu.index()].idle_workers.push(thread);
             self.block_thread(thread, Then::WorkBegin);

@@ -23,6 +23,7 @@ use crate::mmu::{GuestTables, Tlb};
 use crate::policy;
 use crate::sched::{Entity, RunQueue};
 use crate::trace::metrics::Metrics;
+use crate::trace::series::Series;
 use crate::trace::sink::TraceSink;
 use crate::trace::{Event, Phase, TaskRole};
 
@@ -48,6 +49,9 @@ impl World {
         let mut trace = TraceSink::new().with_digest().with_metrics(Metrics::new(vcpus));
         if settings.keep_records {
             trace = trace.keeping_records();
+        }
+        if settings.series {
+            trace = trace.with_series(Series::new(vcpus, settings.duration));
         }
         let device =
             Device::new(&config.host.device, config.host.swap_pages, streams.label("swap"))
@@ -77,6 +81,9 @@ impl World {
             pinned: 0,
             room_waiters: Vec::new(),
             resched: Vec::new(),
+            ahead: None,
+            reached: SimTime::ZERO,
+            steps_ahead: 0,
             prefill_done: false,
             finished: false,
             failure: None,
@@ -113,9 +120,12 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         tick_pending: false,
         reschedule_pending: false,
         enable_pending: false,
+        calls: Vec::new(),
+        answers_due: 0,
         tick_period: 0,
         ticks: 0,
         delayed_wakes: Vec::new(),
+        waits_for_worker: None,
     }
 }
 
@@ -158,14 +168,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.w.prefill_done = true;
         } else {
             let program = Program::Fill { regions, at: 0, page: 0 };
-            self.new_task(TaskRole::Main, program, 0, "main");
+            self.new_task(TaskRole::Main, program, 0, "main", None);
         }
         for v in 0..self.w.config.guest.vcpus {
             self.wake_thread(ThreadId(u32::from(v)));
         }
     }
 
-    fn new_task(&mut self, role: TaskRole, program: Program, next_page: u64, label: &str) {
+    fn new_task(
+        &mut self,
+        role: TaskRole,
+        program: Program,
+        next_page: u64,
+        label: &str,
+        on: Option<VcpuId>,
+    ) {
         let id = TaskId(self.w.tasks.len() as u32);
         let draws = self.w.streams.stream(label);
         self.w.tasks.push(Task {
@@ -184,7 +201,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             major: None,
             frames: Vec::new(),
         });
-        self.place_new_task(id);
+        self.place_new_task(id, on);
     }
 
     /// The start barrier: the policy takes effect, the tasks start, the phases are set.
@@ -225,7 +242,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for n in 0..u64::from(group.count) {
             let label = format!("task {} {n}", group.name);
             let program = Program::Loop { ops: ops.clone() };
-            self.new_task(group.role, program, pages * n / u64::from(group.count), &label);
+            let on = match group.start_on.len() as u64 {
+                0 => None,
+                places => Some(group.start_on[(n % places) as usize]),
+            };
+            self.new_task(group.role, program, pages * n / u64::from(group.count), &label, on);
         }
     }
 

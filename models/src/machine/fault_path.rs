@@ -10,7 +10,7 @@ use crate::apf::rules::FirstLookup;
 use crate::apf::{Decision, HostInput};
 use crate::host::memory::{Backing, LruList, hva_of};
 use crate::host::scheduler::Flow;
-use crate::ids::{Gfn, Gva, VcpuId};
+use crate::ids::{Gfn, Gva, ItemId, VcpuId};
 use crate::trace::{Event, FaultPath};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -42,7 +42,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.fetch_synchronously(vcpu);
         };
         match policy.rules.first_lookup {
-            FirstLookup::StartsRead => self.fetch_for_fault(vcpu, FetchGoal::StartRead),
+            FirstLookup::WaitsWithoutReadAhead if self.w.config.host.read_ahead_pages <= 1 => {
+                self.fetch_synchronously(vcpu)
+            }
+            FirstLookup::StartsRead | FirstLookup::WaitsWithoutReadAhead => {
+                self.fetch_for_fault(vcpu, FetchGoal::StartRead)
+            }
             FirstLookup::NoIo => self.fault_try(vcpu),
         }
     }
@@ -74,7 +79,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(crate) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
         let (gfn, view) = (self.fault_gfn(vcpu), self.view(vcpu));
         let gva = Gva(gfn.gpa().0);
-        let input = HostInput::Try { vcpu, view, gva, gfn, hva: hva_of(gfn) };
+        let hva = hva_of(gfn);
+        let input = HostInput::Try { vcpu, view, gva, gfn, hva, failure: None };
         match self.protocol(input).decision {
             Some(Decision::Continue) => {
                 self.begin_major(vcpu, FaultPath::Async);
@@ -88,11 +94,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The next section of setting up an item: schedule, link, announce.
+    /// The next section follows at once, or when a worker is done.
+    pub(crate) fn next_section(&mut self, vcpu: VcpuId, wait: Option<ItemId>) -> Flow {
+        if wait.is_none() {
+            return Flow::Spend(SimDuration::ZERO, Then::SetupStep);
+        }
+        self.w.vcpus[vcpu.index()].waits_for_worker = wait;
+        let thread = self.w.vcpus[vcpu.index()].thread;
+        self.block_thread(thread, Then::SetupStep);
+        Flow::Stopped
+    }
+
+    /// The next section of setting up an item (schedule, link, announce), or of freeing one.
     pub(crate) fn setup_step(&mut self, vcpu: VcpuId) -> Flow {
         let view = self.view(vcpu);
-        match self.protocol(HostInput::Advance { vcpu, view }).decision {
-            Some(Decision::Continue) => Flow::Spend(SimDuration::ZERO, Then::SetupStep),
+        let outcome = self.protocol(HostInput::Advance { vcpu, view });
+        match outcome.decision {
+            Some(Decision::Continue) => self.next_section(vcpu, outcome.wait_worker),
             Some(Decision::Sync) => self.fetch_synchronously(vcpu),
             Some(Decision::Retry) | None => self.back_to_loop(),
         }

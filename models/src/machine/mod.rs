@@ -19,11 +19,12 @@ pub(crate) mod world;
 
 use sim_core::{EventHandle, EventKey, EventQueue, Frequency, Model, SimDuration, SimTime};
 
+use crate::ids::ThreadId;
 use crate::trace::Event;
 
 pub use build::KERNEL_FRAMES;
 pub use event::MachineEvent;
-pub use run::{Prefix, RunError, RunOutput, RunSettings, prefill, run};
+pub use run::{Prefix, RunError, RunOutput, RunSettings, Watch, prefill, run};
 pub use world::World;
 
 /// The world while one event happens to it.
@@ -49,12 +50,56 @@ impl<Q> Cx<'_, Q> {
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Lets an event happen at `time`, after all that caused it.
     pub(crate) fn schedule(&mut self, time: SimTime, event: MachineEvent) -> EventHandle {
-        let key = event.key_after(time, self.key).unwrap_or_else(|| {
+        let key = self.key_at(time, event);
+        self.queue.schedule(key, event)
+    }
+
+    fn key_at(&mut self, time: SimTime, event: MachineEvent) -> EventKey {
+        event.key_after(time, self.key).unwrap_or_else(|| {
             let failure = world::Failure::TimeStandsStill(time);
             self.w.failure.get_or_insert(failure);
             event.key(time + SimDuration::from_ps(1))
-        });
-        self.queue.schedule(key, event)
+        })
+    }
+
+    /// Lets a thread's stretch end at `time`. The earliest end that an event schedules is kept out
+    /// of the queue: as a rule it is what happens next.
+    pub(crate) fn schedule_step(&mut self, thread: ThreadId, time: SimTime) {
+        let mut step = (thread, self.key_at(time, MachineEvent::ThreadStep(thread)));
+        if self.w.skip {
+            match &mut self.w.ahead {
+                None => {
+                    self.w.ahead = Some(step);
+                    return;
+                }
+                Some(ahead) if step.1 < ahead.1 => std::mem::swap(ahead, &mut step),
+                Some(_) => {}
+            }
+        }
+        self.queue_step(step);
+    }
+
+    fn queue_step(&mut self, (thread, key): (ThreadId, EventKey)) {
+        let handle = self.queue.schedule(key, MachineEvent::ThreadStep(thread));
+        self.w.threads[thread.index()].event = Some(handle);
+    }
+
+    /// Ends an event: carries out thread steps as long as they come before everything that is
+    /// queued. That is what the queue would hand out next; it only does not go through it.
+    fn finish(&mut self) {
+        while let Some(step) = self.w.ahead.take() {
+            let (thread, key) = step;
+            let first = self.queue.peek().is_none_or(|queued| key < queued);
+            if !first || self.w.must_stop() {
+                self.queue_step(step);
+                break;
+            }
+            self.key = key;
+            self.w.steps_ahead += 1;
+            self.thread_step(thread);
+            self.settle();
+        }
+        self.w.reached = self.now();
     }
 }
 
@@ -73,6 +118,7 @@ impl World {
         let mut cx = self.at(EventKey::MIN, queue);
         cx.power_on();
         cx.settle();
+        cx.finish();
     }
 }
 
@@ -96,5 +142,6 @@ impl Model for World {
             MachineEvent::Barrier => cx.barrier(),
         }
         cx.settle();
+        cx.finish();
     }
 }

@@ -5,10 +5,10 @@ use sim_core::EventQueue;
 
 use super::Cx;
 use super::event::MachineEvent;
-use super::world::StateViolation;
+use super::world::{Running, StateViolation};
 use crate::apf::{Decision, Effect, Input, invariants};
 use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
-use crate::trace::{ApfReason, Event};
+use crate::trace::{ApfReason, Event, ExitReason};
 
 /// What a step left for its caller to do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +26,13 @@ pub(crate) struct Outcome {
     pub no_sleep: bool,
     pub sleep: bool,
     pub halt_guest: bool,
+    /// Completed items are to be looked for.
+    pub scan: bool,
+    /// The vCPU thread waits for this item's worker, then advances.
+    pub wait_worker: Option<ItemId>,
+    /// What the guest read from its token slot.
+    pub slot: Option<Token>,
+    pub allocate_dummy: bool,
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -71,9 +78,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Effect::Decide(decision) => outcome.decision = Some(decision),
             Effect::QueueWork { item } => self.queue_work(item),
             Effect::CancelWork { item } => self.cancel_work(item),
-            Effect::WaitWorker { .. } => {}
+            Effect::WaitWorker { item } => outcome.wait_worker = Some(item),
             Effect::Fetch { gfn, .. } => outcome.fetch = Some(gfn),
-            Effect::WorkerDone { .. } => outcome.worker_done = true,
+            Effect::WorkerDone { item } => {
+                outcome.worker_done = true;
+                self.wake_who_waits_for_worker(item);
+            }
             Effect::Popped { .. } => outcome.popped = true,
             Effect::Prefault { gfn, .. } => outcome.prefault = Some(gfn),
             Effect::DrainMore => outcome.drain_more = true,
@@ -88,15 +98,59 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Effect::Word(word) => outcome.word = Some(word),
             Effect::NoSleep => outcome.no_sleep = true,
             Effect::Sleep => outcome.sleep = true,
-            Effect::HaltGuest => outcome.halt_guest = true,
+            Effect::HaltGuest | Effect::OpenWindow => outcome.halt_guest = true,
+            Effect::Scan => outcome.scan = true,
+            Effect::Slot(token) => outcome.slot = Some(token),
+            Effect::AllocateDummy => outcome.allocate_dummy = true,
+            Effect::KickVcpu { vcpu } => self.kick_vcpu(vcpu),
             Effect::WakeTask { task, .. } => self.wake_sleeper(task),
             Effect::RescheduleIpi { vcpu } => self.reschedule_ipi(vcpu),
+            // What a driver learns anyway, and what only mistakes and other drivers bring about.
             Effect::NothingToDeliver
             | Effect::Runnable
-            | Effect::DoubleFault { .. }
-            | Effect::GpFault
             | Effect::Linked
-            | Effect::WaitDone => {}
+            | Effect::WaitDone
+            | Effect::Cr2(_)
+            | Effect::Raised { .. }
+            | Effect::InterruptInjected { .. }
+            | Effect::InterruptRefused { .. }
+            | Effect::SlotOverwritten { .. }
+            | Effect::DoubleFault { .. }
+            | Effect::NestedExit { .. }
+            | Effect::ReachesNested { .. }
+            | Effect::GpFault
+            | Effect::Destroyed
+            | Effect::StaleWrite { .. }
+            | Effect::ForeignWrite { .. }
+            | Effect::NullLapic { .. }
+            | Effect::GarbagePage { .. }
+            | Effect::UseAfterFree { .. }
+            | Effect::HostSpins { .. }
+            | Effect::AskVmm { .. }
+            | Effect::Ignored
+            | Effect::WakeUpLost { .. }
+            | Effect::GuestPanic { .. }
+            | Effect::StackNodeFreed { .. }
+            | Effect::WakeAgain
+            | Effect::WritesEn { .. } => {}
+        }
+    }
+
+    /// A worker takes a vCPU out of guest mode. One that acts right now looks before it enters.
+    fn kick_vcpu(&mut self, vcpu: VcpuId) {
+        let state = &self.w.vcpus[vcpu.index()];
+        if state.in_guest && state.running != Running::Nothing {
+            self.force_exit(vcpu, ExitReason::Kick);
+        }
+    }
+
+    fn wake_who_waits_for_worker(&mut self, item: ItemId) {
+        for at in 0..self.w.vcpus.len() {
+            if self.w.vcpus[at].waits_for_worker == Some(item) {
+                self.w.vcpus[at].waits_for_worker = None;
+                let thread = self.w.vcpus[at].thread;
+                self.wake_thread(thread);
+            }
         }
     }
 

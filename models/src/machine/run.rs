@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use sim_core::{
-    EventQueue, Histogram, QueueKind, ReferenceQueue, RunLimit, SimDuration, SimTime, Simulation,
-    StdHeapQueue,
+    EventQueue, Histogram, HybridQueue, QueueKind, ReferenceQueue, RunLimit, SimDuration, SimTime,
+    Simulation, StdHeapQueue,
 };
 
 use super::event::MachineEvent;
 use super::world::{Failure, World};
 use crate::apf::Defects;
-use crate::apf::rules::PageReadyTold;
+use crate::apf::rules::{Announce, PageReady, PageReadyTold, Rules, TokenZero};
 use crate::config::{MachineConfig, Policy};
-use crate::monitors::catalogue::INV_12;
+use crate::monitors::catalogue::{INV_04, INV_10, INV_12};
 use crate::monitors::{Family, Finding, MonitorConfig, MonitorSet};
 use crate::trace::Record;
+use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::DigestValue;
 use crate::trace::metrics::MetricValues;
+use crate::trace::series::SeriesValues;
 
 /// How to run, besides what.
 #[derive(Clone, Debug)]
@@ -33,6 +35,22 @@ pub struct RunSettings {
     pub defects: Defects,
     /// Whether to keep every record, 48 bytes each.
     pub keep_records: bool,
+    /// Whether to follow the measured phase over time.
+    pub series: bool,
+    /// What else to look at.
+    pub watch: Watch,
+}
+
+/// What a run is to tell about single faults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Which major faults there were.
+    Faults,
+    /// The records of these spans, both ends included.
+    Excerpts(Vec<(SimTime, SimTime)>),
 }
 
 impl Default for RunSettings {
@@ -44,6 +62,8 @@ impl Default for RunSettings {
             duration: SimDuration::from_secs(1),
             defects: Defects::none(),
             keep_records: false,
+            series: false,
+            watch: Watch::Nothing,
         }
     }
 }
@@ -89,8 +109,9 @@ impl From<&Failure> for RunError {
 
 #[derive(Clone, Debug)]
 enum Engine {
-    Reference(Simulation<World, ReferenceQueue<MachineEvent>>),
+    Hybrid(Simulation<World, HybridQueue<MachineEvent>>),
     Std(Simulation<World, StdHeapQueue<MachineEvent>>),
+    Reference(Simulation<World, ReferenceQueue<MachineEvent>>),
 }
 
 /// The world at the start barrier, after the simulated prefill. Policies part here: faults before
@@ -111,10 +132,16 @@ pub struct RunOutput {
     pub findings: Vec<Finding>,
     /// Latencies of the major faults, in nanoseconds.
     pub latency: Histogram,
-    /// Events that the engine handled, of the prefill and the run.
+    /// Events of the prefill and the run, those among them that never went through the queue.
     pub handled_events: u64,
     /// Every record, where [`RunSettings::keep_records`] asked for them.
     pub records: Option<Vec<Record>>,
+    /// The measured phase over time, where [`RunSettings::series`] asked for it.
+    pub series: Option<SeriesValues>,
+    /// The major faults, for [`Watch::Faults`].
+    pub faults: Option<Faults>,
+    /// The records of each span of [`Watch::Excerpts`].
+    pub excerpts: Option<Vec<Vec<Record>>>,
 }
 
 /// Simulates from power-on to the start barrier.
@@ -128,8 +155,9 @@ pub fn prefill(
 ) -> Result<Prefix, RunError> {
     let world = World::new(config, seed, settings)?;
     let engine = match settings.queue {
-        QueueKind::Reference => Engine::Reference(prefill_with(world, ReferenceQueue::default())?),
+        QueueKind::Hybrid => Engine::Hybrid(prefill_with(world, HybridQueue::default())?),
         QueueKind::Std => Engine::Std(prefill_with(world, StdHeapQueue::default())?),
+        QueueKind::Reference => Engine::Reference(prefill_with(world, ReferenceQueue::default())?),
     };
     Ok(Prefix { engine })
 }
@@ -143,8 +171,13 @@ fn prefill_with<Q: EventQueue<MachineEvent>>(
     simulation.run_while(RunLimit::NONE, |world: &World| !world.at_barrier() && !world.is_over());
     match simulation.model.failure() {
         Some(failure) => Err(failure.into()),
-        None if !simulation.model.at_barrier() => Err(RunError::StoodStill(simulation.now())),
-        None => Ok(simulation),
+        None if !simulation.model.at_barrier() => {
+            Err(RunError::StoodStill(simulation.model.reached))
+        }
+        None => {
+            simulation.model.freeze();
+            Ok(simulation)
+        }
     }
 }
 
@@ -158,8 +191,9 @@ pub fn run(
     settings: &RunSettings,
 ) -> Result<RunOutput, RunError> {
     match prefix.engine.clone() {
-        Engine::Reference(simulation) => run_with(simulation, policy, settings),
+        Engine::Hybrid(simulation) => run_with(simulation, policy, settings),
         Engine::Std(simulation) => run_with(simulation, policy, settings),
+        Engine::Reference(simulation) => run_with(simulation, policy, settings),
     }
 }
 
@@ -168,13 +202,25 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     policy: &Policy,
     settings: &RunSettings,
 ) -> Result<RunOutput, RunError> {
-    let now = simulation.now();
     let world = &mut simulation.model;
+    let now = world.reached;
     world.apf.adopt(policy.rules, settings.defects);
     world.policy = Some(Arc::new(policy.clone()));
     (world.warmup, world.duration) = (settings.warmup, settings.duration);
     let monitors = MonitorSet::new(&monitor_config(world, policy));
     world.trace = std::mem::take(&mut world.trace).with_monitors(monitors);
+    world.trace.set_series_span(settings.duration);
+    match &settings.watch {
+        Watch::Nothing => {}
+        Watch::Faults => {
+            let log = FaultLog::new(world.config.guest.vcpus);
+            world.trace = std::mem::take(&mut world.trace).with_faults(log);
+        }
+        Watch::Excerpts(spans) => {
+            let excerpts = Excerpts::new(spans);
+            world.trace = std::mem::take(&mut world.trace).with_excerpts(excerpts);
+        }
+    }
     let event = MachineEvent::Barrier;
     simulation.queue.schedule(event.key(now), event);
     simulation.run_while(RunLimit::NONE, |world: &World| !world.is_over());
@@ -182,7 +228,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
         return Err(failure.into());
     }
     if !simulation.model.is_over() {
-        return Err(RunError::StoodStill(simulation.now()));
+        return Err(RunError::StoodStill(simulation.model.reached));
     }
     output(simulation)
 }
@@ -191,15 +237,28 @@ fn run_with<Q: EventQueue<MachineEvent>>(
 /// far below the length of an experiment.
 const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
 
+/// Which invariants a generation promises.
+fn family_of(rules: &Rules) -> Family {
+    match (rules.page_ready, rules.announce) {
+        (PageReady::Interrupt, _) => Family::Int,
+        (PageReady::Exception, Announce::AtSetup) => Family::V7,
+        (PageReady::Exception, Announce::AtEntryIfMissing) => Family::V5,
+    }
+}
+
 fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
     // Page ready without not present is what kernels before 5.9 do when a fault only halted.
-    let known = match policy.rules.page_ready_told {
+    let mut known = match policy.rules.page_ready_told {
         PageReadyTold::Always => vec![INV_12],
         PageReadyTold::OnlyIfNotPresentTold => Vec::new(),
     };
+    // The counter of tokens starts at zero before 5.17, and a slot that holds zero looks free.
+    if policy.rules.token_zero == TokenZero::Possible {
+        known.extend([INV_04, INV_10]);
+    }
     MonitorConfig {
         vcpus: world.config.guest.vcpus,
-        family: Family::V7,
+        family: family_of(&policy.rules),
         cap: Some(policy.rules.cap),
         known,
         liveness_bound: LIVENESS_BOUND,
@@ -210,8 +269,9 @@ fn output<Q>(simulation: Simulation<World, Q>) -> Result<RunOutput, RunError>
 where
     Q: EventQueue<MachineEvent>,
 {
-    let (now, handled_events) = (simulation.now(), simulation.handled());
+    let handled_events = simulation.handled() + simulation.model.steps_ahead;
     let world = simulation.model;
+    let now = world.reached;
     let broken = world.state_findings();
     let outcome = world.trace.finish(now);
     let mut findings = outcome.findings.ok_or(RunError::Internal("no monitors"))?;
@@ -224,5 +284,8 @@ where
         findings,
         handled_events,
         records: outcome.records,
+        series: outcome.series,
+        faults: outcome.faults,
+        excerpts: outcome.excerpts,
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime, Stream};
+use sim_core::{Cycles, EventHandle, EventKey, RandomStreams, SimDuration, SimTime, Stream};
 
 use crate::apf::{Apf, Effects};
 use crate::config::{MachineConfig, Op, Policy};
@@ -50,6 +50,13 @@ pub struct World {
     pub(crate) room_waiters: Vec<ThreadId>,
     /// Processors on which another thread should run.
     pub(crate) resched: Vec<PcpuId>,
+    /// The earliest thread step that the event at hand scheduled; none between events.
+    pub(crate) ahead: Option<(ThreadId, EventKey)>,
+    /// The time that the machine has reached; the engine's clock stands at the event that began
+    /// the last run of steps.
+    pub(crate) reached: SimTime,
+    /// Steps carried out without going through the queue.
+    pub(crate) steps_ahead: u64,
     pub(crate) prefill_done: bool,
     pub(crate) finished: bool,
     pub(crate) failure: Option<Failure>,
@@ -126,8 +133,12 @@ pub(crate) enum Then {
     Deliver,
     /// vCPU: awake again after blocking in the run loop.
     Unblocked,
-    /// vCPU: the guest's write to the EN register.
+    /// vCPU: the guest's writes to the EN and INT registers.
     WriteEn,
+    /// vCPU: the guest's write to the ACK register.
+    WriteAck,
+    /// vCPU: the guest's interrupt to all other vCPUs.
+    SendCalls,
     /// Worker: begin the next queued item.
     WorkBegin,
     /// Worker: the next section after the fetch.
@@ -223,8 +234,10 @@ pub(crate) enum GuestThen {
     WaitTest { token: Token, task: TaskId },
     /// HLT with interrupts on, in the not-present handler of a context that cannot sleep.
     WaitHalted { token: Token, task: TaskId },
-    /// Page ready: wake.
+    /// Page ready as exception: wake.
     Wake { token: Token },
+    /// Page ready as interrupt: read the token, wake, free the slot, acknowledge.
+    ReadyInterrupt,
     /// The context switch is over.
     Switched,
     /// The guest's own page fault: a fresh frame for this address.
@@ -235,6 +248,10 @@ pub(crate) enum GuestThen {
     MapFresh { gva: Gva, gfn: Gfn },
     /// Call-function interrupt: enable asynchronous page faults on this vCPU.
     EnableApf,
+    /// Spinning, with interrupts on, until all other vCPUs have answered.
+    CallWait,
+    /// Call-function interrupt: answer this vCPU.
+    Answer { to: VcpuId },
     /// Nothing more to do.
     Return,
 }
@@ -310,11 +327,18 @@ pub(crate) struct Vcpu {
     pub tick_pending: bool,
     pub reschedule_pending: bool,
     pub enable_pending: bool,
+    /// vCPUs that wait for an answer of this one, the last one first.
+    pub calls: Vec<VcpuId>,
+    /// Answers that this vCPU waits for.
+    pub answers_due: u32,
     /// Number of the tick period that was accounted last.
     pub tick_period: u64,
-    pub ticks: u32,
+    /// Tick periods accounted so far.
+    pub ticks: u64,
     /// Tasks whose wake-up waits for the next tick.
     pub delayed_wakes: Vec<TaskId>,
+    /// The item for whose worker the thread waits.
+    pub waits_for_worker: Option<ItemId>,
 }
 
 /// What a guest task is doing.
@@ -367,6 +391,19 @@ impl World {
     /// Whether the run is over or cannot go on.
     pub fn is_over(&self) -> bool {
         self.finished || self.failure.is_some()
+    }
+
+    /// Makes clones cheap from here on.
+    pub(crate) fn freeze(&mut self) {
+        self.memory.freeze();
+        self.tables.freeze();
+        self.swap.freeze();
+    }
+
+    /// Whether nothing may happen before the driver has been asked: at the start barrier, where
+    /// policies part, and at the end.
+    pub(crate) fn must_stop(&self) -> bool {
+        self.is_over() || (self.prefill_done && self.policy.is_none())
     }
 
     /// Why the machine cannot go on.

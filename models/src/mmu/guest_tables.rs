@@ -41,6 +41,11 @@ impl GuestTables {
         }
     }
 
+    /// Makes clones cheap from here on.
+    pub fn freeze(&mut self) {
+        self.entries.freeze();
+    }
+
     /// Address of a page of a region.
     pub fn gva(&self, region: RegionId, page: u64) -> Gva {
         Gva(BASE + (self.regions[region.index()].0 + page) * PAGE_SIZE)

@@ -42,31 +42,36 @@ pub struct Mark {
 struct Level {
     ways: Vec<Way>,
     associativity: usize,
-    set_count: u64,
+    /// Number of sets less one; the number is a power of two.
+    set_mask: u64,
 }
 
 impl Level {
     fn new(geometry: TlbGeometry) -> Self {
         let associativity = geometry.ways.max(1) as usize;
-        let set_count = (geometry.entries as usize / associativity).max(1);
+        let sets = (geometry.entries as usize / associativity).max(1);
+        // The file reader refuses other numbers than powers of two.
+        let set_count = if sets.is_power_of_two() { sets } else { sets.next_power_of_two() / 2 };
         Self {
             ways: vec![Way::default(); set_count * associativity],
             associativity,
-            set_count: set_count as u64,
+            set_mask: set_count as u64 - 1,
         }
     }
 
     fn set_start(&self, page: u64) -> usize {
-        (page % self.set_count) as usize * self.associativity
+        (page & self.set_mask) as usize * self.associativity
     }
 
-    fn find(&self, page: u64) -> Option<usize> {
+    /// Where a page is, if it was entered or used after `flushed`.
+    fn find(&self, page: u64, flushed: u64) -> Option<usize> {
         let start = self.set_start(page);
         let set = &self.ways[start..start + self.associativity];
-        set.iter().position(|way| way.tag == page + 1).map(|at| start + at)
+        let here = |way: &Way| way.tag == page + 1 && way.stamp > flushed;
+        set.iter().position(here).map(|at| start + at)
     }
 
-    /// The way to be replaced: an empty one or the least recently used.
+    /// The way to be replaced: an empty or flushed one, or the least recently used.
     fn victim(&self, page: u64) -> usize {
         let start = self.set_start(page);
         let set = &self.ways[start..start + self.associativity];
@@ -81,9 +86,10 @@ pub struct Tlb {
     l1: Level,
     stlb: Level,
     clock: u64,
+    /// The clock at the last flush: what was not used since is gone.
+    flushed: u64,
     journal: Vec<Undo>,
     journaling: bool,
-    empty: bool,
 }
 
 impl Tlb {
@@ -93,9 +99,9 @@ impl Tlb {
             l1: Level::new(l1),
             stlb: Level::new(stlb),
             clock: 0,
+            flushed: 0,
             journal: Vec::new(),
             journaling: false,
-            empty: true,
         }
     }
 
@@ -105,11 +111,7 @@ impl Tlb {
     /// When a journal is being kept: a flush cannot be undone.
     pub fn flush(&mut self) {
         assert!(self.journal.is_empty(), "a flush in the middle of a burst");
-        if !self.empty {
-            self.l1.ways.fill(Way::default());
-            self.stlb.ways.fill(Way::default());
-            self.empty = true;
-        }
+        self.flushed = self.clock;
     }
 
     /// Begins a journal; what was kept before is forgotten.
@@ -158,11 +160,11 @@ impl Tlb {
         let page = gva.page();
         self.clock += 1;
         let way = Way { tag: page + 1, stamp: self.clock };
-        if let Some(at) = self.l1.find(page) {
+        if let Some(at) = self.l1.find(page, self.flushed) {
             self.write(TlbLevel::L1, at, way);
             return Some(TlbLevel::L1);
         }
-        let at = self.stlb.find(page)?;
+        let at = self.stlb.find(page, self.flushed)?;
         self.write(TlbLevel::Stlb, at, way);
         let victim = self.l1.victim(page);
         self.write(TlbLevel::L1, victim, way);
@@ -173,7 +175,6 @@ impl Tlb {
     pub fn insert(&mut self, gva: Gva) {
         let page = gva.page();
         self.clock += 1;
-        self.empty = false;
         let way = Way { tag: page + 1, stamp: self.clock };
         for level in [TlbLevel::Stlb, TlbLevel::L1] {
             let at = self.level(level).victim(page);
@@ -236,5 +237,23 @@ mod tests {
         tlb.insert(page(3));
         tlb.flush();
         assert_eq!(tlb.lookup(page(3)), None);
+        // What comes after a flush replaces what was before it, and stays.
+        for n in [0, 4, 8, 12] {
+            tlb.insert(page(n));
+        }
+        assert!([0, 4, 8, 12].iter().all(|&n| tlb.lookup(page(n)).is_some()));
+    }
+
+    #[test]
+    fn undo_does_not_bring_back_what_was_flushed() {
+        let mut tlb = tlb();
+        tlb.insert(page(1));
+        tlb.flush();
+        tlb.start_journal();
+        let mark = tlb.mark();
+        tlb.insert(page(1));
+        tlb.undo_to(mark);
+        tlb.drop_journal();
+        assert_eq!(tlb.lookup(page(1)), None);
     }
 }

@@ -1,8 +1,10 @@
 //! Records and their consumers.
 
+pub mod anatomy;
 pub mod digest;
 pub mod metrics;
 pub mod record;
+pub mod series;
 pub mod sink;
 
 pub use record::{

@@ -85,6 +85,8 @@ field_enum! {
         MsrWrite => "MSR_WRITE",
         /// Another host thread asked the vCPU to leave guest mode (TLB flush, reschedule).
         Kick => "KICK",
+        /// The guest wrote a register of its local APIC, to send an interrupt.
+        ApicAccess => "APIC_ACCESS",
     }
 
     /// Why a vCPU thread sleeps in the host.
@@ -185,8 +187,14 @@ macro_rules! events {
             /// little-endian. Digests are made over this form.
             pub fn encode(&self, out: &mut Vec<u8>) {
                 match self { $(Self::$variant { $($field,)* } => {
-                    out.push(Tag::$variant as u8);
-                    $(out.extend_from_slice(&$field.as_u64().to_le_bytes());)*
+                    // One copy of known length is much cheaper than one a field.
+                    let fields: &[u64] = &[$($field.as_u64(),)*];
+                    let mut bytes = [0; 1 + 8 * <[&str]>::len(&[$(stringify!($field),)*])];
+                    bytes[0] = Tag::$variant as u8;
+                    for (bytes, field) in bytes[1..].chunks_exact_mut(8).zip(fields) {
+                        bytes.copy_from_slice(&field.to_le_bytes());
+                    }
+                    out.extend_from_slice(&bytes);
                 })* }
             }
         }

@@ -1,14 +1,16 @@
 //! Where models put their records: one buffer, handed to all consumers in batches.
 
-use sim_core::SimTime;
+use sim_core::{SimDuration, SimTime};
 
+use super::anatomy::{Excerpts, FaultLog, Faults};
 use super::digest::{Digest, DigestValue};
 use super::metrics::{MetricValues, Metrics};
 use super::record::{Event, Record};
+use super::series::{Series, SeriesValues};
 use crate::monitors::{Finding, MonitorSet};
 
-/// Records in a batch.
-const BATCH: usize = 4096;
+/// Records in a batch: few enough to stay in the first-level cache while the consumers take them.
+const BATCH: usize = 512;
 
 /// Records that [`TraceSink::tail`] can go back.
 pub const TAIL: usize = 64;
@@ -24,6 +26,9 @@ pub struct TraceSink {
     digest: Option<Digest>,
     metrics: Option<Metrics>,
     monitors: Option<MonitorSet>,
+    series: Option<Series>,
+    faults: Option<FaultLog>,
+    excerpts: Option<Excerpts>,
     kept: Option<Vec<Record>>,
 }
 
@@ -36,6 +41,12 @@ pub struct TraceOutcome {
     pub metrics: Option<MetricValues>,
     /// The conclusions about invariants.
     pub findings: Option<Vec<Finding>>,
+    /// The measured phase over time.
+    pub series: Option<SeriesValues>,
+    /// The major faults of the measured phase.
+    pub faults: Option<Faults>,
+    /// The records of chosen spans.
+    pub excerpts: Option<Vec<Vec<Record>>>,
     /// All records, where they were kept.
     pub records: Option<Vec<Record>>,
 }
@@ -67,6 +78,34 @@ impl TraceSink {
         self
     }
 
+    /// Follows what comes over time.
+    #[must_use]
+    pub fn with_series(mut self, series: Series) -> Self {
+        self.series = Some(series);
+        self
+    }
+
+    /// Lists the major faults that come.
+    #[must_use]
+    pub fn with_faults(mut self, faults: FaultLog) -> Self {
+        self.faults = Some(faults);
+        self
+    }
+
+    /// Keeps the records of chosen spans.
+    #[must_use]
+    pub fn with_excerpts(mut self, excerpts: Excerpts) -> Self {
+        self.excerpts = Some(excerpts);
+        self
+    }
+
+    /// Tells the series, if there is one, how long the measured phase will be.
+    pub fn set_series_span(&mut self, span: SimDuration) {
+        if let Some(series) = &mut self.series {
+            series.set_span(span);
+        }
+    }
+
     /// Keeps all records that come, 48 bytes each.
     #[must_use]
     pub fn keeping_records(mut self) -> Self {
@@ -96,6 +135,15 @@ impl TraceSink {
         }
         if let Some(monitors) = &mut self.monitors {
             monitors.observe(batch);
+        }
+        if let Some(series) = &mut self.series {
+            series.observe(batch);
+        }
+        if let Some(faults) = &mut self.faults {
+            faults.observe(batch);
+        }
+        if let Some(excerpts) = &mut self.excerpts {
+            excerpts.observe(batch);
         }
         if let Some(kept) = &mut self.kept {
             kept.extend_from_slice(batch);
@@ -145,6 +193,9 @@ impl TraceSink {
             digest: self.digest(),
             metrics: self.metrics(end),
             findings: self.findings(end),
+            series: self.series.as_ref().map(|series| series.finish(end)),
+            faults: self.faults.as_ref().map(FaultLog::finish),
+            excerpts: self.excerpts.map(Excerpts::finish),
             records: self.kept,
         }
     }

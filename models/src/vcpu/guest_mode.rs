@@ -34,11 +34,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.running = running;
         let end = state.epoch + self.frequency.time_of(state.cycles + len);
         let thread = state.thread;
-        let event = MachineEvent::ThreadStep(thread);
-        let handle = self.schedule(end, event);
-        let thread = &mut self.w.threads[thread.index()];
-        thread.then = Then::InGuest;
-        thread.event = Some(handle);
+        self.w.threads[thread.index()].then = Then::InGuest;
+        self.schedule_step(thread, end);
     }
 
     /// Cycles since the epoch that are over by now.

@@ -1,10 +1,11 @@
 //! The loop of a vCPU thread (`__vcpu_run`): enter the guest or block, handle the exit, look at
 //! completed items, again.
 
-use sim_core::{EventQueue, SimDuration};
+use sim_core::{Cycles, EventQueue, SimDuration};
 
-use crate::apf::host::{EN_ENABLED, EN_SEND_ALWAYS};
-use crate::apf::{HostInput, MmuMode, VcpuView};
+use crate::apf::host::{EN_ENABLED, EN_INTERRUPT, EN_SEND_ALWAYS};
+use crate::apf::rules::{Drain, GuestEnables};
+use crate::apf::{Decision, GuestInput, HostInput, VcpuView};
 use crate::host::memory::Backing;
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, PAGE_SIZE, ThreadId, VcpuId};
@@ -15,6 +16,9 @@ use crate::trace::{BlockReason, Event};
 
 /// Where the guest keeps its shared words; the first page of its memory is as good as any.
 const SHARED_AREA: u64 = PAGE_SIZE;
+
+/// The vector of Linux guests for page ready (`HYPERVISOR_CALLBACK_VECTOR`).
+pub(crate) const READY_VECTOR: u8 = 0xf3;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// What the protocol sees of a vCPU.
@@ -27,7 +31,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 (if user { 3 } else { 0 }, self.interrupts_on(vcpu))
             }
         };
-        VcpuView { cpl, interrupts_on, reinjecting: false, mmu: MmuMode::Direct }
+        VcpuView { cpl, interrupts_on, ..VcpuView::USER }
     }
 
     /// Does what a thread's finished stretch was for.
@@ -51,6 +55,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::Deliver => self.deliver(vcpu),
             Then::Unblocked => self.unblocked(vcpu),
             Then::WriteEn => self.write_en(vcpu),
+            Then::WriteAck => self.write_ack(vcpu),
+            Then::SendCalls => {
+                self.send_calls(vcpu);
+                Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+            }
             Then::Fetch => self.fetch_step(thread),
             Then::FetchAwake(reason) => self.fetch_awake(thread, reason),
             Then::FetchSubmit => self.fetch_submit(thread),
@@ -65,8 +74,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.block(vcpu);
         }
         // vcpu_enter_guest
-        if self.protocol(HostInput::Requests { vcpu }).halted {
+        let outcome = self.protocol(HostInput::Requests { vcpu });
+        if outcome.halted || outcome.scan {
             return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
+        }
+        if self.looks_at_entry()
+            && let Some(flow) = self.look_for_completed(vcpu)
+        {
+            return flow;
         }
         self.w.vcpus[vcpu.index()].fault = None;
         self.w.vcpus[vcpu.index()].hlt_over = true;
@@ -134,18 +149,31 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.emit(Event::VcpuUnblock { vcpu, reason });
     }
 
-    /// The bottom of the loop: is an item completed that may be delivered?
+    /// Whether completed items are looked for at entries only.
+    fn looks_at_entry(&self) -> bool {
+        self.w.apf.rules.drain == Drain::OneAtEntry
+    }
+
+    /// The bottom of the loop.
     fn turn_end(&mut self, vcpu: VcpuId) -> Flow {
+        let found = if self.looks_at_entry() { None } else { self.look_for_completed(vcpu) };
+        found.unwrap_or(Flow::Spend(SimDuration::ZERO, Then::Enter))
+    }
+
+    /// Is an item completed that may be delivered? Then it is.
+    fn look_for_completed(&mut self, vcpu: VcpuId) -> Option<Flow> {
         if !self.w.apf.may_check_completion(vcpu) {
-            return Flow::Spend(SimDuration::ZERO, Then::Enter);
+            return None;
         }
         let view = self.view(vcpu);
         let outcome = self.protocol(HostInput::CheckCompletion { vcpu, view });
-        match outcome.prefault {
-            _ if !outcome.popped => Flow::Spend(SimDuration::ZERO, Then::Enter),
+        if !outcome.popped {
+            return None;
+        }
+        Some(match outcome.prefault {
             Some(gfn) => Flow::Spend(self.w.prices.kvm_fault.time, Then::PrefaultMap(gfn)),
             None => Flow::Spend(self.w.prices.apf_ready.time, Then::Deliver),
-        }
+        })
     }
 
     /// Maps the page of a completed item; sleeps for it if it was evicted again.
@@ -165,14 +193,43 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn deliver(&mut self, vcpu: VcpuId) -> Flow {
         let view = self.view(vcpu);
         let outcome = self.protocol(HostInput::Deliver { vcpu, view });
+        if outcome.wait_worker.is_some() {
+            return self.next_section(vcpu, outcome.wait_worker);
+        }
         let next = if outcome.drain_more { Then::TurnEnd } else { Then::Enter };
         Flow::Spend(SimDuration::ZERO, next)
     }
 
     fn write_en(&mut self, vcpu: VcpuId) -> Flow {
-        let always = if self.w.config.guest.send_always { EN_SEND_ALWAYS } else { 0 };
-        let value = (SHARED_AREA + 64 * u64::from(vcpu.0)) | EN_ENABLED | always;
-        self.protocol(HostInput::WriteEn { vcpu, value });
+        let interrupt = match self.w.apf.rules.guest_enables {
+            GuestEnables::KernelIfPreemptible => false,
+            GuestEnables::UserWithInterrupt => true,
+        };
+        if interrupt && self.w.apf.vcpu(vcpu).vector == 0 {
+            // The vector first; the guest comes back for the other register.
+            let value = u64::from(READY_VECTOR);
+            self.protocol(HostInput::WriteInt { vcpu, value });
+            self.push_frame(vcpu, Cycles::ZERO, GuestThen::EnableApf);
+            return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
+        }
+        let how = match interrupt {
+            true => EN_INTERRUPT,
+            false if self.w.config.guest.send_always => EN_SEND_ALWAYS,
+            false => 0,
+        };
+        let value = (SHARED_AREA + 64 * u64::from(vcpu.0)) | EN_ENABLED | how;
+        let mut outcome = self.protocol(HostInput::WriteEn { vcpu, value });
+        while outcome.decision == Some(Decision::Continue) {
+            let view = self.view(vcpu);
+            outcome = self.protocol(HostInput::Advance { vcpu, view });
+        }
+        self.protocol(GuestInput::SetEnabled { vcpu, on: true });
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+
+    /// The guest acknowledges a page ready; the host looks for the next one at once.
+    fn write_ack(&mut self, vcpu: VcpuId) -> Flow {
+        self.protocol(HostInput::WriteAck { vcpu, value: 1 });
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn write(pattern: Pattern, cost: SimDuration) -> Op {
 }
 
 pub(crate) fn group(name: &str, role: TaskRole, count: u32, program: Vec<Op>) -> TaskGroup {
-    TaskGroup { name: name.into(), count, role, program }
+    TaskGroup { name: name.into(), count, role, start_on: Vec::new(), program }
 }
 
 /// Four vCPUs with four faulters and four workers in less memory than they want.

@@ -2,11 +2,12 @@
 
 use sim_core::SimTime;
 
-use crate::trace::record::BlockReason;
+use crate::ids::{ThreadId, VcpuId};
+use crate::trace::record::{BlockReason, Event};
 
 /// What a vCPU thread does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(in crate::trace) enum State {
     /// In guest mode.
     Guest,
     /// In the host, working for the vCPU.
@@ -24,14 +25,14 @@ pub(super) enum State {
 }
 
 /// Number of states.
-pub(super) const STATES: usize = State::Hlt as usize + 1;
+pub(in crate::trace) const STATES: usize = State::Hlt as usize + 1;
 
 /// Time spent by state, in picoseconds.
-pub(super) type Spent = [u64; STATES];
+pub(in crate::trace) type Spent = [u64; STATES];
 
 /// Follows one vCPU thread and adds up its time by state.
 #[derive(Clone, Debug)]
-pub(super) struct VcpuClock {
+pub(in crate::trace) struct VcpuClock {
     in_guest: bool,
     on_cpu: bool,
     blocked: Option<BlockReason>,
@@ -42,7 +43,7 @@ pub(super) struct VcpuClock {
 impl VcpuClock {
     /// A thread that runs in the host, at the start of time. Traces without a host scheduler
     /// leave it on its processor for ever.
-    pub(super) fn new() -> Self {
+    pub(in crate::trace) fn new() -> Self {
         Self {
             in_guest: false,
             on_cpu: true,
@@ -72,48 +73,122 @@ impl VcpuClock {
         self.since = now;
     }
 
-    pub(super) fn enter(&mut self, now: SimTime) {
+    pub(in crate::trace) fn enter(&mut self, now: SimTime) {
         self.settle(now);
         self.in_guest = true;
         self.on_cpu = true;
     }
 
-    pub(super) fn exit(&mut self, now: SimTime) {
+    pub(in crate::trace) fn exit(&mut self, now: SimTime) {
         self.settle(now);
         self.in_guest = false;
     }
 
-    pub(super) fn block(&mut self, now: SimTime, reason: BlockReason) {
+    pub(in crate::trace) fn block(&mut self, now: SimTime, reason: BlockReason) {
         self.settle(now);
         self.blocked = Some(reason);
     }
 
-    pub(super) fn unblock(&mut self, now: SimTime) {
+    pub(in crate::trace) fn unblock(&mut self, now: SimTime) {
         self.settle(now);
         self.blocked = None;
     }
 
-    pub(super) fn switch(&mut self, now: SimTime, on_cpu: bool) {
+    pub(in crate::trace) fn switch(&mut self, now: SimTime, on_cpu: bool) {
         self.settle(now);
         self.on_cpu = on_cpu;
     }
 
     /// A host scheduler has appeared in the trace: whoever it has not named runs only if it is
     /// in guest mode.
-    pub(super) fn first_switch(&mut self, now: SimTime) {
+    fn first_switch(&mut self, now: SimTime) {
         self.switch(now, self.in_guest);
     }
 
     /// Forgets the time spent before `now`.
-    pub(super) fn restart(&mut self, now: SimTime) {
+    pub(in crate::trace) fn restart(&mut self, now: SimTime) {
         self.settle(now);
         self.spent = [0; STATES];
     }
 
     /// The time spent up to `now`, which must not lie before what was observed.
-    pub(super) fn spent(&self, now: SimTime) -> Spent {
+    pub(in crate::trace) fn spent(&self, now: SimTime) -> Spent {
         let mut settled = self.clone();
         settled.settle(now);
         settled.spent
+    }
+}
+
+/// Follows the threads of all vCPUs.
+#[derive(Clone, Debug)]
+pub(in crate::trace) struct VcpuClocks {
+    clocks: Vec<VcpuClock>,
+    scheduler_seen: bool,
+}
+
+impl VcpuClocks {
+    pub(in crate::trace) fn new(vcpus: u16) -> Self {
+        Self { clocks: vec![VcpuClock::new(); usize::from(vcpus)], scheduler_seen: false }
+    }
+
+    /// Threads that run in guest mode from `now` on, in a machine whose host scheduler is traced.
+    pub(in crate::trace) fn in_guest(vcpus: u16, now: SimTime) -> Self {
+        let mut clocks = Self { scheduler_seen: true, ..Self::new(vcpus) };
+        clocks.clocks.iter_mut().for_each(|clock| clock.enter(now));
+        clocks
+    }
+
+    /// What the thread of a vCPU does; nothing for a number that no vCPU has.
+    pub(in crate::trace) fn state(&self, vcpu: VcpuId) -> Option<State> {
+        self.clocks.get(vcpu.index()).map(VcpuClock::state)
+    }
+
+    /// Takes in a record; those that say nothing about a vCPU thread change nothing.
+    #[inline]
+    pub(in crate::trace) fn observe(&mut self, now: SimTime, event: Event) {
+        match event {
+            Event::KvmEntry { vcpu } => self.on(vcpu, |clock| clock.enter(now)),
+            Event::KvmExit { vcpu, .. } => self.on(vcpu, |clock| clock.exit(now)),
+            Event::VcpuBlock { vcpu, reason } => self.on(vcpu, |clock| clock.block(now, reason)),
+            Event::VcpuUnblock { vcpu, .. } => self.on(vcpu, |clock| clock.unblock(now)),
+            Event::HostSchedSwitch { prev, next, .. } => self.host_switch(now, prev, next),
+            _ => {}
+        }
+    }
+
+    fn on(&mut self, vcpu: VcpuId, change: impl FnOnce(&mut VcpuClock)) {
+        if let Some(clock) = self.clocks.get_mut(vcpu.index()) {
+            change(clock);
+        }
+    }
+
+    fn host_switch(&mut self, now: SimTime, prev: Option<ThreadId>, next: Option<ThreadId>) {
+        if !self.scheduler_seen {
+            self.scheduler_seen = true;
+            self.clocks.iter_mut().for_each(|clock| clock.first_switch(now));
+        }
+        // The threads of vCPUs have the numbers of their vCPUs.
+        for (thread, on_cpu) in [(prev, false), (next, true)] {
+            let clock = thread.and_then(|thread| self.clocks.get_mut(thread.index()));
+            if let Some(clock) = clock {
+                clock.switch(now, on_cpu);
+            }
+        }
+    }
+
+    /// Forgets the time spent before `now`.
+    pub(in crate::trace) fn restart(&mut self, now: SimTime) {
+        self.clocks.iter_mut().for_each(|clock| clock.restart(now));
+    }
+
+    /// Time by state up to `now`, over all vCPUs.
+    pub(in crate::trace) fn spent(&self, now: SimTime) -> [u128; STATES] {
+        let mut sum = [0; STATES];
+        for clock in &self.clocks {
+            for (sum, own) in sum.iter_mut().zip(clock.spent(now)) {
+                *sum += u128::from(own);
+            }
+        }
+        sum
     }
 }

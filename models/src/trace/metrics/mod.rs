@@ -4,7 +4,7 @@
 //! outstanding and the like is followed from the first record on; counts and integrals start
 //! with the phase. Models emit `task_run` at phase boundaries, so that no stretch crosses one.
 
-mod clock;
+pub(in crate::trace) mod clock;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 
 use sim_core::{Histogram, SimTime};
 
-use self::clock::VcpuClock;
+use self::clock::VcpuClocks;
 pub use self::values::{Metric, MetricValues, TaskMetrics};
 use super::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
-use crate::ids::{Gfn, TaskId, ThreadId, Token, VcpuId};
+use crate::ids::{Gfn, TaskId, Token, VcpuId};
 
 /// `MSR_KVM_ASYNC_PF_INT`: its low byte is the vector of page ready.
 const MSR_INT: u32 = 0x4b56_4d06;
@@ -29,7 +29,6 @@ const PAGE_FAULT: u8 = 14;
 /// What is followed of one vCPU.
 #[derive(Clone, Debug)]
 struct Vcpu {
-    clock: VcpuClock,
     /// The fault at hand has not been seen to need I/O.
     minor_so_far: bool,
     /// Not present that waits for its injection.
@@ -82,8 +81,8 @@ struct Counts {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     vcpus: Vec<Vcpu>,
+    clocks: VcpuClocks,
     tasks: BTreeMap<TaskId, Task>,
-    scheduler_seen: bool,
     workers: u64,
     outstanding: u64,
     in_flight: u64,
@@ -99,7 +98,6 @@ impl Metrics {
     /// Metrics of a run with `vcpus` virtual processors, at its start.
     pub fn new(vcpus: u16) -> Self {
         let vcpu = Vcpu {
-            clock: VcpuClock::new(),
             minor_so_far: false,
             not_present: None,
             page_ready: None,
@@ -107,8 +105,8 @@ impl Metrics {
         };
         Self {
             vcpus: vec![vcpu; usize::from(vcpus)],
+            clocks: VcpuClocks::new(vcpus),
             tasks: BTreeMap::new(),
-            scheduler_seen: false,
             workers: 0,
             outstanding: 0,
             in_flight: 0,
@@ -134,12 +132,6 @@ impl Metrics {
 
     fn vcpu(&mut self, vcpu: VcpuId) -> Option<&mut Vcpu> {
         self.vcpus.get_mut(vcpu.index())
-    }
-
-    fn on_clock(&mut self, vcpu: VcpuId, change: impl FnOnce(&mut VcpuClock)) {
-        if let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) {
-            change(&mut vcpu.clock);
-        }
     }
 
     fn task(&mut self, task: TaskId) -> &mut Task {
@@ -169,16 +161,14 @@ impl Metrics {
                 task.work = task.work.saturating_add(units * measuring);
             }
 
-            Event::KvmEntry { vcpu } => self.on_clock(vcpu, |clock| clock.enter(now)),
-            Event::KvmExit { vcpu, .. } => {
+            Event::KvmEntry { .. }
+            | Event::VcpuBlock { .. }
+            | Event::VcpuUnblock { .. }
+            | Event::HostSchedSwitch { .. } => self.clocks.observe(now, event),
+            Event::KvmExit { .. } => {
                 counts.exits += measuring;
-                self.on_clock(vcpu, |clock| clock.exit(now));
+                self.clocks.observe(now, event);
             }
-            Event::VcpuBlock { vcpu, reason } => {
-                self.on_clock(vcpu, |clock| clock.block(now, reason));
-            }
-            Event::VcpuUnblock { vcpu, .. } => self.on_clock(vcpu, |clock| clock.unblock(now)),
-            Event::HostSchedSwitch { prev, next, .. } => self.host_switch(now, prev, next),
 
             Event::KvmPageFault { vcpu, .. } => {
                 counts.page_faults += measuring;
@@ -267,9 +257,7 @@ impl Metrics {
 
     fn begin(&mut self, now: SimTime) {
         self.measured = Some(now);
-        for vcpu in &mut self.vcpus {
-            vcpu.clock.restart(now);
-        }
+        self.clocks.restart(now);
         self.settle_device(now);
         self.counts = Counts {
             workers_peak: self.workers,
@@ -284,22 +272,6 @@ impl Metrics {
         self.counts.in_flight_ps += u128::from(self.in_flight) * u128::from(span);
         if self.in_flight > 0 {
             self.counts.device_busy_ps += span;
-        }
-    }
-
-    fn host_switch(&mut self, now: SimTime, prev: Option<ThreadId>, next: Option<ThreadId>) {
-        if !self.scheduler_seen {
-            self.scheduler_seen = true;
-            for vcpu in &mut self.vcpus {
-                vcpu.clock.first_switch(now);
-            }
-        }
-        // The threads of vCPUs have the numbers of their vCPUs.
-        for (thread, on_cpu) in [(prev, false), (next, true)] {
-            let vcpu = thread.and_then(|thread| self.vcpus.get_mut(thread.index()));
-            if let Some(vcpu) = vcpu {
-                vcpu.clock.switch(now, on_cpu);
-            }
         }
     }
 

@@ -34,6 +34,7 @@ impl Metrics {
         out.push("sync_stall_time", seconds(State::Fetch) + seconds(State::Reclaim), "s");
         out.push("halted_time", seconds(State::ApfHalt), "s");
         out.push("idle_time", seconds(State::Hlt), "s");
+        self.push_lost_time(out, &spent, major);
         count(out, "not_present_injected", counts.not_present_injected);
         count(out, "page_ready_delivered", counts.page_ready_delivered);
         self.push_latency(out);
@@ -66,15 +67,20 @@ impl Metrics {
 
     /// Time by state, over all vCPUs; nothing without a measured phase.
     fn spent(&self, end: SimTime) -> [u128; STATES] {
-        let mut sum = [0; STATES];
-        if self.measured.is_some() {
-            for vcpu in &self.vcpus {
-                for (sum, own) in sum.iter_mut().zip(vcpu.clock.spent(end)) {
-                    *sum += u128::from(own);
-                }
-            }
+        self.measured.map_or([0; STATES], |_| self.clocks.spent(end))
+    }
+
+    /// Time of the vCPUs that was neither user time of a task nor idle in the guest, by major
+    /// fault: what a fault takes from everybody else. Ticks and switches that happen anyway are in
+    /// it. Nothing without a major fault.
+    fn push_lost_time(&self, out: &mut MetricValues, spent: &[u128; STATES], major: u64) {
+        let total: u128 = spent.iter().sum();
+        if major == 0 || total == 0 {
+            return;
         }
-        sum
+        let user: i128 = self.tasks.values().map(|task| i128::from(task.user_ps)).sum();
+        let lost = total as i128 - user - spent[State::Hlt as usize] as i128;
+        out.push("lost_time_per_fault", lost as f64 * 1e-12 / major as f64, "s");
     }
 
     fn push_latency(&self, out: &mut MetricValues) {

@@ -3,7 +3,7 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::*;
-use crate::ids::{ItemId, PcpuId, RequestId, SwapSlot, WorkerId};
+use crate::ids::{ItemId, PcpuId, RequestId, SwapSlot, ThreadId, WorkerId};
 use crate::trace::record::{BlockReason, ExitReason};
 
 const V0: VcpuId = VcpuId(0);
@@ -260,6 +260,7 @@ fn faults_are_counted_by_path_and_timed_from_first_access_to_retirement() {
             ("doublefaults", 1.0),
             ("fault_latency_mean", 200e-6),
             ("fault_latency_max", 300e-6),
+            ("lost_time_per_fault", 790e-6 / 4.0),
         ],
     );
     let p50 = values.get("fault_latency_p50").expect("faults ended");
@@ -273,10 +274,41 @@ fn faults_are_counted_by_path_and_timed_from_first_access_to_retirement() {
     assert_eq!(merged.count(), 6);
 }
 
+/// 100 us, of which 12 us are a task's and 40 us idle.
+#[test]
+fn lost_time_is_neither_user_time_nor_idle() {
+    let values = values(
+        1,
+        &[
+            (0, new(FAULTER, TaskRole::Faulter)),
+            (0, new(WORKER, TaskRole::Worker)),
+            (0, entry(V0)),
+            (0, measure()),
+            (10, major(FAULTER, 1, FaultPath::Sync)),
+            (20, major(FAULTER, 2, FaultPath::Sync)),
+            (30, run(WORKER, 12)),
+            (30, exit(V0)),
+            (30, block(V0, BlockReason::Fetch)),
+            (50, unblock(V0, BlockReason::Fetch)),
+            (50, block(V0, BlockReason::Hlt)),
+            (90, unblock(V0, BlockReason::Hlt)),
+            (100, phase(Phase::End)),
+        ],
+        100,
+    );
+    expect(&values, &[("lost_time_per_fault", 48e-6 / 2.0), ("idle_time", 40e-6)]);
+}
+
 #[test]
 fn what_a_run_does_not_define_is_left_out() {
     let values = values(1, &[(0, measure())], 0);
-    for name in ["fault_latency_mean", "fault_latency_p99", "cpu_share_workers", "device_busy"] {
+    for name in [
+        "lost_time_per_fault",
+        "fault_latency_mean",
+        "fault_latency_p99",
+        "cpu_share_workers",
+        "device_busy",
+    ] {
         assert_eq!(values.get(name), None, "{name}");
     }
     assert_eq!(values.get("major_faults"), Some(0.0));

@@ -1,0 +1,215 @@
+//! Which faults there were, which are picked, and the records around those.
+
+use sim_core::SimTime;
+
+use crate::ids::{Gfn, TaskId, VcpuId};
+use crate::trace::record::{Event, ExitReason, FaultPath, Phase, Record};
+
+/// A major fault that began and ended in the measured phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultSeen {
+    /// The vCPU on which it began.
+    pub vcpu: VcpuId,
+    /// The task whose access it is.
+    pub task: TaskId,
+    /// The frame.
+    pub gfn: Gfn,
+    /// How the host first handled it.
+    pub path: FaultPath,
+    /// When the vCPU left guest mode for it.
+    pub exit: SimTime,
+    /// When it was known to need I/O; latencies count from here.
+    pub begin: SimTime,
+    /// When the access went through.
+    pub end: SimTime,
+}
+
+/// Which fault of a run to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pick {
+    /// The fault that half of all faults are not slower than.
+    Median,
+    /// The fault that 99 % of all faults are not slower than.
+    P99,
+    /// The slowest fault.
+    Worst,
+}
+
+impl Pick {
+    /// Every pick, by rising latency.
+    pub const ALL: [Self; 3] = [Self::Median, Self::P99, Self::Worst];
+
+    /// Its name in commands, tables and file names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Median => "median",
+            Self::P99 => "p99",
+            Self::Worst => "worst",
+        }
+    }
+
+    /// The rank of the pick among `count` faults in order of latency, from 1.
+    fn rank(self, count: usize) -> usize {
+        match self {
+            Self::Median => count.div_ceil(2),
+            Self::P99 => count - count / 100,
+            Self::Worst => count,
+        }
+    }
+}
+
+/// Faults that a log keeps at most; 48 bytes each. With more it thins out.
+const MOST: usize = 1 << 20;
+
+/// Collects the major faults of a run.
+///
+/// When there are more than a million it keeps every second, fourth and so on, and the slowest.
+#[derive(Clone, Debug)]
+pub struct FaultLog {
+    most: usize,
+    measuring: bool,
+    /// When each vCPU last left guest mode for a fault.
+    exits: Vec<SimTime>,
+    /// Faults that have not ended; `end` is not valid yet.
+    open: Vec<FaultSeen>,
+    faults: Faults,
+}
+
+/// The faults of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// How many there were.
+    pub count: u64,
+    /// Of how many one is in `kept`.
+    pub every: u64,
+    kept: Vec<FaultSeen>,
+    worst: Option<FaultSeen>,
+}
+
+/// Orders faults by latency; of equal ones the earlier is the smaller.
+fn order(fault: &FaultSeen) -> (u64, SimTime, TaskId) {
+    (fault.latency().as_ps(), fault.begin, fault.task)
+}
+
+impl FaultLog {
+    /// The log of a run with `vcpus` virtual processors, before its measured phase.
+    pub fn new(vcpus: u16) -> Self {
+        Self::keeping(vcpus, MOST)
+    }
+
+    pub(super) fn keeping(vcpus: u16, most: usize) -> Self {
+        Self {
+            most: most.max(2),
+            measuring: false,
+            exits: vec![SimTime::ZERO; usize::from(vcpus)],
+            open: Vec::new(),
+            faults: Faults { count: 0, every: 1, kept: Vec::new(), worst: None },
+        }
+    }
+
+    /// Takes in the next records.
+    pub fn observe(&mut self, records: &[Record]) {
+        for &Record { time, event } in records {
+            match event {
+                Event::PhaseBegin { phase } => self.measuring = phase == Phase::Measure,
+                Event::KvmExit { vcpu, reason: ExitReason::EptViolation } => {
+                    if let Some(exit) = self.exits.get_mut(vcpu.index()) {
+                        *exit = time;
+                    }
+                }
+                Event::MajorFaultBegin { vcpu, task, gfn, path } if self.measuring => {
+                    let exit = self.exits.get(vcpu.index()).copied().unwrap_or(time);
+                    let (begin, end) = (time, time);
+                    self.open.push(FaultSeen { vcpu, task, gfn, path, exit, begin, end });
+                }
+                Event::MajorFaultEnd { task, gfn, .. } => {
+                    let mut open = self.open.iter();
+                    let place = open.position(|fault| fault.task == task && fault.gfn == gfn);
+                    if let Some(place) = place {
+                        let fault = self.open.swap_remove(place);
+                        self.add(FaultSeen { end: time, ..fault });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add(&mut self, fault: FaultSeen) {
+        let faults = &mut self.faults;
+        if faults.worst.as_ref().is_none_or(|worst| order(worst) < order(&fault)) {
+            faults.worst = Some(fault);
+        }
+        if faults.count.is_multiple_of(faults.every) {
+            faults.kept.push(fault);
+        }
+        faults.count += 1;
+        if faults.kept.len() > self.most {
+            let mut place = 0_usize;
+            faults.kept.retain(|_| {
+                place += 1;
+                place % 2 == 1
+            });
+            faults.every *= 2;
+        }
+    }
+
+    /// The faults so far.
+    pub fn finish(&self) -> Faults {
+        self.faults.clone()
+    }
+}
+
+impl Faults {
+    /// The picked fault; nothing when no fault ended. With equal latencies the order is that of
+    /// time.
+    pub fn pick(&self, pick: Pick) -> Option<FaultSeen> {
+        if pick == Pick::Worst {
+            return self.worst;
+        }
+        let mut sorted = self.kept.clone();
+        let place = pick.rank(sorted.len()).checked_sub(1)?;
+        let (_, picked, _) = sorted.select_nth_unstable_by_key(place, order);
+        Some(*picked)
+    }
+
+    /// How many faults are not slower than the picked one; an estimate when the log was thinned.
+    pub fn rank(&self, pick: Pick) -> u64 {
+        match pick {
+            Pick::Worst => self.count,
+            _ => (pick.rank(self.kept.len()) as u64 * self.every).min(self.count),
+        }
+    }
+}
+
+/// Keeps the records of some spans of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Excerpts {
+    spans: Vec<(SimTime, SimTime)>,
+    kept: Vec<Vec<Record>>,
+}
+
+impl Excerpts {
+    /// Will keep the records between each pair of times, both included.
+    pub fn new(spans: &[(SimTime, SimTime)]) -> Self {
+        Self { spans: spans.to_vec(), kept: vec![Vec::new(); spans.len()] }
+    }
+
+    /// Takes in the next records.
+    pub fn observe(&mut self, records: &[Record]) {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
+        for (&(from, to), kept) in self.spans.iter().zip(&mut self.kept) {
+            if last.time < from || first.time > to {
+                continue;
+            }
+            let begin = records.partition_point(|record| record.time < from);
+            let end = records.partition_point(|record| record.time <= to);
+            kept.extend_from_slice(&records[begin..end]);
+        }
+    }
+
+    /// The records of each span.
+    pub fn finish(self) -> Vec<Vec<Record>> {
+        self.kept
+    }
+}

@@ -1,0 +1,265 @@
+//! What happens to a fault, step by step.
+
+use sim_core::SimTime;
+
+use super::device::Requests;
+use super::faults::FaultSeen;
+use crate::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
+use crate::trace::record::{BlockReason, Event, ExitReason, Record};
+
+/// The vector that Linux registers for page ready, where that is an interrupt
+/// (`HYPERVISOR_CALLBACK_VECTOR`).
+const CALLBACK_VECTOR: u8 = 0xf3;
+
+/// Who does a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The vCPU thread in the host.
+    Vcpu(VcpuId),
+    /// The guest on a vCPU.
+    Guest(VcpuId),
+    /// A worker.
+    Worker(WorkerId),
+    /// The swap device.
+    Device,
+}
+
+/// A step: a record that concerns the fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub time: SimTime,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub event: Event,
+}
+
+/// What has to be known to tell which records concern the fault.
+struct Selector<'a> {
+    fault: &'a FaultSeen,
+    first_worker: u32,
+    requests: &'a Requests,
+    vcpu: VcpuId,
+    current: Option<TaskId>,
+    queued: Option<(SimTime, ItemId)>,
+    item: Option<ItemId>,
+    link_first: bool,
+    worker: Option<WorkerId>,
+    token: Option<Token>,
+    /// Page ready of the item waits for its injection.
+    ready: bool,
+    /// The next entry is the task's return to the guest.
+    returns: bool,
+    steps: Vec<Step>,
+}
+
+pub(super) fn steps(
+    vcpus: u16,
+    fault: &FaultSeen,
+    requests: &Requests,
+    records: &[Record],
+) -> Vec<Step> {
+    let mut selector = Selector {
+        fault,
+        first_worker: u32::from(vcpus),
+        requests,
+        vcpu: fault.vcpu,
+        current: Some(fault.task),
+        queued: None,
+        item: None,
+        link_first: false,
+        worker: None,
+        token: None,
+        ready: false,
+        returns: false,
+        steps: Vec::new(),
+    };
+    let between = |record: &&Record| record.time >= fault.exit && record.time <= fault.end;
+    for &Record { time, event } in records.iter().filter(between) {
+        selector.step(time, event);
+        if matches!(event, Event::MajorFaultEnd { task, .. } if task == fault.task) {
+            break;
+        }
+    }
+    selector.steps
+}
+
+impl Selector<'_> {
+    fn push(&mut self, time: SimTime, actor: Actor, event: Event) {
+        self.steps.push(Step { time, actor, event });
+    }
+
+    fn is_here(&self, vcpu: VcpuId) -> bool {
+        vcpu == self.vcpu
+    }
+
+    /// The task has its vCPU: what happens to that happens to the task.
+    fn is_current(&self, vcpu: VcpuId) -> bool {
+        self.is_here(vcpu) && self.fault.is_own(self.current)
+    }
+
+    fn step(&mut self, now: SimTime, event: Event) {
+        match event {
+            Event::KvmExit { vcpu, reason: ExitReason::EptViolation } if self.is_current(vcpu) => {
+                self.returns = true;
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::KvmEntry { vcpu } if self.is_current(vcpu) && self.returns => {
+                self.returns = false;
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::VcpuBlock { vcpu, reason } | Event::VcpuUnblock { vcpu, reason }
+                if self.is_current(vcpu) && reason != BlockReason::Hlt =>
+            {
+                self.returns = true;
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::MajorFaultBegin { vcpu, task, .. } if task == self.fault.task => {
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::KvmTryAsyncGetPage { vcpu, gfn, .. }
+            | Event::KvmAsyncPfDoublefault { vcpu, gfn, .. }
+            | Event::EptMap { vcpu, gfn, .. }
+            | Event::ApfHalt { vcpu, gfn }
+                if self.is_here(vcpu) && gfn == self.fault.gfn =>
+            {
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::ApfUnhalt { vcpu } if self.is_current(vcpu) => {
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::BlockRqIssue { request, .. }
+                if self.is_own_request(now, |r| (r.id == request, r.issued)) =>
+            {
+                self.push(now, Actor::Device, event);
+            }
+            Event::BlockRqComplete { request }
+                if self.is_own_request(now, |r| (r.id == request, r.completed)) =>
+            {
+                self.push(now, Actor::Device, event);
+            }
+            Event::MemcgReclaimBegin { thread } | Event::MemcgReclaimEnd { thread, .. } => {
+                self.reclaim(now, thread, event);
+            }
+            Event::GuestSchedSwitch { .. }
+            | Event::GuestMigrateTask { .. }
+            | Event::ApfWait { .. }
+            | Event::ApfWake { .. }
+            | Event::MajorFaultEnd { .. } => self.guest_step(now, event),
+            _ => self.item_step(now, event),
+        }
+    }
+
+    fn is_own_request(
+        &self,
+        now: SimTime,
+        is: impl Fn(&super::device::Request) -> (bool, Option<SimTime>),
+    ) -> bool {
+        self.requests.own().any(|request| is(request) == (true, Some(now)))
+    }
+
+    fn reclaim(&mut self, now: SimTime, thread: ThreadId, event: Event) {
+        let worker = thread.0.checked_sub(self.first_worker).map(WorkerId);
+        let on_vcpu = thread.index() == self.vcpu.index() && self.fault.is_own(self.current);
+        match worker {
+            Some(worker) if self.worker == Some(worker) => {
+                self.push(now, Actor::Worker(worker), event);
+            }
+            None if on_vcpu => self.push(now, Actor::Vcpu(self.vcpu), event),
+            _ => {}
+        }
+    }
+
+    fn guest_step(&mut self, now: SimTime, event: Event) {
+        match event {
+            Event::GuestSchedSwitch { vcpu, prev, next } if self.is_here(vcpu) => {
+                self.current = next;
+                if self.fault.is_own(prev) || self.fault.is_own(next) {
+                    self.push(now, Actor::Guest(vcpu), event);
+                }
+            }
+            Event::GuestMigrateTask { task, to, .. } if task == self.fault.task => {
+                (self.vcpu, self.current) = (to, None);
+                self.push(now, Actor::Guest(to), event);
+            }
+            Event::ApfWait { vcpu, task, .. }
+            | Event::ApfWake { vcpu, task, .. }
+            | Event::MajorFaultEnd { vcpu, task, .. }
+                if task == self.fault.task =>
+            {
+                self.push(now, Actor::Guest(vcpu), event);
+            }
+            _ => {}
+        }
+    }
+
+    fn item_step(&mut self, now: SimTime, event: Event) {
+        match event {
+            Event::WorkqueueQueueWork { item } => {
+                self.queued = Some((now, item));
+                if std::mem::take(&mut self.link_first) {
+                    self.item = Some(item);
+                    self.push(now, Actor::Vcpu(self.vcpu), event);
+                }
+            }
+            Event::ItemLink { vcpu, token, gfn } => {
+                let queued = self.queued.take();
+                if !self.is_here(vcpu) || gfn != self.fault.gfn {
+                    return;
+                }
+                self.token = Some(token);
+                match queued {
+                    Some((time, item)) => {
+                        self.item = Some(item);
+                        let queued = Event::WorkqueueQueueWork { item };
+                        self.push(time, Actor::Vcpu(vcpu), queued);
+                    }
+                    None => self.link_first = true,
+                }
+            }
+            Event::WorkqueueExecuteStart { worker, item } if self.item == Some(item) => {
+                self.worker = Some(worker);
+                self.push(now, Actor::Worker(worker), event);
+            }
+            Event::WorkqueueExecuteEnd { worker, item }
+                if self.item == Some(item) && self.worker == Some(worker) =>
+            {
+                (self.item, self.worker) = (None, None);
+                self.push(now, Actor::Worker(worker), event);
+            }
+            Event::KvmAsyncPfCompleted { worker, vcpu, gva, .. }
+                if self.is_here(vcpu) && gva.0 == self.fault.gfn.gpa().0 =>
+            {
+                self.push(now, Actor::Worker(worker), event);
+            }
+            Event::KvmAsyncPfReady { vcpu, token, gva }
+                if self.is_here(vcpu) && gva.0 == self.fault.gfn.gpa().0 =>
+            {
+                self.token = Some(token);
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::NotPresentQueued { vcpu, token, .. }
+            | Event::PageReadyQueued { vcpu, token }
+                if self.token == Some(token) =>
+            {
+                self.ready = matches!(event, Event::PageReadyQueued { .. });
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::KvmInjException { vcpu, cr2, .. }
+                if self.is_here(vcpu)
+                    && self.token.is_some_and(|token| u64::from(token.0) == cr2) =>
+            {
+                (self.returns, self.ready) = (false, false);
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            Event::KvmInjVirq { vcpu, vector: CALLBACK_VECTOR }
+                if self.is_here(vcpu) && self.ready =>
+            {
+                self.ready = false;
+                self.push(now, Actor::Vcpu(vcpu), event);
+            }
+            _ => {}
+        }
+    }
+}
