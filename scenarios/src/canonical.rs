@@ -212,8 +212,12 @@ fn workload(form: &mut Form, workload: &Workload) {
     for Region { name, pages, prefill } in regions {
         form.line("region", format_args!("{name} pages={pages} prefill={prefill}"));
     }
-    for TaskGroup { name, count, role, program } in tasks {
+    for TaskGroup { name, count, role, start_on, program } in tasks {
         form.line("tasks", format_args!("{name} count={count} role={}", role.name()));
+        if !start_on.is_empty() {
+            let places: Vec<String> = start_on.iter().map(|vcpu| vcpu.0.to_string()).collect();
+            form.line("tasks", format_args!("{name} start_on={}", places.join(",")));
+        }
         for op in program {
             form.line("op", operation(op));
         }
@@ -225,6 +229,7 @@ fn operation(op: &Op) -> String {
         Op::Count { units_per_sec } => format!("count per_second={units_per_sec}"),
         Op::Compute { span } => format!("compute span={}", span.as_ps()),
         Op::Sleep { span } => format!("sleep span={}", span.as_ps()),
+        Op::CallAll => "call_all".into(),
         Op::Access { region, pattern, write, cost } => {
             let pattern = match pattern {
                 Pattern::Uniform => "uniform",

@@ -278,6 +278,22 @@ pub enum RunnerError {
         /// What differs.
         difference: String,
     },
+    /// Another process writes to the directory.
+    #[error(
+        "another apfsim is writing to `{path}`\n  help: wait for it, or choose another directory"
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A point of a sweep failed.
+    #[error("{label}: {source}")]
+    Point {
+        /// Number and values of the point.
+        label: String,
+        /// What happened.
+        source: Box<RunnerError>,
+    },
     /// Threads could not be started.
     #[error("cannot start {jobs} threads: {source}")]
     Threads {

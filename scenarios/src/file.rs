@@ -341,7 +341,7 @@ pub struct GuestFile {
     pub wake: Option<WakeFile>,
     /// Whether the guest asks for notices at CPL 0 too. Default: the kernel's.
     pub send_always: Option<bool>,
-    /// Ticks between two runs of the load balancer on a busy vCPU: 1 to 10000. Default: the
+    /// Ticks between two runs of the load balancer on a busy vCPU: 1 to 10^9. Default: the
     /// kernel's.
     pub balance_ticks: Option<u64>,
 }
@@ -390,6 +390,8 @@ pub struct TaskFile {
     pub role: RoleFile,
     /// How many: 1 to 4096. Default: 1.
     pub count: Option<u64>,
+    /// The vCPUs that they start on, taken in turn. Default: wherever the fewest tasks are.
+    pub start_on: Option<Vec<u64>>,
     /// Operations, repeated for ever.
     pub program: Vec<OpFile>,
 }
@@ -436,6 +438,9 @@ pub enum OpFile {
         /// Wall time, not zero.
         span: Span,
     },
+    /// Interrupt all other vCPUs and spin until each has answered, as a TLB flush does.
+    #[serde(rename = "call_all")]
+    CallAll {},
 }
 
 /// How successive accesses choose their page.

@@ -21,11 +21,14 @@
 //! The file format is documented in `docs/scenario-format.md`, and as a schema in
 //! `scenarios/schema/scenario-1.json` ([`schema_json`]). Built-in scenarios are in [`library`].
 
+pub mod anatomy;
 mod canonical;
+pub mod crossover;
 mod de;
 mod error;
 pub mod file;
 pub mod library;
+mod patch;
 pub mod plan;
 pub mod replay;
 pub mod resolve;
@@ -36,9 +39,12 @@ mod store;
 mod stored;
 mod suggest;
 mod summary;
+pub mod sweep;
 mod tree;
 pub mod units;
 
+pub use anatomy::{AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_anatomy};
+pub use crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
 pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError};
 pub use plan::Plan;
 pub use replay::{ReplayError, ReplayFile};
@@ -48,8 +54,9 @@ pub use results::{
     TaskSummary,
 };
 pub use runner::{Progress, RunOptions, run_comparison};
-pub use schema::schema_json;
+pub use schema::{schema_json, sweep_schema_json};
 pub use store::RUNS_FILE;
+pub use sweep::{Sweep, SweepOverrides, SweepResult, run_sweep};
 
 /// Version of the program, as results name it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,11 +1,11 @@
-//! The built-in scenarios. Their files are documentation: each says in comments which question it
+//! The built-in scenarios and sweeps. Their files are documentation: each says in comments which question it
 //! answers, what to expect, and where its numbers come from.
 
 use std::sync::OnceLock;
 
 use crate::tree::{Document, NodeValue};
 
-/// A built-in scenario.
+/// A built-in scenario or sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibraryEntry {
     /// Name by which it is run.
@@ -16,25 +16,44 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("natapov-2010", include_str!("../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../library/natapov-nvme.json")),
     ("closed-form", include_str!("../library/closed-form.json")),
+    ("faulting-pair", include_str!("../library/faulting-pair.json")),
     ("smoke", include_str!("../library/smoke.json")),
+];
+
+const SWEEPS: [(&str, &str); 3] = [
+    ("device-latency", include_str!("../library/sweeps/device-latency.json")),
+    ("natapov-2010-sensitivity", include_str!("../library/sweeps/natapov-2010-sensitivity.json")),
+    ("natapov-2010-halt", include_str!("../library/sweeps/natapov-2010-halt.json")),
 ];
 
 /// All built-in scenarios, the most telling first.
 pub fn all() -> &'static [LibraryEntry] {
     static ENTRIES: OnceLock<Vec<LibraryEntry>> = OnceLock::new();
-    ENTRIES.get_or_init(|| {
-        let entry = |(name, text)| LibraryEntry { name, text, title: title(name, text) };
-        FILES.into_iter().map(entry).collect()
-    })
+    ENTRIES.get_or_init(|| FILES.into_iter().map(entry).collect())
+}
+
+/// All built-in sweeps.
+pub fn sweeps() -> &'static [LibraryEntry] {
+    static ENTRIES: OnceLock<Vec<LibraryEntry>> = OnceLock::new();
+    ENTRIES.get_or_init(|| SWEEPS.into_iter().map(entry).collect())
+}
+
+fn entry((name, text): (&'static str, &'static str)) -> LibraryEntry {
+    LibraryEntry { name, text, title: title(name, text) }
 }
 
 /// The built-in scenario of that name.
 pub fn find(name: &str) -> Option<&'static LibraryEntry> {
     all().iter().find(|entry| entry.name == name)
+}
+
+/// The built-in sweep of that name.
+pub fn find_sweep(name: &str) -> Option<&'static LibraryEntry> {
+    sweeps().iter().find(|entry| entry.name == name)
 }
 
 /// A test holds that every file has one.
@@ -65,19 +84,22 @@ mod tests {
 
     #[test]
     fn every_file_in_the_directory_is_built_in_and_commented() {
-        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/library");
-        let mut names: Vec<String> = std::fs::read_dir(dir)
-            .expect("the library is part of the crate")
-            .map(|file| file.expect("readable").path())
-            .map(|path| path.file_stem().expect("named").to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        let mut built_in: Vec<&str> = all().iter().map(|entry| entry.name).collect();
-        built_in.sort_unstable();
-        assert_eq!(names, built_in);
-        for entry in all() {
-            assert!(entry.text.starts_with("// "), "{} says nothing of itself", entry.name);
-            assert!(entry.text.contains("What to expect"), "{}", entry.name);
+        for (folder, entries) in [("library", all()), ("library/sweeps", sweeps())] {
+            let dir = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let mut names: Vec<String> = std::fs::read_dir(dir)
+                .expect("the library is part of the crate")
+                .map(|file| file.expect("readable").path())
+                .filter(|path| path.is_file())
+                .map(|path| path.file_stem().expect("named").to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            let mut built_in: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
+            built_in.sort_unstable();
+            assert_eq!(names, built_in);
+            for entry in entries {
+                assert!(entry.text.starts_with("// "), "{} says nothing of itself", entry.name);
+                assert!(entry.text.contains("What to expect"), "{}", entry.name);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod guest;
 mod host;
 mod workload;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
@@ -87,23 +88,8 @@ impl Scenario {
     /// # Errors
     /// When there is none, when it cannot be read, or when its content is wrong.
     pub fn load(path_or_name: &str) -> Result<Self, ScenarioError> {
-        let path = Path::new(path_or_name);
-        if path.exists() {
-            // A bare name is meant as a built-in scenario when there is only a directory of it.
-            let built_in = library::find(path_or_name).filter(|_| path.is_dir());
-            return match built_in {
-                Some(entry) => Self::from_str(entry.name, entry.text),
-                None => Self::from_str(path_or_name, &read(path)?),
-            };
-        }
-        match library::find(path_or_name) {
-            Some(entry) => Self::from_str(entry.name, entry.text),
-            None => {
-                let names: Vec<&str> = library::all().iter().map(|entry| entry.name).collect();
-                let help = help_for_unknown(path_or_name, &names);
-                Err(ScenarioError::NotFound { name: path_or_name.into(), help })
-            }
-        }
+        let (file, text) = source(path_or_name)?;
+        Self::from_str(&file, &text)
     }
 
     /// Reads a scenario from text; `file` is its name in messages.
@@ -111,13 +97,14 @@ impl Scenario {
     /// # Errors
     /// When the content is wrong.
     pub fn from_str(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(ScenarioError::TooLarge { path: file.into(), bytes: text.len() as u64 });
-        }
-        let doc = Document::parse(file, text)?;
-        let root = At { doc: &doc, path: FieldPath::default() };
+        Self::from_document(&document(file, text)?)
+    }
+
+    /// The scenario that a tree of values describes.
+    pub(crate) fn from_document(doc: &Document) -> Result<Self, ScenarioError> {
+        let root = At { doc, path: FieldPath::default() };
         check_format(&root)?;
-        let file = crate::de::from_document(&doc)?;
+        let file = crate::de::from_document(doc)?;
         scenario(&root, file)
     }
 
@@ -170,23 +157,53 @@ impl Scenario {
     }
 }
 
+/// Name and text of a scenario file, by path, or of a built-in scenario.
+pub(crate) fn source(path_or_name: &str) -> Result<(String, Cow<'static, str>), ScenarioError> {
+    let path = Path::new(path_or_name);
+    let built_in = library::find(path_or_name);
+    match built_in {
+        // A bare name is meant as a built-in scenario when there is only a directory of it.
+        Some(entry) if !path.exists() || path.is_dir() => {
+            Ok((entry.name.into(), entry.text.into()))
+        }
+        _ if path.exists() => Ok((path_or_name.into(), read(path)?.into())),
+        _ => {
+            let names: Vec<&str> = library::all().iter().map(|entry| entry.name).collect();
+            let help = help_for_unknown(path_or_name, &names);
+            Err(ScenarioError::NotFound { name: path_or_name.into(), help })
+        }
+    }
+}
+
+/// The tree of a scenario's text.
+pub(crate) fn document(file: &str, text: &str) -> Result<Document, ScenarioError> {
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(ScenarioError::TooLarge { path: file.into(), bytes: text.len() as u64 });
+    }
+    Document::parse(file, text)
+}
+
 /// A value of the file: the place that errors about it point to.
 #[derive(Clone)]
-struct At<'a> {
-    doc: &'a Document,
-    path: FieldPath,
+pub(crate) struct At<'a> {
+    pub(crate) doc: &'a Document,
+    pub(crate) path: FieldPath,
 }
 
 impl At<'_> {
-    fn field(&self, name: &str) -> Self {
+    pub(crate) fn field(&self, name: &str) -> Self {
         Self { doc: self.doc, path: self.path.field(name) }
     }
 
-    fn index(&self, at: usize) -> Self {
+    pub(crate) fn index(&self, at: usize) -> Self {
         Self { doc: self.doc, path: self.path.index(at) }
     }
 
-    fn fail(&self, message: impl Into<String>, help: impl Into<String>) -> ScenarioError {
+    pub(crate) fn fail(
+        &self,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> ScenarioError {
         let node = self.doc.nearest(&self.path);
         self.doc.error(node.span.clone(), &self.path, message, Some(help.into()))
     }
@@ -246,7 +263,7 @@ impl At<'_> {
     }
 
     /// A name that may stand in a file name.
-    fn name(&self, name: &str) -> Result<String, ScenarioError> {
+    pub(crate) fn name(&self, name: &str) -> Result<String, ScenarioError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let fits = (1..=MAX_NAME).contains(&name.len()) && name.chars().all(plain);
         if !fits || name.starts_with('.') {
@@ -259,7 +276,7 @@ impl At<'_> {
     }
 
     /// Names that must differ; `field` is where each element has its name.
-    fn distinct<'n>(
+    pub(crate) fn distinct<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
         field: Option<&str>,
@@ -313,7 +330,7 @@ impl At<'_> {
     }
 }
 
-fn check_format(root: &At<'_>) -> Result<(), ScenarioError> {
+pub(crate) fn check_format(root: &At<'_>) -> Result<(), ScenarioError> {
     use crate::tree::NodeValue;
     let Some(node) = root.doc.root.get("format") else { return Ok(()) };
     match &node.value {
@@ -364,7 +381,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     })
 }
 
-fn title(at: &At<'_>, title: &str) -> Result<String, ScenarioError> {
+pub(crate) fn title(at: &At<'_>, title: &str) -> Result<String, ScenarioError> {
     let title = title.trim();
     let one_line = !title.chars().any(char::is_control);
     if !(1..=MAX_TITLE).contains(&title.chars().count()) || !one_line {
@@ -417,7 +434,7 @@ fn published_line(at: &At<'_>, line: PublishedFile) -> Result<Published, Scenari
     Ok(Published { policy, metric, mean, stderr, source })
 }
 
-fn read(path: &Path) -> Result<String, ScenarioError> {
+pub(crate) fn read(path: &Path) -> Result<String, ScenarioError> {
     let fail = |source| ScenarioError::Read { path: path.into(), source };
     let mut file = File::open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;

@@ -1,6 +1,7 @@
 //! What a comparison found out, as plain data. The `reports` crate renders it.
 
 use models::trace::digest::DigestValue;
+use models::trace::series::SeriesValues;
 use serde::{Deserialize, Serialize, Serializer};
 use sim_core::{Histogram, SimDuration};
 
@@ -49,6 +50,9 @@ pub struct PolicyResult {
     /// Latencies of major faults in nanoseconds, of all replications together.
     #[serde(skip)]
     pub latency: Histogram,
+    /// The first replication over time, where it was followed.
+    #[serde(skip)]
+    pub series: Option<SeriesValues>,
     /// The guest's tasks, by number.
     pub per_task: Vec<TaskSummary>,
     /// Invariants that were broken, or that could not be decided.

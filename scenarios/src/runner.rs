@@ -1,19 +1,20 @@
 //! Runs the plan of a scenario on several threads, with the same results on any number.
 //!
-//! The prefill of a replication is the same under every policy, so it is simulated once. A
-//! replication is a chain: prefill, then its policies as tasks of their own, and the one that
-//! finishes last starts the next replication. So both ends of a plan keep all threads busy, and no
-//! more prefilled machines exist at a time than there are threads.
+//! A batch is a list of scenarios; a comparison is a batch of one, a sweep has one a point. The
+//! prefill of a replication is the same under every policy, so it is simulated once. A replication
+//! is a chain: prefill, then its policies as tasks of their own, and the one that finishes last
+//! starts the next replication, of whichever scenario. So both ends of a batch keep all threads
+//! busy, and no more prefilled machines exist at a time than there are threads.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use models::machine::{self, Prefix, RunSettings};
 use rayon::Scope;
-use sim_core::QueueKind;
+use sim_core::{Histogram, QueueKind};
 
 use crate::canonical;
 use crate::error::RunnerError;
@@ -45,12 +46,12 @@ impl Default for RunOptions {
     }
 }
 
-/// What a plan is about to do or has done. Calls come from several threads, one at a time.
+/// What a batch is about to do or has done. Calls come from several threads, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The plan begins.
+    /// The batch begins.
     Begin {
-        /// Runs of the plan.
+        /// Runs of the batch.
         total: u32,
         /// Runs of these that were finished before and are taken over.
         resumed: u32,
@@ -62,7 +63,7 @@ pub enum Progress {
     },
     /// A run is finished.
     Finished {
-        /// Number of the run in the plan.
+        /// Number of the run in the batch.
         number: u32,
         /// Its policy.
         policy: String,
@@ -70,7 +71,7 @@ pub enum Progress {
         replication: u32,
         /// Runs finished so far, those taken over among them.
         done: u32,
-        /// Runs of the plan.
+        /// Runs of the batch.
         total: u32,
     },
 }
@@ -85,23 +86,67 @@ pub fn run_comparison(
     options: &RunOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Comparison, RunnerError> {
-    let plan = Plan::new(scenario);
+    let mut comparisons = run_batch(&Batch::of_one(scenario), options, progress)?;
+    let Some(comparison) = comparisons.pop() else { unreachable!("a batch of one has one result") };
+    Ok(comparison)
+}
+
+/// Scenarios that are run together.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) parts: Vec<Part<'a>>,
+    /// Hash of what the batch is of, for the header of stored runs.
+    pub(crate) content: String,
+    /// Seed for that header.
+    pub(crate) seed: u64,
+    /// Whether comparisons keep the distributions of latencies, which take much memory.
+    pub(crate) keep_latency: bool,
+}
+
+impl<'a> Batch<'a> {
+    /// A scenario by itself.
+    fn of_one(scenario: &'a Scenario) -> Self {
+        Self {
+            parts: vec![Part { scenario, setup: String::new(), label: None }],
+            content: canonical::setup_hash(scenario),
+            seed: scenario.seed,
+            keep_latency: true,
+        }
+    }
+}
+
+/// One scenario of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) scenario: &'a Scenario,
+    /// Hash of its setup, by which stored runs are told apart; empty in a batch of one.
+    pub(crate) setup: String,
+    /// What it is called in errors, when it is one of several.
+    pub(crate) label: Option<String>,
+}
+
+/// Runs all parts of a batch, or what is not yet done of them. Gives a comparison a part, in order.
+///
+/// # Errors
+/// As [`run_comparison`].
+pub(crate) fn run_batch(
+    batch: &Batch<'_>,
+    options: &RunOptions,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Comparison>, RunnerError> {
     let (store, stored) = match &options.out {
         Some(dir) => {
-            let setup = canonical::setup_hash(scenario);
-            let header = Header::new(setup, scenario.seed, options.queue.name(), options.skip);
+            let content = batch.content.clone();
+            let header = Header::new(content, batch.seed, options.queue.name(), options.skip);
             let (store, stored) = Store::open(dir, &header)?;
             (Some(store), stored)
         }
         None => (None, StoredRuns::new()),
     };
-    let work = Work::new(scenario, options, &plan, progress, store, stored);
+    let work = Work::new(batch, options, progress, store, &stored);
+    drop(stored);
     work.report(|done, total| Progress::Begin { total, resumed: done });
-    let open: Vec<Vec<Run>> = plan
-        .replications()
-        .map(|runs| runs.iter().copied().filter(|run| !work.is_done(*run)).collect())
-        .filter(|runs: &Vec<Run>| !runs.is_empty())
-        .collect();
+    let open = work.open();
     if !open.is_empty() {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(options.jobs)
@@ -117,55 +162,61 @@ pub fn run_comparison(
             }
         });
     }
-    let rows = work.finish()?;
-    Ok(summary::comparison(scenario, &rows))
+    work.finish()
 }
 
 /// What the threads share.
 struct Work<'a> {
-    scenario: &'a Scenario,
+    parts: Vec<PartWork<'a>>,
     options: &'a RunOptions,
-    settings: RunSettings,
-    policy_hashes: Vec<String>,
+    keep_latency: bool,
     progress: &'a (dyn Fn(Progress) + Sync),
     total: u32,
     failed: AtomicBool,
     state: Mutex<State>,
 }
 
+/// One scenario and what its runs need.
+struct PartWork<'a> {
+    part: &'a Part<'a>,
+    plan: Plan,
+    settings: RunSettings,
+    /// Whether the first replication is followed over time.
+    series: bool,
+    policy_hashes: Vec<String>,
+    /// Number of its first run in the batch.
+    first: u32,
+}
+
+/// The runs of a replication that are not done.
+struct Chain {
+    part: usize,
+    runs: Vec<Run>,
+}
+
 struct State {
-    /// By run number.
-    results: Vec<Option<StoredRun>>,
+    parts: Vec<PartState>,
     done: u32,
     store: Option<Store>,
     /// The failure with the lowest run number.
     error: Option<(u32, RunnerError)>,
 }
 
-impl<'a> Work<'a> {
-    fn new(
-        scenario: &'a Scenario,
-        options: &'a RunOptions,
-        plan: &Plan,
-        progress: &'a (dyn Fn(Progress) + Sync),
-        store: Option<Store>,
-        mut stored: StoredRuns,
-    ) -> Self {
-        let policy_hashes: Vec<String> =
-            scenario.policies.iter().map(canonical::policy_hash).collect();
-        let take = |run: &Run| {
-            let name = scenario.policies[run.policy].name.clone();
-            // A stored run counts only when it is of the same rules and random numbers.
-            stored.remove(&(name, run.replication)).filter(|stored| {
-                stored.seed == run.seed && stored.policy_hash == policy_hashes[run.policy]
-            })
-        };
-        let results: Vec<_> = plan.runs().iter().map(take).collect();
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let done = count(results.iter().flatten().count());
+#[derive(Default)]
+struct PartState {
+    /// By run number; empty once they are summed up.
+    results: Vec<Option<StoredRun>>,
+    /// Runs that are missing.
+    left: usize,
+    comparison: Option<Comparison>,
+}
+
+impl<'a> PartWork<'a> {
+    fn new(part: &'a Part<'a>, options: &RunOptions, first: u32) -> Self {
+        let scenario = part.scenario;
         Self {
-            scenario,
-            options,
+            part,
+            plan: Plan::new(scenario),
             settings: RunSettings {
                 queue: options.queue,
                 skip: options.skip,
@@ -173,11 +224,75 @@ impl<'a> Work<'a> {
                 duration: scenario.duration,
                 ..RunSettings::default()
             },
-            policy_hashes,
+            // For files; with many scenarios nobody looks at each.
+            series: options.out.is_some() && part.setup.is_empty(),
+            policy_hashes: scenario.policies.iter().map(canonical::policy_hash).collect(),
+            first,
+        }
+    }
+
+    /// What is stored of it.
+    fn taken(&self, stored: &StoredRuns) -> PartState {
+        let take = |run: &Run| {
+            let name = &self.part.scenario.policies[run.policy].name;
+            let key = (self.part.setup.clone(), name.clone(), run.replication, run.seed);
+            // A stored run counts only when it is of the same rules.
+            let same = |run_: &&StoredRun| run_.policy_hash == self.policy_hashes[run.policy];
+            stored.get(&key).filter(same).cloned()
+        };
+        let results: Vec<_> = self.plan.runs().iter().map(take).collect();
+        let left = results.iter().filter(|result| result.is_none()).count();
+        PartState { results, left, comparison: None }
+    }
+
+    fn number(&self, run: Run) -> u32 {
+        self.first + run.number
+    }
+
+    fn summary(&self, results: Vec<Option<StoredRun>>, keep_latency: bool) -> Comparison {
+        let policies = self.part.scenario.policies.len();
+        let mut rows = vec![Vec::new(); policies];
+        for (number, run) in results.into_iter().enumerate() {
+            let Some(run) = run else { unreachable!("run {number} has neither result nor error") };
+            rows[number % policies].push(run);
+        }
+        let mut comparison = summary::comparison(self.part.scenario, &rows);
+        if !keep_latency {
+            for policy in &mut comparison.policies {
+                policy.latency = Histogram::new();
+            }
+        }
+        comparison
+    }
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        batch: &'a Batch<'a>,
+        options: &'a RunOptions,
+        progress: &'a (dyn Fn(Progress) + Sync),
+        store: Option<Store>,
+        stored: &StoredRuns,
+    ) -> Self {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut parts = Vec::with_capacity(batch.parts.len());
+        let mut total = 0;
+        for part in &batch.parts {
+            let work = PartWork::new(part, options, total);
+            total += count(work.plan.runs().len());
+            parts.push(work);
+        }
+        let states: Vec<_> = parts.iter().map(|part| part.taken(stored)).collect();
+        let left: usize = states.iter().map(|state| state.left).sum();
+        let state = State { parts: states, done: total - count(left), store, error: None };
+        Self {
+            parts,
+            options,
+            keep_latency: batch.keep_latency,
             progress,
-            total: count(results.len()),
+            total,
             failed: AtomicBool::new(false),
-            state: Mutex::new(State { results, done, store, error: None }),
+            state: Mutex::new(state),
         }
     }
 
@@ -186,8 +301,21 @@ impl<'a> Work<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_done(&self, run: Run) -> bool {
-        self.state().results[run.number as usize].is_some()
+    /// What is to be run, by part and replication.
+    fn open(&self) -> Vec<Chain> {
+        let state = self.state();
+        let mut chains = Vec::new();
+        for (part, work) in self.parts.iter().enumerate() {
+            let results = &state.parts[part].results;
+            for runs in work.plan.replications() {
+                let open = |run: &&Run| results[run.number as usize].is_none();
+                let runs: Vec<Run> = runs.iter().filter(open).copied().collect();
+                if !runs.is_empty() {
+                    chains.push(Chain { part, runs });
+                }
+            }
+        }
+        chains
     }
 
     /// Reports while the lock is held, so that calls come one at a time and counts never fall.
@@ -196,17 +324,17 @@ impl<'a> Work<'a> {
         (self.progress)(event(state.done, self.total));
     }
 
-    fn start_next<'s>(&'s self, scope: &Scope<'s>, open: &'s [Vec<Run>], next: &'s AtomicUsize) {
-        // A replication that fails ends the plan, so this is rarely more than one turn.
+    fn start_next<'s>(&'s self, scope: &Scope<'s>, open: &'s [Chain], next: &'s AtomicUsize) {
+        // A replication that fails ends the batch, so this is rarely more than one turn.
         while !self.failed.load(Ordering::Relaxed) {
-            let Some(runs) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            let Some(prefix) = self.prefill(runs[0]) else { continue };
+            let Some(chain) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+            let Some(prefix) = self.prefill(chain) else { continue };
             let prefix = Arc::new(prefix);
-            let left = Arc::new(AtomicUsize::new(runs.len()));
-            for run in runs {
+            let left = Arc::new(AtomicUsize::new(chain.runs.len()));
+            for run in &chain.runs {
                 let (prefix, left) = (Arc::clone(&prefix), Arc::clone(&left));
                 scope.spawn(move |scope| {
-                    self.run(*run, &prefix);
+                    self.run(chain.part, *run, &prefix);
                     drop(prefix);
                     if left.fetch_sub(1, Ordering::AcqRel) == 1 {
                         self.start_next(scope, open, next);
@@ -217,48 +345,72 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn prefill(&self, run: Run) -> Option<Prefix> {
+    fn prefill(&self, chain: &Chain) -> Option<Prefix> {
+        let (part, run) = (&self.parts[chain.part], chain.runs[0]);
         self.report(|_, _| Progress::Prefill { replication: run.replication });
         let result = catch_unwind(AssertUnwindSafe(|| {
-            machine::prefill(&self.scenario.machine, run.seed, &self.settings)
+            let series = part.series && run.replication == 0;
+            let settings = RunSettings { series, ..part.settings.clone() };
+            machine::prefill(&part.part.scenario.machine, run.seed, &settings)
         }));
-        self.checked(run, "prefill", result)
+        self.checked(part, run, "prefill", result)
     }
 
-    fn run(&self, run: Run, prefix: &Prefix) {
+    fn run(&self, place: usize, run: Run, prefix: &Prefix) {
         if self.failed.load(Ordering::Relaxed) {
             return;
         }
-        let policy = &self.scenario.policies[run.policy];
+        let part = &self.parts[place];
+        let scenario = part.part.scenario;
+        let policy = &scenario.policies[run.policy];
         let result =
-            catch_unwind(AssertUnwindSafe(|| machine::run(prefix, policy, &self.settings)));
-        let Some(output) = self.checked(run, &policy.name, result) else { return };
-        let named = (policy.name.as_str(), self.policy_hashes[run.policy].as_str());
-        let tasks = &self.scenario.machine.workload.tasks;
-        let stored = StoredRun::new(run, named, tasks, &output);
-        let written = self.write_replay(run, &stored).and_then(|()| {
+            catch_unwind(AssertUnwindSafe(|| machine::run(prefix, policy, &part.settings)));
+        let Some(output) = self.checked(part, run, &policy.name, result) else { return };
+        let named = (policy.name.as_str(), part.policy_hashes[run.policy].as_str());
+        let tasks = &scenario.machine.workload.tasks;
+        let stored = StoredRun::new(run, named, tasks, &output).of(&part.part.setup);
+        if let Err(error) = self.keep(place, run, stored) {
+            self.fail(part, run, error);
+        }
+    }
+
+    /// Writes a finished run down, and sums up its scenario when it was the last one.
+    fn keep(&self, place: usize, run: Run, stored: StoredRun) -> Result<(), RunnerError> {
+        let part = &self.parts[place];
+        let mut line = Vec::new();
+        if let Some(dir) = &self.options.out {
+            self.write_replay(dir, part, run, &stored)?;
+            line = Store::line(&stored);
+        }
+        let whole = {
             let mut state = self.state();
             if let Some(store) = &mut state.store {
-                store.add(&stored)?;
+                store.append(&line)?;
             }
-            state.results[run.number as usize] = Some(stored);
             state.done += 1;
             (self.progress)(Progress::Finished {
-                number: run.number,
-                policy: policy.name.clone(),
+                number: part.number(run),
+                policy: stored.policy.clone(),
                 replication: run.replication,
                 done: state.done,
                 total: self.total,
             });
-            Ok(())
-        });
-        if let Err(error) = written {
-            self.fail(run, error);
+            let own = &mut state.parts[place];
+            own.results[run.number as usize] = Some(stored);
+            own.left -= 1;
+            (own.left == 0).then(|| std::mem::take(&mut own.results))
+        };
+        if let Some(results) = whole {
+            // Outside the lock, so that others need not wait for it.
+            let comparison = part.summary(results, self.keep_latency);
+            self.state().parts[place].comparison = Some(comparison);
         }
+        Ok(())
     }
 
     fn checked<T>(
         &self,
+        part: &PartWork<'_>,
         run: Run,
         policy: &str,
         result: Result<Result<T, machine::RunError>, Box<dyn Any + Send>>,
@@ -272,29 +424,40 @@ impl<'a> Work<'a> {
                 RunnerError::Panic { policy, replication, seed, message }
             }
         };
-        self.fail(run, error);
+        self.fail(part, run, error);
         None
     }
 
-    fn fail(&self, run: Run, error: RunnerError) {
+    fn fail(&self, part: &PartWork<'_>, run: Run, error: RunnerError) {
         self.failed.store(true, Ordering::Relaxed);
+        let error = match &part.part.label {
+            Some(label) => RunnerError::Point { label: label.clone(), source: Box::new(error) },
+            None => error,
+        };
+        let number = part.number(run);
         let mut state = self.state();
-        if state.error.as_ref().is_none_or(|(number, _)| run.number < *number) {
-            state.error = Some((run.number, error));
+        if state.error.as_ref().is_none_or(|(first, _)| number < *first) {
+            state.error = Some((number, error));
         }
     }
 
     /// Leaves a replay file beside the stored runs when the run broke an invariant.
-    fn write_replay(&self, run: Run, stored: &StoredRun) -> Result<(), RunnerError> {
-        let Some(dir) = &self.options.out else { return Ok(()) };
+    fn write_replay(
+        &self,
+        dir: &Path,
+        part: &PartWork<'_>,
+        run: Run,
+        stored: &StoredRun,
+    ) -> Result<(), RunnerError> {
         let mut findings = stored.findings.iter();
         let violation = findings.find(|finding| finding.verdict == FindingVerdict::Violation);
         let Some(violation) = violation else { return Ok(()) };
+        let scenario = part.part.scenario;
         let replay = ReplayFile {
             format: REPLAY_FORMAT,
             version: crate::VERSION.into(),
-            scenario_hash: self.scenario.hash(),
-            scenario: self.scenario.text.as_ref().into(),
+            scenario_hash: scenario.hash(),
+            scenario: scenario.text.as_ref().into(),
             policy: stored.policy.clone(),
             replication: run.replication,
             seed: run.seed,
@@ -302,22 +465,21 @@ impl<'a> Work<'a> {
             skip: self.options.skip,
             violation: violation.clone(),
         };
-        replay.write(&dir.join(format!("replay-{}.json", run.number)))
+        replay.write(&dir.join(format!("replay-{}.json", part.number(run))))
     }
 
-    /// The runs by policy and replication.
-    fn finish(self) -> Result<Vec<Vec<StoredRun>>, RunnerError> {
+    /// The comparisons of all parts, in order.
+    fn finish(self) -> Result<Vec<Comparison>, RunnerError> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, error)) = state.error {
             return Err(error);
         }
-        let policies = self.scenario.policies.len();
-        let mut rows = vec![Vec::new(); policies];
-        for (number, run) in state.results.into_iter().enumerate() {
-            let Some(run) = run else { unreachable!("run {number} has neither result nor error") };
-            rows[number % policies].push(run);
-        }
-        Ok(rows)
+        // What was stored before is summed up here.
+        let parts = self.parts.iter().zip(state.parts);
+        let result = parts.map(|(part, own)| {
+            own.comparison.unwrap_or_else(|| part.summary(own.results, self.keep_latency))
+        });
+        Ok(result.collect())
     }
 }
 

@@ -1,4 +1,5 @@
-//! The published JSON Schema of the scenario file, made from the types that read it.
+//! The published JSON Schemas of the scenario file and the sweep file, made from the types that
+//! read them.
 
 use models::policy;
 use models::presets;
@@ -7,11 +8,30 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use crate::file::ScenarioFile;
+use crate::sweep::SweepFile;
 
 /// The schema of format 1 (JSON Schema draft 2020-12), indented, with a newline at the end.
 ///
 /// Names of presets, costs and policies are listed in it, so that an editor can offer them.
 pub fn schema_json() -> String {
+    printed(&scenario())
+}
+
+/// The schema of sweep files, in the same form.
+pub fn sweep_schema_json() -> String {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    printed(&generator.into_root_schema_for::<SweepFile>().to_value())
+}
+
+fn printed(schema: &Value) -> String {
+    match serde_json::to_string_pretty(schema) {
+        Ok(text) => text + "\n",
+        Err(error) => unreachable!("a JSON value is always printable: {error}"),
+    }
+}
+
+/// The schema of scenarios as a value.
+pub(crate) fn scenario() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<ScenarioFile>().to_value();
     list(&mut schema, "/properties/policies/items", policy::policy_names());
@@ -23,10 +43,7 @@ pub fn schema_json() -> String {
     if let Some(costs) = schema.pointer_mut("/$defs/HostFile/properties/costs") {
         costs["propertyNames"] = json!({ "enum": Costs::NAMES });
     }
-    match serde_json::to_string_pretty(&schema) {
-        Ok(text) => text + "\n",
-        Err(error) => unreachable!("a JSON value is always printable: {error}"),
-    }
+    schema
 }
 
 /// Restricts the string at `pointer` to some names.
@@ -40,17 +57,21 @@ fn list<T: Into<Value>>(schema: &mut Value, pointer: &str, names: Vec<T>) {
 mod tests {
     use super::*;
 
-    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/scenario-1.json");
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema");
 
-    /// `UPDATE_SCHEMA=1 cargo test -p scenarios` writes the file anew.
+    /// `UPDATE_SCHEMA=1 cargo test -p scenarios` writes the files anew.
     #[test]
-    fn the_committed_schema_is_current() {
-        let current = schema_json();
-        if std::env::var_os("UPDATE_SCHEMA").is_some() {
-            std::fs::write(PATH, &current).expect("the schema can be written");
+    fn the_committed_schemas_are_current() {
+        for (name, current) in
+            [("scenario-1.json", schema_json()), ("sweep-1.json", sweep_schema_json())]
+        {
+            let path = format!("{FOLDER}/{name}");
+            if std::env::var_os("UPDATE_SCHEMA").is_some() {
+                std::fs::write(&path, &current).expect("the schema can be written");
+            }
+            let committed = std::fs::read_to_string(&path).expect("the schema is committed");
+            assert!(committed == current, "run UPDATE_SCHEMA=1 cargo test -p scenarios schema");
         }
-        let committed = std::fs::read_to_string(PATH).expect("the schema is committed");
-        assert!(committed == current, "run UPDATE_SCHEMA=1 cargo test -p scenarios schema");
     }
 
     #[test]
@@ -72,7 +93,6 @@ mod tests {
 
     #[test]
     fn objects_take_no_unknown_fields_and_every_field_is_described() {
-        let schema: Value = serde_json::from_str(&schema_json()).expect("the schema is JSON");
         fn walk(value: &Value, at: &str) {
             if let Some(properties) = value.get("properties").and_then(Value::as_object) {
                 assert_eq!(value["additionalProperties"], false, "{at}");
@@ -92,6 +112,8 @@ mod tests {
                 _ => {}
             }
         }
-        walk(&schema, "");
+        for text in [schema_json(), sweep_schema_json()] {
+            walk(&serde_json::from_str(&text).expect("the schema is JSON"), "");
+        }
     }
 }

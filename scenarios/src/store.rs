@@ -4,12 +4,15 @@
 //! of machine, workload and times), seed, and settings. A run belongs to a policy and a replication.
 //! So an interrupted comparison goes on where it stopped, and one with more replications or other
 //! policies of the same setup takes over the runs that it shares. Runs of anything else are refused
-//! rather than mixed.
+//! rather than mixed. The file is locked as long as it is open: two processes never write to one
+//! directory.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +60,8 @@ impl Header {
     }
 }
 
-/// Runs by policy name and replication.
-pub(crate) type StoredRuns = BTreeMap<(String, u32), StoredRun>;
+/// Runs by setup (see [`StoredRun::setup`]), policy name, replication and seed.
+pub(crate) type StoredRuns = BTreeMap<(String, String, u32, u64), StoredRun>;
 
 /// The open file.
 #[derive(Debug)]
@@ -70,28 +73,33 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens or makes the directory and its file, and reads the runs that are there. A last line
-    /// that was cut off is dropped.
+    /// Opens or makes the directory and its file, locks it, and reads the runs that are there. A
+    /// last line that was cut off is dropped.
     pub(crate) fn open(dir: &Path, header: &Header) -> Result<(Self, StoredRuns), RunnerError> {
         fs::create_dir_all(dir).map_err(|source| RunnerError::write(dir, source))?;
         let path = dir.join(RUNS_FILE);
-        let text = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(RunnerError::Read { path, source }),
-        };
+        let fail = |source| RunnerError::write(&path, source);
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).open(&path).map_err(fail)?;
+        match lock(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RunnerError::InUse { path: dir.into() }),
+            // A file system without locks: nobody can be kept out.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(source)) => return Err(fail(source)),
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)
+            .map_err(|source| RunnerError::Read { path: path.clone(), source })?;
         // Lines end with a newline; what follows the last one was cut off while it was written.
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let runs = read(&path, &text[..whole], header)?;
-        let fail = |source| RunnerError::write(&path, source);
-        let mut options = OpenOptions::new();
-        let file = options.append(true).create(true).open(&path).map_err(fail)?;
         if whole < text.len() {
             file.set_len(whole as u64).map_err(fail)?;
         }
         let mut store = Self { path, file, length: whole as u64 };
         if whole == 0 {
-            store.append(header)?;
+            store.append(&Self::line(header))?;
         }
         Ok((store, runs))
     }
@@ -103,29 +111,41 @@ impl Store {
         Self { path: path.into(), file, length: 0 }
     }
 
-    #[cfg(test)]
-    pub(crate) fn write_header(&mut self, header: &Header) -> Result<(), RunnerError> {
-        self.append(header)
-    }
-
-    /// Adds a finished run. When the disk refuses, what was written of the line is taken back.
-    pub(crate) fn add(&mut self, run: &StoredRun) -> Result<(), RunnerError> {
-        self.append(run)
-    }
-
-    fn append(&mut self, line: &impl Serialize) -> Result<(), RunnerError> {
-        let mut bytes = serde_json::to_vec(line)
-            .map_err(|error| RunnerError::write(&self.path, io::Error::other(error)))?;
+    /// A line of the file.
+    pub(crate) fn line(content: &impl Serialize) -> Vec<u8> {
+        let mut bytes = match serde_json::to_vec(content) {
+            Ok(bytes) => bytes,
+            Err(error) => unreachable!("plain data is always JSON: {error}"),
+        };
         bytes.push(b'\n');
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.flush());
+        bytes
+    }
+
+    /// Adds a line. When the disk refuses, what was written of it is taken back.
+    pub(crate) fn append(&mut self, line: &[u8]) -> Result<(), RunnerError> {
+        let written = self.file.write_all(line).and_then(|()| self.file.flush());
         if let Err(source) = written {
             // If this fails too, the next reader drops the part of a line.
             let _ = self.file.set_len(self.length);
             return Err(RunnerError::write(&self.path, source));
         }
-        self.length += bytes.len() as u64;
+        self.length += line.len() as u64;
         Ok(())
     }
+}
+
+/// Locks a file. A process that has just ended, or was killed, may still be about to let go of it,
+/// so the lock is asked for again a few times.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    const TRIES: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(50);
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 fn read(path: &Path, text: &[u8], header: &Header) -> Result<StoredRuns, RunnerError> {
@@ -145,7 +165,8 @@ fn read(path: &Path, text: &[u8], header: &Header) -> Result<StoredRuns, RunnerE
             continue;
         }
         let run: StoredRun = serde_json::from_slice(line).map_err(broken)?;
-        runs.insert((run.policy.clone(), run.replication), run);
+        let key = (run.setup.clone(), run.policy.clone(), run.replication, run.seed);
+        runs.insert(key, run);
     }
     Ok(runs)
 }

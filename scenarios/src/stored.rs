@@ -5,6 +5,7 @@ use models::config::TaskGroup;
 use models::machine::RunOutput;
 use models::monitors::{Finding, Verdict};
 use models::trace::digest::DigestValue;
+use models::trace::series::SeriesValues;
 use models::trace::{Record, TaskRole};
 use serde::{Deserialize, Serialize};
 use sim_core::Histogram;
@@ -16,6 +17,9 @@ use crate::results::{FindingSummary, FindingVerdict};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredRun {
+    /// Hash of the setup that was run; empty where the header of the file names the only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) setup: String,
     /// Name of the policy.
     pub(crate) policy: String,
     /// Hash of the policy's rules.
@@ -33,6 +37,9 @@ pub(crate) struct StoredRun {
     pub(crate) findings: Vec<FindingSummary>,
     /// Fault latencies in nanoseconds as (value, count).
     pub(crate) latency: Histogram,
+    /// The run over time; only of the first replication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) series: Option<SeriesValues>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +86,7 @@ impl StoredRun {
         let mut latency = Histogram::new();
         output.latency.iter().for_each(|(value, count)| latency.record_n(value, count));
         Self {
+            setup: String::new(),
             policy: policy.into(),
             policy_hash: policy_hash.into(),
             replication: run.replication,
@@ -89,12 +97,21 @@ impl StoredRun {
             tasks: tasks.collect(),
             findings: output.findings.iter().filter_map(|line| finding(run, line)).collect(),
             latency,
+            series: output.series.clone(),
         }
+    }
+
+    /// The run as one of the given setup.
+    pub(crate) fn of(self, setup: &str) -> Self {
+        Self { setup: setup.into(), ..self }
     }
 }
 
 /// Names for tasks: `main`, or the group in whose place a task was created.
-fn task_names(roles: impl Iterator<Item = TaskRole>, groups: &[TaskGroup]) -> Vec<String> {
+pub(crate) fn task_names(
+    roles: impl Iterator<Item = TaskRole>,
+    groups: &[TaskGroup],
+) -> Vec<String> {
     let mut created = groups.iter().flat_map(|group| {
         (0..group.count).map(move |place| match group.count {
             1 => group.name.clone(),
@@ -191,6 +208,7 @@ mod tests {
             name: name.into(),
             count,
             role,
+            start_on: Vec::new(),
             program: vec![Op::Sleep { span: SimDuration::from_ns(1) }],
         };
         let groups = [group("f", 2, TaskRole::Faulter), group("w", 1, TaskRole::Worker)];

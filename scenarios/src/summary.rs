@@ -39,7 +39,7 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
 }
 
 /// XXH3 (128 bits) over digests, 16 bytes each, little-endian.
-fn digest_of(digests: impl Iterator<Item = DigestValue>) -> DigestValue {
+pub(crate) fn digest_of(digests: impl Iterator<Item = DigestValue>) -> DigestValue {
     let mut hash = Xxh3::new();
     digests.for_each(|digest| hash.update(&digest.0.to_le_bytes()));
     DigestValue(hash.digest128())
@@ -53,6 +53,7 @@ fn policy_result(policy: &str, runs: &[StoredRun]) -> PolicyResult {
         digest: digest_of(runs.iter().map(|run| run.digest)),
         metrics: metrics(runs),
         latency,
+        series: runs.iter().find_map(|run| run.series.clone()),
         per_task: per_task(runs),
         findings: findings(runs),
     }

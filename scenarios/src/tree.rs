@@ -19,6 +19,7 @@ use crate::error::{Diagnostic, ScenarioError};
 const MAX_DEPTH: usize = 32;
 
 /// A parsed file.
+#[derive(Debug)]
 pub(crate) struct Document {
     /// The name used in messages.
     pub(crate) file: String,
@@ -104,17 +105,17 @@ impl Document {
     pub(crate) fn nearest(&self, path: &FieldPath) -> &Node {
         let mut node = &self.root;
         for segment in &path.0 {
-            let inner = match (segment, &node.value) {
-                (Segment::Field(name), _) => node.get(name),
-                (Segment::Index(at), NodeValue::Array(items)) => items.get(*at),
-                (Segment::Index(_), _) => None,
-            };
-            match inner {
+            match node.inner(segment) {
                 Some(inner) => node = inner,
                 None => break,
             }
         }
         node
+    }
+
+    /// The value at `path`, if there is one.
+    pub(crate) fn at(&self, path: &FieldPath) -> Option<&Node> {
+        path.0.iter().try_fold(&self.root, Node::inner)
     }
 
     pub(crate) fn error(
@@ -134,6 +135,14 @@ impl Node {
     /// The member `name` of an object.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.members().iter().find(|member| member.name == name).map(|member| &member.value)
+    }
+
+    fn inner(&self, segment: &Segment) -> Option<&Self> {
+        match (segment, &self.value) {
+            (Segment::Field(name), _) => self.get(name),
+            (Segment::Index(at), NodeValue::Array(items)) => items.get(*at),
+            (Segment::Index(_), _) => None,
+        }
     }
 
     /// The members of an object; none for other values.
@@ -176,6 +185,30 @@ impl Node {
             }
         };
         Ok(Self { span, value })
+    }
+}
+
+impl NodeValue {
+    /// The value as JSON on one line.
+    pub(crate) fn json(&self) -> String {
+        let joined = |parts: Vec<String>| parts.join(", ");
+        match self {
+            Self::Null => "null".into(),
+            Self::Bool(value) => value.to_string(),
+            Self::Number(text) => text.clone(),
+            Self::String(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::Array(items) => {
+                format!("[{}]", joined(items.iter().map(|item| item.value.json()).collect()))
+            }
+            Self::Object(members) => {
+                let member = |member: &Member| {
+                    let name = serde_json::Value::from(member.name.as_str());
+                    format!("{name}: {}", member.value.value.json())
+                };
+                let members = joined(members.iter().map(member).collect());
+                if members.is_empty() { "{}".into() } else { format!("{{ {members} }}") }
+            }
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
         memory_pages,
         tick: SimDuration::from_secs(1).divided_by(hz),
         sched: at.field("sched").sched(file.sched, kernel.sched(vcpus))?,
-        balance_ticks: at.field("balance_ticks").number(balance_ticks, 1..=10_000)?,
+        balance_ticks: at.field("balance_ticks").number(balance_ticks, 1..=1_000_000_000)?,
         steal_clock: file.steal_clock.unwrap_or(kernel.steal_clock),
         wake: match file.wake.unwrap_or(WakeFile::Now) {
             WakeFile::Now => WakeTime::Now,

@@ -151,7 +151,7 @@ fn unknown_names_are_corrected() {
         r#""op": "count""#,
         r#""op": "cuont""#,
         "f:30:29: in `workload.tasks[1].program[0].op`: unknown value `cuont`
-  help: did you mean `count`? valid: `count`, `compute`, `access`, `sleep`",
+  help: did you mean `count`? valid: `count`, `compute`, `access`, `sleep`, `call_all`",
     );
     check(
         r#""pattern": "uniform""#,
@@ -245,7 +245,7 @@ fn missing_fields_name_the_enclosing_object() {
         r#""op": "count", "#,
         "",
         r#"f:30:21: in `workload.tasks[1].program[0]`: the field `op` is missing
-  help: `op` is one of "count", "compute", "access", "sleep""#,
+  help: `op` is one of "count", "compute", "access", "sleep", "call_all""#,
     );
     check(
         r#""kind": "constant", "#,
@@ -346,7 +346,7 @@ fn wrong_types_say_what_is_wanted() {
     check(
         r#""op": "count""#,
         r#""op": 1"#,
-        r#"f:30:29: in `workload.tasks[1].program[0].op`: expected one of "count", "compute", "access", "sleep", found the number 1"#,
+        r#"f:30:29: in `workload.tasks[1].program[0].op`: expected one of "count", "compute", "access", "sleep", "call_all", found the number 1"#,
     );
     check(
         r#"{ "op": "count", "per_second": 1000000000 }"#,
@@ -786,7 +786,7 @@ fn what_is_no_readable_file_is_told_apart() {
         error.to_string(),
         "there is no scenario file `natapov-2011` and no built-in scenario of that name\n  \
          help: did you mean `natapov-2010`? valid: `natapov-2010`, `natapov-nvme`, \
-         `closed-form`, `smoke`"
+         `closed-form`, `faulting-pair`, `smoke`"
     );
 }
 

@@ -1,7 +1,7 @@
 //! Regions, tasks and their programs.
 
 use models::config::{GuestConfig, Op, Pattern, Region, TaskGroup, Workload};
-use models::ids::{PAGE_SIZE, RegionId};
+use models::ids::{PAGE_SIZE, RegionId, VcpuId};
 use models::machine::KERNEL_FRAMES;
 use models::trace::TaskRole;
 use sim_core::SimDuration;
@@ -34,7 +34,8 @@ pub(super) fn workload(
         return Err(at.fail(message, format!("at most {MAX_GROUPS}")));
     }
     at.distinct(file.tasks.iter().map(|group| group.name.as_str()), Some("name"))?;
-    let group = |(index, file): (usize, &TaskFile)| task_group(&at.index(index), file, &regions);
+    let group =
+        |(index, file): (usize, &TaskFile)| task_group(&at.index(index), file, &regions, guest);
     let tasks = file.tasks.iter().enumerate().map(group).collect::<Result<_, _>>()?;
     Ok(Workload { regions, tasks })
 }
@@ -81,6 +82,7 @@ fn task_group(
     at: &At<'_>,
     file: &TaskFile,
     regions: &[Region],
+    guest: &GuestConfig,
 ) -> Result<TaskGroup, ScenarioError> {
     let name = at.field("name").name(&file.name)?;
     let count = at.field("count").number(file.count.unwrap_or(1), 1..=MAX_TASKS_IN_GROUP)?;
@@ -88,6 +90,7 @@ fn task_group(
         RoleFile::Faulter => TaskRole::Faulter,
         RoleFile::Worker => TaskRole::Worker,
     };
+    let start_on = start_on(&at.field("start_on"), file.start_on.as_deref(), guest)?;
     let at = at.field("program");
     if file.program.is_empty() {
         let help = "give at least one operation, such as { \"op\": \"count\", ... }";
@@ -108,7 +111,23 @@ fn task_group(
         let help = "give an access a cost, or add `compute` or `sleep`";
         return Err(at.fail("one turn of the program takes no time", help));
     }
-    Ok(TaskGroup { name, count, role, program })
+    Ok(TaskGroup { name, count, role, start_on, program })
+}
+
+fn start_on(
+    at: &At<'_>,
+    places: Option<&[u64]>,
+    guest: &GuestConfig,
+) -> Result<Vec<VcpuId>, ScenarioError> {
+    let vcpus = guest.vcpus;
+    let place = |(index, &place): (usize, &u64)| {
+        let found = u16::try_from(place).ok().filter(|place| *place < vcpus);
+        found.map(VcpuId).ok_or_else(|| {
+            let message = format!("there is no vCPU {place}");
+            at.index(index).fail(message, format!("they are numbered 0 to {}", vcpus - 1))
+        })
+    };
+    places.unwrap_or_default().iter().enumerate().map(place).collect()
 }
 
 fn takes_time(op: &Op) -> bool {
@@ -116,6 +135,8 @@ fn takes_time(op: &Op) -> bool {
         Op::Access { cost, .. } => !cost.is_zero(),
         // Their spans are never zero.
         Op::Count { .. } | Op::Compute { .. } | Op::Sleep { .. } => true,
+        // Free of charge under some processors.
+        Op::CallAll => false,
     }
 }
 
@@ -132,6 +153,7 @@ fn op(at: &At<'_>, file: &OpFile, regions: &[Region]) -> Result<Op, ScenarioErro
         OpFile::Sleep { span } => {
             Ok(Op::Sleep { span: at.field("span").span(span.0, shortest..=MAX_DURATION)? })
         }
+        OpFile::CallAll {} => Ok(Op::CallAll),
         OpFile::Access { region: name, pattern, write, cost } => {
             let found = regions.iter().position(|region| region.name == *name);
             let Some(region) = found.and_then(|index| u16::try_from(index).ok()) else {
