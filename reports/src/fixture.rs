@@ -1,5 +1,6 @@
 //! Comparisons for tests: likely ones, and ones at the edge.
 
+use models::trace::series::{Level, SeriesValues, WINDOWS, Window};
 use scenarios::{
     Comparison, FindingSummary, FindingVerdict, MetricSummary, PolicyResult, Published, Ratio,
     TaskSummary,
@@ -30,6 +31,7 @@ pub(crate) fn natapov() -> Comparison {
             policy.latency = disk_latency(index as u64);
             policy.metrics.extend(details(index));
             policy.per_task = tasks();
+            policy.series = Some(series(index as u64));
             policy
         })
         .collect();
@@ -115,6 +117,7 @@ fn policy(name: &str, work: f64, stderr: Option<f64>) -> PolicyResult {
         digest: DIGEST.parse().unwrap(),
         metrics: vec![metric("work_total", "units", work, stderr)],
         latency: Histogram::new(),
+        series: None,
         per_task: Vec::new(),
         findings: Vec::new(),
     }
@@ -208,6 +211,19 @@ pub(crate) fn broken() -> Comparison {
     comparison.policies[1].findings =
         vec![finding("INV-40", FindingVerdict::Weakness, 17, "a halt spins", &["0.1 apf_halt"])];
     comparison
+}
+
+/// Work that rises and falls, and all vCPUs waiting at the end.
+fn series(policy: u64) -> SeriesValues {
+    let window = |n: u64| Window {
+        work: 1_000_000_000 + 90_000_000 * ((n * 7 + policy * 11) % 13),
+        major_faults: 80 + (n * 5 + policy) % 17,
+        stalled_ps: if n > 100 { 2_000_000_000_000 } else { 0 },
+        outstanding: Level { sum_ps: 500_000_000_000 * (policy + n % 3), max: 64 },
+        ..Window::default()
+    };
+    let windows = (0..u64::from(WINDOWS)).map(window).collect();
+    SeriesValues { span_ps: 60_000_000_000_000, windows }
 }
 
 fn ratio(policy: &str, mean: f64, ci95: Option<(f64, f64)>) -> Ratio {

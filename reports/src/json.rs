@@ -1,7 +1,13 @@
 //! Results for programs: one JSON object, and a table of values as CSV.
 
+mod anatomy;
+mod series;
+
 use scenarios::{Comparison, FindingSummary, FindingVerdict, MetricSummary, PolicyResult, Ratio};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+
+pub use self::anatomy::anatomy;
+pub use self::series::series_csv;
 
 /// The comparison as one JSON object on one line.
 ///
@@ -16,7 +22,7 @@ pub fn pretty(comparison: &Comparison) -> String {
     written(serde_json::to_string_pretty(&Document::of(comparison)))
 }
 
-fn written(text: Result<String, serde_json::Error>) -> String {
+pub(crate) fn written(text: Result<String, serde_json::Error>) -> String {
     match text {
         Ok(text) => text + "\n",
         Err(error) => unreachable!("plain data is always JSON: {error}"),
@@ -43,17 +49,17 @@ pub fn metrics_csv(comparison: &Comparison) -> String {
     text
 }
 
-fn csv_field(text: &str) -> String {
+pub(crate) fn csv_field(text: &str) -> String {
     let special = text.contains([',', '"', '\n', '\r']);
     if special { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-fn finite(value: f64) -> Option<f64> {
+pub(crate) fn finite(value: f64) -> Option<f64> {
     Some(value).filter(|value| value.is_finite())
 }
 
 #[derive(serde::Serialize)]
-struct Document<'a> {
+pub(crate) struct Document<'a> {
     scenario: &'a str,
     title: &'a str,
     version: &'a str,
@@ -138,7 +144,7 @@ impl Serialize for Metrics<'_> {
 }
 
 impl<'a> Document<'a> {
-    fn of(comparison: &'a Comparison) -> Self {
+    pub(crate) fn of(comparison: &'a Comparison) -> Self {
         let published = comparison.published.iter().map(|published| JsonPublished {
             policy: &published.policy,
             metric: &published.metric,

@@ -2,15 +2,19 @@
 //!
 //! Everything here takes a finished [`Comparison`](scenarios::Comparison) and renders it; no
 //! result is computed. [`table`] is for mails and terminals, [`json`] for programs, [`plot`] for
-//! papers, and [`write_all`] puts all of them into a folder.
+//! papers, and [`write_all`] puts all of them into a folder. [`sweep`] and [`crossover`] do the same
+//! for many comparisons.
 
+mod anatomy;
+pub mod crossover;
 #[cfg(test)]
 mod fixture;
 mod format;
 pub mod json;
 mod metric;
 pub mod plot;
+pub mod sweep;
 pub mod table;
 mod write;
 
-pub use write::{ReportError, write_all};
+pub use write::{ReportError, write_all, write_anatomy};

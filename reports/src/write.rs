@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use scenarios::Comparison;
+use models::trace::anatomy::Pick;
+use scenarios::{AnatomyReport, Comparison};
 
-use crate::plot::{Plot, PlotError};
+use crate::plot::{Plot, PlotError, anatomy_png, anatomy_svg};
 use crate::{json, table};
 
 /// Why a report could not be written.
@@ -38,13 +39,12 @@ pub enum ReportError {
     },
 }
 
-/// Writes `summary.json`, `metrics.csv`, `table.txt` and every plot as SVG and PNG into a folder,
+/// Writes `summary.json`, `metrics.csv`, `series.csv`, `table.txt` and every plot as SVG and PNG into a folder,
 /// which is made where it does not exist. Gives the files.
 ///
 /// Each file appears complete or not at all: it is written under another name first.
 pub fn write_all(folder: &Path, comparison: &Comparison) -> Result<Vec<PathBuf>, ReportError> {
-    fs::create_dir_all(folder)
-        .map_err(|source| ReportError::Folder { path: folder.to_owned(), source })?;
+    make(folder)?;
     let table = match comparison.policies.len() {
         1 => table::run(comparison),
         _ => table::compare(comparison),
@@ -53,6 +53,7 @@ pub fn write_all(folder: &Path, comparison: &Comparison) -> Result<Vec<PathBuf>,
     for (name, text) in [
         ("summary.json", json::pretty(comparison)),
         ("metrics.csv", json::metrics_csv(comparison)),
+        ("series.csv", json::series_csv(comparison)),
         ("table.txt", table),
     ] {
         written.push(write(folder.join(name), text.as_bytes())?);
@@ -68,11 +69,42 @@ pub fn write_all(folder: &Path, comparison: &Comparison) -> Result<Vec<PathBuf>,
     Ok(written)
 }
 
-fn failed(path: &Path, source: PlotError) -> ReportError {
+/// Writes `anatomy.txt`, `anatomy.json`, and a picture of each pick as SVG and PNG into a folder,
+/// like [`write_all`].
+pub fn write_anatomy(folder: &Path, report: &AnatomyReport) -> Result<Vec<PathBuf>, ReportError> {
+    make(folder)?;
+    let mut written = Vec::new();
+    for (name, text) in
+        [("anatomy.txt", table::anatomy(report)), ("anatomy.json", json::anatomy(report))]
+    {
+        written.push(write(folder.join(name), text.as_bytes())?);
+    }
+    let picked = |pick: &Pick| {
+        let mut faults = report.policies.iter().flat_map(|policy| &policy.picked);
+        faults.any(|fault| fault.pick == *pick)
+    };
+    for pick in Pick::ALL.into_iter().filter(picked) {
+        let path = folder.join(format!("anatomy-{}.svg", pick.name()));
+        let svg = anatomy_svg(report, pick).map_err(|source| failed(&path, source))?;
+        written.push(write(path, svg.as_bytes())?);
+        let path = folder.join(format!("anatomy-{}.png", pick.name()));
+        let png = anatomy_png(report, pick).map_err(|source| failed(&path, source))?;
+        written.push(write(path, &png)?);
+    }
+    Ok(written)
+}
+
+/// Makes a folder where it does not exist.
+pub(crate) fn make(folder: &Path) -> Result<(), ReportError> {
+    fs::create_dir_all(folder)
+        .map_err(|source| ReportError::Folder { path: folder.to_owned(), source })
+}
+
+pub(crate) fn failed(path: &Path, source: PlotError) -> ReportError {
     ReportError::Plot { path: path.to_owned(), source }
 }
 
-fn write(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, ReportError> {
+pub(crate) fn write(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, ReportError> {
     match replace(&path, bytes) {
         Ok(()) => Ok(path),
         Err(source) => Err(ReportError::Write { path, source }),
@@ -117,8 +149,11 @@ mod tests {
                 "fault-latency-cdf.png",
                 "fault-latency-cdf.svg",
                 "metrics.csv",
+                "series.csv",
                 "summary.json",
                 "table.txt",
+                "throughput-over-time.png",
+                "throughput-over-time.svg",
                 "work-by-policy.png",
                 "work-by-policy.svg",
             ]

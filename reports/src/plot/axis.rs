@@ -15,6 +15,8 @@ pub(super) fn linear_ticks(max: f64, count: u32) -> (Vec<f64>, usize) {
     let last = (max / step - 1e-9).ceil().max(1.0) as u32;
     let ticks = (0..=last).map(|index| f64::from(index) * step).collect();
     let quarter = (step / unit - 2.5).abs() < 1e-9;
+    let tenfold = step / unit > 9.0;
+    let power = if tenfold { power + 1.0 } else { power };
     let decimals = (-power + if quarter { 1.0 } else { 0.0 }).max(0.0) as usize;
     (ticks, decimals)
 }
@@ -101,6 +103,7 @@ mod tests {
         check_linear(1.0, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0], 1);
         check_linear(1.2, &[0.0, 0.25, 0.5, 0.75, 1.0, 1.25], 2);
         check_linear(9.0, &[0.0, 2.0, 4.0, 6.0, 8.0, 10.0], 0);
+        check_linear(4.9, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 0);
     }
 
     #[test]

@@ -4,12 +4,20 @@
 //! a page. [`svg`] and [`bitmap`] paint scenes through `plotters` backends. All text is placed by
 //! the measures of an embedded font, so no plot depends on the fonts of a machine.
 
+mod anatomy;
+mod anatomy_legend;
+mod anatomy_states;
+#[cfg(test)]
+mod anatomy_tests;
 mod axis;
 mod bitmap;
 mod font;
+mod gain;
 mod latency;
 mod page;
+mod panel;
 mod scene;
+mod series;
 mod style;
 mod svg;
 mod work;
@@ -17,8 +25,9 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use scenarios::Comparison;
+use scenarios::{Comparison, SweepResult};
 
+pub use self::anatomy::{anatomy_png, anatomy_svg};
 use self::scene::Scene;
 
 /// Why a plot could not be made.
@@ -39,17 +48,21 @@ pub enum Plot {
     WorkByPolicy,
     /// Cumulative distribution of fault latency by policy.
     FaultLatencyCdf,
+    /// Work, faults, waiting vCPUs, items and workers over time, by policy.
+    ThroughputOverTime,
 }
 
 impl Plot {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::WorkByPolicy, Self::FaultLatencyCdf];
+    pub const ALL: [Self; 3] =
+        [Self::WorkByPolicy, Self::FaultLatencyCdf, Self::ThroughputOverTime];
 
     /// The name of its files, without extension.
     pub fn name(self) -> &'static str {
         match self {
             Self::WorkByPolicy => "work-by-policy",
             Self::FaultLatencyCdf => "fault-latency-cdf",
+            Self::ThroughputOverTime => "throughput-over-time",
         }
     }
 
@@ -67,6 +80,45 @@ impl Plot {
         match self {
             Self::WorkByPolicy => work::scene(comparison),
             Self::FaultLatencyCdf => latency::scene(comparison),
+            Self::ThroughputOverTime => series::scene(comparison),
         }
+    }
+}
+
+/// The plot of a sweep along one axis.
+#[derive(Clone, Debug)]
+pub struct SweepPlot(Scene);
+
+impl SweepPlot {
+    /// The plot, when the sweep has one axis and its values are times or numbers.
+    pub fn of(sweep: &SweepResult) -> Option<Self> {
+        gain::scene(sweep).map(Self)
+    }
+
+    /// The name of its files, without extension.
+    pub fn name(&self) -> &'static str {
+        "gain"
+    }
+
+    /// Holds that no text leaves the page or covers another.
+    #[cfg(test)]
+    pub(crate) fn check_texts(&self) {
+        tests::check_texts("sweep", &self.0);
+    }
+
+    /// The plot as the text of an SVG file.
+    ///
+    /// # Errors
+    /// When the drawing library fails.
+    pub fn svg(&self) -> Result<String, PlotError> {
+        svg::svg(&self.0)
+    }
+
+    /// The plot as the bytes of a PNG file.
+    ///
+    /// # Errors
+    /// When the drawing library or the encoder fails.
+    pub fn png(&self) -> Result<Vec<u8>, PlotError> {
+        bitmap::png(&self.0)
     }
 }

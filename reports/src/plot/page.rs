@@ -11,18 +11,28 @@ const LEADING: f64 = 1.4;
 
 /// A page with its title and, smaller, the scenario's question. Gives the y below them.
 pub(super) fn begin(title: &str, comparison: &Comparison) -> (Scene, f64) {
+    begin_about(title, &comparison.title)
+}
+
+/// The same with the question given.
+pub(super) fn begin_about(title: &str, question: &str) -> (Scene, f64) {
     let mut scene = Scene::new(PAGE_WIDTH);
     let mut y = MARGIN + TITLE_SIZE / 2.0;
     scene.text(Text::new((MARGIN, y), TITLE_SIZE, title).bold());
     y += TITLE_SIZE * LEADING;
-    let y = paragraph(&mut scene, y, LABEL_SIZE, &comparison.title, INK);
+    let y = paragraph(&mut scene, y, LABEL_SIZE, question, INK);
     (scene, y)
 }
 
 /// Ends a page with notes and the line that names the run.
-pub(super) fn finish(mut scene: Scene, y: f64, notes: &[String], comparison: &Comparison) -> Scene {
+pub(super) fn finish(scene: Scene, y: f64, notes: &[String], comparison: &Comparison) -> Scene {
+    finish_with(scene, y, &[notes, &[origin(comparison)]].concat())
+}
+
+/// Ends a page with notes, a paragraph each.
+pub(super) fn finish_with(mut scene: Scene, y: f64, notes: &[String]) -> Scene {
     let mut y = y + CAPTION_SIZE;
-    for note in notes.iter().chain([&origin(comparison)]) {
+    for note in notes {
         y = paragraph(&mut scene, y, CAPTION_SIZE, note, FAINT_INK);
     }
     scene.height = (y - CAPTION_SIZE * LEADING / 2.0 + MARGIN).ceil();

@@ -1,6 +1,6 @@
 //! No text may leave the page or cover another, whatever is plotted.
 
-use super::scene::{Shape, Text};
+use super::scene::{Scene, Shape, Text};
 use super::{Plot, page};
 use crate::fixture;
 use scenarios::Comparison;
@@ -9,30 +9,32 @@ fn all() -> [(&'static str, Comparison); 3] {
     [("natapov", fixture::natapov()), ("nothing", fixture::nothing()), ("crowd", fixture::crowd())]
 }
 
+/// Fails when a text leaves the page or covers another.
+#[track_caller]
+pub(super) fn check_texts(what: &str, scene: &Scene) {
+    let mut texts: Vec<&Text> = Vec::new();
+    for shape in &scene.shapes {
+        if let Shape::Text(text) = shape {
+            texts.push(text);
+        }
+    }
+    for (index, text) in texts.iter().enumerate() {
+        let (left, top, right, bottom) = text.extent();
+        let inside = left >= 0.0 && top >= 0.0 && right <= scene.width && bottom <= scene.height;
+        assert!(inside, "{what}: {text:?} leaves the page");
+        for other in &texts[..index] {
+            let (l, t, r, b) = other.extent();
+            let apart = right <= l || r <= left || bottom <= t || b <= top;
+            assert!(apart, "{what}: {text:?} covers {other:?}");
+        }
+    }
+}
+
 #[test]
 fn texts_stay_on_the_page_and_apart() {
     for (name, comparison) in all() {
         for plot in Plot::ALL {
-            let scene = plot.scene(&comparison);
-            let texts: Vec<&Text> = scene
-                .shapes
-                .iter()
-                .filter_map(|shape| match shape {
-                    Shape::Text(text) => Some(text),
-                    _ => None,
-                })
-                .collect();
-            for (index, text) in texts.iter().enumerate() {
-                let (left, top, right, bottom) = text.extent();
-                let inside =
-                    left >= 0.0 && top >= 0.0 && right <= scene.width && bottom <= scene.height;
-                assert!(inside, "{name} {plot:?}: {text:?} leaves the page");
-                for other in &texts[..index] {
-                    let (l, t, r, b) = other.extent();
-                    let apart = right <= l || r <= left || bottom <= t || b <= top;
-                    assert!(apart, "{name} {plot:?}: {text:?} covers {other:?}");
-                }
-            }
+            check_texts(&format!("{name} {plot:?}"), &plot.scene(&comparison));
         }
     }
 }

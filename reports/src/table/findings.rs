@@ -2,7 +2,8 @@
 
 use scenarios::{Comparison, FindingSummary, FindingVerdict};
 
-use super::wrapped;
+use super::chart::chart;
+use super::{WIDTH, wrapped};
 use crate::format::grouped;
 
 /// Verdicts from the worst to the mildest, with their names for one and for many.
@@ -86,6 +87,10 @@ fn paragraph(policy: &str, finding: &FindingSummary) -> String {
     wrapped(&line, 2, 4)
 }
 
+/// The records that led to a finding, by actor.
 fn story(finding: &FindingSummary) -> String {
-    finding.story.iter().map(|record| format!("      {record}\n")).collect()
+    match finding.story.as_slice() {
+        [] => String::new(),
+        story => chart(story, 6, WIDTH),
+    }
 }

@@ -13,19 +13,19 @@ enum Side {
 
 /// A column with its title.
 #[derive(Clone, Debug)]
-pub(super) struct Column {
+pub(crate) struct Column {
     title: String,
     side: Side,
 }
 
 impl Column {
     /// A column of words.
-    pub(super) fn left(title: impl Into<String>) -> Self {
+    pub(crate) fn left(title: impl Into<String>) -> Self {
         Self { title: title.into(), side: Side::Left }
     }
 
     /// A column of numbers.
-    pub(super) fn right(title: impl Into<String>) -> Self {
+    pub(crate) fn right(title: impl Into<String>) -> Self {
         Self { title: title.into(), side: Side::Right }
     }
 }
@@ -33,24 +33,24 @@ impl Column {
 /// Rows of cells. The first column names the row. Where columns do not fit beside each other,
 /// the grid is cut into several below each other.
 #[derive(Clone, Debug)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
 
 impl Grid {
-    pub(super) fn new(columns: Vec<Column>) -> Self {
+    pub(crate) fn new(columns: Vec<Column>) -> Self {
         Self { columns, rows: Vec::new() }
     }
 
     /// Adds a row; missing cells are empty.
-    pub(super) fn row(&mut self, mut cells: Vec<String>) {
+    pub(crate) fn row(&mut self, mut cells: Vec<String>) {
         cells.resize(self.columns.len(), String::new());
         self.rows.push(cells);
     }
 
     /// The grid as lines of text; nothing when there is no row.
-    pub(super) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         if self.rows.is_empty() {
             return String::new();
         }

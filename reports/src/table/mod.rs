@@ -1,5 +1,7 @@
 //! Results as text that can be pasted into a mail: plain characters, at most 78 columns.
 
+mod anatomy;
+mod chart;
 mod findings;
 mod grid;
 #[cfg(test)]
@@ -8,7 +10,8 @@ mod work;
 
 use scenarios::{Comparison, MetricSummary, PolicyResult};
 
-use self::grid::{Column, Grid};
+pub use self::anatomy::anatomy;
+pub(crate) use self::grid::{Column, Grid};
 use crate::format::{grouped, significant, span_ns};
 use crate::metric;
 
@@ -70,7 +73,7 @@ fn reproduction(comparison: &Comparison) -> String {
 }
 
 /// Text broken between words, with indents for its first and for further lines, each line ended.
-fn wrapped(text: &str, first: usize, further: usize) -> String {
+pub(crate) fn wrapped(text: &str, first: usize, further: usize) -> String {
     let mut out = " ".repeat(first);
     let (mut column, mut fresh) = (first, true);
     for word in text.split_whitespace() {

@@ -1,0 +1,471 @@
+//! What the text and the picture of a fault's anatomy share: the broken axis, and words.
+
+use models::ids::TaskId;
+use models::trace::anatomy::{Actor, Anatomy, Lane, Step};
+use models::trace::{BlockReason, Event, FaultPath, IoKind};
+use scenarios::AnatomyReport;
+use sim_core::SimTime;
+
+/// Picoseconds from the beginning of the fault.
+pub(crate) type Offset = i64;
+
+const PS_A_US: Offset = 1_000_000;
+
+/// A part of a broken axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Where it begins.
+    pub(crate) from: Offset,
+    /// Where it ends.
+    pub(crate) to: Offset,
+    /// Whether the time in it is compressed.
+    pub(crate) is_break: bool,
+}
+
+impl Piece {
+    /// Its length in picoseconds.
+    pub(crate) fn length(&self) -> Offset {
+        self.to - self.from
+    }
+}
+
+/// How axes are broken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Breaks {
+    /// The distance between two steps from which on the time between them is compressed.
+    pub(crate) threshold: Offset,
+    /// How many breaks an axis has at most. With more, steps in the middle lie inside a break.
+    pub(crate) most: usize,
+}
+
+impl Breaks {
+    /// Breaks with the smallest threshold (one, two or five times a power of ten) with which every
+    /// break saves room: `least` says how much time a break must have to be worth while.
+    pub(crate) fn choose(most: usize, least: impl Fn(Self) -> Offset) -> Self {
+        let mut scale = PS_A_US / 10;
+        loop {
+            for factor in [1, 2, 5] {
+                let breaks = Self { threshold: scale * factor, most };
+                // Nothing is ever as far apart as the second.
+                if least(breaks) <= breaks.threshold || scale > Offset::MAX / 100 {
+                    return breaks;
+                }
+            }
+            scale *= 10;
+        }
+    }
+
+    /// The axis of a fault: detail around its steps, breaks between them.
+    pub(crate) fn axis(&self, fault: &Anatomy) -> Vec<Piece> {
+        // Around a step some of the time is shown as it is.
+        let after = offset(fault, fault.lanes_end()) - offset(fault, fault.fault.end);
+        let room = (self.threshold / 5).min(after);
+        let mut details: Vec<(Offset, Offset)> = Vec::new();
+        for at in points(fault) {
+            match details.last_mut() {
+                Some((_, to)) if at - *to <= self.threshold => *to = at,
+                _ => details.push((at, at)),
+            }
+        }
+        if details.len() > self.most + 1 {
+            let last = self.most / 2 + 1;
+            let first = self.most + 1 - last;
+            details.drain(first..details.len() - last);
+        }
+        let mut pieces: Vec<Piece> = Vec::new();
+        for (from, to) in details {
+            let (from, to) = (from - room, to + room);
+            if let Some(last) = pieces.last() {
+                pieces.push(Piece { from: last.to, to: from, is_break: true });
+            }
+            pieces.push(Piece { from, to, is_break: false });
+        }
+        pieces
+    }
+}
+
+/// Where the steps are that are shown.
+fn points(fault: &Anatomy) -> Vec<Offset> {
+    let rows = rows(fault);
+    let groups = rows.iter().filter_map(Row::group);
+    let mut points: Vec<Offset> = groups.map(|group| offset(fault, group[0].time)).collect();
+    points.push(offset(fault, fault.fault.exit));
+    points.push(offset(fault, fault.fault.end));
+    points.sort_unstable();
+    points.dedup();
+    points
+}
+
+/// A time as offset from the beginning of the fault.
+pub(crate) fn offset(fault: &Anatomy, time: SimTime) -> Offset {
+    let signed = |time: SimTime| i128::from(time.as_ps());
+    let difference = signed(time) - signed(fault.fault.begin);
+    Offset::try_from(difference).unwrap_or(Offset::MAX)
+}
+
+/// The state that has the most of the time between two offsets.
+pub(crate) fn dominant<S: Copy + PartialEq>(
+    fault: &Anatomy,
+    lane: &Lane<S>,
+    from: Offset,
+    to: Offset,
+) -> Option<S> {
+    let mut shares: Vec<(Option<S>, Offset)> = vec![(None, to - from)];
+    for &(begin, end, state) in &lane.spans {
+        let overlap = offset(fault, end).min(to) - offset(fault, begin).max(from);
+        if overlap <= 0 {
+            continue;
+        }
+        shares[0].1 -= overlap;
+        match shares.iter_mut().find(|(known, _)| *known == Some(state)) {
+            Some((_, share)) => *share += overlap,
+            None => shares.push((Some(state), overlap)),
+        }
+    }
+    // The first of equal ones, so that the order of states decides nothing by chance.
+    let mut best = shares[0];
+    for &share in &shares[1..] {
+        if share.1 > best.1 || (share.1 == best.1 && best.0.is_none()) {
+            best = share;
+        }
+    }
+    best.0
+}
+
+/// Groups of steps that are shown at most.
+const MOST_GROUPS: usize = 36;
+/// Groups of a story that happens again and again, at most.
+const LONGEST_CYCLE: usize = 6;
+
+/// A line of the list of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Row<'a> {
+    /// What one actor does at one instant.
+    Group(&'a [Step]),
+    /// The last groups happen again.
+    Again {
+        /// How many groups.
+        groups: usize,
+        /// How often.
+        times: usize,
+    },
+    /// Groups that are left out.
+    More(usize),
+}
+
+impl<'a> Row<'a> {
+    /// The steps of the row, if it has any.
+    pub(crate) fn group(&self) -> Option<&'a [Step]> {
+        match *self {
+            Self::Group(group) => Some(group),
+            Self::Again { .. } | Self::More(_) => None,
+        }
+    }
+
+    /// What stands in the place of steps.
+    pub(crate) fn remark(&self) -> String {
+        match *self {
+            Self::Group(_) => String::new(),
+            Self::Again { groups: 1, times } => format!("the last step {times} times more"),
+            Self::Again { groups, times } => format!("the last {groups} steps {times} times more"),
+            Self::More(count) => format!("{count} more steps"),
+        }
+    }
+}
+
+/// The steps of a fault, those of one actor at one instant together.
+pub(crate) fn groups(fault: &Anatomy) -> impl Iterator<Item = &[Step]> {
+    fault.steps.chunk_by(|a, b| a.time == b.time && a.actor == b.actor)
+}
+
+/// The groups of a fault's steps without repetitions, and not too many.
+pub(crate) fn rows(fault: &Anatomy) -> Vec<Row<'_>> {
+    let groups: Vec<&[Step]> = groups(fault).collect();
+    let mut rows = Vec::new();
+    let mut at = 0;
+    while at < groups.len() {
+        let (length, times) = cycle(&groups[at..]);
+        rows.extend(groups[at..at + length].iter().map(|group| Row::Group(group)));
+        if times > 1 {
+            rows.push(Row::Again { groups: length, times: times - 1 });
+        }
+        at += length * times;
+    }
+    if rows.len() > MOST_GROUPS {
+        let (first, last) = (MOST_GROUPS / 2, rows.len() - MOST_GROUPS / 2);
+        rows.splice(first..last, [Row::More(last - first)]);
+    }
+    rows
+}
+
+/// How many groups the story has that happens at least three times from here on, and how often it
+/// happens; one group and once when there is none.
+fn cycle(groups: &[&[Step]]) -> (usize, usize) {
+    for length in 1..=LONGEST_CYCLE.min(groups.len()) {
+        let again = |n: &usize| {
+            let at = n * length;
+            let other = groups.get(at..at + length);
+            other.is_some_and(|other| other.iter().zip(groups).all(|(a, b)| alike(a, b)))
+        };
+        let times = (1..).take_while(again).count() + 1;
+        if times > 2 {
+            return (length, times);
+        }
+    }
+    (1, 1)
+}
+
+/// Whether the same happens in two groups.
+fn alike(a: &[Step], b: &[Step]) -> bool {
+    let same = |(a, b): (&Step, &Step)| a.actor == b.actor && a.event.name() == b.event.name();
+    a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
+/// Who does a step.
+pub(crate) fn actor(actor: Actor) -> String {
+    match actor {
+        Actor::Vcpu(vcpu) => format!("vCPU {}", vcpu.0),
+        Actor::Guest(vcpu) => format!("guest on {}", vcpu.0),
+        Actor::Worker(worker) => format!("worker {}", worker.0),
+        Actor::Device => "device".to_owned(),
+    }
+}
+
+/// The name of a task.
+pub(crate) fn task(report: &AnatomyReport, task: TaskId) -> String {
+    report.tasks.get(task.index()).cloned().unwrap_or_else(|| format!("task {}", task.0))
+}
+
+/// What happens in a group of steps.
+pub(crate) fn happens(report: &AnatomyReport, fault: &Anatomy, group: &[Step]) -> String {
+    let texts = group.iter().map(|step| words(report, fault, step));
+    texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Whether the last notice that was queued before a step is page ready.
+fn tells_ready(fault: &Anatomy, step: &Step) -> bool {
+    let before = fault.steps.iter().take_while(|other| *other != step);
+    let ready = before.filter_map(|step| match step.event {
+        Event::NotPresentQueued { .. } => Some(false),
+        Event::PageReadyQueued { .. } => Some(true),
+        _ => None,
+    });
+    ready.last().unwrap_or(false)
+}
+
+fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
+    let own = fault.fault.task;
+    match step.event {
+        Event::KvmExit { .. } => "leaves guest mode: EPT violation".into(),
+        Event::KvmEntry { .. } => "enters guest mode".into(),
+        Event::VcpuBlock { reason, .. } => match reason {
+            BlockReason::Fetch => "sleeps until the page is there (stall)".into(),
+            BlockReason::Reclaim => "sleeps until there is memory (stall)".into(),
+            BlockReason::ApfHalt | BlockReason::Hlt => "sleeps (halted)".into(),
+        },
+        Event::VcpuUnblock { .. } => "goes on".into(),
+        Event::MajorFaultBegin { path, .. } => match path {
+            FaultPath::Sync => "major fault begins, synchronous".into(),
+            FaultPath::Async => "major fault begins, asynchronous".into(),
+            FaultPath::Repeated => "major fault begins, on a page under way".into(),
+        },
+        Event::KvmTryAsyncGetPage { .. } => "try_async_get_page".into(),
+        Event::KvmAsyncPfDoublefault { .. } => "the page is outstanding already".into(),
+        Event::EptMap { .. } => "makes the second-stage entry".into(),
+        Event::ApfHalt { .. } => "halts the vCPU".into(),
+        Event::ApfUnhalt { .. } => "ends the halt".into(),
+        Event::WorkqueueQueueWork { .. } => "queues the work item".into(),
+        Event::NotPresentQueued { token, .. } => {
+            format!("queues page not present, token {:#x}", token.0)
+        }
+        Event::PageReadyQueued { token, .. } => format!("queues page ready, token {:#x}", token.0),
+        Event::KvmInjException { .. } if tells_ready(fault, step) => "injects page ready".into(),
+        Event::KvmInjException { .. } => "injects page not present".into(),
+        Event::KvmInjVirq { .. } => "injects page ready, an interrupt".into(),
+        Event::KvmAsyncPfReady { .. } => "takes the completed item".into(),
+        Event::KvmAsyncPfCompleted { .. } => "has the page: completed".into(),
+        Event::WorkqueueExecuteStart { .. } => "begins the item".into(),
+        Event::WorkqueueExecuteEnd { .. } => "ends the item".into(),
+        Event::MemcgReclaimBegin { .. } => "begins direct reclaim".into(),
+        Event::MemcgReclaimEnd { scanned, freed, written, .. } => {
+            format!("ends reclaim: {scanned} scanned, {freed} freed, {written} written out")
+        }
+        Event::BlockRqIssue { op, pages, .. } => {
+            let what = if op == IoKind::Read { "read" } else { "write" };
+            let plural = if pages == 1 { "" } else { "s" };
+            format!("begins a {what} of {pages} page{plural}")
+        }
+        Event::BlockRqComplete { .. } => "completes the request".into(),
+        Event::ApfWait { .. } => "handler links the task as sleeper".into(),
+        Event::ApfWake { .. } => "handler wakes the task".into(),
+        Event::GuestSchedSwitch { next: Some(next), .. } if next == own => {
+            format!("switches to {}", task(report, own))
+        }
+        Event::GuestSchedSwitch { next: Some(next), .. } => {
+            format!("switches away to {}", task(report, next))
+        }
+        Event::GuestSchedSwitch { next: None, .. } => "has nothing else to run: idle".into(),
+        Event::GuestMigrateTask { from, .. } => format!("takes the task over from vCPU {}", from.0),
+        Event::MajorFaultEnd { .. } => "the access goes through".into(),
+        _ => String::new(),
+    }
+}
+
+/// A span of picoseconds to three digits, in the unit that suits it.
+pub(crate) fn span(ps: Offset) -> String {
+    crate::format::span_ns(ps as f64 / 1e3)
+}
+
+/// Picoseconds as microseconds with two decimals and thousands set apart: `22 401.25`.
+pub(crate) fn microseconds(ps: Offset) -> String {
+    let hundredths = (i128::from(ps.unsigned_abs()) + 5_000) / 10_000;
+    let whole = crate::format::grouped((hundredths / 100) as f64);
+    let sign = if ps < 0 && hundredths > 0 { "-" } else { "" };
+    format!("{sign}{whole}.{:02}", hundredths % 100)
+}
+
+/// The parts of a latency in hundredths of microseconds, rounded so that they add up to the rounded
+/// latency.
+pub(crate) fn rounded_parts(fault: &Anatomy) -> Vec<(&'static str, Offset)> {
+    let (mut sum, mut shown) = (0, 0);
+    let mut parts = Vec::new();
+    for (part, span) in fault.parts.iter() {
+        sum += Offset::try_from(span.as_ps()).unwrap_or(Offset::MAX);
+        let upto = (sum + 5_000) / 10_000;
+        parts.push((part.name(), (upto - shown) * 10_000));
+        shown = upto;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use models::ids::{Gfn, TaskId, VcpuId};
+    use models::trace::anatomy::{FaultSeen, Lanes, Parts};
+
+    use super::*;
+
+    const V0: VcpuId = VcpuId(0);
+
+    fn at(us: u64) -> SimTime {
+        SimTime::from_ps(us * 1_000_000)
+    }
+
+    /// A fault from 100 us on with steps at these times: even ones enter, odd ones leave the guest.
+    fn fault(times: &[u64]) -> Anatomy {
+        let event = |&us: &u64| match us % 2 {
+            0 => Event::KvmEntry { vcpu: V0 },
+            _ => Event::ApfUnhalt { vcpu: V0 },
+        };
+        let step = |us: &u64| Step { time: at(*us), actor: Actor::Vcpu(V0), event: event(us) };
+        let (begin, end) = (at(100), at(times[times.len() - 1]));
+        let (task, gfn, path) = (TaskId(1), Gfn(7), FaultPath::Sync);
+        Anatomy {
+            fault: FaultSeen { vcpu: V0, task, gfn, path, exit: at(times[0]), begin, end },
+            lanes: Lanes::default(),
+            steps: times.iter().map(step).collect(),
+            parts: Parts::default(),
+        }
+    }
+
+    /// 0 or 1, in an order in which nothing ever happens three times in a row (Thue and Morse).
+    fn turn(n: u64) -> u64 {
+        u64::from(n.count_ones() % 2)
+    }
+
+    /// The axis in microseconds; breaks are marked by a minus.
+    fn axis(breaks: Breaks, fault: &Anatomy) -> Vec<(bool, f64, f64)> {
+        let us = |ps: Offset| ps as f64 / 1e6;
+        let pieces = breaks.axis(fault);
+        pieces.iter().map(|piece| (piece.is_break, us(piece.from), us(piece.to))).collect()
+    }
+
+    #[test]
+    fn long_waits_are_compressed() {
+        let fault = fault(&[98, 101, 104, 1100, 1103, 9000]);
+        let breaks = Breaks { threshold: 10 * PS_A_US, most: 5 };
+        let expect = [
+            (false, -4.0, 6.0),
+            (true, 6.0, 998.0),
+            (false, 998.0, 1005.0),
+            (true, 1005.0, 8898.0),
+            (false, 8898.0, 8902.0),
+        ];
+        assert_eq!(axis(breaks, &fault), expect);
+        // Nothing is a long wait.
+        let breaks = Breaks { threshold: 10_000 * PS_A_US, most: 5 };
+        assert_eq!(axis(breaks, &fault), [(false, -5.0, 8903.0)]);
+    }
+
+    #[test]
+    fn too_many_breaks_are_put_together() {
+        let times: Vec<u64> = (0..20).map(|n| 100 + n * n * 100 + turn(n)).collect();
+        let fault = fault(&times);
+        let breaks = Breaks { threshold: 10 * PS_A_US, most: 4 };
+        let axis = axis(breaks, &fault);
+        let count = axis.iter().filter(|piece| piece.0).count();
+        assert_eq!(count, 4);
+        assert!(axis.windows(2).all(|pair| pair[0].2 == pair[1].1 && pair[0].0 != pair[1].0));
+        assert_eq!((axis[0].1, axis[axis.len() - 1].2), (-2.0, 36_103.0));
+    }
+
+    #[test]
+    fn the_threshold_is_the_smallest_that_is_worth_while() {
+        let chosen = |least| Breaks::choose(3, |_| least).threshold;
+        assert_eq!(chosen(0), PS_A_US / 10);
+        assert_eq!(chosen(PS_A_US), PS_A_US);
+        assert_eq!(chosen(300 * PS_A_US), 500 * PS_A_US);
+        assert!(chosen(Offset::MAX) > 0);
+    }
+
+    #[test]
+    fn repetitions_are_told_once() {
+        let group = |row: &Row<'_>| row.group().is_some();
+        // Even and odd in turn, seven times, then twice the same.
+        let times: Vec<u64> = (0..14).map(|n| 100 + 11 * n).chain([300, 302]).collect();
+        let fault = fault(&times);
+        let rows = rows(&fault);
+        let shape: Vec<bool> = rows.iter().map(group).collect();
+        assert_eq!(shape, [true, true, false, true, true]);
+        assert_eq!(rows[2], Row::Again { groups: 2, times: 6 });
+        assert_eq!(rows[2].remark(), "the last 2 steps 6 times more");
+    }
+
+    #[test]
+    fn long_stories_lose_their_middle() {
+        let times: Vec<u64> = (0..60).map(|n| 100 + n * 40 + turn(n)).collect();
+        let fault = fault(&times);
+        let rows = rows(&fault);
+        assert!(rows.len() <= MOST_GROUPS + 1, "{}", rows.len());
+        assert!(rows.iter().any(|row| row.group().is_none()));
+        assert!(rows[0].group().is_some() && rows[rows.len() - 1].group().is_some());
+    }
+
+    #[test]
+    fn offsets_are_written_in_microseconds() {
+        for (ps, expect) in [
+            (0, "0.00"),
+            (-1_060_000, "-1.06"),
+            (-4_000, "0.00"),
+            (22_401_254_999, "22 401.25"),
+            (22_401_255_000, "22 401.26"),
+        ] {
+            assert_eq!(microseconds(ps), expect);
+        }
+    }
+
+    #[test]
+    fn the_state_with_most_of_the_time_is_shown() {
+        let fault = fault(&[100, 101]);
+        let lane = Lane {
+            spans: vec![(at(100), at(103), 'a'), (at(103), at(107), 'b'), (at(107), at(109), 'a')],
+        };
+        let shown =
+            |from: Offset, to: Offset| dominant(&fault, &lane, from * PS_A_US, to * PS_A_US);
+        assert_eq!(shown(0, 9), Some('a'));
+        assert_eq!(shown(1, 7), Some('b'));
+        assert_eq!(shown(8, 10), Some('a'));
+        assert_eq!(shown(8, 11), None);
+        assert_eq!(shown(20, 30), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! The search for the value at which two policies are equal, as text and JSON.
+
+use std::path::{Path, PathBuf};
+
+use scenarios::Crossover;
+use scenarios::crossover::{CrossoverAnswer, CrossoverStep, Larger};
+use serde_json::{Value, json};
+
+use crate::format::{grouped, significant, span_ns};
+use crate::json::{finite, written};
+use crate::table::{Column, Grid, wrapped};
+use crate::write::{ReportError, make, write};
+
+/// Writes `crossover.txt` and `crossover.json` into a folder. Gives the files.
+///
+/// # Errors
+/// When a file cannot be written. Each file appears complete or not at all.
+pub fn write_all(folder: &Path, found: &Crossover) -> Result<Vec<PathBuf>, ReportError> {
+    make(folder)?;
+    [("crossover.txt", table(found)), ("crossover.json", object(found))]
+        .into_iter()
+        .map(|(name, text)| write(folder.join(name), text.as_bytes()))
+        .collect()
+}
+
+/// Every value that was tried, the answer, and what it means.
+pub fn table(found: &Crossover) -> String {
+    let Crossover { scenario, metric, policy, against, fields, .. } = found;
+    let question = format!("{scenario}: where is {metric} equal for {policy} and {against}?");
+    let plural = if found.replications == 1 { "" } else { "s" };
+    let setting =
+        format!("{fields}, {} replication{plural}, seed {}", found.replications, found.seed);
+    let mut grid = Grid::new(vec![
+        Column::left("value"),
+        Column::left("larger"),
+        Column::right(policy.as_str()),
+        Column::right(against.as_str()),
+        Column::right("difference"),
+    ]);
+    for step in &found.steps {
+        let cell = |estimate: &sim_core::Estimate| with_interval(found, estimate);
+        let larger = match (step.clear, step.larger) {
+            (false, _) => "not clear",
+            (true, Larger::Policy) => policy,
+            (true, Larger::Against) => against,
+        };
+        let (own, other) = (cell(&step.policy), cell(&step.against));
+        grid.row(vec![step.value.clone(), larger.into(), own, other, cell(&step.difference)]);
+    }
+    let head = format!("{}{}", wrapped(&question, 0, 0), wrapped(&setting, 0, 0));
+    let last = format!(
+        "apfsim {} crossover {scenario} seed {} replications {} digest {}\n",
+        found.version, found.seed, found.replications, found.digest
+    );
+    [head, grid.render(), answer(found), last].join("\n")
+}
+
+/// A mean with half of its 95 % interval.
+fn with_interval(found: &Crossover, estimate: &sim_core::Estimate) -> String {
+    let half = estimate.ci95.map(|(low, high)| (high - low) / 2.0);
+    let half = half.map(|half| format!(" ±{}", amount(found, half))).unwrap_or_default();
+    format!("{}{half}", amount(found, estimate.mean))
+}
+
+fn amount(found: &Crossover, value: f64) -> String {
+    match found.unit.as_str() {
+        "s" if value < 0.0 => format!("-{}", span_ns(-value * 1e9)),
+        "s" => span_ns(value * 1e9),
+        _ if value.fract() == 0.0 => grouped(value),
+        _ => significant(value),
+    }
+}
+
+/// Whether more of a metric is better; nothing where that is a matter of taste.
+fn more_is_better(metric: &str) -> Option<bool> {
+    let less = ["lost_time", "fault_latency", "sync_stall", "halted", "doublefaults"];
+    if metric.starts_with("work") || metric == "cpu_share_workers" {
+        return Some(true);
+    }
+    less.iter().any(|name| metric.starts_with(name)).then_some(false)
+}
+
+/// Who is better off, or has more.
+fn judged(found: &Crossover, larger: Larger) -> String {
+    let (more, less) = match larger {
+        Larger::Policy => (&found.policy, &found.against),
+        Larger::Against => (&found.against, &found.policy),
+    };
+    match more_is_better(&found.metric) {
+        Some(true) => format!("{more} is better"),
+        Some(false) => format!("{less} is better"),
+        None => format!("{more} has more"),
+    }
+}
+
+fn other(larger: Larger) -> Larger {
+    match larger {
+        Larger::Policy => Larger::Against,
+        Larger::Against => Larger::Policy,
+    }
+}
+
+fn answer(found: &Crossover) -> String {
+    let text = match &found.answer {
+        CrossoverAnswer::Crossing { at, bracket, clear, below, .. } => {
+            let (low, high) = bracket;
+            let mut text = format!(
+                "They are equal at {at} (between {low} and {high}). Below, {}; above, {}.",
+                judged(found, *below),
+                judged(found, other(*below))
+            );
+            if clear != bracket {
+                text.push_str(&format!(
+                    " The difference is beyond doubt up to {} and from {} on; between them it is \
+                     within the noise, and more replications would narrow that.",
+                    clear.0, clear.1
+                ));
+            }
+            text
+        }
+        CrossoverAnswer::None { larger } => format!(
+            "There is no crossing: {} at both ends of the range. (An even number of crossings \
+             between them would not be seen.)",
+            judged(found, *larger)
+        ),
+        CrossoverAnswer::Unclear => {
+            let ends: Vec<&str> = found
+                .steps
+                .iter()
+                .filter(|step| !step.clear)
+                .map(|step| step.value.as_str())
+                .collect();
+            format!(
+                "No answer: at {} the difference is within the noise. Take more replications, \
+                 simulate longer, or choose a wider range.",
+                ends.join(" and ")
+            )
+        }
+    };
+    let noise = match found.replications {
+        1 => " One replication has no interval: how large the noise is, is not known.",
+        _ => "",
+    };
+    wrapped(&format!("{text}{noise}"), 0, 0)
+}
+
+/// The search as one JSON object on one line. `crossing` is `null` where there is none.
+pub fn object(found: &Crossover) -> String {
+    let larger = |larger: Larger| match larger {
+        Larger::Policy => found.policy.as_str(),
+        Larger::Against => found.against.as_str(),
+    };
+    let estimate = |estimate: &sim_core::Estimate| {
+        let interval = estimate.ci95.and_then(|(low, high)| Some([finite(low)?, finite(high)?]));
+        json!({ "mean": finite(estimate.mean), "ci95": interval })
+    };
+    let step = |step: &CrossoverStep| {
+        json!({
+            "value": step.value,
+            "amount": finite(step.amount),
+            "policy": estimate(&step.policy),
+            "against": estimate(&step.against),
+            "difference": estimate(&step.difference),
+            "larger": larger(step.larger),
+            "clear": step.clear,
+        })
+    };
+    let (answer, crossing, both_ends) = match &found.answer {
+        CrossoverAnswer::Crossing { at, amount, bracket, clear, below } => {
+            let crossing = json!({
+                "at": at,
+                "amount": finite(*amount),
+                "bracket": [bracket.0, bracket.1],
+                "clear": [clear.0, clear.1],
+                "larger_below": larger(*below),
+            });
+            ("crossing", crossing, Value::Null)
+        }
+        CrossoverAnswer::None { larger: both } => ("none", Value::Null, json!(larger(*both))),
+        CrossoverAnswer::Unclear => ("unclear", Value::Null, Value::Null),
+    };
+    let value = json!({
+        "scenario": found.scenario,
+        "version": found.version,
+        "fields": found.fields.split(',').collect::<Vec<_>>(),
+        "policy": found.policy,
+        "against": found.against,
+        "metric": found.metric,
+        "unit": found.unit,
+        "seed": found.seed,
+        "replications": found.replications,
+        "steps": found.steps.iter().map(step).collect::<Vec<_>>(),
+        "answer": answer,
+        "crossing": crossing,
+        "larger_at_both_ends": both_ends,
+        "digest": found.digest.to_string(),
+    });
+    written(serde_json::to_string(&value))
+}

@@ -1,0 +1,125 @@
+//! Sweeps for programs: CSV with a row a point and policy, and JSON lines with an object a point.
+
+use scenarios::SweepResult;
+use scenarios::sweep::PointResult;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::json::{Document, csv_field, finite, written};
+use crate::metric::{self, WORK_TOTAL};
+
+/// All points as CSV: `point`, a column an axis (or `variation`), `policy`, mean and standard error
+/// of each metric, and the ratio of `work_total` to the baseline's with its 95 % interval. What is
+/// not defined is empty.
+pub fn csv(sweep: &SweepResult) -> String {
+    let mut text = header(sweep);
+    let metrics = metric_names(sweep);
+    for point in &sweep.points {
+        let mut begin = vec![point.number.to_string()];
+        match sweep.axes.is_empty() {
+            true => begin.push(csv_field(&point.label)),
+            false => begin.extend(values(sweep, point).map(|(_, value)| csv_field(value))),
+        }
+        let comparison = &point.comparison;
+        for policy in &comparison.policies {
+            let mut row = begin.clone();
+            row.push(csv_field(&policy.policy));
+            for name in &metrics {
+                let metric = metric::find(policy, name);
+                row.push(number(metric.map(|metric| metric.mean)));
+                row.push(number(metric.and_then(|metric| metric.stderr)));
+            }
+            let ratio = metric::ratio(comparison, &policy.policy, WORK_TOTAL);
+            let interval = ratio.and_then(|ratio| ratio.ci95);
+            row.push(number(ratio.map(|ratio| ratio.mean)));
+            row.push(number(interval.map(|(low, _)| low)));
+            row.push(number(interval.map(|(_, high)| high)));
+            text.push_str(&row.join(","));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn header(sweep: &SweepResult) -> String {
+    let mut names = vec!["point".to_owned()];
+    match sweep.axes.is_empty() {
+        true => names.push("variation".to_owned()),
+        false => names.extend(sweep.axes.iter().map(|axis| csv_field(&axis.name))),
+    }
+    names.push("policy".to_owned());
+    for name in metric_names(sweep) {
+        names.extend([csv_field(&format!("{name}_mean")), csv_field(&format!("{name}_stderr"))]);
+    }
+    names.extend(["work_ratio", "work_ratio_low", "work_ratio_high"].map(str::to_owned));
+    names.join(",") + "\n"
+}
+
+/// All metrics, in order of first appearance.
+fn metric_names(sweep: &SweepResult) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    let policies = sweep.points.iter().flat_map(|point| &point.comparison.policies);
+    for metric in policies.flat_map(|policy| &policy.metrics) {
+        if !names.contains(&metric.name.as_str()) {
+            names.push(&metric.name);
+        }
+    }
+    names
+}
+
+fn number(value: Option<f64>) -> String {
+    value.and_then(finite).map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// Name of each axis and the point's value.
+fn values<'a>(
+    sweep: &'a SweepResult,
+    point: &'a PointResult,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let value = |(axis, &place): (&'a scenarios::sweep::Axis, &usize)| {
+        (axis.name.as_str(), axis.values[place].as_str())
+    };
+    sweep.axes.iter().zip(&point.values).map(value)
+}
+
+/// All points, a JSON object on a line each: number, label, values of the axes, changed fields, and
+/// the comparison as [`json::object`](crate::json::object) has it.
+pub fn jsonl(sweep: &SweepResult) -> String {
+    let lines = sweep.points.iter().map(|point| {
+        let axes: Vec<_> = values(sweep, point).collect();
+        let set = point.changes.iter().map(|(path, value)| (path.as_str(), value.as_str()));
+        let line = Line {
+            sweep: &sweep.sweep,
+            point: point.number,
+            label: &point.label,
+            axes: Texts(axes),
+            set: Texts(set.collect()),
+            comparison: Document::of(&point.comparison),
+        };
+        written(serde_json::to_string(&line))
+    });
+    lines.collect()
+}
+
+#[derive(serde::Serialize)]
+struct Line<'a> {
+    sweep: &'a str,
+    point: u32,
+    label: &'a str,
+    axes: Texts<'a>,
+    /// Values as JSON texts.
+    set: Texts<'a>,
+    comparison: Document<'a>,
+}
+
+/// Names with texts, in order.
+struct Texts<'a>(Vec<(&'a str, &'a str)>);
+
+impl Serialize for Texts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, text) in &self.0 {
+            map.serialize_entry(name, text)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,237 @@
+//! A sweep as text: a line a point.
+
+use scenarios::sweep::PointResult;
+use scenarios::{Comparison, FindingVerdict, PolicyResult, SweepResult};
+
+use crate::format::span_ns;
+use crate::metric::{self, WORK_TOTAL};
+
+/// No line is longer, but for the last one and names that are longer themselves.
+const WIDTH: usize = 100;
+const GAP: usize = 2;
+
+/// The sweep with the ratio of work to the baseline and the median latency of faults at each point.
+pub fn table(sweep: &SweepResult) -> String {
+    let mut blocks = vec![head(sweep), points(sweep), notes(sweep)];
+    blocks.push(reproduction(sweep));
+    blocks.retain(|block| !block.is_empty());
+    blocks.join("\n")
+}
+
+fn head(sweep: &SweepResult) -> String {
+    let mut text = format!("{}: {}\n", sweep.sweep, sweep.title);
+    let Some(first) = sweep.points.first().map(|point| &point.comparison) else { return text };
+    let count = sweep.points.len();
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let replications = first.replications as usize;
+    text.push_str(&format!(
+        "scenario {}, {} simulated, {replications} replication{}, {count} point{}\n",
+        first.scenario,
+        first.duration,
+        plural(replications),
+        plural(count)
+    ));
+    for axis in &sweep.axes {
+        text.push_str(&format!("{}: {}\n", axis.name, axis.fields.join(", ")));
+    }
+    text
+}
+
+/// A column: title of the group above it, own title, cells.
+struct Column {
+    group: String,
+    title: String,
+    cells: Vec<String>,
+    left: bool,
+}
+
+impl Column {
+    fn width(&self) -> usize {
+        let cells = self.cells.iter().chain([&self.title]).map(|cell| cell.chars().count());
+        cells.max().unwrap_or(0)
+    }
+
+    fn cell(&self, text: &str) -> String {
+        let width = self.width();
+        if self.left { format!("{text:<width$}") } else { format!("{text:>width$}") }
+    }
+}
+
+fn points(sweep: &SweepResult) -> String {
+    let labels = labels(sweep);
+    let groups: Vec<Vec<Column>> =
+        sweep.policies().into_iter().map(|policy| columns(sweep, policy)).collect();
+    let taken: usize = labels.iter().map(|column| column.width() + GAP).sum();
+    let mut parts: Vec<Vec<&Column>> = Vec::new();
+    let mut width = WIDTH;
+    for group in &groups {
+        let wanted = group_width(group) + GAP;
+        if parts.is_empty() || width + wanted > WIDTH {
+            parts.push(labels.iter().collect());
+            width = taken - GAP;
+        }
+        width += wanted;
+        if let Some(part) = parts.last_mut() {
+            part.extend(group);
+        }
+    }
+    let parts: Vec<String> = parts.iter().map(|part| rendered(part)).collect();
+    parts.join("\n")
+}
+
+/// The columns that name a point.
+fn labels(sweep: &SweepResult) -> Vec<Column> {
+    let column = |title: &str, cell: &dyn Fn(&PointResult) -> String| Column {
+        group: String::new(),
+        title: title.into(),
+        cells: sweep.points.iter().map(cell).collect(),
+        left: true,
+    };
+    if sweep.axes.is_empty() {
+        return vec![column("change", &|point| point.label.clone())];
+    }
+    let axes = sweep.axes.iter().enumerate();
+    axes.map(|(place, axis)| column(&axis.name, &|point| axis.values[point.values[place]].clone()))
+        .collect()
+}
+
+/// What is said of one policy.
+fn columns(sweep: &SweepResult, policy: &str) -> Vec<Column> {
+    let cells = |cell: &dyn Fn(&Comparison, &PolicyResult) -> String| -> Vec<String> {
+        let of = |point: &PointResult| {
+            let result = point.comparison.policy(policy);
+            result.map_or_else(|| "-".into(), |result| cell(&point.comparison, result))
+        };
+        sweep.points.iter().map(of).collect()
+    };
+    let always_baseline = sweep.points.iter().all(|point| point.comparison.baseline == policy);
+    let mut columns = Vec::new();
+    if !always_baseline {
+        columns.push(cells(&|comparison, result| ratio(comparison, &result.policy)));
+    }
+    columns.push(cells(&|_, result| latency(result)));
+    let titles = if always_baseline { vec!["p50"] } else { vec!["work ratio", "p50"] };
+    let group = std::iter::once(policy).chain(std::iter::repeat(""));
+    columns
+        .into_iter()
+        .zip(titles)
+        .zip(group)
+        .map(|((cells, title), group)| Column {
+            group: group.into(),
+            title: title.into(),
+            cells,
+            left: false,
+        })
+        .collect()
+}
+
+/// Columns of a group beside each other, or its title where that is wider.
+fn group_width(group: &[Column]) -> usize {
+    let own = group.iter().map(|column| column.width() + GAP).sum::<usize>() - GAP;
+    let title = group.iter().map(|column| column.group.chars().count()).max().unwrap_or(0);
+    own.max(title)
+}
+
+fn rendered(columns: &[&Column]) -> String {
+    // The first column of a group is as wide as its title needs.
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.width()).collect();
+    let starts: Vec<usize> =
+        (0..columns.len()).filter(|&at| !columns[at].group.is_empty()).collect();
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(columns.len());
+        let own: usize = widths[start..end].iter().sum::<usize>() + GAP * (end - start - 1);
+        let title = columns[start].group.chars().count();
+        widths[start] += title.saturating_sub(own);
+    }
+    let gap = " ".repeat(GAP);
+    let line = |cell: &dyn Fn(usize) -> String| {
+        let cells: Vec<String> = (0..columns.len()).map(cell).collect();
+        cells.join(&gap).trim_end().to_owned() + "\n"
+    };
+    let padded = |at: usize, text: &str| {
+        let (cell, width) = (columns[at].cell(text), widths[at]);
+        if columns[at].left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    };
+    let mut text = titles(columns, &starts, &widths);
+    text.push_str(&line(&|at| padded(at, &columns[at].title)));
+    for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
+        text.push_str(&line(&|at| padded(at, &columns[at].cells[row])));
+    }
+    text
+}
+
+/// The line with the names of the groups, each over the right end of its columns.
+fn titles(columns: &[&Column], starts: &[usize], widths: &[usize]) -> String {
+    let mut text = String::new();
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(columns.len());
+        let right = widths[..end].iter().sum::<usize>() + GAP * (end - 1);
+        let room = right.saturating_sub(text.chars().count());
+        text.push_str(&format!("{:>room$}", columns[start].group));
+    }
+    text + "\n"
+}
+
+/// `1.995 ±0.001`
+fn ratio(comparison: &Comparison, policy: &str) -> String {
+    if policy == comparison.baseline {
+        return "1".into();
+    }
+    let Some(ratio) = metric::ratio(comparison, policy, WORK_TOTAL) else { return "-".into() };
+    if !ratio.mean.is_finite() {
+        return "-".into();
+    }
+    let decimals = if ratio.mean.abs() < 100.0 { 3 } else { 1 };
+    let half = ratio.ci95.map(|(low, high)| (high - low) / 2.0).filter(|half| half.is_finite());
+    let half = half.map(|half| format!(" ±{half:.decimals$}")).unwrap_or_default();
+    format!("{:.decimals$}{half}", ratio.mean)
+}
+
+fn latency(policy: &PolicyResult) -> String {
+    let p50 = metric::find(policy, "fault_latency_p50").map(|metric| metric.mean);
+    p50.filter(|p50| p50.is_finite()).map_or_else(|| "-".into(), |p50| span_ns(p50 * 1e9))
+}
+
+fn notes(sweep: &SweepResult) -> String {
+    let mut baselines: Vec<&str> = Vec::new();
+    for point in &sweep.points {
+        if !baselines.contains(&point.comparison.baseline.as_str()) {
+            baselines.push(&point.comparison.baseline);
+        }
+    }
+    let mut text = format!(
+        "work ratio: work_total to that of {} at the same point; ±: half of the 95% interval\n\
+         p50: median latency of a major fault\n",
+        baselines.join(" or ")
+    );
+    let mut broken = 0_usize;
+    for point in &sweep.points {
+        for policy in &point.comparison.policies {
+            let violations = policy
+                .findings
+                .iter()
+                .filter(|finding| finding.verdict == FindingVerdict::Violation);
+            for finding in violations {
+                broken += 1;
+                text.push_str(&format!(
+                    "VIOLATION at point {} ({}), policy {}: {} {}\n",
+                    point.number, point.label, policy.policy, finding.invariant, finding.message
+                ));
+            }
+        }
+    }
+    if broken == 0 {
+        text.push_str("Invariants: no violation\n");
+    }
+    text
+}
+
+/// The line that names the sweep. It is never broken, so that it can be searched for and copied.
+fn reproduction(sweep: &SweepResult) -> String {
+    let first = sweep.points.first().map(|point| &point.comparison);
+    let (seed, replications) = first.map_or((0, 0), |first| (first.seed, first.replications));
+    format!(
+        "apfsim {} sweep {} ({}) seed {seed} replications {replications} digest {}\n",
+        sweep.version, sweep.sweep, sweep.hash, sweep.digest
+    )
+}

@@ -1,0 +1,184 @@
+//! Golden texts of small sweeps, and a plot without text that covers other text.
+
+use scenarios::sweep::{Axis, AxisKind, Laws, PointResult};
+use scenarios::{Comparison, FindingSummary, FindingVerdict, MetricSummary, Ratio, SweepResult};
+use sim_core::SimDuration;
+
+use super::*;
+use crate::fixture;
+
+/// A comparison whose ratios and latencies rise with `step`.
+fn point(step: u32) -> Comparison {
+    let mut comparison = fixture::natapov();
+    let factor = f64::from(step) + 1.0;
+    for (place, policy) in comparison.policies.iter_mut().enumerate() {
+        let p50 = policy.metrics.iter_mut().find(|metric| metric.name == "fault_latency_p50");
+        p50.unwrap().mean = 4e-6 * factor * (1.0 + place as f64 / 3.0);
+        policy.metrics.push(MetricSummary {
+            name: "lost_time_per_fault".to_owned(),
+            unit: "s".to_owned(),
+            // The policies cross the baseline at different points.
+            mean: if place == 0 { 5e-6 * factor } else { 12e-6 * place as f64 },
+            stderr: Some(1e-8),
+            values: Vec::new(),
+        });
+    }
+    for ratio in &mut comparison.ratios {
+        ratio.mean = 1.0 + f64::from(step) / 5.0;
+        ratio.ci95 = Some((ratio.mean - 0.05, ratio.mean + 0.05));
+    }
+    comparison
+}
+
+fn sweep(axes: Vec<Axis>, labels: &[&str]) -> SweepResult {
+    let points = (0..).zip(labels).map(|(number, label)| PointResult {
+        number,
+        label: (*label).to_owned(),
+        values: axes.iter().map(|_| number as usize).collect(),
+        changes: vec![("guest.hz".to_owned(), number.to_string())],
+        comparison: point(number),
+    });
+    SweepResult {
+        sweep: "small".to_owned(),
+        title: "What comes out?".to_owned(),
+        version: "0.1.0".to_owned(),
+        hash: "00112233445566778899aabbccddeeff".to_owned(),
+        digest: "3f5a91c277d04e18b6aa02f49c1de853".parse().unwrap(),
+        points: points.collect(),
+        axes,
+        laws: None,
+    }
+}
+
+fn latencies() -> SweepResult {
+    let values = ["2us", "20us", "200us", "2ms"];
+    let axis = Axis {
+        name: "latency".to_owned(),
+        fields: vec!["host.swap.device.read_latency".to_owned()],
+        values: values.map(str::to_owned).to_vec(),
+        kind: AxisKind::Time(vec![2e-6, 2e-5, 2e-4, 2e-3]),
+    };
+    let laws = Some(Laws { compute: SimDuration::from_us(200) });
+    SweepResult { laws, ..sweep(vec![axis], &values.map(|value| value)) }
+}
+
+fn numbers() -> SweepResult {
+    let axis = Axis {
+        name: "memory_limit".to_owned(),
+        fields: vec!["host.memory_limit".to_owned()],
+        values: ["24MiB", "25MiB", "512MiB"].map(str::to_owned).to_vec(),
+        kind: AxisKind::Number([24.0, 25.0, 512.0].map(|mib: f64| mib * 1_048_576.0).to_vec()),
+    };
+    sweep(vec![axis], &["24MiB", "25MiB", "512MiB"])
+}
+
+/// Policies with names that nobody should choose, and one that is missing at a point.
+fn crowd() -> SweepResult {
+    let mut sweep = latencies();
+    for point in &mut sweep.points {
+        let lost = point.comparison.policies[0].metrics.pop().unwrap();
+        point.comparison = fixture::crowd();
+        for (place, policy) in point.comparison.policies.iter_mut().enumerate() {
+            let mean = if place == 0 { lost.mean } else { 12e-6 + place as f64 * 1e-7 };
+            policy.metrics.push(MetricSummary { mean, ..lost.clone() });
+        }
+    }
+    sweep.points[1].comparison.policies.truncate(5);
+    sweep
+}
+
+#[test]
+fn a_line_a_point() {
+    insta::assert_snapshot!(table(&latencies()));
+}
+
+#[test]
+fn variations_and_violations() {
+    let mut sweep = sweep(Vec::new(), &["none", "a change with a rather long name"]);
+    let finding = FindingSummary {
+        invariant: "INV-05".to_owned(),
+        verdict: FindingVerdict::Violation,
+        count: 1,
+        replication: 0,
+        seed: 7,
+        message: "vCPU 1 has 65 outstanding faults; the cap is 64".to_owned(),
+        story: Vec::new(),
+    };
+    sweep.points[1].comparison.policies[2].findings.push(finding);
+    sweep.points[1].comparison.ratios[0].ci95 = None;
+    sweep.points[1].comparison.ratios[1].mean = 484.0;
+    insta::assert_snapshot!(table(&sweep));
+}
+
+#[test]
+fn tables_are_at_most_a_hundred_columns_wide() {
+    let text = table(&latencies());
+    let (body, _) = text.trim_end().rsplit_once('\n').unwrap();
+    assert!(body.lines().all(|line| line.chars().count() <= 100), "{body}");
+    // Names longer than the page go below each other.
+    assert!(table(&crowd()).lines().filter(|line| line.starts_with("latency ")).count() > 1);
+}
+
+#[test]
+fn a_row_a_point_and_policy() {
+    let text = csv(&latencies());
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + 4 * 3);
+    assert!(lines[0].starts_with("point,latency,policy,work_total_mean,work_total_stderr,"));
+    assert!(lines[0].ends_with("_stderr,work_ratio,work_ratio_low,work_ratio_high"));
+    assert!(lines[1].starts_with("0,2us,sync,121934220118,1204512330,"), "{}", lines[1]);
+    assert!(lines[1].ends_with(",,,"), "{}", lines[1]);
+    assert!(lines[6].ends_with(",1.2,1.15,1.25"), "{}", lines[6]);
+    let columns = |line: &str| line.split(',').count();
+    assert!(lines.iter().all(|line| columns(line) == columns(lines[0])));
+    assert!(csv(&sweep(Vec::new(), &["a, b"])).contains("\n0,\"a, b\",sync,"));
+}
+
+#[test]
+fn an_object_a_point() {
+    let text = jsonl(&latencies());
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[3]["point"], 3);
+    assert_eq!(lines[3]["label"], "2ms");
+    assert_eq!(lines[3]["axes"]["latency"], "2ms");
+    assert_eq!(lines[3]["set"]["guest.hz"], "3");
+    assert_eq!(lines[3]["comparison"]["policies"][0]["policy"], "sync");
+}
+
+#[test]
+fn plots_exist_for_one_axis_of_numbers_only() {
+    let names = |sweep: &SweepResult| {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write_all(folder.path(), sweep).unwrap();
+        let names = files.iter().map(|path| path.file_name().unwrap().to_string_lossy());
+        names.map(std::borrow::Cow::into_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&latencies()), "table.txt sweep.csv sweep.jsonl gain.svg gain.png");
+    assert_eq!(names(&numbers()), "table.txt sweep.csv sweep.jsonl gain.svg gain.png");
+    assert_eq!(names(&sweep(Vec::new(), &["none"])), "table.txt sweep.csv sweep.jsonl");
+}
+
+#[test]
+fn plots_are_the_same_every_time_and_have_no_absurd_numbers() {
+    for mut sweep in [latencies(), numbers(), crowd()] {
+        sweep.points[0].comparison.ratios.push(Ratio {
+            policy: "halt".to_owned(),
+            baseline: "sync".to_owned(),
+            metric: "work_total".to_owned(),
+            mean: f64::NAN,
+            ci95: Some((f64::NEG_INFINITY, f64::INFINITY)),
+        });
+        let svg = SweepPlot::of(&sweep).unwrap().svg().unwrap();
+        assert_eq!(svg, SweepPlot::of(&sweep).unwrap().svg().unwrap());
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+}
+
+#[test]
+fn texts_of_plots_stay_on_the_page_and_apart() {
+    for sweep in [latencies(), numbers(), crowd()] {
+        SweepPlot::of(&sweep).unwrap().check_texts();
+    }
+}
