@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sim_core::QueueKind;
+use sim_core::{QueueKind, SimDuration};
 
 /// A deterministic simulator of KVM asynchronous page faults.
 #[derive(Debug, Parser)]
@@ -17,7 +17,8 @@ Exit status:
 Examples:
   apfsim scenarios
   apfsim compare natapov-2010 --out results/natapov
-  apfsim run my-scenario.json --policy apf-v7-2010 --seed 7")]
+  apfsim run my-scenario.json --policy apf-v7-2010 --seed 7
+  apfsim sweep device-latency --out results/latency")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -41,18 +42,173 @@ Examples:
   apfsim run smoke --policy halt --seed 7
   apfsim run my-scenario.json --out results/mine")]
     Run(RunArgs),
-    /// List the built-in scenarios
+    /// Run a scenario with some of its fields changed, many times, and compare policies at each
+    /// point
+    #[command(after_help = "\
+A field is named by its path in the scenario file: host.swap.read_ahead, host.costs.exit_light,
+workload.tasks[0].program[0].cost, or by name: workload.tasks[faulter].count.
+
+Values of an axis: 1,8,32 or 2us..20ms/9 (nine values, each the same multiple of the one before)
+or '1..5/5 linear'. Of several axes every combination is a point.
+
+Examples:
+  apfsim sweep device-latency --out results/latency     a built-in sweep, with plot
+  apfsim sweep natapov-2010-sensitivity                 one change at a time
+  apfsim sweep smoke --axis guest.hz=100,250,1000 --axis host.swap.read_ahead=1,8
+  apfsim sweep smoke --axis 'host.cpus=1..6/6 linear' --set duration=5s --format csv
+  apfsim sweep my-sweep.json -j 2 --out results/mine    see docs/sweep-format.md")]
+    Sweep(SweepArgs),
+    /// Find the value of a field at which two policies are equal in a metric
+    #[command(after_help = "\
+Both policies run at both ends of the range with the same random numbers. When another one has the
+larger metric at either end, the range is halved until it is as narrow as the tolerance.
+
+Examples:
+  apfsim crossover faulting-pair --from 2us --to 20ms \\
+    --field host.swap.device.read_latency,host.swap.device.write_latency
+  apfsim crossover smoke --field host.swap.device.read_latency --from 1us --to 1ms \\
+    --metric work_total --replications 5 --out results/search")]
+    Crossover(CrossoverArgs),
+    /// Show single major faults in detail: who does what when, and what the latency consists of
+    #[command(after_help = "\
+Each policy runs twice with the same random numbers: once to find the fault whose latency is the
+median, the 99th percentile or the worst, once to keep the records around it.
+
+Examples:
+  apfsim anatomy smoke                                  median, p99 and worst fault
+  apfsim anatomy natapov-2010 --duration 5s --pick median
+  apfsim anatomy natapov-2010 --policy sync --policy apf-v2.6.39 --out results/anatomy")]
+    Anatomy(AnatomyArgs),
+    /// List the built-in scenarios and sweeps
     Scenarios,
-    /// Print the file of a built-in scenario, to read or to begin one's own with
+    /// Print the file of a built-in scenario or sweep, to read or to begin one's own with
     #[command(after_help = "Example:\n  apfsim show natapov-2010 > my-scenario.json")]
     Show(ShowArgs),
-    /// Print the JSON Schema of scenario files
-    Schema,
+    /// Print the JSON Schema of scenario files or sweep files
+    Schema(SchemaArgs),
     /// List the policies that scenarios can compare
     Policies,
     /// List the presets of processors, swap devices and guest kernels, or every number of one
     /// processor with its source
     Presets(PresetsArgs),
+    /// List the generations of the protocol, or every rule of one with its source
+    #[command(after_help = "\
+Examples:
+  apfsim rules                        the generations, a line each
+  apfsim rules v5.8                   every mechanism: value, since when, source
+  apfsim rules --diff v2.6.39 v5.8    what changed between two, with sources")]
+    Rules(RulesArgs),
+    /// List the invariants of the protocol, or what one means and how it is checked
+    #[command(after_help = "\
+Examples:
+  apfsim invariants                   all, a line each
+  apfsim invariants INV-13            what is promised, by whom, why, and how it is checked")]
+    Invariants(InvariantsArgs),
+    /// Search every schedule of a small world for broken invariants
+    #[command(after_help = "\
+Examples:
+  apfsim explore                                 the newest rules, undisturbed
+  apfsim explore --rules v5.8                    what was wrong with page ready as interrupt
+  apfsim explore --rules v6.12 --with smi        one system management interrupt on each vCPU
+  apfsim explore --defect no-eoi --vcpus 1       a known mistake
+  apfsim explore --rules v6.12 --with smi --out known.json
+  apfsim explore --rules v6.12 --with smi --baseline known.json
+  apfsim explore --list                          disturbances and defects")]
+    Explore(ExploreArgs),
+}
+
+/// `apfsim invariants`
+#[derive(Args, Debug)]
+pub(crate) struct InvariantsArgs {
+    /// Number of an invariant, such as `INV-13`
+    pub(crate) id: Option<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+/// `apfsim explore`
+#[derive(Args, Debug)]
+pub(crate) struct ExploreArgs {
+    /// Name of a generation
+    #[arg(long, value_name = "NAME", default_value = "v6.19")]
+    pub(crate) rules: String,
+    /// Give a mechanism of the rules the value of another generation; repeat for more
+    #[arg(long, value_name = "MECHANISM=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Switch a mistake on; repeat for more
+    #[arg(long = "defect", value_name = "NAME")]
+    pub(crate) defects: Vec<String>,
+    /// What may happen besides faults, and how often at most (1); repeat for more
+    #[arg(long, value_name = "DISTURBANCE[=N]")]
+    pub(crate) with: Vec<String>,
+    /// vCPUs
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) vcpus: u16,
+    /// Follow all vCPUs, not one among others. Finds the same and takes much longer
+    #[arg(long)]
+    pub(crate) whole: bool,
+    /// Tasks of each vCPU
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) tasks: u8,
+    /// Pages, each touched once by each task
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) pages: u8,
+    /// Items that a vCPU may have outstanding; by default as many as pages
+    #[arg(long, value_name = "N")]
+    pub(crate) cap: Option<u32>,
+    /// Bits of the token counter, which wraps
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) token_bits: u8,
+    /// The guest never switches notices on
+    #[arg(long)]
+    pub(crate) no_notices: bool,
+    /// The guest asks for notices at CPL 0 too
+    #[arg(long)]
+    pub(crate) send_always: bool,
+    /// The local APIC is not in the host kernel
+    #[arg(long)]
+    pub(crate) no_irqchip: bool,
+    /// The host mirrors the guest's page tables, of which each task has its own
+    #[arg(long)]
+    pub(crate) shadow: bool,
+    /// End after so many moves from the beginning
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<u32>,
+    /// End after so many different states
+    #[arg(long, value_name = "N")]
+    pub(crate) states: Option<u32>,
+    /// End at so much memory, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
+    /// Findings that are known, as written by `--out`: only others lead to exit status 1
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write the result with all traces into this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// List disturbances and defects
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// `apfsim rules`
+#[derive(Args, Debug)]
+pub(crate) struct RulesArgs {
+    /// Name of a generation: print every mechanism with its value and source
+    pub(crate) generation: Option<String>,
+    /// Print in what two generations differ
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "generation")]
+    pub(crate) diff: Option<Vec<String>>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
 }
 
 /// `apfsim presets`
@@ -94,19 +250,101 @@ pub(crate) struct RunArgs {
     pub(crate) run: RunningArgs,
 }
 
-/// How to run, whatever is run.
+/// `apfsim sweep`
 #[derive(Args, Debug)]
-pub(crate) struct RunningArgs {
+pub(crate) struct SweepArgs {
+    /// Name of a built-in sweep, path of a sweep file, or a scenario to be swept along `--axis`
+    pub(crate) scenario: String,
+    /// Vary these fields of a scenario; repeat for a grid
+    #[arg(long = "axis", value_name = "FIELD[,FIELD]=VALUES")]
+    pub(crate) axes: Vec<String>,
+    /// Give a field this value at every point; repeat for more
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Compare this policy instead of the scenario's; repeat for more
+    ///
+    /// When the scenario's baseline is not among them, the first one becomes the baseline.
+    #[arg(long = "policy", value_name = "NAME")]
+    pub(crate) policies: Vec<String>,
+    /// Runs of each policy at each point, instead of the scenario's number
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) replications: Option<u32>,
+    #[command(flatten)]
+    pub(crate) run: RunningArgs<SweepFormat>,
+}
+
+/// `apfsim crossover`
+#[derive(Args, Debug)]
+pub(crate) struct CrossoverArgs {
+    /// Name of a built-in scenario, or path of a scenario file
+    pub(crate) scenario: String,
+    /// The fields that have the value, between commas
+    #[arg(long, value_name = "FIELD[,FIELD]")]
+    pub(crate) field: String,
+    /// The lowest value, such as `2us`
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) from: String,
+    /// The highest value, such as `20ms`
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) to: String,
+    /// The policy in question
+    #[arg(long, value_name = "NAME", default_value = "apf-v7-2010")]
+    pub(crate) policy: String,
+    /// The policy that it is compared with
+    #[arg(long, value_name = "NAME", default_value = "sync")]
+    pub(crate) against: String,
+    /// The metric; `apfsim run` shows all of them
+    #[arg(long, value_name = "NAME", default_value = "lost_time_per_fault")]
+    pub(crate) metric: String,
+    /// How narrow the bracket is made, as a part of the value
+    #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = percent)]
+    pub(crate) tolerance: f64,
+    /// Give another field this value; repeat for more
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Runs of each policy at each value, instead of the scenario's number
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) replications: Option<u32>,
+    #[command(flatten)]
+    pub(crate) run: RunningArgs,
+}
+
+/// `1%` or `1` as 0.01.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
+    match number {
+        Ok(percent) if (0.001..=50.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("a part from 0.001% to 50%, such as `1%`".to_owned()),
+    }
+}
+
+/// `apfsim schema`
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// The schema of sweep files instead of scenario files
+    #[arg(long)]
+    pub(crate) sweep: bool,
+}
+
+/// `apfsim anatomy`
+#[derive(Args, Debug)]
+pub(crate) struct AnatomyArgs {
+    /// Name of a built-in scenario, or path of a scenario file
+    pub(crate) scenario: String,
+    /// Show this policy; repeat for more. By default `sync`, `halt` and the last asynchronous one
+    /// of the scenario's policies
+    #[arg(long = "policy", value_name = "NAME")]
+    pub(crate) policies: Vec<String>,
+    /// Which fault to show; repeat for more. By default all three
+    #[arg(long = "pick", value_name = "FAULT", value_enum)]
+    pub(crate) picks: Vec<PickArg>,
     /// Seed of all random numbers, instead of the scenario's
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
-    /// Runs at a time; by default as many as there are processors. Changes no result
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: Option<u16>,
-    /// Write table, summary.json, metrics.csv and plots into this directory
-    ///
-    /// Finished runs are kept there too, so that the same command goes on where an interrupted
-    /// one stopped.
+    /// Measured time, instead of the scenario's: `5s`
+    #[arg(long, value_name = "TIME", value_parser = crate::commands::anatomy::duration)]
+    pub(crate) duration: Option<SimDuration>,
+    /// Write the text, JSON and pictures into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// What to print
@@ -115,7 +353,44 @@ pub(crate) struct RunningArgs {
     /// Print the result and errors only: no progress, no notes
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// The event queue: `reference` or `std`. Changes no result
+}
+
+/// A fault to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PickArg {
+    /// Half of the faults are not slower
+    Median,
+    /// 99 % of the faults are not slower
+    P99,
+    /// The slowest
+    Worst,
+}
+
+/// How to run, whatever is run. `F` is what can be printed.
+#[derive(Args, Debug)]
+pub(crate) struct RunningArgs<F = Format>
+where
+    F: ValueEnum + Default + Send + Sync + 'static,
+{
+    /// Seed of all random numbers, instead of the scenario's
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Runs at a time; by default as many as there are processors. Changes no result
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Write the results as table, as JSON, as CSV and as plots into this directory
+    ///
+    /// Finished runs are kept there too, so that the same command goes on where an interrupted
+    /// one stopped.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: F,
+    /// Print the result and errors only: no progress, no notes
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The event queue: `hybrid`, `std` or `reference`. Changes no result
     #[arg(long, value_name = "KIND", default_value_t = QueueKind::default())]
     pub(crate) queue: QueueKind,
     /// Simulate every access as an event of its own. Slower, and changes no result
@@ -124,18 +399,31 @@ pub(crate) struct RunningArgs {
 }
 
 /// What is printed as result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Text for people, at most 78 columns
+    #[default]
     Table,
     /// One JSON object
     Json,
 }
 
+/// What is printed as result of a sweep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SweepFormat {
+    /// Text for people, at most 100 columns: a line a point
+    #[default]
+    Table,
+    /// A row a point and policy, with every metric
+    Csv,
+    /// A JSON object a point, on a line each
+    Jsonl,
+}
+
 /// `apfsim show`
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// Name of a built-in scenario
+    /// Name of a built-in scenario or sweep
     pub(crate) name: String,
 }
 

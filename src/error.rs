@@ -3,7 +3,7 @@
 use std::io;
 
 use reports::ReportError;
-use scenarios::{RunnerError, ScenarioError};
+use scenarios::{AnatomyError, CrossoverError, RunnerError, ScenarioError};
 
 /// Any failure, as told to the user. All lead to exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +14,15 @@ pub(crate) enum CliError {
     /// A run failed.
     #[error(transparent)]
     Runner(#[from] RunnerError),
+    /// There is no anatomy of a fault.
+    #[error(transparent)]
+    Anatomy(#[from] AnatomyError),
     /// A report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// There is no answer to where policies are equal.
+    #[error(transparent)]
+    Crossover(CrossoverError),
     /// There is no processor preset of that name.
     #[error("there is no processor preset `{name}`\n  help: valid: {valid}")]
     Preset {
@@ -25,9 +31,38 @@ pub(crate) enum CliError {
         /// The names there are.
         valid: String,
     },
+    /// There is no generation of that name.
+    #[error("there is no generation `{name}`\n  help: valid: {valid}")]
+    Generation {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        valid: String,
+    },
+    /// There is no invariant of that number.
+    #[error(
+        "there is no invariant `{name}`\n  help: `INV-01` to `INV-40`; `apfsim invariants` lists them"
+    )]
+    Invariant {
+        /// What was asked for.
+        name: String,
+    },
+    /// A world cannot be explored as asked, or a file of it cannot be read or written.
+    #[error("{0}")]
+    Explore(String),
     /// The result could not be printed.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<CrossoverError> for CliError {
+    fn from(error: CrossoverError) -> Self {
+        match error {
+            CrossoverError::Scenario(error) => Self::Scenario(error),
+            CrossoverError::Runner(error) => Self::Runner(error),
+            other => Self::Crossover(other),
+        }
+    }
 }
 
 impl CliError {

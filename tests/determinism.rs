@@ -30,9 +30,10 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 4] = [
+const SHORT: [(&str, &str, u32); 5] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
+    ("faulting-pair", "100ms", 2),
     ("natapov-2010", "500ms", 2),
     ("natapov-nvme", "30ms", 1),
 ];
@@ -50,10 +51,13 @@ fn every_shipped_scenario_is_in_the_list() {
 fn jobs_queues_and_running_ahead_change_no_byte() {
     for (name, duration, replications) in SHORT {
         let scenario = shortened(name, duration, replications);
-        let reference = digest(&scenario, &options(1, QueueKind::Std, true));
-        for (jobs, queue, skip) in
-            [(2, QueueKind::Std, true), (2, QueueKind::Reference, true), (2, QueueKind::Std, false)]
-        {
+        let reference = digest(&scenario, &options(1, QueueKind::Hybrid, true));
+        for (jobs, queue, skip) in [
+            (2, QueueKind::Hybrid, true),
+            (2, QueueKind::Std, true),
+            (2, QueueKind::Reference, true),
+            (2, QueueKind::Hybrid, false),
+        ] {
             let other = digest(&scenario, &options(jobs, queue, skip));
             assert_eq!(other, reference, "{name}: -j {jobs}, queue {queue}, skip {skip}");
         }
@@ -67,6 +71,6 @@ fn jobs_queues_and_running_ahead_change_no_byte() {
 fn the_smoke_digest_is_what_it_was() {
     let overrides = ScenarioOverrides { replications: Some(1), ..ScenarioOverrides::default() };
     let scenario = Scenario::load("smoke").unwrap().with_overrides(&overrides).unwrap();
-    let found = digest(&scenario, &options(2, QueueKind::Std, true));
+    let found = digest(&scenario, &options(2, QueueKind::Hybrid, true));
     assert_eq!(found, include_str!("data/smoke.digest").trim());
 }

@@ -1,13 +1,19 @@
 //! What the commands do, one file a command.
 
+pub(crate) mod anatomy;
 mod compare;
+mod crossover;
+mod explore;
+mod invariants;
 mod policies;
 mod presets;
+mod rules;
 mod run;
 mod scenarios;
 mod schema;
 mod show;
 mod simulate;
+mod sweep;
 
 use crate::cli::{Cli, Command};
 use crate::error::CliError;
@@ -26,11 +32,17 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
     match &cli.command {
         Command::Compare(args) => compare::execute(args),
         Command::Run(args) => run::execute(args),
+        Command::Sweep(args) => sweep::execute(args),
+        Command::Crossover(args) => crossover::execute(args),
+        Command::Anatomy(args) => anatomy::execute(args),
         Command::Scenarios => scenarios::execute(),
         Command::Show(args) => show::execute(args),
-        Command::Schema => schema::execute(),
+        Command::Schema(args) => schema::execute(args),
         Command::Policies => policies::execute(),
         Command::Presets(args) => presets::execute(args),
+        Command::Rules(args) => rules::execute(args),
+        Command::Explore(args) => explore::execute(args),
+        Command::Invariants(args) => invariants::execute(args),
     }
 }
 

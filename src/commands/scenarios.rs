@@ -1,14 +1,17 @@
 //! `apfsim scenarios`: the library.
 
-use scenarios::library;
+use scenarios::library::{self, LibraryEntry};
 
 use super::{Outcome, listing};
 use crate::error::CliError;
 use crate::output;
 
 pub(super) fn execute() -> Result<Outcome, CliError> {
-    let entries: Vec<_> =
-        library::all().iter().map(|entry| (entry.name.to_owned(), entry.title.clone())).collect();
-    output::result(&listing(&entries, 0))?;
+    let list = |entries: &[LibraryEntry]| {
+        let entries = entries.iter().map(|entry| (entry.name.to_owned(), entry.title.clone()));
+        listing(&entries.collect::<Vec<_>>(), 0)
+    };
+    let (scenarios, sweeps) = (list(library::all()), list(library::sweeps()));
+    output::result(&format!("{scenarios}\nSweeps (for `apfsim sweep`):\n{sweeps}"))?;
     Ok(Outcome::Fine)
 }

@@ -1,11 +1,12 @@
-//! `apfsim schema`: the JSON Schema of scenario files.
+//! `apfsim schema`: the JSON Schema of scenario files and of sweep files.
 
 use super::Outcome;
+use crate::cli::SchemaArgs;
 use crate::error::CliError;
 use crate::output;
 
-pub(super) fn execute() -> Result<Outcome, CliError> {
-    let schema = scenarios::schema_json();
+pub(super) fn execute(args: &SchemaArgs) -> Result<Outcome, CliError> {
+    let schema = if args.sweep { scenarios::sweep_schema_json() } else { scenarios::schema_json() };
     output::result(&format!("{}\n", schema.trim_end()))?;
     Ok(Outcome::Fine)
 }

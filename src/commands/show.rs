@@ -1,4 +1,4 @@
-//! `apfsim show`: the text of a scenario, comments included.
+//! `apfsim show`: the text of a scenario or sweep, comments included.
 
 use scenarios::{Scenario, library};
 
@@ -8,7 +8,7 @@ use crate::error::CliError;
 use crate::output;
 
 pub(super) fn execute(args: &ShowArgs) -> Result<Outcome, CliError> {
-    match library::find(&args.name) {
+    match library::find(&args.name).or_else(|| library::find_sweep(&args.name)) {
         Some(entry) => output::result(entry.text)?,
         // A path of a valid file does as well; anything else has its error from here.
         None => output::result(&Scenario::load(&args.name)?.text)?,

@@ -1,5 +1,6 @@
 //! What `compare` and `run` share: run, write, print, judge.
 
+use clap::ValueEnum;
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
 
 use super::Outcome;
@@ -14,12 +15,7 @@ pub(super) fn execute(
     args: &RunningArgs,
     table: fn(&Comparison) -> String,
 ) -> Result<Outcome, CliError> {
-    let options = RunOptions {
-        jobs: args.jobs.map_or(0, usize::from),
-        queue: args.queue,
-        skip: !args.no_skip,
-        out: args.out.clone(),
-    };
+    let options = options(args);
     let display = Display::new(&scenario.name, args.quiet);
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
@@ -37,4 +33,17 @@ pub(super) fn execute(
         Format::Json => reports::json::object(&comparison),
     })?;
     Ok(if comparison.has_violation() { Outcome::Violation } else { Outcome::Fine })
+}
+
+/// What a command line says of running.
+pub(super) fn options<F>(args: &RunningArgs<F>) -> RunOptions
+where
+    F: ValueEnum + Default + Send + Sync + 'static,
+{
+    RunOptions {
+        jobs: args.jobs.map_or(0, usize::from),
+        queue: args.queue,
+        skip: !args.no_skip,
+        out: args.out.clone(),
+    }
 }

@@ -1,0 +1,77 @@
+//! `apfsim anatomy`: single major faults in detail.
+
+use models::trace::anatomy::Pick;
+use scenarios::resolve::MAX_DURATION;
+use scenarios::{Scenario, ScenarioOverrides, run_anatomy};
+use sim_core::SimDuration;
+
+use super::Outcome;
+use crate::cli::{AnatomyArgs, Format, PickArg};
+use crate::error::CliError;
+use crate::output;
+use crate::progress::Display;
+
+pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
+    let scenario = Scenario::load(&args.scenario)?;
+    let policies = match args.policies.is_empty() {
+        true => usual(&scenario),
+        false => args.policies.clone(),
+    };
+    let overrides = ScenarioOverrides { policies, seed: args.seed, replications: Some(1) };
+    let mut scenario = scenario.with_overrides(&overrides)?;
+    if let Some(duration) = args.duration {
+        scenario.duration = duration;
+    }
+    let display = Display::new(&scenario.name, args.quiet);
+    let report =
+        run_anatomy(&scenario, &picks(&args.picks), &|progress| display.update(&progress))?;
+    drop(display);
+
+    if let Some(folder) = &args.out {
+        for file in reports::write_anatomy(folder, &report)? {
+            if !args.quiet {
+                output::note(&format!("wrote {}", file.display()));
+            }
+        }
+    }
+    output::result(&match args.format {
+        Format::Table => reports::table::anatomy(&report),
+        Format::Json => reports::json::anatomy(&report),
+    })?;
+    Ok(Outcome::Fine)
+}
+
+/// Of the scenario's policies `sync`, `halt` and the last asynchronous one: one of each kind is
+/// enough to see the difference. All, where there is none of these.
+fn usual(scenario: &Scenario) -> Vec<String> {
+    let names = || scenario.policies.iter().map(|policy| policy.name.to_string());
+    let last = names().rfind(|name| name.starts_with("apf-"));
+    let chosen = |name: &String| name == "sync" || name == "halt" || Some(name) == last.as_ref();
+    let some: Vec<String> = names().filter(chosen).collect();
+    if some.is_empty() { names().collect() } else { some }
+}
+
+/// What was asked for, by rising latency and each once; everything when nothing was.
+fn picks(args: &[PickArg]) -> Vec<Pick> {
+    let asked = |pick: &Pick| args.is_empty() || args.iter().any(|&arg| Pick::from(arg) == *pick);
+    Pick::ALL.into_iter().filter(asked).collect()
+}
+
+impl From<PickArg> for Pick {
+    fn from(arg: PickArg) -> Self {
+        match arg {
+            PickArg::Median => Self::Median,
+            PickArg::P99 => Self::P99,
+            PickArg::Worst => Self::Worst,
+        }
+    }
+}
+
+/// A measured time as it may stand in a scenario.
+pub(crate) fn duration(text: &str) -> Result<SimDuration, String> {
+    let duration: SimDuration = text.parse().map_err(|error| format!("{error}"))?;
+    if duration.is_zero() || duration > MAX_DURATION {
+        return Err(format!("it must be longer than 0 and at most {MAX_DURATION}"));
+    }
+    Ok(duration)
+}

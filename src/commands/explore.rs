@@ -1,0 +1,343 @@
+//! `apfsim explore`: every schedule of a small world.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+use std::{fs, io};
+
+use models::apf::invariants;
+use models::apf::rules::{Mechanism, Rules, Setting, generations, named_generation};
+use models::apf::{Defect, Defects};
+use models::explore::{
+    Bounds, Budget, Disturbance, Explored, Finding, Limit, Setup, Severity, explore,
+};
+use serde_json::{Value, json};
+
+use super::{Outcome, listing};
+use crate::cli::{ExploreArgs, Format};
+use crate::error::CliError;
+use crate::output;
+
+/// The newest thing that a stored result can be.
+const FORMAT: u64 = 1;
+
+pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
+    if args.list {
+        output::result(&lists())?;
+        return Ok(Outcome::Fine);
+    }
+    let setup = setup(args)?;
+    let known = args.baseline.as_deref().map(baseline).transpose()?;
+    let bounds = bounds(args);
+    let begun = Instant::now();
+    let explored = explore(&setup, &bounds, None).map_err(|error| usage(error.to_string(), ""))?;
+    if !args.quiet {
+        output::note(&format!("{:.1} s", begun.elapsed().as_secs_f64()));
+    }
+    let result = Report { setup: &setup, explored: &explored, known: known.unwrap_or_default() };
+    if let Some(path) = &args.out {
+        let text = format!("{:#}\n", result.json());
+        fs::write(path, text).map_err(|source| file_error(path, "write", source))?;
+    }
+    output::result(&match args.format {
+        Format::Table => result.table(),
+        Format::Json => format!("{:#}\n", result.json()),
+    })?;
+    let new = explored.violations().any(|finding| !result.is_known(finding));
+    Ok(if new { Outcome::Violation } else { Outcome::Fine })
+}
+
+fn usage(what: String, help: &str) -> CliError {
+    let help = if help.is_empty() { String::new() } else { format!("\n  help: {help}") };
+    CliError::Explore(format!("{what}{help}"))
+}
+
+fn file_error(path: &Path, what: &str, source: io::Error) -> CliError {
+    CliError::Explore(format!("cannot {what} {}: {source}", path.display()))
+}
+
+/// What can be named.
+fn lists() -> String {
+    let disturbance = |d: &Disturbance| {
+        (d.name().to_owned(), format!("{} Bound for {}.", d.describes(), d.scope().name()))
+    };
+    let defect = |d: &Defect| (d.name().to_owned(), d.describes().to_owned());
+    let disturbances: Vec<_> = Disturbance::ALL.iter().map(disturbance).collect();
+    let defects: Vec<_> = Defect::ALL.iter().map(defect).collect();
+    format!(
+        "Disturbances (--with)\n{}\nDefects (--defect)\n{}",
+        listing(&disturbances, 2),
+        listing(&defects, 2)
+    )
+}
+
+fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
+    let valid = || generations().iter().map(|g| format!("`{}`", g.name)).collect::<Vec<_>>();
+    let generation = named_generation(&args.rules).ok_or_else(|| CliError::Generation {
+        name: args.rules.clone(),
+        valid: valid().join(", "),
+    })?;
+    let mut rules = generation.rules();
+    for text in &args.set {
+        setting(text, &mut rules)?;
+    }
+    let cap = rules.cap;
+    let mut defects = Defects::none();
+    for name in &args.defects {
+        let defect: Defect = name
+            .parse()
+            .map_err(|error| usage(format!("{error}"), "`apfsim explore --list` names them all"))?;
+        defects = defects.with(defect);
+    }
+    let mut budget = Budget::default();
+    for text in &args.with {
+        let (disturbance, times) = disturbance(text)?;
+        budget = budget.with(disturbance, times);
+    }
+    let narrowed = Setup::new(rules, defects, args.token_bits);
+    let asked = (cap != generation.rules().cap).then_some(cap);
+    let cap = args.cap.or(asked).unwrap_or(u32::from(args.pages));
+    Ok(Setup {
+        rules: Rules { cap, ..narrowed.rules },
+        vcpus: args.vcpus,
+        whole: args.whole,
+        tasks: args.tasks,
+        pages: args.pages,
+        notices: !args.no_notices,
+        send_always: args.send_always,
+        irqchip: !args.no_irqchip,
+        shadow: args.shadow,
+        budget,
+        ..narrowed
+    })
+}
+
+fn bounds(args: &ExploreArgs) -> Bounds {
+    let Bounds { depth, states, memory } = Bounds::default();
+    Bounds {
+        depth: args.depth.unwrap_or(depth),
+        states: args.states.unwrap_or(states),
+        memory: args.memory.map_or(memory, |mib| mib << 20),
+    }
+}
+
+/// `cap=3`, `runnable=done-or-interrupt`. A value exists if some generation has it.
+fn setting(text: &str, rules: &mut Rules) -> Result<(), CliError> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| usage(format!("`{text}` sets nothing"), "write --set MECHANISM=VALUE"))?;
+    let mechanism = Mechanism::ALL.iter().find(|mechanism| mechanism.name() == name);
+    let Some(&mechanism) = mechanism else {
+        let names: Vec<&str> = Mechanism::ALL.iter().map(|m| m.name()).collect();
+        let what = format!("there is no mechanism `{name}`");
+        return Err(usage(what, &format!("valid: {}", names.join(", "))));
+    };
+    if mechanism == Mechanism::Cap
+        && let Ok(cap) = value.parse()
+    {
+        rules.cap = cap;
+        return Ok(());
+    }
+    let mut values: Vec<Setting> = Vec::new();
+    for setting in generations().iter().map(|g| g.rules().get(mechanism)) {
+        if !values.contains(&setting) {
+            values.push(setting);
+        }
+    }
+    match values.iter().find(|setting| setting.to_string() == value) {
+        Some(setting) => {
+            setting.apply(rules);
+            Ok(())
+        }
+        None => {
+            let valid: Vec<String> = values.iter().map(ToString::to_string).collect();
+            let what = format!("no kernel has `{value}` for `{name}`");
+            Err(usage(what, &format!("valid: {}", valid.join(", "))))
+        }
+    }
+}
+
+/// `smi` or `smi=2`.
+fn disturbance(text: &str) -> Result<(Disturbance, u8), CliError> {
+    let (name, times) = text.split_once('=').unwrap_or((text, "1"));
+    let disturbance = name
+        .parse()
+        .map_err(|error| usage(format!("{error}"), "`apfsim explore --list` names them all"))?;
+    match times.parse::<u8>() {
+        Ok(times) if (1..=9).contains(&times) => Ok((disturbance, times)),
+        _ => {
+            Err(usage(format!("`{text}` is no bound"), "write --with DISTURBANCE=N, N from 1 to 9"))
+        }
+    }
+}
+
+/// What tells a finding from others, from run to run.
+type Key = (String, String, String);
+
+/// Findings that are known: the result of a run with `--out`, or the list of findings in it.
+fn baseline(path: &Path) -> Result<Vec<Key>, CliError> {
+    let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
+    let wrong = |what: &str| {
+        let help = "write one with --out FILE, or a list of {\"rules\", \"invariant\", \"what\"}";
+        usage(format!("{} is no baseline: {what}", path.display()), help)
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+    let list = value.get("findings").unwrap_or(&value);
+    let list = list.as_array().ok_or_else(|| wrong("there is no list of findings"))?;
+    let word = |finding: &Value, name: &str| finding[name].as_str().map(str::to_owned);
+    list.iter()
+        .map(|finding| {
+            let key = (word(finding, "rules"), word(finding, "invariant"), word(finding, "what"));
+            match key {
+                (Some(rules), Some(invariant), Some(what)) => Ok((rules, invariant, what)),
+                _ => Err(wrong("a finding has no `rules`, `invariant` or `what`")),
+            }
+        })
+        .collect()
+}
+
+struct Report<'a> {
+    setup: &'a Setup,
+    explored: &'a Explored,
+    known: Vec<Key>,
+}
+
+impl Report<'_> {
+    fn key(&self, finding: &Finding) -> Key {
+        let Finding { kind, .. } = finding;
+        (self.setup.rules.name.to_owned(), kind.id.to_owned(), kind.what.to_owned())
+    }
+
+    fn is_known(&self, finding: &Finding) -> bool {
+        self.known.contains(&self.key(finding))
+    }
+
+    /// The world in a line.
+    fn world(&self) -> String {
+        let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
+        let bits = rules.token.id_bits;
+        format!(
+            "{vcpus} vCPUs, {tasks} tasks each, {pages} pages, cap {}, {bits} token bits",
+            rules.cap
+        )
+    }
+
+    fn disturbances(&self) -> Vec<String> {
+        self.setup.budget.iter().map(|(which, times)| format!("{which}={times}")).collect()
+    }
+
+    fn table(&self) -> String {
+        let Explored { states, transitions, depth, limit, findings } = self.explored;
+        let none = |list: String| if list.is_empty() { "none".to_owned() } else { list };
+        let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
+        let mut rows = vec![
+            ("rules", self.setup.rules.name.to_owned()),
+            ("defects", none(defects.join(", "))),
+            ("world", self.world()),
+            ("disturbances", none(self.disturbances().join(", "))),
+            ("states", states.to_string()),
+            ("transitions", transitions.to_string()),
+            ("depth", depth.to_string()),
+            ("search", limit_text(*limit).to_owned()),
+        ];
+        rows.push(("verdict", self.verdict()));
+        let rows: Vec<_> = rows.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+        let mut text = listing(&rows, 0);
+        text.push('\n');
+        text.push_str(&listing(&self.verdicts(), 0));
+        for finding in findings {
+            let known = if self.is_known(finding) { ", known" } else { "" };
+            let head = (
+                finding.kind.id.to_owned(),
+                format!(
+                    "{}{known}, after {} moves: {}. {}",
+                    finding.kind.severity.name(),
+                    finding.trace.moves,
+                    finding.kind.what,
+                    finding.detail
+                ),
+            );
+            text.push('\n');
+            text.push_str(&listing(&[head], 0));
+            text.push_str(&finding.trace.chart(super::WIDTH));
+        }
+        text
+    }
+
+    fn verdict(&self) -> String {
+        let count = |severity| {
+            let of = |finding: &&Finding| finding.kind.severity == severity;
+            self.explored.findings.iter().filter(of).count()
+        };
+        let (bad, weak) = (count(Severity::Violation), count(Severity::Weakness));
+        let part =
+            if self.explored.limit.is_some() { ", in the part that was searched" } else { "" };
+        format!("{bad} violations, {weak} weaknesses{part}")
+    }
+
+    /// By invariant, what was found.
+    fn verdicts(&self) -> Vec<(String, String)> {
+        let mut verdicts: BTreeMap<&str, &str> = BTreeMap::new();
+        for invariant in invariants::all() {
+            verdicts.insert(invariant.id, "holds");
+        }
+        for id in models::explore::checked() {
+            verdicts.insert(id, "holds");
+        }
+        for finding in self.explored.findings.iter().rev() {
+            verdicts.insert(finding.kind.id, finding.kind.severity.name());
+        }
+        let mut by_verdict: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (id, verdict) in verdicts {
+            by_verdict.entry(verdict).or_default().push(id);
+        }
+        let line = |(verdict, ids): (&str, Vec<&str>)| (verdict.to_owned(), ids.join(" "));
+        by_verdict.into_iter().map(line).collect()
+    }
+
+    fn json(&self) -> Value {
+        let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
+        let Explored { states, transitions, depth, limit, findings } = self.explored;
+        let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
+        let finding = |finding: &Finding| {
+            let line = |line: &models::explore::Line| json!({ "who": line.actor.name(), "what": line.text });
+            json!({
+                "rules": rules.name,
+                "invariant": finding.kind.id,
+                "severity": finding.kind.severity.name(),
+                "what": finding.kind.what,
+                "detail": finding.detail,
+                "known": self.is_known(finding),
+                "moves": finding.trace.moves,
+                "trace": finding.trace.lines.iter().map(line).collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "format": FORMAT,
+            "rules": rules.name,
+            "defects": defects,
+            "vcpus": vcpus,
+            "tasks": tasks,
+            "pages": pages,
+            "cap": rules.cap,
+            "token_bits": rules.token.id_bits,
+            "disturbances": self.disturbances(),
+            "states": states,
+            "transitions": transitions,
+            "depth": depth,
+            "exhaustive": limit.is_none(),
+            "search": limit_text(*limit),
+            "verdicts": self.verdicts().into_iter().collect::<BTreeMap<_, _>>(),
+            "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn limit_text(limit: Option<Limit>) -> &'static str {
+    match limit {
+        None => "exhaustive",
+        Some(Limit::Depth) => "not exhaustive: ended by --depth",
+        Some(Limit::States) => "not exhaustive: ended by --states",
+        Some(Limit::Memory) => "not exhaustive: ended by --memory",
+    }
+}
