@@ -62,7 +62,7 @@ fn what_does_not_exist_is_told_with_what_does() {
     for (args, expect) in [
         (["--rules", "v9"], "v6.19"),
         (["--defect", "nothing"], "explore --list"),
-        (["--with", "earthquake"], "lapic-disable"),
+        (["--with", "earthquake"], "explore --list"),
         (["--baseline", "missing.json"], "missing.json"),
         (["--set", "cap"], "="),
     ] {
