@@ -222,6 +222,14 @@ impl Report<'_> {
         )
     }
 
+    /// What the search is exhaustive about.
+    fn followed(&self) -> &'static str {
+        match (self.setup.vcpus, self.setup.whole) {
+            (1, _) | (_, true) => "every vCPU",
+            _ => "vCPU 0, while the others may bring any page at any time",
+        }
+    }
+
     fn disturbances(&self) -> Vec<String> {
         self.setup.budget.iter().map(|(which, times)| format!("{which}={times}")).collect()
     }
@@ -234,6 +242,7 @@ impl Report<'_> {
             ("rules", self.setup.rules.name.to_owned()),
             ("defects", none(defects.join(", "))),
             ("world", self.world()),
+            ("followed", self.followed().to_owned()),
             ("disturbances", none(self.disturbances().join(", "))),
             ("states", states.to_string()),
             ("transitions", transitions.to_string()),
@@ -327,6 +336,7 @@ impl Report<'_> {
             "depth": depth,
             "exhaustive": limit.is_none(),
             "search": limit_text(*limit),
+            "followed": self.followed(),
             "verdicts": self.verdicts().into_iter().collect::<BTreeMap<_, _>>(),
             "findings": findings.iter().map(finding).collect::<Vec<_>>(),
         })
