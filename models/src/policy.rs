@@ -7,7 +7,7 @@ use crate::config::Policy;
 const POLICIES: [(&str, &str); 13] = [
     ("sync", "no asynchronous faults: the vCPU thread fetches the page itself"),
     ("halt", "the host of v7-2010 with a guest that is not told: the vCPU is halted meanwhile"),
-    ("apf-v5-2010", "the posted v5 series of July 2010: four helpers, notices at the next entry"),
+    ("apf-v5-2010", "the posted v5 series of July 2010: four workers, notices at the next entry"),
     ("apf-v7-2010", "the posted v7 series of October 2010, host and guest"),
     ("apf-v2.6.39", "as merged: the read starts at fault time"),
     ("apf-v4.13", "Linux 4.13: pages are not pinned, page ready ends HLT too"),

@@ -108,13 +108,13 @@ defects! {
         "the gate does not see an exception that waits for its first injection";
     /// 22583f0d9c85 worked around it, 3d75b8aa5c29 ended it.
     WorkKeepsVm => "work-keeps-vm", "INV-25",
-        "a helper holds a reference to the VM, whose end waits for helpers";
+        "a worker holds a reference to the VM, whose end waits for workers";
     /// Mended by 3d75b8aa5c29.
     ClearSkipsPublished => "clear-skips-published", "INV-24",
-        "dropping all items does not wait for helpers whose item is completed";
+        "dropping all items does not wait for workers whose item is completed";
     /// What c2744ed2230a guards against.
     UseAfterPublish => "use-after-publish", "INV-24",
-        "a helper reads its item after publishing it";
+        "a worker reads its item after publishing it";
     /// Mended by 9d3c447c72fb.
     SkipLapicTest => "skip-lapic-test", "INV-21",
         "notices are switched on although no local APIC is in the kernel";
@@ -123,7 +123,7 @@ defects! {
         "the EN register takes its value before the address is known to be good";
     /// Mended by 68c35f89d016.
     StalePendingRead => "stale-pending-read", "INV-18",
-        "a helper looks for an unacknowledged page ready before its request can be seen";
+        "a worker looks for an unacknowledged page ready before its request can be seen";
     /// Part of e5f3f0279601.
     KeepHashOnClear => "keep-hash-on-clear", "INV-01",
         "dropping all items leaves their frames in the hash";

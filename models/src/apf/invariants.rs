@@ -100,7 +100,7 @@ const INVARIANTS: &[StateInvariant] = &[
     },
     StateInvariant {
         id: "INV-24",
-        sentence: "no helper runs when its VM is gone",
+        sentence: "no worker runs when its VM is gone",
         check: host::no_helper_of_a_destroyed_vm,
     },
     StateInvariant {

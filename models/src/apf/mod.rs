@@ -9,7 +9,7 @@
 //!
 //! **One step is one section that is atomic in the kernel**: one hold of a lock, or one store that
 //! another processor can see. A fault is therefore several steps (gate, schedule, link, announce),
-//! and so is the work of a helper (fetch, publish, trace, kick): the historical mistakes live in
+//! and so is the work of a worker (fetch, publish, trace, kick): the historical mistakes live in
 //! the gaps.
 //!
 //! What differs between kernels is data ([`rules::Rules`]); mistakes are named decision points

@@ -13,10 +13,10 @@ pub use crate::apf::token::TokenRule;
 pub use choices::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, Helpers, Kick, LapicEnable, MmapLock, NoticesOn, PageReady, PageReadyTold,
-    PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault, ResolvedBy,
-    Runnable, SetupOrder, Tell, TokenZero, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
-    WordWriteFailure, WorkReference,
+    GuestWait, Kick, LapicEnable, MmapLock, NoticesOn, PageReady, PageReadyTold, PageReference,
+    PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault, ResolvedBy, Runnable, SetupOrder,
+    Tell, TokenZero, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure,
+    WorkReference, Workers,
 };
 pub use generations::{
     Applied, Change, Generation, Origin, generation, generations, named_generation,
@@ -162,7 +162,7 @@ mechanisms! {
         paging_toggle, PagingToggle: PagingToggle;
         /// What follows when the guest switches its local APIC on.
         lapic_enable, LapicEnable: LapicEnable;
-        /// What a helper keeps alive until its end.
+        /// What a worker keeps alive until its end.
         work_reference, WorkReference: WorkReference;
         /// For whom the host waits when it drops all items.
         clear_waits, ClearWaits: ClearWaits;
@@ -173,8 +173,8 @@ mechanisms! {
         /// What becomes of an item whose page cannot be had.
         fetch_failure, FetchFailure: FetchFailure;
         /// Who executes work items.
-        helpers, Helpers: Helpers;
-        /// Whether a helper keeps the memory map locked while it waits.
+        workers, Workers: Workers;
+        /// Whether a worker keeps the memory map locked while it waits.
         mmap_lock, MmapLock: MmapLock;
         /// What makes a vCPU thread stop sleeping.
         runnable, Runnable: Runnable;

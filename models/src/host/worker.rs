@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::HostInput;
-use crate::apf::rules::{Helpers, PageReference};
+use crate::apf::rules::{PageReference, Workers};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, ItemId, PcpuId, ThreadId, WorkerId};
 use crate::machine::Cx;
@@ -36,16 +36,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Where the work of a processor is queued: `slow_work` has one queue, kept with the first.
     fn pool_of(&self, pcpu: PcpuId) -> PcpuId {
-        match self.w.apf.rules.helpers {
-            Helpers::Workqueue => pcpu,
-            Helpers::FourThreads => PcpuId(0),
+        match self.w.apf.rules.workers {
+            Workers::Workqueue => pcpu,
+            Workers::FourThreads => PcpuId(0),
         }
     }
 
     fn has_all_workers(&self) -> bool {
-        match self.w.apf.rules.helpers {
-            Helpers::Workqueue => false,
-            Helpers::FourThreads => {
+        match self.w.apf.rules.workers {
+            Workers::Workqueue => false,
+            Workers::FourThreads => {
                 let is_worker = |thread: &&Thread| matches!(thread.kind, ThreadKind::Worker(_));
                 self.w.threads.iter().filter(is_worker).count() >= SLOW_WORK_THREADS
             }
@@ -66,7 +66,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             kind: ThreadKind::Worker(worker),
             state: ThreadState::Blocked,
             pcpu,
-            bound: self.w.apf.rules.helpers == Helpers::Workqueue,
+            bound: self.w.apf.rules.workers == Workers::Workqueue,
             entity: Entity { vruntime: floor, ..Entity::default() },
             charged_since: self.now(),
             remaining: SimDuration::ZERO,

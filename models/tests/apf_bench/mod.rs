@@ -45,7 +45,7 @@ impl Bench {
         effects
     }
 
-    /// The sections that follow, helpers that are waited for included.
+    /// The sections that follow, workers that are waited for included.
     pub(crate) fn finish(&mut self, effects: &Effects) -> Effects {
         let mut all = Effects::new();
         let mut last = effects.clone();
@@ -133,12 +133,12 @@ impl Bench {
         self.host(HostInput::WorkerFailed { item });
     }
 
-    /// One section of a helper.
+    /// One section of a worker.
     pub(crate) fn work(&mut self, item: ItemId) -> Effects {
         self.host(HostInput::WorkerAdvance { item })
     }
 
-    /// All sections that a helper has left.
+    /// All sections that a worker has left.
     pub(crate) fn work_on(&mut self, item: ItemId) {
         use models::apf::item::WorkStage;
         while let Some(work) = self.apf.host.items.work(item).copied() {
@@ -234,7 +234,7 @@ impl Bench {
         self.drain(VcpuView::USER);
     }
 
-    /// The VMM gives the VM up while a helper is about to end.
+    /// The VMM gives the VM up while a worker is about to end.
     pub(crate) fn last_reference_in_a_worker(&mut self) {
         use models::apf::host::Life;
         self.enable(self.en());

@@ -14,7 +14,7 @@ impl Apf {
         self.rules.work_reference == WorkReference::Vm || self.has(Defect::WorkKeepsVm)
     }
 
-    /// The VMM lets go; or, called again, goes on taking the VM apart when a helper has ended.
+    /// The VMM lets go; or, called again, goes on taking the VM apart when a worker has ended.
     pub(super) fn destroy(&mut self, effects: &mut Effects) {
         match self.host.life {
             Life::Used if self.works_keep_the_vm() && self.host.items.works().next().is_some() => {
@@ -25,7 +25,7 @@ impl Apf {
         }
     }
 
-    /// Whether whoever drops items has to wait for this helper.
+    /// Whether whoever drops items has to wait for this worker.
     pub(super) fn is_waited_for(&self, work: &Work) -> bool {
         let skips = self.rules.clear_waits == ClearWaits::UncompletedOnly
             || self.has(Defect::ClearSkipsPublished);
@@ -50,7 +50,7 @@ impl Apf {
         effects.push(Effect::Destroyed);
     }
 
-    /// The end of a helper: at once, or after it gave its reference back, which is a section of
+    /// The end of a worker: at once, or after it gave its reference back, which is a section of
     /// its own when that may be the last one.
     pub(super) fn end_or_release(&mut self, id: ItemId, effects: &mut Effects) {
         if self.host.life == Life::Released && self.works_keep_the_vm() {
@@ -63,7 +63,7 @@ impl Apf {
     pub(super) fn release_vm(&mut self, id: ItemId, effects: &mut Effects) {
         let last = self.host.items.works().count() == 1;
         if last && self.host.life == Life::Released {
-            // Returns into the helper's own function, if it returns.
+            // Returns into the worker's own function, if it returns.
             self.take_apart(Some(id), effects);
             return;
         }

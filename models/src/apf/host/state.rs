@@ -199,11 +199,11 @@ pub enum Life {
     /// The VMM has it.
     #[default]
     Used,
-    /// The VMM gave it up; helpers still hold references.
+    /// The VMM gave it up; workers still hold references.
     Released,
-    /// It is being taken apart, by the helper of this item or by the VMM.
+    /// It is being taken apart, by the worker of this item or by the VMM.
     Destroying(Option<ItemId>),
-    /// It is gone, and so may be the code of its helpers.
+    /// It is gone, and so may be the code of its workers.
     Destroyed,
 }
 

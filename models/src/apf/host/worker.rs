@@ -1,4 +1,4 @@
-//! The helper thread's sections (`async_pf_execute`). After the item is published the worker uses
+//! The worker thread's sections (`async_pf_execute`). After the item is published the worker uses
 //! only what it has on its stack.
 
 use crate::apf::Apf;
@@ -43,7 +43,7 @@ impl Apf {
         work.stage = WorkStage::Fetched;
     }
 
-    /// Helpers that hold the memory map of the VMM locked for reading: until they have their page,
+    /// Workers that hold the memory map of the VMM locked for reading: until they have their page,
     /// whoever wants to change the map waits, and all who come after wait for that one.
     pub fn mmap_lock_readers(&self) -> usize {
         match self.rules.mmap_lock {

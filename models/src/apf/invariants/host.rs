@@ -103,11 +103,11 @@ pub(super) fn no_zero_token(apf: &Apf) -> Finding {
     }
 }
 
-/// INV-24, for what helpers run.
+/// INV-24, for what workers run.
 pub(super) fn no_helper_of_a_destroyed_vm(apf: &Apf) -> Finding {
     match apf.host.items.works().next() {
         Some((id, _)) if apf.host.life == Life::Destroyed => {
-            Err(format!("the helper of {id} still runs, and the VM is gone"))
+            Err(format!("the worker of {id} still runs, and the VM is gone"))
         }
         _ => Ok(()),
     }
@@ -117,7 +117,7 @@ pub(super) fn no_helper_of_a_destroyed_vm(apf: &Apf) -> Finding {
 pub(super) fn no_wait_for_itself(apf: &Apf) -> Finding {
     match apf.host.life {
         Life::Destroying(Some(id)) if apf.host.items.work(id).is_some() => {
-            Err(format!("the helper of {id} takes the VM apart and waits for itself"))
+            Err(format!("the worker of {id} takes the VM apart and waits for itself"))
         }
         _ => Ok(()),
     }

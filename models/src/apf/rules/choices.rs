@@ -29,7 +29,7 @@ macro_rules! choices {
 choices! {
     /// Who brings the page of an item.
     ResolvedBy {
-        /// A helper thread of the host kernel.
+        /// A worker thread of the host kernel.
         Kernel => "kernel",
         /// The process that runs the VM, or another one that it knows (userfaultfd).
         Vmm => "vmm",
@@ -258,9 +258,9 @@ choices! {
         RequestsScan => "requests-scan",
     }
 
-    /// What a helper keeps alive until its very end.
+    /// What a worker keeps alive until its very end.
     WorkReference {
-        /// The VM: the last helper to end may be the one that destroys it.
+        /// The VM: the last worker to end may be the one that destroys it.
         Vm => "vm",
         /// Nothing.
         Nothing => "nothing",
@@ -268,7 +268,7 @@ choices! {
 
     /// For whom the host waits when it drops all items of a vCPU.
     ClearWaits {
-        /// For every helper that has begun.
+        /// For every worker that has begun.
         EveryWorker => "every-worker",
         /// For those whose item is not completed: the others may still be about to end.
         UncompletedOnly => "uncompleted-only",
@@ -296,21 +296,21 @@ choices! {
 
     /// What becomes of an item whose page cannot be had.
     FetchFailure {
-        /// Its page pointer is left as it was on the helper's stack, and released later.
+        /// Its page pointer is left as it was on the worker's stack, and released later.
         UninitialisedPage => "uninitialised-page",
         /// It is completed like any other: the guest faults again.
         GuestRetries => "guest-retries",
     }
 
     /// Who executes work items.
-    Helpers {
+    Workers {
         /// Up to four kernel threads for all (`slow_work`).
         FourThreads => "four-threads",
         /// A pool of each processor, in which a thread that sleeps is replaced (`schedule_work`).
         Workqueue => "workqueue",
     }
 
-    /// Whether a helper keeps the memory map of the VMM locked while it waits for a page.
+    /// Whether a worker keeps the memory map of the VMM locked while it waits for a page.
     MmapLock {
         /// For reading, until the page is there.
         HeldDuringIo => "held-during-io",

@@ -5,10 +5,10 @@ use super::generations::{Change, Generation};
 use super::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, Helpers, Kick, LapicEnable, Mechanism, MmapLock, NoticesOn, PageReady,
-    PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault,
-    ResolvedBy, Rules, Runnable, Setting, SetupOrder, Tell, TokenRule, TokenZero, WakeAllAppend,
-    WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference,
+    GuestWait, Kick, LapicEnable, Mechanism, MmapLock, NoticesOn, PageReady, PageReadyTold,
+    PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault, ResolvedBy, Rules,
+    Runnable, Setting, SetupOrder, Tell, TokenRule, TokenZero, WakeAllAppend, WakeAllScope,
+    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 
 const fn change(new: Setting, source: &'static str) -> Change {
@@ -50,7 +50,7 @@ pub(super) const ROOT: Rules = Rules {
     prefault: Prefault::InRecordedSpace,
     page_reference: PageReference::HeldUntilReady,
     fetch_failure: FetchFailure::UninitialisedPage,
-    helpers: Helpers::FourThreads,
+    workers: Workers::FourThreads,
     mmap_lock: MmapLock::HeldDuringIo,
     runnable: Runnable::DoneOrInterrupt,
     ready_wakes: ReadyWakes::ArtificialHalt,
@@ -97,7 +97,7 @@ pub(super) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::Prefault, "v5 09/12: CR3 is switched to the recorded one"),
     (Mechanism::PageReference, "v5 08/12: the page is put after page ready"),
     (Mechanism::FetchFailure, "v5 08/12; mended in v7 (\"GUP fail in work thread\")"),
-    (Mechanism::Helpers, "v5 08/12: slow_work; its default limit in kernel/slow-work.c"),
+    (Mechanism::Workers, "v5 08/12: slow_work; its default limit in kernel/slow-work.c"),
     (Mechanism::MmapLock, "v5 08/12: get_user_pages under mmap_sem"),
     (Mechanism::Runnable, "v5 08/12: kvm_arch_vcpu_runnable gains the done list"),
     (Mechanism::ReadyWakes, "v5 08/12: mp_state is not written, and there is no other halt"),
@@ -116,7 +116,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         name: "v5-2010",
         date: "2010-07-19",
         parent: None,
-        summary: "the fifth posted series, all 12 patches: four helper threads, cap 100, user \
+        summary: "the fifth posted series, all 12 patches: four worker threads, cap 100, user \
                   faults only unless asked",
         changes: &[],
     },
@@ -181,7 +181,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         name: "v6.12",
         date: "2024-11-17",
         parent: Some("v5.17"),
-        summary: "helpers hold no references and are always waited for",
+        summary: "workers hold no references and are always waited for",
         changes: V6_12,
     },
     Generation {
@@ -241,7 +241,7 @@ const V7_2010: &[Change] = &[
         Setting::FetchFailure(FetchFailure::GuestRetries),
         "v6 to v7 change list: \"GUP fail in work thread\"",
     ),
-    change(Setting::Helpers(Helpers::Workqueue), "v5 to v6 change list: workqueue"),
+    change(Setting::Workers(Workers::Workqueue), "v5 to v6 change list: workqueue"),
     change(
         Setting::GuestHalt(GuestHalt::StiHlt),
         "kvm_async_pf_task_wait, 3.4: native_safe_halt; in this series inferred",

@@ -71,7 +71,7 @@ pub(super) const LINES: &[Invariant] = &[
         families: ALL,
         sentence: "A vCPU never has more outstanding items than the cap, one wake-all besides, \
                   and the host's count equals what is linked.",
-        why: "The cap bounds the helpers and memory a guest can claim; a count that drifts is a \
+        why: "The cap bounds the workers and memory a guest can claim; a count that drifts is a \
              leak.",
         breach: "More item_link than the cap allows before an item_unlink.",
         state: true,

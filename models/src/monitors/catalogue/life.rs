@@ -172,7 +172,7 @@ pub(super) const LINES: &[Invariant] = &[
         families: ALL,
         sentence: "Destroying a VM never waits for the context that it runs in.",
         why: "It waits for itself, for ever.",
-        breach: "A helper that drops the last reference and then waits for its own end.",
+        breach: "A worker that drops the last reference and then waits for its own end.",
         state: true,
         step: false,
         trace: InTrace::Undecidable(
