@@ -2,6 +2,7 @@
 
 pub mod anatomy;
 pub mod digest;
+pub mod kernel;
 pub mod metrics;
 pub mod record;
 pub mod series;

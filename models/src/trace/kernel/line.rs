@@ -1,0 +1,335 @@
+//! A line of a log, taken apart.
+//!
+//! Three programs print tracepoints as text, each with its own beginning of the line:
+//!
+//! ```text
+//!  vcpu0-154 (   151) [000] d..1.   8.662997: kvm_entry: vcpu 0, rip 0x401e0a     tracefs
+//!  vcpu0-154          [000] d..1.   8.662997: kvm_entry:      vcpu 0, rip ...     trace-cmd report
+//!  vcpu0   151/154    [000]         8.662997: kvm:kvm_entry: vcpu 0, rip ...      perf script
+//!  vcpu0-154            0d..1    8662997us : kvm_entry: vcpu 0, rip ...           latency format
+//! ```
+//!
+//! The name of a thread may hold spaces, dashes and colons, so that lines are read from the
+//! processor in brackets outwards.
+
+/// A thread of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Thread {
+    /// Its number.
+    pub pid: u32,
+    /// The process that it belongs to, if the log says so.
+    pub tgid: Option<u32>,
+}
+
+/// What stands before the fields of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// The thread's name.
+    pub comm: &'a [u8],
+    /// The thread that hit the tracepoint.
+    pub thread: Thread,
+    /// The processor on which it ran.
+    pub cpu: u32,
+    /// Nanoseconds of the log's clock.
+    pub ns: u64,
+    /// The event, without the name of its group.
+    pub name: &'a [u8],
+}
+
+/// A note that events were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Of which processor; unknown to some programs.
+    pub cpu: Option<u32>,
+    /// How many; often unknown.
+    pub events: Option<u64>,
+}
+
+/// A line of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// An event with its fields.
+    Event(Header<'a>, &'a [u8]),
+    /// Events were lost here.
+    Lost(Lost),
+    /// A comment, or an empty line.
+    Comment,
+    /// Nothing that is known.
+    Unknown,
+}
+
+/// Takes a line apart.
+pub fn split(line: &[u8]) -> Line<'_> {
+    let text = line.trim_ascii();
+    if text.is_empty() || text[0] == b'#' {
+        return Line::Comment;
+    }
+    if let Some((header, fields)) = event(text) {
+        if header.name == b"PERF_RECORD_LOST" {
+            let events =
+                fields.trim_ascii().strip_prefix(b"lost").and_then(|n| whole(n.trim_ascii()));
+            return Line::Lost(Lost { cpu: Some(header.cpu), events });
+        }
+        return Line::Event(header, fields);
+    }
+    note(text)
+}
+
+/// Notes that are no events.
+fn note(text: &[u8]) -> Line<'_> {
+    if let Some(rest) = text.strip_prefix(b"CPU:") {
+        let (digits, rest) = digits(rest);
+        let lost = contains(rest, b"LOST") || contains(rest, b"EVENTS DROPPED");
+        if let (Some(cpu), true) = (whole(digits), lost) {
+            let cpu = u32::try_from(cpu).ok();
+            let events = rest.split(|b| !b.is_ascii_digit()).find_map(whole);
+            return Line::Lost(Lost { cpu, events });
+        }
+        // `##### CPU 1 buffer started ####` begins with a `#`; this is how trace-cmd says it.
+    }
+    if contains(text, b"PERF_RECORD_LOST") || (contains(text, b"lost") && contains(text, b"chunks"))
+    {
+        return Line::Lost(Lost { cpu: None, events: None });
+    }
+    let harmless = [&b"cpus="[..], b"version = ", b"CPU "];
+    if harmless.iter().any(|begin| text.starts_with(begin)) { Line::Comment } else { Line::Unknown }
+}
+
+fn event(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
+    let Some((before, cpu, after)) = processor(text) else { return latency_format(text) };
+    let (comm, thread) = thread(before)?;
+    // Flags of the interrupted context stand before the time, if they are printed.
+    let mut rest = after;
+    for _ in 0..3 {
+        let (word, more) = word(rest)?;
+        if let Some(ns) = word.strip_suffix(b":").and_then(time) {
+            let (name, fields) = name(more)?;
+            return Some((Header { comm, thread, cpu, ns, name }, fields));
+        }
+        rest = more;
+    }
+    None
+}
+
+/// The processor in brackets, and what stands on both sides.
+fn processor(text: &[u8]) -> Option<(&[u8], u32, &[u8])> {
+    let mut from = 0;
+    loop {
+        let open = from + text[from..].iter().position(|&b| b == b'[')?;
+        let (digits, rest) = digits(&text[open + 1..]);
+        if open > 0
+            && text[open - 1] == b' '
+            && rest.starts_with(b"] ")
+            && let Some(cpu) = whole(digits)
+        {
+            return Some((text[..open].trim_ascii_end(), u32::try_from(cpu).ok()?, &rest[2..]));
+        }
+        from = open + 1;
+    }
+}
+
+/// Name and numbers of the thread: `comm-12`, `comm-12 (10)`, `comm 12` or `comm 10/12`.
+fn thread(text: &[u8]) -> Option<(&[u8], Thread)> {
+    let (text, tgid) = match text.strip_suffix(b")") {
+        Some(inner) => {
+            let open = inner.iter().rposition(|&b| b == b'(')?;
+            // Dashes stand for a process that tracefs has forgotten.
+            let tgid = whole(inner[open + 1..].trim_ascii());
+            (inner[..open].trim_ascii_end(), tgid)
+        }
+        None => (text, None),
+    };
+    let at = text.len() - text.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let pid = whole(&text[at..])?;
+    let (mut comm, mut tgid) = (&text[..at], tgid);
+    if let Some(before) = comm.strip_suffix(b"/") {
+        let at = before.len() - before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        if at < before.len() && at > 0 && before[at - 1] == b' ' {
+            tgid = whole(&before[at..]);
+            comm = &before[..at];
+        }
+    }
+    let comm = match comm.split_last()? {
+        (b'-', comm) => comm,
+        (b' ', comm) => comm.trim_ascii_end(),
+        _ => return None,
+    };
+    let narrow = |number: u64| u32::try_from(number).ok();
+    Some((comm, Thread { pid: narrow(pid)?, tgid: tgid.and_then(narrow) }))
+}
+
+/// `comm-12   0d..1  345us+: name: fields`.
+fn latency_format(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
+    let us = text.windows(2).position(|w| w == b"us").filter(|&at| at > 0)?;
+    let colon = us + text[us..].iter().take(4).position(|&b| b == b':')?;
+    let before = &text[..us];
+    let at = before.len() - before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let ns = whole(&before[at..])?.checked_mul(1000)?;
+    let before = before[..at].trim_ascii_end();
+    let flags = before.iter().rposition(|&b| b == b' ')?;
+    let (cpu, _) = digits(&before[flags + 1..]);
+    let cpu = u32::try_from(whole(cpu)?).ok()?;
+    let (comm, thread) = thread(before[..flags].trim_ascii_end())?;
+    let (name, fields) = name(&text[colon + 1..])?;
+    Some((Header { comm, thread, cpu, ns, name }, fields))
+}
+
+/// The name of the event, without its group, and what follows the colon.
+fn name(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = text.trim_ascii_start();
+    let end = text.iter().position(|&b| b == b':' || b == b' ')?;
+    let (mut name, mut rest) = (&text[..end], &text[end..]);
+    if !rest.starts_with(b":") {
+        // perf's notes have no colon: `PERF_RECORD_LOST lost 12`.
+        return (name == b"PERF_RECORD_LOST").then_some((name, rest));
+    }
+    rest = &rest[1..];
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    if let Some(end) = rest.iter().position(|b| !plain(b))
+        && end > 0
+        && rest[end] == b':'
+    {
+        (name, rest) = (&rest[..end], &rest[end + 1..]);
+    }
+    (!name.is_empty() && name.iter().all(|b| plain(b) || *b == b'-')).then_some((name, rest))
+}
+
+/// `12.345678` or `12.345678901` seconds as nanoseconds; a whole number is one of nanoseconds.
+fn time(text: &[u8]) -> Option<u64> {
+    let Some(point) = text.iter().position(|&b| b == b'.') else { return whole(text) };
+    let (seconds, fraction) = (whole(&text[..point])?, &text[point + 1..]);
+    let scale = 9_usize.checked_sub(fraction.len())?;
+    let below = whole(fraction)?.checked_mul(10_u64.pow(u32::try_from(scale).ok()?))?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(below)
+}
+
+/// A text of digits only.
+fn whole(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 19 {
+        return None;
+    }
+    text.iter()
+        .try_fold(0, |value, &b| b.is_ascii_digit().then(|| value * 10 + u64::from(b - b'0')))
+}
+
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = text.trim_ascii_start();
+    let end = text.iter().position(|&b| b == b' ').unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(line: &str) -> (String, u32, Option<u32>, u32, u64, String, String) {
+        let Line::Event(header, fields) = split(line.as_bytes()) else { panic!("{line}") };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let Thread { pid, tgid } = header.thread;
+        (text(header.comm), pid, tgid, header.cpu, header.ns, text(header.name), text(fields))
+    }
+
+    #[test]
+    fn lines_of_every_program() {
+        let ns = 8_662_997_000;
+        let own = |comm: &str, pid, tgid, cpu, ns| {
+            (comm.to_owned(), pid, tgid, cpu, ns, "kvm_entry".to_owned(), "vcpu 0".to_owned())
+        };
+        for (line, expected) in [
+            (
+                "   vcpu0-154     [000] d..1.     8.662997: kvm_entry: vcpu 0",
+                own("vcpu0", 154, None, 0, ns),
+            ),
+            (
+                "   vcpu0-154     [000]     8.662997: kvm_entry: vcpu 0",
+                own("vcpu0", 154, None, 0, ns),
+            ),
+            (
+                "   vcpu0-154     (    151) [012] ..... 8.662997: kvm_entry: vcpu 0",
+                own("vcpu0", 154, Some(151), 12, ns),
+            ),
+            (
+                "   vcpu0-154     (-------) [012] ..... 8.662997: kvm_entry: vcpu 0",
+                own("vcpu0", 154, None, 12, ns),
+            ),
+            (
+                "  CPU 0/KVM-1234  [003] 8.662997001: kvm_entry:            vcpu 0",
+                own("CPU 0/KVM", 1234, None, 3, ns + 1),
+            ),
+            (
+                "CPU 0/KVM  1234 [003]     8.662997:             kvm:kvm_entry: vcpu 0",
+                own("CPU 0/KVM", 1234, None, 3, ns),
+            ),
+            (
+                "CPU 0/KVM  1230/1234 [003]     8.662997:  kvm:kvm_entry: vcpu 0",
+                own("CPU 0/KVM", 1234, Some(1230), 3, ns),
+            ),
+            (
+                " qemu-system-x86-77 [001] .N... 8.662997: kvm_entry: vcpu 0",
+                own("qemu-system-x86", 77, None, 1, ns),
+            ),
+            (
+                "   vcpu0-154       0d..1.    8662997us : kvm_entry: vcpu 0",
+                own("vcpu0", 154, None, 0, ns),
+            ),
+            (
+                "   vcpu0-154       0.....    8662997us!: kvm_entry: vcpu 0",
+                own("vcpu0", 154, None, 0, ns),
+            ),
+        ] {
+            assert_eq!(told(line), expected, "{line}");
+        }
+        let (comm, pid, ..) = told(
+            "kworker/0:2-142 [000] ..... 8.663513: kvm_async_pf_completed: gva 0x1 address 0x2",
+        );
+        assert_eq!((comm.as_str(), pid), ("kworker/0:2", 142));
+        let (.., name, fields) =
+            told("<idle>-0 [000] d.h1. 1.5: sched_wakeup: comm=a:b pid=3 prio=120 target_cpu=000");
+        assert_eq!(
+            (name.as_str(), fields.as_str()),
+            ("sched_wakeup", "comm=a:b pid=3 prio=120 target_cpu=000")
+        );
+    }
+
+    #[test]
+    fn losses_of_every_program() {
+        for (line, cpu, events) in [
+            ("CPU:3 [LOST 912 EVENTS]", Some(3), Some(912)),
+            ("CPU:3 [LOST EVENTS]", Some(3), None),
+            ("CPU:1 [EVENTS DROPPED]", Some(1), None),
+            ("CPU:1 [17 EVENTS DROPPED]", Some(1), Some(17)),
+            ("swapper     0 [002]  12.345678: PERF_RECORD_LOST lost 88", Some(2), Some(88)),
+            ("Processed 12 events and lost 3 chunks!", None, None),
+        ] {
+            assert_eq!(split(line.as_bytes()), Line::Lost(Lost { cpu, events }), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_told_apart() {
+        for line in ["", "   ", "# tracer: nop", "cpus=4", "CPU 1 is empty"] {
+            assert_eq!(split(line.as_bytes()), Line::Comment, "{line}");
+        }
+        for line in [
+            "hello",
+            "vcpu0-154 [000] ..... 8.66: ",
+            "vcpu0-154 [000] ..... 8.6629971234567: kvm_entry: vcpu 0",
+            "vcpu0-154 [000] ..... kvm_entry: vcpu 0",
+            "vcpu0 [000] ..... 8.6: kvm_entry: vcpu 0",
+            "[[[[[[",
+            "us",
+            "\u{0}\u{1}",
+        ] {
+            assert_eq!(split(line.as_bytes()), Line::Unknown, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! From the text of an event to its meaning.
+
+use super::event::{KernelEvent, KernelExit};
+use super::forms::{self, EventForms, Value, Values};
+use crate::ids::{Gfn, Gva, Hva, Token};
+
+/// An event whose text does not say what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// The fields of a known event are not as any kernel prints them.
+    #[error("the fields of {0} are not readable")]
+    Fields(&'static str),
+}
+
+/// The worker function of asynchronous faults.
+const WORKER_FUNCTION: &[u8] = b"async_pf_execute";
+
+/// Reads an event. Nothing for events that nothing is concluded from.
+///
+/// # Errors
+/// When the fields have none of the known forms.
+pub fn parse_event(name: &[u8], fields: &[u8]) -> Result<Option<KernelEvent>, EventError> {
+    let Some(event) = lookup(name) else { return Ok(None) };
+    let wrong = EventError::Fields(event.name);
+    let Ok((form, values)) = event.read(fields.trim_ascii()) else { return Err(wrong) };
+    meaning(event, form, &values).ok_or(wrong)
+}
+
+/// The event of a name. Most lines of a log are of a few events, so these are asked for first.
+fn lookup(name: &[u8]) -> Option<&'static EventForms> {
+    // The names differ in length, but for some that differ in their tenth byte.
+    match name {
+        b"sched_wakeup" | b"kvm_halt_poll_ns" | b"sched_waking" => None,
+        b"kvm_entry" => Some(forms::ENTRY),
+        b"kvm_exit" => Some(forms::EXIT),
+        b"sched_switch" => Some(forms::SCHED_SWITCH),
+        _ => forms::forms_of(name),
+    }
+}
+
+/// The event with these values; nothing inside nothing for a value out of range.
+fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<KernelEvent>> {
+    let number = |at: usize| v[at].number();
+    let text = |at: usize| match v[at] {
+        Value::Text(text) => text,
+        Value::Number(_) => b"",
+    };
+    let small = |at: usize| u32::try_from(number(at)).ok();
+    let byte = |at: usize| u8::try_from(number(at)).ok();
+    let (gva, gfn) = (Gva(number(0)), Gfn(number(1)));
+    let meant = match event.name {
+        "kvm_try_async_get_page" => KernelEvent::Try { gva, gfn },
+        "kvm_async_pf_repeated_fault" => KernelEvent::RepeatedFault { gva, gfn, old_name: false },
+        "kvm_async_pf_doublefault" => KernelEvent::RepeatedFault { gva, gfn, old_name: true },
+        "kvm_async_pf_not_present" => {
+            KernelEvent::NotPresent { token: Token(small(0)?), gva: Gva(number(1)) }
+        }
+        "kvm_async_pf_ready" => KernelEvent::Ready { token: Token(small(0)?), gva: Gva(number(1)) },
+        "kvm_async_pf_completed" => {
+            KernelEvent::Completed { gva, address: Hva(number(1)), with_pfn: form > 0 }
+        }
+        "kvm_send_async_pf" => KernelEvent::SendAsyncPf {
+            token: Token(small(0)?),
+            gva: Gva(number(1)),
+            not_present: text(2).starts_with(b"not"),
+        },
+        "kvm_inj_exception" => KernelEvent::InjException {
+            vector: vector_of(text(0)),
+            error_code: if form < 2 { Some(small(1)?) } else { None },
+            reinjected: contains(text(if form < 2 { 2 } else { 0 }), b"[reinjected]"),
+        },
+        "kvm_inj_virq" => KernelEvent::InjVirq {
+            vector: byte(0)?,
+            reinjected: contains(text(1), b"[reinjected]"),
+        },
+        "kvm_entry" => KernelEvent::Entry { vcpu: small(0)? },
+        "kvm_exit" => {
+            let old = form == 2;
+            let reason = exit_of(text(usize::from(!old)));
+            KernelEvent::Exit { vcpu: if old { None } else { Some(small(0)?) }, reason }
+        }
+        "kvm_page_fault" => {
+            let at = if form == 0 { 2 } else { 0 };
+            KernelEvent::PageFault { address: Gva(number(at)), error_code: number(at + 1) }
+        }
+        "kvm_msr" => KernelEvent::Msr {
+            write: text(0) == b"write",
+            ecx: small(1)?,
+            data: number(2),
+            failed: contains(text(3), b"#GP"),
+        },
+        "kvm_apic_accept_irq" => KernelEvent::AcceptIrq { vector: byte(1)? },
+        "kvm_eoi" => KernelEvent::Eoi { vector: byte(1)? },
+        "kvm_hypercall" => KernelEvent::Hypercall { nr: number(0), target: number(2) },
+        "kvm_vcpu_wakeup" => KernelEvent::VcpuWakeup { ns: number(1), slept: text(0) == b"wait" },
+        // Both forms have their fields in the same order.
+        "sched_switch" => KernelEvent::SchedSwitch {
+            prev: small(1)?,
+            sleeps: !text(3).starts_with(b"R"),
+            next: small(5)?,
+        },
+        "block_rq_issue" => KernelEvent::BlockIssue {
+            read: text(2).starts_with(b"R"),
+            at: (device(small(0)?, small(1)?), number(5)),
+        },
+        "block_rq_complete" => {
+            KernelEvent::BlockComplete { at: (device(small(0)?, small(1)?), number(4)) }
+        }
+        "workqueue_queue_work" | "workqueue_execute_start" | "workqueue_execute_end" => {
+            if !text(1).starts_with(WORKER_FUNCTION) {
+                return Some(None);
+            }
+            let work = number(0);
+            match event.name {
+                "workqueue_queue_work" => KernelEvent::QueueWork { work },
+                "workqueue_execute_start" => KernelEvent::ExecuteStart { work },
+                _ => KernelEvent::ExecuteEnd { work },
+            }
+        }
+        _ => return Some(None),
+    };
+    Some(Some(meant))
+}
+
+const fn device(major: u32, minor: u32) -> u32 {
+    (major << 20) | (minor & 0xf_ffff)
+}
+
+/// The vector of an exception's name.
+fn vector_of(name: &[u8]) -> u8 {
+    // In the order of the vectors; an empty name is a vector without one.
+    const NAMES: [&[u8]; 20] = [
+        b"#DE", b"#DB", b"NMI", b"#BP", b"#OF", b"#BR", b"#UD", b"#NM", b"#DF", b"CSO", b"#TS",
+        b"#NP", b"#SS", b"#GP", b"#PF", b"", b"#MF", b"#AC", b"#MC", b"#XM",
+    ];
+    let name = name.split(|&b| b == b' ').next().unwrap_or(name);
+    let place = NAMES.iter().position(|&known| known == name);
+    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
+}
+
+/// Names as Intel's and AMD's modules print them.
+fn exit_of(reason: &[u8]) -> KernelExit {
+    match reason {
+        b"npf" | b"EPT_VIOLATION" => KernelExit::NestedFault,
+        b"interrupt" | b"EXTERNAL_INTERRUPT" => KernelExit::Interrupt,
+        b"hlt" | b"HLT" => KernelExit::Hlt,
+        b"msr" | b"MSR_WRITE" | b"MSR_READ" => KernelExit::Msr,
+        b"vmmcall" | b"VMCALL" => KernelExit::Hypercall,
+        _ => KernelExit::Other,
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(name: &str, fields: &str) -> Option<KernelEvent> {
+        parse_event(name.as_bytes(), fields.as_bytes()).expect(fields)
+    }
+
+    #[test]
+    fn events_of_several_kernels() {
+        let pf = |error_code, reinjected| KernelEvent::InjException {
+            vector: 14,
+            error_code,
+            reinjected,
+        };
+        let cases = [
+            (
+                "kvm_try_async_get_page",
+                "gva = 0x2bdc000, gfn = 0x2bdc",
+                KernelEvent::Try { gva: Gva(0x2bd_c000), gfn: Gfn(0x2bdc) },
+            ),
+            (
+                "kvm_async_pf_doublefault",
+                "gva = 0x1000, gfn = 0x1",
+                KernelEvent::RepeatedFault { gva: Gva(0x1000), gfn: Gfn(1), old_name: true },
+            ),
+            (
+                "kvm_async_pf_ready",
+                "token 0xffffffff gva 0x0",
+                KernelEvent::Ready { token: Token::WAKE_ALL, gva: Gva(0) },
+            ),
+            (
+                "kvm_async_pf_ready",
+                "token 0xffffffff gva 0",
+                KernelEvent::Ready { token: Token::WAKE_ALL, gva: Gva(0) },
+            ),
+            (
+                "kvm_async_pf_completed",
+                "gva 0x1000 address 0x7f10 pfn 0x33",
+                KernelEvent::Completed { gva: Gva(0x1000), address: Hva(0x7f10), with_pfn: true },
+            ),
+            ("kvm_inj_exception", "#PF (0x0)", pf(Some(0), false)),
+            ("kvm_inj_exception", "#PF (0x0) [reinjected]", pf(Some(0), true)),
+            (
+                "kvm_inj_exception",
+                "#UD",
+                KernelEvent::InjException { vector: 6, error_code: None, reinjected: false },
+            ),
+            ("kvm_inj_virq", "IRQ 0xf3", KernelEvent::InjVirq { vector: 0xf3, reinjected: false }),
+            ("kvm_inj_virq", "irq 243", KernelEvent::InjVirq { vector: 0xf3, reinjected: false }),
+            ("kvm_entry", "vcpu 0", KernelEvent::Entry { vcpu: 0 }),
+            ("kvm_entry", "vcpu 0, rip 0x402aff", KernelEvent::Entry { vcpu: 0 }),
+            (
+                "kvm_entry",
+                "vcpu 2, rip 0x1 intr_info 0x00000000 error_code 0x00000000",
+                KernelEvent::Entry { vcpu: 2 },
+            ),
+            (
+                "kvm_exit",
+                "reason EPT_VIOLATION rip 0xffffffff info 182 0",
+                KernelEvent::Exit { vcpu: None, reason: KernelExit::NestedFault },
+            ),
+            (
+                "kvm_page_fault",
+                "address 8322000 error_code 6",
+                KernelEvent::PageFault { address: Gva(0x832_2000), error_code: 6 },
+            ),
+            (
+                "kvm_msr",
+                "msr_write 4b564d07 = 0x1",
+                KernelEvent::Msr { write: true, ecx: 0x4b56_4d07, data: 1, failed: false },
+            ),
+            (
+                "kvm_msr",
+                "msr_write 4b564d02 = 0x31 (#GP)",
+                KernelEvent::Msr { write: true, ecx: 0x4b56_4d02, data: 0x31, failed: true },
+            ),
+            (
+                "sched_switch",
+                "prev_comm=CPU 0/KVM prev_pid=301 prev_prio=120 prev_state=D ==> next_comm=swapper/0 next_pid=0 next_prio=120",
+                KernelEvent::SchedSwitch { prev: 301, sleeps: true, next: 0 },
+            ),
+            (
+                "sched_switch",
+                "vcpu0:301 [120] R ==> swapper/0:0 [120]",
+                KernelEvent::SchedSwitch { prev: 301, sleeps: false, next: 0 },
+            ),
+            (
+                "workqueue_queue_work",
+                "work struct=00000000bc667218 function=async_pf_execute [kvm] workqueue=events req_cpu=8192 cpu=0",
+                KernelEvent::QueueWork { work: 0xbc66_7218 },
+            ),
+            (
+                "block_rq_issue",
+                "254,0 R 4096 () 1141328 + 8 be,0,4 [vcpu0]",
+                KernelEvent::BlockIssue { read: true, at: (device(254, 0), 1_141_328) },
+            ),
+            (
+                "block_rq_complete",
+                "254,0 R () 1141328 + 8 [0]",
+                KernelEvent::BlockComplete { at: (device(254, 0), 1_141_328) },
+            ),
+            (
+                "kvm_vcpu_wakeup",
+                "wait time 496822 ns, polling valid",
+                KernelEvent::VcpuWakeup { ns: 496_822, slept: true },
+            ),
+        ];
+        for (name, fields, expected) in cases {
+            assert_eq!(parsed(name, fields), Some(expected), "{name}: {fields}");
+            assert_eq!(expected.name(), name);
+        }
+        assert_eq!(
+            parsed("workqueue_execute_start", "work struct 0000000012ab: function wq_barrier_func"),
+            None
+        );
+        assert_eq!(parsed("kvm_fpu", "load"), None);
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused() {
+        for (name, fields) in [
+            ("kvm_async_pf_ready", "token 0x1ffffffff gva 0x0"),
+            ("kvm_async_pf_ready", "token 0x1000 gva"),
+            ("kvm_async_pf_ready", ""),
+            ("kvm_inj_virq", "IRQ 0x1f3"),
+            ("kvm_entry", "vcpu 99999999999999999999999"),
+        ] {
+            assert!(parse_event(name.as_bytes(), fields.as_bytes()).is_err(), "{name}: {fields}");
+        }
+    }
+}
