@@ -176,6 +176,35 @@ pub struct GuestConfig {
     pub wake: WakeTime,
     /// Whether the guest asks for notices at CPL 0 too (a preemptible kernel of 2010 to 2020).
     pub send_always: bool,
+    /// When the guest's kernel lets another task run.
+    pub preemption: Preemption,
+}
+
+/// When a task that is in the guest's kernel may lose its vCPU to another one, besides when it
+/// sleeps. A task in user mode may at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preemption {
+    /// On its way back to user mode (`CONFIG_PREEMPT_NONE`).
+    None,
+    /// Also between the operations of a system call, outside all sections
+    /// (`CONFIG_PREEMPT_VOLUNTARY`: the kernel asks, `cond_resched`).
+    #[default]
+    Voluntary,
+    /// Wherever preemption and interrupts are on (`CONFIG_PREEMPT`). Only this kernel counts its
+    /// sections (`CONFIG_PREEMPT_COUNT`).
+    Full,
+}
+
+impl Preemption {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Voluntary => "voluntary",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// What the guest runs.
@@ -246,6 +275,45 @@ pub enum Op {
     /// Interrupt all other vCPUs and wait, spinning in the kernel with preemption off, until each
     /// has answered (`smp_call_function` with `wait`, the shape of a TLB flush too).
     CallAll,
+    /// A system call begins: what follows happens at CPL 0.
+    SyscallEnter {
+        /// CPU time of the entry and of the call's own work before its first operation.
+        cost: SimDuration,
+    },
+    /// The system call is over: back to user mode.
+    SyscallExit,
+    /// Inside a system call, a section begins.
+    SectionEnter {
+        /// Which.
+        kind: Section,
+    },
+    /// The section is over.
+    SectionExit {
+        /// Which.
+        kind: Section,
+    },
+}
+
+/// A section of the kernel in which a task must not be scheduled away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Preemption is off (`preempt_disable`, a spinlock).
+    PreemptOff,
+    /// Interrupts are off (`local_irq_disable`).
+    IrqOff,
+    /// It reads under RCU (`rcu_read_lock`): it may be preempted, but must not sleep.
+    RcuReader,
+}
+
+impl Section {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PreemptOff => "preempt_off",
+            Self::IrqOff => "irq_off",
+            Self::RcuReader => "rcu_reader",
+        }
+    }
 }
 
 /// How successive accesses choose their page.

@@ -5,13 +5,15 @@
 
 mod world_kit;
 
-use models::config::{MachineConfig, Op, Pattern};
+use models::config::{MachineConfig, Op, Pattern, Preemption, Section};
 use models::machine::{RunSettings, prefill, run};
 use models::policy;
 use models::presets;
 use models::trace::TaskRole;
 use sim_core::{QueueKind, SimDuration};
-use world_kit::{assert_clean, constant, crowded, for_time, group, ms, named, simulate, us, write};
+use world_kit::{
+    assert_clean, constant, crowded, for_time, group, ms, named, simulate, syscall, us, write,
+};
 
 /// Machines that between them reach every kind of interaction with a vCPU that ran ahead.
 fn machines() -> Vec<(&'static str, MachineConfig)> {
@@ -46,6 +48,27 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
     let calls = vec![Op::CallAll, Op::Compute { span: us(300) }, Op::Sleep { span: us(430) }];
     calling.workload.tasks.push(group("caller", TaskRole::Worker, 2, calls));
     worlds.push(("calls between vCPUs", calling));
+    let section =
+        |kind, span| [Op::SectionEnter { kind }, Op::Compute { span }, Op::SectionExit { kind }];
+    let touch = write(Pattern::Uniform, SimDuration::from_ns(30));
+    let body = [
+        &[touch, Op::Compute { span: us(3) }, touch][..],
+        &section(Section::IrqOff, us(2)),
+        &[Op::SectionEnter { kind: Section::PreemptOff }, touch],
+        &section(Section::RcuReader, us(1)),
+        &[Op::SectionExit { kind: Section::PreemptOff }, touch],
+    ]
+    .concat();
+    for (name, preemption, send_always) in [
+        ("system calls", Preemption::Voluntary, false),
+        ("system calls of a preemptible kernel", Preemption::Full, true),
+    ] {
+        let mut calls = crowded("skylake-sp", constant(us(200)));
+        (calls.guest.preemption, calls.guest.send_always) = (preemption, send_always);
+        calls.workload.tasks[0].program = [syscall(us(1), &body), vec![touch]].concat();
+        calls.workload.tasks[0].count = 8;
+        worlds.push((name, calls));
+    }
     let mut overcommitted = crowded("westmere-2010", constant(us(200)));
     overcommitted.host.cpus = 2;
     worlds.push(("two host processors", overcommitted));

@@ -9,7 +9,8 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     CpuConfig, DeviceConfig, ElevatorConfig, FairParams, GuestConfig, HddConfig, HostConfig,
-    MachineConfig, Op, Pattern, Policy, Region, TaskGroup, TlbGeometry, WakeTime, Workload,
+    MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, TlbGeometry, WakeTime,
+    Workload,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -192,6 +193,7 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         steal_clock,
         wake,
         send_always,
+        preemption,
     } = guest;
     form.line("guest.vcpus", vcpus);
     form.line("guest.memory_pages", memory_pages);
@@ -205,6 +207,10 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     };
     form.line("guest.wake", wake);
     form.line("guest.send_always", send_always);
+    // Left out where it is what it was before there was a choice.
+    if *preemption != Preemption::default() {
+        form.line("guest.preemption", preemption.name());
+    }
 }
 
 fn workload(form: &mut Form, workload: &Workload) {
@@ -230,6 +236,10 @@ fn operation(op: &Op) -> String {
         Op::Compute { span } => format!("compute span={}", span.as_ps()),
         Op::Sleep { span } => format!("sleep span={}", span.as_ps()),
         Op::CallAll => "call_all".into(),
+        Op::SyscallEnter { cost } => format!("syscall_enter cost={}", cost.as_ps()),
+        Op::SyscallExit => "syscall_exit".into(),
+        Op::SectionEnter { kind } => format!("section_enter {}", kind.name()),
+        Op::SectionExit { kind } => format!("section_exit {}", kind.name()),
         Op::Access { region, pattern, write, cost } => {
             let pattern = match pattern {
                 Pattern::Uniform => "uniform",

@@ -344,6 +344,21 @@ pub struct GuestFile {
     /// Ticks between two runs of the load balancer on a busy vCPU: 1 to 10^9. Default: the
     /// kernel's.
     pub balance_ticks: Option<u64>,
+    /// When a task that is in a system call may lose its vCPU to another one. Default: the
+    /// kernel's.
+    pub preemption: Option<PreemptionFile>,
+}
+
+/// When a task that is in a system call may lose its vCPU, besides when it sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PreemptionFile {
+    /// On its way back to user mode.
+    None,
+    /// Also between the operations of the call, outside all sections.
+    Voluntary,
+    /// Wherever preemption and interrupts are on.
+    Full,
 }
 
 /// When page ready makes a sleeper runnable.
@@ -441,6 +456,38 @@ pub enum OpFile {
     /// Interrupt all other vCPUs and spin until each has answered, as a TLB flush does.
     #[serde(rename = "call_all")]
     CallAll {},
+    /// A system call: its body happens at CPL 0.
+    Syscall {
+        /// Its name, for readers of the file.
+        name: Option<String>,
+        /// CPU time of the entry and of the call's own work before its body.
+        cost: Span,
+        /// CPU time after the body, the return to user mode included. Default: "0s".
+        return_cost: Option<Span>,
+        /// What happens in the kernel. Default: nothing.
+        #[serde(default)]
+        body: Vec<OpFile>,
+    },
+    /// A section of the kernel in which a task must not be scheduled away; only in the body of a
+    /// system call.
+    Critical {
+        /// What keeps the task where it is.
+        kind: SectionFile,
+        /// What happens in the section: `compute`, `access`, and other sections.
+        body: Vec<OpFile>,
+    },
+}
+
+/// Why a task must not be scheduled away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SectionFile {
+    /// Preemption is off, as under a spinlock.
+    PreemptOff,
+    /// Interrupts are off.
+    IrqOff,
+    /// It reads under RCU: it may be preempted, but must not sleep.
+    RcuReader,
 }
 
 /// How successive accesses choose their page.

@@ -7,6 +7,7 @@
 mod device;
 mod guest;
 mod host;
+mod program;
 mod workload;
 
 use std::borrow::Cow;

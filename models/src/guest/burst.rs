@@ -1,4 +1,5 @@
-//! Tasks in user mode: programs of operations, and bursts that run ahead of the event queue.
+//! Tasks and their programs of operations, in user mode and in system calls: bursts that run ahead
+//! of the event queue.
 //!
 //! A burst executes operations until one needs somebody else (a fault, a sleep); only its end is
 //! queued. Whoever changes what a burst may have used takes the vCPU out of guest mode, or cuts
@@ -51,7 +52,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Runs the current task in user mode from the vCPU's position on.
     pub(crate) fn user_run(&mut self, vcpu: VcpuId, task: TaskId) -> Flow {
         let now = self.now();
-        let most = if self.w.skip { BURST_OPS } else { 1 };
+        // A task that is to be switched away looks for the occasion after each operation.
+        let ahead = self.w.skip && !self.w.vcpus[vcpu.index()].need_resched;
+        let most = if ahead { BURST_OPS } else { 1 };
         let state = &mut self.w.vcpus[vcpu.index()];
         state.user_since.get_or_insert(now);
         state.burst.clear();
@@ -117,7 +120,30 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.w.tasks[task.index()].pc += 1;
                 Begin::Left(self.call_all(vcpu))
             }
-            None | Some(Op::Sleep { .. } | Op::Count { .. } | Op::CallAll) => Begin::NotAhead,
+            // Where the mode changes a burst ends, so that each is in one mode.
+            Some(Op::SyscallEnter { cost }) if here => {
+                self.w.tasks[task.index()].pc += 1;
+                self.enter_syscall(vcpu, task);
+                op.len = Cycles(self.frequency.cycles_in(cost).0.max(1));
+                Begin::Takes(op)
+            }
+            Some(change @ (Op::SyscallExit | Op::SectionEnter { .. } | Op::SectionExit { .. }))
+                if here =>
+            {
+                self.w.tasks[task.index()].pc += 1;
+                self.change_kernel_mode(vcpu, task, change);
+                Begin::Left(self.guest_run(vcpu))
+            }
+            None
+            | Some(
+                Op::Sleep { .. }
+                | Op::Count { .. }
+                | Op::CallAll
+                | Op::SyscallEnter { .. }
+                | Op::SyscallExit
+                | Op::SectionEnter { .. }
+                | Op::SectionExit { .. },
+            ) => Begin::NotAhead,
             Some(Op::Compute { span }) => {
                 self.w.tasks[task.index()].pc += 1;
                 op.len = Cycles(self.frequency.cycles_in(span).0.max(1));
@@ -192,6 +218,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.w.tasks[task.index()].chosen.push_front(page);
         }
         op.walked = walked;
+        let kernel = &mut self.w.tasks[task.index()].kernel;
+        kernel.mid_access = missed && kernel.syscall;
+        let cpl = if kernel.syscall { 0 } else { 3 };
         let cost = match translation {
             Translation::Hit(TlbLevel::L1) => Cycles::ZERO,
             Translation::Hit(TlbLevel::Stlb) => self.w.prices.stlb_hit.cycles,
@@ -208,7 +237,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return Begin::Left(self.guest_run(vcpu));
             }
             Translation::EptViolation(gfn) => {
-                return Begin::Left(self.ept_violation(vcpu, gfn, write, 3));
+                return Begin::Left(self.ept_violation(vcpu, gfn, write, cpl));
             }
         };
         // The instruction itself takes a cycle at least, so that no program stands still.

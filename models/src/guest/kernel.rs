@@ -7,7 +7,7 @@
 use sim_core::{Cycles, EventQueue, SimTime};
 
 use crate::apf::{GuestInput, HostInput, WaitContext};
-use crate::config::WakeTime;
+use crate::config::{Preemption, WakeTime};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gva, TaskId, Token, VcpuId};
 use crate::machine::Cx;
@@ -19,7 +19,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Whether the guest lets interrupts in.
     pub(crate) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
         match self.w.vcpus[vcpu.index()].frames.last() {
-            None => true,
+            None => !self.current_keeps_interrupts_off(vcpu),
             Some(frame) => {
                 matches!(frame.then, GuestThen::WaitHalted { .. } | GuestThen::CallWait)
             }
@@ -69,15 +69,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 }
                 continue;
             }
-            if self.interrupt_pending(vcpu) {
+            if self.interrupt_pending(vcpu) && self.interrupts_on(vcpu) {
                 return self.open_interrupt_window(vcpu);
             }
             let state = &self.w.vcpus[vcpu.index()];
-            match state.queue.current {
-                Some(current) if !state.need_resched => {
-                    return self.user_run(vcpu, TaskId(current));
-                }
-                _ => {}
+            if let Some(current) = state.queue.current.map(TaskId)
+                && (!state.need_resched || !self.may_be_switched(current))
+            {
+                return self.user_run(vcpu, current);
             }
             if !self.reschedule(vcpu) {
                 return self.hlt(vcpu);
@@ -206,13 +205,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The waiter looks whether it is still linked; if so it sleeps, or halts where it may not.
     fn wait_test(&mut self, vcpu: VcpuId, task: TaskId, token: Token) {
         let state = &self.w.vcpus[vcpu.index()];
-        // A fault from user mode interrupts nothing; one inside a kernel stage is atomic.
-        let preempt_count = u32::try_from(state.frames.len()).unwrap_or(u32::MAX);
+        let kernel = self.w.tasks[task.index()].kernel;
+        let counts_atomic = self.w.config.guest.preemption == Preemption::Full;
+        // A fault inside a kernel stage is atomic, and every kernel counts those. Sections are
+        // counted by preemptible kernels only.
+        let stages = u32::try_from(state.frames.len()).unwrap_or(u32::MAX);
+        let sections = if counts_atomic { kernel.preempt_off } else { 0 };
         let ctx = WaitContext {
             idle: state.queue.current.is_none(),
-            preempt_count,
-            user_mode: preempt_count == 0,
-            ..WaitContext::USER
+            preempt_count: stages.saturating_add(sections),
+            rcu_reader: kernel.rcu > 0,
+            user_mode: stages == 0 && !kernel.syscall,
+            counts_atomic,
         };
         let outcome = self.protocol(GuestInput::WaitTest { vcpu, task, token, ctx });
         if outcome.sleep {

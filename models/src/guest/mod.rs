@@ -4,3 +4,4 @@ mod burst;
 mod calls;
 mod kernel;
 mod scheduler;
+mod syscall;

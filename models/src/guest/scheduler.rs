@@ -68,13 +68,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         true
     }
 
-    /// Reports the user time of a task that has just been switched away.
-    fn end_user_of(&mut self, vcpu: VcpuId, prev: Option<u32>) {
+    /// Reports the time of a task, of its own program, since it was last reported; it may just
+    /// have been switched away.
+    pub(crate) fn end_user_of(&mut self, vcpu: VcpuId, task: Option<u32>) {
         let now = self.now();
         let since = self.w.vcpus[vcpu.index()].user_since.take();
-        if let (Some(since), Some(prev)) = (since, prev) {
-            let task = TaskId(prev);
-            self.emit(Event::TaskRun { vcpu, task, span: now.since(since) });
+        let (Some(since), Some(task)) = (since, task.map(TaskId)) else { return };
+        let span = now.since(since);
+        if self.w.tasks[task.index()].kernel.syscall {
+            self.emit(Event::TaskKernelRun { vcpu, task, span });
+        } else {
+            self.emit(Event::TaskRun { vcpu, task, span });
             self.report_work(task);
         }
     }

@@ -9,8 +9,8 @@ use super::Cx;
 use super::event::MachineEvent;
 use super::run::{RunError, RunSettings};
 use super::world::{
-    Pcpu, PendingReclaim, Program, Running, Task, TaskState, Then, Thread, ThreadKind, ThreadState,
-    Vcpu, World,
+    KernelMode, Pcpu, PendingReclaim, Program, Running, Task, TaskState, Then, Thread, ThreadKind,
+    ThreadState, Vcpu, World,
 };
 use crate::apf::{Apf, Defects, Rules};
 use crate::config::{MachineConfig, Op, Pattern, TaskGroup};
@@ -193,6 +193,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             program,
             pc: 0,
             busy: Cycles::ZERO,
+            kernel: KernelMode::default(),
             draws,
             next_page,
             chosen: VecDeque::new(),

@@ -310,7 +310,7 @@ pub(crate) struct Vcpu {
     pub epoch: SimTime,
     /// Cycles since the epoch at which the running stretch began.
     pub cycles: Cycles,
-    /// Since when the current task's user time is not yet reported.
+    /// Since when the time of the current task's own program is not yet reported.
     pub user_since: Option<SimTime>,
     pub burst: Vec<BurstOp>,
     pub tlb: Tlb,
@@ -348,6 +348,21 @@ pub(crate) enum TaskState {
     Sleeping,
 }
 
+/// Where in the kernel a task's program is: all zero in user mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KernelMode {
+    /// In a system call: at CPL 0.
+    pub syscall: bool,
+    /// Depth of sections with preemption off.
+    pub preempt_off: u32,
+    /// Depth of sections with interrupts off.
+    pub irq_off: u32,
+    /// Depth of RCU readers.
+    pub rcu: u32,
+    /// An access of the system call has begun and not gone through.
+    pub mid_access: bool,
+}
+
 /// What a task executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -368,6 +383,7 @@ pub(crate) struct Task {
     pub pc: u32,
     /// Cycles left of the operation before `pc`.
     pub busy: Cycles,
+    pub kernel: KernelMode,
     pub draws: Stream,
     /// Next page of a sequential walk.
     pub next_page: u64,

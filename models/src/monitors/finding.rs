@@ -214,6 +214,7 @@ fn concerns(event: &Event, vcpu: VcpuId, token: Option<Token>) -> bool {
             | Event::GuestMigrateTask { .. }
             | Event::GuestTick { .. }
             | Event::TaskRun { .. }
+            | Event::TaskKernelRun { .. }
             | Event::TaskNew { .. }
     ) {
         return false;

@@ -5,7 +5,9 @@ pub mod costs;
 use serde::Deserialize;
 use sim_core::{Distribution, Frequency, SimDuration};
 
-use crate::config::{CpuConfig, DeviceConfig, ElevatorConfig, FairParams, HddConfig, TlbGeometry};
+use crate::config::{
+    CpuConfig, DeviceConfig, ElevatorConfig, FairParams, HddConfig, Preemption, TlbGeometry,
+};
 use costs::Costs;
 
 const CPU_FILES: [&str; 3] = [
@@ -73,6 +75,8 @@ pub struct GuestKernelPreset {
     pub send_always: bool,
     /// Whether stolen time is kept from the running task's account.
     pub steal_clock: bool,
+    /// When its kernel lets another task run.
+    pub preemption: Preemption,
     base: FairParams,
     gentle_sleepers: bool,
 }
@@ -280,6 +284,8 @@ struct KernelFile {
     balance_ticks: u32,
     send_always: bool,
     steal_clock: bool,
+    #[serde(default)]
+    preemption: Preemption,
     sched_latency: String,
     min_granularity: String,
     wakeup_granularity: String,
@@ -306,6 +312,7 @@ pub fn guest_kernels() -> Vec<GuestKernelPreset> {
             balance_ticks: file.balance_ticks,
             send_always: file.send_always,
             steal_clock: file.steal_clock,
+            preemption: file.preemption,
             gentle_sleepers: file.gentle_sleepers,
         })
         .collect()

@@ -414,6 +414,12 @@ events! {
     TaskWork = "task_work" { /// The task.
         task: TaskId, /// Units of work, the 2010 benchmark's increments.
         units: u64, }
+    /// A guest task has run in the kernel on its own behalf, in a system call, without
+    /// interruption (ours).
+    TaskKernelRun = "task_kernel_run" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// Kernel time of the stretch.
+        span: SimDuration, }
 }
 
 #[cfg(test)]

@@ -118,14 +118,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Reports the user time of the current task since it was last reported.
+    /// Reports the time of the current task, of its own program, since it was last reported.
     pub(crate) fn end_user(&mut self, vcpu: VcpuId) {
-        let now = self.now();
-        let state = &mut self.w.vcpus[vcpu.index()];
-        let Some(since) = state.user_since.take() else { return };
-        let Some(current) = state.queue.current else { return };
-        let task = crate::ids::TaskId(current);
-        self.emit(Event::TaskRun { vcpu, task, span: now.since(since) });
-        self.report_work(task);
+        let current = self.w.vcpus[vcpu.index()].queue.current;
+        self.end_user_of(vcpu, current);
     }
 }

@@ -27,7 +27,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let (cpl, interrupts_on) = match &state.fault {
             Some(fault) => (fault.cpl, fault.interrupts_on),
             None => {
-                let user = state.frames.is_empty() && state.queue.current.is_some();
+                let user = state.frames.is_empty()
+                    && self.current_task(vcpu).is_some_and(|task| !self.in_syscall(task));
                 (if user { 3 } else { 0 }, self.interrupts_on(vcpu))
             }
         };

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use models::config::{
-    DeviceConfig, FairParams, GuestConfig, HostConfig, MachineConfig, Op, Pattern, Policy, Region,
-    TaskGroup, WakeTime, Workload,
+    DeviceConfig, FairParams, GuestConfig, HostConfig, MachineConfig, Op, Pattern, Policy,
+    Preemption, Region, TaskGroup, WakeTime, Workload,
 };
 use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -29,6 +29,14 @@ pub(crate) fn constant(latency: SimDuration) -> DeviceConfig {
 
 pub(crate) fn write(pattern: Pattern, cost: SimDuration) -> Op {
     Op::Access { region: RegionId(0), pattern, write: true, cost }
+}
+
+/// A system call with a body.
+pub(crate) fn syscall(cost: SimDuration, body: &[Op]) -> Vec<Op> {
+    let mut ops = vec![Op::SyscallEnter { cost }];
+    ops.extend_from_slice(body);
+    ops.push(Op::SyscallExit);
+    ops
 }
 
 pub(crate) fn group(name: &str, role: TaskRole, count: u32, program: Vec<Op>) -> TaskGroup {
@@ -60,6 +68,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             steal_clock: false,
             wake: WakeTime::Now,
             send_always: false,
+            preemption: Preemption::Voluntary,
         },
         workload: Workload {
             regions: vec![Region { name: "array".into(), pages: 32 * MIB, prefill: true }],

@@ -1,12 +1,12 @@
 //! The guest.
 
-use models::config::{GuestConfig, WakeTime};
+use models::config::{GuestConfig, Preemption, WakeTime};
 use models::presets;
 use sim_core::SimDuration;
 
 use super::At;
 use crate::error::ScenarioError;
-use crate::file::{GuestFile, WakeFile};
+use crate::file::{GuestFile, PreemptionFile, WakeFile};
 
 pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, ScenarioError> {
     let Some(kernel) = presets::guest_kernel(&file.kernel) else {
@@ -33,5 +33,10 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
             WakeFile::Tick => WakeTime::Tick,
         },
         send_always: file.send_always.unwrap_or(kernel.send_always),
+        preemption: file.preemption.map_or(kernel.preemption, |file| match file {
+            PreemptionFile::None => Preemption::None,
+            PreemptionFile::Voluntary => Preemption::Voluntary,
+            PreemptionFile::Full => Preemption::Full,
+        }),
     })
 }

@@ -1,23 +1,19 @@
-//! Regions, tasks and their programs.
+//! Regions and tasks.
 
-use models::config::{GuestConfig, Op, Pattern, Region, TaskGroup, Workload};
-use models::ids::{PAGE_SIZE, RegionId, VcpuId};
+use models::config::{GuestConfig, Region, TaskGroup, Workload};
+use models::ids::{PAGE_SIZE, VcpuId};
 use models::machine::KERNEL_FRAMES;
 use models::trace::TaskRole;
-use sim_core::SimDuration;
 
-use super::{At, MAX_DURATION};
+use super::{At, program};
 use crate::error::ScenarioError;
-use crate::file::{OpFile, PatternFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
+use crate::file::{OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
 use crate::units::Bytes;
 
 const MAX_REGIONS: usize = 256;
 /// With the bound of a group, all tasks of a scenario are numbered below 2^20, as event keys need.
 const MAX_GROUPS: usize = 255;
 const MAX_TASKS_IN_GROUP: u64 = 4096;
-const MAX_OPS: usize = 1024;
-/// A unit of work takes at least a picosecond.
-const MAX_UNITS_PER_SEC: u64 = 1_000_000_000_000;
 
 pub(super) fn workload(
     at: &At<'_>,
@@ -96,18 +92,14 @@ fn task_group(
         let help = "give at least one operation, such as { \"op\": \"count\", ... }";
         return Err(at.fail("the program is empty", help));
     }
-    if file.program.len() > MAX_OPS {
-        let message = format!("the program has {} operations", file.program.len());
-        return Err(at.fail(message, format!("at most {MAX_OPS}")));
-    }
-    let read = |(index, file): (usize, &OpFile)| op(&at.index(index), file, regions);
-    let program: Vec<Op> = file.program.iter().enumerate().map(read).collect::<Result<_, _>>()?;
-    let endless = program.iter().position(|op| matches!(op, Op::Count { .. }));
-    if let Some(after) = endless.map(|index| index + 1).filter(|after| *after < program.len()) {
+    let program = program::program(&at, &file.program, regions)?;
+    let endless = file.program.iter().position(|op| matches!(op, OpFile::Count { .. }));
+    if let Some(after) = endless.map(|index| index + 1).filter(|&after| after < file.program.len())
+    {
         let message = "this operation is never reached: `count` before it has no end";
         return Err(at.index(after).fail(message, "put `count` last"));
     }
-    if !program.iter().any(takes_time) {
+    if !program.iter().any(program::takes_time) {
         let help = "give an access a cost, or add `compute` or `sleep`";
         return Err(at.fail("one turn of the program takes no time", help));
     }
@@ -128,47 +120,4 @@ fn start_on(
         })
     };
     places.unwrap_or_default().iter().enumerate().map(place).collect()
-}
-
-fn takes_time(op: &Op) -> bool {
-    match op {
-        Op::Access { cost, .. } => !cost.is_zero(),
-        // Their spans are never zero.
-        Op::Count { .. } | Op::Compute { .. } | Op::Sleep { .. } => true,
-        // Free of charge under some processors.
-        Op::CallAll => false,
-    }
-}
-
-fn op(at: &At<'_>, file: &OpFile, regions: &[Region]) -> Result<Op, ScenarioError> {
-    let shortest = SimDuration::from_ps(1);
-    match file {
-        OpFile::Count { per_second } => {
-            let at = at.field("per_second");
-            Ok(Op::Count { units_per_sec: at.number(*per_second, 1..=MAX_UNITS_PER_SEC)? })
-        }
-        OpFile::Compute { span } => {
-            Ok(Op::Compute { span: at.field("span").span(span.0, shortest..=MAX_DURATION)? })
-        }
-        OpFile::Sleep { span } => {
-            Ok(Op::Sleep { span: at.field("span").span(span.0, shortest..=MAX_DURATION)? })
-        }
-        OpFile::CallAll {} => Ok(Op::CallAll),
-        OpFile::Access { region: name, pattern, write, cost } => {
-            let found = regions.iter().position(|region| region.name == *name);
-            let Some(region) = found.and_then(|index| u16::try_from(index).ok()) else {
-                let names: Vec<&str> = regions.iter().map(|region| region.name.as_str()).collect();
-                return Err(at.field("region").unknown("region", name, &names));
-            };
-            Ok(Op::Access {
-                region: RegionId(region),
-                pattern: match pattern {
-                    PatternFile::Uniform => Pattern::Uniform,
-                    PatternFile::Sequential => Pattern::Sequential,
-                },
-                write: *write,
-                cost: at.field("cost").span(cost.0, SimDuration::ZERO..=MAX_DURATION)?,
-            })
-        }
-    }
 }
