@@ -69,6 +69,24 @@ pub struct HostConfig {
     pub swap_pages: u32,
     /// The swap device.
     pub device: DeviceConfig,
+    /// How its kernel works.
+    pub kernel: HostKernel,
+}
+
+/// What kernels of the host do differently, or let their administrator set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostKernel {
+    /// Threads of `slow_work` (`slow_work_max_threads`).
+    pub slow_work_threads: u32,
+    /// Items of a processor that a workqueue has begun or is about to begin (`max_active`); the
+    /// others wait.
+    pub workqueue_max_active: u32,
+}
+
+impl HostKernel {
+    /// Linux 2.6.3x: four threads (kernel/slow-work.c, 2.6.33), 256 items a processor
+    /// (`WQ_DFL_ACTIVE`, include/linux/workqueue.h, 2.6.36).
+    pub const LINUX_2010: Self = Self { slow_work_threads: 4, workqueue_max_active: 256 };
 }
 
 /// A kind of swap device.

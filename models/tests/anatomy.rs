@@ -3,12 +3,13 @@
 
 mod world_kit;
 
+use models::apf::rules::Workers;
 use models::config::MachineConfig;
 use models::machine::{RunSettings, Watch, prefill, run};
 use models::trace::anatomy::{Anatomy, ItemState, Part, Pick, TaskActivity, VcpuState, anatomy};
 use models::trace::{Event, FaultPath};
 use sim_core::SimDuration;
-use world_kit::{closed_form, constant, crowded, fair, for_time, ms, named, us};
+use world_kit::{closed_form, constant, crowded, fair, for_time, ms, named, us, with_workers};
 
 /// Both passes over a run.
 fn picked(config: &MachineConfig, policy: &str, duration: SimDuration) -> Vec<(Pick, Anatomy)> {
@@ -16,7 +17,11 @@ fn picked(config: &MachineConfig, policy: &str, duration: SimDuration) -> Vec<(P
     let prefix = prefill(config, 42, &settings).unwrap();
     let pass = |watch| {
         let settings = RunSettings { watch, ..settings.clone() };
-        run(&prefix, &named(policy), &settings).unwrap()
+        let policy = match policy {
+            "native" => with_workers("apf-v6.12", Workers::NativeIo),
+            name => named(name),
+        };
+        run(&prefix, &policy, &settings).unwrap()
     };
     let first = pass(Watch::Faults);
     let faults = first.faults.unwrap();
@@ -40,7 +45,7 @@ fn picked(config: &MachineConfig, policy: &str, duration: SimDuration) -> Vec<(P
 fn parts_add_up_and_lanes_have_no_holes() {
     for latency in [us(30), us(300), ms(8)] {
         let config = crowded("westmere-2010", constant(latency));
-        for policy in ["sync", "halt", "apf-v7-2010", "apf-v2.6.39"] {
+        for policy in ["sync", "halt", "apf-v7-2010", "apf-v2.6.39", "native"] {
             for (pick, shown) in picked(&config, policy, ms(400)) {
                 let what = format!("{policy}, {latency}, {}: {shown:#?}", pick.name());
                 let fault = shown.fault;

@@ -5,14 +5,16 @@
 
 mod world_kit;
 
-use models::config::{MachineConfig, Op, Pattern, Preemption, Section};
+use models::apf::rules::Workers;
+use models::config::{MachineConfig, Op, Pattern, Policy, Preemption, Section};
 use models::machine::{RunSettings, prefill, run};
 use models::policy;
 use models::presets;
 use models::trace::TaskRole;
 use sim_core::{QueueKind, SimDuration};
 use world_kit::{
-    assert_clean, constant, crowded, for_time, group, ms, named, simulate, syscall, us, write,
+    assert_clean, constant, crowded, for_time, group, ms, named, simulate, simulate_policy,
+    syscall, us, with_workers, write,
 };
 
 /// Machines that between them reach every kind of interaction with a vCPU that ran ahead.
@@ -78,12 +80,23 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
     worlds
 }
 
+/// Every built-in policy, and one for each other way of getting the work of an item done.
+fn policies() -> Vec<Policy> {
+    let mut policies: Vec<Policy> = policy::policy_names().into_iter().map(named).collect();
+    for workers in [Workers::ThreadPerFault, Workers::NativeIo] {
+        policies.push(with_workers("apf-v6.12", workers));
+    }
+    policies.push(with_workers("apf-v2.6.39", Workers::NativeIo));
+    policies
+}
+
 #[test]
 fn running_ahead_and_the_queue_change_nothing() {
     for (name, config) in machines() {
-        for policy in policy::policy_names() {
+        for policy in policies() {
+            let policy_name = &policy.name;
             let base = for_time(ms(60));
-            let reference = simulate(&config, policy, &base);
+            let reference = simulate_policy(&config, &policy, &base);
             assert_clean(&reference);
             for (skip, queue) in [
                 (false, QueueKind::Hybrid),
@@ -92,12 +105,12 @@ fn running_ahead_and_the_queue_change_nothing() {
                 (false, QueueKind::Reference),
             ] {
                 let settings = RunSettings { skip, queue, ..base.clone() };
-                let other = simulate(&config, policy, &settings);
+                let other = simulate_policy(&config, &policy, &settings);
                 assert_eq!(
                     other.digest, reference.digest,
-                    "{name}, {policy}, skip {skip}, queue {queue}"
+                    "{name}, {policy_name}, skip {skip}, queue {queue}"
                 );
-                assert_eq!(other.metrics, reference.metrics, "{name}, {policy}");
+                assert_eq!(other.metrics, reference.metrics, "{name}, {policy_name}");
             }
         }
     }

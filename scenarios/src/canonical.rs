@@ -9,8 +9,8 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     CpuConfig, DeviceConfig, ElevatorConfig, FairParams, GuestConfig, HddConfig, HostConfig,
-    MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, TlbGeometry, WakeTime,
-    Workload,
+    HostKernel, MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, TlbGeometry,
+    WakeTime, Workload,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -96,6 +96,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         reclaim_batch_pages,
         swap_pages,
         device: swap_device,
+        kernel: HostKernel { slow_work_threads, workqueue_max_active },
     } = host;
     form.line("host.cpus", cpus);
     fair(form, "host", sched);
@@ -105,6 +106,8 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.read_ahead_pages", read_ahead_pages);
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);
     form.line("host.swap_pages", swap_pages);
+    form.line("host.slow_work_threads", slow_work_threads);
+    form.line("host.workqueue_max_active", workqueue_max_active);
     device(form, swap_device);
 }
 

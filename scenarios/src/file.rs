@@ -73,6 +73,19 @@ pub struct HostFile {
     pub tick: Option<Span>,
     /// Pages that direct reclaim aims at in one go: 1 to 1024. Default: 32.
     pub reclaim_batch: Option<u64>,
+    /// How the host's kernel works. Default: as Linux 2.6.36 does.
+    pub kernel: Option<HostKernelFile>,
+}
+
+/// How the host's kernel works.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the host's kernel")]
+pub struct HostKernelFile {
+    /// Threads of the pool that the mechanism `workers` = `four-threads` has: 1 to 255. Default: 4.
+    pub slow_work_threads: Option<u64>,
+    /// Items of one processor that a workqueue executes at once, its `max_active`: 1 to 512.
+    /// Default: 256.
+    pub workqueue_max_active: Option<u64>,
 }
 
 /// A processor.

@@ -1,7 +1,8 @@
 //! What the kernels do, one field per mechanism.
 //!
-//! A value exists only if some kernel or posted series did it and the code here does it too. Which
-//! kernel did what is in [`generations()`]: dated changes with their sources.
+//! A value exists only if some kernel or posted series did it, or a review of one asked for it (the
+//! value says so), and the code here does it too. Which kernel did what is in [`generations()`]:
+//! dated changes with their sources.
 
 mod choices;
 mod generations;

@@ -172,6 +172,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.wake_thread(ThreadId(at as u32));
             }
         }
+        self.interrupt_for_items(gfn);
         true
     }
 

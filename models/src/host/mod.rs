@@ -1,6 +1,7 @@
 //! The host: its threads and workers, guest memory under a limit, reclaim, swap.
 
 mod fetch;
+mod interrupt;
 pub mod memory;
 pub mod reclaim;
 pub(crate) mod scheduler;

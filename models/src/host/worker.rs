@@ -1,5 +1,7 @@
-//! Workers of the host: the per-CPU pools of the kernel's workqueue, in which a worker that sleeps
-//! is replaced by another one (`kernel/workqueue.c` since 2.6.36).
+//! Workers of the host, by the policy's mechanism: the four threads of `slow_work`, the per-CPU
+//! pools of the workqueue, in which a worker that sleeps is replaced by another one
+//! (`kernel/workqueue.c` since 2.6.36), or a thread for each item. Items without a worker are in
+//! `interrupt`.
 
 use sim_core::{EventQueue, SimDuration};
 
@@ -15,46 +17,93 @@ use crate::machine::world::{
 use crate::sched::Entity;
 use crate::trace::Event;
 
-/// Threads of `slow_work` (`slow_work_max_threads` in kernel/slow-work.c).
-const SLOW_WORK_THREADS: usize = 4;
-
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Puts an item on the pool of the processor on which the vCPU thread runs.
-    pub(crate) fn queue_work(&mut self, item: ItemId) {
+    fn workers(&self) -> Workers {
+        self.w.apf.rules.workers
+    }
+
+    /// Hands an item over to whoever brings its page. Returns what that costs the vCPU thread.
+    pub(crate) fn queue_work(&mut self, item: ItemId) -> SimDuration {
+        match self.workers() {
+            Workers::FourThreads => self.queue_for_threads(item),
+            Workers::Workqueue => self.queue_in_workqueue(item),
+            Workers::ThreadPerFault => {
+                self.w.pcpus[0].queued_work.push_back(item);
+                let worker = self.w.pcpus[0].idle_workers.pop();
+                let worker = worker.unwrap_or_else(|| self.new_worker(self.pcpu_of(item)));
+                self.wake_thread(worker);
+                return self.w.prices.thread_create.time;
+            }
+            Workers::NativeIo => self.begin_native(item),
+        }
+        SimDuration::ZERO
+    }
+
+    /// The processor on which the vCPU thread of an item runs.
+    pub(crate) fn pcpu_of(&self, item: ItemId) -> PcpuId {
         let vcpu = self.w.apf.host.items.item(item).vcpu;
         let thread = self.w.vcpus[vcpu.index()].thread;
-        let pcpu = self.w.threads[thread.index()].pcpu;
-        let pool = self.pool_of(pcpu);
-        self.w.pcpus[pool.index()].queued_work.push_back(item);
-        let worker = match self.w.pcpus[pool.index()].idle_workers.pop() {
+        self.w.threads[thread.index()].pcpu
+    }
+
+    /// `slow_work_enqueue`: one queue, kept with the first processor, and few threads.
+    fn queue_for_threads(&mut self, item: ItemId) {
+        self.w.pcpus[0].queued_work.push_back(item);
+        let worker = match self.w.pcpus[0].idle_workers.pop() {
             Some(worker) => worker,
             None if self.has_all_workers() => return,
-            None => self.new_worker(pcpu),
+            None => self.new_worker(self.pcpu_of(item)),
         };
         self.wake_thread(worker);
     }
 
-    /// Where the work of a processor is queued: `slow_work` has one queue, kept with the first.
-    fn pool_of(&self, pcpu: PcpuId) -> PcpuId {
-        match self.w.apf.rules.workers {
-            Workers::Workqueue => pcpu,
-            Workers::FourThreads => PcpuId(0),
+    fn has_all_workers(&self) -> bool {
+        let is_worker = |thread: &&Thread| matches!(thread.kind, ThreadKind::Worker(_));
+        let workers = self.w.threads.iter().filter(is_worker).count();
+        workers >= self.w.config.host.kernel.slow_work_threads as usize
+    }
+
+    /// `queue_work`: the pool of the processor at hand, up to `max_active` items at once.
+    fn queue_in_workqueue(&mut self, item: ItemId) {
+        let pcpu = self.pcpu_of(item);
+        let pool = &mut self.w.pcpus[pcpu.index()];
+        if pool.active_work >= self.w.config.host.kernel.workqueue_max_active {
+            pool.inactive_work.push_back(item);
+            return;
+        }
+        pool.active_work += 1;
+        pool.queued_work.push_back(item);
+        let worker = pool.idle_workers.pop().unwrap_or_else(|| self.new_worker(pcpu));
+        self.wake_thread(worker);
+    }
+
+    /// An active item of a workqueue is done or cancelled: the next one becomes active.
+    fn activate_next(&mut self, pcpu: PcpuId) {
+        let pool = &mut self.w.pcpus[pcpu.index()];
+        match pool.inactive_work.pop_front() {
+            Some(next) => pool.queued_work.push_back(next),
+            None => pool.active_work -= 1,
         }
     }
 
-    fn has_all_workers(&self) -> bool {
-        match self.w.apf.rules.workers {
-            Workers::Workqueue => false,
-            Workers::FourThreads => {
-                let is_worker = |thread: &&Thread| matches!(thread.kind, ThreadKind::Worker(_));
-                self.w.threads.iter().filter(is_worker).count() >= SLOW_WORK_THREADS
-            }
+    /// Where a worker takes its items from: only a workqueue has a queue for each processor.
+    fn pool_of(&self, worker: ThreadId) -> PcpuId {
+        match self.workers() {
+            Workers::Workqueue => self.w.threads[worker.index()].pcpu,
+            _ => PcpuId(0),
         }
     }
 
     pub(crate) fn cancel_work(&mut self, item: ItemId) {
-        for pcpu in &mut self.w.pcpus {
-            pcpu.queued_work.retain(|&queued| queued != item);
+        for at in 0..self.w.config.host.cpus {
+            let pool = &mut self.w.pcpus[usize::from(at)];
+            pool.inactive_work.retain(|&waiting| waiting != item);
+            let queued = pool.queued_work.len();
+            pool.queued_work.retain(|&waiting| waiting != item);
+            let cancelled = pool.queued_work.len() < queued;
+            if cancelled && self.workers() == Workers::Workqueue {
+                self.activate_next(PcpuId(at));
+            }
         }
     }
 
@@ -66,7 +115,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             kind: ThreadKind::Worker(worker),
             state: ThreadState::Blocked,
             pcpu,
-            bound: self.w.apf.rules.workers == Workers::Workqueue,
+            bound: self.workers() == Workers::Workqueue,
             entity: Entity { vruntime: floor, ..Entity::default() },
             charged_since: self.now(),
             remaining: SimDuration::ZERO,
@@ -99,7 +148,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn work_begin(&mut self, thread: ThreadId, worker: WorkerId) -> Flow {
-        let pcpu = self.pool_of(self.w.threads[thread.index()].pcpu);
+        let pcpu = self.pool_of(thread);
         let Some(item) = self.w.pcpus[pcpu.index()].queued_work.pop_front() else {
             self.w.pcpus[pcpu.index()].idle_workers.push(thread);
             self.block_thread(thread, Then::WorkBegin);
@@ -119,13 +168,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The worker has its page, and keeps a reference to it where the rules say so.
     pub(crate) fn item_fetched(&mut self, item: ItemId, gfn: Gfn) -> Flow {
         self.map_in_vmm(gfn);
+        self.hold_page(gfn);
+        self.protocol(HostInput::WorkerFetched { item });
+        Flow::Spend(SimDuration::ZERO, Then::WorkStep(item))
+    }
+
+    /// Takes the reference that an item keeps to its page, where the rules say so.
+    pub(crate) fn hold_page(&mut self, gfn: Gfn) {
         if self.holds_pages() {
             let page = self.w.memory.page_mut(gfn);
             page.pins = page.pins.saturating_add(1);
             self.w.pinned += 1;
         }
-        self.protocol(HostInput::WorkerFetched { item });
-        Flow::Spend(SimDuration::ZERO, Then::WorkStep(item))
     }
 
     /// Whether an item keeps a reference to its page until its page ready.
@@ -140,6 +194,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return Flow::Spend(SimDuration::ZERO, Then::WorkStep(item));
         }
         self.emit(Event::WorkqueueExecuteEnd { worker, item });
+        match self.workers() {
+            Workers::Workqueue => self.activate_next(self.pool_of(thread)),
+            // The thread ends; its place in the tables is taken by the next one that is made.
+            Workers::ThreadPerFault => {
+                self.w.pcpus[0].idle_workers.push(thread);
+                self.block_thread(thread, Then::WorkBegin);
+                return Flow::Stopped;
+            }
+            Workers::FourThreads | Workers::NativeIo => {}
+        }
         self.work_begin(thread, worker)
     }
 }

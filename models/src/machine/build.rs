@@ -79,6 +79,7 @@ impl World {
             apf: Apf::new(vcpus, rules_at_power_on()?, Defects::none()),
             streams,
             pinned: 0,
+            native: Vec::new(),
             room_waiters: Vec::new(),
             resched: Vec::new(),
             ahead: None,
@@ -154,6 +155,8 @@ fn new_pcpu() -> Pcpu {
         tick: None,
         idle_workers: Vec::new(),
         queued_work: VecDeque::new(),
+        active_work: 0,
+        inactive_work: VecDeque::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use sim_core::{EventQueue, SimDuration};
 use super::Cx;
 use super::event::MachineEvent;
 use super::world::{Fetch, FetchGoal, Then};
-use crate::apf::rules::FirstLookup;
+use crate::apf::rules::{FirstLookup, Workers};
 use crate::apf::{Decision, HostInput};
 use crate::host::memory::{Backing, LruList, hva_of};
 use crate::host::scheduler::Flow;
@@ -42,6 +42,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.fetch_synchronously(vcpu);
         };
         match policy.rules.first_lookup {
+            // Nobody else could start it later.
+            _ if policy.rules.workers == Workers::NativeIo => {
+                self.fetch_for_fault(vcpu, FetchGoal::StartRead)
+            }
             FirstLookup::WaitsWithoutReadAhead if self.w.config.host.read_ahead_pages <= 1 => {
                 self.fetch_synchronously(vcpu)
             }
@@ -109,10 +113,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(crate) fn setup_step(&mut self, vcpu: VcpuId) -> Flow {
         let view = self.view(vcpu);
         let outcome = self.protocol(HostInput::Advance { vcpu, view });
+        let handed_over = match outcome.queued {
+            Some(item) => self.queue_work(item),
+            None => SimDuration::ZERO,
+        };
         match outcome.decision {
-            Some(Decision::Continue) => self.next_section(vcpu, outcome.wait_worker),
+            Some(Decision::Continue) if handed_over.is_zero() => {
+                self.next_section(vcpu, outcome.wait_worker)
+            }
+            Some(Decision::Continue) => Flow::Spend(handed_over, Then::SetupStep),
             Some(Decision::Sync) => self.fetch_synchronously(vcpu),
-            Some(Decision::Retry) | None => self.back_to_loop(),
+            Some(Decision::Retry) | None => Flow::Spend(handed_over, Then::TurnEnd),
         }
     }
 

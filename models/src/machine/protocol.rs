@@ -33,6 +33,8 @@ pub(crate) struct Outcome {
     /// What the guest read from its token slot.
     pub slot: Option<Token>,
     pub allocate_dummy: bool,
+    /// The item whose work is to be done by somebody.
+    pub queued: Option<ItemId>,
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -76,7 +78,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Costs are paid where the machine knows who works: see the callers.
             Effect::Cost(_) => {}
             Effect::Decide(decision) => outcome.decision = Some(decision),
-            Effect::QueueWork { item } => self.queue_work(item),
+            Effect::QueueWork { item } => outcome.queued = Some(item),
             Effect::CancelWork { item } => self.cancel_work(item),
             Effect::WaitWorker { item } => outcome.wait_worker = Some(item),
             Effect::Fetch { gfn, .. } => outcome.fetch = Some(gfn),

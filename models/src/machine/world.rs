@@ -46,6 +46,8 @@ pub struct World {
     pub(crate) streams: RandomStreams,
     /// References that items hold on pages.
     pub(crate) pinned: u32,
+    /// Items without a worker, each with the page whose read ends it.
+    pub(crate) native: Vec<(Gfn, ItemId)>,
     /// Threads that wait for room under the memory limit.
     pub(crate) room_waiters: Vec<ThreadId>,
     /// Processors on which another thread should run.
@@ -219,6 +221,10 @@ pub(crate) struct Pcpu {
     pub idle_workers: Vec<ThreadId>,
     /// Items that no worker has begun.
     pub queued_work: VecDeque<ItemId>,
+    /// Items that a workqueue has begun, or is about to begin.
+    pub active_work: u32,
+    /// Items that wait because so many are active already, the first one first.
+    pub inactive_work: VecDeque<ItemId>,
 }
 
 /// A stage of the guest kernel that runs on a vCPU.

@@ -190,6 +190,8 @@ costs! {
     shootdown_vcpu,
     /// Context switch between threads of the host.
     host_switch,
+    /// Making and ending a thread of the host for one fault.
+    thread_create,
     /// From the wake-up of a sleeping host thread until it runs on an idle processor.
     host_wake_latency,
     /// Guest's timer interrupt handler, its own exits (EOI, re-arming) included.

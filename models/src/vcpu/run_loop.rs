@@ -172,7 +172,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return None;
         }
         Some(match outcome.prefault {
-            Some(gfn) => Flow::Spend(self.w.prices.kvm_fault.time, Then::PrefaultMap(gfn)),
+            Some(gfn) => {
+                let cost = self.w.prices.kvm_fault.time + self.lookup_without_worker();
+                Flow::Spend(cost, Then::PrefaultMap(gfn))
+            }
             None => Flow::Spend(self.w.prices.apf_ready.time, Then::Deliver),
         })
     }

@@ -2,9 +2,10 @@
 #![allow(dead_code, reason = "each test file uses a part of the kit")]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+use models::apf::rules::Workers;
 use models::config::{
-    DeviceConfig, FairParams, GuestConfig, HostConfig, MachineConfig, Op, Pattern, Policy,
-    Preemption, Region, TaskGroup, WakeTime, Workload,
+    DeviceConfig, FairParams, GuestConfig, HostConfig, HostKernel, MachineConfig, Op, Pattern,
+    Policy, Preemption, Region, TaskGroup, WakeTime, Workload,
 };
 use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -58,6 +59,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             reclaim_batch_pages: 32,
             swap_pages: 64 * 256,
             device,
+            kernel: HostKernel::LINUX_2010,
         },
         guest: GuestConfig {
             vcpus: 4,
@@ -132,8 +134,24 @@ pub(crate) fn named(name: &str) -> Policy {
 }
 
 pub(crate) fn simulate(config: &MachineConfig, policy: &str, settings: &RunSettings) -> RunOutput {
+    simulate_policy(config, &named(policy), settings)
+}
+
+pub(crate) fn simulate_policy(
+    config: &MachineConfig,
+    policy: &Policy,
+    settings: &RunSettings,
+) -> RunOutput {
     let prefix = prefill(config, 42, settings).unwrap();
-    run(&prefix, &named(policy), settings).unwrap()
+    run(&prefix, policy, settings).unwrap()
+}
+
+/// A built-in policy with other workers.
+pub(crate) fn with_workers(base: &str, workers: Workers) -> Policy {
+    let mut policy = named(base);
+    policy.name = format!("{base}, {workers}");
+    policy.rules.workers = workers;
+    policy
 }
 
 pub(crate) fn for_time(duration: SimDuration) -> RunSettings {

@@ -1,6 +1,6 @@
 //! The host: processor, memory limit, swap.
 
-use models::config::{CpuConfig, GuestConfig, HostConfig, TlbGeometry, Workload};
+use models::config::{CpuConfig, GuestConfig, HostConfig, HostKernel, TlbGeometry, Workload};
 use models::presets;
 use models::presets::costs::{CostError, Costs};
 use sim_core::SimDuration;
@@ -8,7 +8,7 @@ use sim_core::SimDuration;
 use super::At;
 use super::device;
 use crate::error::ScenarioError;
-use crate::file::{CpuRef, HostFile, TlbFile};
+use crate::file::{CpuRef, HostFile, HostKernelFile, TlbFile};
 use crate::units::Bytes;
 
 /// Pages that the container must have beyond what is never reclaimed, besides twice what may be
@@ -52,6 +52,25 @@ pub(super) fn host(
         reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
         swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
         device: device::device(&swap_at.field("device"), &file.swap.device)?,
+        kernel: kernel(&at.field("kernel"), file.kernel.unwrap_or_default())?,
+    })
+}
+
+fn kernel(at: &At<'_>, file: HostKernelFile) -> Result<HostKernel, ScenarioError> {
+    let preset = HostKernel::LINUX_2010;
+    let number = |name: &str, value: Option<u64>, default: u32, most| match value {
+        Some(value) => at.field(name).number(value, 1..=most),
+        None => Ok(default),
+    };
+    let (threads, active) = (file.slow_work_threads, file.workqueue_max_active);
+    Ok(HostKernel {
+        slow_work_threads: number("slow_work_threads", threads, preset.slow_work_threads, 255)?,
+        workqueue_max_active: number(
+            "workqueue_max_active",
+            active,
+            preset.workqueue_max_active,
+            512,
+        )?,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::apf::host::{Operation, SetupFailure, VcpuView};
 use crate::apf::item::{Fault, Item, Work};
 use crate::apf::rules::{
     Announce, CannotInject, RepeatedFault, ResolvedBy, SetupOrder, TokenZero, WordWriteFailure,
+    Workers,
 };
 use crate::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId};
 use crate::trace::{ApfReason, Event};
@@ -173,7 +174,9 @@ impl Apf {
         match self.rules.resolved_by {
             ResolvedBy::Kernel => {
                 effects.push(Effect::Cost(CostKey::QueueWork));
-                effects.push(Effect::Emit(Event::WorkqueueQueueWork { item: id }));
+                if self.rules.workers != Workers::NativeIo {
+                    effects.push(Effect::Emit(Event::WorkqueueQueueWork { item: id }));
+                }
                 effects.push(Effect::QueueWork { item: id });
             }
             ResolvedBy::Vmm => {

@@ -308,6 +308,12 @@ choices! {
         FourThreads => "four-threads",
         /// A pool of each processor, in which a thread that sleeps is replaced (`schedule_work`).
         Workqueue => "workqueue",
+        /// A thread of its own for each item, made for it and ended after it. No kernel does that:
+        /// it is what "a cap of 100 for 16 vCPUs makes 1600 threads" was feared to mean.
+        ThreadPerFault => "thread-per-fault",
+        /// Nobody: the interrupt of the completed read publishes the item. No kernel does that: it
+        /// is what was asked for when the patch was reviewed. The read must begin at the fault.
+        NativeIo => "native-io",
     }
 
     /// Whether a worker keeps the memory map of the VMM locked while it waits for a page.
