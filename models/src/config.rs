@@ -53,7 +53,7 @@ pub struct HostConfig {
     /// Physical processors that vCPU threads and workers share.
     pub cpus: u16,
     /// The host's fair scheduler.
-    pub sched: FairParams,
+    pub sched: SchedParams,
     /// Tick of the host's scheduler while threads compete for a processor.
     pub tick: SimDuration,
     /// Pages that the memory container may hold.
@@ -163,6 +163,46 @@ pub struct FairParams {
     pub wakeup_preemption: bool,
 }
 
+/// EEVDF, the fair scheduler since Linux 6.6: parameters in time, already scaled by CPU count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EevdfParams {
+    /// What an entity may run until its next virtual deadline (`sysctl_sched_base_slice`).
+    pub base_slice: SimDuration,
+    /// Whether the running entity is left alone until it is not eligible or its slice is over
+    /// (RUN_TO_PARITY).
+    pub run_to_parity: bool,
+    /// Whether lag is kept over sleep (PLACE_LAG).
+    pub place_lag: bool,
+    /// Whether a sleeper that has had more than its share stays in the queue until it has not
+    /// (DELAY_DEQUEUE).
+    pub delay_dequeue: bool,
+    /// Whether a wake-up may preempt the running entity at all (WAKEUP_PREEMPTION).
+    pub wakeup_preemption: bool,
+    /// Tick of the kernel (`TICK_NSEC`): lag is never more than this or two slices.
+    pub tick: SimDuration,
+}
+
+/// A fair scheduler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchedParams {
+    /// CFS, until 6.5.
+    Cfs(FairParams),
+    /// EEVDF, since 6.6.
+    Eevdf(EevdfParams),
+}
+
+impl From<FairParams> for SchedParams {
+    fn from(params: FairParams) -> Self {
+        Self::Cfs(params)
+    }
+}
+
+impl From<EevdfParams> for SchedParams {
+    fn from(params: EevdfParams) -> Self {
+        Self::Eevdf(params)
+    }
+}
+
 /// When a page ready makes the sleeper runnable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -183,7 +223,7 @@ pub struct GuestConfig {
     /// Period of the timer tick (1 / HZ).
     pub tick: SimDuration,
     /// The guest's fair scheduler.
-    pub sched: FairParams,
+    pub sched: SchedParams,
     /// Ticks between two runs of the periodic load balancer on a busy vCPU.
     pub balance_ticks: u32,
     /// Whether time in which the vCPU could not run (stalled, halted by the host, waiting for a

@@ -74,6 +74,15 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
     let mut overcommitted = crowded("westmere-2010", constant(us(200)));
     overcommitted.host.cpus = 2;
     worlds.push(("two host processors", overcommitted));
+    let eevdf = |cpus| presets::guest_kernel("linux-6.12").unwrap().sched(cpus);
+    let mut modern = crowded("skylake-sp", constant(us(200)));
+    modern.host.cpus = 1;
+    (modern.host.sched, modern.guest.sched) = (eevdf(1), eevdf(4));
+    (modern.host.tick, modern.guest.tick) = (ms(4), ms(4));
+    worlds.push(("EEVDF on one host processor", modern));
+    let mut roomy = crowded("skylake-sp", constant(us(200)));
+    (roomy.host.sched, roomy.guest.sched) = (eevdf(8), eevdf(4));
+    worlds.push(("EEVDF on eight host processors", roomy));
     let mut free = crowded("free", constant(us(250)));
     free.guest.tick = ms(1);
     worlds.push(("everything free, everything at once", free));

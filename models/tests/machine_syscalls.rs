@@ -138,7 +138,7 @@ fn preemption_decides_how_long_others_wait_for_a_system_call() {
     let mut config = crowded("free", constant(us(100)));
     config.guest.vcpus = 1;
     config.workload.regions.clear();
-    config.guest.sched = world_kit::fair(ms(4), ms(2));
+    config.guest.sched = world_kit::fair(ms(4), ms(2)).into();
     // A call of 20 ms in two halves, and a task that sleeps and computes.
     let halves = [Op::Compute { span: ms(10) }, Op::Compute { span: ms(10) }];
     config.workload.tasks = vec![

@@ -8,9 +8,9 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    CpuConfig, DeviceConfig, ElevatorConfig, FairParams, GuestConfig, HddConfig, HostConfig,
-    HostKernel, MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, TlbGeometry,
-    WakeTime, Workload,
+    CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, GuestConfig, HddConfig,
+    HostConfig, HostKernel, MachineConfig, Op, Pattern, Policy, Preemption, Region, SchedParams,
+    TaskGroup, TlbGeometry, WakeTime, Workload,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -88,7 +88,7 @@ fn cpu(form: &mut Form, cpu: &CpuConfig) {
 fn host(form: &mut Form, host: &HostConfig) {
     let HostConfig {
         cpus,
-        sched,
+        sched: scheduler,
         tick,
         memory_limit_pages,
         other_resident_pages,
@@ -99,7 +99,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         kernel: HostKernel { slow_work_threads, workqueue_max_active },
     } = host;
     form.line("host.cpus", cpus);
-    fair(form, "host", sched);
+    sched(form, "host", scheduler);
     form.time("host.tick", *tick);
     form.line("host.memory_limit_pages", memory_limit_pages);
     form.line("host.other_resident_pages", other_resident_pages);
@@ -171,6 +171,30 @@ fn law(law: &Distribution) -> String {
     }
 }
 
+fn sched(form: &mut Form, whose: &str, params: &SchedParams) {
+    match params {
+        SchedParams::Cfs(params) => fair(form, whose, params),
+        SchedParams::Eevdf(params) => eevdf(form, whose, params),
+    }
+}
+
+fn eevdf(form: &mut Form, whose: &str, params: &EevdfParams) {
+    let EevdfParams {
+        base_slice,
+        run_to_parity,
+        place_lag,
+        delay_dequeue,
+        wakeup_preemption,
+        tick,
+    } = params;
+    form.time(&format!("{whose}.sched.base_slice"), *base_slice);
+    form.line(&format!("{whose}.sched.run_to_parity"), run_to_parity);
+    form.line(&format!("{whose}.sched.place_lag"), place_lag);
+    form.line(&format!("{whose}.sched.delay_dequeue"), delay_dequeue);
+    form.line(&format!("{whose}.sched.wakeup_preemption"), wakeup_preemption);
+    form.time(&format!("{whose}.sched.tick"), *tick);
+}
+
 fn fair(form: &mut Form, whose: &str, params: &FairParams) {
     let FairParams {
         latency,
@@ -191,7 +215,7 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         vcpus,
         memory_pages,
         tick,
-        sched,
+        sched: scheduler,
         balance_ticks,
         steal_clock,
         wake,
@@ -201,7 +225,7 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     form.line("guest.vcpus", vcpus);
     form.line("guest.memory_pages", memory_pages);
     form.time("guest.tick", *tick);
-    fair(form, "guest", sched);
+    sched(form, "guest", scheduler);
     form.line("guest.balance_ticks", balance_ticks);
     form.line("guest.steal_clock", steal_clock);
     let wake = match wake {

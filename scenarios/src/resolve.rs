@@ -8,6 +8,7 @@ mod device;
 mod guest;
 mod host;
 mod program;
+mod sched;
 mod workload;
 
 use std::borrow::Cow;
@@ -17,14 +18,14 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use models::config::{FairParams, MachineConfig, Policy};
+use models::config::{MachineConfig, Policy};
 use models::ids::PAGE_SIZE;
 use models::policy;
 use sim_core::SimDuration;
 
 use crate::canonical;
 use crate::error::{MAX_FILE_BYTES, ScenarioError, help_for_unknown};
-use crate::file::{PublishedFile, ScenarioFile, SchedFile};
+use crate::file::{PublishedFile, ScenarioFile};
 use crate::library;
 use crate::results::Published;
 use crate::tree::{Document, FieldPath};
@@ -293,41 +294,6 @@ impl At<'_> {
             }
         }
         Ok(())
-    }
-
-    fn sched(
-        &self,
-        file: Option<SchedFile>,
-        preset: FairParams,
-    ) -> Result<FairParams, ScenarioError> {
-        let file = file.unwrap_or_default();
-        let span = |field: &str, value: Option<crate::units::Span>, default: SimDuration| {
-            let zero = SimDuration::ZERO;
-            value.map_or(Ok(default), |value| self.field(field).span(value.0, zero..=MAX_SPAN))
-        };
-        let params = FairParams {
-            latency: span("latency", file.latency, preset.latency)?,
-            min_granularity: span("min_granularity", file.min_granularity, preset.min_granularity)?,
-            wakeup_granularity: span(
-                "wakeup_granularity",
-                file.wakeup_granularity,
-                preset.wakeup_granularity,
-            )?,
-            sleeper_credit: span("sleeper_credit", file.sleeper_credit, preset.sleeper_credit)?,
-            wakeup_preemption: file.wakeup_preemption.unwrap_or(preset.wakeup_preemption),
-        };
-        if params.min_granularity.is_zero() {
-            let at = self.field("min_granularity");
-            return Err(at.fail("a slice must not be zero", "a time such as \"0.75ms\""));
-        }
-        if params.latency < params.min_granularity {
-            let message = format!(
-                "the latency ({}) is shorter than the shortest slice ({})",
-                params.latency, params.min_granularity
-            );
-            return Err(self.field("latency").fail(message, "at least `min_granularity`"));
-        }
-        Ok(params)
     }
 }
 

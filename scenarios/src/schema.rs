@@ -36,6 +36,7 @@ pub(crate) fn scenario() -> Value {
     let mut schema = generator.into_root_schema_for::<ScenarioFile>().to_value();
     list(&mut schema, "/properties/policies/items", policy::policy_names());
     list(&mut schema, "/$defs/GuestFile/properties/kernel", presets::guest_kernel_names());
+    list(&mut schema, "/$defs/SchedFile/properties/kernel", presets::guest_kernel_names());
     list(&mut schema, "/$defs/CpuRef/anyOf/0", presets::cpu_names());
     list(&mut schema, "/$defs/CpuFile/properties/preset", presets::cpu_names());
     list(&mut schema, "/$defs/DeviceRef/anyOf/0", presets::device_names());

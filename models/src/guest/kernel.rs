@@ -341,18 +341,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The end of the tick handler (`scheduler_tick`).
     fn guest_tick(&mut self, vcpu: VcpuId, periods: u32) {
         self.emit(Event::GuestTick { vcpu, periods });
-        self.charge_task(vcpu);
+        let over = self.charge_task(vcpu);
         let state = &mut self.w.vcpus[vcpu.index()];
         // The balancer goes by the time (jiffies), not by the ticks that came through.
         let every = u64::from(self.w.config.guest.balance_ticks.max(1));
         let before = state.ticks / every;
         state.ticks += u64::from(periods);
         let balance = state.ticks / every != before;
-        if let Some(current) = state.queue.current {
-            let entity = &self.w.tasks[current as usize].entity;
-            if state.queue.tick_preempts(entity, &self.w.config.guest.sched) {
-                state.need_resched = true;
-            }
+        if over || state.queue.tick_preempts(&self.w.task_entities, &self.w.config.guest.sched) {
+            state.need_resched = true;
         }
         for task in std::mem::take(&mut state.delayed_wakes) {
             self.wake_task(task);

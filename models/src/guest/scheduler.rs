@@ -1,17 +1,18 @@
 //! The guest's scheduler: which task a vCPU runs, wake-ups, placement and load balancing. The
 //! bookkeeping of fairness is [`crate::sched`]'s.
 
-use sim_core::{EventQueue, SimDuration};
+use sim_core::EventQueue;
 
 use crate::ids::{TaskId, VcpuId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
 use crate::machine::world::{GuestThen, Running, TaskState};
+use crate::sched::RunQueue;
 use crate::trace::Event;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Charges the current task up to now (`update_curr`).
-    pub(crate) fn charge_task(&mut self, vcpu: VcpuId) {
+    /// Charges the current task up to now (`update_curr`). True when its slice is over.
+    pub(crate) fn charge_task(&mut self, vcpu: VcpuId) -> bool {
         let now = self.now();
         let steal_clock = self.w.config.guest.steal_clock;
         let state = &mut self.w.vcpus[vcpu.index()];
@@ -21,34 +22,30 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if steal_clock {
             span = span.saturating_sub(stolen);
         }
-        if let Some(current) = state.queue.current {
-            state.queue.charge(&mut self.w.tasks[current as usize].entity, span);
-        }
+        let params = &self.w.config.guest.sched;
+        state.queue.charge(&mut self.w.task_entities, span, params)
     }
 
     /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
     pub(crate) fn reschedule(&mut self, vcpu: VcpuId) -> bool {
         self.charge_task(vcpu);
+        let params = &self.w.config.guest.sched;
         let state = &mut self.w.vcpus[vcpu.index()];
         state.need_resched = false;
-        let prev = state.queue.current.take();
-        if let Some(prev) = prev {
-            let task = &self.w.tasks[prev as usize];
-            if task.state == TaskState::Runnable {
-                state.queue.enqueue(prev, &task.entity);
-            }
-        }
-        let next = match state.queue.pick() {
+        let prev = state.queue.current;
+        let sleeps =
+            prev.is_some_and(|prev| self.w.tasks[prev as usize].state == TaskState::Sleeping);
+        let next = match state.queue.pick_again(sleeps, &mut self.w.task_entities, params) {
             Some(next) => Some(next),
             None => self.pull_task(vcpu, 2).and_then(|_| {
+                let params = &self.w.config.guest.sched;
                 let state = &mut self.w.vcpus[vcpu.index()];
-                state.queue.pick()
+                state.queue.pick(&mut self.w.task_entities, params)
             }),
         };
         if next == prev && next.is_some() {
             if let Some(next) = next {
                 let task = &mut self.w.tasks[next as usize];
-                task.entity.ran = SimDuration::ZERO;
                 // Woken before it was switched away: it goes on where it was about to sleep.
                 let frames = std::mem::take(&mut task.frames);
                 self.w.vcpus[vcpu.index()].frames = frames;
@@ -60,8 +57,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.end_user_of(vcpu, prev);
             self.emit(Event::GuestSchedSwitch { vcpu, prev: named.0, next: named.1 });
         }
-        let Some(next) = next else { return false };
-        self.w.tasks[next as usize].entity.ran = SimDuration::ZERO;
+        if next.is_none() {
+            return false;
+        }
         self.restart_tick(vcpu);
         let cost = self.w.prices.guest_switch.cycles;
         self.push_frame(vcpu, cost, GuestThen::Switched);
@@ -89,24 +87,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.tasks[task.index()].state != TaskState::Sleeping {
             return;
         }
-        self.charge_task(vcpu);
+        let delayed = RunQueue::is_delayed(task.0, &self.w.task_entities);
+        let mut over = !delayed && self.charge_task(vcpu);
+        self.w.tasks[task.index()].state = TaskState::Runnable;
         let params = &self.w.config.guest.sched;
-        let woken = &mut self.w.tasks[task.index()];
-        woken.state = TaskState::Runnable;
         let state = &mut self.w.vcpus[vcpu.index()];
         if state.queue.current == Some(task.0) {
             // It has not been switched away yet.
             return;
         }
-        state.queue.enqueue_woken(task.0, &mut woken.entity, params);
-        let woken = woken.entity;
-        let preempts = match state.queue.current {
-            None => true,
-            Some(current) => {
-                let current = self.w.tasks[current as usize].entity;
-                state.queue.wakeup_preempts(&current, &woken, params)
-            }
-        };
+        state.queue.enqueue_woken(task.0, &mut self.w.task_entities, params);
+        if delayed {
+            over = self.charge_task(vcpu);
+        }
+        let params = &self.w.config.guest.sched;
+        let queue = &self.w.vcpus[vcpu.index()].queue;
+        let preempts = over || queue.wakeup_preempts(task.0, &self.w.task_entities, params);
         self.emit(Event::GuestSchedWakeup { task, vcpu });
         if preempts {
             self.ask_resched(vcpu);
@@ -132,16 +128,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let from = candidates
             .filter(|&v| {
                 let queue = &self.w.vcpus[v].queue;
-                queue.running() >= least && queue.waiting().next().is_some()
+                queue.running() >= least && !queue.nobody_waits()
             })
             .max_by_key(|&v| (self.w.vcpus[v].queue.running(), usize::MAX - v))?;
-        let id = self.w.vcpus[from].queue.waiting().next()?;
-        self.w.vcpus[from].queue.dequeue(id);
-        let task = &mut self.w.tasks[id as usize];
-        task.vcpu = vcpu;
-        self.w.vcpus[from].queue.rebase(&mut task.entity, &self.w.vcpus[vcpu.index()].queue);
-        let entity = task.entity;
-        self.w.vcpus[vcpu.index()].queue.enqueue(id, &entity);
+        let id = self.w.vcpus[from].queue.waiting(&self.w.task_entities).next()?;
+        let params = &self.w.config.guest.sched;
+        let mut queue = std::mem::take(&mut self.w.vcpus[vcpu.index()].queue);
+        let entities = &mut self.w.task_entities;
+        self.w.vcpus[from].queue.migrate(id, &mut queue, entities, params);
+        self.w.vcpus[vcpu.index()].queue = queue;
+        self.w.tasks[id as usize].vcpu = vcpu;
         let task = TaskId(id);
         self.emit(Event::GuestMigrateTask { task, from: VcpuId(from as u16), to: vcpu });
         Some(task)
@@ -158,7 +154,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let new = &mut self.w.tasks[task.index()];
         new.vcpu = vcpu;
         let role = new.role;
-        self.w.vcpus[v].queue.enqueue_new(task.0, &mut new.entity, params);
+        self.w.vcpus[v].queue.enqueue_new(task.0, &mut self.w.task_entities, params);
         self.emit(Event::TaskNew { task, role, vcpu });
         self.ask_resched(vcpu);
     }

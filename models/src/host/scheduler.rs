@@ -2,10 +2,12 @@
 
 use sim_core::{EventQueue, SimDuration};
 
+use crate::config::SchedParams;
 use crate::ids::{PcpuId, ThreadId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
 use crate::machine::world::{Then, ThreadKind, ThreadState};
+use crate::sched::RunQueue;
 use crate::trace::{Event, ExitReason};
 
 /// How a thread goes on after a step.
@@ -44,7 +46,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let thread = &mut self.w.threads[current as usize];
             let span = now.since(thread.charged_since);
             thread.charged_since = now;
-            queue.charge(&mut thread.entity, span);
+            let params = &self.w.config.host.sched;
+            if queue.charge(&mut self.w.thread_entities, span, params) {
+                self.ask_preempt(pcpu);
+            }
+        }
+    }
+
+    /// Lets a processor change threads once the event at hand is over (`resched_curr`).
+    fn ask_preempt(&mut self, pcpu: PcpuId) {
+        if !self.w.resched.contains(&pcpu) {
+            self.w.resched.push(pcpu);
         }
     }
 
@@ -54,7 +66,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return;
         }
         let pcpu = self.place(id);
-        self.charge_pcpu(pcpu);
+        let delayed = RunQueue::is_delayed(id.0, &self.w.thread_entities);
+        if !delayed {
+            self.charge_pcpu(pcpu);
+        }
         let now = self.now();
         let thread = &mut self.w.threads[id.index()];
         thread.state = ThreadState::Runnable;
@@ -62,17 +77,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         thread.pcpu = pcpu;
         let params = &self.w.config.host.sched;
         let queue = &mut self.w.pcpus[pcpu.index()].queue;
-        queue.enqueue_woken(id.0, &mut thread.entity, params);
-        match queue.current {
+        queue.enqueue_woken(id.0, &mut self.w.thread_entities, params);
+        if delayed {
+            self.charge_pcpu(pcpu);
+        }
+        match self.w.pcpus[pcpu.index()].queue.current {
             None => {
                 let latency = self.w.prices.host_wake_latency.time;
                 self.dispatch(pcpu, None, latency);
             }
-            Some(current) => {
-                let current = self.w.threads[current as usize].entity;
-                let woken = self.w.threads[id.index()].entity;
-                if self.w.pcpus[pcpu.index()].queue.wakeup_preempts(&current, &woken, params) {
-                    self.w.resched.push(pcpu);
+            Some(_) => {
+                let params = &self.w.config.host.sched;
+                let queue = &self.w.pcpus[pcpu.index()].queue;
+                if queue.wakeup_preempts(id.0, &self.w.thread_entities, params) {
+                    self.ask_preempt(pcpu);
                 }
                 self.arm_host_tick(pcpu);
             }
@@ -83,19 +101,19 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn place(&self, id: ThreadId) -> PcpuId {
         let thread = &self.w.threads[id.index()];
         let idle = |pcpu: PcpuId| self.w.pcpus[pcpu.index()].queue.running() == 0;
-        if thread.bound || idle(thread.pcpu) {
+        // One that has not left its queue goes on there.
+        let stays = thread.bound || RunQueue::is_delayed(id.0, &self.w.thread_entities);
+        if stays || idle(thread.pcpu) {
             return thread.pcpu;
         }
         (0..self.w.config.host.cpus).map(PcpuId).find(|&p| idle(p)).unwrap_or(thread.pcpu)
     }
 
-    /// Gives a processor that `prev` has left to the next thread; `latency` is paid before it does
-    /// anything.
-    fn dispatch(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
+    /// Gives a processor that `prev` has left to `next`; `latency` is paid before it does anything.
+    fn switch_to(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
         let now = self.now();
         self.w.resched.retain(|&asked| asked != pcpu);
-        let picked = self.w.pcpus[pcpu.index()].queue.pick();
-        let next = picked.or_else(|| self.steal_thread(pcpu)).map(ThreadId);
+        let next = self.w.pcpus[pcpu.index()].queue.current.map(ThreadId);
         self.emit(Event::HostSchedSwitch { pcpu, prev, next });
         let Some(id) = next else { return };
         let overhead = latency + self.w.prices.host_switch.time;
@@ -106,28 +124,38 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.w.vcpus[vcpu.index()].stolen += now.since(thread.charged_since);
         }
         thread.charged_since = now;
-        thread.entity.ran = SimDuration::ZERO;
         let (remaining, then) = (thread.remaining, thread.then);
         self.start_stretch(id, overhead + remaining, then);
         self.arm_host_tick(pcpu);
     }
 
+    /// Gives a free processor to the next thread.
+    fn dispatch(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
+        let params = &self.w.config.host.sched;
+        let queue = &mut self.w.pcpus[pcpu.index()].queue;
+        if queue.pick(&mut self.w.thread_entities, params).is_none() {
+            self.steal_thread(pcpu);
+        }
+        self.switch_to(pcpu, prev, latency);
+    }
+
     /// An idle processor takes a waiting thread that may move from the busiest one.
-    fn steal_thread(&mut self, pcpu: PcpuId) -> Option<u32> {
+    fn steal_thread(&mut self, pcpu: PcpuId) {
         let movable = |w: &crate::machine::world::World, p: usize| {
-            w.pcpus[p].queue.waiting().find(|&t| !w.threads[t as usize].bound)
+            let waiting = w.pcpus[p].queue.waiting(&w.thread_entities);
+            waiting.into_iter().find(|&t| !w.threads[t as usize].bound)
         };
         let from = (0..self.w.pcpus.len())
             .filter(|&p| p != pcpu.index() && movable(self.w, p).is_some())
-            .max_by_key(|&p| (self.w.pcpus[p].queue.running(), usize::MAX - p))?;
-        let id = movable(self.w, from)?;
-        self.w.pcpus[from].queue.dequeue(id);
-        let mut entity = self.w.threads[id as usize].entity;
-        self.w.pcpus[from].queue.rebase(&mut entity, &self.w.pcpus[pcpu.index()].queue);
-        self.w.threads[id as usize].entity = entity;
-        let queue = &mut self.w.pcpus[pcpu.index()].queue;
-        queue.enqueue(id, &entity);
-        queue.pick()
+            .max_by_key(|&p| (self.w.pcpus[p].queue.running(), usize::MAX - p));
+        let Some(from) = from else { return };
+        let Some(id) = movable(self.w, from) else { return };
+        let params = &self.w.config.host.sched;
+        let entities = &mut self.w.thread_entities;
+        let mut queue = std::mem::take(&mut self.w.pcpus[pcpu.index()].queue);
+        self.w.pcpus[from].queue.migrate(id, &mut queue, entities, params);
+        queue.pick(entities, params);
+        self.w.pcpus[pcpu.index()].queue = queue;
     }
 
     /// The running thread goes to sleep; the processor goes to the next one.
@@ -139,15 +167,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         thread.remaining = SimDuration::ZERO;
         thread.then = then;
         thread.event = None;
-        self.w.pcpus[pcpu.index()].queue.current = None;
+        let params = &self.w.config.host.sched;
+        self.w.pcpus[pcpu.index()].queue.sleep(&mut self.w.thread_entities, params);
         self.dispatch(pcpu, Some(id), SimDuration::ZERO);
     }
 
-    /// Takes the processor from the running thread, which goes on later where it was.
+    /// Takes the processor from the running thread if another one should have it; it goes on later
+    /// where it was.
     fn preempt(&mut self, pcpu: PcpuId) {
         let now = self.now();
         let Some(current) = self.w.pcpus[pcpu.index()].queue.current else { return };
-        if self.w.pcpus[pcpu.index()].queue.waiting().next().is_none() {
+        if self.w.pcpus[pcpu.index()].queue.nobody_waits() {
             return;
         }
         let id = ThreadId(current);
@@ -155,15 +185,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.force_exit_of_thread(id, ExitReason::ExternalInterrupt);
         }
         self.charge_pcpu(pcpu);
+        let params = &self.w.config.host.sched;
+        let queue = &mut self.w.pcpus[pcpu.index()].queue;
+        if queue.pick_again(false, &mut self.w.thread_entities, params) == Some(current) {
+            if matches!(params, SchedParams::Eevdf(_)) {
+                // Asked again, the scheduler lets it run on.
+                self.w.resched.retain(|&asked| asked != pcpu);
+                return;
+            }
+        }
         self.cancel_stretch(id);
         let thread = &mut self.w.threads[id.index()];
         thread.remaining = thread.remaining.saturating_sub(now.since(thread.since));
         thread.state = ThreadState::Runnable;
-        let entity = thread.entity;
-        let queue = &mut self.w.pcpus[pcpu.index()].queue;
-        queue.current = None;
-        queue.enqueue(current, &entity);
-        self.dispatch(pcpu, Some(id), SimDuration::ZERO);
+        self.switch_to(pcpu, Some(id), SimDuration::ZERO);
     }
 
     /// Carries out the preemptions that an event asked for.
@@ -191,11 +226,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.pcpus[pcpu.index()].tick = None;
         self.charge_pcpu(pcpu);
         let state = &self.w.pcpus[pcpu.index()];
-        if let Some(current) = state.queue.current {
-            let entity = &self.w.threads[current as usize].entity;
-            if state.queue.tick_preempts(entity, &self.w.config.host.sched) {
-                self.w.resched.push(pcpu);
-            }
+        if state.queue.tick_preempts(&self.w.thread_entities, &self.w.config.host.sched) {
+            self.ask_preempt(pcpu);
         }
         self.arm_host_tick(pcpu);
     }

@@ -111,12 +111,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let id = ThreadId(self.w.threads.len() as u32);
         let worker = WorkerId(id.0 - u32::from(self.w.config.guest.vcpus));
         let floor = self.w.pcpus[pcpu.index()].queue.min_vruntime();
+        self.w.thread_entities.push(Entity { vruntime: floor, ..Entity::default() });
         self.w.threads.push(Thread {
             kind: ThreadKind::Worker(worker),
             state: ThreadState::Blocked,
             pcpu,
             bound: self.workers() == Workers::Workqueue,
-            entity: Entity { vruntime: floor, ..Entity::default() },
             charged_since: self.now(),
             remaining: SimDuration::ZERO,
             since: self.now(),

@@ -65,6 +65,8 @@ impl World {
             vcpus: (0..vcpus).map(|v| new_vcpu(config, VcpuId(v))).collect(),
             tasks: Vec::new(),
             threads: (0..vcpus).map(|v| vcpu_thread(config, VcpuId(v))).collect(),
+            task_entities: Vec::new(),
+            thread_entities: vec![Entity::default(); vcpus.into()],
             pcpus: (0..config.host.cpus).map(|_| new_pcpu()).collect(),
             memory: HostMemory::new(config.guest.memory_pages, limit),
             swap: SwapArea::new(config.host.swap_pages),
@@ -136,7 +138,6 @@ fn vcpu_thread(config: &MachineConfig, vcpu: VcpuId) -> Thread {
         state: ThreadState::Blocked,
         pcpu: PcpuId(vcpu.0 % config.host.cpus),
         bound: false,
-        entity: Entity::default(),
         charged_since: SimTime::ZERO,
         remaining: SimDuration::ZERO,
         since: SimTime::ZERO,
@@ -192,7 +193,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             role,
             vcpu: VcpuId(0),
             state: TaskState::Runnable,
-            entity: Entity::default(),
             program,
             pc: 0,
             busy: Cycles::ZERO,
@@ -205,6 +205,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             major: None,
             frames: Vec::new(),
         });
+        self.w.task_entities.push(Entity::default());
         self.place_new_task(id, on);
     }
 

@@ -34,6 +34,10 @@ pub struct World {
     pub(crate) vcpus: Vec<Vcpu>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) threads: Vec<Thread>,
+    /// What the guest's scheduler keeps of each task.
+    pub(crate) task_entities: Vec<Entity>,
+    /// What the host's scheduler keeps of each thread.
+    pub(crate) thread_entities: Vec<Entity>,
     pub(crate) pcpus: Vec<Pcpu>,
     pub(crate) memory: HostMemory,
     pub(crate) swap: SwapArea,
@@ -195,7 +199,6 @@ pub(crate) struct Thread {
     pub pcpu: PcpuId,
     /// Whether it may run nowhere else (a worker of a per-CPU pool).
     pub bound: bool,
-    pub entity: Entity,
     /// Since when its CPU time is not yet charged; while it waits for a processor, since when.
     pub charged_since: SimTime,
     /// Host work left before `then`; meaningless in guest mode.
@@ -384,7 +387,6 @@ pub(crate) struct Task {
     pub role: TaskRole,
     pub vcpu: VcpuId,
     pub state: TaskState,
-    pub entity: Entity,
     pub program: Program,
     pub pc: u32,
     /// Cycles left of the operation before `pc`.

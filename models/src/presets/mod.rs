@@ -6,7 +6,8 @@ use serde::Deserialize;
 use sim_core::{Distribution, Frequency, SimDuration};
 
 use crate::config::{
-    CpuConfig, DeviceConfig, ElevatorConfig, FairParams, HddConfig, Preemption, TlbGeometry,
+    CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, HddConfig, Preemption,
+    SchedParams, TlbGeometry,
 };
 use costs::Costs;
 
@@ -77,35 +78,59 @@ pub struct GuestKernelPreset {
     pub steal_clock: bool,
     /// When its kernel lets another task run.
     pub preemption: Preemption,
-    base: FairParams,
-    gentle_sleepers: bool,
+    base: SchedFile,
 }
 
 impl GuestKernelPreset {
-    /// The fair scheduler's parameters on `vcpus` processors. CFS of 2.6.3x multiplies its base
-    /// values by `1 + log2(processors)` (`update_sysctl`, at most 8 processors counted).
-    pub fn sched(&self, vcpus: u16) -> FairParams {
-        scaled(&self.base, vcpus, self.gentle_sleepers)
+    /// The fair scheduler's parameters on `cpus` processors. Kernels multiply their base values by
+    /// `1 + log2(processors)`, at most 8 processors counted (`update_sysctl`,
+    /// `get_update_sysctl_factor`).
+    pub fn sched(&self, cpus: u16) -> SchedParams {
+        let factor = 1 + u64::from(cpus.clamp(1, 8).ilog2());
+        let scaled = |text: &str| span(&self.name, text).times(factor);
+        match &self.base {
+            SchedFile::Cfs {
+                latency,
+                min_granularity,
+                wakeup_granularity,
+                wakeup_preemption,
+                gentle_sleepers,
+            } => {
+                let latency = scaled(latency);
+                SchedParams::Cfs(FairParams {
+                    latency,
+                    min_granularity: scaled(min_granularity),
+                    wakeup_granularity: scaled(wakeup_granularity),
+                    sleeper_credit: if *gentle_sleepers { latency.divided_by(2) } else { latency },
+                    wakeup_preemption: *wakeup_preemption,
+                })
+            }
+            SchedFile::Eevdf {
+                base_slice,
+                run_to_parity,
+                place_lag,
+                delay_dequeue,
+                wakeup_preemption,
+            } => SchedParams::Eevdf(EevdfParams {
+                base_slice: scaled(base_slice),
+                run_to_parity: *run_to_parity,
+                place_lag: *place_lag,
+                delay_dequeue: *delay_dequeue,
+                wakeup_preemption: *wakeup_preemption,
+                tick: SimDuration::from_secs(1).divided_by(self.hz.into()),
+            }),
+        }
     }
 }
 
-/// The host's fair scheduler on `cpus` processors: the same CFS.
-pub fn host_sched(cpus: u16) -> FairParams {
-    match guest_kernel("linux-2.6.36") {
+/// The kernel whose scheduler the host has unless a scenario says another one.
+pub const HOST_KERNEL: &str = "linux-2.6.36";
+
+/// The default scheduler of a host with `cpus` processors.
+pub fn host_sched(cpus: u16) -> SchedParams {
+    match guest_kernel(HOST_KERNEL) {
         Some(kernel) => kernel.sched(cpus),
         None => unreachable!("a preset that this module ships"),
-    }
-}
-
-fn scaled(base: &FairParams, cpus: u16, gentle: bool) -> FairParams {
-    let factor = 1 + u64::from(cpus.clamp(1, 8).ilog2());
-    let latency = base.latency.times(factor);
-    FairParams {
-        latency,
-        min_granularity: base.min_granularity.times(factor),
-        wakeup_granularity: base.wakeup_granularity.times(factor),
-        sleeper_credit: if gentle { latency.divided_by(2) } else { latency },
-        wakeup_preemption: base.wakeup_preemption,
     }
 }
 
@@ -286,11 +311,27 @@ struct KernelFile {
     steal_clock: bool,
     #[serde(default)]
     preemption: Preemption,
-    sched_latency: String,
-    min_granularity: String,
-    wakeup_granularity: String,
-    wakeup_preemption: bool,
-    gentle_sleepers: bool,
+    sched: SchedFile,
+}
+
+/// A scheduler on one processor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "class", rename_all = "lowercase", deny_unknown_fields)]
+enum SchedFile {
+    Cfs {
+        latency: String,
+        min_granularity: String,
+        wakeup_granularity: String,
+        wakeup_preemption: bool,
+        gentle_sleepers: bool,
+    },
+    Eevdf {
+        base_slice: String,
+        run_to_parity: bool,
+        place_lag: bool,
+        delay_dequeue: bool,
+        wakeup_preemption: bool,
+    },
 }
 
 /// All guest kernel presets.
@@ -299,13 +340,7 @@ pub fn guest_kernels() -> Vec<GuestKernelPreset> {
     files
         .into_iter()
         .map(|file| GuestKernelPreset {
-            base: FairParams {
-                latency: span(&file.name, &file.sched_latency),
-                min_granularity: span(&file.name, &file.min_granularity),
-                wakeup_granularity: span(&file.name, &file.wakeup_granularity),
-                sleeper_credit: SimDuration::ZERO,
-                wakeup_preemption: file.wakeup_preemption,
-            },
+            base: file.sched,
             name: file.name,
             summary: file.summary,
             hz: file.hz,
@@ -313,7 +348,6 @@ pub fn guest_kernels() -> Vec<GuestKernelPreset> {
             send_always: file.send_always,
             steal_clock: file.steal_clock,
             preemption: file.preemption,
-            gentle_sleepers: file.gentle_sleepers,
         })
         .collect()
 }
@@ -346,10 +380,23 @@ mod tests {
 
     #[test]
     fn cfs_of_2010_scales_with_the_number_of_processors() {
-        let sched = guest_kernel("linux-2.6.36").unwrap().sched(4);
+        let SchedParams::Cfs(sched) = guest_kernel("linux-2.6.36").unwrap().sched(4) else {
+            panic!("it is CFS");
+        };
         assert_eq!(sched.latency, SimDuration::from_ms(18));
         assert_eq!(sched.min_granularity, SimDuration::from_us(2250));
         assert_eq!(sched.wakeup_granularity, SimDuration::from_ms(3));
         assert_eq!(sched.sleeper_credit, SimDuration::from_ms(9));
+    }
+    #[test]
+    fn eevdf_has_a_slice_of_three_quarters_of_a_millisecond_on_one_processor() {
+        let kernel = guest_kernel("linux-6.12").unwrap();
+        let slice = |cpus| match kernel.sched(cpus) {
+            SchedParams::Eevdf(params) => (params.base_slice, params.tick),
+            SchedParams::Cfs(_) => panic!("it is EEVDF"),
+        };
+        let tick = SimDuration::from_ms(4);
+        assert_eq!(slice(1), (SimDuration::from_us(750), tick));
+        assert_eq!(slice(8), (SimDuration::from_ms(3), tick));
     }
 }

@@ -1,9 +1,13 @@
-//! The fair scheduler that guest and host share: CFS as of 2.6.36, all weights equal.
+//! The fair schedulers that guest and host share: CFS and EEVDF, all weights equal.
 //!
 //! Pure bookkeeping of virtual runtimes: who runs next, and when the running entity must yield.
-//! Time passes outside. Names follow `kernel/sched_fair.c`.
+//! Time passes outside. Entities live in a table of their owner, by number; a queue holds numbers.
+//! Names follow `kernel/sched/fair.c`.
 
-use crate::config::FairParams;
+mod cfs;
+mod eevdf;
+
+use crate::config::SchedParams;
 use sim_core::SimDuration;
 
 /// Virtual runtime in picoseconds; may be negative just after the start (sleeper credit).
@@ -16,14 +20,34 @@ pub struct Entity {
     pub vruntime: Vruntime,
     /// CPU time since the entity was last picked.
     pub ran: SimDuration,
+    /// EEVDF: the virtual deadline of its slice.
+    pub deadline: Vruntime,
+    /// EEVDF: what it was owed (or owed) when it left the queue.
+    pub lag: Vruntime,
+    /// EEVDF: the deadline that it had when it was picked. As long as that is its deadline, nobody
+    /// takes the processor from it while it is eligible (RUN_TO_PARITY).
+    pub parity: Option<Vruntime>,
+    /// EEVDF: it sleeps, but stays in the queue until its debt is paid (DELAY_DEQUEUE).
+    pub delayed: bool,
 }
 
-/// The queue of one processor. The running entity is not in the tree, as in the kernel.
+/// What became of an entity that wanted to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// It has left the queue.
+    Left,
+    /// It competes on until it is eligible (EEVDF's delayed dequeue).
+    Delayed,
+}
+
+/// The queue of one processor. The running entity is not among the waiting, as in the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunQueue {
     min_vruntime: Vruntime,
-    /// Waiting entities in the order of (vruntime, id), the next one first.
+    /// Waiting entities, the next one first: by vruntime (CFS) or by deadline (EEVDF), then number.
     waiting: Vec<(Vruntime, u32)>,
+    /// How many of the waiting only pay their debt (EEVDF).
+    delayed: usize,
     /// The entity that has the processor.
     pub current: Option<u32>,
 }
@@ -35,178 +59,189 @@ fn signed(span: SimDuration) -> Vruntime {
 impl RunQueue {
     /// Entities that want the processor, the running one included (`nr_running`).
     pub fn running(&self) -> usize {
-        self.waiting.len() + usize::from(self.current.is_some())
+        self.waiting.len() - self.delayed + usize::from(self.current.is_some())
     }
 
-    /// Entities that wait.
-    pub fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
-        self.waiting.iter().map(|&(_, id)| id)
+    /// Entities that wait for the processor.
+    pub fn waiting<'a>(&'a self, entities: &'a [Entity]) -> impl Iterator<Item = u32> + 'a {
+        let wants = |&id: &u32| !entities[id as usize].delayed;
+        self.waiting.iter().map(|&(_, id)| id).filter(wants)
     }
 
-    /// The floor that new and waking entities are placed against.
+    /// Whether nobody waits for the processor.
+    pub fn nobody_waits(&self) -> bool {
+        self.waiting.len() == self.delayed
+    }
+
+    /// The floor that new and waking entities are placed against in an empty queue.
     pub fn min_vruntime(&self) -> Vruntime {
         self.min_vruntime
     }
 
-    /// Charges the running entity for CPU time (`update_curr`).
-    pub fn charge(&mut self, current: &mut Entity, span: SimDuration) {
-        current.ran += span;
-        current.vruntime += signed(span);
-        self.raise_floor(Some(current.vruntime));
+    /// Charges the running entity for CPU time (`update_curr`). True when its slice is over and
+    /// another one should be looked for at once, which only EEVDF says here.
+    pub fn charge(
+        &mut self,
+        entities: &mut [Entity],
+        span: SimDuration,
+        params: &SchedParams,
+    ) -> bool {
+        let Some(current) = self.current else { return false };
+        let entity = &mut entities[current as usize];
+        entity.ran += span;
+        entity.vruntime += signed(span);
+        match params {
+            SchedParams::Cfs(_) => {
+                let vruntime = entity.vruntime;
+                self.raise_floor(Some(vruntime));
+                false
+            }
+            SchedParams::Eevdf(params) => self.renew_slice(entity, params),
+        }
     }
 
-    /// `update_min_vruntime`: the floor follows the smallest vruntime and never falls.
-    fn raise_floor(&mut self, current: Option<Vruntime>) {
-        let first = self.waiting.first().map(|&(v, _)| v);
-        let smallest = match (current, first) {
-            (Some(a), Some(b)) => a.min(b),
-            (Some(a), None) | (None, Some(a)) => a,
-            (None, None) => return,
-        };
-        self.min_vruntime = self.min_vruntime.max(smallest);
-    }
-
-    /// Queues an entity that waits with its vruntime as it is.
-    pub fn enqueue(&mut self, id: u32, entity: &Entity) {
-        let key = (entity.vruntime, id);
+    fn insert(&mut self, key: Vruntime, id: u32) {
+        let key = (key, id);
         let at = self.waiting.partition_point(|&other| other < key);
         self.waiting.insert(at, key);
     }
 
-    /// Queues an entity that has slept (`place_entity`): it keeps its lag, up to the credit.
-    pub fn enqueue_woken(&mut self, id: u32, entity: &mut Entity, params: &FairParams) {
-        let floor = self.min_vruntime - signed(params.sleeper_credit);
-        entity.vruntime = entity.vruntime.max(floor);
-        self.enqueue(id, entity);
-    }
-
-    /// Queues a new entity, one slice behind (`START_DEBIT`).
-    pub fn enqueue_new(&mut self, id: u32, entity: &mut Entity, params: &FairParams) {
-        entity.vruntime = self.min_vruntime + signed(self.slice(params, self.running() + 1));
-        self.enqueue(id, entity);
-    }
-
-    /// Takes a waiting entity out of the queue; false when it is not there.
-    pub fn dequeue(&mut self, id: u32) -> bool {
-        match self.waiting.iter().position(|&(_, other)| other == id) {
-            Some(at) => {
-                self.waiting.remove(at);
-                true
-            }
-            None => false,
+    /// The key that orders a waiting entity.
+    fn key(entity: &Entity, params: &SchedParams) -> Vruntime {
+        match params {
+            SchedParams::Cfs(_) => entity.vruntime,
+            SchedParams::Eevdf(_) => entity.deadline,
         }
     }
 
-    /// Makes the entity with the smallest vruntime the running one (`pick_next_entity`).
+    /// Puts the running entity back among the waiting, as it is (`put_prev_entity`).
+    pub fn put_back(&mut self, entities: &[Entity], params: &SchedParams) {
+        if let Some(id) = self.current.take() {
+            self.insert(Self::key(&entities[id as usize], params), id);
+        }
+    }
+
+    /// Queues an entity that has slept (`enqueue_entity`, `place_entity`). The running entity must
+    /// have been charged, except where [`RunQueue::is_delayed`] says that the kernel does not.
+    pub fn enqueue_woken(&mut self, id: u32, entities: &mut [Entity], params: &SchedParams) {
+        match params {
+            SchedParams::Cfs(cfs) => {
+                let entity = &mut entities[id as usize];
+                entity.vruntime = entity.vruntime.max(self.sleepers_floor(cfs));
+                self.insert(entity.vruntime, id);
+            }
+            SchedParams::Eevdf(eevdf) => self.enqueue_eevdf(id, entities, eevdf),
+        }
+    }
+
+    /// Queues a new entity.
+    pub fn enqueue_new(&mut self, id: u32, entities: &mut [Entity], params: &SchedParams) {
+        match params {
+            SchedParams::Cfs(cfs) => {
+                // One slice behind (`START_DEBIT`).
+                let start = self.min_vruntime + signed(self.slice(cfs, self.running() + 1));
+                entities[id as usize].vruntime = start;
+                self.insert(start, id);
+            }
+            SchedParams::Eevdf(eevdf) => self.enqueue_new_eevdf(id, entities, eevdf),
+        }
+    }
+
+    /// Whether an entity sleeps but is still in the queue. The kernel wakes such a one without
+    /// charging the running entity first (`requeue_delayed_entity`).
+    pub fn is_delayed(id: u32, entities: &[Entity]) -> bool {
+        entities[id as usize].delayed
+    }
+
+    /// The running entity, charged up to now, goes to sleep (`dequeue_entity`).
     ///
     /// # Panics
-    /// When an entity still runs.
-    pub fn pick(&mut self) -> Option<u32> {
-        assert!(self.current.is_none(), "the processor is not free");
-        if self.waiting.is_empty() {
-            return None;
-        }
-        let (vruntime, id) = self.waiting.remove(0);
-        self.current = Some(id);
-        self.raise_floor(Some(vruntime));
-        Some(id)
-    }
-
-    /// The share of a period that an entity gets among `running` (`sched_slice`).
-    fn slice(&self, params: &FairParams, running: usize) -> SimDuration {
-        let running = running.max(1) as u64;
-        let by_minimum = params.min_granularity.times(running);
-        params.latency.max(by_minimum).divided_by(running)
-    }
-
-    /// Whether the running entity has had its share when a tick looks (`check_preempt_tick`).
-    pub fn tick_preempts(&self, current: &Entity, params: &FairParams) -> bool {
-        let Some(&(first, _)) = self.waiting.first() else { return false };
-        let slice = self.slice(params, self.running());
-        if current.ran > slice {
-            return true;
-        }
-        current.ran >= params.min_granularity && current.vruntime - first > signed(slice)
-    }
-
-    /// Whether a waking entity takes the processor from the running one at once
-    /// (`check_preempt_wakeup`).
-    pub fn wakeup_preempts(&self, current: &Entity, woken: &Entity, params: &FairParams) -> bool {
-        params.wakeup_preemption
-            && current.vruntime - woken.vruntime > signed(params.wakeup_granularity)
-    }
-
-    /// Rebases an entity that moves from this queue to another (`migrate_task`).
-    pub fn rebase(&self, entity: &mut Entity, to: &Self) {
-        entity.vruntime = entity.vruntime - self.min_vruntime + to.min_vruntime;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn params() -> FairParams {
-        FairParams {
-            latency: SimDuration::from_ms(18),
-            min_granularity: SimDuration::from_us(2250),
-            wakeup_granularity: SimDuration::from_ms(3),
-            sleeper_credit: SimDuration::from_ms(9),
-            wakeup_preemption: true,
+    /// When no entity runs.
+    pub fn sleep(&mut self, entities: &mut [Entity], params: &SchedParams) -> Slept {
+        let id = self.current.take().expect("somebody runs");
+        match params {
+            SchedParams::Cfs(_) => Slept::Left,
+            SchedParams::Eevdf(eevdf) => self.sleep_eevdf(id, entities, eevdf),
         }
     }
 
-    #[test]
-    fn two_entities_share_equally_in_slices_of_half_the_period() {
-        let params = params();
-        let mut queue = RunQueue::default();
-        let mut entities = [Entity::default(); 2];
-        queue.enqueue(0, &entities[0]);
-        queue.enqueue(1, &entities[1]);
-        let mut switches = 0;
-        let mut current = queue.pick().unwrap() as usize;
-        for _ in 0..1000 {
-            queue.charge(&mut entities[current], SimDuration::from_ms(1));
-            if queue.tick_preempts(&entities[current], &params) {
-                queue.current = None;
-                queue.enqueue(current as u32, &entities[current]);
-                current = queue.pick().unwrap() as usize;
-                entities[current].ran = SimDuration::ZERO;
-                switches += 1;
+    /// Takes a waiting entity out of this queue and puts it into another one
+    /// (`migrate_task`); false when it does not wait here.
+    pub fn migrate(
+        &mut self,
+        id: u32,
+        to: &mut Self,
+        entities: &mut [Entity],
+        params: &SchedParams,
+    ) -> bool {
+        let Some(at) = self.waiting.iter().position(|&(_, other)| other == id) else {
+            return false;
+        };
+        match params {
+            SchedParams::Cfs(_) => {
+                self.waiting.remove(at);
+                let entity = &mut entities[id as usize];
+                entity.vruntime = entity.vruntime - self.min_vruntime + to.min_vruntime;
+                to.insert(entity.vruntime, id);
+            }
+            SchedParams::Eevdf(eevdf) => self.migrate_eevdf(at, to, entities, eevdf),
+        }
+        true
+    }
+
+    /// Chooses who runs next and makes it the running one (`pick_next_entity`). The running entity
+    /// competes under EEVDF, whose choice may be to let it run on.
+    ///
+    /// # Panics
+    /// When an entity still runs under CFS, where it must be put back first.
+    pub fn pick(&mut self, entities: &mut [Entity], params: &SchedParams) -> Option<u32> {
+        match params {
+            SchedParams::Cfs(_) => {
+                assert!(self.current.is_none(), "the processor is not free");
+                self.pick_cfs(entities)
+            }
+            SchedParams::Eevdf(eevdf) => self.pick_next_eevdf(entities, eevdf),
+        }
+    }
+
+    /// Chooses again when the running entity, charged up to now, may have to yield or sleeps.
+    pub fn pick_again(
+        &mut self,
+        sleeps: bool,
+        entities: &mut [Entity],
+        params: &SchedParams,
+    ) -> Option<u32> {
+        if sleeps && self.current.is_some() {
+            self.sleep(entities, params);
+        } else if matches!(params, SchedParams::Cfs(_)) {
+            self.put_back(entities, params);
+        }
+        self.pick(entities, params)
+    }
+
+    /// Whether the running entity, charged up to now, has had its share when a tick looks.
+    pub fn tick_preempts(&self, entities: &[Entity], params: &SchedParams) -> bool {
+        match (params, self.current) {
+            (SchedParams::Cfs(cfs), Some(current)) => {
+                self.check_preempt_tick(&entities[current as usize], cfs)
+            }
+            // Charging has told (`update_curr`).
+            (SchedParams::Eevdf(_), _) | (_, None) => false,
+        }
+    }
+
+    /// Whether an entity that has just been woken takes the processor at once from the running
+    /// one, which has been charged (`check_preempt_wakeup_fair`).
+    pub fn wakeup_preempts(&self, woken: u32, entities: &[Entity], params: &SchedParams) -> bool {
+        let Some(current) = self.current else { return true };
+        match params {
+            SchedParams::Cfs(cfs) => {
+                let lead = entities[current as usize].vruntime - entities[woken as usize].vruntime;
+                cfs.wakeup_preemption && lead > signed(cfs.wakeup_granularity)
+            }
+            SchedParams::Eevdf(eevdf) => {
+                eevdf.wakeup_preemption && self.choice(entities, eevdf) == Some(woken)
             }
         }
-        assert_eq!(switches, 100, "one switch each 10 ms: the first tick past 9 ms");
-        assert!((entities[0].vruntime - entities[1].vruntime).abs() <= 10_000_000_000);
-    }
-
-    #[test]
-    fn a_long_sleeper_gets_its_credit_and_no_more() {
-        let params = params();
-        let mut queue = RunQueue::default();
-        let mut runner = Entity::default();
-        queue.enqueue(0, &runner);
-        queue.pick();
-        queue.charge(&mut runner, SimDuration::from_secs(1));
-        let mut sleeper = Entity::default();
-        queue.enqueue_woken(1, &mut sleeper, &params);
-        assert_eq!(runner.vruntime - sleeper.vruntime, 9_000_000_000);
-        assert!(queue.wakeup_preempts(&runner, &sleeper, &params));
-        let without = FairParams { sleeper_credit: SimDuration::ZERO, ..params };
-        queue.dequeue(1);
-        let mut sleeper = Entity::default();
-        queue.enqueue_woken(1, &mut sleeper, &without);
-        assert!(!queue.wakeup_preempts(&runner, &sleeper, &without));
-    }
-
-    #[test]
-    fn a_short_sleeper_keeps_its_lag() {
-        let mut queue = RunQueue::default();
-        let mut runner = Entity::default();
-        queue.enqueue(0, &runner);
-        queue.pick();
-        queue.charge(&mut runner, SimDuration::from_ms(5));
-        let mut sleeper = Entity { vruntime: 4_000_000_000, ..Entity::default() };
-        queue.enqueue_woken(1, &mut sleeper, &params());
-        assert_eq!(sleeper.vruntime, 4_000_000_000);
     }
 }

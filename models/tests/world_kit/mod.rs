@@ -116,7 +116,7 @@ pub(crate) fn closed_form(
     config.host.other_resident_pages = 0;
     config.host.device = DeviceConfig::Constant { read_latency: latency, write_latency: us(1) };
     config.guest.vcpus = 1;
-    config.guest.sched = sched;
+    config.guest.sched = sched.into();
     config.workload.regions[0].pages = 40 * MIB;
     let mut program = vec![write(Pattern::Sequential, SimDuration::ZERO)];
     if !compute.is_zero() {

@@ -5,6 +5,7 @@ use models::presets;
 use sim_core::SimDuration;
 
 use super::At;
+use super::sched::sched;
 use crate::error::ScenarioError;
 use crate::file::{GuestFile, PreemptionFile, WakeFile};
 
@@ -16,6 +17,7 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
     };
     let vcpus = at.field("vcpus").number(file.vcpus, 1..=256)?;
     let hz = at.field("hz").number(file.hz.unwrap_or(kernel.hz.into()), 1..=10_000)?;
+    let tick = SimDuration::from_secs(1).divided_by(hz);
     let balance_ticks = file.balance_ticks.unwrap_or(kernel.balance_ticks.into());
     let memory_pages = at.field("memory").pages(file.memory)?;
     if memory_pages == 0 {
@@ -24,8 +26,8 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
     Ok(GuestConfig {
         vcpus,
         memory_pages,
-        tick: SimDuration::from_secs(1).divided_by(hz),
-        sched: at.field("sched").sched(file.sched, kernel.sched(vcpus))?,
+        tick,
+        sched: sched(&at.field("sched"), file.sched.as_ref(), &file.kernel, vcpus, tick)?,
         balance_ticks: at.field("balance_ticks").number(balance_ticks, 1..=1_000_000_000)?,
         steal_clock: file.steal_clock.unwrap_or(kernel.steal_clock),
         wake: match file.wake.unwrap_or(WakeFile::Now) {

@@ -7,6 +7,7 @@ use sim_core::SimDuration;
 
 use super::At;
 use super::device;
+use super::sched::sched;
 use crate::error::ScenarioError;
 use crate::file::{CpuRef, HostFile, HostKernelFile, TlbFile};
 use crate::units::Bytes;
@@ -44,7 +45,7 @@ pub(super) fn host(
     }
     Ok(HostConfig {
         cpus,
-        sched: at.field("sched").sched(file.sched, presets::host_sched(cpus))?,
+        sched: sched(&at.field("sched"), file.sched.as_ref(), presets::HOST_KERNEL, cpus, tick)?,
         tick: at.field("tick").span(tick, tick_range)?,
         memory_limit_pages: at.field("memory_limit").pages(file.memory_limit)?,
         other_resident_pages: at.field("other_resident").pages(other_resident)?,

@@ -574,6 +574,24 @@ fn absurd_values_are_refused() {
   help: a time such as "0.75ms""#,
     );
     check(
+        r#""sched": {}"#,
+        r#""sched": { "kernel": "linux-6.12", "latency": "6ms" }"#,
+        "f:15:51: in `host.sched.latency`: the scheduler of linux-6.12 is EEVDF and has no `latency`
+  help: one of `base_slice`, `run_to_parity`, `place_lag`, `delay_dequeue`, `wakeup_preemption`",
+    );
+    check(
+        r#""sched": {}"#,
+        r#""sched": { "base_slice": "3ms" }"#,
+        "f:15:30: in `host.sched.base_slice`: the scheduler of linux-2.6.36 is CFS and has no `base_slice`
+  help: one of `latency`, `min_granularity`, `wakeup_granularity`, `sleeper_credit`, `wakeup_preemption`",
+    );
+    check(
+        r#""sched": {}"#,
+        r#""sched": { "kernel": "linux-6.12", "base_slice": "0s" }"#,
+        r#"f:15:54: in `host.sched.base_slice`: a slice must not be zero
+  help: a time such as "0.75ms""#,
+    );
+    check(
         r#""cpu": "westmere-2010""#,
         r#""cpu": { "preset": "free", "stlb": { "entries": 12, "ways": 5 } }"#,
         "f:6:65: in `host.cpu.stlb.ways`: 12 entries do not divide into sets of 5
@@ -817,7 +835,8 @@ fn defaults_are_filled_in() {
     assert_eq!(host.tick, SimDuration::from_ms(1));
     assert_eq!(host.reclaim_batch_pages, 32);
     assert_eq!(guest.tick, SimDuration::from_ms(1));
-    assert_eq!(guest.sched.latency, SimDuration::from_ms(12));
+    let models::config::SchedParams::Cfs(sched) = &guest.sched else { panic!("2.6.36 has CFS") };
+    assert_eq!(sched.latency, SimDuration::from_ms(12));
     assert_eq!(scenario.machine.workload.tasks[1].count, 1);
 }
 

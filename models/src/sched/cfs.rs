@@ -1,0 +1,122 @@
+//! CFS as of 2.6.36, and as it stayed in what matters here until 6.5.
+
+use super::{Entity, RunQueue, Vruntime, signed};
+use crate::config::FairParams;
+use sim_core::SimDuration;
+
+impl RunQueue {
+    /// `update_min_vruntime`: the floor follows the smallest vruntime and never falls.
+    pub(super) fn raise_floor(&mut self, current: Option<Vruntime>) {
+        let first = self.waiting.first().map(|&(v, _)| v);
+        let smallest = match (current, first) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(a), None) | (None, Some(a)) => a,
+            (None, None) => return,
+        };
+        self.min_vruntime = self.min_vruntime.max(smallest);
+    }
+
+    /// The smallest vruntime that a waking entity may keep: it keeps its lag, up to the credit.
+    pub(super) fn sleepers_floor(&self, params: &FairParams) -> Vruntime {
+        self.min_vruntime - signed(params.sleeper_credit)
+    }
+
+    pub(super) fn pick_cfs(&mut self, entities: &mut [Entity]) -> Option<u32> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let (vruntime, id) = self.waiting.remove(0);
+        self.current = Some(id);
+        self.raise_floor(Some(vruntime));
+        entities[id as usize].ran = SimDuration::ZERO;
+        Some(id)
+    }
+
+    /// The share of a period that an entity gets among `running` (`sched_slice`).
+    pub(super) fn slice(&self, params: &FairParams, running: usize) -> SimDuration {
+        let running = running.max(1) as u64;
+        let by_minimum = params.min_granularity.times(running);
+        params.latency.max(by_minimum).divided_by(running)
+    }
+
+    pub(super) fn check_preempt_tick(&self, current: &Entity, params: &FairParams) -> bool {
+        let Some(&(first, _)) = self.waiting.first() else { return false };
+        let slice = self.slice(params, self.running());
+        if current.ran > slice {
+            return true;
+        }
+        current.ran >= params.min_granularity && current.vruntime - first > signed(slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SchedParams;
+
+    fn params() -> FairParams {
+        FairParams {
+            latency: SimDuration::from_ms(18),
+            min_granularity: SimDuration::from_us(2250),
+            wakeup_granularity: SimDuration::from_ms(3),
+            sleeper_credit: SimDuration::from_ms(9),
+            wakeup_preemption: true,
+        }
+    }
+
+    #[test]
+    fn two_entities_share_equally_in_slices_of_half_the_period() {
+        let params = SchedParams::Cfs(params());
+        let mut queue = RunQueue::default();
+        let mut entities = [Entity::default(); 2];
+        queue.enqueue_woken(0, &mut entities, &params);
+        queue.enqueue_woken(1, &mut entities, &params);
+        let mut switches = 0;
+        queue.pick(&mut entities, &params);
+        for _ in 0..1000 {
+            queue.charge(&mut entities, SimDuration::from_ms(1), &params);
+            if queue.tick_preempts(&entities, &params) {
+                queue.put_back(&entities, &params);
+                queue.pick(&mut entities, &params);
+                switches += 1;
+            }
+        }
+        assert_eq!(switches, 100, "one switch each 10 ms: the first tick past 9 ms");
+        assert!((entities[0].vruntime - entities[1].vruntime).abs() <= 10_000_000_000);
+    }
+
+    /// A queue in which entity 0 has run for `span`.
+    fn after(span: SimDuration, entities: &mut [Entity], params: &SchedParams) -> RunQueue {
+        let mut queue = RunQueue::default();
+        queue.enqueue_woken(0, entities, params);
+        queue.pick(entities, params);
+        queue.charge(entities, span, params);
+        queue
+    }
+
+    #[test]
+    fn a_long_sleeper_gets_its_credit_and_no_more() {
+        let with = SchedParams::Cfs(params());
+        let mut entities = [Entity::default(); 2];
+        let mut queue = after(SimDuration::from_secs(1), &mut entities, &with);
+        queue.enqueue_woken(1, &mut entities, &with);
+        assert_eq!(entities[0].vruntime - entities[1].vruntime, 9_000_000_000);
+        assert!(queue.wakeup_preempts(1, &entities, &with));
+        let without = FairParams { sleeper_credit: SimDuration::ZERO, ..params() };
+        let without = SchedParams::Cfs(without);
+        let mut entities = [Entity::default(); 2];
+        let mut queue = after(SimDuration::from_secs(1), &mut entities, &without);
+        queue.enqueue_woken(1, &mut entities, &without);
+        assert!(!queue.wakeup_preempts(1, &entities, &without));
+    }
+
+    #[test]
+    fn a_short_sleeper_keeps_its_lag() {
+        let params = SchedParams::Cfs(params());
+        let mut entities = [Entity::default(); 2];
+        entities[1].vruntime = 4_000_000_000;
+        let mut queue = after(SimDuration::from_ms(5), &mut entities, &params);
+        queue.enqueue_woken(1, &mut entities, &params);
+        assert_eq!(entities[1].vruntime, 4_000_000_000);
+    }
+}

@@ -1,0 +1,219 @@
+//! EEVDF as of 6.12: the eligible entity with the earliest virtual deadline runs.
+//!
+//! An entity is eligible when it has had no more than its share, that is, when its vruntime is not
+//! above the average of the queue. Its lag, what it is short of its share, is kept while it sleeps.
+//! All slices are equal, so that PREEMPT_SHORT has nothing to decide and is left out.
+
+use super::{Entity, RunQueue, Slept, Vruntime, signed};
+use crate::config::EevdfParams;
+use sim_core::SimDuration;
+
+/// Entities of the queue and the sum of their vruntimes.
+#[derive(Clone, Copy)]
+struct Sum {
+    count: i128,
+    vruntimes: i128,
+}
+
+impl Sum {
+    /// Whether an entity with this vruntime has had no more than its share (`entity_eligible`).
+    fn admits(self, vruntime: Vruntime) -> bool {
+        i128::from(vruntime) * self.count <= self.vruntimes
+    }
+}
+
+impl RunQueue {
+    fn sum(&self, entities: &[Entity]) -> Sum {
+        let ids = self.waiting.iter().map(|&(_, id)| id).chain(self.current);
+        ids.fold(Sum { count: 0, vruntimes: 0 }, |sum, id| Sum {
+            count: sum.count + 1,
+            vruntimes: sum.vruntimes + i128::from(entities[id as usize].vruntime),
+        })
+    }
+
+    /// The vruntime at which an entity has exactly its share (`avg_vruntime`).
+    fn average(&self, entities: &[Entity]) -> Vruntime {
+        let sum = self.sum(entities);
+        if sum.count == 0 {
+            return self.min_vruntime;
+        }
+        // It lies between two vruntimes.
+        sum.vruntimes.div_euclid(sum.count) as Vruntime
+    }
+
+    /// What an entity of the queue is owed (`update_entity_lag`).
+    fn lag_of(&self, id: u32, entities: &[Entity], params: &EevdfParams) -> Vruntime {
+        let limit = signed(params.base_slice.times(2).max(params.tick));
+        (self.average(entities) - entities[id as usize].vruntime).clamp(-limit, limit)
+    }
+
+    /// Begins the next slice when the one at hand is used up (`update_deadline`). True when there is
+    /// somebody else who may want the processor.
+    pub(super) fn renew_slice(&self, entity: &mut Entity, params: &EevdfParams) -> bool {
+        if entity.vruntime < entity.deadline {
+            return false;
+        }
+        entity.deadline = entity.vruntime + signed(params.base_slice);
+        !self.waiting.is_empty()
+    }
+
+    /// Gives an entity that joins its vruntime and deadline (`place_entity`).
+    fn place(&self, id: u32, slice: SimDuration, entities: &mut [Entity], params: &EevdfParams) {
+        let count = self.waiting.len() as i128 + i128::from(self.current.is_some());
+        let mut lag = 0;
+        if params.place_lag && count > 0 {
+            // Joining moves the average, so that more must be asked for than is to be kept.
+            let owed = i128::from(entities[id as usize].lag);
+            lag = (owed * (count + 1) / count) as Vruntime;
+        }
+        let vruntime = self.average(entities) - lag;
+        let entity = &mut entities[id as usize];
+        entity.vruntime = vruntime;
+        entity.deadline = vruntime + signed(slice);
+    }
+
+    pub(super) fn enqueue_eevdf(&mut self, id: u32, entities: &mut [Entity], params: &EevdfParams) {
+        if !entities[id as usize].delayed {
+            self.place(id, params.base_slice, entities, params);
+            self.insert(entities[id as usize].deadline, id);
+            return;
+        }
+        // `requeue_delayed_entity`: it never left. If its debt is paid by now it starts afresh
+        // (DELAY_ZERO), else it goes on where it stands.
+        if self.lag_of(id, entities, params) > 0 {
+            self.remove(id);
+            entities[id as usize].lag = 0;
+            self.place(id, params.base_slice, entities, params);
+            self.insert(entities[id as usize].deadline, id);
+        }
+        entities[id as usize].delayed = false;
+        self.delayed -= 1;
+    }
+
+    /// A new entity begins with half a slice (PLACE_DEADLINE_INITIAL).
+    pub(super) fn enqueue_new_eevdf(
+        &mut self,
+        id: u32,
+        entities: &mut [Entity],
+        params: &EevdfParams,
+    ) {
+        entities[id as usize].lag = 0;
+        self.place(id, params.base_slice.divided_by(2), entities, params);
+        self.insert(entities[id as usize].deadline, id);
+    }
+
+    fn remove(&mut self, id: u32) {
+        self.waiting.retain(|&(_, other)| other != id);
+    }
+
+    /// Keeps the floor for the time when the queue is empty.
+    fn note_departure(&mut self, vruntime: Vruntime) {
+        if self.waiting.is_empty() && self.current.is_none() {
+            self.min_vruntime = self.min_vruntime.max(vruntime);
+        }
+    }
+
+    pub(super) fn sleep_eevdf(
+        &mut self,
+        id: u32,
+        entities: &mut [Entity],
+        params: &EevdfParams,
+    ) -> Slept {
+        self.current = Some(id);
+        let eligible = self.sum(entities).admits(entities[id as usize].vruntime);
+        entities[id as usize].parity = None;
+        if params.delay_dequeue && !eligible {
+            self.current = None;
+            entities[id as usize].delayed = true;
+            self.delayed += 1;
+            self.insert(entities[id as usize].deadline, id);
+            return Slept::Delayed;
+        }
+        entities[id as usize].lag = self.lag_of(id, entities, params);
+        self.current = None;
+        self.note_departure(entities[id as usize].vruntime);
+        Slept::Left
+    }
+
+    /// A waiting entity moves with its lag and what is left of its slice (PLACE_REL_DEADLINE).
+    pub(super) fn migrate_eevdf(
+        &mut self,
+        at: usize,
+        to: &mut Self,
+        entities: &mut [Entity],
+        params: &EevdfParams,
+    ) {
+        let (_, id) = self.waiting[at];
+        let left = entities[id as usize].deadline - entities[id as usize].vruntime;
+        entities[id as usize].lag = self.lag_of(id, entities, params);
+        self.waiting.remove(at);
+        self.note_departure(entities[id as usize].vruntime);
+        to.place(id, params.base_slice, entities, params);
+        let entity = &mut entities[id as usize];
+        entity.deadline = entity.vruntime + left;
+        to.insert(entity.deadline, id);
+    }
+
+    /// Who should have the processor now (`pick_eevdf`).
+    pub(super) fn choice(&self, entities: &[Entity], params: &EevdfParams) -> Option<u32> {
+        let first = self.waiting.first().map(|&(_, id)| id);
+        if self.waiting.len() + usize::from(self.current.is_some()) <= 1 {
+            return self.current.or(first);
+        }
+        let sum = self.sum(entities);
+        let eligible = |id: &u32| sum.admits(entities[*id as usize].vruntime);
+        let current = self.current.filter(eligible);
+        if let Some(id) = current
+            && params.run_to_parity
+            && entities[id as usize].parity == Some(entities[id as usize].deadline)
+        {
+            return current;
+        }
+        let best = self.waiting.iter().map(|&(_, id)| id).find(|id| eligible(id));
+        match (current, best) {
+            (Some(id), Some(other))
+                if entities[id as usize].deadline >= entities[other as usize].deadline =>
+            {
+                best
+            }
+            (Some(_), _) => current,
+            (None, _) => best,
+        }
+    }
+
+    pub(super) fn pick_next_eevdf(
+        &mut self,
+        entities: &mut [Entity],
+        params: &EevdfParams,
+    ) -> Option<u32> {
+        loop {
+            let id = self.choice(entities, params)?;
+            if self.current == Some(id) {
+                // It runs on, under the protection that it had.
+                return Some(id);
+            }
+            let chosen = entities[id as usize];
+            if chosen.delayed {
+                // Its debt is paid: it leaves at last, and with nothing owed to it (DELAY_ZERO).
+                let lag = self.lag_of(id, entities, params).min(0);
+                self.remove(id);
+                self.delayed -= 1;
+                entities[id as usize].delayed = false;
+                entities[id as usize].lag = lag;
+                self.note_departure(chosen.vruntime);
+                continue;
+            }
+            self.remove(id);
+            if let Some(previous) = self.current.replace(id) {
+                self.insert(entities[previous as usize].deadline, previous);
+            }
+            let entity = &mut entities[id as usize];
+            entity.ran = SimDuration::ZERO;
+            entity.parity = Some(entity.deadline);
+            return Some(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
