@@ -187,12 +187,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.charge_pcpu(pcpu);
         let params = &self.w.config.host.sched;
         let queue = &mut self.w.pcpus[pcpu.index()].queue;
-        if queue.pick_again(false, &mut self.w.thread_entities, params) == Some(current) {
-            if matches!(params, SchedParams::Eevdf(_)) {
-                // Asked again, the scheduler lets it run on.
-                self.w.resched.retain(|&asked| asked != pcpu);
-                return;
-            }
+        let next = queue.pick_again(false, &mut self.w.thread_entities, params);
+        if next == Some(current) && matches!(params, SchedParams::Eevdf(_)) {
+            // Asked again, the scheduler lets it run on.
+            self.w.resched.retain(|&asked| asked != pcpu);
+            return;
         }
         self.cancel_stretch(id);
         let thread = &mut self.w.threads[id.index()];
