@@ -175,6 +175,18 @@ defects! {
     /// Mended by 0ac09f9f8cd1.
     LateCr2Read => "late-cr2-read", "INV-32",
         "the #PF handler reads CR2 after a tracer may have faulted";
+    /// Why the lookup that must not wait also asks for poisoned pages.
+    SleepingLookup => "sleeping-lookup", "INV-40",
+        "a second lookup, which sleeps for the page, follows the one that must not wait";
+    /// Mended by 4716276184ec.
+    EncryptedWord => "encrypted-word", "INV-31",
+        "the guest keeps the shared word in a page that the host cannot decrypt";
+    /// A flag of each processor since about 6.6.
+    SharedEnabledFlag => "shared-enabled-flag", "INV-15",
+        "the guest's own note that a vCPU takes part lies in memory that a migration overwrites";
+    /// Inferred.
+    EnableWithInterruptsOn => "enable-with-interrupts-on", "INV-15",
+        "page ready may come between the write of EN and the guest's note that it takes part";
 }
 
 impl fmt::Display for Defect {

@@ -251,6 +251,7 @@ impl Names<'_> {
             done,
             queued,
             gfns,
+            error_gfns,
             deferred,
             halt_request,
             halted,
@@ -288,6 +289,10 @@ impl Names<'_> {
             text.push(*next_id as u8);
         }
         self.frames(gfns, text);
+        let mut errors: Vec<u8> = error_gfns.iter().map(|&gfn| self.page(gfn)).collect();
+        errors.sort_unstable();
+        text.push(errors.len() as u8);
+        text.extend(errors);
         text.push(self.optional_page(*halt_request));
         match *halted {
             None => text.push(NONE),
@@ -365,6 +370,7 @@ impl Names<'_> {
                 Script::Rewrite => 0x10,
                 Script::Reset => 0x20,
                 Script::Paging => 0x30,
+                Script::Kexec => 0x40,
             }
         }));
         for &old in self.tasks {

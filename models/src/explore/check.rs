@@ -4,7 +4,7 @@ use crate::apf::guest::WaitContext;
 use crate::apf::host::{HostVcpu, Life, Operation};
 use crate::apf::item::WorkStage;
 use crate::apf::rules::Kick;
-use crate::apf::{Apf, Effect, HostInput, Input, invariants};
+use crate::apf::{Apf, Decision, Effect, HostInput, Input, invariants};
 use crate::ids::{Token, VcpuId};
 use crate::trace::{ApfReason, Event};
 
@@ -52,6 +52,11 @@ impl Kind {
         Self { severity: Severity::Weakness, id, what }
     }
 
+    /// Whether it is a violation of that invariant.
+    pub(super) fn violates(self, id: &str) -> bool {
+        self.severity == Severity::Violation && self.id == id
+    }
+
     /// Whether nothing that follows means anything: lists, counts or memory are not what the
     /// kernel takes them for.
     pub(super) fn is_end(self) -> bool {
@@ -89,6 +94,10 @@ impl Log {
 /// What is known before an input and needed after it.
 pub(super) struct Before {
     en: u64,
+    /// Whether the guest switches notices off.
+    disables: bool,
+    /// Whether it must be possible to handle this fault asynchronously.
+    eligible: bool,
     /// The token of an item that is about to be delivered although its fault was never told.
     untold: Option<Token>,
 }
@@ -103,7 +112,8 @@ impl Before {
             }
             _ => None,
         };
-        Self { en: state.en, untold }
+        let disables = matches!(input, Input::Host(HostInput::WriteEn { value: 0, .. }));
+        Self { en: state.en, disables, eligible: is_eligible(apf, input), untold }
     }
 }
 
@@ -126,6 +136,12 @@ pub(super) fn step(
                     log.find(kinds::PREFAULT, || format!("{vcpu}: {item}"));
                 }
             }
+            Effect::GpFault if before.disables => {
+                log.find(kinds::KEPT_ON, || format!("{vcpu}: zero was written to EN"));
+            }
+            Effect::Decide(Decision::Sync) if before.eligible => {
+                log.find(kinds::SLEEPS, || format!("{vcpu} sleeps for a page"));
+            }
             Effect::GpFault if world.apf.vcpu(vcpu).en != before.en => {
                 log.find(kinds::REFUSED, || format!("{vcpu}: the write to EN was refused"));
             }
@@ -139,6 +155,16 @@ pub(super) fn step(
 
 fn event_of(world: &World, (event, before): (Event, &Before), effects: &[Effect], log: &mut Log) {
     match event {
+        Event::KvmAsyncPfNotPresent { vcpu, token, .. } if world.apf.notices_on(vcpu) => {
+            let tells = |effect: &Effect| {
+                matches!(effect, Effect::Emit(Event::NotPresentQueued { token: told, .. })
+                    if *told == token)
+            };
+            let halts = world.apf.vcpu(vcpu).halt_request.is_some();
+            if !halts && !effects.iter().any(tells) {
+                log.find(kinds::UNANNOUNCED, || format!("{vcpu}: token {token}"));
+            }
+        }
         Event::NotPresentQueued { vcpu, token, cpl, interrupts_on, send_always } => {
             if !interrupts_on || (cpl == 0 && !send_always) {
                 log.find(kinds::TOLD, || format!("{vcpu}: CPL {cpl}, IF {interrupts_on}"));
@@ -163,6 +189,20 @@ fn event_of(world: &World, (event, before): (Event, &Before), effects: &[Effect]
         }
         _ => {}
     }
+}
+
+/// Whether nothing speaks against handling a fault asynchronously: notices are on, the guest is in
+/// user mode with nothing else going on, and there is room and memory for an item.
+fn is_eligible(apf: &Apf, input: &Input) -> bool {
+    let Input::Host(HostInput::Try { vcpu, view, failure: None, gfn, .. }) = *input else {
+        return false;
+    };
+    let state = apf.vcpu(vcpu);
+    let quiet = !view.nested && !view.exception && !view.reinjecting && state.pending.is_empty();
+    let user = view.cpl == 3 && view.interrupts_on && quiet;
+    // A wake-all takes a place too.
+    let room = state.queued < apf.rules.cap;
+    user && apf.notices_on(vcpu) && room && !state.error_gfns.contains(&gfn)
 }
 
 /// The token that the handler goes on with must be that of its exception.
@@ -250,7 +290,7 @@ pub const fn checked() -> &'static [&'static str] {
     &[
         "INV-07", "INV-08", "INV-09", "INV-10", "INV-12", "INV-15", "INV-18", "INV-19", "INV-21",
         "INV-22", "INV-23", "INV-27", "INV-28", "INV-29", "INV-30", "INV-31", "INV-32", "INV-33",
-        "INV-36", "INV-37", "INV-38", "INV-39",
+        "INV-36", "INV-37", "INV-38", "INV-39", "INV-40",
     ]
 }
 
@@ -294,6 +334,8 @@ pub(super) mod kinds {
         Kind::violation("INV-21", "page ready is raised in a local APIC that does not exist");
     pub(crate) const FOREIGN: Kind =
         Kind::violation("INV-22", "the host writes into memory that has another use now");
+    pub(crate) const KEPT_ON: Kind =
+        Kind::violation("INV-22", "the guest cannot switch notices off: the write is refused");
     pub(crate) const STALE: Kind =
         Kind::violation("INV-23", "the host writes to where the shared area was before");
     pub(crate) const REFUSED: Kind =
@@ -328,6 +370,14 @@ pub(super) mod kinds {
     );
     pub(crate) const VANISHED: Kind =
         Kind::violation("INV-37", "a fault vanishes: no page, no item, no halt");
+    pub(crate) const UNANNOUNCED: Kind = Kind::violation(
+        "INV-37",
+        "the guest is neither told of an item nor halted, and will fault again at once",
+    );
+    pub(crate) const SLEEPS: Kind = Kind::violation(
+        "INV-40",
+        "a vCPU thread sleeps for the page of a fault that could have gone asynchronous",
+    );
     pub(crate) const SPINS: Kind = Kind::violation("INV-37", "a vCPU thread never comes back");
     pub(crate) const REUSED: Kind =
         Kind::violation("INV-38", "not present has the token of a task that sleeps already");

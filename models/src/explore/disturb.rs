@@ -5,7 +5,7 @@ use crate::apf::{Effect, Effects, GuestInput, HostInput, Input};
 use crate::ids::{Token, VcpuId};
 
 use super::check::Log;
-use super::setup::{Disturbance, Setup};
+use super::setup::Disturbance;
 use super::world::{At, Handler, Script, World};
 
 /// What a tracer leaves in CR2: no token.
@@ -17,6 +17,7 @@ impl World {
         match which {
             Disturbance::MsrRewrite => self.cpu_mut(vcpu).script = Some((Script::Rewrite, 0)),
             Disturbance::Reset => self.cpu_mut(vcpu).script = Some((Script::Reset, 0)),
+            Disturbance::Kexec => self.cpu_mut(vcpu).script = Some((Script::Kexec, 0)),
             Disturbance::PagingOff => self.cpu_mut(vcpu).script = Some((Script::Paging, 0)),
             Disturbance::Smi => {
                 self.host(vcpu, HostInput::EnterSmm { vcpu }, log);
@@ -60,15 +61,18 @@ impl World {
         self.exit(vcpu);
     }
 
-    pub(super) fn disturb_vm(&mut self, which: Disturbance, setup: &Setup, log: &mut Log) {
+    pub(super) fn disturb_vm(&mut self, which: Disturbance, log: &mut Log) {
         self.budget.take(which);
         match which {
             Disturbance::MemslotChange => {
                 let moves = Some(VcpuId(0));
                 self.host(VcpuId(0), HostInput::MemslotChange { moves }, log);
             }
-            Disturbance::Migration => self.migrate(true, setup, log),
-            Disturbance::MigrationWithoutVector => self.migrate(false, setup, log),
+            Disturbance::Migration => self.migrate(|_, saved| saved, log),
+            Disturbance::MigrationWithoutVector => self.migrate(|_, (_, en)| (0, en), log),
+            Disturbance::MigrationOneEnabled => {
+                self.migrate(|vcpu, (vector, en)| (vector, en * u64::from(vcpu.0 == 0)), log);
+            }
             Disturbance::Destroy => {
                 for cpu in &mut self.cpus {
                     cpu.at = At::Stopped;
@@ -79,11 +83,12 @@ impl World {
         }
     }
 
-    fn migrate(&mut self, with_vector: bool, _setup: &Setup, log: &mut Log) {
+    /// `kept` is what the VMM writes of the INT and EN registers that it saved.
+    fn migrate(&mut self, kept: fn(VcpuId, (u8, u64)) -> (u8, u64), log: &mut Log) {
         let saved: Vec<(u8, u64)> = self
             .vcpus()
-            .map(|vcpu| self.apf.vcpu(vcpu))
-            .map(|state| (if with_vector { state.vector } else { 0 }, state.en))
+            .map(|vcpu| (vcpu, self.apf.vcpu(vcpu)))
+            .map(|(vcpu, state)| kept(vcpu, (state.vector, state.en)))
             .collect();
         self.host(VcpuId(0), HostInput::Restore, log);
         for (vcpu, registers) in self.vcpus().zip(saved) {

@@ -6,7 +6,9 @@ use crate::trace::ApfReason;
 
 use super::check::{self, Log, kinds};
 use super::setup::Setup;
-use super::world::{At, Frame, Halting, Handler, Script, Stage, Step, Then, World};
+use super::world::{
+    At, Frame, Halting, Handler, Script, Stage, Step, Task, Then, World, pages_mask,
+};
 
 /// The vector of page ready.
 const READY_VECTOR: u64 = 0xf3;
@@ -218,6 +220,20 @@ impl World {
         let step = steps[usize::from(at)];
         self.cpu_mut(vcpu).script = left.then_some((script, next));
         let input = match step {
+            Step::Teardown => {
+                let effects = self.guest(vcpu, GuestInput::Teardown { vcpu }, log);
+                let written = effects.iter().find_map(|effect| match *effect {
+                    Effect::WritesEn { value } => Some(value),
+                    _ => None,
+                });
+                let Some(value) = written else { return };
+                HostInput::WriteEn { vcpu, value }
+            }
+            Step::Restart => {
+                self.guest(vcpu, GuestInput::Restart, log);
+                self.end_tasks(vcpu, setup);
+                return;
+            }
             Step::Note(on) => {
                 self.guest(vcpu, GuestInput::SetEnabled { vcpu, on }, log);
                 return;
@@ -240,6 +256,14 @@ impl World {
             self.cpu_mut(vcpu).frame = None;
         }
         self.follow(vcpu, Then::Top, &effects);
+    }
+
+    /// The tasks of a kernel that is no more.
+    fn end_tasks(&mut self, vcpu: VcpuId, setup: &Setup) {
+        let cpu = self.cpu_mut(vcpu);
+        (cpu.handler, cpu.frame, cpu.task) = (None, None, None);
+        let through = Task { touched: pages_mask(setup.pages), ..Task::default() };
+        cpu.tasks.fill(through);
     }
 
     /// What the VMM writes when it restores a vCPU.

@@ -13,6 +13,10 @@ const HALT: Kind =
     Kind::violation("INV-16", "a vCPU is halted, and from here on nothing can end the halt");
 const ITEM: Kind =
     Kind::violation("INV-15", "an item is completed, and from here on nothing can dequeue it");
+const SPINS: Kind = Kind::violation(
+    "INV-19",
+    "from here on every halt ends at once: an item that nothing can dequeue is completed",
+);
 const STUCK: Kind =
     Kind::violation("INV-37", "from here on not everybody can come through any more");
 const NEEDS_INTERRUPT: Kind = Kind::weakness(
@@ -26,8 +30,7 @@ pub(super) fn check(search: &mut Search) {
     let all = |edge: &Edge| edge.by != By::Others;
     let through = reaching(search, &ends, &all);
     if let Some(doomed) = through.iter().position(|&reaches| !reaches) {
-        let kind = label(search, doomed, &through);
-        push(search, kind, doomed);
+        push_stuck(search, doomed, &through);
         return;
     }
     let alone = reaching(search, &ends, &|edge: &Edge| edge.by == By::Inside);
@@ -36,20 +39,32 @@ pub(super) fn check(search: &mut Search) {
     }
 }
 
-/// What is stuck in a state from which nobody comes through.
-fn label(search: &Search, doomed: usize, through: &[bool]) -> Kind {
+/// Says what is stuck where nobody comes through: of the first finding the shortest way is that to
+/// where it cannot be avoided any more, before anything looks wrong.
+fn push_stuck(search: &mut Search, doomed: usize, through: &[bool]) {
     type Question = (Kind, fn(Marks) -> bool);
-    let questions: [Question; 3] =
-        [(TASK, |marks| !marks.sleeps), (ITEM, |marks| !marks.done), (HALT, |marks| !marks.halted)];
-    // What holds for ever shows somewhere behind the first such state.
+    // A completed item makes a vCPU runnable, under the rules of every kernel.
+    let questions: [Question; 4] = [
+        (TASK, |marks| !marks.sleeps),
+        (ITEM, |marks| !marks.done),
+        (HALT, |marks| !marks.halted),
+        (SPINS, |marks| !marks.done),
+    ];
+    let mut first = Some(doomed);
     for (kind, free) in questions {
-        let reach = reaching(search, &free, &|edge: &Edge| edge.by != By::Others);
-        let never = |state: usize| !through[state] && !reach[state];
-        if never(doomed) || (0..through.len()).any(never) {
-            return kind;
+        if let Some(state) = for_ever(search, through, &free) {
+            push(search, kind, first.take().unwrap_or(state));
         }
     }
-    STUCK
+    if let Some(doomed) = first {
+        push(search, STUCK, doomed);
+    }
+}
+
+/// The first state from which the end and whatever is `free` cannot be reached any more.
+fn for_ever(search: &Search, through: &[bool], free: &dyn Fn(Marks) -> bool) -> Option<usize> {
+    let reach = reaching(search, free, &|edge: &Edge| edge.by != By::Others);
+    (0..through.len()).find(|&state| !through[state] && !reach[state])
 }
 
 fn push(search: &mut Search, kind: Kind, state: usize) {

@@ -9,6 +9,7 @@
 mod canon;
 mod check;
 mod disturb;
+mod drive;
 mod guest;
 mod liveness;
 mod moves;
@@ -18,15 +19,18 @@ mod setup;
 mod step;
 mod store;
 mod trace;
+mod witness;
 mod world;
 
 pub use check::{Kind, Severity, checked};
+pub use drive::{Shows, drive};
 pub use search::Limit;
 pub use setup::{
     Bounds, Budget, Disturbance, MAX_PAGES, MAX_TASKS, MAX_TOKEN_BITS, MAX_VCPUS, Scope, Setup,
     SetupError, UnknownDisturbance,
 };
 pub use trace::{Actor, Line, Trace};
+pub use witness::witness;
 
 use search::Search;
 
@@ -75,7 +79,8 @@ pub fn explore(
 ) -> Result<Explored, SetupError> {
     setup.check()?;
     let mut search = Search::run(setup, bounds, wanted);
-    let answered = wanted.is_some_and(|id| search.found.iter().any(|found| found.kind.id == id));
+    let answered =
+        wanted.is_some_and(|id| search.found.iter().any(|found| found.kind.violates(id)));
     if search.limit.is_none() && !answered {
         liveness::check(&mut search);
     }

@@ -20,6 +20,10 @@ impl World {
                         moves.push(Move::Start(item));
                         continue;
                     }
+                    if self.reads_fail() {
+                        moves.push(Move::Fail(item));
+                        continue;
+                    }
                     moves.push(Move::Fetch(item));
                     let may_fail = self.cpu(vcpu).budget.left(Disturbance::FetchFailure) > 0;
                     if may_fail && !setup.by_vmm() {
@@ -168,6 +172,10 @@ impl World {
                 moves.push(Move::Disturb(vcpu, disturbance));
             }
         }
+        let last = self.vcpus().all(|other| other == vcpu || !self.apf.notices_on(other));
+        if cpu.budget.left(Disturbance::Kexec) > 0 && last && !through {
+            moves.push(Move::Disturb(vcpu, Disturbance::Kexec));
+        }
         if !state.lapic.enabled {
             moves.push(Move::EndDisturb(vcpu, Disturbance::LapicOff));
         } else if cpu.budget.left(Disturbance::LapicOff) > 0 {
@@ -180,7 +188,7 @@ impl World {
         if self.is_final(setup) {
             return;
         }
-        if setup.has_others() {
+        if setup.has_others() && !self.reads_fail() {
             let missing = (0..setup.pages).filter(|&page| !self.is_resident(page));
             moves.extend(missing.map(Move::Arrive));
         }
@@ -200,7 +208,7 @@ impl World {
         }
         for (disturbance, _) in self.budget.iter() {
             let free = match disturbance {
-                Disturbance::Evict => false,
+                Disturbance::Evict | Disturbance::ReadError => false,
                 Disturbance::MemslotChange => true,
                 _ => self.vcpus().all(|vcpu| self.can_stop(vcpu)),
             };

@@ -129,7 +129,7 @@ impl<'a> Search<'a> {
     }
 
     fn is_answered(&self) -> bool {
-        self.wanted.is_some_and(|wanted| self.found.iter().any(|found| found.kind.id == wanted))
+        self.wanted.is_some_and(|wanted| self.found.iter().any(|found| found.kind.violates(wanted)))
     }
 
     fn exceeded(&self, bounds: &Bounds, frontier: usize) -> Option<Limit> {

@@ -97,6 +97,14 @@ disturbances! {
     MemslotChange => "memslot-change", Vm;
     /// The memory of a vCPU's shared area is taken from the guest, and given back.
     AreaGone => "area-gone", Vcpu;
+    /// The VM goes on from a snapshot, and the VMM switches notices on again on vCPU 0 only.
+    MigrationOneEnabled => "migration-one-enabled", Vm;
+    /// Another kernel takes over a guest whose other vCPUs are off: processors switch notices off,
+    /// and the memory of the shared areas has another use.
+    Kexec => "kexec", Vcpu;
+    /// No page can be read, each time. Who fetches synchronously tells the VMM, which ends the
+    /// access.
+    ReadError => "read-error", Vm;
     /// The VMM gives the VM up.
     Destroy => "destroy", Vm;
     /// Another vCPU kicks this one.

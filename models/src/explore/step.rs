@@ -36,7 +36,7 @@ impl World {
                 self.resident &= !(1 << page);
             }
             Move::Arrive(page) => self.resident |= 1 << page,
-            Move::DisturbVm(which) => self.disturb_vm(which, setup, log),
+            Move::DisturbVm(which) => self.disturb_vm(which, log),
             Move::GoOnDestroying => self.go_on_destroying(log),
         }
         check::state(self, setup, log);
@@ -139,8 +139,16 @@ impl World {
     /// The vCPU thread fetches the page of its fault itself.
     fn fetch_now(&mut self, vcpu: VcpuId) {
         let cpu = self.cpu(vcpu);
-        let page = cpu.task.and_then(|task| cpu.tasks[usize::from(task)].page);
-        if let Some(page) = page {
+        let task = cpu.task.map(usize::from);
+        let Some((task, page)) = task.and_then(|task| Some((task, cpu.tasks[task].page?))) else {
+            return;
+        };
+        if self.reads_fail() {
+            // The VMM learns of it and ends the access.
+            let task = &mut self.cpu_mut(vcpu).tasks[task];
+            task.touched |= 1 << page;
+            (task.page, task.context) = (None, Context::User);
+        } else {
             self.resident |= 1 << page;
         }
     }
@@ -214,7 +222,9 @@ impl World {
     /// The page of an item that was popped is mapped, fetched again if it is gone.
     fn prefault(&mut self, effects: &Effects) {
         for effect in effects {
-            if let Effect::Prefault { gfn, .. } = *effect {
+            if let Effect::Prefault { gfn, .. } = *effect
+                && !self.reads_fail()
+            {
                 self.resident |= 1 << gfn.0;
             }
         }
@@ -309,7 +319,9 @@ impl World {
             self.start(item, log);
         }
         if fails {
-            self.cpu_mut(vcpu).budget.take(Disturbance::FetchFailure);
+            if !self.reads_fail() {
+                self.cpu_mut(vcpu).budget.take(Disturbance::FetchFailure);
+            }
             self.host(vcpu, HostInput::WorkerFailed { item }, log);
         } else {
             self.host(vcpu, HostInput::WorkerFetched { item }, log);

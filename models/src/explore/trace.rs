@@ -174,7 +174,7 @@ fn title(world: &World, chosen: Move) -> Option<String> {
 }
 
 /// What one input did, in a few words.
-fn words((input, effects): &(Input, Vec<Effect>)) -> Vec<String> {
+pub(super) fn words((input, effects): &(Input, Vec<Effect>)) -> Vec<String> {
     let mut said: Vec<String> = beginning(input).into_iter().collect();
     said.extend(effects.iter().filter_map(|&effect| of_effect(effect)));
     said

@@ -7,7 +7,7 @@
 use crate::apf::guest::WaitContext;
 use crate::apf::host::{Life, MmuMode};
 use crate::apf::rules::Drain;
-use crate::apf::{Apf, VcpuView};
+use crate::apf::{Apf, Defect, VcpuView};
 use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 
 use super::setup::{Budget, Disturbance, Scope, Setup};
@@ -163,6 +163,8 @@ pub(super) enum Step {
     Paging(bool),
     Reset,
     LapicOn,
+    Teardown,
+    Restart,
 }
 
 /// A script.
@@ -176,6 +178,8 @@ pub(super) enum Script {
     Reset,
     /// Paging off and on.
     Paging,
+    /// The end of this kernel.
+    Kexec,
 }
 
 impl Script {
@@ -202,6 +206,7 @@ impl Script {
                 Step::Note(true),
             ],
             Self::Paging => &[Step::Paging(false), Step::Paging(true)],
+            Self::Kexec => &[Step::Teardown, Step::Restart],
         }
     }
 }
@@ -334,7 +339,7 @@ impl World {
     pub(super) fn view(&self, vcpu: VcpuId, setup: &Setup) -> VcpuView {
         let cpu = self.cpu(vcpu);
         let context = cpu.context;
-        let mmu = match (setup.shadow, cpu.task) {
+        let mmu = match (setup.shadow && self.apf.vcpu(vcpu).paging, cpu.task) {
             (false, _) => MmuMode::Direct,
             (true, task) => MmuMode::Shadow { cr3: task.map_or(0, |task| u64::from(task) + 1) },
         };
@@ -351,9 +356,19 @@ impl World {
     pub(super) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
         let cpu = self.cpu(vcpu);
         cpu.handler.is_none()
-            && cpu.script.is_none()
+            && cpu.script.is_none_or(|(script, _)| self.leaves_interrupts_on(script))
             && cpu.context != Context::InterruptsOff
             && !self.apf.vcpu(vcpu).smm
+    }
+
+    /// Scripts run with interrupts off, but for a mistake.
+    fn leaves_interrupts_on(&self, script: Script) -> bool {
+        script == Script::Boot && self.apf.defects.has(Defect::EnableWithInterruptsOn)
+    }
+
+    /// Whether no page can be read.
+    pub(super) fn reads_fail(&self) -> bool {
+        self.budget.left(Disturbance::ReadError) > 0
     }
 
     /// Whether nothing more will happen on a vCPU by itself, and nothing is left to do.

@@ -22,8 +22,14 @@ impl Apf {
 
     pub(super) fn pf_entry(&mut self, vcpu: VcpuId, effects: &mut Effects) {
         effects.push(Effect::Cost(CostKey::GuestPfEntry));
+        // What it reads from an encrypted page means nothing to it, and it writes nothing there
+        // that means anything to the host.
+        let garbled = self.has(Defect::EncryptedWord);
         let word = &mut self.words[vcpu.index()];
-        let reason = std::mem::replace(&mut word.reason, ApfReason::None);
+        let reason = match garbled {
+            false => std::mem::replace(&mut word.reason, ApfReason::None),
+            true => ApfReason::None,
+        };
         if reason != ApfReason::None {
             effects.push(Effect::Emit(Event::SharedWordRead { vcpu, reason }));
         }

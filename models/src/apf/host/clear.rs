@@ -53,6 +53,7 @@ impl Apf {
         let state = self.vcpu_mut(vcpu);
         state.queued = 0;
         state.deferred = None;
+        state.error_gfns.clear();
         if !keep_hash {
             state.gfns.clear();
         }
@@ -135,6 +136,9 @@ impl Apf {
         for (state, saved) in self.host.vcpus.iter_mut().zip(old.vcpus) {
             let HostVcpu { pending, hlt, lapic, paging, smm, .. } = saved;
             *state = HostVcpu { pending, hlt, lapic, paging, smm, ..state.clone() };
+        }
+        if self.has(Defect::SharedEnabledFlag) {
+            self.guest.enabled.fill(false);
         }
     }
 }

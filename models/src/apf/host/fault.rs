@@ -41,6 +41,10 @@ impl Apf {
             effects.push(Effect::HostSpins { vcpu });
             return;
         }
+        if self.takes_error(vcpu, gfn) || self.has(Defect::SleepingLookup) {
+            effects.push(Effect::Decide(Decision::Sync));
+            return;
+        }
         if self.is_repeated(vcpu, gfn) {
             effects.push(Effect::Emit(Event::KvmAsyncPfDoublefault { vcpu, gva, gfn }));
             self.request_halt(vcpu, gfn, effects);
@@ -62,6 +66,15 @@ impl Apf {
         let item = self.host.items.allocate(item);
         self.vcpu_mut(vcpu).operation = Some(Operation::Setup { item, step: 0 });
         effects.push(Effect::Decide(Decision::Continue));
+    }
+
+    /// Whether the page of this frame could not be had when it was last tried, which is then
+    /// forgotten.
+    fn takes_error(&mut self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let errors = &mut self.vcpu_mut(vcpu).error_gfns;
+        let before = errors.len();
+        errors.retain(|&error| error != gfn);
+        errors.len() < before
     }
 
     fn is_repeated(&self, vcpu: VcpuId, gfn: Gfn) -> bool {

@@ -114,6 +114,8 @@ pub struct HostVcpu {
     pub queued: u32,
     /// Frames of announced items.
     pub gfns: GfnTable,
+    /// Frames whose page could not be had, where the next fault on them is to tell.
+    pub error_gfns: Vec<Gfn>,
     /// The item whose announcement waits for the next entry (`async_pf_work`).
     pub deferred: Option<ItemId>,
     /// A request for the artificial halt (`KVM_REQ_APF_HALT`), and for which frame.
@@ -155,6 +157,7 @@ impl HostVcpu {
             done: Vec::new(),
             queued: 0,
             gfns: GfnTable::new(rules.cap.min(MAX_SLOTS)),
+            error_gfns: Vec::new(),
             deferred: None,
             halt_request: None,
             halted: None,

@@ -83,8 +83,10 @@ impl Apf {
             || self.has(Defect::GarbagePage);
         let item = self.host.items.item_mut(id);
         item.garbage = work.failed && uninitialised;
-        let token = item.token;
+        let (token, gfn) = (item.token, item.gfn());
+        let noted = work.failed && self.rules.fetch_failure == FetchFailure::NextFaultSynchronous;
         let state = self.vcpu_mut(vcpu);
+        state.error_gfns.extend(gfn.filter(|_| noted));
         let first = state.done.is_empty();
         state.done.push(id);
         let work = self.host.items.work_mut(id);

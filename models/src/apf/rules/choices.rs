@@ -300,6 +300,9 @@ choices! {
         UninitialisedPage => "uninitialised-page",
         /// It is completed like any other: the guest faults again.
         GuestRetries => "guest-retries",
+        /// The same, and the frame is noted: the next fault on it is synchronous, so that the VMM
+        /// is told (posted in 2020, not merged).
+        NextFaultSynchronous => "next-fault-synchronous",
     }
 
     /// Who executes work items.

@@ -89,7 +89,7 @@ pub(super) const LINES: &[Invariant] = &[
         why: "It is what the mechanism is for.",
         breach: "A fault latency above that of the policy `sync` in the same scenario.",
         state: false,
-        step: false,
+        step: true,
         trace: InTrace::Undecidable(
             "it takes two runs: `apfsim compare` sets the latencies of both beside each other",
         ),
