@@ -115,6 +115,44 @@ Examples:
   apfsim explore --rules v6.12 --with smi --baseline known.json
   apfsim explore --list                          disturbances and defects")]
     Explore(ExploreArgs),
+    /// Show the mistakes that kernels made, each caught by its invariant
+    #[command(after_help = "\
+Each mistake is shown in a small world that is searched, or in a short run, and the same world
+without it must be quiet. Exit status 1: something did not come as expected.
+
+Examples:
+  apfsim zoo                      the whole table
+  apfsim zoo H03                  the story of one, with the shortest way to it
+  apfsim zoo --fast -j 2          what takes seconds
+  apfsim zoo --format markdown    the table of docs/zoo.md")]
+    Zoo(ZooArgs),
+}
+
+/// `apfsim zoo`
+#[derive(Args, Debug)]
+pub(crate) struct ZooArgs {
+    /// Id of an entry, such as `H03`: tell its story
+    pub(crate) id: Option<String>,
+    /// Leave out entries that take long
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) fast: bool,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = ZooFormat::Table)]
+    pub(crate) format: ZooFormat,
+    /// Entries at a time; default: one a processor. Changes no result
+    #[arg(short, long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) jobs: usize,
+}
+
+/// How the zoo is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ZooFormat {
+    /// For people
+    Table,
+    /// For programs, with the traces
+    Json,
+    /// For the documentation, without times
+    Markdown,
 }
 
 /// `apfsim invariants`

@@ -47,6 +47,14 @@ pub(crate) enum CliError {
         /// What was asked for.
         name: String,
     },
+    /// There is no such entry of the zoo.
+    #[error("there is no entry `{name}` in the zoo\n  help: valid: {valid}")]
+    Zoo {
+        /// What was asked for.
+        name: String,
+        /// The ids there are.
+        valid: String,
+    },
     /// A world cannot be explored as asked, or a file of it cannot be read or written.
     #[error("{0}")]
     Explore(String),

@@ -42,6 +42,7 @@ mod summary;
 pub mod sweep;
 mod tree;
 pub mod units;
+pub mod zoo;
 
 pub use anatomy::{AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_anatomy};
 pub use crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};

@@ -14,6 +14,7 @@ mod schema;
 mod show;
 mod simulate;
 mod sweep;
+mod zoo;
 
 use crate::cli::{Cli, Command};
 use crate::error::CliError;
@@ -43,6 +44,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Rules(args) => rules::execute(args),
         Command::Explore(args) => explore::execute(args),
         Command::Invariants(args) => invariants::execute(args),
+        Command::Zoo(args) => zoo::execute(args),
     }
 }
 

@@ -1,0 +1,50 @@
+//! The zoo is whole, and a row that does not come out is told.
+
+use std::collections::BTreeSet;
+
+use super::{Entry, Group, entries, find, show};
+
+#[test]
+fn ids_are_distinct_and_everything_is_said() {
+    let ids: BTreeSet<&str> = entries().map(|entry| entry.id).collect();
+    assert_eq!(ids.len(), entries().count());
+    for entry in entries() {
+        assert!(find(&entry.id.to_lowercase()).is_some_and(|found| found.id == entry.id));
+        assert!(entry.story.len() > 60 && !entry.subject.is_empty(), "{}", entry.id);
+        assert!(!entry.right.is_empty(), "{} has nothing to be compared with", entry.id);
+        let is_control = entry.group == Group::Control;
+        assert_eq!(is_control, entry.wrong.is_empty(), "{}", entry.id);
+        assert_eq!(is_control, entry.expect.invariant.is_none(), "{}", entry.id);
+        for variant in entry.wrong.iter().chain(entry.right) {
+            assert!(variant.rules().is_some(), "{}: there is no {}", entry.id, variant.rules);
+        }
+    }
+    assert!(find("H99").is_none());
+}
+
+/// What has to be in the zoo: one of each mechanism that broke in a kernel.
+const MUST: [&str; 26] = [
+    "H01", "H02", "H03", "H04", "H05", "H06", "H08", "H09", "H13", "H15", "H16", "H18", "H21",
+    "H23", "H29", "H31", "H32", "H34", "G01", "G03", "G04", "G05", "G07", "G10", "G12", "G16",
+];
+
+#[test]
+fn what_must_be_there_is_there() {
+    for id in MUST {
+        assert!(find(id).is_some(), "{id}");
+    }
+}
+
+/// A row whose variants are exchanged, or that expects something else, must not pass.
+#[test]
+fn a_row_that_is_not_as_expected_says_so() {
+    let entry = find("H01").expect("it is there");
+    let leak = |entry: Entry| -> &'static Entry { Box::leak(Box::new(entry)) };
+    let exchanged = leak(Entry { wrong: entry.right, right: entry.wrong, ..*entry });
+    assert!(!show(exchanged).as_expected());
+    let other = super::Expect { invariant: Some("INV-39"), ..entry.expect };
+    assert!(!show(leak(Entry { expect: other, ..*entry })).as_expected());
+    let control = find("C04").expect("it is there");
+    let nothing = super::Exhibit::Explore(super::World::TWO_TASKS, Some(|_, _, _| false));
+    assert!(!show(leak(Entry { exhibit: nothing, ..*control })).as_expected());
+}

@@ -1,0 +1,244 @@
+//! `apfsim zoo`: mistakes that kernels made, each caught by its invariant.
+
+use models::monitors::{Invariant, InvariantId};
+use scenarios::zoo::{Caught, Entry, Group, Outcome as Came, Row, Shown, entries, find, show_all};
+use serde_json::{Value, json};
+
+use super::{Outcome, listing};
+use crate::cli::{ZooArgs, ZooFormat};
+use crate::error::CliError;
+use crate::output;
+
+pub(super) fn execute(args: &ZooArgs) -> Result<Outcome, CliError> {
+    let chosen: Vec<&'static Entry> = match &args.id {
+        Some(id) => vec![known(id)?],
+        None => entries().filter(|entry| !(args.fast && entry.is_slow())).collect(),
+    };
+    let rows = show_all(&chosen, args.jobs);
+    output::result(&match (args.format, args.id.is_some()) {
+        (ZooFormat::Table, false) => table(&rows),
+        (ZooFormat::Table, true) => rows.iter().map(story).collect(),
+        (ZooFormat::Json, _) => format!("{:#}\n", Value::from_iter(rows.iter().map(value))),
+        (ZooFormat::Markdown, _) => markdown(&rows),
+    })?;
+    Ok(if rows.iter().all(Row::as_expected) { Outcome::Fine } else { Outcome::Violation })
+}
+
+fn known(id: &str) -> Result<&'static Entry, CliError> {
+    find(id).ok_or_else(|| CliError::Zoo {
+        name: id.to_owned(),
+        valid: entries().map(|entry| entry.id).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// What was noticed with the fewest steps, and under which variant.
+fn shortest(row: &Row) -> Option<(&Shown, &Caught)> {
+    let caught = row.wrong.iter().filter_map(|shown| Some((shown, shown.caught.as_ref()?)));
+    caught.min_by_key(|(_, caught)| caught.length)
+}
+
+/// States that were searched without finding anything.
+fn quiet_states(row: &Row) -> u64 {
+    row.right.iter().map(|shown| shown.states).sum()
+}
+
+fn outcome(row: &Row) -> &'static str {
+    match row.outcome {
+        Came::Caught => "caught",
+        Came::Quiet => "quiet",
+        Came::Unexpected(_) => "UNEXPECTED",
+    }
+}
+
+/// How it was looked at, and how far the way to it is.
+fn way(row: &Row) -> (&'static str, String) {
+    match shortest(row) {
+        Some((shown, caught)) => (shown.found.name(), caught.length.to_string()),
+        None => (row.right.first().map_or("", |shown| shown.found.name()), String::new()),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:9} {:10} {:9} {:10} {:>5} {:>9} {:>7}\n",
+        "id", "outcome", "invariant", "by", "steps", "quiet in", "time"
+    );
+    for row in rows {
+        let (by, steps) = way(row);
+        let invariant = row.entry.expect.invariant.unwrap_or("none");
+        text.push_str(&format!(
+            "{:9} {:10} {invariant:9} {by:10} {steps:>5} {:>9} {:>5.1} s\n",
+            row.entry.id,
+            outcome(row),
+            quiet_states(row),
+            row.time().as_secs_f64(),
+        ));
+        text.push_str(&paragraphs(&[
+            format!("{} ({})", row.entry.subject, row.entry.source),
+            varied(row.entry),
+        ]));
+        if let Came::Unexpected(complaints) = &row.outcome {
+            text.push_str(&paragraphs(complaints));
+        }
+    }
+    let caught = rows.iter().filter(|row| row.outcome == Came::Caught).count();
+    let quiet = rows.iter().filter(|row| row.outcome == Came::Quiet).count();
+    let wrong = rows.len() - caught - quiet;
+    text.push_str(&format!(
+        "\n{caught} mistakes caught and quiet without, {quiet} controls quiet, {wrong} not as \
+         expected\n"
+    ));
+    text
+}
+
+/// Texts that begin after two spaces.
+fn paragraphs(texts: &[String]) -> String {
+    texts.iter().map(|text| listing(&[(String::new(), text.clone())], 1)).collect()
+}
+
+fn varied(entry: &Entry) -> String {
+    let names = |variants: &[scenarios::zoo::Variant]| {
+        variants.iter().map(|variant| variant.name()).collect::<Vec<_>>().join("; ")
+    };
+    match entry.group {
+        Group::Control => format!("quiet: {}", names(entry.right)),
+        _ => format!("shown by: {}. Not by: {}", names(entry.wrong), names(entry.right)),
+    }
+}
+
+/// The story of one entry.
+fn story(row: &Row) -> String {
+    let Row { entry, .. } = row;
+    let mut lines = vec![
+        ("source".to_owned(), entry.source.to_owned()),
+        ("story".to_owned(), entry.story.to_owned()),
+        ("world".to_owned(), entry.exhibit.world()),
+    ];
+    if let Some(id) = entry.expect.invariant {
+        lines.push(("invariant".to_owned(), format!("{id}: {}", promise(id))));
+    }
+    for shown in row.wrong.iter().chain(&row.right) {
+        lines.push((shown.variant.clone(), result(shown)));
+    }
+    if !entry.expect.besides.is_empty() {
+        let besides = entry.expect.besides.join(", ");
+        lines.push(("besides".to_owned(), format!("{besides}: broken in this world anyway")));
+    }
+    if !entry.expect.remark.is_empty() {
+        lines.push(("remark".to_owned(), entry.expect.remark.to_owned()));
+    }
+    let verdict = match &row.outcome {
+        Came::Unexpected(complaints) => format!("UNEXPECTED: {}", complaints.join("; ")),
+        _ => outcome(row).to_owned(),
+    };
+    lines.push(("verdict".to_owned(), verdict));
+    let mut text = format!("{}: {}\n\n{}", entry.id, entry.subject, listing(&lines, 2));
+    if let Some((shown, caught)) = shortest(row) {
+        text.push_str(&format!("\nThe shortest way, under {}:\n\n{}", shown.variant, caught.chart));
+        let end = format!("{}: {}. {}", caught.invariant, caught.what, caught.detail);
+        text.push('\n');
+        text.push_str(&paragraphs(&[end]));
+    }
+    text
+}
+
+fn promise(id: &str) -> &'static str {
+    let id: Option<InvariantId> = id.parse().ok();
+    id.and_then(Invariant::find).map_or("", |line| line.sentence)
+}
+
+/// How one variant came out.
+fn result(shown: &Shown) -> String {
+    let Shown { found, states, time, .. } = shown;
+    let size = format!("{}, {states} states, {:.1} s", found.name(), time.as_secs_f64());
+    let others = match shown.others.as_slice() {
+        [] => String::new(),
+        others => format!(" besides {}", others.join(", ")),
+    };
+    match &shown.caught {
+        Some(caught) => {
+            format!("{} after {} steps{others} ({size})", caught.invariant, caught.length)
+        }
+        None if others.is_empty() => format!("quiet ({size})"),
+        None => format!("quiet{others} ({size})"),
+    }
+}
+
+fn markdown(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "| id | what | source | shown by | not by | caught by | by | steps | quiet in |\n\
+         | --- | --- | --- | --- | --- | --- | --- | ---: | ---: |\n",
+    );
+    for row in rows {
+        let Row { entry, .. } = row;
+        let names = |variants: &[scenarios::zoo::Variant]| {
+            variants.iter().map(|variant| variant.name()).collect::<Vec<_>>().join("; ")
+        };
+        let (by, steps) = way(row);
+        let caught = match row.outcome {
+            Came::Unexpected(_) => "**not as expected**",
+            _ => entry.expect.invariant.unwrap_or("nothing"),
+        };
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} | {caught} | {by} | {steps} | {} |\n",
+            entry.id,
+            entry.subject,
+            entry.source,
+            names(entry.wrong),
+            names(entry.right),
+            quiet_states(row),
+        ));
+    }
+    text
+}
+
+fn value(row: &Row) -> Value {
+    let Row { entry, wrong, right, outcome: came, .. } = row;
+    let complaints = match came {
+        Came::Unexpected(complaints) => complaints.as_slice(),
+        _ => &[],
+    };
+    let group = match entry.group {
+        Group::Host => "host",
+        Group::Guest => "guest",
+        Group::Control => "control",
+    };
+    json!({
+        "id": entry.id,
+        "group": group,
+        "subject": entry.subject,
+        "source": entry.source,
+        "story": entry.story,
+        "world": entry.exhibit.world(),
+        "invariant": entry.expect.invariant,
+        "besides": entry.expect.besides,
+        "remark": entry.expect.remark,
+        "outcome": outcome(row).to_lowercase(),
+        "complaints": complaints,
+        "with": wrong.iter().map(shown_value).collect::<Vec<_>>(),
+        "without": right.iter().map(shown_value).collect::<Vec<_>>(),
+    })
+}
+
+fn shown_value(shown: &Shown) -> Value {
+    let Shown { variant, found, caught, others, happened, states, exhaustive, time } = shown;
+    let caught = caught.as_ref().map(|caught| {
+        json!({
+            "invariant": caught.invariant,
+            "what": caught.what,
+            "detail": caught.detail,
+            "steps": caught.length,
+            "chart": caught.chart,
+        })
+    });
+    json!({
+        "variant": variant,
+        "by": found.name(),
+        "caught": caught,
+        "others": others,
+        "happened": happened,
+        "states": states,
+        "exhaustive": exhaustive,
+        "seconds": time.as_secs_f64(),
+    })
+}
