@@ -152,7 +152,7 @@ fn finding(run: Run, finding: &Finding) -> Option<FindingSummary> {
 }
 
 /// A record as a line: time in seconds, name, fields.
-fn line(record: &Record) -> String {
+pub(crate) fn line(record: &Record) -> String {
     let ps = record.time.as_ps();
     let (seconds, rest) = (ps / 1_000_000_000_000, ps % 1_000_000_000_000);
     // The derived form knows the words of enums; of identifiers only the number is of interest.

@@ -11,14 +11,23 @@ mod entry;
 mod guest;
 mod host;
 mod lifecycle;
+mod performance;
 mod show;
+mod simulate;
 
-pub use entry::{Entry, Exhibit, Expect, Group, Variant, World};
+pub use entry::{Entry, Exhibit, Expect, Group, Slow, Variant, World};
 pub use show::{Caught, Found, Outcome, Row, Shown, show, show_all};
 
 /// Every entry, in the order of the table.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    [host::ENTRIES, lifecycle::ENTRIES, guest::ENTRIES, controls::ENTRIES].into_iter().flatten()
+    let all = [
+        host::ENTRIES,
+        lifecycle::ENTRIES,
+        performance::ENTRIES,
+        guest::ENTRIES,
+        controls::ENTRIES,
+    ];
+    all.into_iter().flatten()
 }
 
 /// The entry of that id, however its letters are written.

@@ -1,13 +1,18 @@
 //! `apfsim zoo`: mistakes that kernels made, each caught by its invariant.
 
 use models::monitors::{Invariant, InvariantId};
-use scenarios::zoo::{Caught, Entry, Group, Outcome as Came, Row, Shown, entries, find, show_all};
+use scenarios::zoo::{
+    Caught, Entry, Found, Group, Outcome as Came, Row, Shown, entries, find, show_all,
+};
 use serde_json::{Value, json};
 
 use super::{Outcome, listing};
 use crate::cli::{ZooArgs, ZooFormat};
 use crate::error::CliError;
 use crate::output;
+
+/// Width of charts.
+const WIDTH: usize = 78;
 
 pub(super) fn execute(args: &ZooArgs) -> Result<Outcome, CliError> {
     let chosen: Vec<&'static Entry> = match &args.id {
@@ -37,9 +42,14 @@ fn shortest(row: &Row) -> Option<(&Shown, &Caught)> {
     caught.min_by_key(|(_, caught)| caught.length)
 }
 
-/// States that were searched without finding anything.
-fn quiet_states(row: &Row) -> u64 {
-    row.right.iter().map(|shown| shown.states).sum()
+/// States that were searched without finding anything; of runs, nothing.
+fn quiet_states(row: &Row) -> String {
+    let searched = |shown: &&Shown| shown.found != Found::Simulated;
+    let mut states = row.right.iter().filter(searched).map(|shown| shown.states).peekable();
+    match states.peek() {
+        Some(_) => states.sum::<u64>().to_string(),
+        None => String::new(),
+    }
 }
 
 fn outcome(row: &Row) -> &'static str {
@@ -53,6 +63,7 @@ fn outcome(row: &Row) -> &'static str {
 /// How it was looked at, and how far the way to it is.
 fn way(row: &Row) -> (&'static str, String) {
     match shortest(row) {
+        Some((shown, _)) if shown.found == Found::Simulated => (shown.found.name(), String::new()),
         Some((shown, caught)) => (shown.found.name(), caught.length.to_string()),
         None => (row.right.first().map_or("", |shown| shown.found.name()), String::new()),
     }
@@ -134,7 +145,14 @@ fn story(row: &Row) -> String {
     lines.push(("verdict".to_owned(), verdict));
     let mut text = format!("{}: {}\n\n{}", entry.id, entry.subject, listing(&lines, 2));
     if let Some((shown, caught)) = shortest(row) {
-        text.push_str(&format!("\nThe shortest way, under {}:\n\n{}", shown.variant, caught.chart));
+        let way = match caught.records.is_empty() {
+            true => format!("The shortest way, under {}:\n\n{}", shown.variant, caught.chart),
+            false => {
+                let chart = reports::table::record_chart(&caught.records, WIDTH);
+                format!("What led to it, under {}:\n\n{chart}", shown.variant)
+            }
+        };
+        text.push_str(&format!("\n{way}"));
         let end = format!("{}: {}. {}", caught.invariant, caught.what, caught.detail);
         text.push('\n');
         text.push_str(&paragraphs(&[end]));
@@ -150,14 +168,19 @@ fn promise(id: &str) -> &'static str {
 /// How one variant came out.
 fn result(shown: &Shown) -> String {
     let Shown { found, states, time, .. } = shown;
-    let size = format!("{}, {states} states, {:.1} s", found.name(), time.as_secs_f64());
+    let what = if *found == Found::Simulated { "records" } else { "states" };
+    let size = format!("{}, {states} {what}, {:.1} s", found.name(), time.as_secs_f64());
     let others = match shown.others.as_slice() {
         [] => String::new(),
         others => format!(" besides {}", others.join(", ")),
     };
     match &shown.caught {
         Some(caught) => {
-            format!("{} after {} steps{others} ({size})", caught.invariant, caught.length)
+            let length = match found {
+                Found::Simulated => String::new(),
+                _ => format!(" after {} steps", caught.length),
+            };
+            format!("{}{length}{others} ({size})", caught.invariant)
         }
         None if others.is_empty() => format!("quiet ({size})"),
         None => format!("quiet{others} ({size})"),
@@ -229,6 +252,7 @@ fn shown_value(shown: &Shown) -> Value {
             "detail": caught.detail,
             "steps": caught.length,
             "chart": caught.chart,
+            "records": caught.records,
         })
     });
     json!({

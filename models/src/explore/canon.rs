@@ -81,7 +81,7 @@ impl Canon {
             parts.sort_unstable();
         }
         let mut text = parts.concat();
-        let World { apf, cpus: _, resident, budget, vmm_waits } = world;
+        let World { apf, cpus: _, resident, budget, vmm_waits, map_writer } = world;
         // Of the items' table, the vCPUs write down what is theirs.
         let Apf { rules: _, defects: _, host: HostHalf { vcpus: _, items: _, life }, .. } = apf;
         let there = pages.iter().enumerate();
@@ -94,7 +94,7 @@ impl Canon {
             Life::Destroying(Some(_)) => 3,
             Life::Destroyed => 4,
         });
-        text.push(u8::from(vmm_waits.is_some()));
+        text.push(of_flags(&[vmm_waits.is_some(), *map_writer]));
         text
     }
 }

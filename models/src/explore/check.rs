@@ -98,12 +98,15 @@ pub(super) struct Before {
     disables: bool,
     /// Whether it must be possible to handle this fault asynchronously.
     eligible: bool,
+    /// Whether it is a fault that must read the memory map of the VMM, which waits to change it.
+    behind_writer: bool,
     /// The token of an item that is about to be delivered although its fault was never told.
     untold: Option<Token>,
 }
 
 impl Before {
-    pub(super) fn of(apf: &Apf, input: &Input, vcpu: VcpuId) -> Self {
+    pub(super) fn of(world: &World, input: &Input, vcpu: VcpuId) -> Self {
+        let apf = &world.apf;
         let state = apf.vcpu(vcpu);
         let untold = match (input, state.operation) {
             (Input::Host(HostInput::Deliver { .. }), Some(Operation::Delivery { item, .. })) => {
@@ -113,7 +116,9 @@ impl Before {
             _ => None,
         };
         let disables = matches!(input, Input::Host(HostInput::WriteEn { value: 0, .. }));
-        Self { en: state.en, disables, eligible: is_eligible(apf, input), untold }
+        let faults = matches!(input, Input::Host(HostInput::Try { .. }));
+        let behind_writer = faults && world.map_writer;
+        Self { en: state.en, disables, eligible: is_eligible(apf, input), behind_writer, untold }
     }
 }
 
@@ -124,6 +129,9 @@ pub(super) fn step(
     effects: &[Effect],
     log: &mut Log,
 ) {
+    if before.behind_writer {
+        log.find(kinds::CONVOY, || format!("{vcpu} waits for the VMM, and that for a worker"));
+    }
     for effect in effects {
         if let Some(kind) = forbidden(*effect) {
             log.find(kind, || format!("{effect:?}"));
@@ -377,6 +385,10 @@ pub(super) mod kinds {
     pub(crate) const SLEEPS: Kind = Kind::violation(
         "INV-40",
         "a vCPU thread sleeps for the page of a fault that could have gone asynchronous",
+    );
+    pub(crate) const CONVOY: Kind = Kind::violation(
+        "INV-40",
+        "a vCPU thread sleeps behind the VMM, which waits for a worker's read",
     );
     pub(crate) const SPINS: Kind = Kind::violation("INV-37", "a vCPU thread never comes back");
     pub(crate) const REUSED: Kind =

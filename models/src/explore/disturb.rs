@@ -73,6 +73,7 @@ impl World {
             Disturbance::MigrationOneEnabled => {
                 self.migrate(|vcpu, (vector, en)| (vector, en * u64::from(vcpu.0 == 0)), log);
             }
+            Disturbance::MapWrite => self.map_writer = self.apf.mmap_lock_readers() > 0,
             Disturbance::Destroy => {
                 for cpu in &mut self.cpus {
                     cpu.at = At::Stopped;

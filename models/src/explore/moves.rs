@@ -14,10 +14,10 @@ impl World {
         for (item, work) in self.apf.host.items.works().filter(|(_, work)| work.vcpu == vcpu) {
             match work.stage {
                 WorkStage::Queued | WorkStage::Fetching => {
-                    let begins =
-                        work.stage == WorkStage::Queued && setup.can_cancel() && !setup.by_vmm();
-                    if begins {
-                        moves.push(Move::Start(item));
+                    let queued = work.stage == WorkStage::Queued;
+                    if queued && setup.beginning_matters() && !setup.by_vmm() {
+                        // Who comes to read the memory map waits for the VMM.
+                        moves.extend((!self.map_writer).then_some(Move::Start(item)));
                         continue;
                     }
                     if self.reads_fail() {
@@ -209,7 +209,7 @@ impl World {
         for (disturbance, _) in self.budget.iter() {
             let free = match disturbance {
                 Disturbance::Evict | Disturbance::ReadError => false,
-                Disturbance::MemslotChange => true,
+                Disturbance::MemslotChange | Disturbance::MapWrite => true,
                 _ => self.vcpus().all(|vcpu| self.can_stop(vcpu)),
             };
             if free {

@@ -105,6 +105,9 @@ disturbances! {
     /// No page can be read, each time. Who fetches synchronously tells the VMM, which ends the
     /// access.
     ReadError => "read-error", Vm;
+    /// The VMM changes its memory map. It waits for those that read the map, and whoever comes to
+    /// read it then waits for the VMM.
+    MapWrite => "map-write", Vm;
     /// The VMM gives the VM up.
     Destroy => "destroy", Vm;
     /// Another vCPU kicks this one.

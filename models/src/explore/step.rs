@@ -39,12 +39,14 @@ impl World {
             Move::DisturbVm(which) => self.disturb_vm(which, log),
             Move::GoOnDestroying => self.go_on_destroying(log),
         }
+        // The VMM gets the lock when nobody holds it any more.
+        self.map_writer &= self.apf.mmap_lock_readers() > 0;
         check::state(self, setup, log);
     }
 
     /// One input of the protocol, with the checks that its effects allow.
     pub(super) fn input(&mut self, vcpu: VcpuId, input: Input, log: &mut Log) -> Effects {
-        let before = Before::of(&self.apf, &input, vcpu);
+        let before = Before::of(self, &input, vcpu);
         let mut effects = Effects::new();
         self.apf.step(input, &mut effects);
         check::step(self, (vcpu, &before), &effects, log);

@@ -276,6 +276,8 @@ pub(super) struct World {
     pub(super) budget: Budget,
     /// The worker for whom the VMM waits.
     pub(super) vmm_waits: Option<ItemId>,
+    /// Whether the VMM waits to change its memory map.
+    pub(super) map_writer: bool,
 }
 
 impl World {
@@ -309,6 +311,7 @@ impl World {
             resident: 0,
             budget: scoped(Scope::Vm),
             vmm_waits: None,
+            map_writer: false,
         }
     }
 
@@ -420,10 +423,11 @@ impl World {
 }
 
 impl Setup {
-    /// Whether work that nobody has begun may be taken back, so that its beginning matters.
-    pub(super) fn can_cancel(&self) -> bool {
-        use Disturbance::{Destroy, MsrRewrite, PagingOff, Reset, Smi};
-        [MsrRewrite, Reset, Smi, PagingOff, Destroy].iter().any(|&which| self.may(which))
+    /// Whether it matters that work has begun: it may be taken back before, or locks what somebody
+    /// else wants.
+    pub(super) fn beginning_matters(&self) -> bool {
+        use Disturbance::{Destroy, MapWrite, MsrRewrite, PagingOff, Reset, Smi};
+        [MsrRewrite, Reset, Smi, PagingOff, Destroy, MapWrite].iter().any(|&which| self.may(which))
     }
 }
 

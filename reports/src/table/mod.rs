@@ -18,6 +18,11 @@ use crate::metric;
 /// No line is longer, but for the last one and names that are longer themselves.
 const WIDTH: usize = 78;
 
+/// Records, each as a line of its own text, as a sequence chart.
+pub fn record_chart(records: &[String], width: usize) -> String {
+    chart::chart(records, 0, width)
+}
+
 /// A comparison of policies: work with ratios and published values, where the vCPUs' time went,
 /// faults, invariants, and the line that repeats the run.
 pub fn compare(comparison: &Comparison) -> String {

@@ -3,6 +3,9 @@
 use models::apf::rules::{Rules, Setting, generation};
 use models::apf::{Defect, Defects, Input};
 use models::explore::{Budget, Disturbance, Setup, Shows};
+use sim_core::SimDuration;
+
+use crate::Scenario;
 
 /// Which part of the zoo an entry belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +46,7 @@ impl Entry {
     pub fn is_slow(&self) -> bool {
         match self.exhibit {
             Exhibit::Explore(world, _) => world.pages > 2,
-            Exhibit::Schedule(..) => false,
+            Exhibit::Schedule(..) | Exhibit::Simulate(..) => false,
         }
     }
 }
@@ -83,6 +86,10 @@ impl Exhibit {
     pub fn world(&self) -> String {
         match self {
             Self::Explore(world, _) | Self::Schedule(world, ..) => world.name(),
+            Self::Simulate(text, _) => Scenario::from_str("zoo", text).map_or_else(
+                |error| error.render(),
+                |scenario| format!("a run of {}: {}", scenario.name, scenario.title),
+            ),
         }
     }
 }
@@ -94,6 +101,20 @@ pub enum Exhibit {
     Explore(World, Option<Shows>),
     /// One schedule of a vCPU. Of a control, the step that it is about.
     Schedule(World, &'static [Input], Option<Shows>),
+    /// A run of this scenario, held against one in which every fault is synchronous.
+    Simulate(&'static str, Slow),
+}
+
+/// What is slower than it has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// A page ready comes later than a synchronous fault would have taken.
+    ReadyLate {
+        /// What it may cost.
+        bound: SimDuration,
+    },
+    /// Most faults are synchronous although nothing speaks against the other way.
+    Synchronous,
 }
 
 /// A kernel, with a mistake or without.

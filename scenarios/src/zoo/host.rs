@@ -1,7 +1,7 @@
 //! Mistakes of the host between a fault and its page ready.
 
 use models::apf::Defect;
-use models::apf::rules::{Setting, WordWriteFailure};
+use models::apf::rules::{MmapLock, Setting, WordWriteFailure};
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -257,6 +257,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         right: &[V5_3, V6_19],
     },
     Entry {
+        id: "H25",
+        group: Group::Host,
+        subject: "kvm: Faults which trigger IO release the mmap_sem",
+        source: "234b239bea39, 3.18",
+        story: "A worker holds the VMM's memory map locked for reading while it waits for its \
+                page. The VMM wants to change the map and waits for the worker; the lock is fair, \
+                so the next fault of a vCPU waits for the VMM. One slow read stalls all vCPUs, \
+                which is what asynchronous faults were to end.",
+        expect: Expect::only("INV-40").besides(LATE_WAKE_ALL).remark(
+            "the oracle is that a vCPU thread never sleeps behind a worker's read; how long the \
+             convoy gets takes a machine",
+        ),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::MapWrite, 1)])),
+        wrong: &[Variant::of("v5-2010"), V2_6_39, V4_13.set(HOLDS_MAP)],
+        right: &[V4_13, V6_19],
+    },
+    Entry {
         id: "H26",
         group: Group::Host,
         subject: "mm: a lookup that must not wait asks for poisoned pages too (FOLL_HWPOISON)",
@@ -326,6 +343,7 @@ const LAPIC_OFF: World =
     World { pages: 1, cap: 1, ..World::ONE_TASK.with(&[(Disturbance::LapicOff, 1)]) };
 /// Three pages in a hash of two slots.
 const THREE_PAGES: World = World { pages: 3, ..World::TWO_TASKS };
+const HOLDS_MAP: &[Setting] = &[Setting::MmapLock(MmapLock::HeldDuringIo)];
 const IGNORES_WRITE_FAILURE: &[Setting] = &[Setting::WordWriteFailure(WordWriteFailure::Ignored)];
 
 /// What a shared area that is taken away breaks under the newest rules.

@@ -8,6 +8,7 @@ use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::entry::{Entry, Exhibit, Variant, World};
+use super::simulate::{Simulated, simulate};
 
 /// How a mistake was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +43,10 @@ pub struct Caught {
     pub detail: String,
     /// Steps to it.
     pub length: u64,
-    /// The way to it, drawn; of a simulated run, the records that led to it.
+    /// The way to it, drawn; empty for a run.
     pub chart: String,
+    /// Of a run, the records that led to it.
+    pub records: Vec<String>,
 }
 
 /// One variant of an entry, carried out.
@@ -181,6 +184,7 @@ fn one(entry: &Entry, variant: &Variant, is_wrong: bool) -> Result<Shown, String
             let (explored, happened) = driven.map_err(words)?;
             of_explored((Found::Schedule, variant, expected), &explored, happened)
         }
+        Exhibit::Simulate(text, slow) => of_run(variant, simulate(text, variant, slow)?),
     };
     shown.time = begun.elapsed();
     Ok(shown)
@@ -199,6 +203,9 @@ fn happens(setup: &Setup, shows: Option<Shows>) -> Result<bool, String> {
     Ok(witness(setup, shows).map_err(words)?.is_some())
 }
 
+/// What a run breaks that is slower than it has to be.
+const SLOW: &str = "INV-40";
+
 /// Width of charts.
 const WIDTH: usize = 78;
 
@@ -213,6 +220,7 @@ fn of_explored(
         detail: finding.detail.clone(),
         length: finding.trace.moves as u64,
         chart: finding.trace.chart(WIDTH),
+        records: Vec::new(),
     };
     let meant = |finding: &&Finding| expected == Some(finding.kind.id);
     let violations = || explored.findings.iter().filter(is_violation);
@@ -228,6 +236,27 @@ fn of_explored(
         happened,
         states: explored.states,
         exhaustive: explored.limit.is_none(),
+        time: Duration::ZERO,
+    }
+}
+
+fn of_run(variant: &Variant, Simulated { slow, violated, records }: Simulated) -> Shown {
+    let caught = slow.map(|(detail, lines)| Caught {
+        invariant: SLOW.to_owned(),
+        what: "a fault takes longer than a synchronous one would".to_owned(),
+        detail,
+        length: lines.len() as u64,
+        chart: String::new(),
+        records: lines,
+    });
+    Shown {
+        variant: variant.name(),
+        found: Found::Simulated,
+        caught,
+        others: violated,
+        happened: true,
+        states: records,
+        exhaustive: true,
         time: Duration::ZERO,
     }
 }

@@ -23,9 +23,10 @@ fn ids_are_distinct_and_everything_is_said() {
 }
 
 /// What has to be in the zoo: one of each mechanism that broke in a kernel.
-const MUST: [&str; 26] = [
+const MUST: [&str; 30] = [
     "H01", "H02", "H03", "H04", "H05", "H06", "H08", "H09", "H13", "H15", "H16", "H18", "H21",
     "H23", "H29", "H31", "H32", "H34", "G01", "G03", "G04", "G05", "G07", "G10", "G12", "G16",
+    "H03-spin", "H17", "H25", "H26",
 ];
 
 #[test]
@@ -47,4 +48,19 @@ fn a_row_that_is_not_as_expected_says_so() {
     let control = find("C04").expect("it is there");
     let nothing = super::Exhibit::Explore(super::World::TWO_TASKS, Some(|_, _, _| false));
     assert!(!show(leak(Entry { exhibit: nothing, ..*control })).as_expected());
+}
+
+/// The bound of a run decides, in both directions.
+#[test]
+fn a_bound_decides_about_a_run() {
+    let entry = find("H17").expect("it is there");
+    let super::Exhibit::Simulate(text, _) = entry.exhibit else { panic!("H17 is simulated") };
+    let with = |bound| -> &'static Entry {
+        let exhibit = super::Exhibit::Simulate(text, super::Slow::ReadyLate { bound });
+        Box::leak(Box::new(Entry { exhibit, ..*entry }))
+    };
+    let wide = show(with(sim_core::SimDuration::from_ms(100)));
+    assert!(!wide.as_expected() && wide.wrong.iter().all(|shown| shown.caught.is_none()));
+    let narrow = show(with(sim_core::SimDuration::ZERO));
+    assert!(!narrow.as_expected() && narrow.right.iter().all(|shown| shown.caught.is_some()));
 }
