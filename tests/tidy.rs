@@ -47,10 +47,26 @@ fn the_protocol_is_pure() {
             let allowed = ["apf", "ids", "trace"].iter().any(|module| used.starts_with(module));
             assert!(allowed, "{} uses crate::{used}", path.display());
         }
-        for word in ["sim_core", "std::time", "std::fs", "std::io", "rand"] {
-            let used =
-                text.lines().any(|line| line.trim_start().starts_with(&format!("use {word}")));
-            assert!(!used, "{} uses {word}", path.display());
+        // Nor by its full path, anywhere.
+        const IMPURE: [&str; 11] = [
+            "sim_core",
+            "rand::",
+            "rand_",
+            "std::time",
+            "std::fs",
+            "std::io",
+            "std::net",
+            "std::env",
+            "std::process",
+            "std::thread",
+            "std::sync",
+        ];
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            let word = IMPURE.iter().find(|word| line.contains(**word));
+            assert_eq!(word, None, "{}: {line}", path.display());
+            let prints = ["println!", "eprintln!", "print!(", "dbg!"];
+            assert!(prints.iter().all(|word| !line.contains(word)), "{}: {line}", path.display());
         }
     }
 }

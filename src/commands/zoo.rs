@@ -145,12 +145,14 @@ fn story(row: &Row) -> String {
     lines.push(("verdict".to_owned(), verdict));
     let mut text = format!("{}: {}\n\n{}", entry.id, entry.subject, listing(&lines, 2));
     if let Some((shown, caught)) = shortest(row) {
-        let way = match caught.records.is_empty() {
-            true => format!("The shortest way, under {}:\n\n{}", shown.variant, caught.chart),
-            false => {
+        let under = &shown.variant;
+        let way = match (shown.found, caught.length) {
+            (Found::Simulated, _) => {
                 let chart = reports::table::record_chart(&caught.records, WIDTH);
-                format!("What led to it, under {}:\n\n{chart}", shown.variant)
+                format!("What led to it, under {under}:\n\n{chart}")
             }
+            (_, 0) => format!("Every way, under {under}: from the first state on.\n"),
+            _ => format!("The shortest way, under {under}:\n\n{}", caught.chart),
         };
         text.push_str(&format!("\n{way}"));
         let end = format!("{}: {}. {}", caught.invariant, caught.what, caught.detail);

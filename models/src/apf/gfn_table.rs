@@ -141,6 +141,26 @@ mod tests {
     }
 
     #[test]
+    fn probes_begin_where_the_kernels_hash_says() {
+        // hash_32(gfn, 6): the upper six bits of the product with 0x9e370001.
+        let table = GfnTable::new(64);
+        let homes: Vec<usize> = [0, 1, 2, 3, 1 << 32].map(|gfn| table.home(Gfn(gfn))).into();
+        assert_eq!(homes, [0, 39, 15, 54, 0]);
+    }
+
+    #[test]
+    fn slots_hold_what_was_entered() {
+        let mut table = GfnTable::new(4);
+        assert!(table.is_empty());
+        assert!(table.insert(Gfn(7)));
+        assert!(!table.is_empty());
+        let slots: Vec<Option<Gfn>> = table.slots().collect();
+        assert_eq!(slots.len(), 4);
+        assert_eq!(slots[table.home(Gfn(7))], Some(Gfn(7)));
+        assert_eq!(slots.iter().flatten().count(), 1);
+    }
+
+    #[test]
     fn a_gap_in_a_cluster_is_closed() {
         let mut table = GfnTable::new(64);
         let gfns = colliding(&table, 3);
