@@ -65,6 +65,10 @@ fn what_does_not_exist_is_told_with_what_does() {
         (["--with", "earthquake"], "explore --list"),
         (["--baseline", "missing.json"], "missing.json"),
         (["--set", "cap"], "="),
+        (["--set", "caps=3"], "workers"),
+        (["--set", "workers=none"], "four-threads"),
+        (["--set", "token_id_bits=3"], "--token-bits"),
+        (["--set", "kick=wake-blocked-only"], "makes no sense"),
     ] {
         let (status, stdout, stderr) = explore(&args, folder.path());
         assert_eq!(status, Some(2), "{args:?}: {stderr}");

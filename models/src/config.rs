@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sim_core::{Frequency, SimDuration};
 
+use crate::apf::Defects;
 use crate::apf::rules::Rules;
 use crate::ids::{RegionId, VcpuId};
 use crate::presets::costs::Costs;
@@ -394,4 +395,6 @@ pub struct Policy {
     pub host_async: bool,
     /// Whether the guest enables notices (writes the EN MSR).
     pub guest_enabled: bool,
+    /// Mistakes that the protocol makes.
+    pub defects: Defects,
 }

@@ -1,5 +1,6 @@
 //! Policies by name: what scenarios compare.
 
+use crate::apf::Defects;
 use crate::apf::rules::{self, Rules};
 use crate::config::Policy;
 
@@ -37,6 +38,7 @@ pub fn policy(name: &str) -> Option<Policy> {
         rules,
         host_async,
         guest_enabled,
+        defects: Defects::none(),
     };
     match name {
         "sync" => Some(build(rules::generation("v7-2010")?, false, false)),

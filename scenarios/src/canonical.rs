@@ -279,11 +279,14 @@ fn operation(op: &Op) -> String {
 }
 
 fn policy(form: &mut Form, policy: &Policy) {
-    let Policy { name, rules, host_async, guest_enabled } = policy;
+    let Policy { name, rules, host_async, guest_enabled, defects } = policy;
     form.line("policy", name);
     form.line("policy.host_async", host_async);
     form.line("policy.guest_enabled", guest_enabled);
     for mechanism in Mechanism::ALL {
         form.line(&format!("rule.{}", mechanism.name()), rules.get(*mechanism));
+    }
+    for defect in defects.iter() {
+        form.line("policy.defect", defect);
     }
 }

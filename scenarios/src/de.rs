@@ -26,7 +26,7 @@ use crate::tree::{Document, FieldPath, Member, Node, NodeValue, Segment};
 const TAGGED: [(&str, &str); 3] = [("OpFile", "op"), ("DeviceFile", "kind"), ("LawFile", "kind")];
 
 /// Names of enums that are read as either a name or an object.
-const NAME_OR_OBJECT: [&str; 3] = ["CpuRef", "DeviceRef", "ServiceTime"];
+const NAME_OR_OBJECT: [&str; 4] = ["CpuRef", "DeviceRef", "ServiceTime", "PolicyRef"];
 
 /// Parts the message of a custom error from the help that follows.
 const HELP_MARK: char = '\u{1f}';

@@ -4,10 +4,14 @@
 //! The doc comments of this module are the descriptions of the published schema. Optional fields
 //! have their default in [`crate::resolve`], where it may depend on other fields.
 
+mod policy;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub use policy::{PolicyFile, PolicyRef, SettingText};
 
 use crate::units::{Bytes, Rate, Span};
 
@@ -32,8 +36,8 @@ pub struct ScenarioFile {
     pub guest: GuestFile,
     /// What the guest runs.
     pub workload: WorkloadFile,
-    /// Names of the policies to compare.
-    pub policies: Vec<String>,
+    /// The policies to compare: names of built-in ones, or custom ones.
+    pub policies: Vec<PolicyRef>,
     /// The policy that the others are compared with. Default: the first policy.
     pub baseline: Option<String>,
     /// Measured time of each run, after the warm-up.

@@ -7,6 +7,7 @@
 mod device;
 mod guest;
 mod host;
+mod policy;
 mod program;
 mod sched;
 mod workload;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 
 use models::config::{MachineConfig, Policy};
 use models::ids::PAGE_SIZE;
-use models::policy;
 use sim_core::SimDuration;
 
 use crate::canonical;
@@ -120,10 +120,8 @@ impl Scenario {
         if !overrides.policies.is_empty() {
             let mut policies: Vec<Policy> = Vec::new();
             for name in &overrides.policies {
-                let Some(policy) = policy::policy(name) else {
-                    let names = policy::policy_names();
-                    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-                    let help = help_for_unknown(name, &names);
+                let Some(policy) = policy::by_name(&self.policies, name) else {
+                    let help = help_for_unknown(name, &policy::names(&self.policies));
                     return fail(format!("there is no policy `{name}`"), help);
                 };
                 if policies.iter().any(|known| known.name == policy.name) {
@@ -320,7 +318,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let host = host::host(&host_at, &file.host, &guest)?;
     host::fits(&host_at, &host, &guest, &workload)?;
     let cpu = host::cpu(&host_at, &file.host)?;
-    let policies = policies(&root.field("policies"), &file.policies)?;
+    let policies = policy::policies(&root.field("policies"), &file.policies)?;
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
     let shortest = SimDuration::from_ps(1);
     let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
@@ -331,7 +329,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         .number(file.replications.unwrap_or(1).into(), 1..=MAX_REPLICATIONS.into())?;
     let published = file.published.into_iter().enumerate();
     let published = published
-        .map(|(index, line)| published_line(&root.field("published").index(index), line))
+        .map(|(index, line)| published_line(&root.field("published").index(index), line, &policies))
         .collect::<Result<_, _>>()?;
     Ok(Scenario {
         name,
@@ -358,20 +356,6 @@ pub(crate) fn title(at: &At<'_>, title: &str) -> Result<String, ScenarioError> {
     Ok(title.into())
 }
 
-fn policies(at: &At<'_>, names: &[String]) -> Result<Vec<Policy>, ScenarioError> {
-    let known = policy::policy_names();
-    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    if names.is_empty() {
-        let help = format!("name at least one of {}", known.join(", "));
-        return Err(at.fail("there is no policy to run", help));
-    }
-    at.distinct(names.iter().map(String::as_str), None)?;
-    let find = |(index, name): (usize, &String)| {
-        policy::policy(name).ok_or_else(|| at.index(index).unknown("policy", name, &known))
-    };
-    names.iter().enumerate().map(find).collect()
-}
-
 fn baseline(at: &At<'_>, name: Option<&str>, policies: &[Policy]) -> Result<String, ScenarioError> {
     let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let name = name.unwrap_or(names[0]);
@@ -382,12 +366,14 @@ fn baseline(at: &At<'_>, name: Option<&str>, policies: &[Policy]) -> Result<Stri
     Ok(name.into())
 }
 
-fn published_line(at: &At<'_>, line: PublishedFile) -> Result<Published, ScenarioError> {
+fn published_line(
+    at: &At<'_>,
+    line: PublishedFile,
+    own: &[Policy],
+) -> Result<Published, ScenarioError> {
     let PublishedFile { policy, metric, mean, stderr, source } = line;
-    if policy::policy(&policy).is_none() {
-        let known = policy::policy_names();
-        let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-        return Err(at.field("policy").unknown("policy", &policy, &known));
+    if policy::by_name(own, &policy).is_none() {
+        return Err(at.field("policy").unknown("policy", &policy, &policy::names(own)));
     }
     if metric.trim().is_empty() {
         return Err(at.field("metric").fail("the metric has no name", "such as \"work_total\""));

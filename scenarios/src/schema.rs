@@ -1,6 +1,8 @@
 //! The published JSON Schemas of the scenario file and the sweep file, made from the types that
 //! read them.
 
+use models::apf::Defect;
+use models::apf::rules::{Mechanism, PARTS};
 use models::policy;
 use models::presets;
 use models::presets::costs::Costs;
@@ -34,7 +36,13 @@ fn printed(schema: &Value) -> String {
 pub(crate) fn scenario() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<ScenarioFile>().to_value();
-    list(&mut schema, "/properties/policies/items", policy::policy_names());
+    list(&mut schema, "/$defs/PolicyRef/anyOf/0", policy::policy_names());
+    let defects = Defect::ALL.iter().map(|defect| defect.name()).collect();
+    list(&mut schema, "/$defs/PolicyFile/properties/defects/items", defects);
+    if let Some(set) = schema.pointer_mut("/$defs/PolicyFile/properties/set") {
+        let names = Mechanism::ALL.iter().map(|mechanism| mechanism.name()).chain(PARTS);
+        set["propertyNames"] = json!({ "enum": names.collect::<Vec<_>>() });
+    }
     list(&mut schema, "/$defs/GuestFile/properties/kernel", presets::guest_kernel_names());
     list(&mut schema, "/$defs/SchedFile/properties/kernel", presets::guest_kernel_names());
     list(&mut schema, "/$defs/CpuRef/anyOf/0", presets::cpu_names());
@@ -79,7 +87,9 @@ mod tests {
     fn names_are_listed_where_names_are_wanted() {
         let schema: Value = serde_json::from_str(&schema_json()).expect("the schema is JSON");
         for pointer in [
-            "/properties/policies/items/enum",
+            "/$defs/PolicyRef/anyOf/0/enum",
+            "/$defs/PolicyFile/properties/defects/items/enum",
+            "/$defs/PolicyFile/properties/set/propertyNames/enum",
             "/$defs/GuestFile/properties/kernel/enum",
             "/$defs/CpuRef/anyOf/0/enum",
             "/$defs/CpuFile/properties/preset/enum",

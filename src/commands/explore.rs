@@ -6,7 +6,7 @@ use std::time::Instant;
 use std::{fs, io};
 
 use models::apf::invariants;
-use models::apf::rules::{Mechanism, Rules, Setting, generations, named_generation};
+use models::apf::rules::{Mechanism, PARTS, Rules, SetError, generations, named_generation};
 use models::apf::{Defect, Defects};
 use models::explore::{
     Bounds, Budget, Disturbance, Explored, Finding, Limit, Setup, Severity, explore,
@@ -81,6 +81,9 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
     for text in &args.set {
         setting(text, &mut rules)?;
     }
+    if let Some(nonsense) = rules.nonsense() {
+        return Err(usage(nonsense.to_string(), "set the other mechanism too, or begin elsewhere"));
+    }
     let cap = rules.cap;
     let mut defects = Defects::none();
     for name in &args.defects {
@@ -121,40 +124,25 @@ fn bounds(args: &ExploreArgs) -> Bounds {
     }
 }
 
-/// `cap=3`, `runnable=done-or-interrupt`. A value exists if some generation has it.
+/// `cap=3`, `runnable=done-or-interrupt`.
 fn setting(text: &str, rules: &mut Rules) -> Result<(), CliError> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| usage(format!("`{text}` sets nothing"), "write --set MECHANISM=VALUE"))?;
-    let mechanism = Mechanism::ALL.iter().find(|mechanism| mechanism.name() == name);
-    let Some(&mechanism) = mechanism else {
-        let names: Vec<&str> = Mechanism::ALL.iter().map(|m| m.name()).collect();
-        let what = format!("there is no mechanism `{name}`");
-        return Err(usage(what, &format!("valid: {}", names.join(", "))));
-    };
-    if mechanism == Mechanism::Cap
-        && let Ok(cap) = value.parse()
-    {
-        rules.cap = cap;
-        return Ok(());
+    if name == Mechanism::Token.name() || PARTS.contains(&name) {
+        let what = format!("`{name}` of a small world is not set like this");
+        return Err(usage(what, "--token-bits N sets the bits of the counter"));
     }
-    let mut values: Vec<Setting> = Vec::new();
-    for setting in generations().iter().map(|g| g.rules().get(mechanism)) {
-        if !values.contains(&setting) {
-            values.push(setting);
-        }
-    }
-    match values.iter().find(|setting| setting.to_string() == value) {
-        Some(setting) => {
-            setting.apply(rules);
-            Ok(())
-        }
-        None => {
-            let valid: Vec<String> = values.iter().map(ToString::to_string).collect();
-            let what = format!("no kernel has `{value}` for `{name}`");
-            Err(usage(what, &format!("valid: {}", valid.join(", "))))
-        }
-    }
+    rules.set(name, value).map_err(|error| {
+        let valid = match &error {
+            SetError::Mechanism { .. } => {
+                Mechanism::ALL.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
+            }
+            SetError::Value { valid, form, .. } if valid.is_empty() => (*form).to_owned(),
+            SetError::Value { valid, .. } => valid.join(", "),
+        };
+        usage(error.to_string(), &format!("valid: {valid}"))
+    })
 }
 
 /// `smi` or `smi=2`.

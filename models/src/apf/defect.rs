@@ -232,6 +232,12 @@ impl Defects {
         Self(self.0 | 1 << defect as u8)
     }
 
+    /// The defects of both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether a defect is switched on.
     pub const fn has(self, defect: Defect) -> bool {
         self.0 & (1 << defect as u8) != 0

@@ -7,6 +7,8 @@
 mod choices;
 mod generations;
 mod history;
+mod sense;
+mod value;
 
 use std::fmt;
 
@@ -22,6 +24,9 @@ pub use choices::{
 pub use generations::{
     Applied, Change, Generation, Origin, generation, generations, named_generation,
 };
+pub use sense::Nonsense;
+use value::Value;
+pub use value::{PARTS, SetError};
 
 /// Which half of the protocol a mechanism belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +78,22 @@ macro_rules! mechanisms {
             /// Which half of the protocol it belongs to.
             pub const fn side(self) -> Side {
                 match self { $($(Self::$variant => Side::$side,)*)* }
+            }
+
+            /// The values that it can have; none where the value is a number.
+            pub fn values(self) -> Vec<Setting> {
+                match self {
+                    $($(Self::$variant => {
+                        <$ty as Value>::all().into_iter().map(Setting::$variant).collect()
+                    })*)*
+                }
+            }
+
+            /// The value that is written so.
+            pub fn read(self, text: &str) -> Option<Setting> {
+                match self {
+                    $($(Self::$variant => <$ty as Value>::read(text).map(Setting::$variant),)*)*
+                }
             }
         }
 

@@ -31,7 +31,7 @@ pub struct RunSettings {
     pub warmup: SimDuration,
     /// Length of the measured phase.
     pub duration: SimDuration,
-    /// Mistakes to be made by the protocol.
+    /// Mistakes to be made by the protocol, besides those of the policy.
     pub defects: Defects,
     /// Whether to keep every record, 48 bytes each.
     pub keep_records: bool,
@@ -204,7 +204,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
 ) -> Result<RunOutput, RunError> {
     let world = &mut simulation.model;
     let now = world.reached;
-    world.apf.adopt(policy.rules, settings.defects);
+    world.apf.adopt(policy.rules, settings.defects.and(policy.defects));
     world.policy = Some(Arc::new(policy.clone()));
     (world.warmup, world.duration) = (settings.warmup, settings.duration);
     let monitors = MonitorSet::new(&monitor_config(world, policy));

@@ -37,10 +37,15 @@ pub(super) fn simulate(text: &str, variant: &Variant, slow: Slow) -> Result<Simu
     let rules =
         variant.rules().ok_or_else(|| format!("there is no generation `{}`", variant.rules))?;
     let sync = models::policy::policy(SYNC).ok_or("there is no policy `sync`")?;
-    let policy = Policy { name: variant.name(), rules, host_async: true, guest_enabled: true };
+    let policy = Policy {
+        name: variant.name(),
+        rules,
+        host_async: true,
+        guest_enabled: true,
+        defects: variant.defects(),
+    };
     let prefix = prefill(&scenario.machine, scenario.seed, &settings).map_err(words)?;
     let reference = run(&prefix, &sync, &settings).map_err(words)?;
-    let settings = RunSettings { defects: variant.defects(), ..settings };
     let output = run(&prefix, &policy, &settings).map_err(words)?;
     let median = reference.metrics.get("fault_latency_p50").ok_or("`sync` has no fault")?;
     let median = SimDuration::from_ns((median * 1e9).round() as u64);

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::value::Value;
+
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* })*) => {$(
         $(#[$doc])*
@@ -22,6 +24,10 @@ macro_rules! choices {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.name()) }
+        }
+
+        impl Value for $name {
+            fn all() -> Vec<Self> { vec![$(Self::$variant,)*] }
         }
     )*};
 }

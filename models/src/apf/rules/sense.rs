@@ -1,0 +1,286 @@
+//! Which combinations of mechanisms mean nothing, and why. Rules that are merely bad are not
+//! refused: what they break is for the monitors to find.
+
+use std::fmt;
+
+use super::{
+    Announce, CannotInject, Drain, EnBits, Gate, GuestEnables, GuestWait, Kick, LapicEnable,
+    Mechanism, NoticesOn, PageReady, PagingToggle, ReadyGate, Rules, Setting, Tell,
+};
+
+/// Two mechanisms whose values mean nothing together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonsense {
+    /// The one, with its value.
+    pub one: Setting,
+    /// The other, with its value; the same where one mechanism is wrong by itself.
+    pub other: Setting,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Nonsense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { one, other, reason } = self;
+        let name = |setting: &Setting| setting.mechanism().name();
+        write!(f, "`{}={one}`", name(one))?;
+        if one != other {
+            write!(f, " with `{}={other}`", name(other))?;
+        }
+        write!(f, " makes no sense: {reason}")
+    }
+}
+
+/// A combination that is refused: the mechanisms, when, and why.
+struct Refusal {
+    one: Mechanism,
+    other: Mechanism,
+    when: fn(&Rules) -> bool,
+    reason: &'static str,
+}
+
+const fn refuse(
+    one: Mechanism,
+    other: Mechanism,
+    when: fn(&Rules) -> bool,
+    reason: &'static str,
+) -> Refusal {
+    Refusal { one, other, when, reason }
+}
+
+fn by_interrupt(rules: &Rules) -> bool {
+    rules.page_ready == PageReady::Interrupt
+}
+
+fn waits_for_the_slot(rules: &Rules) -> bool {
+    matches!(
+        rules.ready_gate,
+        ReadyGate::DisabledOrSlotFree | ReadyGate::DisabledOrLapicOnAndSlotFree
+    )
+}
+
+fn on_request(rules: &Rules) -> bool {
+    rules.drain == Drain::AllOnRequestAndAck
+}
+
+/// All refusals. The kernels themselves pass, as a test holds.
+const REFUSALS: &[Refusal] = &[
+    refuse(
+        Mechanism::Token,
+        Mechanism::Token,
+        |rules| u32::from(rules.token.id_bits) + u32::from(rules.token.vcpu_bits) > 32,
+        "a token has 32 bits for both",
+    ),
+    refuse(
+        Mechanism::PageReady,
+        Mechanism::ReadyGate,
+        |rules| by_interrupt(rules) && !waits_for_the_slot(rules),
+        "the slot holds one token, and this gate does not wait until the guest has taken it",
+    ),
+    refuse(
+        Mechanism::PageReady,
+        Mechanism::ReadyGate,
+        |rules| !by_interrupt(rules) && waits_for_the_slot(rules),
+        "page ready as exception has no token slot that could be free",
+    ),
+    refuse(
+        Mechanism::PageReady,
+        Mechanism::Drain,
+        |rules| by_interrupt(rules) && !on_request(rules),
+        "the guest acknowledges each interrupt, and this host does not look for the next item then",
+    ),
+    refuse(
+        Mechanism::PageReady,
+        Mechanism::Drain,
+        |rules| !by_interrupt(rules) && on_request(rules),
+        "page ready as exception is never acknowledged, so that the next item would wait for ever",
+    ),
+    refuse(
+        Mechanism::PageReady,
+        Mechanism::EnBits,
+        |rules| by_interrupt(rules) && rules.en_bits != EnBits::Interrupt,
+        "the register has no bit with which a guest could ask for the interrupt",
+    ),
+    refuse(
+        Mechanism::PageReady,
+        Mechanism::NoticesOn,
+        |rules| by_interrupt(rules) != (rules.notices_on == NoticesOn::EnabledAndInterruptBits),
+        "notices count as on with the interrupt's bit exactly where page ready is an interrupt",
+    ),
+    refuse(
+        Mechanism::PageReady,
+        Mechanism::GuestEnables,
+        |rules| !by_interrupt(rules) && rules.guest_enables == GuestEnables::UserWithInterrupt,
+        "this host has no page ready interrupt that the guest could ask for",
+    ),
+    refuse(
+        Mechanism::Drain,
+        Mechanism::Kick,
+        |rules| on_request(rules) != (rules.kick == Kick::RequestAndKick),
+        "workers make the request exactly where the host looks for items on request",
+    ),
+    refuse(
+        Mechanism::Drain,
+        Mechanism::LapicEnable,
+        |rules| !on_request(rules) && rules.lapic_enable == LapicEnable::RequestsScan,
+        "this host has no request to look for completed items",
+    ),
+    refuse(
+        Mechanism::Drain,
+        Mechanism::PagingToggle,
+        |rules| !on_request(rules) && rules.paging_toggle == PagingToggle::RequestsScan,
+        "this host has no request to look for completed items",
+    ),
+    refuse(
+        Mechanism::Announce,
+        Mechanism::Drain,
+        |rules| rules.announce == Announce::AtEntryIfMissing && rules.drain != Drain::OneAtEntry,
+        "what is announced at the entry is announced by the look for one item at the entry",
+    ),
+    refuse(
+        Mechanism::CannotInject,
+        Mechanism::Gate,
+        |rules| rules.cannot_inject == CannotInject::Synchronous && rules.gate != Gate::UserOrAsked,
+        "this gate lets faults pass of which the guest must not be told, and nothing would hold \
+         the guest",
+    ),
+    refuse(
+        Mechanism::Tell,
+        Mechanism::Gate,
+        |rules| rules.tell == Tell::Everybody && rules.gate != Gate::UserOrAsked,
+        "this gate does not ask whether the guest may be told, so that guests without notices \
+         would be",
+    ),
+    refuse(
+        Mechanism::GuestEnables,
+        Mechanism::GuestWait,
+        |rules| {
+            rules.guest_enables == GuestEnables::KernelIfPreemptible
+                && rules.guest_wait == GuestWait::PanicInKernel
+        },
+        "the guest asks for notices in its kernel, where it panics at them",
+    ),
+];
+
+impl Rules {
+    /// The first combination of mechanisms that means nothing, if there is one.
+    pub fn nonsense(&self) -> Option<Nonsense> {
+        let refusal = REFUSALS.iter().find(|refusal| (refusal.when)(self))?;
+        let (one, other) = (self.get(refusal.one), self.get(refusal.other));
+        Some(Nonsense { one, other, reason: refusal.reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apf::rules::{generation, generations};
+
+    #[test]
+    fn what_kernels_do_makes_sense() {
+        for generation in generations() {
+            let nonsense = generation.rules().nonsense();
+            assert_eq!(nonsense.map(|n| n.to_string()), None, "{}", generation.name);
+        }
+    }
+
+    /// A generation, what is set in it, and the mechanisms that are refused.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], (Mechanism, Mechanism));
+
+    /// For each refusal the shortest way into it; each is met by itself, so that its reason is the
+    /// one that is told.
+    #[test]
+    fn every_refusal_is_met() {
+        let cases: &[Case<'_>] = &[
+            ("v6.19", &[("token_id_bits", "21")], (Mechanism::Token, Mechanism::Token)),
+            ("v6.19", &[("ready_gate", "quiet")], (Mechanism::PageReady, Mechanism::ReadyGate)),
+            (
+                "v5.3",
+                &[("ready_gate", "disabled-or-slot-free")],
+                (Mechanism::PageReady, Mechanism::ReadyGate),
+            ),
+            ("v5.9", &[("drain", "all-at-each-turn")], (Mechanism::PageReady, Mechanism::Drain)),
+            (
+                "v5.3",
+                &[("drain", "all-on-request-and-ack")],
+                (Mechanism::PageReady, Mechanism::Drain),
+            ),
+            ("v5.9", &[("en_bits", "nested-exit")], (Mechanism::PageReady, Mechanism::EnBits)),
+            (
+                "v5.9",
+                &[("notices_on", "enabled-bit")],
+                (Mechanism::PageReady, Mechanism::NoticesOn),
+            ),
+            (
+                "v5.3",
+                &[("notices_on", "enabled-and-interrupt-bits")],
+                (Mechanism::PageReady, Mechanism::NoticesOn),
+            ),
+            (
+                "v5.3",
+                &[("guest_enables", "user-with-interrupt")],
+                (Mechanism::PageReady, Mechanism::GuestEnables),
+            ),
+            ("v6.12", &[("kick", "wake-blocked-only")], (Mechanism::Drain, Mechanism::Kick)),
+            ("v5.3", &[("kick", "request-and-kick")], (Mechanism::Drain, Mechanism::Kick)),
+            (
+                "v5.3",
+                &[("lapic_enable", "requests-scan")],
+                (Mechanism::Drain, Mechanism::LapicEnable),
+            ),
+            (
+                "v5.3",
+                &[("paging_toggle", "requests-scan")],
+                (Mechanism::Drain, Mechanism::PagingToggle),
+            ),
+            (
+                "v7-2010",
+                &[("announce", "at-entry-if-missing")],
+                (Mechanism::Announce, Mechanism::Drain),
+            ),
+            (
+                "v7-2010",
+                &[("cannot_inject", "synchronous")],
+                (Mechanism::CannotInject, Mechanism::Gate),
+            ),
+            ("v7-2010", &[("tell", "everybody")], (Mechanism::Tell, Mechanism::Gate)),
+            (
+                "v5.3",
+                &[("guest_wait", "panic-in-kernel")],
+                (Mechanism::GuestEnables, Mechanism::GuestWait),
+            ),
+        ];
+        let mut met = vec![false; REFUSALS.len()];
+        for (name, settings, (one, other)) in cases {
+            let mut rules = generation(name).expect("a known generation");
+            for (mechanism, value) in *settings {
+                rules.set(mechanism, value).expect("a valid setting");
+            }
+            let told = rules.nonsense().expect("nonsense is refused");
+            let found = (told.one.mechanism(), told.other.mechanism());
+            assert_eq!(found, (*one, *other), "{name} {settings:?}: {told}");
+            let at = REFUSALS.iter().position(|refusal| (refusal.when)(&rules));
+            met[at.expect("one refuses")] = true;
+        }
+        let missing: Vec<_> = REFUSALS.iter().zip(met).filter(|(_, met)| !met).collect();
+        assert!(
+            missing.is_empty(),
+            "{:?}",
+            missing.iter().map(|(r, _)| r.reason).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_reason_names_both_mechanisms() {
+        let mut rules = generation("v5.3").expect("a known generation");
+        rules.set("kick", "request-and-kick").expect("a valid setting");
+        let told = rules.nonsense().map(|nonsense| nonsense.to_string());
+        let told = told.expect("nonsense is refused");
+        assert!(
+            told.starts_with(
+                "`drain=all-at-each-turn` with `kick=request-and-kick` makes no sense: "
+            ),
+            "{told}"
+        );
+    }
+}
