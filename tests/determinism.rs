@@ -16,6 +16,7 @@ fn shortened(name: &str, duration: &str, replications: u32) -> Scenario {
         lines.collect::<Vec<_>>().join("\n")
     };
     let text = change(entry.text, "\"duration\":", &format!("\"{duration}\""));
+    let text = change(&text, "\"warmup\":", "\"5ms\"");
     let text = change(&text, "\"replications\":", &replications.to_string());
     Scenario::from_str(name, &text).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -30,12 +31,18 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 5] = [
+const SHORT: [(&str, &str, u32); 11] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("faulting-pair", "100ms", 2),
     ("natapov-2010", "500ms", 2),
     ("natapov-nvme", "30ms", 1),
+    ("lab-100us-1f1w", "40ms", 1),
+    ("lab-100us-4f4w", "40ms", 1),
+    ("lab-500us-1f1w", "40ms", 1),
+    ("lab-500us-4f4w", "40ms", 1),
+    ("lab-2ms-4f4w", "40ms", 1),
+    ("lab-500us-4f4w-syscall", "40ms", 1),
 ];
 
 #[test]

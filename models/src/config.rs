@@ -227,10 +227,8 @@ pub struct GuestConfig {
     pub sched: SchedParams,
     /// Ticks between two runs of the periodic load balancer on a busy vCPU.
     pub balance_ticks: u32,
-    /// Whether time in which the vCPU could not run (stalled, halted by the host, waiting for a
-    /// processor) is kept from the running task's account. Linux's own steal clock knows only
-    /// the last of the three.
-    pub steal_clock: bool,
+    /// Which time without its vCPU is kept from the running task's account.
+    pub steal_clock: StealClock,
     /// When page ready makes a sleeper runnable.
     pub wake: WakeTime,
     /// Whether the guest asks for notices at CPL 0 too (a preemptible kernel of 2010 to 2020).
@@ -262,6 +260,34 @@ impl Preemption {
             Self::None => "none",
             Self::Voluntary => "voluntary",
             Self::Full => "full",
+        }
+    }
+}
+
+/// Which time in which the vCPU could not run is kept from the running task's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StealClock {
+    /// None.
+    Off,
+    /// That in which its thread waited for a processor: what the host tells a guest (`MSR_KVM_STEAL_TIME`).
+    Waiting,
+    /// That in which the host stalled or halted it, too. No kernel does this.
+    Every,
+}
+
+impl From<bool> for StealClock {
+    fn from(on: bool) -> Self {
+        if on { Self::Every } else { Self::Off }
+    }
+}
+
+impl StealClock {
+    /// The word used in files; the two that a file may say are booleans.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "false",
+            Self::Waiting => "waiting",
+            Self::Every => "true",
         }
     }
 }

@@ -5,9 +5,10 @@ use crate::apf::rules::{self, Rules};
 use crate::config::Policy;
 
 /// A policy's name and what it means.
-const POLICIES: [(&str, &str); 13] = [
+const POLICIES: [(&str, &str); 14] = [
     ("sync", "no asynchronous faults: the vCPU thread fetches the page itself"),
     ("halt", "the host of v7-2010 with a guest that is not told: the vCPU is halted meanwhile"),
+    ("halt-v6.12", "the host of Linux 6.12 with a guest that is not told (`no-kvmapf`)"),
     ("apf-v5-2010", "the posted v5 series of July 2010: four workers, notices at the next entry"),
     ("apf-v7-2010", "the posted v7 series of October 2010, host and guest"),
     ("apf-v2.6.39", "as merged: the read starts at fault time"),
@@ -43,6 +44,7 @@ pub fn policy(name: &str) -> Option<Policy> {
     match name {
         "sync" => Some(build(rules::generation("v7-2010")?, false, false)),
         "halt" => Some(build(rules::generation("v7-2010")?, true, false)),
+        "halt-v6.12" => Some(build(rules::generation("v6.12")?, true, false)),
         _ => {
             POLICIES.iter().find(|(known, _)| *known == name)?;
             Some(build(rules::generation(name.strip_prefix("apf-")?)?, true, true))

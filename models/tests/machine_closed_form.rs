@@ -135,7 +135,7 @@ fn credit_wake_delay_and_steal_clock_move_the_share_as_predicted() {
     assert!(late > prompt_at_that_tick + 0.02, "{late} against {prompt_at_that_tick} ({prompt})");
     // A steal clock forgives the faulter its stall, so it takes CPU that the worker had.
     let plain = worker_share("sync", world, sharp(ms(1)), |_| {});
-    let steal = worker_share("sync", world, sharp(ms(1)), |c| c.guest.steal_clock = true);
+    let steal = worker_share("sync", world, sharp(ms(1)), |c| c.guest.steal_clock = true.into());
     assert!(steal < plain - 0.1, "{steal} against {plain}");
 }
 

@@ -227,7 +227,7 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     form.time("guest.tick", *tick);
     sched(form, "guest", scheduler);
     form.line("guest.balance_ticks", balance_ticks);
-    form.line("guest.steal_clock", steal_clock);
+    form.line("guest.steal_clock", steal_clock.name());
     let wake = match wake {
         WakeTime::Now => "now",
         WakeTime::Tick => "tick",

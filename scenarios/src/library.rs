@@ -16,9 +16,15 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 11] = [
     ("natapov-2010", include_str!("../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../library/natapov-nvme.json")),
+    ("lab-100us-1f1w", include_str!("../library/lab-100us-1f1w.json")),
+    ("lab-100us-4f4w", include_str!("../library/lab-100us-4f4w.json")),
+    ("lab-500us-1f1w", include_str!("../library/lab-500us-1f1w.json")),
+    ("lab-500us-4f4w", include_str!("../library/lab-500us-4f4w.json")),
+    ("lab-2ms-4f4w", include_str!("../library/lab-2ms-4f4w.json")),
+    ("lab-500us-4f4w-syscall", include_str!("../library/lab-500us-4f4w-syscall.json")),
     ("closed-form", include_str!("../library/closed-form.json")),
     ("faulting-pair", include_str!("../library/faulting-pair.json")),
     ("smoke", include_str!("../library/smoke.json")),

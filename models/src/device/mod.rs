@@ -28,7 +28,7 @@ pub struct Request {
     pub gfn: Gfn,
     /// How many requests were made on behalf of that page before.
     pub occurrence: u32,
-    /// When it was handed to the device.
+    /// When it was handed to the device, or will be when its pages are copied.
     pub submitted: SimTime,
 }
 
@@ -82,7 +82,8 @@ impl Device {
         match &mut self.kind {
             Kind::Constant { read, write } => {
                 let latency = if request.op == IoKind::Read { *read } else { *write };
-                started.push(Started { request, completes: now + latency });
+                let completes = request.submitted.max(now) + latency;
+                started.push(Started { request, completes });
             }
             Kind::Channels(device) => device.submit(now, request, &self.draws, started),
             Kind::Hdd(device) => device.submit(now, request, &self.draws, started),

@@ -86,7 +86,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The interrupt window opens: the host injects at the next entry.
     pub(crate) fn open_interrupt_window(&mut self, vcpu: VcpuId) -> Flow {
-        let cost = self.w.prices.exit_light.time;
+        let prices = &self.w.prices;
+        let cost = prices.exit_light.time.saturating_sub(prices.window_saves.time);
         self.leave_guest(vcpu, ExitReason::ExternalInterrupt, cost, Then::TurnEnd)
     }
 

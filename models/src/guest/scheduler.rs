@@ -3,6 +3,7 @@
 
 use sim_core::EventQueue;
 
+use crate::config::StealClock;
 use crate::ids::{TaskId, VcpuId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
@@ -19,7 +20,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let mut span = now.since(state.charged_since);
         state.charged_since = now;
         let stolen = std::mem::take(&mut state.stolen);
-        if steal_clock {
+        if steal_clock != StealClock::Off {
             span = span.saturating_sub(stolen);
         }
         let params = &self.w.config.guest.sched;

@@ -7,7 +7,7 @@ use crate::device::Request;
 use crate::host::memory::{Backing, LruList};
 use crate::host::reclaim::{YoungTest, reclaim};
 use crate::host::scheduler::Flow;
-use crate::ids::{Gfn, RequestId, SwapSlot, ThreadId, VcpuId};
+use crate::ids::{Gfn, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
 use crate::machine::world::{
@@ -107,17 +107,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     pub(crate) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
+        let mut copying = SimDuration::ZERO;
         if let Some(request) = self.w.threads[thread.index()].read.take() {
-            self.submit(request);
+            copying = self.w.prices.block_copy.time.times(request.pages.into());
+            self.submit(thread, request, copying);
         }
-        Flow::Spend(SimDuration::ZERO, Then::Fetch)
+        Flow::Spend(copying, Then::Fetch)
     }
 
-    /// Hands a request to the device.
-    fn submit(&mut self, mut request: Request) {
+    /// Hands a request to the device, which begins when `copying` is over.
+    fn submit(&mut self, thread: ThreadId, mut request: Request, copying: SimDuration) {
         let now = self.now();
-        request.submitted = now;
+        request.submitted = now + copying;
         self.w.requests[request.id.index()] = Some(request);
+        self.w.interrupts.resize(self.w.requests.len(), PcpuId(0));
+        self.w.interrupts[request.id.index()] = self.w.threads[thread.index()].pcpu;
         let mut started = std::mem::take(&mut self.w.started);
         self.w.device.submit(now, request, &mut started);
         self.schedule_completions(started);
@@ -133,15 +137,25 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.started = started;
     }
 
-    /// A request is complete: its pages are unlocked or freed, and whoever waits goes on.
+    /// The device has completed a request. Where that costs an interrupt, its handler comes first.
     pub(crate) fn device_complete(&mut self, id: RequestId) {
         let now = self.now();
-        let Some(request) = self.w.requests[id.index()].take() else { return };
-        self.w.free_requests.push(id);
         self.emit(Event::BlockRqComplete { request: id });
         let mut started = std::mem::take(&mut self.w.started);
         self.w.device.completed(now, &mut started);
         self.schedule_completions(started);
+        let cost = self.w.prices.device_interrupt.time;
+        if cost.is_zero() {
+            return self.request_done(id);
+        }
+        self.interrupt_processor(self.w.interrupts[id.index()], cost);
+        self.schedule(now + cost, MachineEvent::RequestDone(id));
+    }
+
+    /// A request is over: its pages are unlocked or freed, and whoever waits goes on.
+    pub(crate) fn request_done(&mut self, id: RequestId) {
+        let Some(request) = self.w.requests[id.index()].take() else { return };
+        self.w.free_requests.push(id);
         let mut reclaimable = false;
         for slot in (request.slot.0..request.slot.0 + request.pages).map(SwapSlot) {
             let Some(gfn) = self.w.swap.owner(slot) else { continue };
@@ -215,6 +229,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
             + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
             + prices.reclaim_write_page.time.times(written)
+            + prices.block_copy.time.times(written)
             + prices.shootdown_vcpu.time.times(flushed);
         let writes = self.write_requests(&pass.written);
         let pending = PendingReclaim {
@@ -272,7 +287,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
         let PendingReclaim { writes, scanned, freed, written, in_flight } = pending;
         for &request in &writes {
-            self.submit(request);
+            self.submit(thread, request, SimDuration::ZERO);
         }
         self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
         if self.w.memory.room() > 0 {

@@ -62,7 +62,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// An interrupt takes time from whoever runs on a processor.
-    fn interrupt_processor(&mut self, pcpu: PcpuId, cost: SimDuration) {
+    pub(crate) fn interrupt_processor(&mut self, pcpu: PcpuId, cost: SimDuration) {
         let Some(current) = self.w.pcpus[pcpu.index()].queue.current.map(ThreadId) else { return };
         if self.w.threads[current.index()].then == Then::InGuest {
             self.force_exit_of_thread(current, ExitReason::ExternalInterrupt);

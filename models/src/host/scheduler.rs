@@ -211,7 +211,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn arm_host_tick(&mut self, pcpu: PcpuId) {
         let now = self.now();
         let state = &mut self.w.pcpus[pcpu.index()];
-        if state.tick.is_some() || state.queue.current.is_none() || state.queue.running() < 2 {
+        // A tick that costs nothing is only of interest while threads compete.
+        let least = if self.w.prices.host_tick.time.is_zero() { 2 } else { 1 };
+        if state.tick.is_some() || state.queue.current.is_none() || state.queue.running() < least {
             return;
         }
         let period = self.w.config.host.tick.as_ps();
@@ -223,6 +225,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     pub(crate) fn host_tick(&mut self, pcpu: PcpuId) {
         self.w.pcpus[pcpu.index()].tick = None;
+        let cost = self.w.prices.host_tick.time;
+        if !cost.is_zero() {
+            self.interrupt_processor(pcpu, cost);
+        }
         self.charge_pcpu(pcpu);
         let state = &self.w.pcpus[pcpu.index()];
         if state.queue.tick_preempts(&self.w.thread_entities, &self.w.config.host.sched) {

@@ -36,7 +36,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Workers::NativeIo => self.begin_native(item),
         }
-        SimDuration::ZERO
+        self.w.prices.apf_queued.time
     }
 
     /// The processor on which the vCPU thread of an item runs.

@@ -73,6 +73,7 @@ impl World {
             device,
             requests: Vec::new(),
             free_requests: Vec::new(),
+            interrupts: Vec::new(),
             tables: GuestTables::new(
                 &region_pages,
                 Gfn(KERNEL_FRAMES.min(config.guest.memory_pages)),

@@ -16,6 +16,8 @@ pub enum MachineEvent {
     HostTick(PcpuId),
     /// The swap device completes a request.
     DeviceComplete(RequestId),
+    /// The interrupt of a completed request has been handled.
+    RequestDone(RequestId),
     /// The interrupt of a completed read has been handled: an item without a worker is complete.
     ItemRead(ItemId),
     /// A sleeping guest task's time is up.
@@ -31,6 +33,7 @@ pub enum MachineEvent {
 enum Class {
     Phase,
     Device,
+    RequestDone,
     ItemRead,
     VcpuTimer,
     TaskTimer,
@@ -50,6 +53,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::Phase(phase) => (Class::Phase, phase as u32),
         // A number is used again as soon as it is free, so there are never 2^20 of them.
         MachineEvent::DeviceComplete(request) => (Class::Device, request.0 & ACTOR_MASK),
+        MachineEvent::RequestDone(request) => (Class::RequestDone, request.0 & ACTOR_MASK),
         MachineEvent::ItemRead(item) => (Class::ItemRead, item.0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),

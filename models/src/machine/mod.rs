@@ -137,6 +137,7 @@ impl Model for World {
             MachineEvent::VcpuTimer(vcpu) => cx.vcpu_timer(vcpu),
             MachineEvent::HostTick(pcpu) => cx.host_tick(pcpu),
             MachineEvent::DeviceComplete(request) => cx.device_complete(request),
+            MachineEvent::RequestDone(request) => cx.request_done(request),
             MachineEvent::ItemRead(item) => cx.complete_native(item),
             MachineEvent::TaskTimer(task) => cx.wake_task(task),
             MachineEvent::Phase(phase) => cx.phase(phase),

@@ -45,6 +45,8 @@ pub struct World {
     /// Requests at the device, by number; freed numbers are used again.
     pub(crate) requests: Vec<Option<Request>>,
     pub(crate) free_requests: Vec<RequestId>,
+    /// The processor that each request interrupts when it is complete.
+    pub(crate) interrupts: Vec<PcpuId>,
     pub(crate) tables: GuestTables,
     pub(crate) apf: Apf,
     pub(crate) streams: RandomStreams,

@@ -154,6 +154,8 @@ costs! {
     exit_interrupt,
     /// Putting an exception or interrupt into the guest at an entry.
     inject_event,
+    /// What an exit for an open interrupt window costs less than another light exit.
+    window_saves,
     /// Delivery of an exception or interrupt through the guest's IDT, and its return.
     guest_exception,
     /// Second-level TLB hit, beyond a first-level hit.
@@ -162,10 +164,14 @@ costs! {
     page_walk,
     /// Software of an EPT violation whose page is present: lookup, mapping, return.
     kvm_fault,
+    /// What mapping a page before its page ready costs less than a fault.
+    prefault_saves,
     /// Software of the lookup that finds out that the page needs I/O.
     apf_detect,
     /// Token, work item and queueing of the work.
     apf_setup,
+    /// Rest of it once the work is queued and its worker is woken.
+    apf_queued,
     /// Worker's remote page lookup, without the I/O.
     apf_worker,
     /// Making a page ready event: dequeue, shared word, queueing the exception.
@@ -174,6 +180,10 @@ costs! {
     swap_in_prepare,
     /// Submitting a request to the block layer.
     block_submit,
+    /// Copying a page to or from a device that has no DMA, which its submitter does.
+    block_copy,
+    /// Interrupt of a completed request, on the processor that submitted it, until its waiter is woken.
+    device_interrupt,
     /// Block completion as far as the woken thread pays for it.
     block_complete,
     /// Each further page that read-ahead adds to a swap-in.
@@ -190,6 +200,8 @@ costs! {
     shootdown_vcpu,
     /// Context switch between threads of the host.
     host_switch,
+    /// Tick of the host on a busy processor, beyond an exit for it.
+    host_tick,
     /// Making and ending a thread of the host for one fault.
     thread_create,
     /// From the wake-up of a sleeping host thread until it runs on an idle processor.

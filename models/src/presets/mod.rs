@@ -7,13 +7,15 @@ use sim_core::{Distribution, Frequency, SimDuration};
 
 use crate::config::{
     CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, HddConfig, Preemption,
-    SchedParams, TlbGeometry,
+    SchedParams, StealClock, TlbGeometry,
 };
 use costs::Costs;
 
-const CPU_FILES: [&str; 3] = [
+const CPU_FILES: [&str; 5] = [
     include_str!("data/westmere-2010.json"),
     include_str!("data/skylake-sp.json"),
+    include_str!("data/lab-1gips.json"),
+    include_str!("data/lab-1gips-traced.json"),
     include_str!("data/free.json"),
 ];
 const DEVICES: &str = include_str!("data/devices.json");
@@ -74,8 +76,8 @@ pub struct GuestKernelPreset {
     pub balance_ticks: u32,
     /// Whether it asks for notices at CPL 0 too.
     pub send_always: bool,
-    /// Whether stolen time is kept from the running task's account.
-    pub steal_clock: bool,
+    /// Which stolen time is kept from the running task's account.
+    pub steal_clock: StealClock,
     /// When its kernel lets another task run.
     pub preemption: Preemption,
     base: SchedFile,
@@ -346,7 +348,7 @@ pub fn guest_kernels() -> Vec<GuestKernelPreset> {
             hz: file.hz,
             balance_ticks: file.balance_ticks,
             send_always: file.send_always,
-            steal_clock: file.steal_clock,
+            steal_clock: if file.steal_clock { StealClock::Waiting } else { StealClock::Off },
             preemption: file.preemption,
         })
         .collect()

@@ -6,6 +6,7 @@ use sim_core::{Cycles, EventQueue, SimDuration};
 use crate::apf::host::{EN_ENABLED, EN_INTERRUPT, EN_SEND_ALWAYS};
 use crate::apf::rules::{Drain, GuestEnables};
 use crate::apf::{Decision, GuestInput, HostInput, VcpuView};
+use crate::config::StealClock;
 use crate::host::memory::Backing;
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, PAGE_SIZE, ThreadId, VcpuId};
@@ -142,9 +143,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A vCPU thread runs again after sleeping in the host.
     pub(crate) fn vcpu_wakes(&mut self, vcpu: VcpuId) {
         let now = self.now();
+        let every = self.w.config.guest.steal_clock == StealClock::Every;
         let state = &mut self.w.vcpus[vcpu.index()];
         let Some((reason, since)) = state.blocked.take() else { return };
-        if reason != BlockReason::Hlt {
+        if every && reason != BlockReason::Hlt {
             state.stolen += now.since(since);
         }
         self.emit(Event::VcpuUnblock { vcpu, reason });
@@ -173,7 +175,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         Some(match outcome.prefault {
             Some(gfn) => {
-                let cost = self.w.prices.kvm_fault.time + self.lookup_without_worker();
+                let prices = &self.w.prices;
+                let mapping = prices.kvm_fault.time.saturating_sub(prices.prefault_saves.time);
+                let cost = mapping + self.lookup_without_worker();
                 Flow::Spend(cost, Then::PrefaultMap(gfn))
             }
             None => Flow::Spend(self.w.prices.apf_ready.time, Then::Deliver),

@@ -67,7 +67,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             tick: ms(1),
             sched: kernel.sched(4),
             balance_ticks: 8,
-            steal_clock: false,
+            steal_clock: false.into(),
             wake: WakeTime::Now,
             send_always: false,
             preemption: Preemption::Voluntary,

@@ -29,7 +29,7 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
         tick,
         sched: sched(&at.field("sched"), file.sched.as_ref(), &file.kernel, vcpus, tick)?,
         balance_ticks: at.field("balance_ticks").number(balance_ticks, 1..=1_000_000_000)?,
-        steal_clock: file.steal_clock.unwrap_or(kernel.steal_clock),
+        steal_clock: file.steal_clock.map_or(kernel.steal_clock, Into::into),
         wake: match file.wake.unwrap_or(WakeFile::Now) {
             WakeFile::Now => WakeTime::Now,
             WakeFile::Tick => WakeTime::Tick,

@@ -804,7 +804,8 @@ fn what_is_no_readable_file_is_told_apart() {
         error.to_string(),
         "there is no scenario file `natapov-2011` and no built-in scenario of that name\n  \
          help: did you mean `natapov-2010`? valid: `natapov-2010`, `natapov-nvme`, \
-         `closed-form`, `faulting-pair`, `smoke`"
+         `lab-100us-1f1w`, `lab-100us-4f4w`, `lab-500us-1f1w`, `lab-500us-4f4w`, `lab-2ms-4f4w`, \
+         `lab-500us-4f4w-syscall`, `closed-form`, `faulting-pair`, `smoke`"
     );
 }
 

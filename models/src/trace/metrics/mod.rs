@@ -31,6 +31,8 @@ const PAGE_FAULT: u8 = 14;
 struct Vcpu {
     /// The fault at hand has not been seen to need I/O.
     minor_so_far: bool,
+    /// When it left the guest for its last fault.
+    faulted: Option<SimTime>,
     /// Not present that waits for its injection.
     not_present: Option<Token>,
     /// Page ready that waits for its injection.
@@ -44,8 +46,8 @@ struct Task {
     user_ps: u64,
     work: u64,
     major_faults: u64,
-    /// Major faults that have not ended, and whether they began in the measured phase.
-    faults: Vec<(Gfn, SimTime, bool)>,
+    /// Major faults that have not ended: exit, begin, and whether that was in the measured phase.
+    faults: Vec<(Gfn, SimTime, SimTime, bool)>,
 }
 
 /// Counters of the measured phase.
@@ -70,6 +72,7 @@ struct Counts {
     exits: u64,
     guest_switches: u64,
     latency_sum_ps: u128,
+    access_sum_ps: u128,
     latency_max_ps: u64,
     /// Integral of the requests in flight over time, in request-picoseconds.
     in_flight_ps: u128,
@@ -99,6 +102,7 @@ impl Metrics {
     pub fn new(vcpus: u16) -> Self {
         let vcpu = Vcpu {
             minor_so_far: false,
+            faulted: None,
             not_present: None,
             page_ready: None,
             ready_vector: CALLBACK_VECTOR,
@@ -174,6 +178,7 @@ impl Metrics {
                 counts.page_faults += measuring;
                 if let Some(vcpu) = self.vcpu(vcpu) {
                     vcpu.minor_so_far = true;
+                    vcpu.faulted = Some(now);
                 }
             }
             Event::KvmTryAsyncGetPage { vcpu, .. } => self.needs_io(vcpu, measuring),
@@ -188,9 +193,10 @@ impl Metrics {
                     FaultPath::Sync => counts.sync_faults += measuring,
                 }
                 self.needs_io(vcpu, measuring);
+                let exit = self.vcpu(vcpu).and_then(|vcpu| vcpu.faulted.take()).unwrap_or(now);
                 let task = self.task(task);
                 task.major_faults += measuring;
-                task.faults.push((gfn, now, measuring != 0));
+                task.faults.push((gfn, exit, now, measuring != 0));
             }
             Event::MajorFaultEnd { task, gfn, .. } => self.fault_ends(now, task, gfn),
 
@@ -288,11 +294,12 @@ impl Metrics {
     fn fault_ends(&mut self, now: SimTime, task: TaskId, gfn: Gfn) {
         let faults = &mut self.task(task).faults;
         let Some(place) = faults.iter().position(|&(frame, ..)| frame == gfn) else { return };
-        let (_, began, measured) = faults.swap_remove(place);
+        let (_, exit, began, measured) = faults.swap_remove(place);
         if measured {
             let latency = now.saturating_since(began);
             self.latency.record(latency.as_ns());
             self.counts.latency_sum_ps += u128::from(latency.as_ps());
+            self.counts.access_sum_ps += u128::from(now.saturating_since(exit).as_ps());
             self.counts.latency_max_ps = self.counts.latency_max_ps.max(latency.as_ps());
         }
     }
