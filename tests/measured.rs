@@ -190,3 +190,53 @@ fn paths_take_as_long_as_in_the_detailed_logs() {
     assert_median("completion to completed", since_last(is_device, is_completed), 15.0);
     assert_median("completed to ready", since_last(is_completed, is_ready), 8.0);
 }
+
+/// What the recorded logs show of a guest that is told: the vCPU thread submits the read before the
+/// fault is tried, every fault in user mode is told, page ready comes in the order of completion, and
+/// each has its own interrupt.
+#[test]
+fn notices_are_as_in_the_logs() {
+    let records = records("lab-500us-4f4w", "apf-v6.12", "lab-1gips");
+    let count = |wanted: fn(&Event) -> bool| records.iter().filter(|r| wanted(&r.event)).count();
+    let told = count(|e| matches!(e, Event::KvmAsyncPfNotPresent { .. }));
+    assert!(told > 1000 && told.abs_diff(count(is_exception)) <= 1, "{told}");
+    let interrupts = count(|e| matches!(e, Event::KvmInjVirq { vector: 0xf3, .. }));
+    assert!(interrupts.abs_diff(count(is_ready)) <= 1, "{interrupts}");
+
+    let mut begun = Vec::new();
+    let (mut waits, mut completed, mut ready) = (Vec::new(), Vec::new(), Vec::new());
+    for record in &records {
+        match record.event {
+            Event::KvmAsyncPfNotPresent { gva, .. } => begun.push((gva, record.time)),
+            Event::KvmAsyncPfCompleted { gva, .. } => {
+                completed.push(gva);
+                if let Some(at) = begun.iter().position(|&(page, _)| page == gva) {
+                    waits.push(record.time.since(begun.swap_remove(at).1).as_ns() as f64 / 1e3);
+                }
+            }
+            Event::KvmAsyncPfReady { gva, token, .. } if u64::from(token.0) != 0xffff_ffff => {
+                ready.push(gva);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(ready, completed[..ready.len()]);
+    // Device latency and about 10 us.
+    let wait = median(waits);
+    assert!((505.0..520.0).contains(&wait), "{wait}");
+}
+
+/// Halted faults are traced like others, but nothing is injected; synchronous ones are not traced.
+#[test]
+fn halted_faults_are_traced_and_not_told() {
+    let halted = records("lab-500us-4f4w", "halt-v6.12", "lab-1gips");
+    let has = |records: &[Record], wanted: fn(&Event) -> bool| {
+        records.iter().any(|record| wanted(&record.event))
+    };
+    assert!(has(&halted, |e| matches!(e, Event::KvmAsyncPfNotPresent { .. })));
+    assert!(has(&halted, is_ready) && has(&halted, is_completed));
+    assert!(!has(&halted, is_exception));
+    assert!(!has(&halted, |e| matches!(e, Event::KvmInjVirq { vector: 0xf3, .. })));
+    let synchronous = records("lab-500us-4f4w", "sync", "lab-1gips");
+    assert!(!has(&synchronous, |e| is_try(e) || is_ready(e) || is_completed(e)));
+}
