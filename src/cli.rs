@@ -40,7 +40,8 @@ Examples:
 Examples:
   apfsim run smoke                        the last policy that the scenario lists
   apfsim run smoke --policy halt --seed 7
-  apfsim run my-scenario.json --out results/mine")]
+  apfsim run my-scenario.json --out results/mine
+  apfsim run smoke --trace smoke.txt.gz   its tracepoints, as tracefs would show them")]
     Run(RunArgs),
     /// Run a scenario with some of its fields changed, many times, and compare policies at each
     /// point
@@ -269,6 +270,12 @@ pub(crate) struct CompareArgs {
     /// Runs of each policy, with different random numbers, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,
+    /// Write what each run does as a kernel prints its tracepoints; compressed if FILE ends in .gz
+    ///
+    /// Each run has its own file: policy and replication are put before the extension, so that
+    /// `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again. Changes no result.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: RunningArgs,
 }
@@ -284,6 +291,13 @@ pub(crate) struct RunArgs {
     /// Runs with different random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) replications: u32,
+    /// Write what the run does as a kernel prints its tracepoints; compressed if FILE ends in .gz
+    ///
+    /// Of several replications each has its own file: policy and replication are put before the
+    /// extension, so that `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again.
+    /// Changes no result.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: RunningArgs,
 }

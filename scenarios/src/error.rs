@@ -248,6 +248,17 @@ pub enum RunnerError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The trace of a run cannot be written.
+    #[error(
+        "cannot write the trace `{path}`: {source}\n  help: the run was stopped; name a file that can \
+         be written, with room for about 130 bytes a line, or end its name in .gz"
+    )]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// Stored runs cannot be read.
     #[error("cannot read `{path}`: {source}")]
     Read {
@@ -307,5 +318,9 @@ pub enum RunnerError {
 impl RunnerError {
     pub(crate) fn write(path: &std::path::Path, source: io::Error) -> Self {
         Self::Write { path: path.into(), source }
+    }
+
+    pub(crate) fn trace(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Trace { path: path.into(), source }
     }
 }

@@ -40,6 +40,7 @@ mod stored;
 mod suggest;
 mod summary;
 pub mod sweep;
+mod trace_file;
 mod tree;
 pub mod units;
 pub mod zoo;

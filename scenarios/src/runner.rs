@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use models::machine::{self, Prefix, RunSettings};
+use models::trace::Record;
+use models::trace::kernel::KernelWriter;
 use rayon::Scope;
 use sim_core::{Histogram, QueueKind};
 
@@ -25,6 +27,7 @@ use crate::results::{Comparison, FindingVerdict};
 use crate::store::{Header, Store, StoredRuns};
 use crate::stored::StoredRun;
 use crate::summary;
+use crate::trace_file::{TraceFile, path_of};
 
 /// How a plan is run. Nothing here changes a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +41,14 @@ pub struct RunOptions {
     /// Directory to which finished runs are written, and from which they are taken when they are
     /// there.
     pub out: Option<PathBuf>,
+    /// File to which runs write their records as a kernel prints its tracepoints; of several runs
+    /// each has its own, named by policy and replication. No run is taken from `out` then.
+    pub trace: Option<PathBuf>,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { jobs: 0, queue: QueueKind::default(), skip: true, out: None }
+        Self { jobs: 0, queue: QueueKind::default(), skip: true, out: None, trace: None }
     }
 }
 
@@ -232,8 +238,11 @@ impl<'a> PartWork<'a> {
     }
 
     /// What is stored of it.
-    fn taken(&self, stored: &StoredRuns) -> PartState {
+    fn taken(&self, stored: &StoredRuns, options: &RunOptions) -> PartState {
         let take = |run: &Run| {
+            if options.trace.is_some() {
+                return None;
+            }
             let name = &self.part.scenario.policies[run.policy].name;
             let key = (self.part.setup.clone(), name.clone(), run.replication, run.seed);
             // A stored run counts only when it is of the same rules.
@@ -282,7 +291,7 @@ impl<'a> Work<'a> {
             total += count(work.plan.runs().len());
             parts.push(work);
         }
-        let states: Vec<_> = parts.iter().map(|part| part.taken(stored)).collect();
+        let states: Vec<_> = parts.iter().map(|part| part.taken(stored, options)).collect();
         let left: usize = states.iter().map(|state| state.left).sum();
         let state = State { parts: states, done: total - count(left), store, error: None };
         Self {
@@ -363,8 +372,21 @@ impl<'a> Work<'a> {
         let part = &self.parts[place];
         let scenario = part.part.scenario;
         let policy = &scenario.policies[run.policy];
-        let result =
-            catch_unwind(AssertUnwindSafe(|| machine::run(prefix, policy, &part.settings)));
+        let mut trace = match self.trace_of(part, run, prefix) {
+            Ok(trace) => trace,
+            Err(error) => return self.fail(part, run, error),
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| match &mut trace {
+            None => machine::run(prefix, policy, &part.settings),
+            Some(trace) => {
+                let mut observer = |records: &[Record]| trace.observe(records);
+                machine::run_observed(prefix, policy, &part.settings, Some(&mut observer))
+            }
+        }));
+        // A run that its trace stopped failed for the trace's reason.
+        if let Some(Err(error)) = trace.map(TraceFile::finish) {
+            return self.fail(part, run, error);
+        }
         let Some(output) = self.checked(part, run, &policy.name, result) else { return };
         let named = (policy.name.as_str(), part.policy_hashes[run.policy].as_str());
         let tasks = &scenario.machine.workload.tasks;
@@ -372,6 +394,30 @@ impl<'a> Work<'a> {
         if let Err(error) = self.keep(place, run, stored) {
             self.fail(part, run, error);
         }
+    }
+
+    /// The trace file of a run, if runs have one.
+    fn trace_of(
+        &self,
+        part: &PartWork<'_>,
+        run: Run,
+        prefix: &Prefix,
+    ) -> Result<Option<TraceFile>, RunnerError> {
+        let Some(named) = &self.options.trace else { return Ok(None) };
+        let scenario = part.part.scenario;
+        let policy = &scenario.policies[run.policy];
+        let path = path_of(named, part.plan.runs().len(), &policy.name, run.replication);
+        let remark = format!(
+            "run={} policy={} rules={} replication={} seed={} apfsim={}",
+            scenario.name,
+            policy.name,
+            policy.rules.name,
+            run.replication,
+            run.seed,
+            crate::VERSION
+        );
+        let writer = KernelWriter::new(prefix.setting(policy));
+        TraceFile::create(path, writer, &remark).map(Some)
     }
 
     /// Writes a finished run down, and sums up its scenario when it was the last one.

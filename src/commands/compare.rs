@@ -13,5 +13,5 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Outcome, CliError> {
         replications: args.replications,
     };
     let scenario = Scenario::load(&args.scenario)?.with_overrides(&overrides)?;
-    simulate::execute(&scenario, &args.run, reports::table::compare)
+    simulate::execute(&scenario, &args.run, args.trace.as_deref(), reports::table::compare)
 }

@@ -16,5 +16,5 @@ pub(super) fn execute(args: &RunArgs) -> Result<Outcome, CliError> {
         replications: Some(args.replications),
     };
     let scenario = scenario.with_overrides(&overrides)?;
-    simulate::execute(&scenario, &args.run, reports::table::run)
+    simulate::execute(&scenario, &args.run, args.trace.as_deref(), reports::table::run)
 }

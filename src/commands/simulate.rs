@@ -1,5 +1,7 @@
 //! What `compare` and `run` share: run, write, print, judge.
 
+use std::path::Path;
+
 use clap::ValueEnum;
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
 
@@ -13,9 +15,10 @@ use crate::progress::Display;
 pub(super) fn execute(
     scenario: &Scenario,
     args: &RunningArgs,
+    trace: Option<&Path>,
     table: fn(&Comparison) -> String,
 ) -> Result<Outcome, CliError> {
-    let options = options(args);
+    let options = RunOptions { trace: trace.map(Path::to_owned), ..options(args) };
     let display = Display::new(&scenario.name, args.quiet);
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
@@ -45,5 +48,6 @@ where
         queue: args.queue,
         skip: !args.no_skip,
         out: args.out.clone(),
+        trace: None,
     }
 }

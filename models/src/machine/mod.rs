@@ -24,7 +24,9 @@ use crate::trace::Event;
 
 pub use build::KERNEL_FRAMES;
 pub use event::MachineEvent;
-pub use run::{Prefix, RunError, RunOutput, RunSettings, Watch, prefill, run};
+pub use run::{
+    Observer, Prefix, RunError, RunOutput, RunSettings, Watch, prefill, run, run_observed,
+};
 pub use world::World;
 
 /// The world while one event happens to it.

@@ -1,5 +1,6 @@
 //! Running a machine: the prefill once, then any number of policies from its end.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sim_core::{
@@ -12,11 +13,13 @@ use super::world::{Failure, World};
 use crate::apf::Defects;
 use crate::apf::rules::{Announce, PageReady, PageReadyTold, Rules, TokenZero};
 use crate::config::{MachineConfig, Policy};
+use crate::ids::ThreadId;
 use crate::monitors::catalogue::{INV_04, INV_10, INV_12};
 use crate::monitors::{Family, Finding, MonitorConfig, MonitorSet};
 use crate::trace::Record;
 use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::DigestValue;
+use crate::trace::kernel::Setting;
 use crate::trace::metrics::MetricValues;
 use crate::trace::series::SeriesValues;
 
@@ -92,6 +95,9 @@ pub enum RunError {
     /// The machine stood still before its time.
     #[error("at {0} nothing was left to happen before the end of the run")]
     StoodStill(SimTime),
+    /// Who watches the records wants no more of them.
+    #[error("stopped by who watches its records")]
+    Stopped,
     /// Something that cannot happen.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -190,10 +196,40 @@ pub fn run(
     policy: &Policy,
     settings: &RunSettings,
 ) -> Result<RunOutput, RunError> {
+    run_observed(prefix, policy, settings, None)
+}
+
+/// Is shown the records of a run as it goes on, in order; the run stops when it says so.
+pub type Observer<'a> = &'a mut dyn FnMut(&[Record]) -> ControlFlow<()>;
+
+/// As [`run`], with somebody who watches the records from the start barrier on. Changes no result.
+///
+/// # Errors
+/// As [`run`], and when the observer stops the run.
+pub fn run_observed(
+    prefix: &Prefix,
+    policy: &Policy,
+    settings: &RunSettings,
+    observer: Option<Observer<'_>>,
+) -> Result<RunOutput, RunError> {
     match prefix.engine.clone() {
-        Engine::Hybrid(simulation) => run_with(simulation, policy, settings),
-        Engine::Std(simulation) => run_with(simulation, policy, settings),
-        Engine::Reference(simulation) => run_with(simulation, policy, settings),
+        Engine::Hybrid(simulation) => run_with(simulation, policy, settings, observer),
+        Engine::Std(simulation) => run_with(simulation, policy, settings, observer),
+        Engine::Reference(simulation) => run_with(simulation, policy, settings, observer),
+    }
+}
+
+impl Prefix {
+    /// What a writer of kernel text is to know of the machine under a policy.
+    pub fn setting(&self, policy: &Policy) -> Setting {
+        let world = match &self.engine {
+            Engine::Hybrid(simulation) => &simulation.model,
+            Engine::Std(simulation) => &simulation.model,
+            Engine::Reference(simulation) => &simulation.model,
+        };
+        let running = world.pcpus.iter().map(|pcpu| pcpu.queue.current.map(ThreadId)).collect();
+        let ready_by_interrupt = policy.rules.page_ready == PageReady::Interrupt;
+        Setting { vcpus: world.config.guest.vcpus, running, ready_by_interrupt }
     }
 }
 
@@ -201,6 +237,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     mut simulation: Simulation<World, Q>,
     policy: &Policy,
     settings: &RunSettings,
+    mut observer: Option<Observer<'_>>,
 ) -> Result<RunOutput, RunError> {
     let world = &mut simulation.model;
     let now = world.reached;
@@ -221,9 +258,25 @@ fn run_with<Q: EventQueue<MachineEvent>>(
             world.trace = std::mem::take(&mut world.trace).with_excerpts(excerpts);
         }
     }
+    if observer.is_some() {
+        world.trace = std::mem::take(&mut world.trace).with_tap();
+    }
     let event = MachineEvent::Barrier;
     simulation.queue.schedule(event.key(now), event);
-    simulation.run_while(RunLimit::NONE, |world: &World| !world.is_over());
+    loop {
+        let go_on = |world: &World| !world.is_over() && !world.trace.tap_is_full();
+        simulation.run_while(RunLimit::NONE, go_on);
+        let more = simulation.model.trace.tap_is_full();
+        if let Some(observer) = &mut observer {
+            let records = simulation.model.trace.take_tapped();
+            if observer(&records).is_break() {
+                return Err(RunError::Stopped);
+            }
+        }
+        if !more || simulation.model.is_over() {
+            break;
+        }
+    }
     if let Some(failure) = simulation.model.failure() {
         return Err(failure.into());
     }

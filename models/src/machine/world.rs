@@ -427,9 +427,9 @@ impl World {
     }
 
     /// Whether nothing may happen before the driver has been asked: at the start barrier, where
-    /// policies part, and at the end.
+    /// policies part, at the end, and when somebody waits for the records.
     pub(crate) fn must_stop(&self) -> bool {
-        self.is_over() || (self.prefill_done && self.policy.is_none())
+        self.is_over() || (self.prefill_done && self.policy.is_none()) || self.trace.tap_is_full()
     }
 
     /// Why the machine cannot go on.

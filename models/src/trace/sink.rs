@@ -12,6 +12,9 @@ use crate::monitors::{Finding, MonitorSet};
 /// Records in a batch: few enough to stay in the first-level cache while the consumers take them.
 const BATCH: usize = 512;
 
+/// Records after which a tap asks to be emptied.
+const TAP: usize = 8 * BATCH;
+
 /// Records that [`TraceSink::tail`] can go back.
 pub const TAIL: usize = 64;
 
@@ -30,6 +33,8 @@ pub struct TraceSink {
     faults: Option<FaultLog>,
     excerpts: Option<Excerpts>,
     kept: Option<Vec<Record>>,
+    /// Records that the driver of the run has not fetched yet.
+    tapped: Option<Vec<Record>>,
 }
 
 /// What the consumers of a sink have to say about a run.
@@ -113,6 +118,26 @@ impl TraceSink {
         self
     }
 
+    /// Holds the records that come until [`Self::take_tapped`] fetches them. Those that came before
+    /// are not among them.
+    #[must_use]
+    pub fn with_tap(mut self) -> Self {
+        self.flush();
+        self.tapped = Some(Vec::new());
+        self
+    }
+
+    /// Whether it is time to fetch the records of the tap.
+    pub fn tap_is_full(&self) -> bool {
+        self.tapped.as_ref().is_some_and(|tapped| tapped.len() >= TAP)
+    }
+
+    /// The records since the tap was last emptied; none without a tap.
+    pub fn take_tapped(&mut self) -> Vec<Record> {
+        self.flush();
+        self.tapped.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Takes a record.
     #[inline]
     pub fn emit(&mut self, time: SimTime, event: Event) {
@@ -147,6 +172,9 @@ impl TraceSink {
         }
         if let Some(kept) = &mut self.kept {
             kept.extend_from_slice(batch);
+        }
+        if let Some(tapped) = &mut self.tapped {
+            tapped.extend_from_slice(batch);
         }
         let fresh = batch.len().min(TAIL);
         let surplus = (self.recent.len() + fresh).saturating_sub(TAIL);

@@ -268,3 +268,14 @@ fn a_violation_leaves_a_replay_file() {
     let repeated = machine::run(&prefix, &again.policies[0], &part.settings).expect("runs");
     assert_eq!(repeated.digest, output.digest);
 }
+
+#[test]
+fn a_trace_changes_no_result() {
+    let scenario = scenario();
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let trace = Some(folder.path().join("trace.txt"));
+    let plain = run(&scenario, &options(2, None));
+    assert_eq!(plain, run(&scenario, &RunOptions { trace, ..options(2, None) }));
+    let files = fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(files, 8, "4 policies, 2 replications");
+}

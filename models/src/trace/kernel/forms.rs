@@ -34,7 +34,7 @@ impl Value<'_> {
 }
 
 /// The most fields that a form has.
-pub const MOST_FIELDS: usize = 8;
+pub const MOST_FIELDS: usize = 9;
 
 /// The values of a form's fields, in order; those that it does not have are 0.
 pub type Values<'a> = [Value<'a>; MOST_FIELDS];
@@ -102,7 +102,7 @@ table! {
     INJ_EXCEPTION = "kvm" "kvm_inj_exception" [
         "5.18+" => "{s} ({#x}){s}",
         "to 5.17" => "{s} ({#x})",
-        "without error code" => "{s}",
+        "without error code" => "{s}{s}",
     ];
     INJ_VIRQ = "kvm" "kvm_inj_virq" [
         "5.18+" => "IRQ {#x}{s}",
@@ -114,12 +114,12 @@ table! {
         "to 5.x" => "vcpu {d}",
     ];
     EXIT = "kvm" "kvm_exit" [
-        "5.10+" => "vcpu {d} reason {s} rip {#x} info1 {#x} info2 {#x} intr_info {#x} error_code {#x}",
+        "5.10+" => "vcpu {d} reason {s} rip {#x} info1 0x{016x} info2 0x{016x} intr_info 0x{08x} error_code 0x{08x}",
         "4.x to 5.9" => "vcpu {d} reason {s} rip {#x} info {x} {x}",
         "to 4.x" => "reason {s} rip {#x} info {x} {x}",
     ];
     PAGE_FAULT = "kvm" "kvm_page_fault" [
-        "6.x+" => "vcpu {d} rip {#x} address {#x} error_code {#x}",
+        "6.x+" => "vcpu {d} rip {#x} address 0x{016x} error_code {#x}",
         "to 5.x" => "address {x} error_code {x}",
     ];
     MSR = "kvm" "kvm_msr" ["2.6.32+" => "msr_{s} {x} = {#x}{s}"];
@@ -135,21 +135,28 @@ table! {
         "perf script" => "{s}:{d} [{d}] {s} ==> {s}:{d} [{d}]",
     ];
     BLOCK_RQ_ISSUE = "block" "block_rq_issue" [
+        "6.x+" => "{d},{d} {s} {d} ({s}) {d} + {d} {s} [{s}]",
         "2.6.32+" => "{d},{d} {s} {d} ({s}) {d} + {d} {s}",
     ];
     BLOCK_RQ_COMPLETE = "block" "block_rq_complete" ["2.6.32+" => "{d},{d} {s} ({s}) {d} + {d} {s}"];
     QUEUE_WORK = "workqueue" "workqueue_queue_work" [
-        "2.6.36+" => "work struct={x} function={s} workqueue={s} req_cpu={d} cpu={d}",
+        "2.6.36+" => "work struct={016x} function={s} workqueue={s} req_cpu={d} cpu={d}",
     ];
     EXECUTE_START = "workqueue" "workqueue_execute_start" [
-        "2.6.36+" => "work struct {x}: function {s}",
+        "2.6.36+" => "work struct {016x}: function {s}",
     ];
     EXECUTE_END = "workqueue" "workqueue_execute_end" [
-        "5.x+" => "work struct {x}: function {s}",
-        "to 5.x" => "work struct {x}",
+        "5.x+" => "work struct {016x}: function {s}",
+        "to 5.x" => "work struct {016x}",
     ];
     SEND_ASYNC_PF = "kvm" "kvm_send_async_pf" ["the series of 2010" => "token {#x} gva {#x} {s}"];
 }
+
+/// The names of exceptions, in the order of their vectors; an empty name is a vector without one.
+pub(super) const EXCEPTIONS: [&str; 20] = [
+    "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "CSO", "#TS", "#NP", "#SS",
+    "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM",
+];
 
 /// The forms of the event of that name.
 pub fn forms_of(name: &[u8]) -> Option<&'static EventForms> {

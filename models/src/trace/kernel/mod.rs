@@ -2,8 +2,9 @@
 //!
 //! [`forms`] lists every event with its name and the text of its fields, in the forms of different
 //! kernels; a form is both what the parser matches and what a writer prints. [`event`] is what a
-//! printed event means, [`parse`] goes from text to meaning, and [`line`] takes a line of
-//! tracefs, `trace-cmd report` or `perf script` apart.
+//! printed event means, [`parse`] goes from text to meaning and [`text`] the other way, and [`line`]
+//! takes a line of tracefs, `trace-cmd report` or `perf script` apart. [`writer`] prints the
+//! records of a run as the kernel of the simulated host would.
 //!
 //! Text is bytes here: a log may hold anything.
 
@@ -11,8 +12,12 @@ pub mod event;
 pub mod forms;
 pub mod line;
 pub mod parse;
+pub mod text;
+pub mod writer;
 
 pub use event::{KernelEvent, KernelExit};
 pub use forms::{EventForms, Form, FormError, Value, forms_of};
 pub use line::{Header, Line, Lost, Thread, split};
 pub use parse::{EventError, parse_event};
+pub use text::{Details, write_event};
+pub use writer::{KernelWriter, Setting};

@@ -67,7 +67,7 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
         "kvm_inj_exception" => KernelEvent::InjException {
             vector: vector_of(text(0)),
             error_code: if form < 2 { Some(small(1)?) } else { None },
-            reinjected: contains(text(if form < 2 { 2 } else { 0 }), b"[reinjected]"),
+            reinjected: contains(text(if form < 2 { 2 } else { 1 }), b"[reinjected]"),
         },
         "kvm_inj_virq" => KernelEvent::InjVirq {
             vector: byte(0)?,
@@ -128,13 +128,8 @@ const fn device(major: u32, minor: u32) -> u32 {
 
 /// The vector of an exception's name.
 fn vector_of(name: &[u8]) -> u8 {
-    // In the order of the vectors; an empty name is a vector without one.
-    const NAMES: [&[u8]; 20] = [
-        b"#DE", b"#DB", b"NMI", b"#BP", b"#OF", b"#BR", b"#UD", b"#NM", b"#DF", b"CSO", b"#TS",
-        b"#NP", b"#SS", b"#GP", b"#PF", b"", b"#MF", b"#AC", b"#MC", b"#XM",
-    ];
     let name = name.split(|&b| b == b' ').next().unwrap_or(name);
-    let place = NAMES.iter().position(|&known| known == name);
+    let place = forms::EXCEPTIONS.iter().position(|known| known.as_bytes() == name);
     place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
 }
 

@@ -1,0 +1,117 @@
+//! The file to which a run's records go as kernel text.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use models::trace::Record;
+use models::trace::kernel::KernelWriter;
+
+use crate::error::RunnerError;
+
+/// Where the trace of a run goes: the file that was named, if there is one run; else one that
+/// carries policy and replication before its extension, `trace.txt.gz` becoming
+/// `trace.halt.0.txt.gz`.
+pub(crate) fn path_of(named: &Path, runs: usize, policy: &str, replication: u32) -> PathBuf {
+    if runs == 1 {
+        return named.to_owned();
+    }
+    let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    // A name that begins with its only dot has no extension.
+    let cut = plain.rfind('.').filter(|&at| at > 0).unwrap_or(plain.len());
+    let (stem, extension) = name.split_at(cut);
+    named.with_file_name(format!("{stem}.{policy}.{replication}{extension}"))
+}
+
+enum Sink {
+    Plain(BufWriter<File>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
+}
+
+/// A trace that is being written. Its bytes depend on the records alone.
+pub(crate) struct TraceFile {
+    path: PathBuf,
+    sink: Sink,
+    writer: KernelWriter,
+    text: Vec<u8>,
+    failure: Option<io::Error>,
+}
+
+impl TraceFile {
+    /// Makes the file, or empties it.
+    pub(crate) fn create(
+        path: PathBuf,
+        writer: KernelWriter,
+        remark: &str,
+    ) -> Result<Self, RunnerError> {
+        let file = File::create(&path).map_err(|source| RunnerError::trace(&path, source))?;
+        let file = BufWriter::new(file);
+        let gzip = path.extension().is_some_and(|extension| extension == "gz");
+        let sink = match gzip {
+            true => Sink::Gzip(Box::new(GzEncoder::new(file, Compression::default()))),
+            false => Sink::Plain(file),
+        };
+        let mut text = Vec::new();
+        writer.header(remark, &mut text);
+        Ok(Self { path, sink, writer, text, failure: None })
+    }
+
+    /// Writes records. After a failure the run may as well stop.
+    pub(crate) fn observe(&mut self, records: &[Record]) -> ControlFlow<()> {
+        for record in records {
+            self.writer.record(record, &mut self.text);
+        }
+        match self.write_text() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn write_text(&mut self) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Plain(file) => file.write_all(&self.text)?,
+            Sink::Gzip(file) => file.write_all(&self.text)?,
+        }
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Ends the file; tells a failure of before, too.
+    pub(crate) fn finish(mut self) -> Result<(), RunnerError> {
+        let result = match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.write_text().and_then(|()| match self.sink {
+                Sink::Plain(mut file) => file.flush(),
+                Sink::Gzip(file) => file.finish()?.flush(),
+            }),
+        };
+        result.map_err(|source| RunnerError::trace(&self.path, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_policy_and_replication_when_there_are_several() {
+        for (named, expected) in [
+            ("trace.txt", "trace.halt.2.txt"),
+            ("a.b/trace.txt.gz", "a.b/trace.halt.2.txt.gz"),
+            ("trace", "trace.halt.2"),
+            ("trace.gz", "trace.halt.2.gz"),
+            ("v1.2.txt", "v1.2.halt.2.txt"),
+            (".hidden", ".hidden.halt.2"),
+        ] {
+            assert_eq!(path_of(Path::new(named), 4, "halt", 2), Path::new(expected));
+            assert_eq!(path_of(Path::new(named), 1, "halt", 2), Path::new(named));
+        }
+    }
+}

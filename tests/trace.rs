@@ -1,0 +1,126 @@
+//! `--trace`: what it writes, and that it changes nothing.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use flate2::read::GzDecoder;
+use tempfile::TempDir;
+
+fn apfsim(args: &[&str]) -> Output {
+    Command::cargo_bin("apfsim").unwrap().args(args).output().unwrap()
+}
+
+#[track_caller]
+fn fine(args: &[&str]) -> String {
+    let output = apfsim(args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*error), (Some(0), ""), "{args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The smoke scenario, cut to a fraction of a second.
+fn short(folder: &TempDir) -> String {
+    let text = fine(&["show", "smoke"]);
+    let short = text.replace("\"duration\": \"1s\"", "\"duration\": \"40ms\"");
+    assert_ne!(text, short);
+    let path = folder.path().join("short.json");
+    fs::write(&path, short).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_trace_changes_nothing_and_does_not_depend_on_jobs() {
+    let folder = TempDir::new().unwrap();
+    let scenario = short(&folder);
+    let policies = ["--policy", "halt", "--policy", "apf-v6.12"];
+    let compare = |jobs: &str, more: &[&str]| {
+        let base =
+            ["compare", &scenario, "-q", "--format", "json", "--replications", "2", "-j", jobs];
+        fine(&[&base[..], &policies, more].concat())
+    };
+    let plain = compare("2", &[]);
+    let traces = TempDir::new().unwrap();
+    let path = |name: &str| traces.path().join(name).to_str().unwrap().to_owned();
+    assert_eq!(compare("1", &["--trace", &path("one.txt")]), plain);
+    assert_eq!(compare("3", &["--trace", &path("three.txt.gz")]), plain);
+    assert_eq!(compare("1", &["--no-skip", "--trace", &path("step.txt")]), plain);
+    let mut expected = Vec::new();
+    for (stem, extension) in [("one", "txt"), ("step", "txt"), ("three", "txt.gz")] {
+        for policy in ["apf-v6.12", "halt"] {
+            for replication in ["0", "1"] {
+                expected.push(format!("{stem}.{policy}.{replication}.{extension}"));
+            }
+        }
+    }
+    assert_eq!(names(traces.path()), expected);
+    for run in ["apf-v6.12.0", "apf-v6.12.1", "halt.0", "halt.1"] {
+        let one = fs::read_to_string(path(&format!("one.{run}.txt"))).unwrap();
+        let packed = fs::File::open(path(&format!("three.{run}.txt.gz"))).unwrap();
+        let mut three = String::new();
+        GzDecoder::new(packed).read_to_string(&mut three).unwrap();
+        assert!(one == three, "{run}: jobs change the trace");
+        let step = fs::read_to_string(path(&format!("step.{run}.txt"))).unwrap();
+        assert!(one == step, "{run}: skipping changes the trace");
+        assert!(one.starts_with("# run=smoke policy="), "{run}");
+        let ready = one.lines().filter(|line| line.contains(": kvm_async_pf_ready: ")).count();
+        assert!(ready > 50, "{run}: {ready}");
+    }
+}
+
+#[test]
+fn a_single_run_has_the_file_that_was_named_even_if_it_is_stored() {
+    let folder = TempDir::new().unwrap();
+    let scenario = short(&folder);
+    let out = folder.path().join("out");
+    let trace = folder.path().join("trace.txt");
+    let args = ["run", &scenario, "-q", "--out", out.to_str().unwrap()];
+    let first = fine(&args);
+    let with_trace = fine(&[&args[..], &["--trace", trace.to_str().unwrap()]].concat());
+    assert_eq!(first, with_trace);
+    let text = fs::read_to_string(&trace).unwrap();
+    // Time never goes back, and every line has the width of a real one.
+    let mut last = String::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert_eq!(line.as_bytes()[25], b'[', "{line}");
+        let time = &line[38..50];
+        assert!(*time >= *last, "{line}");
+        last = time.to_owned();
+    }
+    // The run that was stored before is still there, and can be taken over.
+    assert_eq!(fine(&args), first);
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    let scenario = short(&folder);
+    for (path, reason) in [
+        (folder.path().join("no/such/trace.txt"), "No such file or directory"),
+        (folder.path().to_owned(), "Is a directory"),
+    ] {
+        let path = path.to_str().unwrap();
+        let output = apfsim(&["run", &scenario, "-q", "--trace", path]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(path) && error.contains(reason), "{error}");
+        assert!(output.stdout.is_empty());
+    }
+    if Path::new("/dev/full").exists() {
+        let output = apfsim(&["run", &scenario, "-q", "--trace", "/dev/full"]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("cannot write the trace `/dev/full`: No space left"), "{error}");
+    }
+}
