@@ -11,7 +11,7 @@ use sim_core::{QueueKind, SimDuration};
 #[command(after_help = "\
 Exit status:
   0  fine
-  1  an invariant was violated (known violations do not count)
+  1  an invariant was violated (known violations do not count), or an expectation was not met
   2  bad usage, bad input, or a failure to read or write
 
 Examples:
@@ -43,6 +43,16 @@ Examples:
   apfsim run my-scenario.json --out results/mine
   apfsim run smoke --trace smoke.txt.gz   its tracepoints, as tracefs would show them")]
     Run(RunArgs),
+    /// Run scenarios that say what they expect, and tell what did not come so
+    #[command(after_help = "\
+A scenario says it with lines in its field `expect`; see docs/regression-testing.md. Exit status 1:
+a line was not met, or an invariant was violated of which no line speaks. 2: a file cannot be run.
+
+Examples:
+  apfsim test my-scenario.json
+  apfsim test scenarios/ -j 2 --junit results.xml    all files below a folder
+  apfsim test smoke closed-form                      built-in scenarios")]
+    Test(TestArgs),
     /// Run a scenario with some of its fields changed, many times, and compare policies at each
     /// point
     #[command(after_help = "\
@@ -300,6 +310,26 @@ pub(crate) struct RunArgs {
     pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: RunningArgs,
+}
+
+/// `apfsim test`
+#[derive(Args, Debug)]
+pub(crate) struct TestArgs {
+    /// Scenario files, folders with such files, or names of built-in scenarios
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub(crate) places: Vec<String>,
+    /// Write the results into this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    /// Runs at a time; by default as many as there are processors. Changes no result
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Print what failed and the count only: no progress, no line for what is as expected
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// `apfsim sweep`

@@ -1,8 +1,10 @@
 //! Why a command could not be carried out.
 
 use std::io;
+use std::path::PathBuf;
 
 use reports::ReportError;
+use scenarios::expect::suite::SuiteError;
 use scenarios::{AnatomyError, CrossoverError, RunnerError, ScenarioError};
 
 /// Any failure, as told to the user. All lead to exit status 2.
@@ -58,6 +60,25 @@ pub(crate) enum CliError {
     /// A world cannot be explored as asked, or a file of it cannot be read or written.
     #[error("{0}")]
     Explore(String),
+    /// There is nothing to test.
+    #[error(transparent)]
+    Places(#[from] SuiteError),
+    /// Some files of a suite are wrong.
+    #[error("{files} scenario files cannot be run\n{errors}")]
+    Suite {
+        /// How many.
+        files: usize,
+        /// What is wrong with each.
+        errors: String,
+    },
+    /// The results of tests could not be written.
+    #[error("cannot write `{path}`: {source}")]
+    Junit {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The result could not be printed.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] io::Error),

@@ -1,7 +1,8 @@
 //! `apfsim`: the command line of the simulator.
 //!
 //! [`cli`] says what can be typed, [`commands`] does it, one file a command, and [`output`] is
-//! the only place that prints. Exit status: 0 fine, 1 an invariant was violated, 2 bad usage, bad
+//! the only place that prints. Exit status: 0 fine, 1 an invariant was violated or an expectation not
+//! met, 2 bad usage, bad
 //! input, or a failure of the machine (or of this program).
 
 mod cli;

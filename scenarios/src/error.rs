@@ -297,10 +297,10 @@ pub enum RunnerError {
         /// The directory.
         path: PathBuf,
     },
-    /// A point of a sweep failed.
+    /// One of several scenarios failed: a point of a sweep, or a file of a suite.
     #[error("{label}: {source}")]
     Point {
-        /// Number and values of the point.
+        /// Number and values of the point, or the file.
         label: String,
         /// What happened.
         source: Box<RunnerError>,

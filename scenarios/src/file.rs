@@ -51,6 +51,9 @@ pub struct ScenarioFile {
     /// Published results to be shown beside the simulated ones. Default: none.
     #[serde(default)]
     pub published: Vec<PublishedFile>,
+    /// What `apfsim test` holds the results against, a line each. Default: nothing.
+    #[serde(default)]
+    pub expect: Vec<String>,
 }
 
 /// The physical machine and its swap.

@@ -26,6 +26,7 @@ mod canonical;
 pub mod crossover;
 mod de;
 mod error;
+pub mod expect;
 pub mod file;
 pub mod library;
 mod patch;

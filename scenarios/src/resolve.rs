@@ -25,6 +25,7 @@ use sim_core::SimDuration;
 
 use crate::canonical;
 use crate::error::{MAX_FILE_BYTES, ScenarioError, help_for_unknown};
+use crate::expect::{self, Expectation};
 use crate::file::{PublishedFile, ScenarioFile};
 use crate::library;
 use crate::results::Published;
@@ -68,6 +69,8 @@ pub struct Scenario {
     pub replications: u32,
     /// Published results to be shown beside the simulated ones.
     pub published: Vec<Published>,
+    /// What is expected of the results, with the file's own policies, seed and replications.
+    pub expect: Vec<Expectation>,
     /// The text that it was read from, for replay files.
     pub text: Arc<str>,
 }
@@ -331,6 +334,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let published = published
         .map(|(index, line)| published_line(&root.field("published").index(index), line, &policies))
         .collect::<Result<_, _>>()?;
+    let expect = expectations(&root.field("expect"), &file.expect, &policies)?;
     Ok(Scenario {
         name,
         title,
@@ -342,6 +346,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         seed: file.seed.unwrap_or(1),
         replications,
         published,
+        expect,
         text: Arc::clone(&root.doc.text),
     })
 }
@@ -385,6 +390,18 @@ fn published_line(
         return Err(at.field("source").fail("the source is empty", "say where it was published"));
     }
     Ok(Published { policy, metric, mean, stderr, source })
+}
+
+fn expectations(
+    at: &At<'_>,
+    lines: &[String],
+    policies: &[Policy],
+) -> Result<Vec<Expectation>, ScenarioError> {
+    let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+    let read = |(index, line): (usize, &String)| {
+        expect::parse(line, &names).map_err(|error| at.index(index).fail(error.message, error.help))
+    };
+    lines.iter().enumerate().map(read).collect()
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, ScenarioError> {

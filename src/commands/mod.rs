@@ -5,6 +5,7 @@ mod compare;
 mod crossover;
 mod explore;
 mod invariants;
+mod junit;
 mod policies;
 mod presets;
 mod rules;
@@ -14,6 +15,7 @@ mod schema;
 mod show;
 mod simulate;
 mod sweep;
+mod test;
 mod zoo;
 
 use crate::cli::{Cli, Command};
@@ -24,7 +26,7 @@ use crate::error::CliError;
 pub(crate) enum Outcome {
     /// Nothing to complain about.
     Fine,
-    /// An invariant was violated.
+    /// An invariant was violated, or something did not come as expected.
     Violation,
 }
 
@@ -33,6 +35,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
     match &cli.command {
         Command::Compare(args) => compare::execute(args),
         Command::Run(args) => run::execute(args),
+        Command::Test(args) => test::execute(args),
         Command::Sweep(args) => sweep::execute(args),
         Command::Crossover(args) => crossover::execute(args),
         Command::Anatomy(args) => anatomy::execute(args),

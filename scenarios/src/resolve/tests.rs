@@ -145,7 +145,7 @@ fn unknown_names_are_corrected() {
         r#""title""#,
         r#""colour""#,
         "f:4:3: in `colour`: unknown field `colour`
-  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `policies`, `baseline`, `duration`, `warmup`, `seed`, `replications`, `published`",
+  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `policies`, `baseline`, `duration`, `warmup`, `seed`, `replications`, `published`, `expect`",
     );
     check(
         r#""op": "count""#,
