@@ -82,12 +82,89 @@ pub struct HostKernel {
     /// Items of a processor that a workqueue has begun or is about to begin (`max_active`); the
     /// others wait.
     pub workqueue_max_active: u32,
+    /// How pages are kept in the order of their age.
+    pub lru: Lru,
+    /// What a thread does that charges a page when there is no room.
+    pub cgroup: Cgroup,
+    /// What becomes of the frame of a page that was written out.
+    pub written_pages: WrittenPages,
+    /// How many neighbours are read with a page, and which.
+    pub read_ahead: ReadAhead,
 }
 
 impl HostKernel {
     /// Linux 2.6.3x: four threads (kernel/slow-work.c, 2.6.33), 256 items a processor
-    /// (`WQ_DFL_ACTIVE`, include/linux/workqueue.h, 2.6.36).
-    pub const LINUX_2010: Self = Self { slow_work_threads: 4, workqueue_max_active: 256 };
+    /// (`WQ_DFL_ACTIVE`, include/linux/workqueue.h, 2.6.36), two lists, the first version of
+    /// control groups, a fixed window. That a written page is freed at once is a simplification.
+    pub const LINUX_2_6_36: Self = Self {
+        slow_work_threads: 4,
+        workqueue_max_active: 256,
+        lru: Lru::TwoLists,
+        cgroup: Cgroup::V1,
+        written_pages: WrittenPages::Freed,
+        read_ahead: ReadAhead::Fixed,
+    };
+
+    /// Linux 6.12 as distributions set it up: generations (on by default in several), control
+    /// groups of the second version, windows in the address space. There is no `slow_work`.
+    pub const LINUX_6_12: Self = Self {
+        slow_work_threads: 4,
+        workqueue_max_active: 256,
+        lru: Lru::Generations { walk_sees_guest: false },
+        cgroup: Cgroup::V2,
+        written_pages: WrittenPages::Rotated,
+        read_ahead: ReadAhead::AddressSpace,
+    };
+}
+
+/// How pages are kept in the order of their age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lru {
+    /// An active and an inactive list (mm/vmscan.c of 2.6.3x).
+    TwoLists,
+    /// Up to four generations (mm/vmscan.c, `CONFIG_LRU_GEN`, since 6.1). Ageing walks page tables
+    /// and moves what was used to the youngest one; the oldest one is reclaimed.
+    Generations {
+        /// Whether the walk sees the guest's accesses. Before 6.13 it reads the VMM's own table
+        /// only, and the second stage is asked when a page is about to go (`1d4832becdc2`, from
+        /// memory).
+        walk_sees_guest: bool,
+    },
+}
+
+/// What a thread does that charges a page when a pass of direct reclaim has freed none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cgroup {
+    /// `memory.limit_in_bytes`: it waits for the write-back that it has begun (`shrink_page_list`
+    /// waits in the reclaim of a version 1 group).
+    V1,
+    /// `memory.max`: it goes on with the next batch, until something is free or the queue of the
+    /// device is full. Observed on 6.1: batches of 30, 49 and 37 pages
+    /// one after the other, then the read.
+    V2,
+}
+
+/// What becomes of the frame of a page that was written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrittenPages {
+    /// It is freed when the write completes. A simplification.
+    Freed,
+    /// It stays charged, in the swap cache, at the old end of the lists
+    /// (`rotate_reclaimable_page`), until a later scan frees it or a fault takes it back.
+    Rotated,
+}
+
+/// How many neighbours are read with a page, and which. A largest window of one page is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadAhead {
+    /// The aligned window of swap slots, always at its largest (`swapin_readahead` before 3.14).
+    Fixed,
+    /// An aligned window of swap slots whose size follows how many pages of it were wanted
+    /// (`swapin_nr_pages`, since 3.14).
+    Adaptive,
+    /// A window in the address space of the VMM, whose size follows likewise
+    /// (`swap_vma_readahead`, since 4.14, where the device does not rotate).
+    AddressSpace,
 }
 
 /// A kind of swap device.

@@ -6,7 +6,9 @@
 mod world_kit;
 
 use models::apf::rules::Workers;
-use models::config::{MachineConfig, Op, Pattern, Policy, Preemption, Section};
+use models::config::{
+    HostKernel, Lru, MachineConfig, Op, Pattern, Policy, Preemption, ReadAhead, Section,
+};
 use models::machine::{RunSettings, prefill, run};
 use models::policy;
 use models::presets;
@@ -83,6 +85,13 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
     let mut roomy = crowded("skylake-sp", constant(us(200)));
     (roomy.host.sched, roomy.guest.sched) = (eevdf(8), eevdf(4));
     worlds.push(("EEVDF on eight host processors", roomy));
+    let mut memory = crowded("skylake-sp", presets::device("nvme-tlc-gen3").unwrap().config);
+    memory.host.kernel = HostKernel::LINUX_6_12;
+    worlds.push(("the host's kernel of 6.12", memory.clone()));
+    memory.host.cpus = 3;
+    memory.host.kernel.lru = Lru::Generations { walk_sees_guest: true };
+    memory.host.kernel.read_ahead = ReadAhead::Adaptive;
+    worlds.push(("ageing by accessed bits", memory));
     let mut free = crowded("free", constant(us(250)));
     free.guest.tick = ms(1);
     worlds.push(("everything free, everything at once", free));

@@ -8,9 +8,9 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, GuestConfig, HddConfig,
-    HostConfig, HostKernel, MachineConfig, Op, Pattern, Policy, Preemption, Region, SchedParams,
-    TaskGroup, TlbGeometry, WakeTime, Workload,
+    Cgroup, CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, GuestConfig,
+    HddConfig, HostConfig, HostKernel, Lru, MachineConfig, Op, Pattern, Policy, Preemption,
+    ReadAhead, Region, SchedParams, TaskGroup, TlbGeometry, WakeTime, Workload, WrittenPages,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -96,7 +96,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         reclaim_batch_pages,
         swap_pages,
         device: swap_device,
-        kernel: HostKernel { slow_work_threads, workqueue_max_active },
+        kernel: host_kernel,
     } = host;
     form.line("host.cpus", cpus);
     sched(form, "host", scheduler);
@@ -106,9 +106,43 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.read_ahead_pages", read_ahead_pages);
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);
     form.line("host.swap_pages", swap_pages);
+    kernel(form, host_kernel);
+    device(form, swap_device);
+}
+
+fn kernel(form: &mut Form, kernel: &HostKernel) {
+    let HostKernel {
+        slow_work_threads,
+        workqueue_max_active,
+        lru,
+        cgroup,
+        written_pages,
+        read_ahead,
+    } = kernel;
     form.line("host.slow_work_threads", slow_work_threads);
     form.line("host.workqueue_max_active", workqueue_max_active);
-    device(form, swap_device);
+    let lru = match lru {
+        Lru::TwoLists => "two-lists",
+        Lru::Generations { walk_sees_guest: false } => "generations",
+        Lru::Generations { walk_sees_guest: true } => "generations-second-stage",
+    };
+    form.line("host.lru", lru);
+    let cgroup = match cgroup {
+        Cgroup::V1 => "v1",
+        Cgroup::V2 => "v2",
+    };
+    form.line("host.cgroup", cgroup);
+    let written_pages = match written_pages {
+        WrittenPages::Freed => "freed",
+        WrittenPages::Rotated => "rotated",
+    };
+    form.line("host.written_pages", written_pages);
+    let read_ahead = match read_ahead {
+        ReadAhead::Fixed => "fixed",
+        ReadAhead::Adaptive => "adaptive",
+        ReadAhead::AddressSpace => "address-space",
+    };
+    form.line("host.read_ahead", read_ahead);
 }
 
 fn device(form: &mut Form, device: &DeviceConfig) {

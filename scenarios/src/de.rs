@@ -26,7 +26,8 @@ use crate::tree::{Document, FieldPath, Member, Node, NodeValue, Segment};
 const TAGGED: [(&str, &str); 3] = [("OpFile", "op"), ("DeviceFile", "kind"), ("LawFile", "kind")];
 
 /// Names of enums that are read as either a name or an object.
-const NAME_OR_OBJECT: [&str; 4] = ["CpuRef", "DeviceRef", "ServiceTime", "PolicyRef"];
+const NAME_OR_OBJECT: [&str; 5] =
+    ["CpuRef", "DeviceRef", "HostKernelRef", "ServiceTime", "PolicyRef"];
 
 /// Parts the message of a custom error from the help that follows.
 const HELP_MARK: char = '\u{1f}';

@@ -81,18 +81,85 @@ pub struct HostFile {
     /// Pages that direct reclaim aims at in one go: 1 to 1024. Default: 32.
     pub reclaim_batch: Option<u64>,
     /// How the host's kernel works. Default: as Linux 2.6.36 does.
-    pub kernel: Option<HostKernelFile>,
+    pub kernel: Option<HostKernelRef>,
+}
+
+/// The host's kernel.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub enum HostKernelRef {
+    /// Name of a preset.
+    Name(String),
+    /// What differs from a preset.
+    Inline(HostKernelFile),
 }
 
 /// How the host's kernel works.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object that describes the host's kernel")]
 pub struct HostKernelFile {
+    /// Name of the preset that everything else is taken from. Default: "linux-2.6.36".
+    pub preset: Option<String>,
     /// Threads of the pool that the mechanism `workers` = `four-threads` has: 1 to 255. Default: 4.
     pub slow_work_threads: Option<u64>,
     /// Items of one processor that a workqueue executes at once, its `max_active`: 1 to 512.
     /// Default: 256.
     pub workqueue_max_active: Option<u64>,
+    /// How pages are kept in the order of their age.
+    pub lru: Option<LruFile>,
+    /// The version of control groups: what a thread does that needs a page and frees none at once.
+    pub cgroup: Option<CgroupFile>,
+    /// What becomes of the frame of a page that was written out.
+    pub written_pages: Option<WrittenPagesFile>,
+    /// Which neighbours a swap-in reads; `host.swap.read_ahead` is the largest window.
+    pub read_ahead: Option<ReadAheadFile>,
+}
+
+/// How pages are kept in the order of their age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum LruFile {
+    /// An active and an inactive list.
+    #[serde(rename = "two-lists")]
+    TwoLists,
+    /// Generations; ageing reads the VMM's page table only (6.1 to 6.12).
+    #[serde(rename = "generations")]
+    Generations,
+    /// Generations; ageing reads the second stage too (since 6.13).
+    #[serde(rename = "generations-second-stage")]
+    GenerationsSecondStage,
+}
+
+/// The version of control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CgroupFile {
+    /// `memory.limit_in_bytes`: the thread waits for the write-back that it began.
+    V1,
+    /// `memory.max`: it goes on with the next batch until something is free or the device's queue is
+    /// full.
+    V2,
+}
+
+/// What becomes of the frame of a page that was written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WrittenPagesFile {
+    /// It is freed when the write completes.
+    Freed,
+    /// It stays charged at the old end of the lists until a later scan frees it.
+    Rotated,
+}
+
+/// Which neighbours a swap-in reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadAheadFile {
+    /// The aligned window of slots, always at its largest.
+    Fixed,
+    /// An aligned window of slots that follows its success.
+    Adaptive,
+    /// A window of addresses that follows its success.
+    AddressSpace,
 }
 
 /// A processor.

@@ -23,6 +23,7 @@ use models::config::{MachineConfig, Policy};
 use models::ids::PAGE_SIZE;
 use sim_core::SimDuration;
 
+pub(crate) use self::host::KERNELS as HOST_KERNELS;
 use crate::canonical;
 use crate::error::{MAX_FILE_BYTES, ScenarioError, help_for_unknown};
 use crate::expect::{self, Expectation};

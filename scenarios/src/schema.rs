@@ -49,6 +49,9 @@ pub(crate) fn scenario() -> Value {
     list(&mut schema, "/$defs/CpuFile/properties/preset", presets::cpu_names());
     list(&mut schema, "/$defs/DeviceRef/anyOf/0", presets::device_names());
     list(&mut schema, "/$defs/DevicePresetFile/properties/preset", presets::device_names());
+    let kernels = crate::resolve::HOST_KERNELS.map(|(name, _)| name);
+    list(&mut schema, "/$defs/HostKernelRef/anyOf/0", kernels.to_vec());
+    list(&mut schema, "/$defs/HostKernelFile/properties/preset", kernels.to_vec());
     if let Some(costs) = schema.pointer_mut("/$defs/HostFile/properties/costs") {
         costs["propertyNames"] = json!({ "enum": Costs::NAMES });
     }
@@ -96,6 +99,8 @@ mod tests {
             "/$defs/DeviceRef/anyOf/0/enum",
             "/$defs/DevicePresetFile/properties/preset/enum",
             "/$defs/HostFile/properties/costs/propertyNames/enum",
+            "/$defs/HostKernelRef/anyOf/0/enum",
+            "/$defs/HostKernelFile/properties/preset/enum",
         ] {
             let names = schema.pointer(pointer).and_then(Value::as_array);
             assert!(names.is_some_and(|names| !names.is_empty()), "{pointer}");

@@ -3,8 +3,9 @@
 
 use sim_core::{EventQueue, SimDuration};
 
+use crate::config::{Cgroup, ReadAhead, WrittenPages};
 use crate::device::Request;
-use crate::host::memory::{Backing, LruList};
+use crate::host::memory::{Arrival, Backing};
 use crate::host::reclaim::{YoungTest, reclaim};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId};
@@ -14,6 +15,10 @@ use crate::machine::world::{
     Failure, Fetch, FetchGoal, PendingReclaim, Then, ThreadKind, ThreadState,
 };
 use crate::trace::{BlockReason, Event, ExitReason, IoKind};
+
+/// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
+/// block layer, `BLKDEV_DEFAULT_RQ`).
+const QUEUE_DEPTH: usize = 128;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn fetch_of(&self, thread: ThreadId) -> Fetch {
@@ -38,7 +43,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     return self.direct_reclaim(thread);
                 }
                 self.w.memory.charge(gfn);
-                self.w.memory.lru_add(gfn, LruList::Active);
+                self.w.memory.lru_arrive(gfn, Arrival::Fresh);
                 let page = self.w.memory.page_mut(gfn);
                 page.backing = Backing::Resident;
                 page.dirty = true;
@@ -53,54 +58,121 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Locks the page, and its neighbours on the device as far as there is room, for one read.
+    /// Locks the page, and its neighbours as far as there is room, for a read.
     fn prepare_read(&mut self, thread: ThreadId, gfn: Gfn) -> Flow {
         let Some(slot) = self.w.memory.page(gfn).slot() else {
             unreachable!("a swapped page has a slot");
         };
-        // The number is taken first: the pages are locked in its name.
-        let id = self
-            .w
-            .new_request(Request {
-                id: RequestId(0),
-                op: IoKind::Read,
-                slot,
-                pages: 1,
-                gfn,
-                occurrence: 0,
-                submitted: self.now(),
-            })
-            .id;
+        let largest = self.w.config.host.read_ahead_pages.max(1);
+        let (reads, extra) = match self.w.config.host.kernel.read_ahead {
+            ReadAhead::Fixed => self.lock_slots(gfn, slot, largest),
+            ReadAhead::Adaptive => {
+                let window = self.w.read_ahead.slot_window(slot, largest);
+                self.lock_slots(gfn, slot, window)
+            }
+            ReadAhead::AddressSpace => {
+                let pages = self.w.config.guest.memory_pages;
+                let window = self.w.read_ahead.address_window(gfn, largest, pages);
+                self.lock_addresses(gfn, window)
+            }
+        };
+        let requests = reads.len() as u64;
+        self.w.threads[thread.index()].reads = reads;
+        let prices = &self.w.prices;
+        let cost = prices.swap_in_prepare.time
+            + prices.read_ahead_page.time.times(extra)
+            + prices.block_submit.time.times(requests);
+        Flow::Spend(cost, Then::FetchSubmit)
+    }
+
+    /// One read of the swapped pages in the aligned window around a slot, from the first to the
+    /// last of them. Also says how many pages come besides the wanted one.
+    fn lock_slots(&mut self, gfn: Gfn, slot: SwapSlot, window: u32) -> (Vec<Request>, u64) {
+        let id = self.new_read(gfn, slot).id;
         self.lock_for_read(gfn, id);
         let (mut first, mut last, mut extra) = (slot.0, slot.0, 0);
-        let window = self.w.config.host.read_ahead_pages.max(1);
         let start = slot.0 / window * window;
         for neighbour in (start..start + window).map(SwapSlot) {
             let Some(owner) = self.w.swap.owner(neighbour) else { continue };
             let swapped = self.w.memory.page(owner).backing == Backing::Swapped;
             if neighbour != slot && swapped && self.w.memory.room() > 0 {
                 self.lock_for_read(owner, id);
+                self.mark_read_ahead(owner);
                 first = first.min(neighbour.0);
                 last = last.max(neighbour.0);
                 extra += 1;
             }
         }
+        let (slot, pages) = (SwapSlot(first), last - first + 1);
+        let read = Request { id, slot, pages, ..self.occurrence_of(gfn) };
+        (vec![read], extra)
+    }
+
+    /// A read for each run of consecutive slots among the swapped pages of a window of addresses
+    /// (the block layer merges them while plugged).
+    fn lock_addresses(&mut self, gfn: Gfn, window: std::ops::Range<u64>) -> (Vec<Request>, u64) {
+        // The wanted page has its frame before the room is given to others.
+        let mut wanted = Some(self.w.memory.page(gfn).slot());
+        self.w.memory.charge(gfn);
+        let mut reads: Vec<Request> = Vec::new();
+        let mut extra = 0;
+        for page in window.map(Gfn) {
+            let slot = match page == gfn {
+                true => wanted.take().flatten(),
+                false if self.w.memory.room() == 0 => None,
+                false if self.w.memory.page(page).backing != Backing::Swapped => None,
+                false => self.w.memory.page(page).slot(),
+            };
+            let Some(slot) = slot else { continue };
+            if page != gfn {
+                extra += 1;
+                self.w.memory.charge(page);
+                self.mark_read_ahead(page);
+            }
+            let id = match reads.last_mut() {
+                Some(last) if last.slot.0 + last.pages == slot.0 => {
+                    last.pages += 1;
+                    last.id
+                }
+                _ => {
+                    let id = self.new_read(page, slot).id;
+                    reads.push(Request { id, slot, ..self.occurrence_of(page) });
+                    id
+                }
+            };
+            self.reading(page, id);
+        }
+        (reads, extra)
+    }
+
+    /// A number for a read; the pages are locked in its name.
+    fn new_read(&mut self, gfn: Gfn, slot: SwapSlot) -> Request {
+        let (id, op, submitted) = (RequestId(0), IoKind::Read, self.now());
+        self.w.new_request(Request { id, op, slot, pages: 1, gfn, occurrence: 0, submitted })
+    }
+
+    /// A read on behalf of a page, with the number that keys its draws.
+    fn occurrence_of(&mut self, gfn: Gfn) -> Request {
         let page = self.w.memory.page_mut(gfn);
         let occurrence = page.io_count;
         page.io_count += 1;
-        let submitted = self.now();
-        let (slot, pages) = (SwapSlot(first), last - first + 1);
-        let request = Request { id, op: IoKind::Read, slot, pages, gfn, occurrence, submitted };
-        self.w.threads[thread.index()].read = Some(request);
-        let prices = &self.w.prices;
-        let cost = prices.swap_in_prepare.time
-            + prices.read_ahead_page.time.times(extra)
-            + prices.block_submit.time;
-        Flow::Spend(cost, Then::FetchSubmit)
+        let (id, op, slot, submitted) = (RequestId(0), IoKind::Read, SwapSlot(0), self.now());
+        Request { id, op, slot, pages: 1, gfn, occurrence, submitted }
+    }
+
+    /// Windows that follow their success want to know of it.
+    fn mark_read_ahead(&mut self, gfn: Gfn) {
+        if self.w.config.host.kernel.read_ahead != ReadAhead::Fixed {
+            self.w.memory.page_mut(gfn).read_ahead = true;
+        }
     }
 
     fn lock_for_read(&mut self, gfn: Gfn, request: RequestId) {
         self.w.memory.charge(gfn);
+        self.reading(gfn, request);
+    }
+
+    fn reading(&mut self, gfn: Gfn, request: RequestId) {
         let page = self.w.memory.page_mut(gfn);
         page.backing = Backing::Reading;
         page.locked_by = Some(request);
@@ -108,8 +180,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     pub(crate) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
         let mut copying = SimDuration::ZERO;
-        if let Some(request) = self.w.threads[thread.index()].read.take() {
-            copying = self.w.prices.block_copy.time.times(request.pages.into());
+        for request in std::mem::take(&mut self.w.threads[thread.index()].reads) {
+            copying += self.w.prices.block_copy.time.times(request.pages.into());
             self.submit(thread, request, copying);
         }
         Flow::Spend(copying, Then::Fetch)
@@ -179,7 +251,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         page.locked_by = None;
         page.backing = Backing::Resident;
         page.dirty = false;
-        self.w.memory.lru_add(gfn, LruList::Inactive);
+        self.w.memory.lru_arrive(gfn, Arrival::Read);
         for at in 0..self.w.threads.len() {
             if self.w.threads[at].waits_for == Some(gfn) {
                 self.w.threads[at].waits_for = None;
@@ -193,10 +265,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn page_was_written(&mut self, gfn: Gfn, slot: SwapSlot) -> bool {
         let page = self.w.memory.page_mut(gfn);
         match page.backing {
-            Backing::Writeback => {
-                page.backing = Backing::Swapped;
-                self.w.memory.uncharge(gfn);
-            }
+            Backing::Writeback => match self.w.config.host.kernel.written_pages {
+                WrittenPages::Freed => {
+                    page.backing = Backing::Swapped;
+                    self.w.memory.uncharge(gfn);
+                }
+                WrittenPages::Rotated => {
+                    page.backing = Backing::Resident;
+                    self.w.memory.lru_rotate(gfn);
+                }
+            },
             _ if page.write_in_flight => {
                 // Mapped again, and so dirty again, while the write went on.
                 page.write_in_flight = false;
@@ -300,6 +378,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Somebody else was faster, or what was under way at the time of the pass is over.
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
+        if self.goes_on_reclaiming(!writes.is_empty()) {
+            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+        }
         if writes.is_empty() && !self.room_will_come() {
             let now = self.now();
             self.w.failure.get_or_insert(Failure::OutOfMemory(now));
@@ -307,6 +388,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.w.room_waiters.push(thread);
         self.sleep_in_fetch(thread, BlockReason::Reclaim)
+    }
+
+    /// Whether a thread that has begun to write pages, and has freed none, takes the next batch
+    /// instead of waiting: as long as there are pages and the device's queue takes requests.
+    fn goes_on_reclaiming(&self, written: bool) -> bool {
+        let is_write = |r: &&Option<Request>| r.is_some_and(|r| r.op == IoKind::Write);
+        self.w.config.host.kernel.cgroup == Cgroup::V2
+            && written
+            && self.w.memory.on_lists() > 0
+            && self.w.requests.iter().filter(is_write).count() < QUEUE_DEPTH
     }
 
     /// Whether I/O under way, or an item that holds its page, will free a page or make one

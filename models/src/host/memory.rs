@@ -3,6 +3,7 @@
 //!
 //! One VM with one memslot: gfn g is backed by hva `HVA_BASE + 4096 g`.
 
+use crate::config::Lru;
 use crate::ids::{Gfn, Hva, PAGE_SIZE, Pfn, RequestId, SwapSlot};
 use crate::radix::Radix;
 
@@ -41,6 +42,30 @@ pub enum LruList {
     Active,
     /// Candidates for reclaim.
     Inactive,
+    /// A generation, by the last two bits of its number.
+    Generation(u8),
+}
+
+/// Generations that there can be at once (`MAX_NR_GENS`).
+pub const MAX_GENERATIONS: u64 = 4;
+
+/// Generations that are left when reclaim has taken the rest (`MIN_NR_GENS`).
+pub const MIN_GENERATIONS: u64 = 2;
+
+/// How a page comes to be on a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Touched for the first time.
+    Fresh,
+    /// Read from the swap area.
+    Read,
+    /// Found in the swap cache while it was being written.
+    Found,
+}
+
+/// The list of a generation.
+pub fn generation(number: u64) -> LruList {
+    LruList::Generation((number % MAX_GENERATIONS) as u8)
 }
 
 const NIL: u32 = u32::MAX;
@@ -56,6 +81,10 @@ pub struct Page {
     pub ept_mapped: bool,
     /// Second-stage accessed bit, or freshly mapped.
     pub young: bool,
+    /// The VMM's own page table has an accessed entry: the host's kernel brought the page in.
+    pub young_in_vmm: bool,
+    /// Read ahead, and not wanted since.
+    pub read_ahead: bool,
     /// The frame differs from the slot's contents, or there is no slot.
     pub dirty: bool,
     /// A write to the slot is under way although the page is mapped again.
@@ -79,6 +108,8 @@ impl Default for Page {
             list: LruList::None,
             ept_mapped: false,
             young: false,
+            young_in_vmm: false,
+            read_ahead: false,
             dirty: false,
             write_in_flight: false,
             pins: 0,
@@ -96,6 +127,14 @@ impl Page {
     /// The swap slot that belongs to the page.
     pub fn slot(&self) -> Option<SwapSlot> {
         (self.slot != NIL).then_some(SwapSlot(self.slot))
+    }
+
+    /// The VMM's mapping is gone, and with it what was known of the page's use.
+    pub fn forget(&mut self, backing: Backing) {
+        self.backing = backing;
+        self.dirty = false;
+        self.young_in_vmm = false;
+        self.read_ahead = false;
     }
 
     /// The frame that holds the page.
@@ -123,6 +162,11 @@ pub struct HostMemory {
     pages: Radix<Page>,
     active: ListEnds,
     inactive: ListEnds,
+    generations: [ListEnds; MAX_GENERATIONS as usize],
+    /// Numbers of the oldest and the youngest generation.
+    oldest: u64,
+    youngest: u64,
+    lru: Lru,
     free_frames: Vec<u32>,
     next_frame: u32,
     charged: u64,
@@ -131,11 +175,15 @@ pub struct HostMemory {
 
 impl HostMemory {
     /// Untouched memory of `pages` pages in a container with room for `limit` of them.
-    pub fn new(pages: u64, limit: u64) -> Self {
+    pub fn new(pages: u64, limit: u64, lru: Lru) -> Self {
         Self {
             pages: Radix::new(pages),
             active: ListEnds::default(),
             inactive: ListEnds::default(),
+            generations: Default::default(),
+            oldest: 0,
+            youngest: MAX_GENERATIONS - 1,
+            lru,
             free_frames: Vec::new(),
             next_frame: 0,
             charged: 0,
@@ -216,6 +264,7 @@ impl HostMemory {
         match list {
             LruList::Active => &mut self.active,
             LruList::Inactive => &mut self.inactive,
+            LruList::Generation(at) => &mut self.generations[usize::from(at)],
             LruList::None => unreachable!("no list has no ends"),
         }
     }
@@ -240,6 +289,104 @@ impl HostMemory {
         if old_head != NIL {
             self.page_mut(Gfn(u64::from(old_head))).previous = id;
         }
+    }
+
+    /// Puts a page at the tail (the old end) of a list.
+    ///
+    /// # Panics
+    /// When the page is on a list already.
+    fn lru_add_tail(&mut self, gfn: Gfn, list: LruList) {
+        let id = gfn.0 as u32;
+        let ends = self.ends(list);
+        let old_tail = std::mem::replace(&mut ends.tail, id);
+        if ends.head == NIL {
+            ends.head = id;
+        }
+        ends.len += 1;
+        let page = self.page_mut(gfn);
+        assert!(page.list == LruList::None, "page {gfn} is on a list already");
+        page.list = list;
+        page.previous = old_tail;
+        page.next = NIL;
+        if old_tail != NIL {
+            self.page_mut(Gfn(u64::from(old_tail))).next = id;
+        }
+    }
+
+    /// Puts a page on the list on which pages of its kind begin. Pages that come by a fault begin
+    /// in the youngest generation (`lru_gen_in_fault`).
+    pub fn lru_arrive(&mut self, gfn: Gfn, arrival: Arrival) {
+        let list = match (self.lru, arrival) {
+            (Lru::Generations { .. }, _) => self.youngest_generation(),
+            (Lru::TwoLists, Arrival::Fresh) => LruList::Active,
+            (Lru::TwoLists, Arrival::Read | Arrival::Found) => LruList::Inactive,
+        };
+        self.lru_add(gfn, list);
+    }
+
+    /// Puts a page where reclaim finds it first (`rotate_reclaimable_page`).
+    pub fn lru_rotate(&mut self, gfn: Gfn) {
+        let list = match self.lru {
+            Lru::TwoLists => LruList::Inactive,
+            Lru::Generations { .. } => generation(self.oldest),
+        };
+        self.lru_add_tail(gfn, list);
+    }
+
+    /// How pages are kept in the order of their age.
+    pub fn lru(&self) -> Lru {
+        self.lru
+    }
+
+    /// Pages on all lists.
+    pub fn on_lists(&self) -> u64 {
+        let in_generations: u64 = self.generations.iter().map(|ends| ends.len).sum();
+        self.active.len + self.inactive.len + in_generations
+    }
+
+    /// Numbers of the oldest and the youngest generation.
+    pub fn generations(&self) -> (u64, u64) {
+        (self.oldest, self.youngest)
+    }
+
+    /// Pages of a generation.
+    pub fn generation_len(&self, number: u64) -> u64 {
+        self.generations[(number % MAX_GENERATIONS) as usize].len
+    }
+
+    /// The list of the youngest generation.
+    pub fn youngest_generation(&self) -> LruList {
+        generation(self.youngest)
+    }
+
+    /// Gives up the oldest generation, which must be empty.
+    ///
+    /// # Panics
+    /// When it is not empty.
+    pub fn drop_oldest_generation(&mut self) {
+        assert!(self.generation_len(self.oldest) == 0, "a generation with pages is dropped");
+        self.oldest += 1;
+    }
+
+    /// Begins a generation. The caller makes sure that there is a number left for it.
+    ///
+    /// # Panics
+    /// When there are four already.
+    pub fn new_generation(&mut self) {
+        assert!(self.youngest + 1 - self.oldest < MAX_GENERATIONS, "a fifth generation");
+        self.youngest += 1;
+    }
+
+    /// The page that follows on its list, towards the old end.
+    pub fn lru_next(&self, gfn: Gfn) -> Option<Gfn> {
+        let next = self.page(gfn).next;
+        (next != NIL).then_some(Gfn(u64::from(next)))
+    }
+
+    /// The page at the young end of a generation.
+    pub fn generation_head(&self, number: u64) -> Option<Gfn> {
+        let head = self.generations[(number % MAX_GENERATIONS) as usize].head;
+        (head != NIL).then_some(Gfn(u64::from(head)))
     }
 
     /// Takes a page off its list; nothing happens when it is on none.
@@ -271,6 +418,7 @@ impl HostMemory {
         let tail = match list {
             LruList::Active => self.active.tail,
             LruList::Inactive => self.inactive.tail,
+            LruList::Generation(at) => self.generations[usize::from(at)].tail,
             LruList::None => NIL,
         };
         (tail != NIL).then_some(Gfn(u64::from(tail)))
@@ -284,7 +432,7 @@ mod tests {
 
     #[test]
     fn charges_are_counted_and_frames_reused() {
-        let mut memory = HostMemory::new(10, 2);
+        let mut memory = HostMemory::new(10, 2, Lru::TwoLists);
         memory.charge(Gfn(1));
         memory.charge(Gfn(2));
         assert_eq!(memory.room(), 0);
@@ -298,7 +446,7 @@ mod tests {
         /// The intrusive lists behave like two deques.
         #[test]
         fn lru_lists_match_deques(ops in prop::collection::vec((0u64..20, 0u8..3), 1..200)) {
-            let mut memory = HostMemory::new(20, 20);
+            let mut memory = HostMemory::new(20, 20, Lru::TwoLists);
             let mut model = [std::collections::VecDeque::new(), std::collections::VecDeque::new()];
             for (gfn, op) in ops {
                 memory.lru_remove(Gfn(gfn));

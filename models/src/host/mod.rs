@@ -1,8 +1,10 @@
 //! The host: its threads and workers, guest memory under a limit, reclaim, swap.
 
 mod fetch;
+mod generations;
 mod interrupt;
 pub mod memory;
+pub mod read_ahead;
 pub mod reclaim;
 pub(crate) mod scheduler;
 pub mod swap;

@@ -5,9 +5,11 @@
 //! page that was used since gets a second chance. Without accessed bits in the second-stage
 //! tables, "used since" means "mapped", and asking unmaps (`kvm_age_rmapp`).
 //!
-//! Simplification: the frame of a written page is freed when the write completes; the kernel
-//! moves it to the old end of the inactive list and frees it in the next scan.
+//! What becomes of the frame of a written page is the host kernel's setting
+//! ([`crate::config::WrittenPages`]).
 
+use crate::config::Lru;
+use crate::host::generations;
 use crate::host::memory::{Backing, HostMemory, LruList};
 use crate::host::swap::SwapArea;
 use crate::ids::{Gfn, SwapSlot};
@@ -44,7 +46,7 @@ pub enum YoungTest {
 }
 
 /// Removes the second-stage entry, if there is one.
-fn unmap(memory: &mut HostMemory, gfn: Gfn, pass: &mut ReclaimPass) {
+pub(super) fn unmap(memory: &mut HostMemory, gfn: Gfn, pass: &mut ReclaimPass) {
     let page = memory.page_mut(gfn);
     if page.ept_mapped {
         page.ept_mapped = false;
@@ -54,7 +56,7 @@ fn unmap(memory: &mut HostMemory, gfn: Gfn, pass: &mut ReclaimPass) {
 }
 
 /// Whether the page was used since the last question (`page_referenced`).
-fn test_and_clear_young(
+pub(super) fn test_and_clear_young(
     memory: &mut HostMemory,
     gfn: Gfn,
     test: YoungTest,
@@ -99,25 +101,34 @@ fn shrink_one_inactive(
         memory.lru_add(gfn, LruList::Active);
         return;
     }
+    if !evict(memory, swap, gfn, pass) {
+        memory.lru_add(gfn, LruList::Active);
+    }
+}
+
+/// Takes a page that is on no list away: frees it when the swap area has its contents, begins to
+/// write it otherwise. False when the swap area is full (`add_to_swap` fails, the page is
+/// activated).
+pub(super) fn evict(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    gfn: Gfn,
+    pass: &mut ReclaimPass,
+) -> bool {
     let page = memory.page(gfn);
     if !page.dirty && page.slot().is_some() {
         unmap(memory, gfn, pass);
-        memory.page_mut(gfn).backing = Backing::Swapped;
+        memory.page_mut(gfn).forget(Backing::Swapped);
         memory.uncharge(gfn);
         pass.freed += 1;
-        return;
+        return true;
     }
-    let Some(slot) = page.slot().or_else(|| swap.allocate(gfn)) else {
-        // The swap area is full: the page cannot go (`add_to_swap` fails, the page is activated).
-        memory.lru_add(gfn, LruList::Active);
-        return;
-    };
+    let Some(slot) = page.slot().or_else(|| swap.allocate(gfn)) else { return false };
     unmap(memory, gfn, pass);
     memory.set_slot(gfn, Some(slot));
-    let page = memory.page_mut(gfn);
-    page.backing = Backing::Writeback;
-    page.dirty = false;
+    memory.page_mut(gfn).forget(Backing::Writeback);
     pass.written.push((gfn, slot));
+    true
 }
 
 /// One pass of direct reclaim that aims at `batch` pages (`SWAP_CLUSTER_MAX`). Gives up after
@@ -130,6 +141,10 @@ pub fn reclaim(
     pass: &mut ReclaimPass,
 ) {
     pass.clear();
+    if let Lru::Generations { walk_sees_guest } = memory.lru() {
+        generations::reclaim(memory, swap, batch, (test, walk_sees_guest), pass);
+        return;
+    }
     let most = 2 * (memory.active_len() + memory.inactive_len());
     while pass.freed as usize + pass.written.len() < batch as usize
         && u64::from(pass.scanned) < most
@@ -167,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_oldest_pages_are_written_to_neighbouring_slots() {
-        let mut memory = HostMemory::new(100, 100);
+        let mut memory = HostMemory::new(100, 100, Lru::TwoLists);
         for gfn in 0..64 {
             resident(&mut memory, Gfn(gfn), true);
         }
@@ -183,7 +198,7 @@ mod tests {
     #[test]
     fn a_page_mapped_again_on_the_inactive_list_is_activated() {
         for test in [YoungTest::Unmap, YoungTest::AccessedBit] {
-            let mut memory = HostMemory::new(10, 10);
+            let mut memory = HostMemory::new(10, 10, Lru::TwoLists);
             resident(&mut memory, Gfn(0), false);
             resident(&mut memory, Gfn(1), false);
             memory.lru_remove(Gfn(0));
@@ -199,7 +214,7 @@ mod tests {
 
     #[test]
     fn pinned_pages_stay_and_clean_pages_go_at_once() {
-        let mut memory = HostMemory::new(10, 10);
+        let mut memory = HostMemory::new(10, 10, Lru::TwoLists);
         let mut swap = SwapArea::new(64);
         for gfn in [Gfn(0), Gfn(1)] {
             resident(&mut memory, gfn, false);

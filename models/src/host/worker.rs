@@ -125,7 +125,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             fetch: None,
             waits_for: None,
             reclaim: PendingReclaim::default(),
-            read: None,
+            reads: Vec::new(),
         });
         id
     }

@@ -16,6 +16,7 @@ use crate::apf::{Apf, Defects, Rules};
 use crate::config::{MachineConfig, Op, Pattern, TaskGroup};
 use crate::device::Device;
 use crate::host::memory::HostMemory;
+use crate::host::read_ahead::ReadAheadState;
 use crate::host::reclaim::ReclaimPass;
 use crate::host::swap::SwapArea;
 use crate::ids::{Gfn, PcpuId, RegionId, TaskId, ThreadId, VcpuId};
@@ -68,7 +69,7 @@ impl World {
             task_entities: Vec::new(),
             thread_entities: vec![Entity::default(); vcpus.into()],
             pcpus: (0..config.host.cpus).map(|_| new_pcpu()).collect(),
-            memory: HostMemory::new(config.guest.memory_pages, limit),
+            memory: HostMemory::new(config.guest.memory_pages, limit, config.host.kernel.lru),
             swap: SwapArea::new(config.host.swap_pages),
             device,
             requests: Vec::new(),
@@ -83,6 +84,7 @@ impl World {
             streams,
             pinned: 0,
             native: Vec::new(),
+            read_ahead: ReadAheadState::default(),
             room_waiters: Vec::new(),
             resched: Vec::new(),
             ahead: None,
@@ -147,7 +149,7 @@ fn vcpu_thread(config: &MachineConfig, vcpu: VcpuId) -> Thread {
         fetch: None,
         waits_for: None,
         reclaim: PendingReclaim::default(),
-        read: None,
+        reads: Vec::new(),
     }
 }
 

@@ -8,7 +8,8 @@ use super::event::MachineEvent;
 use super::world::{Fetch, FetchGoal, Then};
 use crate::apf::rules::{FirstLookup, Workers};
 use crate::apf::{Decision, HostInput};
-use crate::host::memory::{Backing, LruList, hva_of};
+use crate::config::ReadAhead;
+use crate::host::memory::{Arrival, Backing, hva_of};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, Gva, ItemId, VcpuId};
 use crate::trace::{Event, FaultPath};
@@ -159,11 +160,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(crate) fn map_in_vmm(&mut self, gfn: Gfn) {
         let page = self.w.memory.page_mut(gfn);
         page.dirty = true;
+        page.young_in_vmm = true;
+        if page.read_ahead {
+            page.read_ahead = false;
+            let by_address = self.w.config.host.kernel.read_ahead == ReadAhead::AddressSpace;
+            self.w.read_ahead.hit(by_address.then_some(gfn));
+        }
         if page.backing == Backing::Writeback {
             // Found in the swap cache: mapped again while the write goes on.
             page.backing = Backing::Resident;
             page.write_in_flight = true;
-            self.w.memory.lru_add(gfn, LruList::Inactive);
+            self.w.memory.lru_arrive(gfn, Arrival::Found);
         }
         let page = self.w.memory.page(gfn);
         if !page.write_in_flight

@@ -9,6 +9,7 @@ use crate::apf::{Apf, Effects};
 use crate::config::{MachineConfig, Op, Policy};
 use crate::device::{Device, Request, Started};
 use crate::host::memory::HostMemory;
+use crate::host::read_ahead::ReadAheadState;
 use crate::host::reclaim::ReclaimPass;
 use crate::host::swap::SwapArea;
 use crate::ids::{Gfn, Gva, ItemId, PcpuId, RequestId, TaskId, ThreadId, Token, VcpuId, WorkerId};
@@ -54,6 +55,7 @@ pub struct World {
     pub(crate) pinned: u32,
     /// Items without a worker, each with the page whose read ends it.
     pub(crate) native: Vec<(Gfn, ItemId)>,
+    pub(crate) read_ahead: ReadAheadState,
     /// Threads that wait for room under the memory limit.
     pub(crate) room_waiters: Vec<ThreadId>,
     /// Processors on which another thread should run.
@@ -213,8 +215,8 @@ pub(crate) struct Thread {
     /// The locked page it waits for.
     pub waits_for: Option<Gfn>,
     pub reclaim: PendingReclaim,
-    /// The read that it is about to submit.
-    pub read: Option<Request>,
+    /// The reads that it is about to submit.
+    pub reads: Vec<Request>,
 }
 
 /// A physical processor.

@@ -59,7 +59,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             reclaim_batch_pages: 32,
             swap_pages: 64 * 256,
             device,
-            kernel: HostKernel::LINUX_2010,
+            kernel: HostKernel::LINUX_2_6_36,
         },
         guest: GuestConfig {
             vcpus: 4,

@@ -1,6 +1,9 @@
 //! The host: processor, memory limit, swap.
 
-use models::config::{CpuConfig, GuestConfig, HostConfig, HostKernel, TlbGeometry, Workload};
+use models::config::{
+    Cgroup, CpuConfig, GuestConfig, HostConfig, HostKernel, Lru, ReadAhead, TlbGeometry, Workload,
+    WrittenPages,
+};
 use models::presets;
 use models::presets::costs::{CostError, Costs};
 use sim_core::SimDuration;
@@ -9,7 +12,9 @@ use super::At;
 use super::device;
 use super::sched::sched;
 use crate::error::ScenarioError;
-use crate::file::{CpuRef, HostFile, HostKernelFile, TlbFile};
+use crate::file::{
+    CgroupFile, CpuRef, HostFile, HostKernelRef, LruFile, ReadAheadFile, TlbFile, WrittenPagesFile,
+};
 use crate::units::Bytes;
 
 /// Pages that the container must have beyond what is never reclaimed, besides twice what may be
@@ -53,26 +58,61 @@ pub(super) fn host(
         reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
         swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
         device: device::device(&swap_at.field("device"), &file.swap.device)?,
-        kernel: kernel(&at.field("kernel"), file.kernel.unwrap_or_default())?,
+        kernel: kernel(&at.field("kernel"), file.kernel.as_ref())?,
     })
 }
 
-fn kernel(at: &At<'_>, file: HostKernelFile) -> Result<HostKernel, ScenarioError> {
-    let preset = HostKernel::LINUX_2010;
-    let number = |name: &str, value: Option<u64>, default: u32, most| match value {
-        Some(value) => at.field(name).number(value, 1..=most),
-        None => Ok(default),
-    };
-    let (threads, active) = (file.slow_work_threads, file.workqueue_max_active);
-    Ok(HostKernel {
-        slow_work_threads: number("slow_work_threads", threads, preset.slow_work_threads, 255)?,
-        workqueue_max_active: number(
-            "workqueue_max_active",
-            active,
-            preset.workqueue_max_active,
-            512,
-        )?,
+/// The kernels of hosts by name.
+pub(crate) const KERNELS: [(&str, HostKernel); 2] =
+    [("linux-2.6.36", HostKernel::LINUX_2_6_36), ("linux-6.12", HostKernel::LINUX_6_12)];
+
+fn kernel_preset(at: &At<'_>, name: &str) -> Result<HostKernel, ScenarioError> {
+    let known = KERNELS.iter().find(|(known, _)| *known == name);
+    known.map(|&(_, kernel)| kernel).ok_or_else(|| {
+        let names = KERNELS.map(|(name, _)| name);
+        at.unknown("kernel preset of hosts", name, &names)
     })
+}
+
+fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, ScenarioError> {
+    let file = match file {
+        None => return Ok(KERNELS[0].1),
+        Some(HostKernelRef::Name(name)) => return kernel_preset(at, name),
+        Some(HostKernelRef::Inline(file)) => file,
+    };
+    let mut kernel = match &file.preset {
+        None => KERNELS[0].1,
+        Some(name) => kernel_preset(&at.field("preset"), name)?,
+    };
+    if let Some(threads) = file.slow_work_threads {
+        kernel.slow_work_threads = at.field("slow_work_threads").number(threads, 1..=255)?;
+    }
+    if let Some(active) = file.workqueue_max_active {
+        kernel.workqueue_max_active = at.field("workqueue_max_active").number(active, 1..=512)?;
+    }
+    kernel.lru = match file.lru {
+        None => kernel.lru,
+        Some(LruFile::TwoLists) => Lru::TwoLists,
+        Some(LruFile::Generations) => Lru::Generations { walk_sees_guest: false },
+        Some(LruFile::GenerationsSecondStage) => Lru::Generations { walk_sees_guest: true },
+    };
+    kernel.cgroup = match file.cgroup {
+        None => kernel.cgroup,
+        Some(CgroupFile::V1) => Cgroup::V1,
+        Some(CgroupFile::V2) => Cgroup::V2,
+    };
+    kernel.written_pages = match file.written_pages {
+        None => kernel.written_pages,
+        Some(WrittenPagesFile::Freed) => WrittenPages::Freed,
+        Some(WrittenPagesFile::Rotated) => WrittenPages::Rotated,
+    };
+    kernel.read_ahead = match file.read_ahead {
+        None => kernel.read_ahead,
+        Some(ReadAheadFile::Fixed) => ReadAhead::Fixed,
+        Some(ReadAheadFile::Adaptive) => ReadAhead::Adaptive,
+        Some(ReadAheadFile::AddressSpace) => ReadAhead::AddressSpace,
+    };
+    Ok(kernel)
 }
 
 /// Whether limit, swap and workload go together.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use models::config::{Cgroup, HostKernel, Lru, ReadAhead, WrittenPages};
 use proptest::prelude::*;
 
 use super::*;
@@ -1247,5 +1248,80 @@ fn system_calls_and_sections_stand_where_they_can() {
         r#""preemption": "sometimes""#,
         "f:17:97: in `guest.preemption`: unknown value `sometimes`
   help: valid: `none`, `voluntary`, `full`",
+    );
+}
+
+/// The host's kernel as `text` describes it.
+fn host_kernel(text: &str) -> HostKernel {
+    let file = SMALL.replace(r#""sched": {}"#, &format!(r#""sched": {{}}, "kernel": {text}"#));
+    match Scenario::from_str("f", &file) {
+        Ok(scenario) => scenario.machine.host.kernel,
+        Err(error) => panic!("{text}: {}", error.render()),
+    }
+}
+
+#[test]
+fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
+    assert_eq!(host_kernel("{}"), HostKernel::LINUX_2_6_36);
+    assert_eq!(host_kernel(r#""linux-6.12""#), HostKernel::LINUX_6_12);
+    let changed = host_kernel(
+        r#"{ "preset": "linux-6.12", "lru": "two-lists", "cgroup": "v1",
+             "written_pages": "freed", "read_ahead": "adaptive" }"#,
+    );
+    let expect = HostKernel {
+        lru: Lru::TwoLists,
+        cgroup: Cgroup::V1,
+        written_pages: WrittenPages::Freed,
+        read_ahead: ReadAhead::Adaptive,
+        ..HostKernel::LINUX_6_12
+    };
+    assert_eq!(changed, expect);
+    let walks = host_kernel(r#"{ "lru": "generations-second-stage" }"#);
+    assert_eq!(walks.lru, Lru::Generations { walk_sees_guest: true });
+}
+
+#[test]
+fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
+    let mut hashes = std::collections::BTreeSet::from([small().hash()]);
+    let choices = [
+        r#"{ "lru": "generations" }"#,
+        r#"{ "lru": "generations-second-stage" }"#,
+        r#"{ "cgroup": "v2" }"#,
+        r#"{ "written_pages": "rotated" }"#,
+        r#"{ "read_ahead": "adaptive" }"#,
+        r#"{ "read_ahead": "address-space" }"#,
+    ];
+    for choice in choices {
+        let to = format!(r#""sched": {{}}, "kernel": {choice}"#);
+        let text = SMALL.replace(r#""sched": {}"#, &to);
+        let scenario = Scenario::from_str("f", &text).unwrap_or_else(|e| panic!("{}", e.render()));
+        assert!(hashes.insert(scenario.hash()), "{choice} makes no difference");
+    }
+}
+
+#[test]
+fn a_wrong_kernel_of_the_host_is_told() {
+    check(
+        r#""sched": {}"#,
+        r#""sched": {}, "kernel": "linux-6.21""#,
+        "f:15:28: in `host.kernel`: there is no kernel preset of hosts `linux-6.21`
+  help: did you mean `linux-6.12`? valid: `linux-2.6.36`, `linux-6.12`",
+    );
+    check(
+        r#""sched": {}"#,
+        r#""sched": {}, "kernel": { "preset": "linux-6.21" }"#,
+        "f:15:40: in `host.kernel.preset`: there is no kernel preset of hosts `linux-6.21`
+  help: did you mean `linux-6.12`? valid: `linux-2.6.36`, `linux-6.12`",
+    );
+    check(
+        r#""sched": {}"#,
+        r#""sched": {}, "kernel": { "slow_work_threads": 0 }"#,
+        "f:15:51: in `host.kernel.slow_work_threads`: 0 is out of range
+  help: from 1 to 255",
+    );
+    check(
+        r#""sched": {}"#,
+        r#""sched": {}, "kernel": { "lru": "mglru" }"#,
+        "f:15:37: in `host.kernel.lru`...",
     );
 }
