@@ -137,6 +137,32 @@ Examples:
   apfsim zoo --fast -j 2          what takes seconds
   apfsim zoo --format markdown    the table of docs/zoo.md")]
     Zoo(ZooArgs),
+    /// Check a real kernel's log of async page faults against the invariants
+    #[command(after_help = "\
+A log is text of tracefs, `trace-cmd report` or `perf script`, also compressed with gzip; - is
+standard input. docs/check-a-real-host.md says what to record.
+
+Exit status: 0 clean, undecided or a weakness; 1 an invariant was violated; 2 it cannot be read.
+
+Examples:
+  apfsim check trace.txt
+  apfsim check trace.txt.gz --format json
+  trace-cmd report trace.dat | apfsim check -
+  apfsim check old-host.txt --rules v5.3")]
+    Check(CheckArgs),
+}
+
+/// `apfsim check`
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The log, or - for standard input
+    pub(crate) log: String,
+    /// Generation of the kernel that wrote it, as `apfsim rules` lists them; found out by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rules: Option<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
 }
 
 /// `apfsim zoo`

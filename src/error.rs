@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use reports::ReportError;
 use scenarios::expect::suite::SuiteError;
-use scenarios::{AnatomyError, CrossoverError, RunnerError, ScenarioError};
+use scenarios::{AnatomyError, CheckError, CrossoverError, RunnerError, ScenarioError};
 
 /// Any failure, as told to the user. All lead to exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,9 @@ pub(crate) enum CliError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A log cannot be checked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The result could not be printed.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] io::Error),

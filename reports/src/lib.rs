@@ -6,6 +6,7 @@
 //! for many comparisons.
 
 mod anatomy;
+pub mod check;
 pub mod crossover;
 #[cfg(test)]
 mod fixture;

@@ -23,6 +23,7 @@
 
 pub mod anatomy;
 mod canonical;
+pub mod check;
 pub mod crossover;
 mod de;
 mod error;
@@ -47,6 +48,7 @@ pub mod units;
 pub mod zoo;
 
 pub use anatomy::{AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_anatomy};
+pub use check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
 pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError};
 pub use plan::Plan;

@@ -1,6 +1,7 @@
 //! What the commands do, one file a command.
 
 pub(crate) mod anatomy;
+mod check;
 mod compare;
 mod crossover;
 mod explore;
@@ -33,6 +34,7 @@ pub(crate) enum Outcome {
 /// Carries out what was typed.
 pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
     match &cli.command {
+        Command::Check(args) => check::execute(args),
         Command::Compare(args) => compare::execute(args),
         Command::Run(args) => run::execute(args),
         Command::Test(args) => test::execute(args),

@@ -25,7 +25,8 @@ use crate::trace::Event;
 pub use build::KERNEL_FRAMES;
 pub use event::MachineEvent;
 pub use run::{
-    Observer, Prefix, RunError, RunOutput, RunSettings, Watch, prefill, run, run_observed,
+    Observer, Prefix, RunError, RunOutput, RunSettings, Watch, family_of, known_violations,
+    prefill, run, run_observed,
 };
 pub use world::World;
 

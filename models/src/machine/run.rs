@@ -14,7 +14,7 @@ use crate::apf::Defects;
 use crate::apf::rules::{Announce, PageReady, PageReadyTold, Rules, TokenZero};
 use crate::config::{MachineConfig, Policy};
 use crate::ids::ThreadId;
-use crate::monitors::catalogue::{INV_04, INV_10, INV_12};
+use crate::monitors::catalogue::{INV_04, INV_10, INV_12, InvariantId};
 use crate::monitors::{Family, Finding, MonitorConfig, MonitorSet};
 use crate::trace::Record;
 use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
@@ -291,7 +291,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
 const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
 
 /// Which invariants a generation promises.
-fn family_of(rules: &Rules) -> Family {
+pub fn family_of(rules: &Rules) -> Family {
     match (rules.page_ready, rules.announce) {
         (PageReady::Interrupt, _) => Family::Int,
         (PageReady::Exception, Announce::AtSetup) => Family::V7,
@@ -299,21 +299,26 @@ fn family_of(rules: &Rules) -> Family {
     }
 }
 
-fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
+/// Invariants that a generation is known to break.
+pub fn known_violations(rules: &Rules) -> Vec<InvariantId> {
     // Page ready without not present is what kernels before 5.9 do when a fault only halted.
-    let mut known = match policy.rules.page_ready_told {
+    let mut known = match rules.page_ready_told {
         PageReadyTold::Always => vec![INV_12],
         PageReadyTold::OnlyIfNotPresentTold => Vec::new(),
     };
     // The counter of tokens starts at zero before 5.17, and a slot that holds zero looks free.
-    if policy.rules.token_zero == TokenZero::Possible {
+    if rules.token_zero == TokenZero::Possible {
         known.extend([INV_04, INV_10]);
     }
+    known
+}
+
+fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
     MonitorConfig {
         vcpus: world.config.guest.vcpus,
         family: family_of(&policy.rules),
         cap: Some(policy.rules.cap),
-        known,
+        known: known_violations(&policy.rules),
         liveness_bound: LIVENESS_BOUND,
     }
 }

@@ -12,6 +12,7 @@ mod finding;
 mod halts;
 mod interrupts;
 mod items;
+pub mod log;
 mod notices;
 mod seen;
 mod sleepers;

@@ -1,0 +1,254 @@
+//! How the guest hears of requests: exceptions, interrupts and registers. INV-13's other half, and
+//! INV-33.
+
+use super::vcpu::{Raised, Told, VcpuLog};
+use super::{LogEvent, LogMonitors};
+use crate::monitors::catalogue::{INV_12, INV_13, INV_33};
+use crate::trace::kernel::{KernelEvent, KernelExit};
+
+/// `MSR_KVM_ASYNC_PF_EN`.
+const MSR_EN: u32 = 0x4b56_4d02;
+/// `MSR_KVM_ASYNC_PF_INT`.
+const MSR_INT: u32 = 0x4b56_4d06;
+/// `MSR_KVM_ASYNC_PF_ACK`.
+const MSR_ACK: u32 = 0x4b56_4d07;
+/// The vector of #PF.
+const PAGE_FAULT: u8 = 14;
+/// The vector that Linux guests use for page ready.
+const LINUX_VECTOR: u8 = 0xf3;
+/// Interrupts that may be raised and unacknowledged: one, and the next inside the ACK's exit.
+const MOST_RAISED: usize = 4;
+
+impl VcpuLog {
+    /// Page ready was told: its acknowledgement is expected.
+    pub(super) fn raise(&mut self, ns: u64) {
+        if self.raised.len() >= MOST_RAISED {
+            // Acknowledgements are not recorded.
+            self.raised.remove(0);
+        }
+        self.raised.push(Raised { ns });
+    }
+}
+
+impl LogMonitors {
+    pub(super) fn exception(
+        &mut self,
+        at: usize,
+        event: LogEvent,
+        (vector, error_code, reinjected): (u8, Option<u32>, bool),
+    ) {
+        if vector != PAGE_FAULT || error_code != Some(0) || reinjected {
+            return;
+        }
+        self.useful(at);
+        let own = &mut self.vcpus[at];
+        let Some(untold) = own.untold.take() else {
+            // Before 5.8 page ready is an exception too.
+            let just = matches!(own.last_ready, Some((ready, _)) if event.ns - ready.ns.min(event.ns) < 1_000_000);
+            self.seen.ready_exceptions += u64::from(just);
+            own.last_ready = None;
+            return;
+        };
+        own.counts.told += 1;
+        own.takes_part = true;
+        self.survey.told += 1;
+        self.survey.crossed += u64::from(untold.crossed);
+        let mut begun = None;
+        if let Some(place) = own.place_of(untold.token) {
+            own.requests[place].told = Told::Yes;
+            begun = Some(own.requests[place].announced.ns);
+        }
+        if let Some(ns) = untold.readied {
+            self.survey.ready_before_exception += 1;
+            let begun = untold.begun.unwrap_or(ns);
+            self.survey.latencies.told.record(ns.saturating_sub(begun));
+            own.raise(ns);
+        }
+        if let Some(begun) = begun {
+            let latency = event.ns.saturating_sub(begun);
+            self.survey.latencies.not_present_to_exception.record(latency);
+        }
+        // The guest takes part, and was not sent a wake-all: it never turned notices off.
+        for (request, seen) in std::mem::take(&mut self.vcpus[at].suspects) {
+            self.unanswered(at, &request, seen);
+        }
+        self.settle_spins_of(at, false);
+    }
+
+    pub(super) fn interrupt(&mut self, at: usize, vector: u8, reinjected: bool) {
+        if !reinjected {
+            self.useful(at);
+        }
+        self.seen.by_interrupt |= vector == LINUX_VECTOR;
+    }
+
+    pub(super) fn accepted(&mut self, at: usize, event: LogEvent, vector: u8) {
+        self.useful(at);
+        if vector != LINUX_VECTOR {
+            return;
+        }
+        self.seen.by_interrupt = true;
+        let Some((ready, Some(request))) = self.vcpus[at].last_ready.take() else { return };
+        if request.told != Told::No || !self.seen.exceptions || !self.seen.entries {
+            return;
+        }
+        let label = self.vcpus[at].label();
+        let token = request.token;
+        if request.went_on && !request.again {
+            let text = format!(
+                "{label} was entered after not present {token} with neither the exception nor a \
+                 halt, and was interrupted for its page ready: the exception did not arrive"
+            );
+            self.say(at, INV_13, event, text, &[request.announced, ready]);
+        } else {
+            let text = format!(
+                "page ready {token} interrupts {label}, which was halted and not told not present"
+            );
+            self.say(at, INV_12, event, text, &[request.announced, ready]);
+        }
+    }
+
+    pub(super) fn entered(&mut self, at: usize) {
+        let own = &mut self.vcpus[at];
+        if let Some(untold) = own.untold
+            && let Some(place) = own.place_of(untold.token)
+        {
+            own.requests[place].went_on = !own.slept;
+        }
+        self.settle_attempt(at);
+        self.settle_told(at);
+        let own = &mut self.vcpus[at];
+        own.slept = false;
+        own.last_ready = None;
+    }
+
+    pub(super) fn left(&mut self, at: usize, event: LogEvent, reason: KernelExit) {
+        self.vcpus[at].last_exit = Some((reason, event.ns));
+        if reason == KernelExit::Hlt {
+            self.halted(at, event);
+        } else if reason != KernelExit::NestedFault {
+            self.vcpus[at].spin.hlts = 0;
+        }
+    }
+
+    pub(super) fn register(&mut self, at: usize, event: LogEvent, ecx: u32, data: u64) {
+        match ecx {
+            MSR_EN => {
+                self.seen.registers = true;
+                self.seen.by_interrupt |= data & 9 == 9;
+                if data & 1 == 0 {
+                    self.turned_off(at);
+                } else {
+                    self.vcpus[at].spin.turned_on = Some(event.line);
+                }
+            }
+            MSR_INT => self.seen.by_interrupt = true,
+            MSR_ACK if data & 1 != 0 => {
+                self.seen.registers = true;
+                self.seen.by_interrupt = true;
+                self.acknowledged(at, event);
+            }
+            _ => {}
+        }
+    }
+
+    fn turned_off(&mut self, at: usize) {
+        while !self.vcpus[at].requests.is_empty() {
+            self.drop_request(at, 0);
+        }
+        let own = &mut self.vcpus[at];
+        own.untold = None;
+        own.suspects.clear();
+        own.unfinished.clear();
+        own.over = None;
+        own.raised.clear();
+        own.takes_part = false;
+    }
+
+    fn acknowledged(&mut self, at: usize, event: LogEvent) {
+        let own = &mut self.vcpus[at];
+        if own.raised.is_empty() {
+            // A second one in a row, with no page ready of any kind in between.
+            let wrong = own.acks > 0 && own.readies_since_ack == 0;
+            own.acks += 1;
+            if wrong {
+                let text = format!(
+                    "{} acknowledges page ready, and none came since the last time",
+                    own.label()
+                );
+                self.say(at, INV_33, event, text, &[]);
+            }
+            return;
+        }
+        let raised = own.raised.remove(0);
+        // What came inside this exit belongs to the next acknowledgement.
+        let inside = own.last_exit.map_or(event.ns, |(_, ns)| ns);
+        let after = own.last_ready.filter(|(ready, _)| ready.ns >= inside);
+        own.readies_since_ack = u64::from(after.is_some());
+        own.acks += 1;
+        self.survey.latencies.ready_to_ack.record(event.ns.saturating_sub(raised.ns));
+    }
+
+    pub(super) fn hypercall(&mut self, event: LogEvent, nr: u64, target: u64) {
+        // KVM_HC_KICK_CPU; APIC ids are the numbers of vCPUs but on machines with odd topologies.
+        if nr != 5 {
+            return;
+        }
+        for own in &mut self.vcpus {
+            if own.id.or(own.token_id).map(u64::from) == Some(target) {
+                own.spin.kicked = Some(event.line);
+            }
+        }
+    }
+}
+
+/// The event as tracefs prints it, as far as it is kept.
+impl std::fmt::Display for KernelEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.name();
+        match self {
+            Self::Try { gva, gfn } | Self::RepeatedFault { gva, gfn, .. } => {
+                write!(f, "{name}: gva = {gva}, gfn = {gfn}")
+            }
+            Self::NotPresent { token, gva }
+            | Self::Ready { token, gva }
+            | Self::SendAsyncPf { token, gva, .. } => write!(f, "{name}: token {token} gva {gva}"),
+            Self::Completed { gva, address, .. } => {
+                write!(f, "{name}: gva {gva} address {address}")
+            }
+            Self::InjException { vector, error_code, reinjected } => {
+                let again = if *reinjected { " [reinjected]" } else { "" };
+                match vector {
+                    14 => write!(f, "{name}: #PF ({:#x}){again}", error_code.unwrap_or(0)),
+                    _ => write!(f, "{name}: vector {vector}{again}"),
+                }
+            }
+            Self::InjVirq { vector, reinjected } => {
+                let again = if *reinjected { " [reinjected]" } else { "" };
+                write!(f, "{name}: IRQ {vector:#x}{again}")
+            }
+            Self::Entry { vcpu } => write!(f, "{name}: vcpu {vcpu}"),
+            Self::Exit { reason, .. } => write!(f, "{name}: {reason:?}"),
+            Self::PageFault { address, error_code } => {
+                write!(f, "{name}: address {address} error_code {error_code:#x}")
+            }
+            Self::Msr { write, ecx, data, .. } => {
+                let way = if *write { "write" } else { "read" };
+                write!(f, "{name}: msr_{way} {ecx:x} = {data:#x}")
+            }
+            Self::AcceptIrq { vector } | Self::Eoi { vector } => {
+                write!(f, "{name}: vec {vector}")
+            }
+            Self::Hypercall { nr, target } => write!(f, "{name}: nr {nr:#x} a1 {target:#x}"),
+            Self::VcpuWakeup { ns, slept } => {
+                write!(f, "{name}: {} time {ns} ns", if *slept { "wait" } else { "poll" })
+            }
+            Self::SchedSwitch { .. }
+            | Self::BlockIssue { .. }
+            | Self::BlockComplete { .. }
+            | Self::QueueWork { .. }
+            | Self::ExecuteStart { .. }
+            | Self::ExecuteEnd { .. } => f.write_str(name),
+        }
+    }
+}

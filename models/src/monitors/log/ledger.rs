@@ -1,0 +1,210 @@
+//! What is concluded from a log, and on what it depends.
+
+use std::collections::BTreeMap;
+
+use super::{LogEvent, SeenInLog};
+use crate::monitors::catalogue::{
+    CATALOGUE, Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14,
+    INV_15, INV_19, INV_33, InvariantId, Severity,
+};
+use crate::monitors::finding::Verdict;
+
+/// The invariants that kernels' own events decide, at least in part.
+const HELD: [InvariantId; 12] = [
+    INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14, INV_15, INV_19, INV_33,
+];
+
+/// Breaches that wait for the end of what may still be lost.
+const MOST_OPEN: usize = 1024;
+
+/// A line of a story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoryLine {
+    /// Its number in the log.
+    pub line: u64,
+    /// Time by the log's clock, in nanoseconds.
+    pub ns: u64,
+    /// The event with its fields.
+    pub text: String,
+}
+
+/// The first breach of an invariant in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogWitness {
+    /// The line at which it was seen.
+    pub line: u64,
+    /// Its time.
+    pub ns: u64,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// The lines that led to it.
+    pub story: Vec<StoryLine>,
+}
+
+/// What could not be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unjudged {
+    /// Why.
+    pub reason: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+/// The conclusion about one invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFinding {
+    /// Which invariant.
+    pub id: InvariantId,
+    /// How it fared.
+    pub verdict: Verdict,
+    /// How often it was broken with the weight of the verdict.
+    pub count: u64,
+    /// The first breach.
+    pub first: Option<LogWitness>,
+    /// Cases that the log leaves open.
+    pub unjudged: Vec<Unjudged>,
+}
+
+/// A breach that the rest of the log may still excuse.
+#[derive(Clone, Debug)]
+struct Open {
+    id: InvariantId,
+    witness: LogWitness,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Notes {
+    count: u64,
+    first: Option<LogWitness>,
+}
+
+/// Counts breaches, and keeps the first of each invariant.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    open: Vec<Open>,
+    notes: BTreeMap<InvariantId, Notes>,
+    unjudged: BTreeMap<(InvariantId, &'static str), u64>,
+}
+
+impl Ledger {
+    pub(super) fn new() -> Self {
+        Self { open: Vec::new(), notes: BTreeMap::new(), unjudged: BTreeMap::new() }
+    }
+
+    /// Notes a breach that is seen at `event`.
+    pub(super) fn breach(
+        &mut self,
+        id: InvariantId,
+        event: LogEvent,
+        message: String,
+        mut story: Vec<LogEvent>,
+    ) {
+        story.push(event);
+        story.sort_by_key(|event| event.line);
+        story.dedup();
+        let story = story.iter().map(told).collect();
+        let witness = LogWitness { line: event.line, ns: event.ns, message, story };
+        self.open.push(Open { id, witness });
+        if self.open.len() > MOST_OPEN {
+            let first = self.open.remove(0);
+            self.settle(first);
+        }
+    }
+
+    /// Notes a breach of a liveness invariant with its number of occurrences, none of which can
+    /// be excused.
+    pub(super) fn weakness(&mut self, id: InvariantId, count: u64, witness: LogWitness) {
+        let notes = self.notes.entry(id).or_default();
+        notes.count += count;
+        notes.first.get_or_insert(witness);
+    }
+
+    /// Notes something that the log leaves open.
+    pub(super) fn unjudged(&mut self, id: InvariantId, reason: &'static str, count: u64) {
+        if count > 0 {
+            *self.unjudged.entry((id, reason)).or_default() += count;
+        }
+    }
+
+    /// Events since `since` may be lost: takes back what was concluded from then on.
+    pub(super) fn take_back(&mut self, since: u64) {
+        for open in std::mem::take(&mut self.open) {
+            if open.witness.ns < since {
+                self.settle(open);
+            } else {
+                self.unjudged(open.id, "events were lost at that time", 1);
+            }
+        }
+    }
+
+    pub(super) fn is_broken(&self, id: InvariantId) -> bool {
+        self.notes.contains_key(&id) || self.open.iter().any(|open| open.id == id)
+    }
+
+    fn settle(&mut self, open: Open) {
+        let notes = self.notes.entry(open.id).or_default();
+        notes.count += 1;
+        notes.first.get_or_insert(open.witness);
+    }
+
+    pub(super) fn findings(
+        mut self,
+        family: Family,
+        known: &[InvariantId],
+        seen: SeenInLog,
+    ) -> Vec<LogFinding> {
+        for open in std::mem::take(&mut self.open) {
+            self.settle(open);
+        }
+        let lines = CATALOGUE.iter().filter(|line| HELD.contains(&line.id));
+        let lines = lines.filter(|line| line.applies_to(family));
+        lines
+            .map(|line| {
+                let id = line.id;
+                let notes = self.notes.remove(&id).unwrap_or_default();
+                let unjudged = self.unjudged.iter().filter(|((of, _), _)| *of == id);
+                let unjudged =
+                    unjudged.map(|(&(_, reason), &count)| Unjudged { reason, count }).collect();
+                let verdict = match (notes.count, line.severity, seen.missing(id)) {
+                    (0, _, Some(missing)) => Verdict::Undecided { missing },
+                    (0, ..) => Verdict::Clean,
+                    (_, Severity::Weakness, _) => Verdict::Weakness,
+                    _ if known.contains(&id) => Verdict::KnownViolation,
+                    _ => Verdict::Violation,
+                };
+                LogFinding { id, verdict, count: notes.count, first: notes.first, unjudged }
+            })
+            .collect()
+    }
+}
+
+impl SeenInLog {
+    /// The event without which an invariant cannot be decided in this log.
+    fn missing(self, id: InvariantId) -> Option<&'static str> {
+        let unless = |there: bool, name: &'static str| (!there).then_some(name);
+        match id {
+            INV_01 | INV_02 | INV_05 => unless(self.announced, "kvm_async_pf_not_present")
+                .or(unless(self.ready, "kvm_async_pf_ready")),
+            INV_03 | INV_04 => unless(self.announced || self.ready, "kvm_async_pf_not_present"),
+            INV_06 => unless(self.announced, "kvm_async_pf_not_present")
+                .or(unless(self.completed, "kvm_async_pf_completed"))
+                .or(unless(self.ready, "kvm_async_pf_ready")),
+            INV_12 | INV_14 => unless(self.ready, "kvm_async_pf_ready")
+                .or(unless(self.announced, "kvm_async_pf_not_present")),
+            INV_13 | INV_15 => unless(self.announced, "kvm_async_pf_not_present")
+                .or(unless(self.ready, "kvm_async_pf_ready"))
+                .or(unless(self.completed, "kvm_async_pf_completed")),
+            INV_19 => unless(
+                self.repeated || self.old_name || self.tries || self.exits,
+                "kvm_async_pf_repeated_fault",
+            ),
+            INV_33 => unless(self.registers, "kvm_msr"),
+            _ => None,
+        }
+    }
+}
+
+/// An event as a line of a story.
+pub(super) fn told(event: &LogEvent) -> StoryLine {
+    StoryLine { line: event.line, ns: event.ns, text: event.event.to_string() }
+}

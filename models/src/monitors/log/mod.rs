@@ -1,0 +1,333 @@
+//! Monitors of real kernels' logs.
+//!
+//! A log has what the kernel prints and not what the models say beside it: no list is seen, not
+//! present is announced whether the guest is told or not, and the log begins and ends in the
+//! middle of things. So these monitors follow each request from `kvm_async_pf_not_present` to its
+//! `kvm_async_pf_ready`, and conclude only what a complete log could not show of a correct kernel:
+//!
+//! - *Before the log.* Tokens of a vCPU count up. A page ready whose token is older than the first
+//!   one announced in the log belongs to a request from before it; any other was announced, or
+//!   should have been.
+//! - *Overtaken.* Completed requests are dequeued in the order of their completion. A request that
+//!   was announced after another one was completed cannot be ready before it: if it is, the other
+//!   one's page ready is missing. (Both may print `completed` late, so that the order of these
+//!   lines alone proves nothing.)
+//! - *Losses.* After a loss nothing that may be among the lost is missed, and what was concluded
+//!   since the last line of that processor is taken back.
+//! - *Turned off.* A guest that turns notices off, or a vCPU that is reset, drops its requests
+//!   silently. Without `kvm_msr` a missing page ready counts only when the vCPU is told new not
+//!   presents later without a wake-all, which a guest that turns notices on again gets.
+
+mod delivery;
+mod groups;
+mod ledger;
+mod requests;
+mod spins;
+mod survey;
+mod vcpu;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::catalogue::{Family, InvariantId};
+use crate::ids::Hva;
+use crate::trace::kernel::{KernelEvent, Thread};
+
+use ledger::Ledger;
+pub use ledger::{LogFinding, LogWitness, StoryLine, Unjudged};
+pub use spins::{SpinCause, Spins};
+pub use survey::{Latencies, LogSurvey, Outstanding, VcpuSurvey};
+use vcpu::VcpuLog;
+
+/// vCPU threads that are followed; more are counted and left alone.
+const MOST_VCPUS: usize = 8192;
+/// Bits of a token that name the vCPU; the others count.
+const VCPU_BITS: u32 = 12;
+/// Completed requests that are remembered to recognise a second completion.
+const REMEMBERED: usize = 512;
+
+/// An event in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// Number of the line, from 1.
+    pub line: u64,
+    /// Time by the log's clock.
+    pub ns: u64,
+    /// Processor.
+    pub cpu: u32,
+    /// Thread.
+    pub thread: Thread,
+    /// What happened.
+    pub event: KernelEvent,
+}
+
+/// What is known of the kernel that wrote a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The family of its protocol; found out when not given.
+    pub family: Option<Family>,
+    /// Requests that a vCPU may have outstanding.
+    pub cap: u32,
+    /// Invariants that it is known to break.
+    pub known: Vec<InvariantId>,
+    /// How long what must happen in the end may take, in nanoseconds.
+    pub liveness_bound: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        // The cap of all merged kernels; a second is the bound of simulated runs.
+        Self { family: None, cap: 64, known: Vec::new(), liveness_bound: 1_000_000_000 }
+    }
+}
+
+/// Which events the log has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SeenInLog {
+    pub(super) tries: bool,
+    pub(super) repeated: bool,
+    pub(super) old_name: bool,
+    pub(super) with_pfn: bool,
+    pub(super) series: bool,
+    pub(super) announced: bool,
+    pub(super) ready: bool,
+    pub(super) completed: bool,
+    pub(super) exceptions: bool,
+    pub(super) entries: bool,
+    pub(super) exits: bool,
+    pub(super) interrupts: bool,
+    pub(super) registers: bool,
+    /// The guest's registers or vector of page ready as interrupt.
+    pub(super) by_interrupt: bool,
+    /// #PFs right after a page ready, with no not present that they could be for.
+    pub(super) ready_exceptions: u64,
+}
+
+/// A completion that belongs to no known request.
+#[derive(Clone, Debug)]
+struct Orphan {
+    event: LogEvent,
+    seq: u64,
+    /// vCPUs on which a request announced later was ready since.
+    passed: Vec<usize>,
+}
+
+/// A completion that is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    gva: u64,
+    address: Hva,
+}
+
+/// All monitors of a log, and what they count on the way.
+#[derive(Clone, Debug)]
+pub struct LogMonitors {
+    config: LogConfig,
+    vcpus: Vec<VcpuLog>,
+    by_pid: BTreeMap<u32, usize>,
+    last: (u32, usize),
+    /// Requests not completed yet: address and place in the log, and whose they are.
+    running: BTreeMap<(u64, u64), usize>,
+    done: VecDeque<Done>,
+    orphans: Vec<Orphan>,
+    ledger: Ledger,
+    survey: LogSurvey,
+    seen: SeenInLog,
+    /// Events so far.
+    seq: u64,
+    first_ns: Option<u64>,
+    now: u64,
+    losses: u64,
+}
+
+impl LogMonitors {
+    /// Monitors at the beginning of a log.
+    pub fn new(config: LogConfig) -> Self {
+        Self {
+            ledger: Ledger::new(),
+            config,
+            vcpus: Vec::new(),
+            by_pid: BTreeMap::new(),
+            last: (0, usize::MAX),
+            running: BTreeMap::new(),
+            done: VecDeque::new(),
+            orphans: Vec::new(),
+            survey: LogSurvey::default(),
+            seen: SeenInLog::default(),
+            seq: 0,
+            first_ns: None,
+            now: 0,
+            losses: 0,
+        }
+    }
+
+    /// Reads the next event.
+    pub fn observe(&mut self, event: LogEvent) {
+        self.seq += 1;
+        self.first_ns.get_or_insert(event.ns);
+        self.now = self.now.max(event.ns);
+        match event.event {
+            KernelEvent::Completed { gva, address, with_pfn } => {
+                self.seen.with_pfn |= with_pfn;
+                self.seen.completed = true;
+                self.completed(event, gva, address);
+                return;
+            }
+            KernelEvent::SchedSwitch { prev, sleeps, .. } => {
+                if let Some(&at) = self.by_pid.get(&prev)
+                    && sleeps
+                {
+                    self.vcpus[at].slept = true;
+                    self.useful(at);
+                }
+                return;
+            }
+            KernelEvent::BlockIssue { .. }
+            | KernelEvent::BlockComplete { .. }
+            | KernelEvent::QueueWork { .. }
+            | KernelEvent::ExecuteStart { .. }
+            | KernelEvent::ExecuteEnd { .. } => return,
+            _ => {}
+        }
+        let Some(at) = self.vcpu_of(event.thread) else { return };
+        self.vcpus[at].note(event);
+        self.step(at, event);
+    }
+
+    fn step(&mut self, at: usize, event: LogEvent) {
+        match event.event {
+            KernelEvent::Try { gfn, .. } => self.tried(at, event, gfn),
+            KernelEvent::RepeatedFault { gfn, old_name, .. } => {
+                self.seen.repeated |= !old_name;
+                self.seen.old_name |= old_name;
+                self.repeated(at, event, gfn);
+            }
+            KernelEvent::NotPresent { token, gva } => self.announced(at, event, token, gva),
+            KernelEvent::Ready { token, gva } => self.ready(at, event, token, gva),
+            KernelEvent::SendAsyncPf { token, gva, not_present } => {
+                self.seen.series = true;
+                if not_present {
+                    self.announced(at, event, token, gva);
+                } else {
+                    self.ready(at, event, token, gva);
+                }
+            }
+            KernelEvent::InjException { vector, error_code, reinjected } => {
+                self.seen.exceptions = true;
+                self.exception(at, event, (vector, error_code, reinjected));
+            }
+            KernelEvent::InjVirq { vector, reinjected } => {
+                self.seen.interrupts = true;
+                self.interrupt(at, vector, reinjected);
+            }
+            KernelEvent::AcceptIrq { vector } => self.accepted(at, event, vector),
+            KernelEvent::Entry { vcpu } => {
+                self.seen.entries = true;
+                self.vcpus[at].id = Some(vcpu);
+                self.entered(at);
+            }
+            KernelEvent::Exit { vcpu, reason } => {
+                self.seen.exits = true;
+                self.vcpus[at].id = vcpu.or(self.vcpus[at].id);
+                self.left(at, event, reason);
+            }
+            KernelEvent::Msr { write: true, ecx, data, failed: false } => {
+                self.register(at, event, ecx, data);
+            }
+            KernelEvent::Hypercall { nr, target } => self.hypercall(event, nr, target),
+            KernelEvent::VcpuWakeup { slept, .. } if slept => self.useful(at),
+            _ => {}
+        }
+    }
+
+    /// Events were lost: those of `cpu` since `since`, or of an unknown processor.
+    pub fn lost(&mut self, since: u64) {
+        self.losses += 1;
+        self.ledger.take_back(since);
+        for own in &mut self.vcpus {
+            own.resynchronise();
+        }
+        self.orphans.clear();
+        self.done.clear();
+    }
+
+    fn vcpu_of(&mut self, thread: Thread) -> Option<usize> {
+        if self.last.0 == thread.pid && self.last.1 < self.vcpus.len() {
+            return Some(self.last.1);
+        }
+        let at = match self.by_pid.get(&thread.pid) {
+            Some(&at) => at,
+            None if self.vcpus.len() >= MOST_VCPUS => {
+                self.survey.threads_left_out += 1;
+                return None;
+            }
+            None => {
+                self.vcpus.push(VcpuLog::new(thread));
+                self.by_pid.insert(thread.pid, self.vcpus.len() - 1);
+                self.vcpus.len() - 1
+            }
+        };
+        self.vcpus[at].tgid = self.vcpus[at].tgid.or(thread.tgid);
+        self.last = (thread.pid, at);
+        Some(at)
+    }
+
+    /// The family that the log shows, and whether it shows it.
+    pub fn family(&self) -> (Family, bool) {
+        if let Some(family) = self.config.family {
+            return (family, true);
+        }
+        let told = self.survey.told;
+        if self.seen.series {
+            (Family::V5, true)
+        } else if self.seen.by_interrupt {
+            (Family::Int, true)
+        } else if self.seen.ready_exceptions > 2 && self.seen.ready_exceptions * 2 > told {
+            (Family::V7, true)
+        } else {
+            // What 5.8 and later print, unless something speaks against it.
+            (Family::Int, self.seen.repeated || told > 0)
+        }
+    }
+
+    /// The kernels that print what the log has, in words.
+    pub fn kernels(&self) -> &'static str {
+        match self.family().0 {
+            Family::V5 => "the series of 2010",
+            Family::V7 if self.seen.with_pfn => "2.6.38 to 3.12",
+            Family::V7 => "3.13 to 5.7",
+            Family::Int if self.seen.repeated => "6.3 or later",
+            Family::Int if self.seen.old_name => "5.8 to 6.2",
+            Family::Int => "5.8 or later",
+        }
+    }
+
+    /// Whether the log has any event of an asynchronous fault.
+    pub fn has_faults(&self) -> bool {
+        let SeenInLog { tries, repeated, old_name, announced, ready, completed, .. } = self.seen;
+        tries || repeated || old_name || announced || ready || completed
+    }
+
+    /// Whether an invariant is broken so far.
+    pub fn is_broken(&self, id: InvariantId) -> bool {
+        self.ledger.is_broken(id)
+    }
+
+    /// Places in the log where events were lost.
+    pub fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// The conclusions, by rising number, and what was counted.
+    pub fn finish(mut self) -> (Vec<LogFinding>, LogSurvey) {
+        self.close();
+        self.settle_spins();
+        let vms = groups::vms(&self.vcpus);
+        let mut survey = std::mem::take(&mut self.survey);
+        survey.span = self.now - self.first_ns.unwrap_or(self.now);
+        survey.exceptions = self.seen.exceptions;
+        survey.finish(&self.vcpus, &vms);
+        let family = self.family().0;
+        let findings = self.ledger.findings(family, &self.config.known, self.seen);
+        (findings, survey)
+    }
+}

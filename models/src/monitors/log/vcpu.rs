@@ -1,0 +1,303 @@
+//! What a log has said of one vCPU.
+
+use super::{LogEvent, VCPU_BITS};
+use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use crate::trace::kernel::{KernelExit, Thread};
+
+/// Events kept for the stories of breaches.
+const RECENT: usize = 10;
+/// Tokens of past page readies, and tries without an outcome, that are remembered.
+const REMEMBERED: usize = 128;
+
+/// Whether the guest was told of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The log has not come so far.
+    #[default]
+    Open,
+    /// #PF was injected.
+    Yes,
+    /// The vCPU went on without it.
+    No,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: u64,
+    pub(super) ns: u64,
+    pub(super) seq: u64,
+}
+
+/// A request between its announcement and its page ready.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) token: Token,
+    pub(super) gva: Gva,
+    pub(super) announced: LogEvent,
+    pub(super) seq: u64,
+    /// When it was tried, if the log says so.
+    pub(super) tried: Option<u64>,
+    pub(super) completed: Option<Place>,
+    pub(super) told: Told,
+    /// The guest was entered without being told, and the thread had not slept.
+    pub(super) went_on: bool,
+    /// The vCPU faulted on the frame again.
+    pub(super) again: bool,
+    /// Its page ready may be among what the log does not show.
+    pub(super) doubtful: bool,
+    /// A completion may have been this request's or that of another vCPU for the same address.
+    pub(super) shared: bool,
+    /// Another request for the same frame was announced meanwhile.
+    pub(super) doubled: Option<LogEvent>,
+}
+
+impl Request {
+    pub(super) fn gfn(&self) -> Gfn {
+        Gfn(self.gva.0 / PAGE_SIZE)
+    }
+}
+
+/// A request that is ready and whose completion the log has not shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unfinished {
+    pub(super) request: Request,
+    pub(super) ready: LogEvent,
+    pub(super) seq: u64,
+}
+
+/// More requests than the cap, to be confirmed by their page readies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Over {
+    pub(super) event: LogEvent,
+    pub(super) seq: u64,
+    pub(super) count: usize,
+    pub(super) readied: u32,
+}
+
+/// The request whose exception is expected next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Untold {
+    pub(super) token: Token,
+    /// When its own page ready came, if it came first.
+    pub(super) readied: Option<u64>,
+    /// When it was tried, if its page ready came first.
+    pub(super) begun: Option<u64>,
+    /// Another page ready came in between.
+    pub(super) crossed: bool,
+}
+
+/// A page ready that raised an interrupt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Raised {
+    pub(super) ns: u64,
+}
+
+/// A try whose outcome is not known yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    pub(super) gfn: Gfn,
+    pub(super) ns: u64,
+}
+
+/// A ring of the last few values.
+#[derive(Clone, Debug)]
+pub(super) struct Ring<T> {
+    values: Vec<T>,
+    next: usize,
+}
+
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), next: 0 }
+    }
+}
+
+impl<T: Copy> Ring<T> {
+    pub(super) fn push(&mut self, value: T, most: usize) {
+        if self.values.len() < most {
+            self.values.push(value);
+        } else {
+            self.values[self.next] = value;
+            self.next = (self.next + 1) % most;
+        }
+    }
+
+    /// From the oldest.
+    pub(super) fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        let (new, old) = self.values.split_at(self.next);
+        old.iter().chain(new).copied()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.values.clear();
+        self.next = 0;
+    }
+}
+
+/// Counts of one vCPU.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) tries: u64,
+    pub(super) told: u64,
+    pub(super) halted: u64,
+    pub(super) repeated: u64,
+    pub(super) at_cap: u64,
+    pub(super) refused: u64,
+    pub(super) ready: u64,
+    pub(super) wake_alls: u64,
+    pub(super) most: usize,
+}
+
+/// All that is kept of a vCPU.
+#[derive(Clone, Debug)]
+pub(super) struct VcpuLog {
+    pub(super) thread: Thread,
+    pub(super) tgid: Option<u32>,
+    /// Its number, as `kvm_entry` and `kvm_exit` print it.
+    pub(super) id: Option<u32>,
+    /// Its number by its tokens.
+    pub(super) token_id: Option<u32>,
+    /// Outstanding requests in the order of their announcement.
+    pub(super) requests: Vec<Request>,
+    /// Counter of the first token that was announced since the log began or lost events.
+    pub(super) first: Option<u32>,
+    /// Page readies put down to requests from before the log.
+    pub(super) early: Ring<(Token, LogEvent)>,
+    pub(super) answered: Ring<(Token, LogEvent)>,
+    /// Frames of tries that came to nothing.
+    pub(super) vain: Ring<Gfn>,
+    pub(super) attempt: Option<Attempt>,
+    pub(super) untold: Option<Untold>,
+    pub(super) unfinished: Vec<Unfinished>,
+    /// Missing page readies that a guest without notices would explain.
+    pub(super) suspects: Vec<(Request, LogEvent)>,
+    pub(super) over: Option<Over>,
+    /// Raised and unacknowledged, the oldest first.
+    pub(super) raised: Vec<Raised>,
+    pub(super) last_ready: Option<(LogEvent, Option<Request>)>,
+    pub(super) readies_since_ack: u64,
+    pub(super) acks: u64,
+    pub(super) last_exit: Option<(KernelExit, u64)>,
+    /// The thread slept since its last entry or announcement.
+    pub(super) slept: bool,
+    /// A wake-all was dequeued, or the guest was told something: it takes part.
+    pub(super) takes_part: bool,
+    pub(super) spin: super::spins::Row,
+    /// Host addresses of guest address 0 by the completions, one a memory slot.
+    pub(super) bases: Vec<u64>,
+    pub(super) counts: Counts,
+    pub(super) last_ns: u64,
+    recent: Ring<LogEvent>,
+}
+
+impl VcpuLog {
+    pub(super) fn new(thread: Thread) -> Self {
+        Self {
+            thread,
+            tgid: thread.tgid,
+            id: None,
+            token_id: None,
+            requests: Vec::new(),
+            first: None,
+            early: Ring::default(),
+            answered: Ring::default(),
+            vain: Ring::default(),
+            attempt: None,
+            untold: None,
+            unfinished: Vec::new(),
+            suspects: Vec::new(),
+            over: None,
+            raised: Vec::new(),
+            last_ready: None,
+            readies_since_ack: 0,
+            acks: 0,
+            last_exit: None,
+            slept: false,
+            takes_part: false,
+            spin: super::spins::Row::default(),
+            bases: Vec::new(),
+            counts: Counts::default(),
+            last_ns: 0,
+            recent: Ring::default(),
+        }
+    }
+
+    /// Keeps an event for stories.
+    pub(super) fn note(&mut self, event: LogEvent) {
+        self.last_ns = event.ns;
+        self.recent.push(event, RECENT);
+    }
+
+    pub(super) fn recent(&self) -> impl Iterator<Item = LogEvent> + '_ {
+        self.recent.iter()
+    }
+
+    /// What people call it.
+    pub(super) fn label(&self) -> String {
+        match self.id.or(self.token_id) {
+            Some(id) => format!("vcpu{id} (thread {})", self.thread.pid),
+            None => format!("thread {}", self.thread.pid),
+        }
+    }
+
+    pub(super) fn answer(&mut self, token: Token, event: LogEvent) {
+        self.answered.push((token, event), REMEMBERED);
+    }
+
+    pub(super) fn early(&mut self, token: Token, event: LogEvent) {
+        self.early.push((token, event), REMEMBERED);
+    }
+
+    pub(super) fn in_vain(&mut self, gfn: Gfn) {
+        self.vain.push(gfn, REMEMBERED);
+    }
+
+    /// Outstanding requests that are surely so.
+    pub(super) fn outstanding(&self) -> usize {
+        self.requests.iter().filter(|request| !request.doubtful).count()
+    }
+
+    /// The place of an outstanding request in the list.
+    pub(super) fn place_of(&self, token: Token) -> Option<usize> {
+        self.requests.iter().position(|request| request.token == token)
+    }
+
+    /// Events were lost: what is known is doubtful, and what is unknown may be right.
+    pub(super) fn resynchronise(&mut self) {
+        for request in &mut self.requests {
+            request.doubtful = true;
+        }
+        self.first = None;
+        self.early.clear();
+        self.answered.clear();
+        self.vain.clear();
+        self.attempt = None;
+        self.untold = None;
+        self.unfinished.clear();
+        self.suspects.clear();
+        self.over = None;
+        self.raised.clear();
+        self.last_ready = None;
+        self.acks = 0;
+        self.readies_since_ack = 0;
+        self.last_exit = None;
+        self.spin = super::spins::Row::default();
+    }
+}
+
+/// The counting part of a token.
+pub(super) const fn counter(token: Token) -> u32 {
+    token.0 >> VCPU_BITS
+}
+
+/// The part of a token that names the vCPU.
+pub(super) const fn owner(token: Token) -> u32 {
+    token.0 & ((1 << VCPU_BITS) - 1)
+}
+
+/// Whether a counter comes after another one; it has 20 bits and goes round.
+pub(super) const fn after(counter: u32, other: u32) -> bool {
+    let ahead = counter.wrapping_sub(other) & 0xf_ffff;
+    ahead != 0 && ahead < 1 << 19
+}

@@ -1,0 +1,151 @@
+//! For programs.
+
+use models::monitors::log::{LogFinding, LogWitness, SpinCause, VcpuSurvey};
+use models::monitors::{Invariant, Verdict};
+use scenarios::{CheckReport, check::SkippedKind};
+use serde_json::{Value, json};
+
+use super::{overall, word};
+use crate::json::written;
+
+/// Everything that was found as one JSON object. Times are in nanoseconds.
+pub fn object(report: &CheckReport) -> String {
+    let survey = &report.survey;
+    let latencies = survey.latencies.named().into_iter().map(|(name, times)| {
+        let at = |quantile: f64| (!times.is_empty()).then(|| times.value_at_quantile(quantile));
+        let end = |value: u64| (!times.is_empty()).then_some(value);
+        json!({
+            "name": name,
+            "count": times.count(),
+            "min_ns": end(times.min()),
+            "p50_ns": at(0.5),
+            "p90_ns": at(0.9),
+            "p99_ns": at(0.99),
+            "max_ns": end(times.max()),
+        })
+    });
+    let spins = survey.spins.iter().map(|one| {
+        json!({
+            "vcpu": one.vcpu,
+            "cause": cause(one.cause),
+            "reason": one.cause.text(),
+            "spins": one.count,
+            "turns": one.turns,
+            "line": one.line,
+        })
+    });
+    let value = json!({
+        "log": report.name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "verdict": snake(overall(report)),
+        "lines": report.lines,
+        "events": report.events,
+        "span_ns": survey.span,
+        "kernels": report.kernels,
+        "kernels_shown": report.kernels_shown,
+        "has_faults": report.has_faults,
+        "invariants": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "skipped": report.skipped.iter().map(|one| json!({
+            "kind": kind(one.kind), "count": one.count, "line": one.line, "text": one.text,
+        })).collect::<Vec<_>>(),
+        "lost": { "places": report.losses.0, "events": report.losses.1 },
+        "overwritten": report.overwritten,
+        "reordered": report.reordered,
+        "backwards": report.backwards,
+        "counts": report.counts.iter().map(|one| json!({
+            "event": one.name, "count": one.count,
+        })).collect::<Vec<_>>(),
+        "vcpus": survey.vcpus.iter().map(vcpu).collect::<Vec<_>>(),
+        "latencies": latencies.collect::<Vec<_>>(),
+        "spins": spins.collect::<Vec<_>>(),
+        "outstanding": {
+            "from_ns": survey.outstanding.from,
+            "window_ns": survey.outstanding.width,
+            "most": survey.outstanding.most,
+        },
+        "exceptions_recorded": survey.exceptions,
+        "order": {
+            "completed_out_of_order": survey.completed_out_of_order,
+            "ready_out_of_order": survey.ready_out_of_order,
+            "other_ready_before_exception": survey.crossed,
+            "own_ready_before_exception": survey.ready_before_exception,
+            "ready_before_completed": survey.ready_before_completed,
+            "ready_from_before": survey.from_before,
+            "completed_from_elsewhere": survey.foreign_completions,
+        },
+    });
+    written(serde_json::to_string_pretty(&value))
+}
+
+fn snake(text: &str) -> String {
+    text.replace(' ', "_")
+}
+
+fn finding(finding: &LogFinding) -> Value {
+    let line = Invariant::find(finding.id);
+    let missing = match finding.verdict {
+        Verdict::Undecided { missing } => Some(missing),
+        _ => None,
+    };
+    json!({
+        "invariant": finding.id,
+        "title": line.map(|line| line.title),
+        "promise": line.map(|line| line.sentence),
+        "verdict": snake(word(finding.verdict)),
+        "record": missing,
+        "count": finding.count,
+        "first": finding.first.as_ref().map(witness),
+        "open": finding.unjudged.iter().map(|one| json!({
+            "reason": one.reason, "count": one.count,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn witness(witness: &LogWitness) -> Value {
+    json!({
+        "line": witness.line,
+        "ns": witness.ns,
+        "message": witness.message,
+        "story": witness.story.iter().map(|one| json!({
+            "line": one.line, "ns": one.ns, "text": one.text,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn vcpu(one: &VcpuSurvey) -> Value {
+    json!({
+        "vm": one.vm,
+        "thread": one.pid,
+        "vcpu": one.id,
+        "tries": one.tries,
+        "told": one.told,
+        "halted": one.halted,
+        "repeated": one.repeated,
+        "at_cap": one.at_cap,
+        "other_sync": one.refused,
+        "ready": one.ready,
+        "wake_alls": one.wake_alls,
+        "most_outstanding": one.most,
+    })
+}
+
+const fn cause(cause: SpinCause) -> &'static str {
+    match cause {
+        SpinCause::WakeAllWaits => "wake_all_waits",
+        SpinCause::CompletedWait => "completed_wait",
+        SpinCause::Kicked => "kicked",
+        SpinCause::LikeKicked => "like_kicked",
+        SpinCause::Hlt => "hlt",
+        SpinCause::Unknown => "unknown",
+    }
+}
+
+const fn kind(kind: SkippedKind) -> &'static str {
+    match kind {
+        SkippedKind::NoEvent => "no_event",
+        SkippedKind::BadFields => "bad_fields",
+        SkippedKind::TooLong => "too_long",
+        SkippedKind::HalfLine => "half_line",
+        SkippedKind::BrokenCompression => "broken_compression",
+    }
+}

@@ -1,0 +1,295 @@
+//! For terminals and mails.
+
+use models::monitors::log::{LogFinding, LogSurvey, SpinCause, VcpuSurvey};
+use models::monitors::{Invariant, Verdict};
+use scenarios::CheckReport;
+
+use super::{overall, word};
+use crate::format::{grouped, span_ns};
+use crate::table::{Column, Grid, wrapped};
+
+/// Events that are listed by name.
+const MOST_EVENTS: usize = 24;
+/// vCPUs that are listed.
+const MOST_VCPUS: usize = 64;
+
+/// The verdict, what led to it, and what was counted and measured.
+pub fn table(report: &CheckReport) -> String {
+    let blocks = [
+        head(report),
+        verdicts(report),
+        stories(report),
+        open_cases(report),
+        left_out(report),
+        faults(&report.survey),
+        spins(&report.survey),
+        latencies(&report.survey),
+        order(report),
+        events(report),
+    ];
+    let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
+    blocks.join("\n")
+}
+
+fn number(count: u64) -> String {
+    grouped(count as f64)
+}
+
+/// A count with its noun.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {many}", number(count)) }
+}
+
+fn span(ns: u64) -> String {
+    span_ns(ns as f64)
+}
+
+fn head(report: &CheckReport) -> String {
+    let shown = if report.kernels_shown { "" } else { " (assumed: no event shows it)" };
+    let about = format!(
+        "{} events in {} lines, {}; kernel: {}{shown}",
+        number(report.events),
+        number(report.lines),
+        span(report.survey.span),
+        report.kernels
+    );
+    let mut text = wrapped(&report.name, 0, 0) + &wrapped(&about, 0, 0);
+    if !report.has_faults {
+        let nothing = "No asynchronous page fault is in this log: the host refuses them (sync), \
+                       nothing faulted, or kvm_async_pf_* and kvm_try_async_get_page were not \
+                       recorded.";
+        text.push_str(&wrapped(nothing, 0, 0));
+    }
+    text.push_str(&format!("\nVerdict: {}\n", overall(report)));
+    text
+}
+
+fn verdicts(report: &CheckReport) -> String {
+    let mut grid = Grid::new(vec![
+        Column::left("Invariant"),
+        Column::left("verdict"),
+        Column::right("times"),
+        Column::right("open cases"),
+        Column::left("title"),
+    ]);
+    for finding in &report.findings {
+        let some = |count: u64| if count == 0 { String::new() } else { number(count) };
+        let open = finding.unjudged.iter().map(|one| one.count).sum();
+        let title = match finding.verdict {
+            Verdict::Undecided { missing } => format!("record {missing}"),
+            _ => Invariant::find(finding.id).map_or("", |line| line.title).to_owned(),
+        };
+        grid.row(vec![
+            format!("  {}", finding.id),
+            word(finding.verdict).to_owned(),
+            some(finding.count),
+            some(open),
+            title,
+        ]);
+    }
+    grid.render()
+}
+
+/// Each breach with the lines that led to it, the worst first.
+fn stories(report: &CheckReport) -> String {
+    let of = |wanted: Verdict| report.findings.iter().filter(move |one| one.verdict == wanted);
+    let order = [Verdict::Violation, Verdict::KnownViolation, Verdict::Weakness];
+    let texts: Vec<String> = order.into_iter().flat_map(of).map(story).collect();
+    texts.join("\n")
+}
+
+fn story(finding: &LogFinding) -> String {
+    let Some(first) = &finding.first else { return String::new() };
+    let times = match finding.count {
+        1 => String::new(),
+        count => format!(", {} times, first", number(count)),
+    };
+    let line = format!(
+        "{} {}{times} at line {}: {}",
+        word(finding.verdict),
+        finding.id,
+        first.line,
+        first.message
+    );
+    let mut text = wrapped(&line, 0, 2);
+    for line in &first.story {
+        let micros = line.ns / 1000;
+        let line = format!(
+            "{:>8} {:>6}.{:06} {}",
+            line.line,
+            micros / 1_000_000,
+            micros % 1_000_000,
+            line.text
+        );
+        text.push_str(&wrapped(&line, 4, 28));
+    }
+    text
+}
+
+fn open_cases(report: &CheckReport) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        for open in &finding.unjudged {
+            let line = format!(
+                "{}: {}: {}",
+                finding.id,
+                counted(open.count, "case", "cases"),
+                open.reason
+            );
+            text.push_str(&wrapped(&line, 2, 4));
+        }
+    }
+    if text.is_empty() { text } else { format!("Open cases\n{text}") }
+}
+
+fn left_out(report: &CheckReport) -> String {
+    let mut text = String::new();
+    let mut say = |line: String| text.push_str(&wrapped(&line, 2, 4));
+    for skipped in &report.skipped {
+        let example = match skipped.text.as_str() {
+            "" => String::new(),
+            text => format!(": `{text}`"),
+        };
+        let what = skipped.kind.text();
+        say(format!("{}: {what}, first at line {}{example}", number(skipped.count), skipped.line));
+    }
+    let (places, events) = report.losses;
+    if places > 0 {
+        let many = match events {
+            0 => String::new(),
+            events => format!(" ({} events, as the log says)", number(events)),
+        };
+        say(format!(
+            "events were lost at {}{many}: what they may hold is not missed",
+            counted(places, "place", "places")
+        ));
+    }
+    if report.overwritten > 0 {
+        say(format!(
+            "the buffer had overwritten {} events before it was read",
+            number(report.overwritten)
+        ));
+    }
+    if report.reordered > 0 {
+        say(format!("{} events were put in the order of time", number(report.reordered)));
+    }
+    if report.backwards > 0 {
+        say(format!("{} events are earlier than the one before", number(report.backwards)));
+    }
+    if report.survey.threads_left_out > 0 {
+        let count = number(report.survey.threads_left_out);
+        say(format!("{count} events of threads beyond the number that is followed"));
+    }
+    if text.is_empty() { text } else { format!("Left out or mended\n{text}") }
+}
+
+fn faults(survey: &LogSurvey) -> String {
+    let busy = |one: &&VcpuSurvey| {
+        one.tries + one.told + one.halted + one.repeated + one.ready + one.wake_alls > 0
+    };
+    let mut grid = Grid::new(vec![
+        Column::left("vCPU"),
+        Column::right("tries"),
+        Column::right("told"),
+        Column::right("halted"),
+        Column::right("repeated"),
+        Column::right("at cap"),
+        Column::right("other sync"),
+        Column::right("ready"),
+        Column::right("wake-all"),
+        Column::right("most"),
+    ]);
+    let vcpus: Vec<&VcpuSurvey> = survey.vcpus.iter().filter(busy).collect();
+    for one in vcpus.iter().take(MOST_VCPUS) {
+        let number_of = one.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+        let mut cells = vec![format!("  VM {} vcpu{number_of} ({})", one.vm, one.pid)];
+        cells.extend(
+            [one.tries, one.told, one.halted, one.repeated, one.at_cap, one.refused].map(number),
+        );
+        cells.extend([one.ready, one.wake_alls, one.most as u64].map(number));
+        grid.row(cells);
+    }
+    let mut text = grid.render();
+    if vcpus.len() > MOST_VCPUS {
+        text.push_str(&format!("  and {} more\n", vcpus.len() - MOST_VCPUS));
+    }
+    if !survey.exceptions && vcpus.iter().any(|one| one.halted > 0) {
+        let note = "No kvm_inj_exception is in this log: if it was not recorded, some of the \
+                    requests that count as halted were told to the guest.";
+        text.push_str(&wrapped(note, 2, 2));
+    }
+    text
+}
+
+fn spins(survey: &LogSurvey) -> String {
+    let mut text = String::new();
+    for one in &survey.spins {
+        let what = if one.cause == SpinCause::Hlt { "HLT exits" } else { "faults" };
+        let line = format!(
+            "{}: {}, {} {what}, first at line {}: {}",
+            one.vcpu,
+            counted(one.count, "spin", "spins"),
+            number(one.turns),
+            one.line,
+            one.cause.text()
+        );
+        text.push_str(&wrapped(&line, 2, 4));
+    }
+    if text.is_empty() { text } else { format!("Halts that did not halt\n{text}") }
+}
+
+fn latencies(survey: &LogSurvey) -> String {
+    let mut grid = Grid::new(vec![
+        Column::left("Time"),
+        Column::right("count"),
+        Column::right("min"),
+        Column::right("p50"),
+        Column::right("p99"),
+        Column::right("max"),
+    ]);
+    for (name, times) in survey.latencies.named() {
+        if times.is_empty() {
+            continue;
+        }
+        grid.row(vec![
+            format!("  {name}"),
+            number(times.count()),
+            span(times.min()),
+            span(times.value_at_quantile(0.5)),
+            span(times.value_at_quantile(0.99)),
+            span(times.max()),
+        ]);
+    }
+    grid.render()
+}
+
+fn order(report: &CheckReport) -> String {
+    let survey = &report.survey;
+    let mut grid = Grid::new(vec![Column::left("Order"), Column::right("times")]);
+    for (name, count) in [
+        ("completed before an earlier request", survey.completed_out_of_order),
+        ("ready before an earlier completion", survey.ready_out_of_order),
+        ("another's ready before the exception", survey.crossed),
+        ("own ready before the exception", survey.ready_before_exception),
+        ("ready before `completed` was printed", survey.ready_before_completed),
+        ("ready of requests from before", survey.from_before),
+        ("completed, of requests not in the log", survey.foreign_completions),
+    ] {
+        if count > 0 {
+            grid.row(vec![format!("  {name}"), number(count)]);
+        }
+    }
+    grid.render()
+}
+
+fn events(report: &CheckReport) -> String {
+    let mut grid = Grid::new(vec![Column::left("Event"), Column::right("count")]);
+    for event in report.counts.iter().take(MOST_EVENTS) {
+        grid.row(vec![format!("  {}", event.name), number(event.count)]);
+    }
+    let mut text = grid.render();
+    if report.counts.len() > MOST_EVENTS {
+        text.push_str(&format!("  and {} more names\n", report.counts.len() - MOST_EVENTS));
+    }
+    text
+}

@@ -1,0 +1,86 @@
+//! Why a log cannot be checked.
+
+use std::io;
+
+/// A log that cannot be read, or is none.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The file cannot be opened.
+    #[error("cannot open the log `{path}`: {source}")]
+    Open {
+        /// Its path.
+        path: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Reading failed.
+    #[error("cannot read {name} after line {line}: {source}")]
+    Read {
+        /// The log.
+        name: String,
+        /// Lines read before.
+        line: u64,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It is a format that another program turns into text.
+    #[error("{name} is {what}")]
+    Format {
+        /// The log.
+        name: String,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// There is nothing in it.
+    #[error(
+        "{name} is empty\n  help: were events enabled while it was recorded? see \
+         docs/check-a-real-host.md"
+    )]
+    Empty {
+        /// The log.
+        name: String,
+    },
+    /// No line is an event.
+    #[error(
+        "{name} has no event: {lines} lines, of which {unreadable} are no line of a trace{example}\
+         \n  help: text of tracefs, `trace-cmd report` or `perf script` is read; see \
+         docs/check-a-real-host.md"
+    )]
+    NoEvents {
+        /// The log.
+        name: String,
+        /// Lines.
+        lines: u64,
+        /// Lines that are neither events nor comments.
+        unreadable: u64,
+        /// The first of them.
+        example: String,
+    },
+    /// There is no generation of that name.
+    #[error("there is no generation `{name}`\n  help: valid: {valid}")]
+    Generation {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        valid: String,
+    },
+}
+
+/// What a file is by its first bytes, if it is something that must be converted first.
+pub(super) fn other_format(head: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 6] = [
+        (
+            b"\x17\x08\x44tracing",
+            "trace-cmd's binary format\n  help: `trace-cmd report trace.dat > trace.txt`",
+        ),
+        (
+            b"PERFILE2",
+            "perf's binary format\n  help: `perf script -F comm,pid,tid,cpu,time,event,trace > trace.txt`",
+        ),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd\n  help: `zstdcat LOG | apfsim check -`"),
+        (b"\xfd7zXZ", "compressed with xz\n  help: `xzcat LOG | apfsim check -`"),
+        (b"BZh", "compressed with bzip2\n  help: `bzcat LOG | apfsim check -`"),
+        (b"PK\x03\x04", "a zip archive\n  help: `unzip -p LOG | apfsim check -`"),
+    ];
+    known.iter().find(|(magic, _)| head.starts_with(magic)).map(|&(_, what)| what)
+}

@@ -1,0 +1,261 @@
+//! From a stream to a report.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
+use models::trace::kernel::{Header, Line, Lost, parse_event, split};
+
+use super::error::CheckError;
+use super::lines::{End, Lines};
+use super::order::{Entry, Order};
+use super::report::{CheckReport, EventCount, Skipped, SkippedKind};
+
+/// Names of events that are counted; a kernel has some thousands.
+const MOST_NAMES: usize = 4096;
+/// Processors that are told apart.
+const MOST_CPUS: usize = 1 << 16;
+/// How much of a line is shown.
+const EXCERPT: usize = 60;
+
+/// What is known of a processor.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cpu {
+    last: u64,
+    /// Events were lost since the last one.
+    lost: bool,
+}
+
+struct Session {
+    monitors: LogMonitors,
+    order: Order,
+    names: Vec<(Vec<u8>, u64)>,
+    last_name: usize,
+    other_names: u64,
+    cpus: BTreeMap<u32, Cpu>,
+    skipped: Vec<Skipped>,
+    events: u64,
+    lost_events: u64,
+    backwards: u64,
+    overwritten: u64,
+    comments: u64,
+    now: u64,
+}
+
+/// Reads a log to its end.
+pub(super) fn read(
+    source: impl Read,
+    compressed: bool,
+    name: &str,
+    config: LogConfig,
+) -> Result<CheckReport, CheckError> {
+    let mut session = Session::new(config);
+    let mut lines = Lines::new(source);
+    let end = lines.for_each(|number, line| session.line(number, line));
+    let line = lines.count;
+    match end {
+        Ok(End::Whole) => {}
+        Ok(End::HalfLine) => session.skip(SkippedKind::HalfLine, line, b""),
+        Err(error) if compressed && broken(&error) && line > 0 => {
+            session.skip(SkippedKind::BrokenCompression, line, b"");
+        }
+        Err(source) => return Err(CheckError::Read { name: name.to_owned(), line, source }),
+    }
+    if lines.too_long > 0 {
+        for _ in 0..lines.too_long {
+            session.skip(SkippedKind::TooLong, line, b"");
+        }
+    }
+    session.finish(name, line)
+}
+
+fn broken(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}
+
+impl Session {
+    fn new(config: LogConfig) -> Self {
+        Self {
+            monitors: LogMonitors::new(config),
+            order: Order::default(),
+            names: Vec::new(),
+            last_name: 0,
+            other_names: 0,
+            cpus: BTreeMap::new(),
+            skipped: Vec::new(),
+            events: 0,
+            lost_events: 0,
+            backwards: 0,
+            overwritten: 0,
+            comments: 0,
+            now: 0,
+        }
+    }
+
+    fn line(&mut self, number: u64, line: &[u8]) {
+        match split(line) {
+            Line::Event(header, fields) => self.event(number, line, &header, fields),
+            Line::Lost(lost) => self.lost(lost),
+            Line::Comment => {
+                self.comments += 1;
+                self.head(line);
+            }
+            Line::Unknown => self.skip(SkippedKind::NoEvent, number, line),
+        }
+    }
+
+    fn event(&mut self, number: u64, line: &[u8], header: &Header<'_>, fields: &[u8]) {
+        self.events += 1;
+        self.count(header.name);
+        let ns = header.ns;
+        let known = self.cpus.len() < MOST_CPUS || self.cpus.contains_key(&header.cpu);
+        if known {
+            let cpu = self.cpus.entry(header.cpu).or_default();
+            self.backwards += u64::from(ns < cpu.last);
+            let (since, lost) = (cpu.last, std::mem::take(&mut cpu.lost));
+            cpu.last = cpu.last.max(ns);
+            if lost {
+                self.enter(Entry::Lost { since, cpu: Some(header.cpu), ns });
+            }
+        }
+        self.now = self.now.max(ns);
+        match parse_event(header.name, fields) {
+            Ok(Some(event)) => {
+                let Header { thread, cpu, .. } = *header;
+                self.enter(Entry::Event(LogEvent { line: number, ns, cpu, thread, event }));
+            }
+            Ok(None) => {}
+            Err(_) => self.skip(SkippedKind::BadFields, number, line),
+        }
+    }
+
+    fn lost(&mut self, lost: Lost) {
+        self.lost_events = self.lost_events.saturating_add(lost.events.unwrap_or(0));
+        if let Some(cpu) = lost.cpu {
+            if self.cpus.len() < MOST_CPUS || self.cpus.contains_key(&cpu) {
+                self.cpus.entry(cpu).or_default().lost = true;
+            }
+            return;
+        }
+        // Since the last event of whichever processor has been silent longest.
+        let since = self.cpus.values().map(|cpu| cpu.last).min().unwrap_or(0);
+        self.enter(Entry::Lost { since, cpu: None, ns: self.now });
+    }
+
+    fn enter(&mut self, entry: Entry) {
+        if let Some(entry) = self.order.push(entry) {
+            deliver(&mut self.monitors, entry);
+        }
+    }
+
+    fn count(&mut self, name: &[u8]) {
+        if let Some((last, count)) = self.names.get_mut(self.last_name)
+            && last == name
+        {
+            *count += 1;
+            return;
+        }
+        if let Some(at) = self.names.iter().position(|(known, _)| known == name) {
+            self.names[at].1 += 1;
+            self.last_name = at;
+        } else if self.names.len() < MOST_NAMES {
+            self.names.push((name.to_vec(), 1));
+        } else {
+            self.other_names += 1;
+        }
+    }
+
+    /// The head of tracefs says how much its buffer has overwritten.
+    fn head(&mut self, line: &[u8]) {
+        let Some(numbers) = line.strip_prefix(b"# entries-in-buffer/entries-written: ") else {
+            return;
+        };
+        let text = String::from_utf8_lossy(numbers);
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+        let mut next = || numbers.next().and_then(|digits| digits.parse::<u64>().ok());
+        if let (Some(kept), Some(written)) = (next(), next()) {
+            self.overwritten = written.saturating_sub(kept);
+        }
+    }
+
+    fn skip(&mut self, kind: SkippedKind, line: u64, text: &[u8]) {
+        if let Some(known) = self.skipped.iter_mut().find(|skipped| skipped.kind == kind) {
+            known.count += 1;
+            return;
+        }
+        let text = String::from_utf8_lossy(&text[..text.len().min(EXCERPT)]);
+        let text = text.trim().chars().map(|c| if c.is_control() { '.' } else { c }).collect();
+        self.skipped.push(Skipped { kind, count: 1, line, text });
+    }
+
+    fn finish(mut self, name: &str, lines: u64) -> Result<CheckReport, CheckError> {
+        if self.events == 0 {
+            return Err(self.nothing(name, lines));
+        }
+        let ns = self.now;
+        for (&cpu, state) in &self.cpus {
+            if state.lost {
+                let entry = Entry::Lost { since: state.last, cpu: Some(cpu), ns };
+                if let Some(entry) = self.order.push(entry) {
+                    deliver(&mut self.monitors, entry);
+                }
+            }
+        }
+        for entry in self.order.drain() {
+            deliver(&mut self.monitors, entry);
+        }
+        let mut counts: Vec<EventCount> = self
+            .names
+            .iter()
+            .map(|(name, count)| EventCount {
+                name: String::from_utf8_lossy(name).into_owned(),
+                count: *count,
+            })
+            .collect();
+        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
+        if self.other_names > 0 {
+            counts.push(EventCount { name: "(others)".to_owned(), count: self.other_names });
+        }
+        self.skipped.sort_by_key(|skipped| skipped.kind);
+        let (kernels, shown) = (self.monitors.kernels(), self.monitors.family().1);
+        let has_faults = self.monitors.has_faults();
+        let losses = (self.monitors.losses(), self.lost_events);
+        let (findings, survey) = self.monitors.finish();
+        Ok(CheckReport {
+            name: name.to_owned(),
+            lines,
+            events: self.events,
+            counts,
+            skipped: self.skipped,
+            losses,
+            reordered: self.order.moved,
+            backwards: self.backwards,
+            overwritten: self.overwritten,
+            kernels,
+            kernels_shown: shown,
+            has_faults,
+            findings,
+            survey,
+        })
+    }
+
+    fn nothing(&self, name: &str, lines: u64) -> CheckError {
+        let name = name.to_owned();
+        if lines == 0 || self.comments == lines {
+            return CheckError::Empty { name };
+        }
+        let unreadable = lines - self.comments.min(lines);
+        let first = self.skipped.iter().find(|skipped| !skipped.text.is_empty());
+        let example =
+            first.map_or_else(String::new, |s| format!("; line {}: `{}`", s.line, s.text));
+        CheckError::NoEvents { name, lines, unreadable, example }
+    }
+}
+
+fn deliver(monitors: &mut LogMonitors, entry: Entry) {
+    match entry {
+        Entry::Event(event) => monitors.observe(event),
+        Entry::Lost { since, .. } => monitors.lost(since),
+    }
+}

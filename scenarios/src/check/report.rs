@@ -1,0 +1,94 @@
+//! What a check found.
+
+use models::monitors::Verdict;
+use models::monitors::log::{LogFinding, LogSurvey};
+
+/// How often an event is in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventCount {
+    /// Its name.
+    pub name: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Why a part of a log was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkippedKind {
+    /// The line is none of a trace.
+    NoEvent,
+    /// The fields of a known event are not as any kernel prints them.
+    BadFields,
+    /// The line is too long.
+    TooLong,
+    /// The log ends in the middle of a line.
+    HalfLine,
+    /// The compressed data ends early or is damaged.
+    BrokenCompression,
+}
+
+impl SkippedKind {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NoEvent => "no line of a trace",
+            Self::BadFields => "fields of a known event that no kernel prints so",
+            Self::TooLong => "longer than 65 536 bytes",
+            Self::HalfLine => "the log ends in the middle of a line",
+            Self::BrokenCompression => "the compressed data ends early or is damaged",
+        }
+    }
+}
+
+/// What of a log was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Why.
+    pub kind: SkippedKind,
+    /// How often.
+    pub count: u64,
+    /// The line of the first.
+    pub line: u64,
+    /// Its beginning, where there is one.
+    pub text: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug)]
+pub struct CheckReport {
+    /// The log.
+    pub name: String,
+    /// Lines.
+    pub lines: u64,
+    /// Events.
+    pub events: u64,
+    /// Events by name, the most frequent first.
+    pub counts: Vec<EventCount>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+    /// Places where events were lost, and how many the log says.
+    pub losses: (u64, u64),
+    /// Events that were put before others by their time.
+    pub reordered: u64,
+    /// Events whose time is before that of their processor's last one; left where they are.
+    pub backwards: u64,
+    /// Events of the log that its buffer had overwritten before it was read, as its head says.
+    pub overwritten: u64,
+    /// The kernels that print what the log has.
+    pub kernels: &'static str,
+    /// The log shows it; otherwise it is assumed.
+    pub kernels_shown: bool,
+    /// Whether there is any event of an asynchronous fault.
+    pub has_faults: bool,
+    /// What was concluded.
+    pub findings: Vec<LogFinding>,
+    /// What was counted.
+    pub survey: LogSurvey,
+}
+
+impl CheckReport {
+    /// The worst verdict.
+    pub fn is_violated(&self) -> bool {
+        self.findings.iter().any(|finding| finding.verdict == Verdict::Violation)
+    }
+}
