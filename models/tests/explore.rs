@@ -89,3 +89,45 @@ fn a_bound_is_told_and_is_no_verdict() {
     assert!(explored.limit.is_some() && explored.depth == 5);
     assert!(explore(&Setup { tasks: 9, ..world("v6.19") }, &bounds, None).is_err());
 }
+
+/// The row of a disturbance in docs/findings.md.
+fn row(disturbance: Disturbance) -> String {
+    let explored = all(&with("v6.19", disturbance));
+    let mut ids: Vec<String> = explored
+        .findings
+        .iter()
+        .map(|finding| {
+            let (id, severity) = (finding.kind.id, finding.kind.severity.name());
+            format!("{id} ({severity}, {} moves)", finding.trace.moves)
+        })
+        .collect();
+    ids.dedup();
+    let found = if ids.is_empty() { "nothing".to_owned() } else { ids.join(", ") };
+    let vm = explored.product.map_or("-".to_owned(), |product| product.states.to_string());
+    let Explored { states, depth, .. } = explored;
+    format!("| `{disturbance}` | {states} | {vm} | {depth} | {found} |")
+}
+
+fn documented() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/findings.md");
+    std::fs::read_to_string(path).expect("docs/findings.md")
+}
+
+fn hold_table(disturbances: &[Disturbance]) {
+    let documented = documented();
+    let rows: Vec<String> = disturbances.iter().map(|&which| row(which)).collect();
+    let missing: Vec<&String> = rows.iter().filter(|row| !documented.contains(*row)).collect();
+    assert!(missing.is_empty(), "docs/findings.md does not have these rows:\n{missing:#?}");
+}
+
+#[test]
+fn documented_findings_of_some_disturbances() {
+    use Disturbance::{EnqueueFailure, OtherException, PvKick, Reset};
+    hold_table(&[EnqueueFailure, OtherException, PvKick, Reset]);
+}
+
+#[test]
+#[ignore = "takes minutes: every disturbance alone"]
+fn documented_findings_of_every_disturbance() {
+    hold_table(Disturbance::ALL);
+}

@@ -9,7 +9,7 @@ use models::apf::invariants;
 use models::apf::rules::{Mechanism, PARTS, Rules, SetError, generations, named_generation};
 use models::apf::{Defect, Defects};
 use models::explore::{
-    Bounds, Budget, Disturbance, Explored, Finding, Limit, Setup, Severity, explore,
+    Bounds, Budget, Disturbance, Explored, Finding, Limit, Product, Setup, Severity, explore,
 };
 use serde_json::{Value, json};
 
@@ -213,8 +213,31 @@ impl Report<'_> {
     /// What the search is exhaustive about.
     fn followed(&self) -> &'static str {
         match (self.setup.vcpus, self.setup.whole) {
-            (1, _) | (_, true) => "every vCPU",
-            _ => "vCPU 0, while the others may bring any page at any time",
+            (1, _) | (_, true) => "all vCPUs together",
+            _ if self.setup.interchangeable() => "one vCPU, as all are alike, among the others",
+            _ => "each vCPU in turn, among the others",
+        }
+    }
+
+    /// The same as a number, if there is one.
+    fn states_of_vm(&self) -> Option<u64> {
+        let whole = self.setup.vcpus == 1 || self.setup.whole;
+        match self.explored.product {
+            Some(Product { states, .. }) => u64::try_from(states).ok(),
+            None => whole.then_some(self.explored.states),
+        }
+    }
+
+    /// The states of the VM that those of its vCPUs amount to.
+    fn product(&self) -> String {
+        match self.explored.product {
+            Some(Product { states, unreached: 0 }) => format!("{states}"),
+            Some(Product { states, unreached }) => {
+                format!("{states}, in which {unreached} states of a vCPU do not occur")
+            }
+            None if self.setup.vcpus == 1 || self.setup.whole => self.explored.states.to_string(),
+            None if self.explored.limit.is_some() => "unknown, as the search is bounded".to_owned(),
+            None => "unknown (see docs/exploring.md)".to_owned(),
         }
     }
 
@@ -223,7 +246,7 @@ impl Report<'_> {
     }
 
     fn table(&self) -> String {
-        let Explored { states, transitions, depth, limit, findings } = self.explored;
+        let Explored { states, transitions, depth, limit, findings, .. } = self.explored;
         let none = |list: String| if list.is_empty() { "none".to_owned() } else { list };
         let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
         let mut rows = vec![
@@ -233,6 +256,7 @@ impl Report<'_> {
             ("followed", self.followed().to_owned()),
             ("disturbances", none(self.disturbances().join(", "))),
             ("states", states.to_string()),
+            ("of the VM", self.product()),
             ("transitions", transitions.to_string()),
             ("depth", depth.to_string()),
             ("search", limit_text(*limit).to_owned()),
@@ -294,7 +318,7 @@ impl Report<'_> {
 
     fn json(&self) -> Value {
         let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
-        let Explored { states, transitions, depth, limit, findings } = self.explored;
+        let Explored { states, transitions, depth, limit, findings, .. } = self.explored;
         let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
         let finding = |finding: &Finding| {
             let line = |line: &models::explore::Line| json!({ "who": line.actor.name(), "what": line.text });
@@ -320,6 +344,7 @@ impl Report<'_> {
             "token_bits": rules.token.id_bits,
             "disturbances": self.disturbances(),
             "states": states,
+            "states_of_vm": self.states_of_vm(),
             "transitions": transitions,
             "depth": depth,
             "exhaustive": limit.is_none(),

@@ -17,7 +17,7 @@ use crate::apf::{Apf, Defect, Notice, SharedWord};
 use crate::ids::{Gfn, ItemId, Token, VcpuId};
 use crate::trace::ApfReason;
 
-use super::setup::{Disturbance, Setup};
+use super::setup::Setup;
 use super::world::{At, Cpu, Frame, Halting, Handler, Script, Task, Then, World};
 
 /// Orders in which a state is written down.
@@ -37,6 +37,8 @@ pub(super) struct Canon {
 
 impl Canon {
     pub(super) fn new(setup: &Setup) -> Self {
+        // Where the states of vCPUs are composed, all must mean the same page by a name.
+        let composed = setup.has_others();
         let slots =
             setup.defects.has(Defect::HashDeleteHole) || setup.defects.has(Defect::UnboundedProbe);
         let own = |count: u8| vec![(0..count).collect::<Vec<u8>>()];
@@ -44,14 +46,21 @@ impl Canon {
         let first = token.first_from(0, setup.rules.token_zero);
         let values = 1_u32 << token.id_bits;
         Self {
-            pages: if slots { own(setup.pages) } else { permutations(setup.pages) },
+            pages: if slots || composed { own(setup.pages) } else { permutations(setup.pages) },
             tasks: permutations(setup.tasks),
-            vcpus: !setup.zero_matters() && !setup.may(Disturbance::MemslotChange),
+            vcpus: setup.interchangeable(),
             slots,
             cycle: (!setup.zero_matters()).then_some(values - first),
             first,
             vcpu_bits: token.vcpu_bits,
         }
+    }
+
+    /// Pages and vCPUs keep their names.
+    #[cfg(test)]
+    pub(super) fn with_names(setup: &Setup) -> Self {
+        let pages = vec![(0..setup.pages).collect()];
+        Self { pages, vcpus: false, ..Self::new(setup) }
     }
 
     /// The fingerprint of a state.
@@ -81,7 +90,7 @@ impl Canon {
             parts.sort_unstable();
         }
         let mut text = parts.concat();
-        let World { apf, cpus: _, resident, budget, vmm_waits, map_writer } = world;
+        let World { apf, cpus: _, first: _, resident, budget, vmm_waits, map_writer } = world;
         // Of the items' table, the vCPUs write down what is theirs.
         let Apf { rules: _, defects: _, host: HostHalf { vcpus: _, items: _, life }, .. } = apf;
         let there = pages.iter().enumerate();
@@ -442,5 +451,61 @@ fn of_operation(operation: Option<Operation>, number: &dyn Fn(ItemId) -> u8, tex
             text.extend([4, number(item), seen.unwrap_or(NONE)]);
         }
         Some(Operation::Clear) => text.push(5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::super::check::Log;
+    use super::super::search::all_moves;
+    use super::*;
+    use crate::apf::Defects;
+    use crate::apf::rules::generation;
+    use crate::explore::Disturbance;
+
+    /// The states that one move leads to.
+    fn next(world: &World, setup: &Setup) -> Vec<World> {
+        let make = |chosen| {
+            let mut after = world.clone();
+            after.make(chosen, setup, &mut Log::default());
+            after
+        };
+        all_moves(world, setup).into_iter().map(make).collect()
+    }
+
+    /// States that are taken for one go on alike.
+    fn is_faithful(setup: &Setup) {
+        let canon = Canon::new(setup);
+        let after = |world: &World| -> BTreeSet<u128> {
+            next(world, setup).iter().map(|world| canon.fingerprint(world)).collect()
+        };
+        let mut seen: BTreeMap<u128, (World, BTreeSet<u128>)> = BTreeMap::new();
+        let mut left = vec![World::new(setup)];
+        while let Some(world) = left.pop() {
+            let mine = after(&world);
+            let fingerprint = canon.fingerprint(&world);
+            if let Some((other, theirs)) = seen.get(&fingerprint) {
+                assert_eq!(&mine, theirs, "{world:#?} is not {other:#?}");
+                continue;
+            }
+            left.extend(next(&world, setup));
+            seen.insert(fingerprint, (world, mine));
+        }
+    }
+
+    fn world(rules: &str) -> Setup {
+        Setup::new(generation(rules).expect("a known generation"), Defects::none(), 2)
+    }
+
+    #[test]
+    fn states_that_are_taken_for_one_go_on_alike() {
+        for rules in ["v5.8", "v5.17", "v6.19"] {
+            let setup = Setup { pages: 1, ..world(rules) };
+            is_faithful(&setup);
+            is_faithful(&Setup { budget: setup.budget.with(Disturbance::Evict, 1), ..setup });
+            is_faithful(&Setup { budget: setup.budget.with(Disturbance::TracerFault, 1), ..setup });
+        }
     }
 }

@@ -58,6 +58,7 @@ pub fn drive(setup: &Setup, steps: &[Input], shows: Shows) -> Result<(Explored, 
     let steps = way.moves as u64;
     let explored = Explored {
         states: steps + 1,
+        product: None,
         transitions: steps,
         depth: way.moves as u32,
         limit: None,

@@ -2,7 +2,8 @@
 //!
 //! Workers end, pages come, vCPU threads that can run do so, and an interrupt comes now and then:
 //! under this fairness a guest that is never stuck is one that can come through from every state
-//! that it reaches. The question is answered backwards over the stored graph.
+//! that it reaches. Nobody may count on a page that a vCPU brings that is not followed, nor on a
+//! disturbance, which need not happen. The question is answered backwards over the stored graph.
 
 use super::check::Kind;
 use super::search::{By, Edge, Marks, Search, Sighting};
@@ -27,7 +28,7 @@ const NEEDS_INTERRUPT: Kind = Kind::weakness(
 /// Finds what can never happen any more.
 pub(super) fn check(search: &mut Search) {
     let ends = |marks: Marks| marks.end;
-    let all = |edge: &Edge| edge.by != By::Others;
+    let all = |edge: &Edge| edge.by.is_certain();
     let through = reaching(search, &ends, &all);
     if let Some(doomed) = through.iter().position(|&reaches| !reaches) {
         push_stuck(search, doomed, &through);
@@ -63,7 +64,7 @@ fn push_stuck(search: &mut Search, doomed: usize, through: &[bool]) {
 
 /// The first state from which the end and whatever is `free` cannot be reached any more.
 fn for_ever(search: &Search, through: &[bool], free: &dyn Fn(Marks) -> bool) -> Option<usize> {
-    let reach = reaching(search, free, &|edge: &Edge| edge.by != By::Others);
+    let reach = reaching(search, free, &|edge: &Edge| edge.by.is_certain());
     (0..through.len()).find(|&state| !through[state] && !reach[state])
 }
 

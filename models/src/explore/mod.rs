@@ -13,6 +13,7 @@ mod drive;
 mod guest;
 mod liveness;
 mod moves;
+mod product;
 mod reduce;
 mod search;
 mod setup;
@@ -24,6 +25,7 @@ mod world;
 
 pub use check::{Kind, Severity, checked};
 pub use drive::{Shows, drive};
+pub use product::Product;
 pub use search::Limit;
 pub use setup::{
     Bounds, Budget, Disturbance, MAX_PAGES, MAX_TASKS, MAX_TOKEN_BITS, MAX_VCPUS, Scope, Setup,
@@ -32,7 +34,9 @@ pub use setup::{
 pub use trace::{Actor, Line, Trace};
 pub use witness::witness;
 
-use search::Search;
+use search::{Search, Sighting};
+
+use crate::apf::rules::TokenZero;
 
 /// Something that was found, with the shortest way to it.
 #[derive(Clone, Debug)]
@@ -48,8 +52,11 @@ pub struct Finding {
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Explored {
-    /// Different states.
+    /// Different states: of one vCPU, or of all vCPUs together with [`Setup::whole`]. Where vCPUs
+    /// differ from each other, the states of each of them.
     pub states: u64,
+    /// The states of the VM, if one vCPU was followed at a time and they can be told.
+    pub product: Option<Product>,
     /// Moves made from them.
     pub transitions: u64,
     /// Moves to the state farthest from the beginning.
@@ -78,28 +85,64 @@ pub fn explore(
     wanted: Option<&str>,
 ) -> Result<Explored, SetupError> {
     setup.check()?;
-    let mut search = Search::run(setup, bounds, wanted);
-    let answered =
-        wanted.is_some_and(|id| search.found.iter().any(|found| found.kind.violates(id)));
-    if search.limit.is_none() && !answered {
-        liveness::check(&mut search);
+    let alone = setup.whole || setup.interchangeable();
+    let last = if alone { 0 } else { setup.vcpus - 1 };
+    let setups: Vec<Setup> = (0..=last).map(|followed| Setup { followed, ..*setup }).collect();
+    let mut searches = Vec::with_capacity(setups.len());
+    let mut findings: Vec<Finding> = Vec::new();
+    for setup in &setups {
+        let search = search(setup, bounds, wanted);
+        for found in &search.found {
+            add(&mut findings, finding(setup, &search, found));
+        }
+        searches.push(search);
     }
-    let mut findings: Vec<Finding> = search
-        .found
-        .iter()
-        .map(|sighting| {
-            let mut way = search.way_to(sighting.from);
-            way.extend(sighting.chosen);
-            let trace = Trace::replay(setup, &way);
-            Finding { kind: sighting.kind, detail: sighting.detail.clone(), trace }
-        })
-        .collect();
     findings.sort_by_key(|finding| finding.kind);
+    let sum = |of: fn(&Search) -> u64| searches.iter().map(of).sum();
     Ok(Explored {
-        states: search.nodes.len() as u64,
-        transitions: search.transitions,
-        depth: search.nodes.last().map_or(0, |node| node.depth),
-        limit: search.limit,
+        states: sum(|search| search.nodes.len() as u64),
+        product: product(setup, &searches),
+        transitions: sum(|search| search.transitions),
+        depth: searches.iter().filter_map(|s| Some(s.nodes.last()?.depth)).max().unwrap_or(0),
+        limit: searches.iter().find_map(|search| search.limit),
         findings,
     })
+}
+
+fn search<'a>(setup: &'a Setup, bounds: &Bounds, wanted: Option<&'a str>) -> Search<'a> {
+    let mut search = Search::run(setup, bounds, wanted);
+    if search.limit.is_none() && !search.is_answered() {
+        liveness::check(&mut search);
+    }
+    search
+}
+
+fn finding(setup: &Setup, search: &Search, found: &Sighting) -> Finding {
+    let mut way = search.way_to(found.from);
+    way.extend(found.chosen);
+    let trace = Trace::replay(setup, &way);
+    Finding { kind: found.kind, detail: found.detail.clone(), trace }
+}
+
+/// Of findings of one kind on several vCPUs the one with the shortest way is kept.
+fn add(findings: &mut Vec<Finding>, new: Finding) {
+    match findings.iter_mut().find(|old| old.kind == new.kind) {
+        Some(old) if old.trace.moves > new.trace.moves => *old = new,
+        Some(_) => {}
+        None => findings.push(new),
+    }
+}
+
+fn product(setup: &Setup, searches: &[Search]) -> Option<Product> {
+    let complete = searches.iter().all(|search| search.limit.is_none() && !search.is_answered());
+    let apart = [Disturbance::Destroy, Disturbance::Kexec, Disturbance::MapWrite];
+    // Token 0 of vCPU 0 may look like none there, and a state have two names.
+    let two_names = setup.rules.token_zero == TokenZero::Possible && !setup.zero_matters();
+    if two_names || !setup.has_others() || !complete || apart.iter().any(|&which| setup.may(which))
+    {
+        return None;
+    }
+    let of = |vcpu: u16| searches.get(usize::from(vcpu)).or(searches.first());
+    let all: Option<Vec<&Search>> = (0..setup.vcpus).map(of).collect();
+    product::compose(&all?)
 }

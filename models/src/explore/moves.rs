@@ -185,7 +185,7 @@ impl World {
 
     /// Everything that may happen next to the VM as a whole.
     pub(super) fn moves_of_vm(&self, setup: &Setup, moves: &mut Vec<Move>) {
-        if self.is_final(setup) {
+        if self.apf.host.life == Life::Destroyed {
             return;
         }
         if setup.has_others() && !self.reads_fail() {

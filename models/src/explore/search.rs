@@ -4,7 +4,7 @@ use crate::ids::VcpuId;
 
 use super::canon::Canon;
 use super::check::{Found, Kind, Log};
-use super::setup::{Bounds, Setup};
+use super::setup::{Bounds, Disturbance, Setup};
 use super::store::{Seen, StateId};
 use super::world::{Move, World};
 
@@ -25,6 +25,7 @@ pub(super) struct Edge {
     pub(super) from: StateId,
     pub(super) to: StateId,
     pub(super) by: By,
+    pub(super) change: Change,
 }
 
 /// Who makes a move.
@@ -32,10 +33,34 @@ pub(super) struct Edge {
 pub(super) enum By {
     /// Who is followed.
     Inside,
+    /// Who is followed, by something that need not happen.
+    Disturbance,
     /// An interrupt from outside while the vCPU thread sleeps.
     Interrupt,
     /// A vCPU that is not followed.
     Others,
+    /// The VM as a whole, by something that need not happen.
+    Vm,
+}
+
+impl By {
+    /// Whether it may be counted on to happen.
+    pub(super) fn is_certain(self) -> bool {
+        matches!(self, Self::Inside | Self::Interrupt)
+    }
+}
+
+/// What other vCPUs see of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    /// Nothing.
+    None,
+    /// A page is there now.
+    Brings(u8),
+    /// A page is reclaimed.
+    Evicts(u8),
+    /// Something happens to the whole VM.
+    Happens(Disturbance),
 }
 
 /// What is kept of a state.
@@ -53,6 +78,8 @@ pub(super) struct Node {
 pub(super) struct Marks {
     /// Everybody is through, or the search goes no further here.
     pub(super) end: bool,
+    /// The search goes no further here: what follows would mean nothing.
+    pub(super) broken: bool,
     pub(super) sleeps: bool,
     pub(super) halted: bool,
     pub(super) done: bool,
@@ -87,6 +114,23 @@ type Frontier = Vec<(StateId, World)>;
 impl<'a> Search<'a> {
     /// Searches until every state was seen, a bound is met, or the invariant `wanted` is violated.
     pub(super) fn run(setup: &'a Setup, bounds: &Bounds, wanted: Option<&'a str>) -> Self {
+        let reduces = setup.whole && !setup.may(Disturbance::FetchFailure);
+        Self::with_method(setup, bounds, wanted, (Canon::new(setup), reduces))
+    }
+
+    /// Leaves no order out, and takes no vCPU or page for another.
+    #[cfg(test)]
+    pub(super) fn plain(setup: &'a Setup) -> Self {
+        let method = (Canon::with_names(setup), false);
+        Self::with_method(setup, &Bounds::default(), None, method)
+    }
+
+    fn with_method(
+        setup: &'a Setup,
+        bounds: &Bounds,
+        wanted: Option<&'a str>,
+        (canon, reduces): (Canon, bool),
+    ) -> Self {
         let mut search = Self {
             setup,
             nodes: Vec::new(),
@@ -94,9 +138,9 @@ impl<'a> Search<'a> {
             found: Vec::new(),
             limit: None,
             transitions: 0,
-            canon: Canon::new(setup),
+            canon,
             seen: Seen::new(),
-            reduces: setup.whole,
+            reduces,
             wanted,
         };
         let first = World::new(setup);
@@ -128,13 +172,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn is_answered(&self) -> bool {
+    pub(super) fn is_answered(&self) -> bool {
         self.wanted.is_some_and(|wanted| self.found.iter().any(|found| found.kind.violates(wanted)))
     }
 
     fn exceeded(&self, bounds: &Bounds, frontier: usize) -> Option<Limit> {
         /// Bytes of a world in the frontier with all its lists, as measured with two vCPUs.
-        const WORLD: u64 = 3 << 10;
+        const WORLD: u64 = 1 << 10;
         let lists =
             self.nodes.capacity() * size_of::<Node>() + self.edges.capacity() * size_of::<Edge>();
         let memory = self.seen.bytes() + lists as u64 + 2 * frontier as u64 * WORLD;
@@ -148,7 +192,7 @@ impl<'a> Search<'a> {
     }
 
     fn expand(&mut self, id: StateId, world: &World, depth: u32, next: &mut Frontier) {
-        if self.nodes[id as usize].marks.end {
+        if self.nodes[id as usize].marks.broken {
             return;
         }
         if self.reduces && world.may_reduce() {
@@ -193,20 +237,17 @@ impl<'a> Search<'a> {
             let ends = found.iter().any(|found| found.kind.is_end());
             self.note(found, (from, chosen));
             let (to, new) = self.seen.insert(fingerprint);
-            let by = match which {
-                Move::Interrupt(_) => By::Interrupt,
-                Move::Arrive(_) => By::Others,
-                _ => By::Inside,
-            };
-            self.edges.push(Edge { from, to, by });
+            let (by, change) = (by(world, which), change(world, which, &after));
+            self.edges.push(Edge { from, to, by, change });
             if new {
                 let marks = self.marks(&after, ends);
                 self.nodes.push(Node { parent: from, chosen, depth, marks });
-                if !marks.end {
+                if !marks.broken {
                     next.push((to, after));
                 }
             } else if ends {
-                self.nodes[to as usize].marks.end = true;
+                let marks = &mut self.nodes[to as usize].marks;
+                (marks.end, marks.broken) = (true, true);
             }
         }
         true
@@ -227,6 +268,7 @@ impl<'a> Search<'a> {
         };
         Marks {
             end: ends || world.is_final(self.setup),
+            broken: ends,
             sleeps: world.cpus.iter().any(|cpu| cpu.tasks.iter().any(|task| task.sleeps)),
             halted: world.vcpus().any(halted),
             done: world.vcpus().any(|vcpu| !world.apf.vcpu(vcpu).done.is_empty()),
@@ -244,6 +286,34 @@ impl<'a> Search<'a> {
         }
         way.reverse();
         way
+    }
+}
+
+fn by(world: &World, chosen: Move) -> By {
+    match chosen {
+        Move::Interrupt(_) => By::Interrupt,
+        Move::Arrive(_) => By::Others,
+        Move::Evict(_) | Move::DisturbVm(_) => By::Vm,
+        // Where no page can be read, a worker fails, and counts on nothing else.
+        Move::Fail(_) if world.reads_fail() => By::Inside,
+        Move::Disturb(..) | Move::Fail(_) | Move::RefuseWork(_) => By::Disturbance,
+        Move::Access { vcpu, task, context, failure, .. } => {
+            let usual = world.cpu(vcpu).tasks[usize::from(task)].context == context;
+            if usual && !failure { By::Inside } else { By::Disturbance }
+        }
+        _ => By::Inside,
+    }
+}
+
+fn change(world: &World, chosen: Move, after: &World) -> Change {
+    match chosen {
+        Move::Evict(page) => Change::Evicts(page),
+        Move::DisturbVm(which) => Change::Happens(which),
+        _ => match after.resident & !world.resident {
+            0 => Change::None,
+            // A move brings one page at most.
+            brought => Change::Brings(brought.trailing_zeros() as u8),
+        },
     }
 }
 

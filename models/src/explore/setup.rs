@@ -200,9 +200,13 @@ pub struct Setup {
     pub defects: Defects,
     /// vCPUs, at most [`MAX_VCPUS`].
     pub vcpus: u16,
-    /// Whether all vCPUs are followed. If not, one is, and the others are what may bring a page at
-    /// any time: see the `reduce` module on why nothing is missed.
+    /// Whether the states of all vCPUs together are enumerated. If not, one vCPU is followed at a
+    /// time, the others are what may bring a page at any time, and the states of the VM are
+    /// composed from those of its vCPUs: see the `product` module on why nothing is missed.
     pub whole: bool,
+    /// Which vCPU is followed where one is. [`explore`](super::explore) sets it: it follows one of
+    /// those that can be exchanged, and each of those that cannot.
+    pub followed: u16,
     /// Tasks of each vCPU, at most [`MAX_TASKS`].
     pub tasks: u8,
     /// Pages that each task touches once, in any order; at most [`MAX_PAGES`].
@@ -229,6 +233,7 @@ impl Setup {
             defects,
             vcpus: 2,
             whole: false,
+            followed: 0,
             tasks: 2,
             pages: 2,
             notices: true,
@@ -254,14 +259,21 @@ impl Setup {
         }
     }
 
-    /// The vCPUs that are followed.
-    pub(super) fn followed(&self) -> u16 {
-        if self.whole { self.vcpus } else { 1 }
+    /// The vCPUs that are followed at a time.
+    pub(super) fn followed(&self) -> std::ops::Range<u16> {
+        if self.whole { 0..self.vcpus } else { self.followed..self.followed + 1 }
     }
 
     /// Whether pages come without anybody who is followed.
     pub(super) fn has_others(&self) -> bool {
-        self.vcpus > self.followed()
+        !self.whole && self.vcpus > 1
+    }
+
+    /// Whether vCPUs can be exchanged.
+    pub fn interchangeable(&self) -> bool {
+        // Some disturbances mean vCPU 0 alone.
+        let apart = [Disturbance::MemslotChange, Disturbance::MigrationOneEnabled];
+        !self.zero_matters() && !apart.iter().any(|&which| self.may(which))
     }
 
     /// What the guest writes to EN.

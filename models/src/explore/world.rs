@@ -270,7 +270,9 @@ pub(super) enum Move {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct World {
     pub(super) apf: Apf,
+    /// By vCPU. Those before the first that is followed do nothing.
     pub(super) cpus: Vec<Cpu>,
+    pub(super) first: u16,
     /// Pages that are there, a bit each.
     pub(super) resident: u8,
     pub(super) budget: Budget,
@@ -282,8 +284,9 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(setup: &Setup) -> Self {
-        let mut apf = Apf::new(setup.followed(), setup.rules, setup.defects);
-        for vcpu in 0..setup.followed() {
+        let followed = setup.followed();
+        let mut apf = Apf::new(followed.end, setup.rules, setup.defects);
+        for vcpu in 0..followed.end {
             let input =
                 crate::apf::HostInput::SetIrqchip { vcpu: VcpuId(vcpu), in_kernel: setup.irqchip };
             apf.host_step(input, &mut Vec::new());
@@ -307,7 +310,8 @@ impl World {
         };
         Self {
             apf,
-            cpus: vec![cpu; usize::from(setup.followed())],
+            cpus: vec![cpu; usize::from(followed.end)],
+            first: followed.start,
             resident: 0,
             budget: scoped(Scope::Vm),
             vmm_waits: None,
@@ -324,7 +328,7 @@ impl World {
     }
 
     pub(super) fn vcpus(&self) -> impl Iterator<Item = VcpuId> + use<> {
-        (0..self.apf.vcpus()).map(VcpuId)
+        (self.first..self.apf.vcpus()).map(VcpuId)
     }
 
     pub(super) fn is_resident(&self, page: u8) -> bool {
