@@ -312,6 +312,20 @@ pub struct GuestConfig {
     pub send_always: bool,
     /// When the guest's kernel lets another task run.
     pub preemption: Preemption,
+    /// Which uses of the local APIC leave guest mode.
+    pub apic: ApicConfig,
+}
+
+/// Which uses of the local APIC leave guest mode, each at the cost `exit_light`. Without such exits
+/// they cost what the handlers cost, and `guest_tick` says what that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApicConfig {
+    /// Arming and stopping the timer: a write to `MSR_IA32_TSC_DEADLINE`.
+    pub timer_exits: bool,
+    /// The end of an interrupt; it does not exit where the host keeps a paravirtual flag.
+    pub eoi_exits: bool,
+    /// Sending an interrupt to another vCPU.
+    pub ipi_exits: bool,
 }
 
 /// When a task that is in the guest's kernel may lose its vCPU to another one, besides when it

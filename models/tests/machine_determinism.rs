@@ -7,7 +7,7 @@ mod world_kit;
 
 use models::apf::rules::Workers;
 use models::config::{
-    HostKernel, Lru, MachineConfig, Op, Pattern, Policy, Preemption, ReadAhead, Section,
+    ApicConfig, HostKernel, Lru, MachineConfig, Op, Pattern, Policy, Preemption, ReadAhead, Section,
 };
 use models::machine::{RunSettings, prefill, run};
 use models::policy;
@@ -71,6 +71,9 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
         (calls.guest.preemption, calls.guest.send_always) = (preemption, send_always);
         calls.workload.tasks[0].program = [syscall(us(1), &body), vec![touch]].concat();
         calls.workload.tasks[0].count = 8;
+        if send_always {
+            calls.guest.apic = ApicConfig { timer_exits: true, eoi_exits: true, ipi_exits: true };
+        }
         worlds.push((name, calls));
     }
     let mut overcommitted = crowded("westmere-2010", constant(us(200)));

@@ -8,9 +8,10 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    Cgroup, CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, GuestConfig,
-    HddConfig, HostConfig, HostKernel, Lru, MachineConfig, Op, Pattern, Policy, Preemption,
-    ReadAhead, Region, SchedParams, TaskGroup, TlbGeometry, WakeTime, Workload, WrittenPages,
+    ApicConfig, Cgroup, CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams,
+    GuestConfig, HddConfig, HostConfig, HostKernel, Lru, MachineConfig, Op, Pattern, Policy,
+    Preemption, ReadAhead, Region, SchedParams, TaskGroup, TlbGeometry, WakeTime, Workload,
+    WrittenPages,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -255,6 +256,7 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         wake,
         send_always,
         preemption,
+        apic,
     } = guest;
     form.line("guest.vcpus", vcpus);
     form.line("guest.memory_pages", memory_pages);
@@ -271,6 +273,12 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     // Left out where it is what it was before there was a choice.
     if *preemption != Preemption::default() {
         form.line("guest.preemption", preemption.name());
+    }
+    if *apic != ApicConfig::default() {
+        let ApicConfig { timer_exits, eoi_exits, ipi_exits } = apic;
+        form.line("guest.apic.timer_exits", timer_exits);
+        form.line("guest.apic.eoi_exits", eoi_exits);
+        form.line("guest.apic.ipi_exits", ipi_exits);
     }
 }
 

@@ -447,6 +447,24 @@ pub struct GuestFile {
     /// When a task that is in a system call may lose its vCPU to another one. Default: the
     /// kernel's.
     pub preemption: Option<PreemptionFile>,
+    /// Which uses of the local APIC leave guest mode. Default: none.
+    pub apic: Option<ApicFile>,
+}
+
+/// Which uses of the local APIC leave guest mode, each at the cost `exit_light`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the local APIC")]
+pub struct ApicFile {
+    /// Whether arming and stopping the timer exits (a write of the TSC deadline); if not, the cost
+    /// `guest_tick` holds it. Default: false.
+    #[serde(default)]
+    pub timer_exits: bool,
+    /// Whether the end of an interrupt exits; not under a paravirtual EOI. Default: false.
+    #[serde(default)]
+    pub eoi_exits: bool,
+    /// Whether an interrupt to another vCPU makes its sender exit. Default: false.
+    #[serde(default)]
+    pub ipi_exits: bool,
 }
 
 /// When a task that is in a system call may lose its vCPU, besides when it sleeps.

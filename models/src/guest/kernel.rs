@@ -4,7 +4,7 @@
 //! Kernel stages are frames on a stack; interrupts are off while one runs, except in the HLT of a
 //! not-present handler that cannot sleep. A stage acts when its time is over.
 
-use sim_core::{Cycles, EventQueue, SimTime};
+use sim_core::{Cycles, EventQueue};
 
 use crate::apf::{GuestInput, HostInput, WaitContext};
 use crate::config::{Preemption, WakeTime};
@@ -43,6 +43,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Goes on with whatever the guest has to do next on this vCPU.
     pub(crate) fn guest_run(&mut self, vcpu: VcpuId) -> Flow {
         loop {
+            if let Some(flow) = self.apic_exit(vcpu) {
+                return flow;
+            }
             let state = &mut self.w.vcpus[vcpu.index()];
             if let Some(frame) = state.frames.last().copied() {
                 if let GuestThen::WaitHalted { token, task } = frame.then {
@@ -92,8 +95,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn hlt(&mut self, vcpu: VcpuId) -> Flow {
+        if let Some(flow) = self.stop_idle_tick(vcpu) {
+            return flow;
+        }
         self.protocol(HostInput::Hlt { vcpu });
-        self.stop_idle_tick(vcpu);
         let cost = self.w.prices.exit_light.time;
         self.leave_guest(vcpu, ExitReason::Hlt, cost, Then::TurnEnd)
     }
@@ -140,6 +145,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let cost = self.w.prices.exit_light.time;
                 return Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteEn));
             }
+            GuestThen::Eoi => return Some(self.apic_write(vcpu)),
             GuestThen::Return => {}
         }
         None
@@ -186,8 +192,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Page ready as interrupt: its end, the token, the wake-up, the free slot; then the
-    /// acknowledgement, which exits. That the end of the interrupt does not exit is an assumption
-    /// (a paravirtual EOI, which the recorded hosts have).
+    /// acknowledgement, which exits.
     fn ready_interrupt_handler(&mut self, vcpu: VcpuId) -> Option<Flow> {
         self.protocol(GuestInput::ReadyEoi { vcpu });
         let token = self.protocol(GuestInput::ReadyRead { vcpu }).slot?;
@@ -260,50 +265,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    fn tick_offset(&self, vcpu: VcpuId) -> u64 {
-        // The kernel of 2010 spreads the ticks of its processors over half a period
-        // (tick_setup_sched_timer).
-        let period = self.w.config.guest.tick.as_ps();
-        period / 2 / u64::from(self.w.config.guest.vcpus) * u64::from(vcpu.0)
-    }
-
-    fn tick_period_now(&self, vcpu: VcpuId) -> u64 {
-        let since = self.now().as_ps().saturating_sub(self.tick_offset(vcpu));
-        since / self.w.config.guest.tick.as_ps()
-    }
-
-    /// Arms the tick at the next period of the vCPU, unless it is armed or waiting to be handled.
-    pub(crate) fn restart_tick(&mut self, vcpu: VcpuId) {
-        let period = self.tick_period_now(vcpu);
-        let offset = self.tick_offset(vcpu);
-        let state = &mut self.w.vcpus[vcpu.index()];
-        if state.timer.is_some() || state.tick_pending {
-            return;
-        }
-        state.tick_period = period;
-        let at = offset + (period + 1) * self.w.config.guest.tick.as_ps();
-        let event = MachineEvent::VcpuTimer(vcpu);
-        let at = SimTime::from_ps(at);
-        let handle = self.schedule(at, event);
-        self.w.vcpus[vcpu.index()].timer = Some((handle, at));
-    }
-
-    /// An idle vCPU stops its tick (NO_HZ), unless somebody waits for it.
-    fn stop_idle_tick(&mut self, vcpu: VcpuId) {
-        let state = &mut self.w.vcpus[vcpu.index()];
-        let idle = state.queue.current.is_none() && state.delayed_wakes.is_empty();
-        if idle && let Some((handle, _)) = state.timer.take() {
-            self.queue.cancel(handle);
-        }
-    }
-
-    pub(crate) fn vcpu_timer(&mut self, vcpu: VcpuId) {
-        let state = &mut self.w.vcpus[vcpu.index()];
-        state.timer = None;
-        state.tick_pending = true;
-        self.interrupt(vcpu);
-    }
-
     /// Injects one pending interrupt at an entry.
     pub(crate) fn inject_interrupt(&mut self, vcpu: VcpuId) {
         let period = self.tick_period_now(vcpu);
@@ -323,6 +284,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Traces its injection itself.
             self.protocol(HostInput::InjectInterrupt { vcpu });
             self.push_frame(vcpu, entry + ready, GuestThen::ReadyInterrupt);
+            // This handler ends its interrupt first of all.
+            self.push_eoi(vcpu);
             return;
         } else {
             state.tick_pending = false;
@@ -336,6 +299,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (0xef, cost, GuestThen::Tick { periods })
         };
         self.emit(Event::KvmInjVirq { vcpu, vector });
+        self.push_eoi(vcpu);
         self.push_frame(vcpu, cost, then);
     }
 

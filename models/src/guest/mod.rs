@@ -1,5 +1,6 @@
 //! The guest: tasks in user mode, its kernel, its scheduler.
 
+mod apic;
 mod burst;
 mod calls;
 mod kernel;

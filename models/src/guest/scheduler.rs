@@ -118,6 +118,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             state.need_resched = true;
         } else {
             state.reschedule_pending = true;
+            self.owe_ipi_exit(vcpu);
             self.interrupt(vcpu);
         }
     }

@@ -124,6 +124,8 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         stolen: SimDuration::ZERO,
         timer: None,
         tick_pending: false,
+        arm_timer: false,
+        ipi_exits_due: 0,
         reschedule_pending: false,
         enable_pending: false,
         calls: Vec::new(),

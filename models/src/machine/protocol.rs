@@ -158,6 +158,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn reschedule_ipi(&mut self, vcpu: VcpuId) {
         self.w.vcpus[vcpu.index()].reschedule_pending = true;
+        self.owe_ipi_exit(vcpu);
         self.interrupt(vcpu);
     }
 

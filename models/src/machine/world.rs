@@ -149,6 +149,8 @@ pub(crate) enum Then {
     WriteAck,
     /// vCPU: the guest's interrupt to all other vCPUs.
     SendCalls,
+    /// vCPU: the guest's write to the deadline register of its timer.
+    ArmTimer,
     /// Worker: begin the next queued item.
     WorkBegin,
     /// Worker: the next section after the fetch.
@@ -265,6 +267,8 @@ pub(crate) enum GuestThen {
     CallWait,
     /// Call-function interrupt: answer this vCPU.
     Answer { to: VcpuId },
+    /// The end of an interrupt, where it exits.
+    Eoi,
     /// Nothing more to do.
     Return,
 }
@@ -338,6 +342,10 @@ pub(crate) struct Vcpu {
     pub stolen: SimDuration,
     pub timer: Option<(EventHandle, SimTime)>,
     pub tick_pending: bool,
+    /// The guest is about to arm its timer, which exits.
+    pub arm_timer: bool,
+    /// Interrupts to other vCPUs whose exits are still to be paid.
+    pub ipi_exits_due: u32,
     pub reschedule_pending: bool,
     pub enable_pending: bool,
     /// vCPUs that wait for an answer of this one, the last one first.

@@ -85,7 +85,7 @@ field_enum! {
         MsrWrite => "MSR_WRITE",
         /// Another host thread asked the vCPU to leave guest mode (TLB flush, reschedule).
         Kick => "KICK",
-        /// The guest wrote a register of its local APIC, to send an interrupt.
+        /// The guest wrote a register of its local APIC, to send an interrupt or to end one.
         ApicAccess => "APIC_ACCESS",
     }
 

@@ -62,6 +62,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.send_calls(vcpu);
                 Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
             }
+            Then::ArmTimer => self.write_deadline(vcpu),
             Then::Fetch => self.fetch_step(thread),
             Then::FetchAwake(reason) => self.fetch_awake(thread, reason),
             Then::FetchSubmit => self.fetch_submit(thread),

@@ -4,8 +4,8 @@
 
 use models::apf::rules::Workers;
 use models::config::{
-    DeviceConfig, FairParams, GuestConfig, HostConfig, HostKernel, MachineConfig, Op, Pattern,
-    Policy, Preemption, Region, TaskGroup, WakeTime, Workload,
+    ApicConfig, DeviceConfig, FairParams, GuestConfig, HostConfig, HostKernel, MachineConfig, Op,
+    Pattern, Policy, Preemption, Region, TaskGroup, WakeTime, Workload,
 };
 use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -71,6 +71,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             wake: WakeTime::Now,
             send_always: false,
             preemption: Preemption::Voluntary,
+            apic: ApicConfig::default(),
         },
         workload: Workload {
             regions: vec![Region { name: "array".into(), pages: 32 * MIB, prefill: true }],

@@ -1,13 +1,13 @@
 //! The guest.
 
-use models::config::{GuestConfig, Preemption, WakeTime};
+use models::config::{ApicConfig, GuestConfig, Preemption, WakeTime};
 use models::presets;
 use sim_core::SimDuration;
 
 use super::At;
 use super::sched::sched;
 use crate::error::ScenarioError;
-use crate::file::{GuestFile, PreemptionFile, WakeFile};
+use crate::file::{ApicFile, GuestFile, PreemptionFile, WakeFile};
 
 pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, ScenarioError> {
     let Some(kernel) = presets::guest_kernel(&file.kernel) else {
@@ -23,6 +23,7 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
     if memory_pages == 0 {
         return Err(at.field("memory").fail("the guest has no memory", "a size such as \"2GiB\""));
     }
+    let ApicFile { timer_exits, eoi_exits, ipi_exits } = file.apic.unwrap_or_default();
     Ok(GuestConfig {
         vcpus,
         memory_pages,
@@ -40,5 +41,6 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
             PreemptionFile::Voluntary => Preemption::Voluntary,
             PreemptionFile::Full => Preemption::Full,
         }),
+        apic: ApicConfig { timer_exits, eoi_exits, ipi_exits },
     })
 }
