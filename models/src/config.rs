@@ -8,7 +8,7 @@ use crate::apf::Defects;
 use crate::apf::rules::Rules;
 use crate::ids::{RegionId, VcpuId};
 use crate::presets::costs::Costs;
-use crate::trace::TaskRole;
+use crate::trace::{DisturbanceName, TaskRole};
 
 /// A whole simulated machine with its workload: one host, one VM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,58 @@ pub struct MachineConfig {
     pub guest: GuestConfig,
     /// What the guest does.
     pub workload: Workload,
+    /// What happens to its vCPUs meanwhile.
+    pub disturbances: Vec<Disturbance>,
+}
+
+/// Something that happens to a vCPU at a given time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disturbance {
+    /// Time after the start barrier.
+    pub at: SimDuration,
+    /// Time from one occurrence to the next; none: it happens once.
+    pub every: Option<SimDuration>,
+    /// To which vCPU.
+    pub vcpu: VcpuId,
+    /// What.
+    pub kind: DisturbanceKind,
+}
+
+/// What can happen to a vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisturbanceKind {
+    /// The guest takes it offline: notices off, sleepers woken, tasks elsewhere.
+    Offline,
+    /// The guest starts it again.
+    Online,
+    /// A system management interrupt.
+    Smi {
+        /// Time that its handler takes, of the vCPU's own.
+        span: SimDuration,
+    },
+    /// Another vCPU kicks it (the paravirtual KICK_CPU call), whether or not it is in HLT.
+    Kick,
+    /// The VMM changes its memory slots; the vCPU's shared area lies elsewhere from then on.
+    MemslotChange,
+    /// The guest switches its local APIC off, or has not switched it on yet.
+    LapicOff,
+    /// The guest switches its local APIC on.
+    LapicOn,
+}
+
+impl DisturbanceKind {
+    /// Which kind it is, without what belongs to it.
+    pub const fn name_of(self) -> DisturbanceName {
+        match self {
+            Self::Offline => DisturbanceName::Offline,
+            Self::Online => DisturbanceName::Online,
+            Self::Smi { .. } => DisturbanceName::Smi,
+            Self::Kick => DisturbanceName::Kick,
+            Self::MemslotChange => DisturbanceName::MemslotChange,
+            Self::LapicOff => DisturbanceName::LapicOff,
+            Self::LapicOn => DisturbanceName::LapicOn,
+        }
+    }
 }
 
 /// A processor model.

@@ -7,8 +7,10 @@ mod world_kit;
 
 use models::apf::rules::Workers;
 use models::config::{
-    ApicConfig, HostKernel, Lru, MachineConfig, Op, Pattern, Policy, Preemption, ReadAhead, Section,
+    ApicConfig, Disturbance, DisturbanceKind, HostKernel, Lru, MachineConfig, Op, Pattern, Policy,
+    Preemption, ReadAhead, Section,
 };
+use models::ids::VcpuId;
 use models::machine::{RunSettings, prefill, run};
 use models::policy;
 use models::presets;
@@ -76,6 +78,18 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
         }
         worlds.push((name, calls));
     }
+    let mut disturbed = crowded("skylake-sp", constant(us(200)));
+    disturbed.workload.tasks[0].count = 12;
+    let happens = |at, every, vcpu, kind| Disturbance { at, every, vcpu: VcpuId(vcpu), kind };
+    disturbed.disturbances = vec![
+        happens(ms(0), None, 2, DisturbanceKind::LapicOff),
+        happens(ms(4), None, 2, DisturbanceKind::LapicOn),
+        happens(ms(5), Some(ms(20)), 1, DisturbanceKind::Offline),
+        happens(ms(13), Some(ms(20)), 1, DisturbanceKind::Online),
+        happens(us(700), Some(ms(3)), 0, DisturbanceKind::MemslotChange),
+        happens(ms(7), Some(ms(11)), 3, DisturbanceKind::Kick),
+    ];
+    worlds.push(("disturbances", disturbed));
     let mut overcommitted = crowded("westmere-2010", constant(us(200)));
     overcommitted.host.cpus = 2;
     worlds.push(("two host processors", overcommitted));

@@ -8,10 +8,10 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    ApicConfig, Cgroup, CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams,
-    GuestConfig, HddConfig, HostConfig, HostKernel, Lru, MachineConfig, Op, Pattern, Policy,
-    Preemption, ReadAhead, Region, SchedParams, TaskGroup, TlbGeometry, WakeTime, Workload,
-    WrittenPages,
+    ApicConfig, Cgroup, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams,
+    ElevatorConfig, FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, Lru, MachineConfig,
+    Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams, TaskGroup, TlbGeometry,
+    WakeTime, Workload, WrittenPages,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -48,11 +48,21 @@ fn setup(scenario: &Scenario) -> Form {
     form.line("canonical", VERSION);
     form.line("duration", scenario.duration.as_ps());
     form.line("warmup", scenario.warmup.as_ps());
-    let MachineConfig { cpu: c, host: h, guest: g, workload: w } = &scenario.machine;
+    let MachineConfig { cpu: c, host: h, guest: g, workload: w, disturbances } = &scenario.machine;
     cpu(&mut form, c);
     host(&mut form, h);
     guest(&mut form, g);
     workload(&mut form, w);
+    for Disturbance { at, every, vcpu, kind } in disturbances {
+        let every = every.map_or(0, SimDuration::as_ps);
+        let span = match kind {
+            DisturbanceKind::Smi { span } => span.as_ps(),
+            _ => 0,
+        };
+        let (at, vcpu, kind) = (at.as_ps(), vcpu.0, kind.name_of().name());
+        let line = format!("at={at} every={every} vcpu={vcpu} {kind} span={span}");
+        form.line("disturbance", line);
+    }
     form
 }
 

@@ -5,6 +5,7 @@
 //! the object that it is missing from.
 
 mod device;
+mod disturbance;
 mod guest;
 mod host;
 mod policy;
@@ -328,6 +329,10 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
     let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);
     let warmup = root.field("warmup").span(warmup, SimDuration::ZERO..=MAX_DURATION)?;
+    let disturbances_at = root.field("disturbances");
+    let end = duration + warmup;
+    let disturbances =
+        disturbance::disturbances(&disturbances_at, &file.disturbances, &guest, end)?;
     let replications = root
         .field("replications")
         .number(file.replications.unwrap_or(1).into(), 1..=MAX_REPLICATIONS.into())?;
@@ -339,7 +344,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     Ok(Scenario {
         name,
         title,
-        machine: MachineConfig { cpu, host, guest, workload },
+        machine: MachineConfig { cpu, host, guest, workload, disturbances },
         policies,
         baseline,
         duration,

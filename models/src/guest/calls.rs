@@ -9,14 +9,12 @@ use crate::host::scheduler::Flow;
 use crate::ids::VcpuId;
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
-use crate::machine::world::{GuestThen, Running, Then};
+use crate::machine::world::{GuestThen, Hotplug, Running, Then};
 use crate::trace::ExitReason;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task begins a call: one write to the local APIC, which exits.
     pub(crate) fn call_all(&mut self, vcpu: VcpuId) -> Flow {
-        let others = u32::from(self.w.config.guest.vcpus) - 1;
-        self.w.vcpus[vcpu.index()].answers_due = others;
         self.push_frame(vcpu, sim_core::Cycles::ZERO, GuestThen::CallWait);
         let cost = self.w.prices.exit_light.time;
         self.leave_guest(vcpu, ExitReason::ApicAccess, cost, Then::SendCalls)
@@ -25,6 +23,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The host delivers the interrupt to the others.
     pub(crate) fn send_calls(&mut self, vcpu: VcpuId) {
         for other in (0..self.w.config.guest.vcpus).map(VcpuId).filter(|&other| other != vcpu) {
+            if self.w.vcpus[other.index()].hotplug == Hotplug::Offline {
+                continue;
+            }
+            self.w.vcpus[vcpu.index()].answers_due += 1;
             self.w.vcpus[other.index()].calls.push(vcpu);
             self.interrupt(other);
         }

@@ -32,6 +32,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.tick_pending
             || state.reschedule_pending
             || state.enable_pending
+            || state.smi_pending.is_some()
             || !state.calls.is_empty()
             || self.w.apf.ready_interrupt(vcpu).is_some()
     }
@@ -54,6 +55,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     }
                     state.frames.pop();
                     self.wait_test(vcpu, task, token);
+                    continue;
+                }
+                if frame.then == GuestThen::Offline {
+                    if self.stays_offline(vcpu) {
+                        return self.hlt(vcpu);
+                    }
                     continue;
                 }
                 if frame.then == GuestThen::CallWait {
@@ -110,7 +117,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::Reschedule => self.w.vcpus[vcpu.index()].need_resched = true,
             GuestThen::PageFault { token } => self.apf_page_fault(vcpu, token),
             GuestThen::WaitTest { token, task } => self.wait_test(vcpu, task, token),
-            GuestThen::WaitHalted { .. } | GuestThen::CallWait => {
+            GuestThen::WaitHalted { .. } | GuestThen::CallWait | GuestThen::Offline => {
                 unreachable!("{then:?} is no stage that ends by itself")
             }
             GuestThen::Answer { to } => self.answer(to),
@@ -145,6 +152,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let cost = self.w.prices.exit_light.time;
                 return Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteEn));
             }
+            GuestThen::LeaveSmm => {
+                let cost = self.w.prices.exit_light.time;
+                return Some(self.leave_guest(vcpu, ExitReason::Rsm, cost, Then::LeaveSmm));
+            }
+            GuestThen::NoticesOff => return self.notices_off(vcpu),
+            GuestThen::Depart => self.depart(vcpu),
             GuestThen::Eoi => return Some(self.apic_write(vcpu)),
             GuestThen::Return => {}
         }
@@ -241,13 +254,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Wakes a sleeper of the protocol, at once or at its vCPU's next tick.
     pub(crate) fn wake_sleeper(&mut self, task: TaskId) {
+        let vcpu = self.w.tasks[task.index()].vcpu;
         match self.w.config.guest.wake {
-            WakeTime::Now => self.wake_task(task),
-            WakeTime::Tick => {
-                let vcpu = self.w.tasks[task.index()].vcpu;
+            WakeTime::Tick if self.w.vcpus[vcpu.index()].hotplug.takes_tasks() => {
                 self.w.vcpus[vcpu.index()].delayed_wakes.push(task);
                 self.restart_tick(vcpu);
             }
+            WakeTime::Now | WakeTime::Tick => self.wake_task(task),
         }
     }
 
@@ -272,6 +285,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let entry = prices.inject_event.cycles + prices.guest_exception.cycles;
         let ready = prices.guest_ready.cycles + prices.guest_wakeup.cycles;
         let state = &mut self.w.vcpus[vcpu.index()];
+        if let Some(span) = state.smi_pending.take() {
+            self.protocol(HostInput::EnterSmm { vcpu });
+            let span = self.frequency.cycles_in(span);
+            self.push_frame(vcpu, span, GuestThen::LeaveSmm);
+            return;
+        }
         let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
             // CALL_FUNCTION_VECTOR
             (0xfc, entry, GuestThen::EnableApf)

@@ -3,6 +3,7 @@
 mod apic;
 mod burst;
 mod calls;
+mod hotplug;
 mod kernel;
 mod scheduler;
 mod syscall;

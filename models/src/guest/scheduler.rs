@@ -30,12 +30,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
     pub(crate) fn reschedule(&mut self, vcpu: VcpuId) -> bool {
         self.charge_task(vcpu);
-        let params = &self.w.config.guest.sched;
         let state = &mut self.w.vcpus[vcpu.index()];
         state.need_resched = false;
         let prev = state.queue.current;
         let sleeps =
             prev.is_some_and(|prev| self.w.tasks[prev as usize].state == TaskState::Sleeping);
+        if self.begin_offline(vcpu, sleeps) {
+            self.end_user_of(vcpu, prev);
+            if prev.is_some() {
+                self.emit(Event::GuestSchedSwitch { vcpu, prev: prev.map(TaskId), next: None });
+            }
+            return true;
+        }
+        let params = &self.w.config.guest.sched;
+        let state = &mut self.w.vcpus[vcpu.index()];
         let next = match state.queue.pick_again(sleeps, &mut self.w.task_entities, params) {
             Some(next) => Some(next),
             None => self.pull_task(vcpu, 2).and_then(|_| {
@@ -84,10 +92,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A task becomes runnable in the guest (`try_to_wake_up`), on the vCPU it slept on.
     pub(crate) fn wake_task(&mut self, task: TaskId) {
-        let vcpu = self.w.tasks[task.index()].vcpu;
         if self.w.tasks[task.index()].state != TaskState::Sleeping {
             return;
         }
+        let vcpu = self.vcpu_to_wake_on(task);
         let delayed = RunQueue::is_delayed(task.0, &self.w.task_entities);
         let mut over = !delayed && self.charge_task(vcpu);
         self.w.tasks[task.index()].state = TaskState::Runnable;
@@ -112,7 +120,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Makes a vCPU look for another task: by itself when it is the one that runs now, else by a
     /// reschedule interrupt.
-    fn ask_resched(&mut self, vcpu: VcpuId) {
+    pub(crate) fn ask_resched(&mut self, vcpu: VcpuId) {
         let state = &mut self.w.vcpus[vcpu.index()];
         if state.in_guest && state.running == Running::Nothing {
             state.need_resched = true;
@@ -134,29 +142,31 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             })
             .max_by_key(|&v| (self.w.vcpus[v].queue.running(), usize::MAX - v))?;
         let id = self.w.vcpus[from].queue.waiting(&self.w.task_entities).next()?;
-        let params = &self.w.config.guest.sched;
-        let mut queue = std::mem::take(&mut self.w.vcpus[vcpu.index()].queue);
-        let entities = &mut self.w.task_entities;
-        self.w.vcpus[from].queue.migrate(id, &mut queue, entities, params);
-        self.w.vcpus[vcpu.index()].queue = queue;
-        self.w.tasks[id as usize].vcpu = vcpu;
         let task = TaskId(id);
+        self.migrate_waiting(task, VcpuId(from as u16), vcpu);
         self.emit(Event::GuestMigrateTask { task, from: VcpuId(from as u16), to: vcpu });
         Some(task)
+    }
+
+    /// A task that waits for one vCPU waits for another one from now on.
+    pub(crate) fn migrate_waiting(&mut self, task: TaskId, from: VcpuId, to: VcpuId) {
+        let params = &self.w.config.guest.sched;
+        let mut queue = std::mem::take(&mut self.w.vcpus[to.index()].queue);
+        let entities = &mut self.w.task_entities;
+        self.w.vcpus[from.index()].queue.migrate(task.0, &mut queue, entities, params);
+        self.w.vcpus[to.index()].queue = queue;
+        self.w.tasks[task.index()].vcpu = to;
     }
 
     /// Places a new task where it is told to, else on the vCPU with the fewest tasks
     /// (`select_task_rq` at fork).
     pub(crate) fn place_new_task(&mut self, task: TaskId, on: Option<VcpuId>) {
-        let vcpus = 0..self.w.vcpus.len();
-        let idlest = || vcpus.min_by_key(|&v| (self.w.vcpus[v].queue.running(), v));
-        let Some(v) = on.map(VcpuId::index).or_else(idlest) else { return };
-        let vcpu = VcpuId(v as u16);
+        let Some(vcpu) = on.or_else(|| self.idlest()) else { return };
         let params = &self.w.config.guest.sched;
         let new = &mut self.w.tasks[task.index()];
         new.vcpu = vcpu;
         let role = new.role;
-        self.w.vcpus[v].queue.enqueue_new(task.0, &mut self.w.task_entities, params);
+        self.w.vcpus[vcpu.index()].queue.enqueue_new(task.0, &mut self.w.task_entities, params);
         self.emit(Event::TaskNew { task, role, vcpu });
         self.ask_resched(vcpu);
     }

@@ -29,7 +29,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Backing::Reading => self.w.native.push((gfn, item)),
             // A page that came and went again meanwhile is left to the guest's next access.
             Backing::Resident | Backing::Writeback | Backing::Untouched | Backing::Swapped => {
-                self.hold_page(gfn);
+                self.hold_page(item, gfn);
                 self.complete_native(item);
             }
         }
@@ -44,7 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let mut cost = SimDuration::ZERO;
         waiting.retain(|&(page, item)| {
             if page == gfn {
-                self.hold_page(gfn);
+                self.hold_page(item, gfn);
                 cost += self.w.prices.block_complete.time;
                 self.interrupt_processor(self.pcpu_of(item), self.w.prices.block_complete.time);
                 let at = self.now() + cost;

@@ -168,17 +168,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The worker has its page, and keeps a reference to it where the rules say so.
     pub(crate) fn item_fetched(&mut self, item: ItemId, gfn: Gfn) -> Flow {
         self.map_in_vmm(gfn);
-        self.hold_page(gfn);
+        self.hold_page(item, gfn);
         self.protocol(HostInput::WorkerFetched { item });
         Flow::Spend(SimDuration::ZERO, Then::WorkStep(item))
     }
 
     /// Takes the reference that an item keeps to its page, where the rules say so.
-    pub(crate) fn hold_page(&mut self, gfn: Gfn) {
+    pub(crate) fn hold_page(&mut self, item: ItemId, gfn: Gfn) {
         if self.holds_pages() {
             let page = self.w.memory.page_mut(gfn);
             page.pins = page.pins.saturating_add(1);
             self.w.pinned += 1;
+            let needed = item.index() + 1;
+            if self.w.pinning.len() < needed {
+                self.w.pinning.resize(needed, false);
+            }
+            self.w.pinning[item.index()] = true;
         }
     }
 

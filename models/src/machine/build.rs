@@ -9,8 +9,8 @@ use super::Cx;
 use super::event::MachineEvent;
 use super::run::{RunError, RunSettings};
 use super::world::{
-    KernelMode, Pcpu, PendingReclaim, Program, Running, Task, TaskState, Then, Thread, ThreadKind,
-    ThreadState, Vcpu, World,
+    Hotplug, KernelMode, Pcpu, PendingReclaim, Program, Running, Task, TaskState, Then, Thread,
+    ThreadKind, ThreadState, Vcpu, World,
 };
 use crate::apf::{Apf, Defects, Rules};
 use crate::config::{MachineConfig, Op, Pattern, TaskGroup};
@@ -85,6 +85,7 @@ impl World {
             pinned: 0,
             native: Vec::new(),
             read_ahead: ReadAheadState::default(),
+            pinning: Vec::new(),
             room_waiters: Vec::new(),
             resched: Vec::new(),
             ahead: None,
@@ -133,6 +134,9 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         tick_period: 0,
         ticks: 0,
         delayed_wakes: Vec::new(),
+        hotplug: Hotplug::Online,
+        comes_back: false,
+        smi_pending: None,
         waits_for_worker: None,
     }
 }
@@ -217,6 +221,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The start barrier: the policy takes effect, the tasks start, the phases are set.
     pub(crate) fn barrier(&mut self) {
         let now = self.now();
+        self.begin_disturbances();
         let enable = self.w.policy.as_ref().is_some_and(|policy| policy.guest_enabled);
         if enable {
             for v in 0..self.w.config.guest.vcpus {

@@ -22,6 +22,8 @@ pub enum MachineEvent {
     ItemRead(ItemId),
     /// A sleeping guest task's time is up.
     TaskTimer(TaskId),
+    /// A disturbance of the scenario happens.
+    Disturb(u32),
     /// A part of the run begins.
     Phase(Phase),
     /// The workload passes the start barrier: policies part here.
@@ -35,6 +37,7 @@ enum Class {
     Device,
     RequestDone,
     ItemRead,
+    Disturb,
     VcpuTimer,
     TaskTimer,
     HostTick,
@@ -55,6 +58,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::DeviceComplete(request) => (Class::Device, request.0 & ACTOR_MASK),
         MachineEvent::RequestDone(request) => (Class::RequestDone, request.0 & ACTOR_MASK),
         MachineEvent::ItemRead(item) => (Class::ItemRead, item.0),
+        MachineEvent::Disturb(index) => (Class::Disturb, index),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),
         MachineEvent::HostTick(pcpu) => (Class::HostTick, u32::from(pcpu.0)),

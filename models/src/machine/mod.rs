@@ -11,6 +11,7 @@
 //! woken) -> `guest/scheduler` (it runs).
 
 mod build;
+mod disturb;
 pub(crate) mod event;
 mod fault_path;
 mod protocol;
@@ -143,6 +144,7 @@ impl Model for World {
             MachineEvent::RequestDone(request) => cx.request_done(request),
             MachineEvent::ItemRead(item) => cx.complete_native(item),
             MachineEvent::TaskTimer(task) => cx.wake_task(task),
+            MachineEvent::Disturb(index) => cx.disturb(index),
             MachineEvent::Phase(phase) => cx.phase(phase),
             MachineEvent::Barrier => cx.barrier(),
         }

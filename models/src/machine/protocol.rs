@@ -162,11 +162,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.interrupt(vcpu);
     }
 
-    /// Releases the reference that an item held on its page.
-    fn unpin(&mut self, _item: ItemId, gfn: Option<Gfn>) {
-        if self.holds_pages()
-            && let Some(gfn) = gfn
-        {
+    /// Releases the reference that an item held on its page. One that was dropped before a worker
+    /// came to it held none.
+    fn unpin(&mut self, item: ItemId, gfn: Option<Gfn>) {
+        let held = self.w.pinning.get_mut(item.index()).is_some_and(std::mem::take);
+        if held && let Some(gfn) = gfn {
             let page = self.w.memory.page_mut(gfn);
             page.pins = page.pins.saturating_sub(1);
             self.w.pinned -= 1;

@@ -56,6 +56,8 @@ pub struct World {
     /// Items without a worker, each with the page whose read ends it.
     pub(crate) native: Vec<(Gfn, ItemId)>,
     pub(crate) read_ahead: ReadAheadState,
+    /// Which items hold a reference on their page.
+    pub(crate) pinning: Vec<bool>,
     /// Threads that wait for room under the memory limit.
     pub(crate) room_waiters: Vec<ThreadId>,
     /// Processors on which another thread should run.
@@ -151,6 +153,10 @@ pub(crate) enum Then {
     SendCalls,
     /// vCPU: the guest's write to the deadline register of its timer.
     ArmTimer,
+    /// vCPU: the guest's write of zero to the EN register.
+    ClearEn,
+    /// vCPU: the guest left system management mode.
+    LeaveSmm,
     /// Worker: begin the next queued item.
     WorkBegin,
     /// Worker: the next section after the fetch.
@@ -269,6 +275,14 @@ pub(crate) enum GuestThen {
     Answer { to: VcpuId },
     /// The end of an interrupt, where it exits.
     Eoi,
+    /// The handler of a system management interrupt is over.
+    LeaveSmm,
+    /// The vCPU goes offline: its notices first.
+    NoticesOff,
+    /// Notices are off: sleepers, tasks, and then the vCPU itself.
+    Depart,
+    /// Halted with interrupts off until somebody starts the vCPU again.
+    Offline,
     /// Nothing more to do.
     Return,
 }
@@ -311,6 +325,25 @@ pub(crate) struct BurstOp {
     pub walked: Option<Gfn>,
     /// The rest of an operation that an earlier burst began.
     pub rest: bool,
+}
+
+/// Whether a vCPU takes part in the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hotplug {
+    #[default]
+    Online,
+    /// It was asked to go, and will when it can switch tasks.
+    Leaving,
+    /// It switches its notices off.
+    Left,
+    Offline,
+}
+
+impl Hotplug {
+    /// Whether tasks may be placed there.
+    pub(crate) fn takes_tasks(self) -> bool {
+        matches!(self, Self::Online | Self::Leaving)
+    }
 }
 
 /// A virtual processor.
@@ -358,6 +391,11 @@ pub(crate) struct Vcpu {
     pub ticks: u64,
     /// Tasks whose wake-up waits for the next tick.
     pub delayed_wakes: Vec<TaskId>,
+    pub hotplug: Hotplug,
+    /// It is to start again as soon as it is offline.
+    pub comes_back: bool,
+    /// A system management interrupt waits, whose handler takes so long.
+    pub smi_pending: Option<SimDuration>,
     /// The item for whose worker the thread waits.
     pub waits_for_worker: Option<ItemId>,
 }

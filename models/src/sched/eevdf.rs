@@ -102,6 +102,25 @@ impl RunQueue {
         self.insert(entities[id as usize].deadline, id);
     }
 
+    /// One that sleeps leaves at last, and with nothing owed to it (DELAY_ZERO).
+    fn dismiss(&mut self, id: u32, entities: &mut [Entity], params: &EevdfParams) {
+        let lag = self.lag_of(id, entities, params).min(0);
+        self.remove(id);
+        self.delayed -= 1;
+        let entity = &mut entities[id as usize];
+        (entity.delayed, entity.lag) = (false, lag);
+        let vruntime = entity.vruntime;
+        self.note_departure(vruntime);
+    }
+
+    pub(super) fn dismiss_delayed_eevdf(&mut self, entities: &mut [Entity], params: &EevdfParams) {
+        let sleeps = |&(_, id): &(Vruntime, u32)| entities[id as usize].delayed.then_some(id);
+        let delayed: Vec<u32> = self.waiting.iter().filter_map(sleeps).collect();
+        for id in delayed {
+            self.dismiss(id, entities, params);
+        }
+    }
+
     fn remove(&mut self, id: u32) {
         self.waiting.retain(|&(_, other)| other != id);
     }
@@ -194,13 +213,8 @@ impl RunQueue {
             }
             let chosen = entities[id as usize];
             if chosen.delayed {
-                // Its debt is paid: it leaves at last, and with nothing owed to it (DELAY_ZERO).
-                let lag = self.lag_of(id, entities, params).min(0);
-                self.remove(id);
-                self.delayed -= 1;
-                entities[id as usize].delayed = false;
-                entities[id as usize].lag = lag;
-                self.note_departure(chosen.vruntime);
+                // Its debt is paid.
+                self.dismiss(id, entities, params);
                 continue;
             }
             self.remove(id);

@@ -165,6 +165,35 @@ impl RunQueue {
         }
     }
 
+    /// The running entity, charged up to now, gives its processor up to one of another class
+    /// (`put_prev_entity`), or sleeps.
+    pub fn give_up(&mut self, sleeps: bool, entities: &mut [Entity], params: &SchedParams) {
+        if sleeps && self.current.is_some() {
+            self.sleep(entities, params);
+        } else {
+            self.put_back(entities, params);
+        }
+    }
+
+    /// Those that sleep already leave this queue, paid or not: its processor goes away.
+    pub fn dismiss_delayed(&mut self, entities: &mut [Entity], params: &SchedParams) {
+        if let SchedParams::Eevdf(params) = params {
+            self.dismiss_delayed_eevdf(entities, params);
+        }
+    }
+
+    /// A sleeping entity, in no queue, is to be woken on another processor than it slept on.
+    pub fn rebase(&self, to: &Self, id: u32, entities: &mut [Entity], params: &SchedParams) {
+        match params {
+            SchedParams::Cfs(_) => {
+                let entity = &mut entities[id as usize];
+                entity.vruntime = entity.vruntime - self.min_vruntime + to.min_vruntime;
+            }
+            // Its lag says all.
+            SchedParams::Eevdf(_) => {}
+        }
+    }
+
     /// Takes a waiting entity out of this queue and puts it into another one
     /// (`migrate_task`); false when it does not wait here.
     pub fn migrate(

@@ -9,6 +9,6 @@ pub mod series;
 pub mod sink;
 
 pub use record::{
-    ApfReason, BlockReason, DummyAction, Event, ExitReason, FaultPath, IoKind, Phase, Record,
-    TaskRole,
+    ApfReason, BlockReason, DisturbanceName, DummyAction, Event, ExitReason, FaultPath, IoKind,
+    Phase, Record, TaskRole,
 };

@@ -87,6 +87,8 @@ field_enum! {
         Kick => "KICK",
         /// The guest wrote a register of its local APIC, to send an interrupt or to end one.
         ApicAccess => "APIC_ACCESS",
+        /// The guest left system management mode.
+        Rsm => "RSM",
     }
 
     /// Why a vCPU thread sleeps in the host.
@@ -149,6 +151,24 @@ field_enum! {
         Measure => "measure",
         /// The run is over.
         End => "end",
+    }
+
+    /// What a scenario has happen to a vCPU.
+    DisturbanceName {
+        /// The guest takes it offline.
+        Offline => "offline",
+        /// The guest starts it again.
+        Online => "online",
+        /// A system management interrupt.
+        Smi => "smi",
+        /// A paravirtual kick.
+        Kick => "kick",
+        /// A change of memory slots.
+        MemslotChange => "memslot_change",
+        /// The local APIC is switched off.
+        LapicOff => "lapic_off",
+        /// The local APIC is switched on.
+        LapicOn => "lapic_on",
     }
 
     /// What a guest task is for, as metrics group it.
@@ -420,6 +440,16 @@ events! {
         vcpu: VcpuId, /// The task.
         task: TaskId, /// Kernel time of the stretch.
         span: SimDuration, }
+    /// A disturbance that the scenario asks for (ours).
+    Disturbed = "disturbed" { /// The vCPU.
+        vcpu: VcpuId, /// What happens to it.
+        kind: DisturbanceName, }
+    /// A vCPU has left the guest's set of online processors (ours).
+    GuestCpuOffline = "guest_cpu_offline" { /// The vCPU.
+        vcpu: VcpuId, }
+    /// A vCPU starts again, reset (ours).
+    GuestCpuOnline = "guest_cpu_online" { /// The vCPU.
+        vcpu: VcpuId, }
 }
 
 #[cfg(test)]

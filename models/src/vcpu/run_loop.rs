@@ -62,6 +62,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.send_calls(vcpu);
                 Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
             }
+            Then::ClearEn => self.clear_en(vcpu),
+            Then::LeaveSmm => self.leave_smm(vcpu),
             Then::ArmTimer => self.write_deadline(vcpu),
             Then::Fetch => self.fetch_step(thread),
             Then::FetchAwake(reason) => self.fetch_awake(thread, reason),

@@ -73,6 +73,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             preemption: Preemption::Voluntary,
             apic: ApicConfig::default(),
         },
+        disturbances: Vec::new(),
         workload: Workload {
             regions: vec![Region { name: "array".into(), pages: 32 * MIB, prefill: true }],
             tasks: vec![

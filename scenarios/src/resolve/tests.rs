@@ -146,7 +146,7 @@ fn unknown_names_are_corrected() {
         r#""title""#,
         r#""colour""#,
         "f:4:3: in `colour`: unknown field `colour`
-  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `policies`, `baseline`, `duration`, `warmup`, `seed`, `replications`, `published`, `expect`",
+  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `disturbances`, `policies`, `baseline`, `duration`, `warmup`, `seed`, `replications`, `published`, `expect`",
     );
     check(
         r#""op": "count""#,
@@ -1324,4 +1324,54 @@ fn a_wrong_kernel_of_the_host_is_told() {
         r#""sched": {}, "kernel": { "lru": "mglru" }"#,
         "f:15:37: in `host.kernel.lru`...",
     );
+}
+
+#[test]
+fn disturbances_are_checked() {
+    let with = |disturbances: &str| {
+        let text = format!(r#""replications": 2, "disturbances": [{disturbances}]"#);
+        SMALL.replace(r#""replications": 2"#, &text)
+    };
+    let told = |disturbances: &str| match Scenario::from_str("f", &with(disturbances)) {
+        Ok(_) => "fine".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let fine = r#"{ "at": "0s", "kind": "smi", "vcpu": 1, "span": "50us", "every": "1ms" }"#;
+    let scenario = Scenario::from_str("f", &with(fine)).unwrap();
+    assert_eq!(scenario.machine.disturbances.len(), 1);
+    assert_ne!(scenario.hash(), small().hash());
+    for (disturbances, expect) in [
+        (
+            r#"{ "at": "1s", "kind": "kick", "vcpu": 0 }"#,
+            "f:38:47: in `disturbances[0].at`: the run is over after 1s
+  help: a time before `warmup` and `duration` are over",
+        ),
+        (
+            r#"{ "at": "1ms", "kind": "kick", "vcpu": 2 }"#,
+            "f:38:78: in `disturbances[0].vcpu`: there is no vCPU 2
+  help: they are numbered 0 to 1",
+        ),
+        (
+            r#"{ "at": "1ms", "kind": "smi", "vcpu": 0 }"#,
+            "f:38:39: in `disturbances[0]`: the SMI has no length
+  help: add `\"span\": ...`, the time that the handler takes",
+        ),
+        (
+            r#"{ "at": "1ms", "kind": "kick", "vcpu": 0, "span": "1us" }"#,
+            "f:38:89: in `disturbances[0].span`: this disturbance takes no time of its own
+  help: remove it; only an `smi` has a length",
+        ),
+        (
+            r#"{ "at": "1ms", "kind": "kick", "vcpu": 0, "every": "1ns" }"#,
+            "f:38:90: in `disturbances[0].every`: 1ns is out of range
+  help: from 1us to 100s",
+        ),
+        (
+            r#"{ "at": "2ms", "kind": "offline", "vcpu": 0 }, { "at": "1ms", "kind": "offline", "vcpu": 1 }"#,
+            "f:38:39: in `disturbances[0]`: no vCPU would be left online
+  help: start another one first, or leave this one online",
+        ),
+    ] {
+        assert_eq!(told(disturbances), expect, "for {disturbances}");
+    }
 }

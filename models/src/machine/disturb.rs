@@ -1,0 +1,73 @@
+//! Disturbances that a scenario asks for.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::Cx;
+use super::event::MachineEvent;
+use super::world::{Running, Then};
+use crate::apf::{Decision, HostInput};
+use crate::config::{Disturbance, DisturbanceKind};
+use crate::host::scheduler::Flow;
+use crate::ids::VcpuId;
+use crate::trace::{Event, ExitReason};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// The start barrier: disturbances of that very instant happen before the guest enables
+    /// notices, others are scheduled.
+    pub(crate) fn begin_disturbances(&mut self) {
+        let config = self.w.config.clone();
+        for (index, disturbance) in config.disturbances.iter().enumerate() {
+            let index = index as u32;
+            if disturbance.at.is_zero() {
+                self.disturb(index);
+            } else {
+                let at = self.now() + disturbance.at;
+                self.schedule(at, MachineEvent::Disturb(index));
+            }
+        }
+    }
+
+    pub(crate) fn disturb(&mut self, index: u32) {
+        let Disturbance { vcpu, kind, every, .. } = self.w.config.disturbances[index as usize];
+        if let Some(every) = every {
+            let at = self.now() + every;
+            self.schedule(at, MachineEvent::Disturb(index));
+        }
+        self.emit(Event::Disturbed { vcpu, kind: kind.name_of() });
+        match kind {
+            DisturbanceKind::Offline => self.ask_offline(vcpu),
+            DisturbanceKind::Online => self.ask_online(vcpu),
+            DisturbanceKind::Smi { span } => {
+                self.w.vcpus[vcpu.index()].smi_pending.get_or_insert(span);
+                self.interrupt(vcpu);
+            }
+            DisturbanceKind::Kick => {
+                self.protocol(HostInput::PvKick { vcpu });
+            }
+            DisturbanceKind::MemslotChange => {
+                self.protocol(HostInput::MemslotChange { moves: Some(vcpu) });
+            }
+            DisturbanceKind::LapicOff => self.switch_lapic(vcpu, false),
+            DisturbanceKind::LapicOn => self.switch_lapic(vcpu, true),
+        }
+    }
+
+    /// The guest writes the register that switches its local APIC on or off, which exits. Its
+    /// other interrupts go on meanwhile: early at boot they come through the legacy controller.
+    fn switch_lapic(&mut self, vcpu: VcpuId, enabled: bool) {
+        self.protocol(HostInput::SetLapic { vcpu, enabled });
+        let state = &self.w.vcpus[vcpu.index()];
+        if state.in_guest && state.running != Running::Nothing {
+            self.force_exit(vcpu, ExitReason::ApicAccess);
+        }
+    }
+
+    /// The handler of a system management interrupt is over: RSM, which writes CR0.
+    pub(crate) fn leave_smm(&mut self, vcpu: VcpuId) -> Flow {
+        let outcome = self.protocol(HostInput::LeaveSmm { vcpu });
+        if outcome.decision == Some(Decision::Continue) {
+            return self.next_section(vcpu, outcome.wait_worker);
+        }
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+}

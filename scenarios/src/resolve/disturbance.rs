@@ -1,0 +1,92 @@
+//! Disturbances.
+
+use models::config::{Disturbance, DisturbanceKind, GuestConfig};
+use models::ids::VcpuId;
+use sim_core::SimDuration;
+
+use super::{At, MAX_DURATION, MAX_SPAN};
+use crate::error::ScenarioError;
+use crate::file::{DisturbanceFile, DisturbanceKindFile};
+
+const MAX_DISTURBANCES: usize = 1024;
+/// More often than this a vCPU would do nothing else.
+const SHORTEST_EVERY: SimDuration = SimDuration::from_us(1);
+
+pub(super) fn disturbances(
+    at: &At<'_>,
+    files: &[DisturbanceFile],
+    guest: &GuestConfig,
+    end: SimDuration,
+) -> Result<Vec<Disturbance>, ScenarioError> {
+    if files.len() > MAX_DISTURBANCES {
+        let message = format!("there are {} disturbances", files.len());
+        return Err(at.fail(message, format!("at most {MAX_DISTURBANCES}")));
+    }
+    let read = |(index, file)| disturbance(&at.index(index), file, guest, end);
+    let all: Vec<_> = files.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let online = guest.vcpus;
+    if let Some(index) = never_alone(&all, online) {
+        let help = "start another one first, or leave this one online";
+        return Err(at.index(index).fail("no vCPU would be left online", help));
+    }
+    Ok(all)
+}
+
+/// The disturbance that takes the last vCPU offline, if one does. Repeated ones count once.
+fn never_alone(all: &[Disturbance], vcpus: u16) -> Option<usize> {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|&index| (all[index].at, index));
+    let mut offline = std::collections::BTreeSet::new();
+    order.into_iter().find(|&index| {
+        let Disturbance { vcpu, kind, .. } = all[index];
+        match kind {
+            DisturbanceKind::Offline => offline.insert(vcpu),
+            DisturbanceKind::Online => offline.remove(&vcpu),
+            _ => return false,
+        };
+        offline.len() >= usize::from(vcpus)
+    })
+}
+
+fn disturbance(
+    at: &At<'_>,
+    file: &DisturbanceFile,
+    guest: &GuestConfig,
+    end: SimDuration,
+) -> Result<Disturbance, ScenarioError> {
+    let vcpus = guest.vcpus;
+    let vcpu = u16::try_from(file.vcpu).ok().filter(|vcpu| *vcpu < vcpus).map(VcpuId);
+    let Some(vcpu) = vcpu else {
+        let message = format!("there is no vCPU {}", file.vcpu);
+        let help = format!("they are numbered 0 to {}", vcpus - 1);
+        return Err(at.field("vcpu").fail(message, help));
+    };
+    let smi = file.kind == DisturbanceKindFile::Smi;
+    let kind = match file.kind {
+        DisturbanceKindFile::Offline => DisturbanceKind::Offline,
+        DisturbanceKindFile::Online => DisturbanceKind::Online,
+        DisturbanceKindFile::Smi => {
+            let Some(span) = file.span else {
+                let help = "add `\"span\": ...`, the time that the handler takes";
+                return Err(at.fail("the SMI has no length", help));
+            };
+            DisturbanceKind::Smi { span: at.field("span").some_time(span.0)? }
+        }
+        DisturbanceKindFile::Kick => DisturbanceKind::Kick,
+        DisturbanceKindFile::MemslotChange => DisturbanceKind::MemslotChange,
+        DisturbanceKindFile::LapicOff => DisturbanceKind::LapicOff,
+        DisturbanceKindFile::LapicOn => DisturbanceKind::LapicOn,
+    };
+    if !smi && file.span.is_some() {
+        let help = "remove it; only an `smi` has a length";
+        return Err(at.field("span").fail("this disturbance takes no time of its own", help));
+    }
+    let place = at.field("at");
+    let when = place.span(file.at.0, SimDuration::ZERO..=MAX_DURATION)?;
+    if when >= end {
+        let message = format!("the run is over after {end}");
+        return Err(place.fail(message, "a time before `warmup` and `duration` are over"));
+    }
+    let every = file.every.map(|every| at.field("every").span(every.0, SHORTEST_EVERY..=MAX_SPAN));
+    Ok(Disturbance { at: when, every: every.transpose()?, vcpu, kind })
+}
