@@ -124,3 +124,57 @@ fn what_cannot_be_written_is_an_error() {
         assert!(error.contains("cannot write the trace `/dev/full`: No space left"), "{error}");
     }
 }
+
+/// A run's trace, read back as a log, has the verdict that the monitors gave while it ran.
+#[test]
+fn traces_of_runs_are_clean_logs() {
+    let folder = TempDir::new().unwrap();
+    let scenario = short(&folder);
+    for (policy, rules) in [
+        ("halt", "v7-2010"),
+        ("apf-v7-2010", "v7-2010"),
+        ("apf-v2.6.39", "v2.6.39"),
+        ("apf-v5.3", "v5.3"),
+        ("apf-v5.17", "v5.17"),
+        ("apf-v6.12", "v6.12"),
+        ("apf-v6.19", "v6.19"),
+    ] {
+        let trace = folder.path().join(format!("{policy}.txt.gz"));
+        let trace = trace.to_str().unwrap();
+        fine(&["run", &scenario, "-q", "--policy", policy, "--trace", trace]);
+        let report = fine(&["check", trace, "--rules", rules, "--format", "json"]);
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["verdict"], "clean", "{policy}: {report}");
+        assert_eq!(report["skipped"].as_array().map(Vec::len), Some(0), "{policy}");
+    }
+}
+
+/// A mistake that the monitors see while the run goes on is in its trace too.
+#[test]
+fn the_trace_of_a_mistake_is_a_log_with_a_violation() {
+    let folder = TempDir::new().unwrap();
+    let scenario = short(&folder);
+    let text = fs::read_to_string(&scenario).unwrap();
+    let faulty = text.replacen(
+        "\"policies\": [",
+        "\"policies\": [{ \"name\": \"faulty\", \"base\": \"v6.12\", \"defects\": [\"token-zero\"] },",
+        1,
+    );
+    assert_ne!(text, faulty);
+    fs::write(&scenario, faulty).unwrap();
+    let trace = folder.path().join("faulty.txt");
+    let trace = trace.to_str().unwrap();
+    let run = apfsim(&["run", &scenario, "-q", "--policy", "faulty", "--trace", trace]);
+    assert_eq!(run.status.code(), Some(1), "the monitors see it");
+    let output = apfsim(&["check", trace, "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = String::from_utf8(output.stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["verdict"], "violation");
+    let verdicts = report["invariants"].as_array().unwrap();
+    let broken = |verdict: &&serde_json::Value| verdict["verdict"] == "violation";
+    assert!(
+        verdicts.iter().filter(broken).any(|verdict| verdict["invariant"] == "INV-04"),
+        "{report}"
+    );
+}

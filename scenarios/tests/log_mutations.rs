@@ -264,7 +264,9 @@ fn hold(rates: &BTreeMap<Kind, Rate>) {
         let share = noticed as f64 / rate.tried as f64;
         // What is not noticed at all is argued in docs/validation.md.
         let least = match kind {
-            RemoveCompleted | DuplicateCompleted | RemoveException => 0.0,
+            RemoveException => 0.7,
+            RemoveCompleted => 0.8,
+            RemoveNotPresent => 0.85,
             OtherVcpu | ZeroReady | ZeroNotPresent | WakeAllReady | WakeAllNotPresent => 1.0,
             _ => 0.9,
         };
