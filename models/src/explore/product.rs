@@ -23,8 +23,10 @@
 //! workers of all vCPUs, and a kernel ends when all vCPUs but one have switched notices off. There,
 //! one vCPU is followed among others, and how many states all have together is not known. What the
 //! others would have to do first is taken as done: all that the followed vCPU can meet is found,
-//! and perhaps more. Nor is it known for kernels in which token 0 exists and page ready is an
-//! exception, as some states of vCPU 0 have two names there, which finds the same twice.
+//! and perhaps more, but for a worker of another vCPU that holds the memory map until 3.18, which
+//! `map-write` does not meet. Nor is the number known for kernels in which token 0 exists and page
+//! ready is an exception: states there that are told apart differ in more than their future, we think
+//! because token 0 and no token have the same name on vCPU 0.
 
 use std::collections::{BTreeMap, BTreeSet};
 
