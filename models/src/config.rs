@@ -142,6 +142,8 @@ pub struct HostKernel {
     pub written_pages: WrittenPages,
     /// How many neighbours are read with a page, and which.
     pub read_ahead: ReadAhead,
+    /// Whether a thread that waits for a read of its own polls the device with its processor.
+    pub polled_reads: bool,
 }
 
 impl HostKernel {
@@ -155,6 +157,7 @@ impl HostKernel {
         cgroup: Cgroup::V1,
         written_pages: WrittenPages::Freed,
         read_ahead: ReadAhead::Fixed,
+        polled_reads: false,
     };
 
     /// Linux 6.12 as distributions set it up: generations (on by default in several), control
@@ -166,6 +169,7 @@ impl HostKernel {
         cgroup: Cgroup::V2,
         written_pages: WrittenPages::Rotated,
         read_ahead: ReadAhead::AddressSpace,
+        polled_reads: false,
     };
 }
 

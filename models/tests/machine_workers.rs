@@ -155,3 +155,55 @@ fn who_submits_the_read_is_a_mechanism() {
     assert!(attempt < start && start.unwrap() < read, "the worker starts it");
     assert_eq!((order[2].1, order[2].2), (None, None), "async never starts");
 }
+
+/// Who polls for its read keeps its processor: the device is waited for at the price of everybody
+/// else's time, whether the vCPU thread waits or a worker does.
+#[test]
+fn polled_reads_take_the_processor_from_others() {
+    let mut config = many_faulters(us(500));
+    config.host.cpus = 1;
+    let policies = [named("sync"), named("apf-v5.3"), named("apf-v7-2010")];
+    let works = |config: &MachineConfig| {
+        policies.each_ref().map(|policy| {
+            let output = simulate_policy(config, policy, &for_time(ms(1000)));
+            assert_clean(&output);
+            metric(&output, "work_total")
+        })
+    };
+    let sleeping = works(&config);
+    config.host.kernel.polled_reads = true;
+    let polling = works(&config);
+    // A vCPU thread waits either way, and nobody else wants its processor.
+    for at in [0, 1] {
+        assert!((polling[at] / sleeping[at] - 1.0).abs() < 0.05, "{polling:?} {sleeping:?}");
+    }
+    assert!(polling[2] < 0.6 * sleeping[2], "{polling:?} {sleeping:?}");
+
+    // The processor is idle while the vCPU thread waits for room at most.
+    let idle = |config: &MachineConfig| {
+        let records = recorded(config, &named("sync")).records.unwrap();
+        records
+            .iter()
+            .filter(|r| matches!(r.event, Event::HostSchedSwitch { next: None, .. }))
+            .count()
+    };
+    let polled = idle(&config);
+    config.host.kernel.polled_reads = false;
+    let slept = idle(&config);
+    assert!(2 * polled < slept, "{polled} {slept}");
+}
+
+/// A read that is polled for ends when the device says so, not later, and whoever else waits for the
+/// page is woken.
+#[test]
+fn a_polled_read_lasts_as_long_as_the_device_says() {
+    let mut config = many_faulters(us(500));
+    config.host.kernel.polled_reads = true;
+    for base in ["sync", "apf-v7-2010"] {
+        let output = recorded(&config, &named(base));
+        assert!(metric(&output, "major_faults") > 50.0, "{base}");
+        let stepped = RunSettings { skip: false, ..for_time(ms(100)) };
+        let again = simulate_policy(&config, &named(base), &stepped);
+        assert_eq!(again.digest, output.digest, "{base}");
+    }
+}

@@ -129,6 +129,7 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         cgroup,
         written_pages,
         read_ahead,
+        polled_reads,
     } = kernel;
     form.line("host.slow_work_threads", slow_work_threads);
     form.line("host.workqueue_max_active", workqueue_max_active);
@@ -154,6 +155,9 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         ReadAhead::AddressSpace => "address-space",
     };
     form.line("host.read_ahead", read_ahead);
+    if *polled_reads {
+        form.line("host.polled_reads", polled_reads);
+    }
 }
 
 fn device(form: &mut Form, device: &DeviceConfig) {

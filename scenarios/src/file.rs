@@ -116,6 +116,9 @@ pub struct HostKernelFile {
     pub written_pages: Option<WrittenPagesFile>,
     /// Which neighbours a swap-in reads; `host.swap.read_ahead` is the largest window.
     pub read_ahead: Option<ReadAheadFile>,
+    /// Whether a thread that waits for a read of its own, without read-ahead, polls the device
+    /// instead of sleeping. Default: false.
+    pub polled_reads: Option<bool>,
 }
 
 /// How pages are kept in the order of their age.

@@ -184,7 +184,46 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             copying += self.w.prices.block_copy.time.times(request.pages.into());
             self.submit(thread, request, copying);
         }
-        Flow::Spend(copying, Then::Fetch)
+        let next = if self.polls(thread) { Then::FetchPoll } else { Then::Fetch };
+        Flow::Spend(copying, next)
+    }
+
+    /// Whether a thread polls for the read that it has submitted: it is to wait for it, and the read
+    /// has no neighbours (`do_poll` of `swap_cluster_readahead`).
+    fn polls(&self, thread: ThreadId) -> bool {
+        let host = &self.w.config.host;
+        host.kernel.polled_reads
+            && host.read_ahead_pages <= 1
+            && self.fetch_of(thread).goal != FetchGoal::StartRead
+    }
+
+    /// Looks whether the read is over. If not, the thread keeps its processor until it is
+    /// (`end_polling`), or until somebody else takes it.
+    pub(crate) fn fetch_poll(&mut self, thread: ThreadId) -> Flow {
+        let Fetch { gfn, .. } = self.fetch_of(thread);
+        match self.w.memory.page(gfn).backing {
+            Backing::Reading => {
+                let now = self.now();
+                let state = &mut self.w.threads[thread.index()];
+                (state.then, state.remaining, state.since) =
+                    (Then::FetchPoll, SimDuration::ZERO, now);
+                Flow::Stopped
+            }
+            _ => Flow::Spend(self.w.prices.block_complete.time, Then::Fetch),
+        }
+    }
+
+    /// A read is over: a thread that polls for it sees that, at once if it has its processor.
+    fn end_polling(&mut self, gfn: Gfn) {
+        for at in 0..self.w.threads.len() {
+            let thread = &self.w.threads[at];
+            let polls = thread.then == Then::FetchPoll && thread.state == ThreadState::Running;
+            let own = thread.fetch.is_some_and(|fetch| fetch.gfn == gfn);
+            // One that is on its way to look needs no call.
+            if polls && own && !self.has_stretch(ThreadId(at as u32)) {
+                self.start_stretch(ThreadId(at as u32), SimDuration::ZERO, Then::FetchPoll);
+            }
+        }
     }
 
     /// Hands a request to the device, which begins when `copying` is over.
@@ -257,6 +296,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.w.threads[at].waits_for = None;
                 self.wake_thread(ThreadId(at as u32));
             }
+        }
+        if self.w.config.host.kernel.polled_reads {
+            self.end_polling(gfn);
         }
         self.interrupt_for_items(gfn);
         true

@@ -30,6 +30,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule_step(thread, now + span);
     }
 
+    /// Whether the end of a thread's stretch is known.
+    pub(crate) fn has_stretch(&self, thread: ThreadId) -> bool {
+        self.w.ahead.is_some_and(|(ahead, _)| ahead == thread)
+            || self.w.threads[thread.index()].event.is_some()
+    }
+
     pub(crate) fn cancel_stretch(&mut self, thread: ThreadId) {
         if self.w.ahead.is_some_and(|(ahead, _)| ahead == thread) {
             self.w.ahead = None;

@@ -167,6 +167,8 @@ pub(crate) enum Then {
     FetchAwake(BlockReason),
     /// Either: submit the read.
     FetchSubmit,
+    /// Either: poll the device until the read is over, without giving up the processor.
+    FetchPoll,
     /// Either: a pass of direct reclaim is over.
     ReclaimDone,
 }

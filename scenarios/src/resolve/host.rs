@@ -112,6 +112,7 @@ fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, Scena
         Some(ReadAheadFile::Adaptive) => ReadAhead::Adaptive,
         Some(ReadAheadFile::AddressSpace) => ReadAhead::AddressSpace,
     };
+    kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
     Ok(kernel)
 }
 

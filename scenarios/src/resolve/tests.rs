@@ -1266,13 +1266,14 @@ fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
     assert_eq!(host_kernel(r#""linux-6.12""#), HostKernel::LINUX_6_12);
     let changed = host_kernel(
         r#"{ "preset": "linux-6.12", "lru": "two-lists", "cgroup": "v1",
-             "written_pages": "freed", "read_ahead": "adaptive" }"#,
+             "written_pages": "freed", "read_ahead": "adaptive", "polled_reads": true }"#,
     );
     let expect = HostKernel {
         lru: Lru::TwoLists,
         cgroup: Cgroup::V1,
         written_pages: WrittenPages::Freed,
         read_ahead: ReadAhead::Adaptive,
+        polled_reads: true,
         ..HostKernel::LINUX_6_12
     };
     assert_eq!(changed, expect);
@@ -1287,6 +1288,7 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         r#"{ "lru": "generations" }"#,
         r#"{ "lru": "generations-second-stage" }"#,
         r#"{ "cgroup": "v2" }"#,
+        r#"{ "polled_reads": true }"#,
         r#"{ "written_pages": "rotated" }"#,
         r#"{ "read_ahead": "adaptive" }"#,
         r#"{ "read_ahead": "address-space" }"#,
