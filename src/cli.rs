@@ -147,6 +147,7 @@ Exit status: 0 clean, undecided or a weakness; 1 an invariant was violated; 2 it
 Examples:
   apfsim check trace.txt
   apfsim check trace.txt.gz --format json
+  apfsim check trace.txt.gz --out results/host     keep table, JSON, CSV and plots
   trace-cmd report trace.dat | apfsim check -
   apfsim check old-host.txt --rules v5.3")]
     Check(CheckArgs),
@@ -160,9 +161,15 @@ pub(crate) struct CheckArgs {
     /// Generation of the kernel that wrote it, as `apfsim rules` lists them; found out by default
     #[arg(long, value_name = "NAME")]
     pub(crate) rules: Option<String>,
+    /// Write the result as table, as JSON, as CSV and as plots into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// `apfsim zoo`

@@ -111,6 +111,69 @@ fn what_cannot_be_read_ends_with_status_2() {
     assert!(status == Some(2) && stderr.contains("v6.12"), "{stderr}");
 }
 
+/// A column of a file of comma-separated values, summed over the lines of each thread.
+fn sums(csv: &str, thread: &str, column: &str) -> u64 {
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = lines.next().unwrap();
+    let at = |name: &str| head.iter().position(|other| *other == name).unwrap();
+    let of = lines.filter(|line| line[at("thread")] == thread);
+    of.map(|line| line[at(column)].parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn a_folder_gets_table_json_csv_and_plots() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a/b");
+    let path = |name: &str| out.join(name);
+    let args = ["check", DETAIL, "--out", out.to_str().unwrap()];
+    let (status, table, notes) = apfsim(&args, b"");
+    assert_eq!((status, notes.lines().count()), (Some(0), 8), "{notes}");
+    let mut names: Vec<_> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "check-course.csv",
+            "check-course.png",
+            "check-course.svg",
+            "check-latencies.csv",
+            "check-latencies.png",
+            "check-latencies.svg",
+            "check.json",
+            "check.txt",
+        ]
+    );
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    assert_eq!(read("check.txt"), table);
+    let report: Value = serde_json::from_str(&read("check.json")).unwrap();
+    assert_eq!(report, json(DETAIL));
+    // The windows add up to what the table says, and the distributions to their counts.
+    let (course, latencies) = (read("check-course.csv"), read("check-latencies.csv"));
+    for vcpu in report["vcpus"].as_array().unwrap().iter().filter(|one| one["tries"] != 0) {
+        let thread = vcpu["thread"].to_string();
+        for column in ["told", "halted", "repeated", "ready"] {
+            assert_eq!(Some(sums(&course, &thread, column)), vcpu[column].as_u64(), "{column}");
+        }
+    }
+    let counts = report["latencies"].as_array().unwrap();
+    let counts: u64 = counts.iter().map(|one| one["count"].as_u64().unwrap()).sum();
+    let listed: u64 = latencies
+        .lines()
+        .skip(1)
+        .map(|line| line.rsplit(',').next().unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert!(listed == counts && counts > 300, "{listed} {counts}");
+    // Once more, quietly, the same.
+    let (_, again, notes) = apfsim(&[&args[..], &["-q"]].concat(), b"");
+    assert_eq!((again.as_str(), notes.as_str()), (table.as_str(), ""));
+    let (status, _, error) =
+        apfsim(&["check", DETAIL, "--out", path("check.txt").to_str().unwrap()], b"");
+    assert!(status == Some(2) && error.contains("cannot make the directory"), "{error}");
+}
+
 /// Every command of the page can be run as it stands.
 #[test]
 fn the_page_can_be_followed() {
@@ -120,6 +183,10 @@ fn the_page_can_be_followed() {
         for line in block.split("```").next().unwrap().lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             assert_eq!(words[0], "apfsim");
+            if words.contains(&"--out") {
+                // Nothing is to be left in the repository; that it is written is tested above.
+                continue;
+            }
             let (status, stdout, stderr) = apfsim(&words[1..], b"");
             assert_eq!((status, stderr.as_str()), (Some(0), ""), "{line}: {stdout}");
             commands += 1;

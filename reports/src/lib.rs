@@ -18,4 +18,4 @@ pub mod sweep;
 pub mod table;
 mod write;
 
-pub use write::{ReportError, write_all, write_anatomy};
+pub use write::{ReportError, write_all, write_anatomy, write_check};

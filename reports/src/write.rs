@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use models::trace::anatomy::Pick;
-use scenarios::{AnatomyReport, Comparison};
+use scenarios::{AnatomyReport, CheckReport, Comparison};
 
-use crate::plot::{Plot, PlotError, anatomy_png, anatomy_svg};
-use crate::{json, table};
+use crate::plot::{CheckPlot, Plot, PlotError, anatomy_png, anatomy_svg};
+use crate::{check, json, table};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,30 @@ pub fn write_anatomy(folder: &Path, report: &AnatomyReport) -> Result<Vec<PathBu
         written.push(write(path, svg.as_bytes())?);
         let path = folder.join(format!("anatomy-{}.png", pick.name()));
         let png = anatomy_png(report, pick).map_err(|source| failed(&path, source))?;
+        written.push(write(path, &png)?);
+    }
+    Ok(written)
+}
+
+/// Writes `check.txt`, `check.json`, `check-latencies.csv`, `check-course.csv` and both plots as SVG
+/// and PNG into a folder, like [`write_all`].
+pub fn write_check(folder: &Path, report: &CheckReport) -> Result<Vec<PathBuf>, ReportError> {
+    make(folder)?;
+    let mut written = Vec::new();
+    for (name, text) in [
+        ("check.txt", check::table(report)),
+        ("check.json", check::object(report)),
+        ("check-latencies.csv", check::latencies_csv(report)),
+        ("check-course.csv", check::course_csv(report)),
+    ] {
+        written.push(write(folder.join(name), text.as_bytes())?);
+    }
+    for plot in CheckPlot::ALL {
+        let path = folder.join(format!("{}.svg", plot.name()));
+        let svg = plot.svg(report).map_err(|source| failed(&path, source))?;
+        written.push(write(path, svg.as_bytes())?);
+        let path = folder.join(format!("{}.png", plot.name()));
+        let png = plot.png(report).map_err(|source| failed(&path, source))?;
         written.push(write(path, &png)?);
     }
     Ok(written)

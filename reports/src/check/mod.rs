@@ -1,11 +1,14 @@
 //! The verdict on a real kernel's log, as text and JSON.
 
+mod csv;
 mod object;
 mod table;
 
 use models::monitors::Verdict;
+use models::monitors::log::MOST_ROWS;
 use scenarios::CheckReport;
 
+pub use csv::{course as course_csv, latencies as latencies_csv};
 pub use object::object;
 pub use table::table;
 
@@ -21,7 +24,7 @@ const fn word(verdict: Verdict) -> &'static str {
 }
 
 /// What the whole log comes to: its worst verdict; undecided when nothing could be decided.
-fn overall(report: &CheckReport) -> &'static str {
+pub(crate) fn overall(report: &CheckReport) -> &'static str {
     let any = |wanted: fn(&Verdict) -> bool| report.findings.iter().any(|f| wanted(&f.verdict));
     if any(|verdict| *verdict == Verdict::Violation) {
         "violation"
@@ -33,5 +36,16 @@ fn overall(report: &CheckReport) -> &'static str {
         "clean"
     } else {
         "undecided"
+    }
+}
+
+/// What people call a row of the course over time.
+pub(crate) fn row_name(report: &CheckReport, row: usize) -> String {
+    match report.survey.vcpus.get(row).filter(|_| row < MOST_ROWS) {
+        Some(one) => {
+            let number = one.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+            format!("VM {} vcpu{number} ({})", one.vm, one.pid)
+        }
+        None => "all others".to_owned(),
     }
 }

@@ -1,29 +1,20 @@
 //! For programs.
 
-use models::monitors::log::{LogFinding, LogWitness, SpinCause, VcpuSurvey};
+use models::monitors::log::{
+    CourseRow, CourseWindow, Latencies, LogFinding, LogWitness, SpinCause, VcpuSurvey,
+};
 use models::monitors::{Invariant, Verdict};
 use scenarios::{CheckReport, check::SkippedKind};
 use serde_json::{Value, json};
+use sim_core::Histogram;
 
-use super::{overall, word};
+use super::{overall, row_name, word};
 use crate::json::written;
 
 /// Everything that was found as one JSON object. Times are in nanoseconds.
 pub fn object(report: &CheckReport) -> String {
     let survey = &report.survey;
-    let latencies = survey.latencies.named().into_iter().map(|(name, times)| {
-        let at = |quantile: f64| (!times.is_empty()).then(|| times.value_at_quantile(quantile));
-        let end = |value: u64| (!times.is_empty()).then_some(value);
-        json!({
-            "name": name,
-            "count": times.count(),
-            "min_ns": end(times.min()),
-            "p50_ns": at(0.5),
-            "p90_ns": at(0.9),
-            "p99_ns": at(0.99),
-            "max_ns": end(times.max()),
-        })
-    });
+    let latencies = |all: &Latencies| all.named().map(|(name, times)| time(name, times)).to_vec();
     let spins = survey.spins.iter().map(|one| {
         json!({
             "vcpu": one.vcpu,
@@ -56,12 +47,18 @@ pub fn object(report: &CheckReport) -> String {
             "event": one.name, "count": one.count,
         })).collect::<Vec<_>>(),
         "vcpus": survey.vcpus.iter().map(vcpu).collect::<Vec<_>>(),
-        "latencies": latencies.collect::<Vec<_>>(),
+        "latencies": latencies(&survey.course.total.latencies),
         "spins": spins.collect::<Vec<_>>(),
-        "outstanding": {
-            "from_ns": survey.outstanding.from,
-            "window_ns": survey.outstanding.width,
-            "most": survey.outstanding.most,
+        "cap": survey.cap,
+        "course": {
+            "from_ns": survey.course.from,
+            "window_ns": survey.course.width,
+            "total": course(&survey.course.total),
+            "vcpus": survey.course.rows.iter().enumerate().map(|(at, row)| json!({
+                "name": row_name(report, at),
+                "windows": course(row),
+                "latencies": latencies(&row.latencies),
+            })).collect::<Vec<_>>(),
         },
         "exceptions_recorded": survey.exceptions,
         "order": {
@@ -75,6 +72,33 @@ pub fn object(report: &CheckReport) -> String {
         },
     });
     written(serde_json::to_string_pretty(&value))
+}
+
+fn time(name: &str, times: &Histogram) -> Value {
+    let at = |quantile: f64| (!times.is_empty()).then(|| times.value_at_quantile(quantile));
+    let end = |value: u64| (!times.is_empty()).then_some(value);
+    json!({
+        "name": name,
+        "count": times.count(),
+        "min_ns": end(times.min()),
+        "p50_ns": at(0.5),
+        "p90_ns": at(0.9),
+        "p99_ns": at(0.99),
+        "max_ns": end(times.max()),
+    })
+}
+
+/// A list a kind, each with a value a window.
+fn course(row: &CourseRow) -> Value {
+    let list = |value: fn(&CourseWindow) -> u32| row.windows.iter().map(value).collect::<Vec<_>>();
+    json!({
+        "told": list(|window| window.told),
+        "halted": list(|window| window.halted),
+        "sync": list(|window| window.sync),
+        "repeated": list(|window| window.repeated),
+        "ready": list(|window| window.ready),
+        "most_outstanding": list(|window| window.most),
+    })
 }
 
 fn snake(text: &str) -> String {

@@ -247,7 +247,7 @@ fn latencies(survey: &LogSurvey) -> String {
         Column::right("p99"),
         Column::right("max"),
     ]);
-    for (name, times) in survey.latencies.named() {
+    for (name, times) in survey.course.total.latencies.named() {
         if times.is_empty() {
             continue;
         }

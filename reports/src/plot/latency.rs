@@ -42,42 +42,68 @@ impl Frame {
     }
 }
 
+/// A distribution, and what the legend says of it.
+pub(super) struct Curve<'a> {
+    pub(super) legend: String,
+    pub(super) times: &'a Histogram,
+}
+
+/// What stands at the axes, and in the place of curves where there are none.
+pub(super) struct Words<'a> {
+    pub(super) along: &'a str,
+    pub(super) upwards: &'a str,
+    pub(super) empty: &'a str,
+}
+
 /// The figure.
 pub(super) fn scene(comparison: &Comparison) -> Scene {
     let (mut scene, y) = page::begin("Fault latency by policy", comparison);
+    let curve = |policy| Curve { legend: entry(policy), times: &policy.latency };
+    let curves: Vec<Curve<'_>> = comparison.policies.iter().map(curve).collect();
+    let words = Words {
+        along: "fault latency, from the faulting access to its completion (log scale)",
+        upwards: "fraction of faults not slower",
+        empty: "No fault was recorded.",
+    };
+    let y = draw(&mut scene, y, &curves, &words);
+    let note = format!("Faults of all replications together. {}", markers());
+    page::finish(scene, y + GAP / 2.0, &[note], comparison)
+}
+
+/// Where the markers are, as a sentence.
+pub(super) fn markers() -> String {
+    let marked = MARKED.map(|fraction| format!("{:.0} %", fraction * 100.0)).join(", ");
+    format!("Markers at {marked} of the faults.")
+}
+
+/// Draws the frame, the curves and the legend. Gives the y below.
+pub(super) fn draw(scene: &mut Scene, y: f64, curves: &[Curve<'_>], words: &Words<'_>) -> f64 {
     let top = y + GAP;
-    let latencies = || comparison.policies.iter().map(|policy| &policy.latency);
-    let recorded = || latencies().filter(|latency| !latency.is_empty());
+    let recorded = || curves.iter().map(|curve| curve.times).filter(|times| !times.is_empty());
     let min = recorded().map(Histogram::min).min();
     let max = recorded().map(Histogram::max).max();
     let axis = LogAxis::covering(min.unwrap_or(1_000), max.unwrap_or(1_000_000_000));
     let frame = Frame { axis, top, bottom: top + HEIGHT };
 
-    draw_grid(&mut scene, &frame);
+    draw_grid(scene, &frame, words.upwards);
     if recorded().next().is_none() {
         let middle = ((LEFT + RIGHT) / 2.0, (frame.top + frame.bottom) / 2.0);
         let (from, to) = ((middle.0 - 90.0, middle.1 - 14.0), (middle.0 + 90.0, middle.1 + 14.0));
         scene.push(Shape::Rect { from, to, fill: plotters::style::WHITE });
-        let text = Text::new(middle, LABEL_SIZE * 1.2, "No fault was recorded.");
+        let text = Text::new(middle, LABEL_SIZE * 1.2, words.empty);
         scene.text(text.align(Align::Center).color(style::FAINT_INK));
     }
-    // The first policy, which is the baseline as a rule, lies on top.
-    for (index, latency) in latencies().enumerate().collect::<Vec<_>>().into_iter().rev() {
-        draw_curve(&mut scene, &frame, latency, &style::look(index));
+    // The first one, which is the baseline as a rule, lies on top.
+    for (index, curve) in curves.iter().enumerate().rev() {
+        draw_curve(scene, &frame, curve.times, &style::look(index));
     }
     let title_y = frame.bottom + 2.0 * GAP + LABEL_SIZE * 1.5;
-    let title = "fault latency, from the faulting access to its completion (log scale)";
     let middle = (LEFT + RIGHT) / 2.0;
-    scene.text(Text::new((middle, title_y), LABEL_SIZE, title).align(Align::Center));
-    let y = draw_legend(&mut scene, title_y + LABEL_SIZE * 2.2, comparison);
-    let note = format!(
-        "Faults of all replications together. Markers at {} of the faults.",
-        MARKED.map(|fraction| format!("{:.0} %", fraction * 100.0)).join(", ")
-    );
-    page::finish(scene, y + GAP / 2.0, &[note], comparison)
+    scene.text(Text::new((middle, title_y), LABEL_SIZE, words.along).align(Align::Center));
+    draw_legend(scene, title_y + LABEL_SIZE * 2.2, curves)
 }
 
-fn draw_grid(scene: &mut Scene, frame: &Frame) {
+fn draw_grid(scene: &mut Scene, frame: &Frame, upwards: &str) {
     let ticks = frame.axis.ticks();
     for (labelled, color) in [(false, style::FINE_GRID), (true, style::GRID)] {
         for tick in ticks.iter().filter(|tick| tick.label.is_some() == labelled) {
@@ -109,7 +135,7 @@ fn draw_grid(scene: &mut Scene, frame: &Frame) {
         scene.line(side.to_vec(), 1.0, style::FRAME);
     }
     let at = (MARGIN + LABEL_SIZE / 2.0, (frame.top + frame.bottom) / 2.0);
-    let title = Text::new(at, LABEL_SIZE, "fraction of faults not slower");
+    let title = Text::new(at, LABEL_SIZE, upwards);
     scene.text(title.align(Align::Center).upwards());
 }
 
@@ -147,12 +173,12 @@ fn points_are_stacked(last: f64, next: f64, close: f64) -> bool {
 }
 
 /// Names the lines, in two columns where they fit. Gives the y below.
-fn draw_legend(scene: &mut Scene, y: f64, comparison: &Comparison) -> f64 {
+fn draw_legend(scene: &mut Scene, y: f64, curves: &[Curve<'_>]) -> f64 {
     const LINE_HEIGHT: f64 = 19.0;
     let room = PAGE_WIDTH - 2.0 * MARGIN;
     let text_room = |columns: f64| room / columns - SAMPLE - 3.0 * GAP;
-    let entries: Vec<_> = comparison.policies.iter().map(entry).collect();
-    let wide = |text: &String| font::width(text, LABEL_SIZE, Weight::Normal) > text_room(2.0);
+    let entries: Vec<&str> = curves.iter().map(|curve| curve.legend.as_str()).collect();
+    let wide = |text: &&str| font::width(text, LABEL_SIZE, Weight::Normal) > text_room(2.0);
     let columns = if entries.len() < 2 || entries.iter().any(wide) { 1 } else { 2 };
     let lines = entries.len().div_ceil(columns);
     for (index, text) in entries.iter().enumerate() {
@@ -169,17 +195,19 @@ fn draw_legend(scene: &mut Scene, y: f64, comparison: &Comparison) -> f64 {
 }
 
 fn entry(policy: &PolicyResult) -> String {
-    let name = &policy.policy;
-    let latency = &policy.latency;
-    if latency.is_empty() {
-        return format!("{name}: no faults");
+    legend(&policy.policy, &policy.latency, "fault")
+}
+
+/// A name with the count and the quantiles of its times.
+pub(super) fn legend(name: &str, times: &Histogram, what: &str) -> String {
+    if times.is_empty() {
+        return format!("{name}: no {what}s");
     }
-    let quantile =
-        |fraction| span_ns(latency.value_at_quantile(fraction) as f64).replace("us", "µs");
-    let plural = if latency.count() == 1 { "" } else { "s" };
+    let quantile = |fraction| span_ns(times.value_at_quantile(fraction) as f64).replace("us", "µs");
+    let plural = if times.count() == 1 { "" } else { "s" };
     format!(
-        "{name}: {} fault{plural}, p50 {}, p99 {}",
-        grouped(latency.count() as f64),
+        "{name}: {} {what}{plural}, p50 {}, p99 {}",
+        grouped(times.count() as f64),
         quantile(0.5),
         quantile(0.99)
     )

@@ -11,6 +11,7 @@ mod anatomy_states;
 mod anatomy_tests;
 mod axis;
 mod bitmap;
+mod check;
 mod font;
 mod gain;
 mod latency;
@@ -25,7 +26,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use scenarios::{Comparison, SweepResult};
+use scenarios::{CheckReport, Comparison, SweepResult};
 
 pub use self::anatomy::{anatomy_png, anatomy_svg};
 use self::scene::Scene;
@@ -120,5 +121,50 @@ impl SweepPlot {
     /// When the drawing library or the encoder fails.
     pub fn png(&self) -> Result<Vec<u8>, PlotError> {
         bitmap::png(&self.0)
+    }
+}
+
+/// A plot of a real kernel's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckPlot {
+    /// Cumulative distributions of every time that the log decides.
+    Latencies,
+    /// Outstanding requests and faults of each kind over time, by vCPU.
+    Course,
+}
+
+impl CheckPlot {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Latencies, Self::Course];
+
+    /// The name of its files, without extension.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latencies => "check-latencies",
+            Self::Course => "check-course",
+        }
+    }
+
+    /// The plot as the text of an SVG file.
+    ///
+    /// # Errors
+    /// When the drawing library fails.
+    pub fn svg(self, report: &CheckReport) -> Result<String, PlotError> {
+        svg::svg(&self.scene(report))
+    }
+
+    /// The plot as the bytes of a PNG file.
+    ///
+    /// # Errors
+    /// When the drawing library or the encoder fails.
+    pub fn png(self, report: &CheckReport) -> Result<Vec<u8>, PlotError> {
+        bitmap::png(&self.scene(report))
+    }
+
+    fn scene(self, report: &CheckReport) -> Scene {
+        match self {
+            Self::Latencies => check::latencies(report),
+            Self::Course => check::course(report),
+        }
     }
 }

@@ -53,6 +53,23 @@ fn mean(level: Level, ps: f64) -> f64 {
     level.sum_ps as f64 / ps
 }
 
+/// The place of a line in the legend, and its points: picoseconds and values.
+pub(super) type Line = (usize, Vec<(f64, f64)>);
+
+/// What a panel is drawn with besides lines.
+pub(super) struct Frame<'a> {
+    pub(super) heading: &'a str,
+    /// Values are in these powers of ten.
+    pub(super) exponent: i32,
+    /// The value that the vertical axis reaches at least.
+    pub(super) most: f64,
+}
+
+/// The largest value of all lines.
+pub(super) fn highest(lines: &[Line]) -> f64 {
+    lines.iter().flat_map(|(_, points)| points).map(|(_, value)| *value).fold(0.0, f64::max)
+}
+
 /// The figure.
 pub(super) fn scene(comparison: &Comparison) -> Scene {
     let (mut scene, y) = page::begin("Throughput over time", comparison);
@@ -67,10 +84,17 @@ pub(super) fn scene(comparison: &Comparison) -> Scene {
     let time = TimeAxis::new(span_ps.max(1));
     let mut y = y + 4.0;
     for panel in &PANELS {
-        y = draw_panel(&mut scene, y, panel, &shown, &time) + GAP;
+        let lines: Vec<Line> =
+            shown.iter().map(|&(index, series)| (index, points(panel, series))).collect();
+        let most = highest(&lines);
+        let exponent = if panel.unit.is_empty() { 0 } else { thousands_exponent(most) };
+        let heading = heading(panel, exponent);
+        let frame = Frame { heading: &heading, exponent, most };
+        y = draw_panel(&mut scene, y, &frame, &lines, &time) + GAP;
     }
-    y = time.draw(&mut scene, y - GAP);
-    y = legend(&mut scene, y, comparison);
+    y = time.draw(&mut scene, y - GAP, "time since the beginning of the measured phase");
+    let entries: Vec<String> = comparison.policies.iter().map(entry).collect();
+    y = legend(&mut scene, y, &entries);
     let mut notes = Vec::new();
     if let Some((_, series)) = shown.first() {
         let window = models_span(series.length_ps(0));
@@ -90,7 +114,7 @@ fn models_span(ps: u64) -> String {
 }
 
 /// The axis that the panels share.
-struct TimeAxis {
+pub(super) struct TimeAxis {
     span_ps: u64,
     /// Picoseconds in a unit.
     unit: f64,
@@ -98,7 +122,7 @@ struct TimeAxis {
 }
 
 impl TimeAxis {
-    fn new(span_ps: u64) -> Self {
+    pub(super) fn new(span_ps: u64) -> Self {
         let (unit, name) = match span_ps {
             1_000_000_000_000.. => (1e12, "s"),
             1_000_000_000.. => (1e9, "ms"),
@@ -121,37 +145,33 @@ impl TimeAxis {
     }
 
     /// Labels and title below the last panel. Gives the y below.
-    fn draw(&self, scene: &mut Scene, y: f64) -> f64 {
+    pub(super) fn draw(&self, scene: &mut Scene, y: f64, title: &str) -> f64 {
         let labels = y + LABEL_SIZE * 1.1;
         for (x, label) in self.ticks() {
             scene.text(Text::new((x, labels), LABEL_SIZE, label).align(Align::Center));
         }
-        let title = labels + LABEL_SIZE * 1.5;
+        let below = labels + LABEL_SIZE * 1.5;
         let middle = (LEFT + RIGHT) / 2.0;
-        let text = format!("time since the beginning of the measured phase ({})", self.name);
-        scene.text(Text::new((middle, title), LABEL_SIZE, text).align(Align::Center));
-        title + LABEL_SIZE * 1.8
+        let text = format!("{title} ({})", self.name);
+        scene.text(Text::new((middle, below), LABEL_SIZE, text).align(Align::Center));
+        below + LABEL_SIZE * 1.8
     }
 }
 
-fn draw_panel(
+/// Draws a panel. Gives the y below.
+pub(super) fn draw_panel(
     scene: &mut Scene,
     y: f64,
-    panel: &Panel,
-    shown: &[(usize, &SeriesValues)],
+    frame: &Frame<'_>,
+    lines: &[Line],
     time: &TimeAxis,
 ) -> f64 {
-    let values: Vec<(usize, Vec<(f64, f64)>)> =
-        shown.iter().map(|&(index, series)| (index, points(panel, series))).collect();
-    let all = values.iter().flat_map(|(_, points)| points.iter().map(|(_, value)| *value));
-    let most = all.fold(0.0, f64::max);
-    let exponent = if panel.unit.is_empty() { 0 } else { thousands_exponent(most) };
-    let factor = 10_f64.powi(exponent);
-    let (ticks, decimals) = linear_ticks(most / factor, 3);
+    let factor = 10_f64.powi(frame.exponent);
+    let (ticks, decimals) = linear_ticks(frame.most / factor, 3);
     let highest = ticks.last().copied().unwrap_or(1.0) * factor;
 
     let title = y + LABEL_SIZE / 2.0;
-    scene.text(Text::new((LEFT, title), LABEL_SIZE, heading(panel, exponent)).bold());
+    scene.text(Text::new((LEFT, title), LABEL_SIZE, frame.heading).bold());
     let (top, bottom) = (y + LABEL_SIZE * 1.5, y + LABEL_SIZE * 1.5 + HEIGHT);
     let at = |value: f64| bottom - (value / highest).clamp(0.0, 1.0) * HEIGHT;
     for (x, _) in time.ticks() {
@@ -167,7 +187,7 @@ fn draw_panel(
         scene.line(vec![from, to], 1.0, style::FRAME);
     }
     // The first policy, which is the baseline as a rule, lies on top.
-    for (index, points) in values.iter().rev() {
+    for (index, points) in lines.iter().rev() {
         let look = style::look(*index);
         let points: Vec<Point> =
             points.iter().map(|&(ps, value)| (time.x(ps), at(value))).collect();
@@ -177,7 +197,7 @@ fn draw_panel(
             style::draw_marker(scene, look.marker, *point, 3.4, look.color);
         }
     }
-    if shown.is_empty() {
+    if lines.is_empty() {
         let middle = ((LEFT + RIGHT) / 2.0, (top + bottom) / 2.0);
         let (from, to) = ((middle.0 - 50.0, middle.1 - 10.0), (middle.0 + 50.0, middle.1 + 10.0));
         scene.push(Shape::Rect { from, to, fill: plotters::style::WHITE });
@@ -228,12 +248,12 @@ fn superscript(exponent: i32) -> String {
 }
 
 /// Names the lines beside each other, in as many rows as they need. Gives the y below.
-fn legend(scene: &mut Scene, y: f64, comparison: &Comparison) -> f64 {
+pub(super) fn legend(scene: &mut Scene, y: f64, entries: &[String]) -> f64 {
     const ROW: f64 = 19.0;
     let room = PAGE_WIDTH - 2.0 * MARGIN;
     let (mut x, mut y) = (MARGIN, y);
-    for (index, policy) in comparison.policies.iter().enumerate() {
-        let text = elide(&entry(policy), LABEL_SIZE, room - SAMPLE - 8.0);
+    for (index, entry) in entries.iter().enumerate() {
+        let text = elide(entry, LABEL_SIZE, room - SAMPLE - 8.0);
         let width = SAMPLE + 8.0 + font::width(&text, LABEL_SIZE, Weight::Normal);
         if x > MARGIN && x + width > MARGIN + room {
             (x, y) = (MARGIN, y + ROW);

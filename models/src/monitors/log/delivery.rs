@@ -2,7 +2,7 @@
 //! INV-33.
 
 use super::vcpu::{Raised, Told, VcpuLog};
-use super::{LogEvent, LogMonitors};
+use super::{Counted, LogEvent, LogMonitors};
 use crate::monitors::catalogue::{INV_12, INV_13, INV_33};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
@@ -52,6 +52,7 @@ impl LogMonitors {
         own.counts.told += 1;
         own.takes_part = true;
         self.survey.told += 1;
+        self.survey.course.count(at, event.ns, Counted::Told);
         self.survey.crossed += u64::from(untold.crossed);
         let mut begun = None;
         if let Some(place) = own.place_of(untold.token) {
@@ -61,12 +62,12 @@ impl LogMonitors {
         if let Some(ns) = untold.readied {
             self.survey.ready_before_exception += 1;
             let begun = untold.begun.unwrap_or(ns);
-            self.survey.latencies.told.record(ns.saturating_sub(begun));
+            self.survey.course.latencies(at).told.record(ns.saturating_sub(begun));
             own.raise(ns);
         }
         if let Some(begun) = begun {
             let latency = event.ns.saturating_sub(begun);
-            self.survey.latencies.not_present_to_exception.record(latency);
+            self.survey.course.latencies(at).not_present_to_exception.record(latency);
         }
         // The guest takes part, and was not sent a wake-all: it never turned notices off.
         for (request, seen) in std::mem::take(&mut self.vcpus[at].suspects) {
@@ -186,7 +187,7 @@ impl LogMonitors {
         let after = own.last_ready.filter(|(ready, _)| ready.ns >= inside);
         own.readies_since_ack = u64::from(after.is_some());
         own.acks += 1;
-        self.survey.latencies.ready_to_ack.record(event.ns.saturating_sub(raised.ns));
+        self.survey.course.latencies(at).ready_to_ack.record(event.ns.saturating_sub(raised.ns));
     }
 
     pub(super) fn hypercall(&mut self, event: LogEvent, nr: u64, target: u64) {

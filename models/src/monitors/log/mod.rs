@@ -18,7 +18,11 @@
 //!   silently. Without `kvm_msr` a missing page ready counts only when the vCPU is told new not
 //!   presents later without a wake-all, which a guest that turns notices on again gets.
 
+mod answers;
+mod completions;
+mod course;
 mod delivery;
+mod ending;
 mod groups;
 mod ledger;
 mod requests;
@@ -32,10 +36,11 @@ use super::catalogue::{Family, InvariantId};
 use crate::ids::Hva;
 use crate::trace::kernel::{KernelEvent, Thread};
 
+pub use course::{Counted, Course, CourseRow, CourseWindow, Latencies, MOST_ROWS};
 use ledger::Ledger;
 pub use ledger::{LogFinding, LogWitness, StoryLine, Unjudged};
 pub use spins::{SpinCause, Spins};
-pub use survey::{Latencies, LogSurvey, Outstanding, VcpuSurvey};
+pub use survey::{LogSurvey, VcpuSurvey};
 use vcpu::VcpuLog;
 
 /// vCPU threads that are followed; more are counted and left alone.
@@ -163,7 +168,8 @@ impl LogMonitors {
     /// Reads the next event.
     pub fn observe(&mut self, event: LogEvent) {
         self.seq += 1;
-        self.first_ns.get_or_insert(event.ns);
+        let first = *self.first_ns.get_or_insert(event.ns);
+        self.survey.course.begin(first);
         self.now = self.now.max(event.ns);
         match event.event {
             KernelEvent::Completed { gva, address, with_pfn } => {
@@ -324,6 +330,8 @@ impl LogMonitors {
         let vms = groups::vms(&self.vcpus);
         let mut survey = std::mem::take(&mut self.survey);
         survey.span = self.now - self.first_ns.unwrap_or(self.now);
+        survey.course.finish(self.now);
+        survey.cap = self.config.cap;
         survey.exceptions = self.seen.exceptions;
         survey.finish(&self.vcpus, &vms);
         let family = self.family().0;

@@ -6,7 +6,7 @@
 
 use super::ledger::{self, LogWitness};
 use super::vcpu::Told;
-use super::{LogEvent, LogMonitors};
+use super::{Counted, LogEvent, LogMonitors};
 use crate::ids::Gfn;
 use crate::monitors::catalogue::INV_19;
 
@@ -119,6 +119,7 @@ impl LogMonitors {
     /// A fault on a frame that is outstanding.
     pub(super) fn repeated(&mut self, at: usize, event: LogEvent, gfn: Gfn) {
         self.survey.repeated += 1;
+        self.survey.course.count(at, event.ns, Counted::Repeated);
         let own = &mut self.vcpus[at];
         own.attempt = None;
         own.counts.repeated += 1;

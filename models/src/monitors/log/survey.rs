@@ -1,83 +1,11 @@
 //! What a log is counted and measured for, besides being judged.
 
-use sim_core::Histogram;
-
+use super::course::Course;
 use super::spins::Spins;
 use super::vcpu::VcpuLog;
 
-/// Windows of the course over time.
-const WINDOWS: usize = 240;
 /// Spins that are listed one by one.
 const MOST_SPINS: usize = 64;
-
-/// Distributions of times, in nanoseconds.
-#[derive(Clone, Debug, Default)]
-pub struct Latencies {
-    /// From the exit for a second-stage fault to the try.
-    pub exit_to_try: Histogram,
-    /// From not present to the injection of its exception.
-    pub not_present_to_exception: Histogram,
-    /// From not present to completed.
-    pub not_present_to_completed: Histogram,
-    /// From completed to page ready.
-    pub completed_to_ready: Histogram,
-    /// From page ready to its acknowledgement.
-    pub ready_to_ack: Histogram,
-    /// From the try to page ready, of requests that the guest was told of.
-    pub told: Histogram,
-    /// From the try to page ready, of requests for which the vCPU was halted.
-    pub halted: Histogram,
-}
-
-impl Latencies {
-    /// Each with its name.
-    pub fn named(&self) -> [(&'static str, &Histogram); 7] {
-        [
-            ("exit to try", &self.exit_to_try),
-            ("not present to exception", &self.not_present_to_exception),
-            ("not present to completed", &self.not_present_to_completed),
-            ("completed to ready", &self.completed_to_ready),
-            ("ready to acknowledged", &self.ready_to_ack),
-            ("whole request, told", &self.told),
-            ("whole request, halted", &self.halted),
-        ]
-    }
-}
-
-/// The largest number of outstanding requests in each window of the log. Windows grow with the
-/// log, so that their number is bounded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outstanding {
-    /// Time of the first window's beginning.
-    pub from: u64,
-    /// Length of a window in nanoseconds.
-    pub width: u64,
-    /// The largest number in each window.
-    pub most: Vec<u32>,
-    now: u32,
-}
-
-impl Outstanding {
-    pub(super) fn set(&mut self, ns: u64, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        if self.most.is_empty() {
-            (self.from, self.width) = (ns, 1_000_000);
-            self.most.push(self.now);
-        }
-        let window = |own: &Self| (ns.saturating_sub(own.from) / own.width) as usize;
-        while window(self) >= WINDOWS {
-            self.most =
-                self.most.chunks(2).map(|pair| pair[0].max(*pair.last().unwrap_or(&0))).collect();
-            self.width = self.width.saturating_mul(2);
-        }
-        let at = window(self);
-        while self.most.len() <= at {
-            self.most.push(self.now);
-        }
-        self.now = count;
-        self.most[at] = self.most[at].max(count);
-    }
-}
 
 /// What was counted on one vCPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,10 +43,10 @@ pub struct LogSurvey {
     pub span: u64,
     /// Each vCPU that had anything to do with asynchronous faults.
     pub vcpus: Vec<VcpuSurvey>,
-    /// Distributions of times.
-    pub latencies: Latencies,
-    /// Outstanding requests over time.
-    pub outstanding: Outstanding,
+    /// What happened when, and how long it took.
+    pub course: Course,
+    /// Requests that a vCPU may have outstanding.
+    pub cap: u32,
     /// Spinning halts.
     pub spins: Vec<Spins>,
     /// Requests that the guest was told of.
@@ -145,7 +73,6 @@ pub struct LogSurvey {
     pub foreign_completions: u64,
     /// Events of threads beyond the number that is followed.
     pub threads_left_out: u64,
-    pub(super) outstanding_now: usize,
 }
 
 impl LogSurvey {
