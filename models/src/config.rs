@@ -58,6 +58,12 @@ pub enum DisturbanceKind {
     LapicOff,
     /// The guest switches its local APIC on.
     LapicOn,
+    /// Another thread of the VMM changes its memory map (`madvise`, `munmap`), not that of the guest's
+    /// memory: it holds the map's lock for writing. No vCPU has a part in it.
+    MapWrite {
+        /// For so long.
+        span: SimDuration,
+    },
 }
 
 impl DisturbanceKind {
@@ -71,6 +77,7 @@ impl DisturbanceKind {
             Self::MemslotChange => DisturbanceName::MemslotChange,
             Self::LapicOff => DisturbanceName::LapicOff,
             Self::LapicOn => DisturbanceName::LapicOn,
+            Self::MapWrite { .. } => DisturbanceName::MapWrite,
         }
     }
 }

@@ -56,7 +56,7 @@ fn setup(scenario: &Scenario) -> Form {
     for Disturbance { at, every, vcpu, kind } in disturbances {
         let every = every.map_or(0, SimDuration::as_ps);
         let span = match kind {
-            DisturbanceKind::Smi { span } => span.as_ps(),
+            DisturbanceKind::Smi { span } | DisturbanceKind::MapWrite { span } => span.as_ps(),
             _ => 0,
         };
         let (at, vcpu, kind) = (at.as_ps(), vcpu.0, kind.name_of().name());

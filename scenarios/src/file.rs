@@ -632,9 +632,9 @@ pub struct DisturbanceFile {
     pub at: Span,
     /// What happens.
     pub kind: DisturbanceKindFile,
-    /// To which vCPU.
-    pub vcpu: u64,
-    /// Kind `smi`: time that the handler takes.
+    /// To which vCPU; kind `map_write` has none.
+    pub vcpu: Option<u64>,
+    /// Kind `smi`: time that the handler takes. Kind `map_write`: time that the lock is held.
     pub span: Option<Span>,
     /// Time from one occurrence to the next: at least "1us". Default: it happens once.
     pub every: Option<Span>,
@@ -658,6 +658,8 @@ pub enum DisturbanceKindFile {
     LapicOff,
     /// The guest switches its local APIC on.
     LapicOn,
+    /// Another thread of the VMM changes its memory map, whose lock it holds for writing.
+    MapWrite,
 }
 
 /// A published result.

@@ -30,12 +30,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Looks at the page again and does the next thing that it needs.
     pub(crate) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
+        if !self.lock_map(thread) {
+            return self.sleep_in_fetch(thread, BlockReason::MapLock);
+        }
         let Fetch { gfn, goal } = self.fetch_of(thread);
         match self.w.memory.page(gfn).backing {
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
             Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),
             Backing::Reading => {
                 self.w.threads[thread.index()].waits_for = Some(gfn);
+                self.unlock_map_for_io(thread);
                 self.sleep_in_fetch(thread, BlockReason::Fetch)
             }
             Backing::Untouched => {
@@ -477,6 +481,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The page is there (or its read has begun, when only that was wanted).
     fn fetch_done(&mut self, thread: ThreadId) -> Flow {
+        self.unlock_map(thread);
         let Some(Fetch { gfn, goal }) = self.w.threads[thread.index()].fetch.take() else {
             unreachable!("{thread} fetches nothing");
         };

@@ -3,6 +3,7 @@
 mod fetch;
 mod generations;
 mod interrupt;
+pub(crate) mod map_lock;
 pub mod memory;
 pub mod read_ahead;
 pub mod reclaim;

@@ -13,8 +13,9 @@ use super::world::{
     ThreadKind, ThreadState, Vcpu, World,
 };
 use crate::apf::{Apf, Defects, Rules};
-use crate::config::{MachineConfig, Op, Pattern, TaskGroup};
+use crate::config::{Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, TaskGroup};
 use crate::device::Device;
+use crate::host::map_lock::MapLock;
 use crate::host::memory::HostMemory;
 use crate::host::read_ahead::ReadAheadState;
 use crate::host::reclaim::ReclaimPass;
@@ -85,6 +86,7 @@ impl World {
             pinned: 0,
             native: Vec::new(),
             read_ahead: ReadAheadState::default(),
+            map_lock: writes_map(config).then(MapLock::default),
             pinning: Vec::new(),
             room_waiters: Vec::new(),
             resched: Vec::new(),
@@ -102,6 +104,12 @@ impl World {
             config: Arc::new(config.clone()),
         })
     }
+}
+
+/// Whether anybody ever takes the lock of the VMM's memory map for writing.
+fn writes_map(config: &MachineConfig) -> bool {
+    let writes = |d: &Disturbance| matches!(d.kind, DisturbanceKind::MapWrite { .. });
+    config.disturbances.iter().any(writes)
 }
 
 fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {

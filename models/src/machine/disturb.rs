@@ -47,6 +47,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             DisturbanceKind::MemslotChange => {
                 self.protocol(HostInput::MemslotChange { moves: Some(vcpu) });
             }
+            DisturbanceKind::MapWrite { span } => self.write_map(span),
             DisturbanceKind::LapicOff => self.switch_lapic(vcpu, false),
             DisturbanceKind::LapicOn => self.switch_lapic(vcpu, true),
         }

@@ -24,6 +24,8 @@ pub enum MachineEvent {
     TaskTimer(TaskId),
     /// A disturbance of the scenario happens.
     Disturb(u32),
+    /// Who changes the VMM's memory map is through.
+    MapWritten,
     /// A part of the run begins.
     Phase(Phase),
     /// The workload passes the start barrier: policies part here.
@@ -38,6 +40,7 @@ enum Class {
     RequestDone,
     ItemRead,
     Disturb,
+    MapWritten,
     VcpuTimer,
     TaskTimer,
     HostTick,
@@ -59,6 +62,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::RequestDone(request) => (Class::RequestDone, request.0 & ACTOR_MASK),
         MachineEvent::ItemRead(item) => (Class::ItemRead, item.0),
         MachineEvent::Disturb(index) => (Class::Disturb, index),
+        MachineEvent::MapWritten => (Class::MapWritten, 0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),
         MachineEvent::HostTick(pcpu) => (Class::HostTick, u32::from(pcpu.0)),

@@ -8,6 +8,7 @@ use sim_core::{Cycles, EventHandle, EventKey, RandomStreams, SimDuration, SimTim
 use crate::apf::{Apf, Effects};
 use crate::config::{MachineConfig, Op, Policy};
 use crate::device::{Device, Request, Started};
+use crate::host::map_lock::MapLock;
 use crate::host::memory::HostMemory;
 use crate::host::read_ahead::ReadAheadState;
 use crate::host::reclaim::ReclaimPass;
@@ -56,6 +57,8 @@ pub struct World {
     /// Items without a worker, each with the page whose read ends it.
     pub(crate) native: Vec<(Gfn, ItemId)>,
     pub(crate) read_ahead: ReadAheadState,
+    /// The lock of the VMM's memory map, where somebody writes it.
+    pub(crate) map_lock: Option<MapLock>,
     /// Which items hold a reference on their page.
     pub(crate) pinning: Vec<bool>,
     /// Threads that wait for room under the memory limit.

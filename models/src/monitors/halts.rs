@@ -77,7 +77,7 @@ impl Halts {
                     }
                 }
             }
-            BlockReason::Fetch | BlockReason::Reclaim => return,
+            BlockReason::Fetch | BlockReason::Reclaim | BlockReason::MapLock => return,
         }
         let waiting = items.of(vcpu).done();
         if waiting > 0 {

@@ -101,6 +101,8 @@ field_enum! {
         Fetch => "fetch",
         /// Direct reclaim waits for write-back (a stall).
         Reclaim => "reclaim",
+        /// A fetch waits for the lock of the VMM's memory map (a stall).
+        MapLock => "map_lock",
     }
 
     /// The `reason` half of the shared word (`KVM_PV_REASON_*`).
@@ -169,6 +171,8 @@ field_enum! {
         LapicOff => "lapic_off",
         /// The local APIC is switched on.
         LapicOn => "lapic_on",
+        /// The VMM changes its memory map.
+        MapWrite => "map_write",
     }
 
     /// What a guest task is for, as metrics group it.
@@ -450,6 +454,18 @@ events! {
     /// A vCPU starts again, reset (ours).
     GuestCpuOnline = "guest_cpu_online" { /// The vCPU.
         vcpu: VcpuId, }
+    /// Somebody has to wait for the lock of the VMM's memory map. Kernels trace every attempt.
+    MmapLockStartLocking = "mmap_lock_start_locking" { /// Who; nobody: a thread outside the machine.
+        thread: Option<ThreadId>, /// For writing.
+        write: bool, }
+    /// Somebody has the lock of the VMM's memory map.
+    MmapLockAcquired = "mmap_lock_acquire_returned" { /// Who; nobody: a thread outside the machine.
+        thread: Option<ThreadId>, /// For writing.
+        write: bool, }
+    /// Somebody lets go of the lock of the VMM's memory map.
+    MmapLockReleased = "mmap_lock_released" { /// Who; nobody: a thread outside the machine.
+        thread: Option<ThreadId>, /// For writing.
+        write: bool, }
 }
 
 #[cfg(test)]

@@ -55,13 +55,22 @@ fn disturbance(
     end: SimDuration,
 ) -> Result<Disturbance, ScenarioError> {
     let vcpus = guest.vcpus;
-    let vcpu = u16::try_from(file.vcpu).ok().filter(|vcpu| *vcpu < vcpus).map(VcpuId);
-    let Some(vcpu) = vcpu else {
-        let message = format!("there is no vCPU {}", file.vcpu);
-        let help = format!("they are numbered 0 to {}", vcpus - 1);
-        return Err(at.field("vcpu").fail(message, help));
+    let vcpu = match (file.vcpu, file.kind) {
+        (None, DisturbanceKindFile::MapWrite) => VcpuId(0),
+        (Some(_), DisturbanceKindFile::MapWrite) => {
+            let message = "a change of the memory map happens to no vCPU";
+            return Err(at.field("vcpu").fail(message, "remove it"));
+        }
+        (None, _) => return Err(at.fail("no vCPU is named", "add `\"vcpu\": ...`")),
+        (Some(number), _) => {
+            let vcpu = u16::try_from(number).ok().filter(|vcpu| *vcpu < vcpus).map(VcpuId);
+            vcpu.ok_or_else(|| {
+                let help = format!("they are numbered 0 to {}", vcpus - 1);
+                at.field("vcpu").fail(format!("there is no vCPU {number}"), help)
+            })?
+        }
     };
-    let smi = file.kind == DisturbanceKindFile::Smi;
+    let lasts = matches!(file.kind, DisturbanceKindFile::Smi | DisturbanceKindFile::MapWrite);
     let kind = match file.kind {
         DisturbanceKindFile::Offline => DisturbanceKind::Offline,
         DisturbanceKindFile::Online => DisturbanceKind::Online,
@@ -76,9 +85,16 @@ fn disturbance(
         DisturbanceKindFile::MemslotChange => DisturbanceKind::MemslotChange,
         DisturbanceKindFile::LapicOff => DisturbanceKind::LapicOff,
         DisturbanceKindFile::LapicOn => DisturbanceKind::LapicOn,
+        DisturbanceKindFile::MapWrite => {
+            let Some(span) = file.span else {
+                let help = "add `\"span\": ...`, the time that the lock is held";
+                return Err(at.fail("the change of the memory map has no length", help));
+            };
+            DisturbanceKind::MapWrite { span: at.field("span").some_time(span.0)? }
+        }
     };
-    if !smi && file.span.is_some() {
-        let help = "remove it; only an `smi` has a length";
+    if !lasts && file.span.is_some() {
+        let help = "remove it; only `smi` and `map_write` have a length";
         return Err(at.field("span").fail("this disturbance takes no time of its own", help));
     }
     let place = at.field("at");

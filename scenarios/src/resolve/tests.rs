@@ -1342,6 +1342,9 @@ fn disturbances_are_checked() {
     let scenario = Scenario::from_str("f", &with(fine)).unwrap();
     assert_eq!(scenario.machine.disturbances.len(), 1);
     assert_ne!(scenario.hash(), small().hash());
+    let writes = r#"{ "at": "1ms", "kind": "map_write", "span": "10us" }"#;
+    let longer = Scenario::from_str("f", &with(&writes.replace("10us", "20us"))).unwrap();
+    assert_ne!(Scenario::from_str("f", &with(writes)).unwrap().hash(), longer.hash());
     for (disturbances, expect) in [
         (
             r#"{ "at": "1s", "kind": "kick", "vcpu": 0 }"#,
@@ -1361,7 +1364,22 @@ fn disturbances_are_checked() {
         (
             r#"{ "at": "1ms", "kind": "kick", "vcpu": 0, "span": "1us" }"#,
             "f:38:89: in `disturbances[0].span`: this disturbance takes no time of its own
-  help: remove it; only an `smi` has a length",
+  help: remove it; only `smi` and `map_write` have a length",
+        ),
+        (
+            r#"{ "at": "1ms", "kind": "map_write" }"#,
+            "f:38:39: in `disturbances[0]`: the change of the memory map has no length
+  help: add `\"span\": ...`, the time that the lock is held",
+        ),
+        (
+            r#"{ "at": "1ms", "kind": "map_write", "vcpu": 0, "span": "1us" }"#,
+            "f:38:83: in `disturbances[0].vcpu`: a change of the memory map happens to no vCPU
+  help: remove it",
+        ),
+        (
+            r#"{ "at": "1ms", "kind": "kick" }"#,
+            "f:38:39: in `disturbances[0]`: no vCPU is named
+  help: add `\"vcpu\": ...`",
         ),
         (
             r#"{ "at": "1ms", "kind": "kick", "vcpu": 0, "every": "1ns" }"#,

@@ -329,9 +329,10 @@ impl Follower<'_> {
             {
                 self.requests.submitted(now);
             }
-            Event::VcpuBlock { vcpu, reason: BlockReason::Fetch | BlockReason::Reclaim }
-                if vcpu == self.vcpu && self.fault.is_own(self.current()) =>
-            {
+            Event::VcpuBlock {
+                vcpu,
+                reason: BlockReason::Fetch | BlockReason::Reclaim | BlockReason::MapLock,
+            } if vcpu == self.vcpu && self.fault.is_own(self.current()) => {
                 self.stalled = true;
                 self.requests.sleeps(now);
             }

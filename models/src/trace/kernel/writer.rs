@@ -308,7 +308,7 @@ impl KernelWriter {
             return match self.vcpus[thread.index()].asleep {
                 None => "",
                 Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
-                Some((BlockReason::Fetch | BlockReason::Reclaim, _)) => "D",
+                Some((BlockReason::Fetch | BlockReason::Reclaim | BlockReason::MapLock, _)) => "D",
             };
         }
         match self.workers.entry(self.worker_of(thread)).or_default() {

@@ -57,7 +57,7 @@ impl VcpuClock {
     /// everything that needs one.
     fn state(&self) -> State {
         match self.blocked {
-            Some(BlockReason::Fetch) => State::Fetch,
+            Some(BlockReason::Fetch | BlockReason::MapLock) => State::Fetch,
             Some(BlockReason::Reclaim) => State::Reclaim,
             Some(BlockReason::ApfHalt) => State::ApfHalt,
             Some(BlockReason::Hlt) => State::Hlt,
