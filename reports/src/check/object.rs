@@ -34,6 +34,9 @@ pub fn object(report: &CheckReport) -> String {
         "span_ns": survey.span,
         "kernels": report.kernels,
         "kernels_shown": report.kernels_shown,
+        "rules": report.rules,
+        "times_are_ticks": report.ticks,
+        "may_hide_losses": report.may_hide_losses,
         "has_faults": report.has_faults,
         "invariants": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "skipped": report.skipped.iter().map(|one| json!({

@@ -45,13 +45,16 @@ fn span(ns: u64) -> String {
 }
 
 fn head(report: &CheckReport) -> String {
-    let shown = if report.kernels_shown { "" } else { " (assumed: no event shows it)" };
+    let shown = match &report.rules {
+        Some(rules) => format!("{rules}, as its head says"),
+        None if report.kernels_shown => report.kernels.to_owned(),
+        None => format!("{} (assumed: no event shows it)", report.kernels),
+    };
     let about = format!(
-        "{} events in {} lines, {}; kernel: {}{shown}",
+        "{} events in {} lines, {}; kernel: {shown}",
         number(report.events),
         number(report.lines),
-        span(report.survey.span),
-        report.kernels
+        span(report.survey.span)
     );
     let mut text = wrapped(&report.name, 0, 0) + &wrapped(&about, 0, 0);
     if !report.has_faults {
@@ -175,6 +178,18 @@ fn left_out(report: &CheckReport) -> String {
     }
     if report.backwards > 0 {
         say(format!("{} events are earlier than the one before", number(report.backwards)));
+    }
+    if report.ticks {
+        say("times are ticks whose length the log does not say (x86-tsc, counter), shown as \
+             nanoseconds"
+            .to_owned());
+    }
+    if report.may_hide_losses && report.is_violated() {
+        say(
+            "`perf script` shows lost events with --show-lost-events only: without it a violation \
+             may be a loss"
+                .to_owned(),
+        );
     }
     if report.survey.threads_left_out > 0 {
         let count = number(report.survey.threads_left_out);

@@ -75,7 +75,7 @@ pub(super) fn other_format(head: &[u8]) -> Option<&'static str> {
         ),
         (
             b"PERFILE2",
-            "perf's binary format\n  help: `perf script -F comm,pid,tid,cpu,time,event,trace > trace.txt`",
+            "perf's binary format\n  help: `perf script --show-lost-events -F comm,pid,tid,cpu,time,event,trace > trace.txt`",
         ),
         (b"\x28\xb5\x2f\xfd", "compressed with zstd\n  help: `zstdcat LOG | apfsim check -`"),
         (b"\xfd7zXZ", "compressed with xz\n  help: `xzcat LOG | apfsim check -`"),

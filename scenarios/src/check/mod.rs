@@ -30,13 +30,18 @@ pub struct CheckOptions {
 impl CheckOptions {
     fn config(&self) -> Result<LogConfig, CheckError> {
         let Some(name) = &self.rules else { return Ok(LogConfig::default()) };
-        let rules = rules::generation(name).ok_or_else(|| CheckError::Generation {
+        config_of(name).ok_or_else(|| CheckError::Generation {
             name: name.clone(),
             valid: rules::generations().iter().map(|one| one.name).collect::<Vec<_>>().join(", "),
-        })?;
-        let (family, known) = (Some(family_of(&rules)), known_violations(&rules));
-        Ok(LogConfig { family, cap: rules.cap, known, ..LogConfig::default() })
+        })
     }
+}
+
+/// What a generation means for its logs.
+fn config_of(name: &str) -> Option<LogConfig> {
+    let rules = rules::generation(name)?;
+    let (family, known) = (Some(family_of(&rules)), known_violations(&rules));
+    Some(LogConfig { family, cap: rules.cap, known, ..LogConfig::default() })
 }
 
 /// Checks the log at a path; `-` is standard input.
@@ -64,16 +69,16 @@ pub fn check(
     name: &str,
     options: &CheckOptions,
 ) -> Result<CheckReport, CheckError> {
-    let config = options.config()?;
+    let (config, given) = (options.config()?, options.rules.is_some());
     let mut head = Vec::new();
     let begun = source.by_ref().take(16).read_to_end(&mut head);
     begun.map_err(|source| CheckError::Read { name: name.to_owned(), line: 0, source })?;
     let whole = io::Cursor::new(head.clone()).chain(source);
     if head.starts_with(&[0x1f, 0x8b]) {
-        return reader::read(MultiGzDecoder::new(whole), true, name, config);
+        return reader::read(MultiGzDecoder::new(whole), true, name, config, given);
     }
     if let Some(what) = error::other_format(&head) {
         return Err(CheckError::Format { name: name.to_owned(), what });
     }
-    reader::read(whole, false, name, config)
+    reader::read(whole, false, name, config, given)
 }

@@ -40,6 +40,12 @@ struct Session {
     overwritten: u64,
     comments: u64,
     now: u64,
+    raw_times: u64,
+    grouped: u64,
+    /// The generation that wrote the log, as its head says.
+    rules: Option<String>,
+    /// The user has said it.
+    given: bool,
 }
 
 /// Reads a log to its end.
@@ -48,8 +54,9 @@ pub(super) fn read(
     compressed: bool,
     name: &str,
     config: LogConfig,
+    given: bool,
 ) -> Result<CheckReport, CheckError> {
-    let mut session = Session::new(config);
+    let mut session = Session::new(config, given);
     let mut lines = Lines::new(source);
     let end = lines.for_each(|number, line| session.line(number, line));
     let line = lines.count;
@@ -75,7 +82,7 @@ fn broken(error: &io::Error) -> bool {
 }
 
 impl Session {
-    fn new(config: LogConfig) -> Self {
+    fn new(config: LogConfig, given: bool) -> Self {
         Self {
             monitors: LogMonitors::new(config),
             order: Order::default(),
@@ -90,6 +97,10 @@ impl Session {
             overwritten: 0,
             comments: 0,
             now: 0,
+            raw_times: 0,
+            grouped: 0,
+            rules: None,
+            given,
         }
     }
 
@@ -107,6 +118,13 @@ impl Session {
 
     fn event(&mut self, number: u64, line: &[u8], header: &Header<'_>, fields: &[u8]) {
         self.events += 1;
+        self.grouped += u64::from(header.grouped);
+        if header.raw_time {
+            self.raw_times += 1;
+            if self.raw_times == 1 {
+                self.monitors.ticks_are_short();
+            }
+        }
         self.count(header.name);
         let ns = header.ns;
         let known = self.cpus.len() < MOST_CPUS || self.cpus.contains_key(&header.cpu);
@@ -166,8 +184,22 @@ impl Session {
         }
     }
 
-    /// The head of tracefs says how much its buffer has overwritten.
+    /// The head of tracefs says how much its buffer has overwritten, that of our own traces which
+    /// rules they follow.
     fn head(&mut self, line: &[u8]) {
+        if self.events == 0 && self.rules.is_none() && line.starts_with(b"# run=") {
+            let text = String::from_utf8_lossy(line);
+            let word =
+                |name: &str| text.split_whitespace().find_map(|word| word.strip_prefix(name));
+            if let (Some(rules), Some(_)) = (word("rules="), word("apfsim="))
+                && let Some(config) = super::config_of(rules)
+            {
+                self.rules = Some(rules.to_owned());
+                if !self.given {
+                    self.monitors.set_config(config);
+                }
+            }
+        }
         let Some(numbers) = line.strip_prefix(b"# entries-in-buffer/entries-written: ") else {
             return;
         };
@@ -234,6 +266,10 @@ impl Session {
             overwritten: self.overwritten,
             kernels,
             kernels_shown: shown,
+            rules: self.rules,
+            ticks: self.raw_times > 0,
+            // perf script shows losses only when it is told to.
+            may_hide_losses: self.grouped * 2 > self.events && losses.0 == 0,
             has_faults,
             findings,
             survey,

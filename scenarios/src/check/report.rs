@@ -78,6 +78,12 @@ pub struct CheckReport {
     pub kernels: &'static str,
     /// The log shows it; otherwise it is assumed.
     pub kernels_shown: bool,
+    /// The generation that wrote it, where its head says so, as in traces of ours.
+    pub rules: Option<String>,
+    /// Times are ticks whose length the log does not say; they are shown as nanoseconds.
+    pub ticks: bool,
+    /// It is text of `perf script`, which shows losses only when it is told to, and has none.
+    pub may_hide_losses: bool,
     /// Whether there is any event of an asynchronous fault.
     pub has_faults: bool,
     /// What was concluded.

@@ -3,19 +3,22 @@
 use super::vcpu::{Request, Told, Unfinished, after, counter, owner};
 use super::{Counted, LogEvent, LogMonitors};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
-use crate::monitors::catalogue::{Family, INV_03, INV_04, INV_05, INV_12, INV_13, INV_14};
+use crate::monitors::catalogue::{INV_03, INV_05, INV_12, INV_13, INV_14};
 use crate::trace::kernel::KernelEvent;
 
 /// Why a missing page ready may be no breach where `kvm_msr` is not recorded.
 pub(super) const OFF: &str =
-    "the guest may have turned notices off, or its vCPU been reset; record kvm_msr";
+    "the guest may have turned notices off (kvm_msr would show it), or its vCPU been reset";
+const WANDERING: &str = "a vCPU of this log is run by several threads";
 const VAIN: &str = "its frame was tried in this log and no not present followed; unless repeated \
                     faults are not recorded (kvm_async_pf_repeated_fault), not present is missing";
 
 impl LogMonitors {
     pub(super) fn ready(&mut self, at: usize, event: LogEvent, token: Token, gva: Gva) {
         self.seen.ready = true;
-        if token == Token::WAKE_ALL && gva.0 == 0 {
+        // Old kernels print the item's own token, which is 0, before they make it all ones.
+        let zero = token.0 == 0 && self.vcpus[at].place_of(token).is_none();
+        if gva.0 == 0 && (token == Token::WAKE_ALL || zero) {
             self.wake_all(at, event);
             return;
         }
@@ -49,7 +52,7 @@ impl LogMonitors {
             own.raise(event.ns);
         }
         if request.completed.is_none() && !request.doubtful && !request.shared {
-            own.unfinished.push(Unfinished { request, ready: event, seq });
+            own.unfinished.push(Unfinished { request, ready: event, seq, overdue: None });
         }
         self.count_over(at, event, &request);
         self.find_overtaken(at, event, &request);
@@ -64,10 +67,10 @@ impl LogMonitors {
                 "page ready of a request of {label} has token {token}, which is wake-all's"
             );
             self.say(at, INV_03, event, text, &[]);
-        } else if token.0 == 0 && self.family().0 == Family::Int {
+        } else if token.0 == 0 {
             let text =
                 format!("page ready of {label} has token 0, which the guest takes for a free slot");
-            self.say(at, INV_04, event, text, &[]);
+            self.token_zero(at, event, text);
         }
     }
 
@@ -104,7 +107,11 @@ impl LogMonitors {
             self.say(at, INV_14, event, text, &[before]);
             return;
         }
-        let why = self.never_announced(at, token, gva);
+        let why = match self.seen.wandering {
+            // It may have been announced in another thread.
+            true => None,
+            false => self.never_announced(at, token, gva),
+        };
         if let Some((why, before)) = why {
             let text = format!("page ready {token} of {label} has no not present: {why}");
             self.say(at, INV_12, event, text, &before);
@@ -117,6 +124,9 @@ impl LogMonitors {
             return;
         }
         self.survey.from_before += 1;
+        if self.seen.wandering {
+            self.ledger.unjudged(INV_12, WANDERING, 1);
+        }
         let own = &mut self.vcpus[at];
         if own.vain.iter().any(|other| other == frame) {
             self.ledger.unjudged(INV_12, VAIN, 1);
@@ -140,7 +150,8 @@ impl LogMonitors {
         let own = &self.vcpus[at];
         let frame = Gfn(gva.0 / PAGE_SIZE);
         let same = |r: &&Request| r.gfn() == frame && !r.doubtful;
-        if let Some(request) = own.requests.iter().find(same) {
+        let of_frame = own.requests.iter().find(same).filter(|_| !self.seen.translated);
+        if let Some(request) = of_frame {
             return Some((
                 "the outstanding request for its frame has another token",
                 vec![request.announced],
@@ -166,7 +177,7 @@ impl LogMonitors {
             return Some(("the token is that of another vCPU", Vec::new()));
         }
         // Otherwise it may have been a repeated fault on a request from before.
-        let repeated = self.seen.repeated || self.seen.old_name;
+        let repeated = (self.seen.repeated || self.seen.old_name) && !self.seen.translated;
         if repeated && own.vain.iter().any(|other| other == frame) {
             return Some((
                 "its frame was tried in this log, and no request came of it",
@@ -218,9 +229,8 @@ impl LogMonitors {
 
     /// Requests that were completed before this one was announced, and are not ready yet.
     fn find_overtaken(&mut self, at: usize, event: LogEvent, request: &Request) {
-        let overtaken = |other: &Request| {
-            !other.doubtful && other.completed.is_some_and(|done| done.seq < request.seq)
-        };
+        let overtaken =
+            |other: &Request| other.surely_completed().is_some_and(|done| done.seq < request.seq);
         let own = &self.vcpus[at];
         let count = own.requests.iter().filter(|other| overtaken(other)).count();
         if count == 0 {
@@ -243,7 +253,7 @@ impl LogMonitors {
         let request = self.vcpus[at].requests[place];
         self.drop_request(at, place);
         let own = &mut self.vcpus[at];
-        if request.told == Told::Yes && !self.seen.registers {
+        if request.told == Told::Yes {
             own.suspects.push((request, event));
             return;
         }

@@ -19,6 +19,8 @@ const LINUX_VECTOR: u8 = 0xf3;
 /// Interrupts that may be raised and unacknowledged: one, and the next inside the ACK's exit.
 const MOST_RAISED: usize = 4;
 
+const NESTED: &str = "the guest has guests, and may have been told by an exit of one";
+
 impl VcpuLog {
     /// Page ready was told: its acknowledgement is expected.
     pub(super) fn raise(&mut self, ns: u64) {
@@ -91,6 +93,11 @@ impl LogMonitors {
         self.seen.by_interrupt = true;
         let Some((ready, Some(request))) = self.vcpus[at].last_ready.take() else { return };
         if request.told != Told::No || !self.seen.exceptions || !self.seen.entries {
+            return;
+        }
+        if self.seen.nested {
+            // Its own guest's exit tells it, which no exception shows.
+            self.ledger.unjudged(INV_13, NESTED, 1);
             return;
         }
         let label = self.vcpus[at].label();
@@ -237,7 +244,7 @@ impl std::fmt::Display for KernelEvent {
                 let way = if *write { "write" } else { "read" };
                 write!(f, "{name}: msr_{way} {ecx:x} = {data:#x}")
             }
-            Self::AcceptIrq { vector } | Self::Eoi { vector } => {
+            Self::AcceptIrq { vector } | Self::AcceptPosted { vector } | Self::Eoi { vector } => {
                 write!(f, "{name}: vec {vector}")
             }
             Self::Hypercall { nr, target } => write!(f, "{name}: nr {nr:#x} a1 {target:#x}"),
@@ -245,6 +252,7 @@ impl std::fmt::Display for KernelEvent {
                 write!(f, "{name}: {} time {ns} ns", if *slept { "wait" } else { "poll" })
             }
             Self::SchedSwitch { .. }
+            | Self::Nested
             | Self::BlockIssue { .. }
             | Self::BlockComplete { .. }
             | Self::QueueWork { .. }

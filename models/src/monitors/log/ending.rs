@@ -4,6 +4,8 @@ use super::LogMonitors;
 use super::answers::OFF;
 use crate::monitors::catalogue::{INV_05, INV_06, INV_13, INV_15};
 
+/// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
+const ACTIVE: u64 = 16;
 const END: &str = "the log ends first";
 
 impl LogMonitors {
@@ -16,8 +18,12 @@ impl LogMonitors {
             let own = &mut self.vcpus[at];
             let suspects = std::mem::take(&mut own.suspects);
             self.ledger.unjudged(INV_13, OFF, suspects.len() as u64);
-            let unfinished = std::mem::take(&mut self.vcpus[at].unfinished);
-            self.ledger.unjudged(INV_06, END, unfinished.len() as u64);
+            // What is not late yet may still come.
+            let own = &mut self.vcpus[at];
+            let before = own.unfinished.len();
+            own.unfinished.retain(|one| one.overdue.is_some());
+            let open = (before - own.unfinished.len()) as u64;
+            self.ledger.unjudged(INV_06, END, open);
             if self.vcpus[at].over.is_some() {
                 self.ledger.unjudged(INV_05, END, 1);
             }
@@ -29,7 +35,9 @@ impl LogMonitors {
                 if end.saturating_sub(done.ns) <= bound {
                     continue;
                 }
-                let active = self.vcpus[at].last_ns.saturating_sub(done.ns) > bound;
+                let own = &self.vcpus[at];
+                let active = own.last_ns.saturating_sub(done.ns) > bound
+                    && own.events.saturating_sub(done.events) >= ACTIVE;
                 if active {
                     let waited = (self.vcpus[at].last_ns - done.ns) / 1_000_000;
                     let text = format!(
@@ -51,6 +59,9 @@ impl LogMonitors {
             }
             self.ledger.unjudged(INV_13, END, open);
         }
-        self.ledger.unjudged(INV_06, END, self.orphans.len() as u64);
+        let before = self.orphans.len();
+        self.orphans.retain(|orphan| orphan.certain);
+        self.ledger.unjudged(INV_06, END, (before - self.orphans.len()) as u64);
+        self.settle_overdue(u64::MAX);
     }
 }

@@ -103,6 +103,13 @@ pub(super) struct SeenInLog {
     pub(super) registers: bool,
     /// The guest's registers or vector of page ready as interrupt.
     pub(super) by_interrupt: bool,
+    /// Addresses that are not those of frames: the host translates the guest's page tables (shadow
+    /// paging), or the guest has guests.
+    pub(super) translated: bool,
+    /// The guest has guests.
+    pub(super) nested: bool,
+    /// A vCPU is run by more than one thread.
+    pub(super) wandering: bool,
     /// #PFs right after a page ready, with no not present that they could be for.
     pub(super) ready_exceptions: u64,
 }
@@ -114,6 +121,9 @@ struct Orphan {
     seq: u64,
     /// vCPUs on which a request announced later was ready since.
     passed: Vec<usize>,
+    /// All vCPUs have passed it. Only the page ready of a request from before the log would
+    /// explain it now.
+    certain: bool,
 }
 
 /// A completion that is remembered.
@@ -134,6 +144,10 @@ pub struct LogMonitors {
     running: BTreeMap<(u64, u64), usize>,
     done: VecDeque<Done>,
     orphans: Vec<Orphan>,
+    /// Completions of requests that the log does not have: addresses and times.
+    strays: VecDeque<(u64, u64)>,
+    /// Requests that were dequeued and never completed, besides those that vCPUs remember.
+    overdue: u64,
     ledger: Ledger,
     survey: LogSurvey,
     seen: SeenInLog,
@@ -156,6 +170,8 @@ impl LogMonitors {
             running: BTreeMap::new(),
             done: VecDeque::new(),
             orphans: Vec::new(),
+            strays: VecDeque::new(),
+            overdue: 0,
             survey: LogSurvey::default(),
             seen: SeenInLog::default(),
             seq: 0,
@@ -192,6 +208,18 @@ impl LogMonitors {
             | KernelEvent::QueueWork { .. }
             | KernelEvent::ExecuteStart { .. }
             | KernelEvent::ExecuteEnd { .. } => return,
+            KernelEvent::Nested => {
+                self.seen.nested = true;
+                return;
+            }
+            // Whoever sends an interrupt prints these: no vCPU as a rule.
+            KernelEvent::AcceptIrq { .. }
+            | KernelEvent::AcceptPosted { .. }
+            | KernelEvent::Eoi { .. }
+                if !self.by_pid.contains_key(&event.thread.pid) =>
+            {
+                return;
+            }
             _ => {}
         }
         let Some(at) = self.vcpu_of(event.thread) else { return };
@@ -201,7 +229,7 @@ impl LogMonitors {
 
     fn step(&mut self, at: usize, event: LogEvent) {
         match event.event {
-            KernelEvent::Try { gfn, .. } => self.tried(at, event, gfn),
+            KernelEvent::Try { gva, gfn } => self.tried(at, event, gva, gfn),
             KernelEvent::RepeatedFault { gfn, old_name, .. } => {
                 self.seen.repeated |= !old_name;
                 self.seen.old_name |= old_name;
@@ -226,14 +254,17 @@ impl LogMonitors {
                 self.interrupt(at, vector, reinjected);
             }
             KernelEvent::AcceptIrq { vector } => self.accepted(at, event, vector),
+            KernelEvent::AcceptPosted { .. } => self.useful(at),
             KernelEvent::Entry { vcpu } => {
                 self.seen.entries = true;
-                self.vcpus[at].id = Some(vcpu);
+                self.runs(at, vcpu);
                 self.entered(at);
             }
             KernelEvent::Exit { vcpu, reason } => {
                 self.seen.exits = true;
-                self.vcpus[at].id = vcpu.or(self.vcpus[at].id);
+                if let Some(vcpu) = vcpu {
+                    self.runs(at, vcpu);
+                }
                 self.left(at, event, reason);
             }
             KernelEvent::Msr { write: true, ecx, data, failed: false } => {
@@ -245,15 +276,46 @@ impl LogMonitors {
         }
     }
 
+    /// A thread runs that vCPU. There are programs that run any of theirs in any thread.
+    fn runs(&mut self, at: usize, vcpu: u32) {
+        if self.vcpus[at].id.is_some_and(|before| before != vcpu) {
+            self.becomes_another(at);
+        }
+        self.vcpus[at].id = Some(vcpu);
+    }
+
+    /// What is known of a thread was said of another vCPU.
+    fn becomes_another(&mut self, at: usize) {
+        while !self.vcpus[at].requests.is_empty() {
+            self.drop_request(at, 0);
+        }
+        self.vcpus[at].resynchronise();
+        self.vcpus[at].bases.clear();
+        self.vcpus[at].token_id = None;
+        self.seen.wandering = true;
+    }
+
+    /// The generation is known, as a log of ours says it in its head.
+    pub fn set_config(&mut self, config: LogConfig) {
+        self.config = config;
+    }
+
+    /// Times are ticks of an unknown length, no longer than a nanosecond and not shorter than an
+    /// eighth of one.
+    pub fn ticks_are_short(&mut self) {
+        self.config.liveness_bound = self.config.liveness_bound.saturating_mul(8);
+    }
+
     /// Events were lost: those of `cpu` since `since`, or of an unknown processor.
     pub fn lost(&mut self, since: u64) {
         self.losses += 1;
         self.ledger.take_back(since);
+        self.settle_overdue(since);
         for own in &mut self.vcpus {
             own.resynchronise();
         }
-        self.orphans.clear();
         self.done.clear();
+        self.strays.clear();
     }
 
     fn vcpu_of(&mut self, thread: Thread) -> Option<usize> {

@@ -4,15 +4,18 @@
 use super::vcpu::{Attempt, Over, Request, Told, Untold, VcpuLog, after, counter, owner};
 use super::{Counted, LogEvent, LogMonitors};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
-use crate::monitors::catalogue::{Family, INV_01, INV_02, INV_03, INV_04, INV_12, InvariantId};
+use crate::monitors::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_12, InvariantId};
 use crate::trace::kernel::KernelExit;
 
+const OLD: &str = "a vCPU's first token in the log is 0, as before Linux 5.17; say which kernel it \
+                   is with --rules";
 /// Requests that are followed on a vCPU; a correct kernel has no more than the cap.
 const MOST_REQUESTS: usize = 512;
 
 impl LogMonitors {
-    pub(super) fn tried(&mut self, at: usize, event: LogEvent, gfn: Gfn) {
+    pub(super) fn tried(&mut self, at: usize, event: LogEvent, gva: Gva, gfn: Gfn) {
         self.seen.tries = true;
+        self.seen.translated |= gva.0 / PAGE_SIZE != gfn.0;
         let own = &mut self.vcpus[at];
         own.counts.tries += 1;
         if let Some((exit, ns)) = own.last_exit
@@ -25,7 +28,7 @@ impl LogMonitors {
         }
         self.settle_attempt(at);
         self.settle_told(at);
-        self.vcpus[at].attempt = Some(Attempt { gfn, ns: event.ns });
+        self.vcpus[at].attempt = Some(Attempt { gva, gfn, ns: event.ns });
     }
 
     /// A try that led to neither a request nor a halt was served in the vCPU thread.
@@ -59,8 +62,9 @@ impl LogMonitors {
     pub(super) fn announced(&mut self, at: usize, event: LogEvent, token: Token, gva: Gva) {
         self.seen.announced = true;
         self.settle_told(at);
-        let attempt = self.vcpus[at].attempt.take();
-        self.name_is_free(at, event, token, gva);
+        let attempt = self.vcpus[at].attempt.take().filter(|attempt| attempt.gva == gva);
+        let frame = attempt.map(|attempt| attempt.gfn);
+        self.name_is_free(at, event, token, gva, frame);
         let seq = self.seq;
         let own = &mut self.vcpus[at];
         let count = counter(token);
@@ -68,11 +72,11 @@ impl LogMonitors {
             own.first = Some(count);
         }
         own.token_id = own.token_id.or(Some(owner(token)));
-        let frame = Gfn(gva.0 / PAGE_SIZE);
-        let tried = attempt.filter(|attempt| attempt.gfn == frame).map(|attempt| attempt.ns);
+        let tried = attempt.map(|attempt| attempt.ns);
         own.requests.push(Request {
             token,
             gva,
+            frame,
             announced: event,
             seq,
             tried,
@@ -98,8 +102,15 @@ impl LogMonitors {
     }
 
     /// What a token and its frame must not be when they are announced.
-    fn name_is_free(&mut self, at: usize, event: LogEvent, token: Token, gva: Gva) {
-        let frame = Gfn(gva.0 / PAGE_SIZE);
+    fn name_is_free(
+        &mut self,
+        at: usize,
+        event: LogEvent,
+        token: Token,
+        gva: Gva,
+        tried: Option<Gfn>,
+    ) {
+        let frame = tried.unwrap_or(Gfn(gva.0 / PAGE_SIZE));
         let label = self.vcpus[at].label();
         match token {
             Token::WAKE_ALL => self.say(
@@ -109,12 +120,10 @@ impl LogMonitors {
                 format!("a request of {label} has token {token}, which means wake-all"),
                 &[],
             ),
-            Token(0) if self.family().0 == Family::Int => self.say(
+            Token(0) => self.token_zero(
                 at,
-                INV_04,
                 event,
                 format!("a request of {label} has token 0, which means a free slot"),
-                &[],
             ),
             _ => {}
         }
@@ -138,14 +147,20 @@ impl LogMonitors {
         } else if self.vcpus[at].token_id.is_some_and(|id| id != owner(token)) {
             self.foreign_token(at, event, token);
         }
-        let same_frame = |own: &VcpuLog| own.requests.iter().position(|r| r.gfn() == frame);
+        // Where addresses are translated, only tries tell frames.
+        let translated = self.seen.translated;
+        let comparable = |r: &Request| !translated || (tried.is_some() && r.frame.is_some());
+        let same_frame =
+            |own: &VcpuLog| own.requests.iter().position(|r| r.gfn() == frame && comparable(r));
         if let Some(place) = same_frame(&self.vcpus[at]) {
             let other = self.vcpus[at].requests[place];
             if other.doubtful {
                 self.drop_request(at, place);
-            } else if other.completed.is_some() {
+            } else if other.surely_completed().is_some() {
                 // The frame is taken out of the hash when the request is dequeued.
                 self.missing_ready(at, place, event);
+            } else if other.completed.is_some() {
+                self.drop_request(at, place);
             } else {
                 self.vcpus[at].requests[place].doubled = Some(event);
             }
@@ -156,7 +171,7 @@ impl LogMonitors {
     fn foreign_token(&mut self, at: usize, event: LogEvent, token: Token) {
         let same_vm = |own: &VcpuLog, other: &VcpuLog| {
             (own.tgid.is_some() && own.tgid == other.tgid)
-                || own.bases.iter().any(|base| other.bases.contains(base))
+                || own.bases.iter().any(|base| other.has_base(base.0))
         };
         let own = &self.vcpus[at];
         let held = self.vcpus.iter().enumerate().find_map(|(number, other)| {
@@ -170,6 +185,20 @@ impl LogMonitors {
                 self.vcpus[other].label()
             );
             self.say(at, INV_02, event, text, &[announced]);
+        } else if token.0 != 0 && token != Token::WAKE_ALL {
+            self.becomes_another(at);
+        }
+    }
+
+    /// Token 0 is announced. Kernels before 5.17 begin with it, and some logs do not show which
+    /// kernel it is.
+    pub(super) fn token_zero(&mut self, at: usize, event: LogEvent, text: String) {
+        let own = &self.vcpus[at];
+        let first = own.first.is_none() && own.token_id.is_none();
+        if first && !self.seen.repeated && self.config.family.is_none() {
+            self.ledger.unjudged(INV_04, OLD, 1);
+        } else {
+            self.say(at, INV_04, event, text, &[]);
         }
     }
 

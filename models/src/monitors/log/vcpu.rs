@@ -27,6 +27,10 @@ pub(super) struct Place {
     pub(super) line: u64,
     pub(super) ns: u64,
     pub(super) seq: u64,
+    /// Events of the vCPU so far.
+    pub(super) events: u64,
+    /// The host address is surely one of this vCPU's VM.
+    pub(super) sure: bool,
 }
 
 /// A request between its announcement and its page ready.
@@ -34,6 +38,8 @@ pub(super) struct Place {
 pub(super) struct Request {
     pub(super) token: Token,
     pub(super) gva: Gva,
+    /// The frame, where its try was seen.
+    pub(super) frame: Option<Gfn>,
     pub(super) announced: LogEvent,
     pub(super) seq: u64,
     /// When it was tried, if the log says so.
@@ -54,7 +60,12 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn gfn(&self) -> Gfn {
-        Gfn(self.gva.0 / PAGE_SIZE)
+        self.frame.unwrap_or(Gfn(self.gva.0 / PAGE_SIZE))
+    }
+
+    /// It was completed, and the completion can be no other request's.
+    pub(super) fn surely_completed(&self) -> Option<Place> {
+        self.completed.filter(|done| done.sure && !self.doubtful)
     }
 }
 
@@ -64,6 +75,8 @@ pub(super) struct Unfinished {
     pub(super) request: Request,
     pub(super) ready: LogEvent,
     pub(super) seq: u64,
+    /// When its completion was late.
+    pub(super) overdue: Option<u64>,
 }
 
 /// More requests than the cap, to be confirmed by their page readies.
@@ -96,6 +109,7 @@ pub(super) struct Raised {
 /// A try whose outcome is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
+    pub(super) gva: Gva,
     pub(super) gfn: Gfn,
     pub(super) ns: u64,
 }
@@ -184,8 +198,10 @@ pub(super) struct VcpuLog {
     /// A wake-all was dequeued, or the guest was told something: it takes part.
     pub(super) takes_part: bool,
     pub(super) spin: super::spins::Row,
-    /// Host addresses of guest address 0 by the completions, one a memory slot.
-    pub(super) bases: Vec<u64>,
+    /// Host addresses of guest address 0 by the completions, one a memory slot, and how often.
+    pub(super) bases: Vec<(u64, u32)>,
+    /// Own events so far.
+    pub(super) events: u64,
     pub(super) counts: Counts,
     pub(super) last_ns: u64,
     recent: Ring<LogEvent>,
@@ -217,6 +233,7 @@ impl VcpuLog {
             takes_part: false,
             spin: super::spins::Row::default(),
             bases: Vec::new(),
+            events: 0,
             counts: Counts::default(),
             last_ns: 0,
             recent: Ring::default(),
@@ -226,6 +243,7 @@ impl VcpuLog {
     /// Keeps an event for stories.
     pub(super) fn note(&mut self, event: LogEvent) {
         self.last_ns = event.ns;
+        self.events += 1;
         self.recent.push(event, RECENT);
     }
 
@@ -251,6 +269,11 @@ impl VcpuLog {
 
     pub(super) fn in_vain(&mut self, gfn: Gfn) {
         self.vain.push(gfn, REMEMBERED);
+    }
+
+    /// Whether a host address of guest address 0 is known.
+    pub(super) fn has_base(&self, base: u64) -> bool {
+        self.bases.iter().any(|&(known, _)| known == base)
     }
 
     /// Outstanding requests that are surely so.

@@ -15,6 +15,8 @@ pub enum KernelExit {
     Msr,
     /// A hypercall.
     Hypercall,
+    /// The guest leaves system management mode.
+    Rsm,
     /// Anything else.
     Other,
 }
@@ -121,6 +123,13 @@ pub enum KernelEvent {
         /// Vector.
         vector: u8,
     },
+    /// `kvm_apicv_accept_irq`: an interrupt that the processor delivers without an exit.
+    AcceptPosted {
+        /// Vector.
+        vector: u8,
+    },
+    /// Any event of a guest that has guests itself (`kvm_nested_*`).
+    Nested,
     /// `kvm_eoi`
     Eoi {
         /// Vector.
@@ -197,6 +206,8 @@ impl KernelEvent {
             Self::PageFault { .. } => f::PAGE_FAULT.name,
             Self::Msr { .. } => f::MSR.name,
             Self::AcceptIrq { .. } => f::APIC_ACCEPT_IRQ.name,
+            Self::AcceptPosted { .. } => f::APICV_ACCEPT_IRQ.name,
+            Self::Nested => "kvm_nested_vmexit",
             Self::Eoi { .. } => f::EOI.name,
             Self::Hypercall { .. } => f::HYPERCALL.name,
             Self::VcpuWakeup { .. } => f::VCPU_WAKEUP.name,

@@ -112,18 +112,25 @@ table! {
     ENTRY = "kvm" "kvm_entry" [
         "5.x+" => "vcpu {d}, rip {#x}",
         "to 5.x" => "vcpu {d}",
+        "arm64" => "PC: {#x}",
     ];
     EXIT = "kvm" "kvm_exit" [
         "5.10+" => "vcpu {d} reason {s} rip {#x} info1 0x{016x} info2 0x{016x} intr_info 0x{08x} error_code 0x{08x}",
         "4.x to 5.9" => "vcpu {d} reason {s} rip {#x} info {x} {x}",
         "to 4.x" => "reason {s} rip {#x} info {x} {x}",
+        "with other fields" => "vcpu {d} reason {s} rip {#x}",
+        "without the vCPU, with other fields" => "reason {s} rip {#x}",
+        "arm64" => "{s}: HSR_EC: {#x} ({s}), PC: {#x}",
+        "arm64, interrupts" => "{s}: PC: {#x}",
     ];
     PAGE_FAULT = "kvm" "kvm_page_fault" [
         "6.x+" => "vcpu {d} rip {#x} address 0x{016x} error_code {#x}",
         "to 5.x" => "address {x} error_code {x}",
+        "with other fields" => "{s}",
     ];
     MSR = "kvm" "kvm_msr" ["2.6.32+" => "msr_{s} {x} = {#x}{s}"];
     APIC_ACCEPT_IRQ = "kvm" "kvm_apic_accept_irq" ["2.6.32+" => "apicid {x} vec {d} ({s}|{s})"];
+    APICV_ACCEPT_IRQ = "kvm" "kvm_apicv_accept_irq" ["4.x+" => "apicid {x} vec {d} ({s}|{s})"];
     EOI = "kvm" "kvm_eoi" ["3.x+" => "apicid {x} vector {d}"];
     HYPERCALL = "kvm" "kvm_hypercall" ["2.6.32+" => "nr {#x} a0 {#x} a1 {#x} a2 {#x} a3 {#x}"];
     VCPU_WAKEUP = "kvm" "kvm_vcpu_wakeup" [

@@ -34,6 +34,10 @@ pub struct Header<'a> {
     pub ns: u64,
     /// The event, without the name of its group.
     pub name: &'a [u8],
+    /// The time is a bare number, of whose unit the log says nothing.
+    pub raw_time: bool,
+    /// The name of the group is printed, as `perf script` does.
+    pub grouped: bool,
 }
 
 /// A note that events were lost.
@@ -61,8 +65,19 @@ pub enum Line<'a> {
 /// Takes a line apart.
 pub fn split(line: &[u8]) -> Line<'_> {
     let text = line.trim_ascii();
-    if text.is_empty() || text[0] == b'#' {
+    if text.is_empty() {
         return Line::Comment;
+    }
+    if text[0] == b'#' {
+        // The buffer of a processor has overwritten what came before: nothing is known of it.
+        let begins = text.strip_prefix(b"##### CPU ").map(digits);
+        return match begins {
+            Some((cpu, rest)) if rest.starts_with(b" buffer started") => {
+                let cpu = whole(cpu).and_then(|cpu| u32::try_from(cpu).ok());
+                Line::Lost(Lost { cpu, events: None })
+            }
+            _ => Line::Comment,
+        };
     }
     if let Some((header, fields)) = event(text) {
         if header.name == b"PERF_RECORD_LOST" {
@@ -85,44 +100,76 @@ fn note(text: &[u8]) -> Line<'_> {
             let events = rest.split(|b| !b.is_ascii_digit()).find_map(whole);
             return Line::Lost(Lost { cpu, events });
         }
-        // `##### CPU 1 buffer started ####` begins with a `#`; this is how trace-cmd says it.
     }
     if contains(text, b"PERF_RECORD_LOST") || (contains(text, b"lost") && contains(text, b"chunks"))
     {
         return Line::Lost(Lost { cpu: None, events: None });
     }
-    let harmless = [&b"cpus="[..], b"version = ", b"CPU "];
+    // trace-cmd's head, and what it says of empty buffers.
+    let harmless = [&b"cpus="[..], b"version = ", b"version=", b"CPU ", b"trace.dat:"];
     if harmless.iter().any(|begin| text.starts_with(begin)) { Line::Comment } else { Line::Unknown }
 }
 
 fn event(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
-    let Some((before, cpu, after)) = processor(text) else { return latency_format(text) };
+    let mut from = 0;
+    while let Some((open, cpu, after)) = processor(text, from) {
+        // The name of a thread may have a number in brackets, too.
+        if let Some(event) = after_processor(text[..open].trim_ascii_end(), cpu, after) {
+            return Some(event);
+        }
+        from = open + 1;
+    }
+    latency_format(text).or_else(|| without_processor(text))
+}
+
+fn after_processor<'a>(
+    before: &'a [u8],
+    cpu: u32,
+    after: &'a [u8],
+) -> Option<(Header<'a>, &'a [u8])> {
     let (comm, thread) = thread(before)?;
     // Flags of the interrupted context stand before the time, if they are printed.
     let mut rest = after;
     for _ in 0..3 {
         let (word, more) = word(rest)?;
-        if let Some(ns) = word.strip_suffix(b":").and_then(time) {
-            let (name, fields) = name(more)?;
-            return Some((Header { comm, thread, cpu, ns, name }, fields));
+        if let Some((ns, raw_time)) = word.strip_suffix(b":").and_then(time) {
+            let (name, grouped, fields) = name(more)?;
+            return Some((Header { comm, thread, cpu, ns, name, raw_time, grouped }, fields));
         }
         rest = more;
     }
     None
 }
 
-/// The processor in brackets, and what stands on both sides.
-fn processor(text: &[u8]) -> Option<(&[u8], u32, &[u8])> {
+/// `perf script` of a recording that does not say where: `comm 12  34.567: kvm:name: fields`. All
+/// is put on one processor, in the order of the log.
+fn without_processor(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
     let mut from = 0;
     loop {
-        let open = from + text[from..].iter().position(|&b| b == b'[')?;
+        let end = from + text[from..].windows(2).position(|two| two == b": ")?;
+        let begin = text[..end].iter().rposition(|&b| b == b' ').map_or(0, |at| at + 1);
+        if let Some((ns, false)) = time(&text[begin..end])
+            && let Some((comm, thread)) = thread(text[..begin].trim_ascii_end())
+        {
+            let (name, grouped, fields) = name(&text[end + 1..])?;
+            let header = Header { comm, thread, cpu: 0, ns, name, raw_time: false, grouped };
+            return grouped.then_some((header, fields));
+        }
+        from = end + 1;
+    }
+}
+
+/// The next processor in brackets: where, its number, and what follows.
+fn processor(text: &[u8], mut from: usize) -> Option<(usize, u32, &[u8])> {
+    loop {
+        let open = from + text.get(from..)?.iter().position(|&b| b == b'[')?;
         let (digits, rest) = digits(&text[open + 1..]);
         if open > 0
             && text[open - 1] == b' '
             && rest.starts_with(b"] ")
-            && let Some(cpu) = whole(digits)
+            && let Some(cpu) = whole(digits).and_then(|cpu| u32::try_from(cpu).ok())
         {
-            return Some((text[..open].trim_ascii_end(), u32::try_from(cpu).ok()?, &rest[2..]));
+            return Some((open, cpu, &rest[2..]));
         }
         from = open + 1;
     }
@@ -158,30 +205,46 @@ fn thread(text: &[u8]) -> Option<(&[u8], Thread)> {
     Some((comm, Thread { pid: narrow(pid)?, tgid: tgid.and_then(narrow) }))
 }
 
-/// `comm-12   0d..1  345us+: name: fields`.
+/// `comm-12   0d..1  345us+: name: fields`, or with seconds instead, as `trace-cmd report -l`.
 fn latency_format(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
+    let (before, ns, after) = micros(text).or_else(|| seconds(text))?;
+    let flags = before.iter().rposition(|&b| b == b' ')?;
+    let (cpu, _) = digits(&before[flags + 1..]);
+    let cpu = u32::try_from(whole(cpu)?).ok()?;
+    let (comm, thread) = thread(before[..flags].trim_ascii_end())?;
+    let (name, grouped, fields) = name(after)?;
+    Some((Header { comm, thread, cpu, ns, name, raw_time: false, grouped }, fields))
+}
+
+/// What stands before a time in microseconds, the time, and what stands after it.
+fn micros(text: &[u8]) -> Option<(&[u8], u64, &[u8])> {
     let us = text.windows(2).position(|w| w == b"us").filter(|&at| at > 0)?;
     let colon = us + text[us..].iter().take(4).position(|&b| b == b':')?;
     let before = &text[..us];
     let at = before.len() - before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let ns = whole(&before[at..])?.checked_mul(1000)?;
-    let before = before[..at].trim_ascii_end();
-    let flags = before.iter().rposition(|&b| b == b' ')?;
-    let (cpu, _) = digits(&before[flags + 1..]);
-    let cpu = u32::try_from(whole(cpu)?).ok()?;
-    let (comm, thread) = thread(before[..flags].trim_ascii_end())?;
-    let (name, fields) = name(&text[colon + 1..])?;
-    Some((Header { comm, thread, cpu, ns, name }, fields))
+    Some((before[..at].trim_ascii_end(), ns, &text[colon + 1..]))
 }
 
-/// The name of the event, without its group, and what follows the colon.
-fn name(text: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The same with seconds.
+fn seconds(text: &[u8]) -> Option<(&[u8], u64, &[u8])> {
+    let colon = text.windows(2).position(|two| two == b": ")?;
+    let begin = text[..colon].iter().rposition(|&b| b == b' ')? + 1;
+    let (ns, raw) = time(&text[begin..colon])?;
+    let before = text[..begin].trim_ascii_end();
+    // Flags, and not a number alone, which would be that of a thread.
+    let flags = before.last().is_some_and(|b| !b.is_ascii_digit());
+    (!raw && flags).then_some((before, ns, &text[colon + 1..]))
+}
+
+/// The name of the event, without its group, whether there was one, and what follows the colon.
+fn name(text: &[u8]) -> Option<(&[u8], bool, &[u8])> {
     let text = text.trim_ascii_start();
     let end = text.iter().position(|&b| b == b':' || b == b' ')?;
-    let (mut name, mut rest) = (&text[..end], &text[end..]);
+    let (mut name, mut rest, mut grouped) = (&text[..end], &text[end..], false);
     if !rest.starts_with(b":") {
         // perf's notes have no colon: `PERF_RECORD_LOST lost 12`.
-        return (name == b"PERF_RECORD_LOST").then_some((name, rest));
+        return (name == b"PERF_RECORD_LOST").then_some((name, false, rest));
     }
     rest = &rest[1..];
     let plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
@@ -189,18 +252,22 @@ fn name(text: &[u8]) -> Option<(&[u8], &[u8])> {
         && end > 0
         && rest[end] == b':'
     {
-        (name, rest) = (&rest[..end], &rest[end + 1..]);
+        (name, rest, grouped) = (&rest[..end], &rest[end + 1..], true);
     }
-    (!name.is_empty() && name.iter().all(|b| plain(b) || *b == b'-')).then_some((name, rest))
+    let fine = !name.is_empty() && name.iter().all(|b| plain(b) || *b == b'-');
+    fine.then_some((name, grouped, rest))
 }
 
-/// `12.345678` or `12.345678901` seconds as nanoseconds; a whole number is one of nanoseconds.
-fn time(text: &[u8]) -> Option<u64> {
-    let Some(point) = text.iter().position(|&b| b == b'.') else { return whole(text) };
+/// `12.345678` or `12.345678901` seconds as nanoseconds. A whole number is taken as it is: ticks of
+/// `x86-tsc` or `counter`.
+fn time(text: &[u8]) -> Option<(u64, bool)> {
+    let Some(point) = text.iter().position(|&b| b == b'.') else {
+        return whole(text).map(|ticks| (ticks, true));
+    };
     let (seconds, fraction) = (whole(&text[..point])?, &text[point + 1..]);
     let scale = 9_usize.checked_sub(fraction.len())?;
     let below = whole(fraction)?.checked_mul(10_u64.pow(u32::try_from(scale).ok()?))?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(below)
+    Some((seconds.checked_mul(1_000_000_000)?.checked_add(below)?, false))
 }
 
 /// A text of digits only.
@@ -285,6 +352,26 @@ mod tests {
                 "   vcpu0-154       0.....    8662997us!: kvm_entry: vcpu 0",
                 own("vcpu0", 154, None, 0, ns),
             ),
+            (
+                "   vcpu0-154       3d..1.  8.662997: kvm_entry:            vcpu 0",
+                own("vcpu0", 154, None, 3, ns),
+            ),
+            (
+                "CPU 0/KVM  1234     8.662997:             kvm:kvm_entry: vcpu 0",
+                own("CPU 0/KVM", 1234, None, 0, ns),
+            ),
+            (
+                "CPU 0/KVM  1230/1234     8.662997:       kvm:kvm_entry: vcpu 0",
+                own("CPU 0/KVM", 1234, Some(1230), 0, ns),
+            ),
+            (
+                "a [12] b-77   [001] .N... 8.662997: kvm_entry: vcpu 0",
+                own("a [12] b", 77, None, 1, ns),
+            ),
+            (
+                "   vcpu0-154 [000] d..1. 8662997000: kvm_entry: vcpu 0",
+                own("vcpu0", 154, None, 0, ns),
+            ),
         ] {
             assert_eq!(told(line), expected, "{line}");
         }
@@ -309,6 +396,7 @@ mod tests {
             ("CPU:1 [17 EVENTS DROPPED]", Some(1), Some(17)),
             ("swapper     0 [002]  12.345678: PERF_RECORD_LOST lost 88", Some(2), Some(88)),
             ("Processed 12 events and lost 3 chunks!", None, None),
+            ("##### CPU 2 buffer started ####", Some(2), None),
         ] {
             assert_eq!(split(line.as_bytes()), Line::Lost(Lost { cpu, events }), "{line}");
         }
@@ -325,6 +413,8 @@ mod tests {
             "vcpu0-154 [000] ..... 8.6629971234567: kvm_entry: vcpu 0",
             "vcpu0-154 [000] ..... kvm_entry: vcpu 0",
             "vcpu0 [000] ..... 8.6: kvm_entry: vcpu 0",
+            "[001]   770.850287:  kvm:kvm_entry: vcpu 0, rip 0x100146",
+            "vcpu0 12 8.662997: kvm_entry: vcpu 0",
             "[[[[[[",
             "us",
             "\u{0}\u{1}",

@@ -20,7 +20,9 @@ const WORKER_FUNCTION: &[u8] = b"async_pf_execute";
 /// # Errors
 /// When the fields have none of the known forms.
 pub fn parse_event(name: &[u8], fields: &[u8]) -> Result<Option<KernelEvent>, EventError> {
-    let Some(event) = lookup(name) else { return Ok(None) };
+    let Some(event) = lookup(name) else {
+        return Ok(name.starts_with(b"kvm_nested_").then_some(KernelEvent::Nested));
+    };
     let wrong = EventError::Fields(event.name);
     let Ok((form, values)) = event.read(fields.trim_ascii()) else { return Err(wrong) };
     meaning(event, form, &values).ok_or(wrong)
@@ -73,9 +75,13 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
             vector: byte(0)?,
             reinjected: contains(text(1), b"[reinjected]"),
         },
+        // Arm prints no vCPU, and has no asynchronous faults.
+        "kvm_entry" if form == 2 => return Some(None),
+        "kvm_exit" if form > 4 => return Some(None),
+        "kvm_page_fault" if form > 1 => return Some(None),
         "kvm_entry" => KernelEvent::Entry { vcpu: small(0)? },
         "kvm_exit" => {
-            let old = form == 2;
+            let old = form == 2 || form == 4;
             let reason = exit_of(text(usize::from(!old)));
             KernelEvent::Exit { vcpu: if old { None } else { Some(small(0)?) }, reason }
         }
@@ -90,6 +96,7 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
             failed: contains(text(3), b"#GP"),
         },
         "kvm_apic_accept_irq" => KernelEvent::AcceptIrq { vector: byte(1)? },
+        "kvm_apicv_accept_irq" => KernelEvent::AcceptPosted { vector: byte(1)? },
         "kvm_eoi" => KernelEvent::Eoi { vector: byte(1)? },
         "kvm_hypercall" => KernelEvent::Hypercall { nr: number(0), target: number(2) },
         "kvm_vcpu_wakeup" => KernelEvent::VcpuWakeup { ns: number(1), slept: text(0) == b"wait" },
@@ -141,6 +148,7 @@ fn exit_of(reason: &[u8]) -> KernelExit {
         b"hlt" | b"HLT" => KernelExit::Hlt,
         b"msr" | b"MSR_WRITE" | b"MSR_READ" => KernelExit::Msr,
         b"vmmcall" | b"VMCALL" => KernelExit::Hypercall,
+        b"rsm" => KernelExit::Rsm,
         _ => KernelExit::Other,
     }
 }
@@ -196,6 +204,32 @@ mod tests {
                 "kvm_inj_exception",
                 "#UD",
                 KernelEvent::InjException { vector: 6, error_code: None, reinjected: false },
+            ),
+            (
+                "kvm_exit",
+                "reason EPT_VIOLATION rip 0xfffff802987d6169 info 181 0",
+                KernelEvent::Exit { vcpu: None, reason: KernelExit::NestedFault },
+            ),
+            (
+                "kvm_exit",
+                "vcpu 3 reason EPT_VIOLATION rip 0x1 info1 0x0000000000000181 info2 0x0000000080000301 intr_info 0x00000000 error_code 0x00000000 requests 0x0000000000000000",
+                KernelEvent::Exit { vcpu: Some(3), reason: KernelExit::NestedFault },
+            ),
+            (
+                "kvm_exit",
+                "reason EXTERNAL_INTERRUPT rip 0xffffffff81036706 info1 0",
+                KernelEvent::Exit { vcpu: None, reason: KernelExit::Interrupt },
+            ),
+            ("kvm_entry", "vcpu 0 rip 0xffffffff815cf36e", KernelEvent::Entry { vcpu: 0 }),
+            (
+                "kvm_nested_vmexit",
+                "vcpu 0 reason EPT_VIOLATION rip 0x1 info1 0x0000000000000181",
+                KernelEvent::Nested,
+            ),
+            (
+                "kvm_apicv_accept_irq",
+                "apicid 0 vec 236 (Fixed|edge)",
+                KernelEvent::AcceptPosted { vector: 236 },
             ),
             ("kvm_inj_virq", "IRQ 0xf3", KernelEvent::InjVirq { vector: 0xf3, reinjected: false }),
             ("kvm_inj_virq", "irq 243", KernelEvent::InjVirq { vector: 0xf3, reinjected: false }),
@@ -266,6 +300,13 @@ mod tests {
             None
         );
         assert_eq!(parsed("kvm_fpu", "load"), None);
+        // Arm's events of these names, and a page fault of another kernel.
+        assert_eq!(parsed("kvm_entry", "PC: 0xffff8000100e4a38"), None);
+        assert_eq!(
+            parsed("kvm_exit", "TRAP: HSR_EC: 0x0024 (DABT_LOW), PC: 0xffff80001065b4d8"),
+            None
+        );
+        assert_eq!(parsed("kvm_page_fault", "gfn=12 error_code=4"), None);
     }
 
     #[test]

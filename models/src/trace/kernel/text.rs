@@ -126,6 +126,12 @@ fn values<'a>(event: &KernelEvent, with: &Details<'a>) -> (&'static EventForms, 
             let fields = [vcpu, number(vector.into()), text("Fixed"), text("edge")];
             (forms::APIC_ACCEPT_IRQ, fill(fields))
         }
+        E::AcceptPosted { vector } => {
+            let fields = [vcpu, number(vector.into()), text("Fixed"), text("edge")];
+            (forms::APICV_ACCEPT_IRQ, fill(fields))
+        }
+        // None of ours is written.
+        E::Nested => (forms::PAGE_FAULT, fill([vcpu, rip])),
         E::Eoi { vector } => (forms::EOI, fill([vcpu, number(vector.into())])),
         E::Hypercall { nr, target } => {
             let zero = number(0);
@@ -186,6 +192,8 @@ const fn exit(reason: KernelExit) -> &'static str {
         KernelExit::Hlt => "hlt",
         KernelExit::Msr => "msr",
         KernelExit::Hypercall => "vmmcall",
+        KernelExit::Rsm => "rsm",
+        // Anything will do.
         KernelExit::Other => "pause",
     }
 }
@@ -206,6 +214,7 @@ mod tests {
             KernelExit::Hlt,
             KernelExit::Msr,
             KernelExit::Hypercall,
+            KernelExit::Rsm,
             KernelExit::Other,
         ]);
         let at = (0..4096_u32, 0..1_u32 << 20, any::<u64>())

@@ -250,8 +250,7 @@ impl KernelWriter {
                 (KernelExit::Interrupt, 0, self.vcpus[vcpu.index()].in_kernel)
             }
             ExitReason::Hlt => (KernelExit::Hlt, 0, true),
-            // Nothing is concluded from it, so that it has no name of its own there.
-            ExitReason::Rsm => (KernelExit::Other, 0, true),
+            ExitReason::Rsm => (KernelExit::Rsm, 0, true),
             ExitReason::MsrWrite | ExitReason::ApicAccess => (KernelExit::Msr, 1, true),
         };
         self.vcpus[vcpu.index()].in_kernel = in_kernel;
