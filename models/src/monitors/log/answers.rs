@@ -16,6 +16,7 @@ const VAIN: &str = "its frame was tried in this log and no not present followed;
 impl LogMonitors {
     pub(super) fn ready(&mut self, at: usize, event: LogEvent, token: Token, gva: Gva) {
         self.seen.ready = true;
+        self.vcpus[at].ready_ns = Some(event.ns);
         // Old kernels print the item's own token, which is 0, before they make it all ones.
         let zero = token.0 == 0 && self.vcpus[at].place_of(token).is_none();
         if gva.0 == 0 && (token == Token::WAKE_ALL || zero) {
@@ -178,7 +179,7 @@ impl LogMonitors {
         }
         // Otherwise it may have been a repeated fault on a request from before.
         let repeated = (self.seen.repeated || self.seen.old_name) && !self.seen.translated;
-        if repeated && own.vain.iter().any(|other| other == frame) {
+        if repeated && own.first.is_some() && own.vain.iter().any(|other| other == frame) {
             return Some((
                 "its frame was tried in this log, and no request came of it",
                 Vec::new(),

@@ -19,6 +19,9 @@ const LINUX_VECTOR: u8 = 0xf3;
 /// Interrupts that may be raised and unacknowledged: one, and the next inside the ACK's exit.
 const MOST_RAISED: usize = 4;
 
+/// Acknowledgements that may answer page readies from before the log or a loss: of the one that
+/// was raised, and of the next, raised inside that one's exit.
+const UNKNOWN_ACKS: u64 = 2;
 const NESTED: &str = "the guest has guests, and may have been told by an exit of one";
 
 impl VcpuLog {
@@ -177,7 +180,8 @@ impl LogMonitors {
         let own = &mut self.vcpus[at];
         if own.raised.is_empty() {
             // A second one in a row, with no page ready of any kind in between.
-            let wrong = own.acks > 0 && own.readies_since_ack == 0;
+            let told = own.counts.ready + own.counts.wake_alls > 0;
+            let wrong = told && own.acks >= UNKNOWN_ACKS && own.readies_since_ack == 0;
             own.acks += 1;
             if wrong {
                 let text = format!(
@@ -190,8 +194,9 @@ impl LogMonitors {
         }
         let raised = own.raised.remove(0);
         // What came inside this exit belongs to the next acknowledgement.
-        let inside = own.last_exit.map_or(event.ns, |(_, ns)| ns);
-        let after = own.last_ready.filter(|(ready, _)| ready.ns >= inside);
+        let exit = own.last_exit.filter(|(reason, _)| *reason == KernelExit::Msr);
+        let inside = exit.map_or(0, |(_, ns)| ns);
+        let after = own.ready_ns.filter(|&ns| ns >= inside);
         own.readies_since_ack = u64::from(after.is_some());
         own.acks += 1;
         self.survey.course.latencies(at).ready_to_ack.record(event.ns.saturating_sub(raised.ns));

@@ -198,7 +198,9 @@ impl SeenInLog {
                 self.repeated || self.old_name || self.tries || self.exits,
                 "kvm_async_pf_repeated_fault",
             ),
-            INV_33 => unless(self.registers, "kvm_msr"),
+            INV_33 => {
+                unless(self.registers, "kvm_msr").or(unless(self.ready, "kvm_async_pf_ready"))
+            }
             _ => None,
         }
     }

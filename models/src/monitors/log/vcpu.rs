@@ -191,6 +191,8 @@ pub(super) struct VcpuLog {
     pub(super) raised: Vec<Raised>,
     pub(super) last_ready: Option<(LogEvent, Option<Request>)>,
     pub(super) readies_since_ack: u64,
+    /// Time of the last page ready of any kind.
+    pub(super) ready_ns: Option<u64>,
     pub(super) acks: u64,
     pub(super) last_exit: Option<(KernelExit, u64)>,
     /// The thread slept since its last entry or announcement.
@@ -227,6 +229,7 @@ impl VcpuLog {
             raised: Vec::new(),
             last_ready: None,
             readies_since_ack: 0,
+            ready_ns: None,
             acks: 0,
             last_exit: None,
             slept: false,

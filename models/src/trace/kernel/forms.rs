@@ -139,7 +139,6 @@ table! {
     ];
     SCHED_SWITCH = "sched" "sched_switch" [
         "2.6.38+" => "prev_comm={s} prev_pid={d} prev_prio={d} prev_state={s} ==> next_comm={s} next_pid={d} next_prio={d}",
-        "perf script" => "{s}:{d} [{d}] {s} ==> {s}:{d} [{d}]",
     ];
     BLOCK_RQ_ISSUE = "block" "block_rq_issue" [
         "6.x+" => "{d},{d} {s} {d} ({s}) {d} + {d} {s} [{s}]",

@@ -24,7 +24,13 @@ pub fn parse_event(name: &[u8], fields: &[u8]) -> Result<Option<KernelEvent>, Ev
         return Ok(name.starts_with(b"kvm_nested_").then_some(KernelEvent::Nested));
     };
     let wrong = EventError::Fields(event.name);
-    let Ok((form, values)) = event.read(fields.trim_ascii()) else { return Err(wrong) };
+    let fields = fields.trim_ascii();
+    if event.name == forms::SCHED_SWITCH.name
+        && let Some(switch) = short_switch(fields)
+    {
+        return Ok(Some(switch));
+    }
+    let Ok((form, values)) = event.read(fields) else { return Err(wrong) };
     meaning(event, form, &values).ok_or(wrong)
 }
 
@@ -100,7 +106,6 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
         "kvm_eoi" => KernelEvent::Eoi { vector: byte(1)? },
         "kvm_hypercall" => KernelEvent::Hypercall { nr: number(0), target: number(2) },
         "kvm_vcpu_wakeup" => KernelEvent::VcpuWakeup { ns: number(1), slept: text(0) == b"wait" },
-        // Both forms have their fields in the same order.
         "sched_switch" => KernelEvent::SchedSwitch {
             prev: small(1)?,
             sleeps: !text(3).starts_with(b"R"),
@@ -127,6 +132,22 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
         _ => return Some(None),
     };
     Some(Some(meant))
+}
+
+/// A switch as perf and trace-cmd print it: `comm:12 [120] S ==> comm:34 [120]`. The name of a thread
+/// may have colons and brackets itself.
+fn short_switch(fields: &[u8]) -> Option<KernelEvent> {
+    if fields.starts_with(b"prev_comm=") {
+        return None;
+    }
+    let text = str::from_utf8(fields).ok()?;
+    let (before, after) = text.rsplit_once(" ==> ")?;
+    let pid = |side: &str| side.rsplit_once(':')?.1.trim().parse().ok();
+    let (prev, rest) = before.rsplit_once(" [")?;
+    let (_, state) = rest.split_once("] ")?;
+    let (next, _) = after.rsplit_once(" [")?;
+    let sleeps = !state.starts_with('R');
+    Some(KernelEvent::SchedSwitch { prev: pid(prev)?, sleeps, next: pid(next)? })
 }
 
 const fn device(major: u32, minor: u32) -> u32 {
@@ -269,6 +290,11 @@ mod tests {
                 "sched_switch",
                 "vcpu0:301 [120] R ==> swapper/0:0 [120]",
                 KernelEvent::SchedSwitch { prev: 301, sleeps: false, next: 0 },
+            ),
+            (
+                "sched_switch",
+                "CPU 0/KVM:301 [120] S ==> kworker/1:3:208 [120]",
+                KernelEvent::SchedSwitch { prev: 301, sleeps: true, next: 208 },
             ),
             (
                 "workqueue_queue_work",
