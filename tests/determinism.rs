@@ -31,7 +31,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 11] = [
+const SHORT: [(&str, &str, u32); 20] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("faulting-pair", "100ms", 2),
@@ -43,6 +43,15 @@ const SHORT: [(&str, &str, u32); 11] = [
     ("lab-500us-4f4w", "40ms", 1),
     ("lab-2ms-4f4w", "40ms", 1),
     ("lab-500us-4f4w-syscall", "40ms", 1),
+    ("lab-500us-4f-idle", "40ms", 1),
+    ("lab-5ms-4f4w", "40ms", 1),
+    ("lab-500us-8f4w-shared", "40ms", 1),
+    ("lab-500us-8f4w-2vcpu-shared", "40ms", 1),
+    ("lab-500us-4f4w-4vcpu", "40ms", 1),
+    ("lab-cap", "40ms", 1),
+    ("lab-boot-under-limit", "110ms", 1),
+    ("lab-stray-kicks", "110ms", 1),
+    ("lab-500us-4f4w-linux-6.1", "40ms", 1),
 ];
 
 #[test]

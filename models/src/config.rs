@@ -562,6 +562,9 @@ pub enum Pattern {
     Uniform,
     /// One page after the other, wrapping at the end. Tasks of a group start equally spaced.
     Sequential,
+    /// Uniformly at random, but the tasks of a group all draw the same pages in the same order, each at
+    /// its own pace.
+    Shared,
 }
 
 /// What scenarios compare: rules of the protocol and whether each side uses it.

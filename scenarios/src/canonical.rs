@@ -327,6 +327,7 @@ fn operation(op: &Op) -> String {
             let pattern = match pattern {
                 Pattern::Uniform => "uniform",
                 Pattern::Sequential => "sequential",
+                Pattern::Shared => "shared",
             };
             let (region, cost) = (region.0, cost.as_ps());
             format!("access region={region} pattern={pattern} write={write} cost={cost}")

@@ -622,6 +622,8 @@ pub enum PatternFile {
     Uniform,
     /// One page after the other, wrapping at the end; tasks of a group start equally spaced.
     Sequential,
+    /// Uniformly at random, the same pages in the same order for all tasks of the group.
+    Shared,
 }
 
 /// Something that happens to a vCPU at a given time.

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 20] = [
     ("natapov-2010", include_str!("../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../library/lab-100us-1f1w.json")),
@@ -25,14 +25,25 @@ const FILES: [(&str, &str); 11] = [
     ("lab-500us-4f4w", include_str!("../library/lab-500us-4f4w.json")),
     ("lab-2ms-4f4w", include_str!("../library/lab-2ms-4f4w.json")),
     ("lab-500us-4f4w-syscall", include_str!("../library/lab-500us-4f4w-syscall.json")),
+    ("lab-500us-4f-idle", include_str!("../library/lab-500us-4f-idle.json")),
+    ("lab-5ms-4f4w", include_str!("../library/lab-5ms-4f4w.json")),
+    ("lab-500us-8f4w-shared", include_str!("../library/lab-500us-8f4w-shared.json")),
+    ("lab-500us-8f4w-2vcpu-shared", include_str!("../library/lab-500us-8f4w-2vcpu-shared.json")),
+    ("lab-500us-4f4w-4vcpu", include_str!("../library/lab-500us-4f4w-4vcpu.json")),
+    ("lab-cap", include_str!("../library/lab-cap.json")),
+    ("lab-boot-under-limit", include_str!("../library/lab-boot-under-limit.json")),
+    ("lab-stray-kicks", include_str!("../library/lab-stray-kicks.json")),
+    ("lab-500us-4f4w-linux-6.1", include_str!("../library/lab-500us-4f4w-linux-6.1.json")),
     ("closed-form", include_str!("../library/closed-form.json")),
     ("faulting-pair", include_str!("../library/faulting-pair.json")),
     ("smoke", include_str!("../library/smoke.json")),
 ];
 
-const SWEEPS: [(&str, &str); 3] = [
+const SWEEPS: [(&str, &str); 5] = [
     ("device-latency", include_str!("../library/sweeps/device-latency.json")),
     ("natapov-2010-sensitivity", include_str!("../library/sweeps/natapov-2010-sensitivity.json")),
+    ("lab-mixes", include_str!("../library/sweeps/lab-mixes.json")),
+    ("lab-logs", include_str!("../library/sweeps/lab-logs.json")),
     ("natapov-2010-halt", include_str!("../library/sweeps/natapov-2010-halt.json")),
 ];
 

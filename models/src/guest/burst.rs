@@ -189,7 +189,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let pages = self.w.tables.region_pages(region);
         Choice::Fresh(match pattern {
-            Pattern::Uniform => state.draws.below(pages),
+            Pattern::Uniform | Pattern::Shared => state.draws.below(pages),
             Pattern::Sequential => {
                 // Regions of different sizes share the count.
                 let next = state.next_page;

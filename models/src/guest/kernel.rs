@@ -211,7 +211,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let token = self.protocol(GuestInput::ReadyRead { vcpu }).slot?;
         self.wake_token(vcpu, token);
         self.protocol(GuestInput::ReadyClear { vcpu });
-        let cost = self.w.prices.exit_light.time;
+        let prices = &self.w.prices;
+        let cost = prices.exit_light.time.saturating_sub(prices.msr_return.time);
         Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteAck))
     }
 

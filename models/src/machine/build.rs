@@ -133,6 +133,7 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         stolen: SimDuration::ZERO,
         timer: None,
         tick_pending: false,
+        in_msr_write: false,
         arm_timer: false,
         ipi_exits_due: 0,
         reschedule_pending: false,
@@ -261,9 +262,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Op::Access { region, pattern: Pattern::Sequential, .. } => Some(*region),
             _ => None,
         });
+        let shared = |op: &Op| matches!(op, Op::Access { pattern: Pattern::Shared, .. });
+        let shared = group.program.iter().any(shared);
         let pages = sequential.map_or(0, |region| self.w.tables.region_pages(region));
         for n in 0..u64::from(group.count) {
-            let label = format!("task {} {n}", group.name);
+            let label = match shared {
+                true => format!("group {}", group.name),
+                false => format!("task {} {n}", group.name),
+            };
             let program = Program::Loop { ops: ops.clone() };
             let on = match group.start_on.len() as u64 {
                 0 => None,

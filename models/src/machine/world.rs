@@ -380,6 +380,8 @@ pub(crate) struct Vcpu {
     pub stolen: SimDuration,
     pub timer: Option<(EventHandle, SimTime)>,
     pub tick_pending: bool,
+    /// An MSR write has taken effect and its exit is not over.
+    pub in_msr_write: bool,
     /// The guest is about to arm its timer, which exits.
     pub arm_timer: bool,
     /// Interrupts to other vCPUs whose exits are still to be paid.

@@ -150,6 +150,8 @@ costs! {
     exit_hw,
     /// Whole light exit that the host kernel handles alone (MSR write, TLB-flush kick), entry included.
     exit_light,
+    /// The part of `exit_light` that comes after an MSR write has taken effect.
+    msr_return,
     /// Whole exit for a host interrupt, the interrupt's handler and the entry included.
     exit_interrupt,
     /// Putting an exception or interrupt into the guest at an entry.

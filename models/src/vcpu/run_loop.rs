@@ -3,7 +3,7 @@
 
 use sim_core::{Cycles, EventQueue, SimDuration};
 
-use crate::apf::host::{EN_ENABLED, EN_INTERRUPT, EN_SEND_ALWAYS};
+use crate::apf::host::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use crate::apf::rules::{Drain, GuestEnables};
 use crate::apf::{Decision, GuestInput, HostInput, VcpuView};
 use crate::config::StealClock;
@@ -164,7 +164,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The bottom of the loop.
     fn turn_end(&mut self, vcpu: VcpuId) -> Flow {
         let found = if self.looks_at_entry() { None } else { self.look_for_completed(vcpu) };
-        found.unwrap_or(Flow::Spend(SimDuration::ZERO, Then::Enter))
+        found.unwrap_or_else(|| self.leave_exit(vcpu))
+    }
+
+    /// The exit is handled. Behind an MSR write a part of it is still to come, in which more items may
+    /// be completed.
+    fn leave_exit(&mut self, vcpu: VcpuId) -> Flow {
+        match std::mem::take(&mut self.w.vcpus[vcpu.index()].in_msr_write) {
+            true => Flow::Spend(self.w.prices.msr_return.time, Then::TurnEnd),
+            false => Flow::Spend(SimDuration::ZERO, Then::Enter),
+        }
     }
 
     /// Is an item completed that may be delivered? Then it is.
@@ -208,8 +217,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if outcome.wait_worker.is_some() {
             return self.next_section(vcpu, outcome.wait_worker);
         }
-        let next = if outcome.drain_more { Then::TurnEnd } else { Then::Enter };
-        Flow::Spend(SimDuration::ZERO, next)
+        match outcome.drain_more {
+            true => Flow::Spend(SimDuration::ZERO, Then::TurnEnd),
+            false => self.leave_exit(vcpu),
+        }
     }
 
     fn write_en(&mut self, vcpu: VcpuId) -> Flow {
@@ -225,7 +236,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
         }
         let how = match interrupt {
-            true => EN_INTERRUPT,
+            // Hosts since 4.13 offer the second one, and guests take it.
+            true => EN_INTERRUPT | EN_NESTED_EXIT,
             false if self.w.config.guest.send_always => EN_SEND_ALWAYS,
             false => 0,
         };
@@ -242,6 +254,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The guest acknowledges a page ready; the host looks for the next one at once.
     fn write_ack(&mut self, vcpu: VcpuId) -> Flow {
         self.protocol(HostInput::WriteAck { vcpu, value: 1 });
+        self.w.vcpus[vcpu.index()].in_msr_write = !self.w.prices.msr_return.time.is_zero();
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }
 }

@@ -89,6 +89,7 @@ impl Reader<'_> {
                 let pattern = match pattern {
                     PatternFile::Uniform => Pattern::Uniform,
                     PatternFile::Sequential => Pattern::Sequential,
+                    PatternFile::Shared => Pattern::Shared,
                 };
                 let cost = at.field("cost").span(cost.0, SimDuration::ZERO..=MAX_DURATION)?;
                 Op::Access { region, pattern, write: *write, cost }

@@ -158,7 +158,7 @@ fn unknown_names_are_corrected() {
         r#""pattern": "uniform""#,
         r#""pattern": "random""#,
         "f:25:69: in `workload.tasks[0].program[0].pattern`: unknown value `random`
-  help: valid: `uniform`, `sequential`",
+  help: valid: `uniform`, `sequential`, `shared`",
     );
     check(
         r#""role": "worker""#,
@@ -357,7 +357,7 @@ fn wrong_types_say_what_is_wanted() {
     check(
         r#""pattern": "uniform""#,
         r#""pattern": ["uniform"]"#,
-        r#"f:25:69: in `workload.tasks[0].program[0].pattern`: expected one of "uniform", "sequential", found a list"#,
+        r#"f:25:69: in `workload.tasks[0].program[0].pattern`: expected one of "uniform", "sequential", "shared", found a list"#,
     );
     check(
         r#""format": 1"#,
@@ -806,7 +806,10 @@ fn what_is_no_readable_file_is_told_apart() {
         "there is no scenario file `natapov-2011` and no built-in scenario of that name\n  \
          help: did you mean `natapov-2010`? valid: `natapov-2010`, `natapov-nvme`, \
          `lab-100us-1f1w`, `lab-100us-4f4w`, `lab-500us-1f1w`, `lab-500us-4f4w`, `lab-2ms-4f4w`, \
-         `lab-500us-4f4w-syscall`, `closed-form`, `faulting-pair`, `smoke`"
+         `lab-500us-4f4w-syscall`, `lab-500us-4f-idle`, `lab-5ms-4f4w`, `lab-500us-8f4w-shared`, \
+         `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
+         `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, `closed-form`, \
+         `faulting-pair`, `smoke`"
     );
 }
 
