@@ -242,6 +242,12 @@ pub(crate) struct ExploreArgs {
     /// Bits of the token counter, which wraps
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) token_bits: u8,
+    /// Number the vCPUs from N, in tokens with the kernel's 12 bits for it. Implies --whole
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..=16_383))]
+    pub(crate) first_vcpu: Option<u16>,
+    /// Let the token counters begin at N, in tokens as of --first-vcpu
+    #[arg(long, value_name = "N")]
+    pub(crate) first_counter: Option<u32>,
     /// The guest never switches notices on
     #[arg(long)]
     pub(crate) no_notices: bool,
@@ -381,6 +387,9 @@ pub(crate) struct SweepArgs {
     /// When the scenario's baseline is not among them, the first one becomes the baseline.
     #[arg(long = "policy", value_name = "NAME")]
     pub(crate) policies: Vec<String>,
+    /// Show this metric in the table instead of the median latency; repeat for more
+    #[arg(long = "metric", value_name = "NAME")]
+    pub(crate) metrics: Vec<String>,
     /// Runs of each policy at each point, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,

@@ -131,6 +131,8 @@ pub struct HostConfig {
     pub device: DeviceConfig,
     /// How its kernel works.
     pub kernel: HostKernel,
+    /// Of a million items that are to be set up, how many find no memory (`GFP_NOWAIT`).
+    pub allocation_failure_ppm: u32,
 }
 
 /// What kernels of the host do differently, or let their administrator set.

@@ -81,7 +81,7 @@ fn bits_and_names() {
     let twice = Defects::none().with(Defect::IgnoreCap).with(Defect::IgnoreCap);
     assert!(twice.has(Defect::IgnoreCap));
     assert_eq!((Side::Host.name(), Side::Guest.name()), ("host", "guest"));
-    let layout = TokenRule { id_bits: 20, vcpu_bits: 12 };
+    let layout = TokenRule { id_bits: 20, vcpu_bits: 12, first_vcpu: 0 };
     assert_eq!(layout.to_string(), "id:20 vcpu:12");
     // The number of the vCPU lies over the counter, and does not cancel it.
     assert_eq!(layout.token(1, VcpuId(4096)), Token(0x1000));

@@ -21,7 +21,7 @@ const INTERRUPTS_OFF: (u8, bool) = (0, false);
 const MAX_STATES: usize = 10_000_000;
 
 fn rules(name: &str) -> Rules {
-    let token = TokenRule { id_bits: 2, vcpu_bits: 1 };
+    let token = TokenRule { id_bits: 2, vcpu_bits: 1, first_vcpu: 0 };
     Rules { token, cap: 2, ..generation(name).expect("a known generation") }
 }
 
@@ -241,7 +241,7 @@ fn page_ready_can_be_queued_on_the_way_into_hlt() {
 #[test]
 fn a_narrow_token_wraps_onto_an_outstanding_item() {
     let base = world("v7-2010");
-    let token = TokenRule { id_bits: 1, vcpu_bits: 1 };
+    let token = TokenRule { id_bits: 1, vcpu_bits: 1, first_vcpu: 0 };
     let rules = Rules { token, ..base.rules };
     let setup = Setup { rules, faults: 3, ..base };
     assert!(explore(&setup, Some("INV-02")).broken.contains_key("INV-02"));

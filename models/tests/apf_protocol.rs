@@ -10,7 +10,7 @@ use models::ids::{Gfn, VcpuId};
 use proptest::prelude::*;
 
 fn setup(name: &str, en: Option<u64>, cap: u32) -> Setup {
-    let token = TokenRule { id_bits: 10, vcpu_bits: 1 };
+    let token = TokenRule { id_bits: 10, vcpu_bits: 1, first_vcpu: 0 };
     let rules = generation(name).expect("a known generation");
     Setup {
         rules: Rules { token, cap, ..rules },

@@ -162,7 +162,7 @@ proptest! {
         for generation in generations() {
             let mut rules = generation.rules();
             rules.cap = 3;
-            rules.token = TokenRule { id_bits: 12, vcpu_bits: 4 };
+            rules.token = TokenRule { id_bits: 12, vcpu_bits: 4, first_vcpu: 0 };
             let mut bench = Bench::new(1, rules, Defects::none());
             for &(action, choice) in &actions {
                 act(&mut bench, action, choice);

@@ -108,6 +108,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         swap_pages,
         device: swap_device,
         kernel: host_kernel,
+        allocation_failure_ppm,
     } = host;
     form.line("host.cpus", cpus);
     sched(form, "host", scheduler);
@@ -119,6 +120,10 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.swap_pages", swap_pages);
     kernel(form, host_kernel);
     device(form, swap_device);
+    // Left out where there are none, so that older hashes stand.
+    if *allocation_failure_ppm > 0 {
+        form.line("host.allocation_failure_ppm", allocation_failure_ppm);
+    }
 }
 
 fn kernel(form: &mut Form, kernel: &HostKernel) {

@@ -85,6 +85,9 @@ pub struct HostFile {
     pub reclaim_batch: Option<u64>,
     /// How the host's kernel works. Default: as Linux 2.6.36 does.
     pub kernel: Option<HostKernelRef>,
+    /// Of a million faults that are to go asynchronous, how many find no memory for their item
+    /// (`GFP_NOWAIT`) and are synchronous: 0 to 1000000. Default: 0.
+    pub allocation_failure_ppm: Option<u64>,
 }
 
 /// The host's kernel.

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 20] = [
+const FILES: [(&str, &str); 22] = [
     ("natapov-2010", include_str!("../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../library/lab-100us-1f1w.json")),
@@ -36,15 +36,23 @@ const FILES: [(&str, &str); 20] = [
     ("lab-500us-4f4w-linux-6.1", include_str!("../library/lab-500us-4f4w-linux-6.1.json")),
     ("closed-form", include_str!("../library/closed-form.json")),
     ("faulting-pair", include_str!("../library/faulting-pair.json")),
+    ("sixteen-vcpus", include_str!("../library/sixteen-vcpus.json")),
+    ("token-wrap", include_str!("../library/token-wrap.json")),
     ("smoke", include_str!("../library/smoke.json")),
 ];
 
-const SWEEPS: [(&str, &str); 5] = [
+const SWEEPS: [(&str, &str); 11] = [
     ("device-latency", include_str!("../library/sweeps/device-latency.json")),
     ("natapov-2010-sensitivity", include_str!("../library/sweeps/natapov-2010-sensitivity.json")),
     ("lab-mixes", include_str!("../library/sweeps/lab-mixes.json")),
     ("lab-logs", include_str!("../library/sweeps/lab-logs.json")),
     ("natapov-2010-halt", include_str!("../library/sweeps/natapov-2010-halt.json")),
+    ("cap-vcpus", include_str!("../library/sweeps/cap-vcpus.json")),
+    ("cap-workers", include_str!("../library/sweeps/cap-workers.json")),
+    ("without-threads", include_str!("../library/sweeps/without-threads.json")),
+    ("kernel-faults", include_str!("../library/sweeps/kernel-faults.json")),
+    ("allocation-failure", include_str!("../library/sweeps/allocation-failure.json")),
+    ("memslot-cache", include_str!("../library/sweeps/memslot-cache.json")),
 ];
 
 /// All built-in scenarios, the most telling first.

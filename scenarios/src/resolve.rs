@@ -263,7 +263,7 @@ impl At<'_> {
         self.span(span, SimDuration::from_ps(1)..=MAX_SPAN)
     }
 
-    fn unknown(&self, what: &str, name: &str, valid: &[&str]) -> ScenarioError {
+    pub(crate) fn unknown(&self, what: &str, name: &str, valid: &[&str]) -> ScenarioError {
         self.fail(format!("there is no {what} `{name}`"), help_for_unknown(name, valid))
     }
 

@@ -100,7 +100,7 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
     let narrowed = Setup::new(rules, defects, args.token_bits);
     let asked = (cap != generation.rules().cap).then_some(cap);
     let cap = args.cap.or(asked).unwrap_or(u32::from(args.pages));
-    Ok(Setup {
+    let setup = Setup {
         rules: Rules { cap, ..narrowed.rules },
         vcpus: args.vcpus,
         whole: args.whole,
@@ -112,6 +112,10 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
         shadow: args.shadow,
         budget,
         ..narrowed
+    };
+    Ok(match (args.first_vcpu, args.first_counter) {
+        (None, None) => setup,
+        (vcpu, counter) => setup.numbered_from(vcpu.unwrap_or(0), counter.unwrap_or(0)),
     })
 }
 
@@ -203,11 +207,17 @@ impl Report<'_> {
     /// The world in a line.
     fn world(&self) -> String {
         let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
-        let bits = rules.token.id_bits;
-        format!(
+        let token = rules.token;
+        let bits = token.id_bits;
+        let world = format!(
             "{vcpus} vCPUs, {tasks} tasks each, {pages} pages, cap {}, {bits} token bits",
             rules.cap
-        )
+        );
+        let (vcpu, counter) = (token.first_vcpu, self.setup.first_counter);
+        if self.setup.numbered() {
+            return format!("{world}; vCPUs from {vcpu}, token counters from {counter}");
+        }
+        world
     }
 
     /// What the search is exhaustive about.
@@ -342,6 +352,8 @@ impl Report<'_> {
             "pages": pages,
             "cap": rules.cap,
             "token_bits": rules.token.id_bits,
+            "first_vcpu": rules.token.first_vcpu,
+            "first_counter": self.setup.first_counter,
             "disturbances": self.disturbances(),
             "states": states,
             "states_of_vm": self.states_of_vm(),

@@ -12,6 +12,7 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
     let overrides = SweepOverrides {
         axes: args.axes.clone(),
         set: args.set.clone(),
+        metrics: args.metrics.clone(),
         scenario: ScenarioOverrides {
             policies: args.policies.clone(),
             seed: args.run.seed,

@@ -16,6 +16,9 @@ pub struct TokenRule {
     /// Bits by which the counter is shifted. Kernels have 12. A vCPU number that needs more is
     /// not cut, and overlaps the counter.
     pub vcpu_bits: u8,
+    /// The number of the first vCPU; the others follow. The VMM numbers vCPUs, and need not begin
+    /// at 0.
+    pub first_vcpu: u16,
 }
 
 impl TokenRule {
@@ -23,13 +26,15 @@ impl TokenRule {
     pub fn token(self, id: u32, vcpu: VcpuId) -> Token {
         let id = u64::from(id) << self.vcpu_bits;
         // The kernel's u32: what does not fit is lost.
-        Token(id as u32 | u32::from(vcpu.0))
+        Token(id as u32 | (u32::from(self.first_vcpu) + u32::from(vcpu.0)))
     }
 
     /// The counter from which the next token is made: `id`, or the next one whose token is not
     /// zero for a counter that skips zero.
     pub fn first_from(self, id: u32, zero: TokenZero) -> u32 {
-        let skipped = zero == TokenZero::Skipped && self.token(id, VcpuId(0)) == Token::NONE;
+        // The test is on the counter's part alone, whatever the vCPU's number.
+        let shifted = (u64::from(id) << self.vcpu_bits) as u32;
+        let skipped = zero == TokenZero::Skipped && shifted == 0;
         if skipped { 1 } else { id }
     }
 
@@ -43,7 +48,8 @@ impl TokenRule {
 
 impl fmt::Display for TokenRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "id:{} vcpu:{}", self.id_bits, self.vcpu_bits)
+        write!(f, "id:{} vcpu:{}", self.id_bits, self.vcpu_bits)?;
+        if self.first_vcpu == 0 { Ok(()) } else { write!(f, " first:{}", self.first_vcpu) }
     }
 }
 
@@ -51,7 +57,7 @@ impl fmt::Display for TokenRule {
 mod tests {
     use super::*;
 
-    const KERNEL: TokenRule = TokenRule { id_bits: 20, vcpu_bits: 12 };
+    const KERNEL: TokenRule = TokenRule { id_bits: 20, vcpu_bits: 12, first_vcpu: 0 };
 
     #[test]
     fn the_kernels_layout() {
@@ -65,6 +71,8 @@ mod tests {
         assert_eq!(KERNEL.first_from(0, TokenZero::Possible), 0);
         assert_eq!(KERNEL.first_from(0, TokenZero::Skipped), 1);
         assert_eq!(KERNEL.first_from(7, TokenZero::Skipped), 7);
+        let other = TokenRule { first_vcpu: 5, ..KERNEL };
+        assert_eq!(other.first_from(0, TokenZero::Skipped), 1, "whatever the vCPU's number");
     }
 
     #[test]
@@ -73,12 +81,21 @@ mod tests {
     }
 
     #[test]
+    fn vcpus_are_numbered_from_the_first() {
+        let rule = TokenRule { first_vcpu: 4095, ..KERNEL };
+        assert_eq!(rule.token(2, VcpuId(0)), Token(0x2fff));
+        assert_eq!(rule.token(2, VcpuId(1)), Token(0x3000));
+        assert_eq!(rule.token(0xf_ffff, VcpuId(0)), Token::WAKE_ALL);
+        assert_eq!(rule.to_string(), "id:20 vcpu:12 first:4095");
+    }
+
+    #[test]
     fn the_counter_wraps_at_its_width() {
         assert_eq!(KERNEL.next_id(0xf_fffe), 0xf_ffff);
         assert_eq!(KERNEL.next_id(0xf_ffff), 0);
-        let full = TokenRule { id_bits: 32, vcpu_bits: 0 };
+        let full = TokenRule { id_bits: 32, vcpu_bits: 0, ..KERNEL };
         assert_eq!(full.next_id(u32::MAX), 0);
-        let none = TokenRule { id_bits: 0, vcpu_bits: 0 };
+        let none = TokenRule { id_bits: 0, vcpu_bits: 0, ..KERNEL };
         assert_eq!(none.next_id(0), 0);
     }
 }

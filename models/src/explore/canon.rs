@@ -45,12 +45,13 @@ impl Canon {
         let token = setup.rules.token;
         let first = token.first_from(0, setup.rules.token_zero);
         let values = 1_u32 << token.id_bits;
+        let by_value = setup.zero_matters() || setup.numbered();
         Self {
             pages: if slots || composed { own(setup.pages) } else { permutations(setup.pages) },
             tasks: permutations(setup.tasks),
             vcpus: setup.interchangeable(),
             slots,
-            cycle: (!setup.zero_matters()).then_some(values - first),
+            cycle: (!by_value).then_some(values - first),
             first,
             vcpu_bits: token.vcpu_bits,
         }
@@ -138,6 +139,9 @@ struct Names<'a> {
 
 const NONE: u8 = 255;
 
+/// A token as it is written down.
+type TokenText = [u8; 4];
+
 impl Names<'_> {
     fn page(&self, gfn: Gfn) -> u8 {
         let place = self.pages.iter().position(|&page| u64::from(page) == gfn.0);
@@ -153,13 +157,18 @@ impl Names<'_> {
         place.map_or(NONE, |place| place as u8)
     }
 
-    /// A token by its distance from the next one.
-    fn token(&self, token: Token) -> [u8; 2] {
+    /// A token: by its distance from the next one, or by its value where that has a meaning.
+    fn token(&self, token: Token) -> TokenText {
         let Canon { cycle, first, vcpu_bits, .. } = *self.canon;
+        let Some(cycle) = cycle else { return token.0.to_be_bytes() };
+        let [high, low] = self.distance(token, cycle, (first, vcpu_bits));
+        [high, low, 0, 0]
+    }
+
+    fn distance(&self, token: Token, cycle: u32, (first, vcpu_bits): (u32, u8)) -> [u8; 2] {
         if token == Token::WAKE_ALL {
             return [NONE, 0];
         }
-        let Some(cycle) = cycle else { return [token.0 as u8, (token.0 >> 8) as u8] };
         let (id, low) = (token.0 >> vcpu_bits, token.0 & ((1 << vcpu_bits) - 1));
         if low != u32::from(self.vcpu.0) || id < first || id - first >= cycle {
             // No token of this vCPU: a free slot, or what a tracer left.
@@ -295,7 +304,7 @@ impl Names<'_> {
         of_operation(*operation, &number, text);
         text.extend([*en as u8, *vector, *queued as u8]);
         if self.canon.cycle.is_none() {
-            text.push(*next_id as u8);
+            text.extend(next_id.to_be_bytes());
         }
         self.frames(gfns, text);
         let mut errors: Vec<u8> = error_gfns.iter().map(|&gfn| self.page(gfn)).collect();
@@ -332,17 +341,19 @@ impl Names<'_> {
         let apf = &self.world.apf;
         let GuestHalf { sleepers, cr2, enabled, in_handler } = &apf.guest;
         let index = self.vcpu.index();
-        let mut entries: Vec<[u8; 5]> = Vec::new();
+        let mut entries: Vec<(TokenText, [u8; 2])> = Vec::new();
         for sleeper in sleepers.iter().filter(|sleeper| sleeper.vcpu == self.vcpu) {
             let Sleeper { token, vcpu: _, task, in_hlt } = *sleeper;
-            let [high, low] = self.token(token);
             let task = task.and_then(|task| World::task_of(self.vcpu, task));
-            entries.push([high, low, 0, self.task(task), u8::from(in_hlt)]);
+            entries.push((self.token(token), [self.task(task), u8::from(in_hlt)]));
         }
         // Entries of one token stay in the order of their age.
-        entries.sort_by_key(|entry| (entry[0], entry[1]));
+        entries.sort_by_key(|&(token, _)| token);
         text.push(entries.len() as u8);
-        text.extend(entries.concat());
+        for (token, rest) in entries {
+            text.extend(token);
+            text.extend(rest);
+        }
         match cr2[index] {
             None => text.push(NONE),
             Some(notice) => self.notice(notice, text),

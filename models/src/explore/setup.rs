@@ -9,6 +9,8 @@ use crate::apf::{Defect, Defects};
 
 /// Bits by which tokens of a small world are shifted: room for four vCPUs.
 const VCPU_BITS: u8 = 2;
+/// Bits by which kernels shift them.
+const KERNEL_VCPU_BITS: u8 = 12;
 
 /// The most vCPUs.
 pub const MAX_VCPUS: u16 = 1 << VCPU_BITS;
@@ -18,6 +20,8 @@ pub const MAX_TASKS: u8 = 4;
 pub const MAX_PAGES: u8 = 4;
 /// The most bits of the counter of tokens: with more, no token comes twice in a world this small.
 pub const MAX_TOKEN_BITS: u8 = 6;
+/// The most bits of a counter of tokens that does not begin at 0: the kernel's.
+pub(super) const KERNEL_TOKEN_BITS: u8 = 20;
 
 macro_rules! disturbances {
     ($($(#[doc = $doc:literal])* $variant:ident => $text:literal, $scope:ident;)*) => {
@@ -219,6 +223,8 @@ pub struct Setup {
     pub irqchip: bool,
     /// Whether the host mirrors the guest's page tables, of which each task has its own.
     pub shadow: bool,
+    /// Where the counters of tokens begin.
+    pub first_counter: u32,
     /// What may happen besides, and how often.
     pub budget: Budget,
 }
@@ -227,7 +233,7 @@ impl Setup {
     /// Two vCPUs with two tasks each and two pages, undisturbed, under `rules` with a token
     /// counter of `token_bits`. A vCPU may have as many items as there are pages.
     pub fn new(rules: Rules, defects: Defects, token_bits: u8) -> Self {
-        let token = TokenRule { id_bits: token_bits, vcpu_bits: VCPU_BITS };
+        let token = TokenRule { id_bits: token_bits, vcpu_bits: VCPU_BITS, first_vcpu: 0 };
         Self {
             rules: Rules { token, cap: 2, ..rules },
             defects,
@@ -240,23 +246,42 @@ impl Setup {
             send_always: false,
             irqchip: true,
             shadow: false,
+            first_counter: 0,
             budget: Budget::default(),
         }
     }
 
+    /// The same world with vCPUs numbered from `first_vcpu`, in tokens of the kernel's layout but
+    /// for the bits of the counter, which begins at `first_counter`. A token's value has a meaning
+    /// then, and one vCPU may name its items like another one: all are followed together.
+    #[must_use]
+    pub fn numbered_from(self, first_vcpu: u16, first_counter: u32) -> Self {
+        let token = TokenRule { vcpu_bits: KERNEL_VCPU_BITS, first_vcpu, ..self.rules.token };
+        Self { rules: Rules { token, ..self.rules }, first_counter, whole: true, ..self }
+    }
+
+    /// Whether tokens have the kernel's layout, so that their values have a meaning.
+    pub fn numbered(&self) -> bool {
+        self.rules.token.vcpu_bits == KERNEL_VCPU_BITS
+    }
+
     /// What is wrong with the sizes of this world, if anything.
     pub fn check(&self) -> Result<(), SetupError> {
+        let most_bits = if self.numbered() { KERNEL_TOKEN_BITS } else { MAX_TOKEN_BITS };
         let sizes = [
             ("vCPUs", u32::from(self.vcpus), u32::from(MAX_VCPUS)),
             ("tasks", u32::from(self.tasks), u32::from(MAX_TASKS)),
             ("pages", u32::from(self.pages), u32::from(MAX_PAGES)),
-            ("bits of the token counter", self.rules.token.id_bits.into(), MAX_TOKEN_BITS.into()),
+            ("bits of the token counter", self.rules.token.id_bits.into(), most_bits.into()),
             ("items a vCPU (the cap)", self.rules.cap, u32::from(u8::MAX)),
         ];
-        match sizes.into_iter().find(|&(_, size, most)| size == 0 || size > most) {
-            Some((what, size, most)) => Err(SetupError { what, size, most }),
-            None => Ok(()),
+        if let Some((what, size, most)) =
+            sizes.into_iter().find(|&(_, size, most)| size == 0 || size > most)
+        {
+            return Err(SetupError::Size { what, size, most });
         }
+        let (first, most) = (self.first_counter, (1 << self.rules.token.id_bits) - 1);
+        if first > most { Err(SetupError::FirstCounter { first, most }) } else { Ok(()) }
     }
 
     /// The vCPUs that are followed at a time.
@@ -273,7 +298,7 @@ impl Setup {
     pub fn interchangeable(&self) -> bool {
         // Some disturbances mean vCPU 0 alone.
         let apart = [Disturbance::MemslotChange, Disturbance::MigrationOneEnabled];
-        !self.zero_matters() && !apart.iter().any(|&which| self.may(which))
+        !self.zero_matters() && !self.numbered() && !apart.iter().any(|&which| self.may(which))
     }
 
     /// What the guest writes to EN.
@@ -305,18 +330,37 @@ impl Setup {
     }
 }
 
-/// A world that is empty or too large.
+/// A world that cannot be explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetupError {
-    what: &'static str,
-    size: u32,
-    most: u32,
+pub enum SetupError {
+    /// It is empty or too large.
+    Size {
+        /// What it has none of, or too many.
+        what: &'static str,
+        /// How many.
+        size: u32,
+        /// The most.
+        most: u32,
+    },
+    /// The counter of tokens begins at what it cannot hold.
+    FirstCounter {
+        /// Where it was to begin.
+        first: u32,
+        /// The largest value.
+        most: u32,
+    },
 }
 
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, size, most } = self;
-        write!(f, "a world with {size} {what} cannot be explored: it may have 1 to {most}")
+        match self {
+            Self::Size { what, size, most } => {
+                write!(f, "a world with {size} {what} cannot be explored: it may have 1 to {most}")
+            }
+            Self::FirstCounter { first, most } => {
+                write!(f, "the counter of tokens cannot begin at {first}: it ends at {most}")
+            }
+        }
     }
 }
 

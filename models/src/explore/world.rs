@@ -290,6 +290,7 @@ impl World {
             let input =
                 crate::apf::HostInput::SetIrqchip { vcpu: VcpuId(vcpu), in_kernel: setup.irqchip };
             apf.host_step(input, &mut Vec::new());
+            apf.host.vcpus[usize::from(vcpu)].next_id = setup.first_counter;
         }
         let scoped = |scope| {
             let all = setup.budget.iter().filter(|(disturbance, _)| disturbance.scope() == scope);

@@ -82,6 +82,7 @@ impl World {
                 Gfn(config.guest.memory_pages),
             ),
             apf: Apf::new(vcpus, rules_at_power_on()?, Defects::none()),
+            allocations: streams.label("allocation"),
             streams,
             pinned: 0,
             native: Vec::new(),

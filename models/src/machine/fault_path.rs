@@ -7,7 +7,7 @@ use super::Cx;
 use super::event::MachineEvent;
 use super::world::{Fetch, FetchGoal, Then};
 use crate::apf::rules::{FirstLookup, Workers};
-use crate::apf::{Decision, HostInput};
+use crate::apf::{Decision, HostInput, SetupFailure};
 use crate::config::ReadAhead;
 use crate::host::memory::{Arrival, Backing, hva_of};
 use crate::host::scheduler::Flow;
@@ -80,12 +80,24 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// Whether an item for this page would find no memory. Drawn by what it is for, so that
+    /// policies meet the same failures.
+    fn allocation_fails(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let ppm = self.w.config.host.allocation_failure_ppm;
+        if ppm == 0 {
+            return false;
+        }
+        let key = [u64::from(vcpu.0), gfn.0, u64::from(self.w.memory.page(gfn).io_count)];
+        self.w.allocations.draw(key).chance(u64::from(ppm), 1_000_000)
+    }
+
     /// `try_async_pf`: the page needs I/O; may the fault go asynchronous?
     pub(crate) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
         let (gfn, view) = (self.fault_gfn(vcpu), self.view(vcpu));
         let gva = Gva(gfn.gpa().0);
         let hva = hva_of(gfn);
-        let input = HostInput::Try { vcpu, view, gva, gfn, hva, failure: None };
+        let failure = self.allocation_fails(vcpu, gfn).then_some(SetupFailure::Allocation);
+        let input = HostInput::Try { vcpu, view, gva, gfn, hva, failure };
         match self.protocol(input).decision {
             Some(Decision::Continue) => {
                 self.begin_major(vcpu, FaultPath::Async);

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sim_core::{Cycles, EventHandle, EventKey, RandomStreams, SimDuration, SimTime, Stream};
+use sim_core::{
+    Cycles, EventHandle, EventKey, KeyedStreams, RandomStreams, SimDuration, SimTime, Stream,
+};
 
 use crate::apf::{Apf, Effects};
 use crate::config::{MachineConfig, Op, Policy};
@@ -52,6 +54,8 @@ pub struct World {
     pub(crate) tables: GuestTables,
     pub(crate) apf: Apf,
     pub(crate) streams: RandomStreams,
+    /// Decide which items find no memory.
+    pub(crate) allocations: KeyedStreams,
     /// References that items hold on pages.
     pub(crate) pinned: u32,
     /// Items without a worker, each with the page whose read ends it.

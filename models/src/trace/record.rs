@@ -466,6 +466,9 @@ events! {
     MmapLockReleased = "mmap_lock_released" { /// Who; nobody: a thread outside the machine.
         thread: Option<ThreadId>, /// For writing.
         write: bool, }
+    /// Before a write the host looks up anew where a shared area lies in the VMM (ours).
+    AreaTranslated = "area_translated" { /// The vCPU whose area it is.
+        vcpu: VcpuId, }
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             swap_pages: 64 * 256,
             device,
             kernel: HostKernel::LINUX_2_6_36,
+            allocation_failure_ppm: 0,
         },
         guest: GuestConfig {
             vcpus: 4,

@@ -3,7 +3,7 @@
 use scenarios::sweep::PointResult;
 use scenarios::{Comparison, FindingVerdict, PolicyResult, SweepResult};
 
-use crate::format::span_ns;
+use crate::format::{significant, span_ns};
 use crate::metric::{self, WORK_TOTAL};
 
 /// No line is longer, but for the last one and names that are longer themselves.
@@ -95,6 +95,15 @@ fn labels(sweep: &SweepResult) -> Vec<Column> {
         .collect()
 }
 
+/// The mean of a metric: times in the unit that suits them, counts whole.
+fn metric_cell(result: &PolicyResult, name: &str) -> String {
+    match metric::find(result, name) {
+        None => "-".into(),
+        Some(metric) if metric.unit == "s" => span_ns(metric.mean * 1e9),
+        Some(metric) => significant(metric.mean),
+    }
+}
+
 /// What is said of one policy.
 fn columns(sweep: &SweepResult, policy: &str) -> Vec<Column> {
     let cells = |cell: &dyn Fn(&Comparison, &PolicyResult) -> String| -> Vec<String> {
@@ -106,11 +115,19 @@ fn columns(sweep: &SweepResult, policy: &str) -> Vec<Column> {
     };
     let always_baseline = sweep.points.iter().all(|point| point.comparison.baseline == policy);
     let mut columns = Vec::new();
+    let mut titles = Vec::new();
     if !always_baseline {
         columns.push(cells(&|comparison, result| ratio(comparison, &result.policy)));
+        titles.push("work ratio");
     }
-    columns.push(cells(&|_, result| latency(result)));
-    let titles = if always_baseline { vec!["p50"] } else { vec!["work ratio", "p50"] };
+    if sweep.metrics.is_empty() {
+        columns.push(cells(&|_, result| latency(result)));
+        titles.push("p50");
+    }
+    for name in &sweep.metrics {
+        columns.push(cells(&|_, result| metric_cell(result, name)));
+        titles.push(name);
+    }
     let group = std::iter::once(policy).chain(std::iter::repeat(""));
     columns
         .into_iter()
@@ -200,10 +217,12 @@ fn notes(sweep: &SweepResult) -> String {
         }
     }
     let mut text = format!(
-        "work ratio: work_total to that of {} at the same point; ±: half of the 95% interval\n\
-         p50: median latency of a major fault\n",
+        "work ratio: work_total to that of {} at the same point; ±: half of the 95% interval\n",
         baselines.join(" or ")
     );
+    if sweep.metrics.is_empty() {
+        text.push_str("p50: median latency of a major fault\n");
+    }
     let mut broken = 0_usize;
     for point in &sweep.points {
         for policy in &point.comparison.policies {

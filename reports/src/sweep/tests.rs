@@ -46,6 +46,7 @@ fn sweep(axes: Vec<Axis>, labels: &[&str]) -> SweepResult {
         digest: "3f5a91c277d04e18b6aa02f49c1de853".parse().unwrap(),
         points: points.collect(),
         axes,
+        metrics: Vec::new(),
         laws: None,
     }
 }

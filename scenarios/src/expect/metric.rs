@@ -1,7 +1,17 @@
 //! The metrics that an expectation can name.
 
+/// Whether the models give a metric of that name.
+pub(crate) fn exists(name: &str) -> bool {
+    METRICS.iter().any(|(known, _)| *known == name)
+}
+
+/// The names of all metrics.
+pub(crate) fn names() -> Vec<&'static str> {
+    METRICS.iter().map(|(name, _)| *name).collect()
+}
+
 /// Name and unit of every metric that the models give, in their order; a test compares.
-pub(super) const METRICS: [(&str, &str); 42] = [
+pub(super) const METRICS: [(&str, &str); 44] = [
     ("work_total", "units"),
     ("major_faults", "1"),
     ("async_faults", "1"),
@@ -41,6 +51,8 @@ pub(super) const METRICS: [(&str, &str); 42] = [
     ("device_in_flight_mean", "1"),
     ("reclaim_scanned", "pages"),
     ("ept_unmaps", "1"),
+    ("area_writes", "1"),
+    ("area_translations", "1"),
     ("exits", "1"),
     ("guest_switches", "1"),
     ("events", "1"),

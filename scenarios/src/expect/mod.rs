@@ -4,7 +4,7 @@
 //! does both for many files.
 
 mod judge;
-mod metric;
+pub(crate) mod metric;
 mod parse;
 pub mod suite;
 

@@ -59,6 +59,9 @@ pub(super) fn host(
         swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
         device: device::device(&swap_at.field("device"), &file.swap.device)?,
         kernel: kernel(&at.field("kernel"), file.kernel.as_ref())?,
+        allocation_failure_ppm: at
+            .field("allocation_failure_ppm")
+            .number(file.allocation_failure_ppm.unwrap_or(0), 0..=1_000_000)?,
     })
 }
 

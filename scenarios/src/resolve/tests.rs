@@ -140,7 +140,7 @@ fn unknown_names_are_corrected() {
         r#""memory_limit""#,
         r#""memoryLimit""#,
         "f:8:5: in `host.memoryLimit`: unknown field `memoryLimit`
-  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`",
+  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`",
     );
     check(
         r#""title""#,
@@ -757,7 +757,7 @@ fn an_excerpt_shows_the_place() {
       |
     7 |     "cpuz": 6,
       |     ^^^^^^
-      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`
+      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`
     "#);
 }
 
@@ -809,7 +809,7 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-500us-4f4w-syscall`, `lab-500us-4f-idle`, `lab-5ms-4f4w`, `lab-500us-8f4w-shared`, \
          `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, `closed-form`, \
-         `faulting-pair`, `smoke`"
+         `faulting-pair`, `sixteen-vcpus`, `token-wrap`, `smoke`"
     );
 }
 

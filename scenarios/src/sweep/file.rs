@@ -33,6 +33,9 @@ pub(crate) struct SweepFile {
     pub(crate) axes: Option<Vec<AxisFile>>,
     /// Changes tried one at a time; the first point is the scenario without any.
     pub(crate) variations: Option<Vec<VariationFile>>,
+    /// Metrics that the table shows for each policy, by name, instead of the median latency
+    /// of faults.
+    pub(crate) metrics: Option<Vec<String>>,
     /// What is known of the workload, for laws drawn in plots.
     pub(crate) laws: Option<LawsFile>,
 }

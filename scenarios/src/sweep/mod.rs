@@ -41,6 +41,8 @@ pub struct Sweep {
     pub axes: Vec<Axis>,
     /// The points; never empty. Of a grid, the last axis changes fastest.
     pub points: Vec<Point>,
+    /// Metrics that tables show instead of the median latency.
+    pub metrics: Vec<String>,
     /// What is known of the workload, for laws drawn in plots.
     pub laws: Option<Laws>,
 }
@@ -59,6 +61,8 @@ pub struct SweepOverrides {
     pub axes: Vec<String>,
     /// Fields for every point as `FIELD=VALUE`.
     pub set: Vec<String>,
+    /// Metrics that tables show; none: those of the file.
+    pub metrics: Vec<String>,
     /// Changes to every point, but for what its own values say.
     pub scenario: ScenarioOverrides,
 }

@@ -22,6 +22,8 @@ pub struct SweepResult {
     pub axes: Vec<Axis>,
     /// The points, in order; never empty.
     pub points: Vec<PointResult>,
+    /// Metrics that tables show instead of the median latency.
+    pub metrics: Vec<String>,
     /// What is known of the workload.
     pub laws: Option<Laws>,
 }

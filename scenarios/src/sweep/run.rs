@@ -52,6 +52,7 @@ pub fn run_sweep(
         digest: summary::digest_of(points.iter().map(|point| point.comparison.digest)),
         axes: sweep.axes.clone(),
         points,
+        metrics: sweep.metrics.clone(),
         laws: sweep.laws,
     })
 }

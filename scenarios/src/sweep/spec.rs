@@ -9,6 +9,7 @@ use super::point::{Base, Origin, Patch, Point};
 use super::range::{Quantity, ends, spread};
 use super::{Laws, MAX_POINTS, Sweep, SweepOverrides, words};
 use crate::error::{ScenarioError, help_for_unknown};
+use crate::expect::metric;
 use crate::library;
 use crate::patch::Target;
 use crate::resolve::{self, At, ScenarioOverrides};
@@ -22,6 +23,7 @@ pub(super) struct Spec {
     set: Vec<Patch>,
     axes: Vec<AxisSpec>,
     variations: Vec<Variation>,
+    metrics: Vec<String>,
     laws: Option<Laws>,
     /// Whether the points are those of a file.
     is_file: bool,
@@ -83,6 +85,7 @@ impl Spec {
             set: Vec::new(),
             axes: Vec::new(),
             variations: Vec::new(),
+            metrics: Vec::new(),
             laws: None,
             is_file: false,
         })
@@ -135,6 +138,7 @@ impl Spec {
             set: settings(doc, &root.field("set"))?,
             axes,
             variations,
+            metrics: metrics(&root.field("metrics"), file.metrics.unwrap_or_default())?,
             laws,
             is_file: true,
         })
@@ -159,6 +163,13 @@ impl Spec {
         for text in &overrides.set {
             self.set.push(words::setting(text)?);
         }
+        if let Some(name) = overrides.metrics.iter().find(|name| !metric::exists(name)) {
+            let message = format!("there is no metric `{name}`");
+            return fail(&message, &help_for_unknown(name, &metric::names()));
+        }
+        if !overrides.metrics.is_empty() {
+            self.metrics.clone_from(&overrides.metrics);
+        }
         Ok(())
     }
 
@@ -176,9 +187,9 @@ impl Spec {
             let changes = own.iter().map(change).collect();
             points.push(Point { number, label, values, changes, scenario });
         }
-        let Self { name, title, axes, laws, .. } = self;
+        let Self { name, title, axes, metrics, laws, .. } = self;
         let axes = axes.into_iter().map(|axis| axis.axis).collect();
-        Ok(Sweep { name, title, axes, points, laws })
+        Ok(Sweep { name, title, axes, points, metrics, laws })
     }
 
     fn choices(&self) -> Result<Vec<Choice>, ScenarioError> {
@@ -241,6 +252,15 @@ fn base(doc: &Document, at: &At<'_>, name: &str) -> Result<Base, ScenarioError> 
             Err(at.fail(message, help))
         }
         loaded => loaded,
+    }
+}
+
+/// Names of metrics, each known and none twice.
+fn metrics(at: &At<'_>, names: Vec<String>) -> Result<Vec<String>, ScenarioError> {
+    at.distinct(names.iter().map(String::as_str), None)?;
+    match names.iter().position(|name| !metric::exists(name)) {
+        Some(place) => Err(at.index(place).unknown("metric", &names[place], &metric::names())),
+        None => Ok(names),
     }
 }
 

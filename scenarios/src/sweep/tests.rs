@@ -117,6 +117,27 @@ fn a_command_line_gives_way_to_a_point() {
     }
 }
 
+#[test]
+fn metrics_of_the_table_are_named() {
+    let with = |list: &str| CHANGES.replacen('{', &format!("{{ \"metrics\": [{list}],"), 1);
+    let none = SweepOverrides::default();
+    let sweep = Sweep::from_str("s.json", &with("\"exits\", \"work_total\""), &none);
+    assert_eq!(sweep.expect("valid").metrics, ["exits", "work_total"]);
+    let typed = SweepOverrides { metrics: vec!["events".into()], ..SweepOverrides::default() };
+    let sweep = Sweep::from_str("s.json", &with("\"exits\""), &typed);
+    assert_eq!(sweep.expect("valid").metrics, ["events"]);
+    let told = |text: &str, overrides: &SweepOverrides| {
+        Sweep::from_str("s.json", text, overrides).map(|_| ()).expect_err("refused").to_string()
+    };
+    let error = told(&with("\"exit\""), &none);
+    assert!(error.contains("in `metrics[0]`: there is no metric `exit`"), "{error}");
+    assert!(error.contains("did you mean `exits`?"), "{error}");
+    assert!(told(&with("\"exits\", \"exits\""), &none).contains("exits"));
+    let typed = SweepOverrides { metrics: vec!["even".into()], ..SweepOverrides::default() };
+    let error = told(CHANGES, &typed);
+    assert!(error.contains("there is no metric `even`"), "{error}");
+}
+
 fn typed(axes: &[&str], set: &[&str]) -> Result<Sweep, ScenarioError> {
     let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let overrides =

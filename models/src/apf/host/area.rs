@@ -98,6 +98,7 @@ impl Apf {
         }
         if !area.current && !never_compares {
             effects.push(Effect::Cost(CostKey::TranslateArea));
+            effects.push(Effect::Emit(Event::AreaTranslated { vcpu }));
             if !word.writable {
                 if rules.word_write_failure == WordWriteFailure::NoticesOff {
                     *area = AreaCache::default();

@@ -19,7 +19,7 @@ const fn change(new: Setting, source: &'static str) -> Change {
 pub(super) const ROOT: Rules = Rules {
     name: "v5-2010",
     resolved_by: ResolvedBy::Kernel,
-    token: TokenRule { id_bits: 20, vcpu_bits: 12 },
+    token: TokenRule { id_bits: 20, vcpu_bits: 12, first_vcpu: 0 },
     token_zero: TokenZero::Possible,
     cap: 100,
     gate: Gate::UserOrAsked,

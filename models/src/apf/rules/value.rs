@@ -40,11 +40,24 @@ impl Value for TokenRule {
         Vec::new()
     }
 
-    /// `id:20 vcpu:12`.
+    /// `id:20 vcpu:12`, and ` first:4095` where vCPUs are not numbered from 0.
     fn read(text: &str) -> Option<Self> {
         let (id, vcpu) = text.strip_prefix("id:")?.split_once(" vcpu:")?;
-        Some(Self { id_bits: bits(id, 31)?, vcpu_bits: bits(vcpu, 16)? })
+        let (vcpu, first) = vcpu.split_once(" first:").unwrap_or((vcpu, "0"));
+        Some(Self {
+            id_bits: bits(id, 31)?,
+            vcpu_bits: bits(vcpu, 16)?,
+            first_vcpu: vcpu_number(first)?,
+        })
     }
+}
+
+/// The largest number of a first vCPU: `KVM_MAX_VCPU_IDS` of a host that is configured for 4096
+/// vCPUs, less one (from memory).
+const MAX_FIRST_VCPU: u16 = 16_383;
+
+fn vcpu_number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|number| *number <= MAX_FIRST_VCPU)
 }
 
 fn bits(text: &str, most: u8) -> Option<u8> {
@@ -52,7 +65,7 @@ fn bits(text: &str, most: u8) -> Option<u8> {
 }
 
 /// Names that set a part of a mechanism.
-pub const PARTS: [&str; 2] = ["token_id_bits", "token_vcpu_bits"];
+pub const PARTS: [&str; 3] = ["token_id_bits", "token_vcpu_bits", "token_first_vcpu"];
 
 /// Why a mechanism cannot be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +107,7 @@ impl Rules {
     /// make sense is asked by [`Rules::nonsense`].
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SetError> {
         if let Some(part) = PARTS.into_iter().find(|part| *part == name) {
-            return self.set_token_bits(part, value);
+            return self.set_token_part(part, value);
         }
         let mechanism = Mechanism::ALL.iter().copied().find(|known| known.name() == name);
         let mechanism = mechanism.ok_or_else(|| SetError::Mechanism { name: name.to_owned() })?;
@@ -108,18 +121,25 @@ impl Rules {
         Ok(())
     }
 
-    fn set_token_bits(&mut self, name: &'static str, value: &str) -> Result<(), SetError> {
-        let (field, most, form) = match name {
-            "token_id_bits" => (&mut self.token.id_bits, 31, "a number of bits from 1 to 31"),
-            _ => (&mut self.token.vcpu_bits, 16, "a number of bits from 1 to 16"),
+    fn set_token_part(&mut self, name: &'static str, value: &str) -> Result<(), SetError> {
+        let token = self.token;
+        let (changed, form) = match name {
+            "token_id_bits" => (
+                bits(value, 31).map(|id_bits| TokenRule { id_bits, ..token }),
+                "a number of bits from 1 to 31",
+            ),
+            "token_vcpu_bits" => (
+                bits(value, 16).map(|vcpu_bits| TokenRule { vcpu_bits, ..token }),
+                "a number of bits from 1 to 16",
+            ),
+            _ => (
+                vcpu_number(value).map(|first_vcpu| TokenRule { first_vcpu, ..token }),
+                "the number of a vCPU, 0 to 16383",
+            ),
         };
-        match bits(value, most) {
-            Some(bits) => {
-                *field = bits;
-                Ok(())
-            }
-            None => Err(SetError::Value { name, value: value.to_owned(), valid: Vec::new(), form }),
-        }
+        let error = || SetError::Value { name, value: value.to_owned(), valid: Vec::new(), form };
+        self.token = changed.ok_or_else(error)?;
+        Ok(())
     }
 }
 
@@ -176,10 +196,16 @@ mod tests {
         }
         assert_eq!((rules.cap, rules.announce), (16, Announce::AtEntryIfMissing));
         assert_eq!(rules.workers, Workers::FourThreads);
-        assert_eq!(rules.token, TokenRule { id_bits: 4, vcpu_bits: 12 });
+        assert_eq!(rules.token, TokenRule { id_bits: 4, vcpu_bits: 12, first_vcpu: 0 });
         assert!(!rules.wake_all_on_enable);
         rules.set("token", "id:16 vcpu:16").expect("a valid setting");
-        assert_eq!(rules.token, TokenRule { id_bits: 16, vcpu_bits: 16 });
+        assert_eq!(rules.token, TokenRule { id_bits: 16, vcpu_bits: 16, first_vcpu: 0 });
+        rules.set("token_first_vcpu", "4095").expect("a valid setting");
+        let token = TokenRule { id_bits: 16, vcpu_bits: 16, first_vcpu: 4095 };
+        assert_eq!(rules.token, token);
+        rules.set("token", "id:20 vcpu:12").expect("a valid setting");
+        rules.set("token", &token.to_string()).expect("read as it is written");
+        assert_eq!(rules.token, token);
     }
 
     #[test]
@@ -189,9 +215,14 @@ mod tests {
             Err(error) => error,
         };
         assert_eq!(told("caps", "1").to_string(), "there is no mechanism `caps`");
-        for (name, value) in
-            [("cap", "0"), ("cap", "65537"), ("token", "20"), ("token_id_bits", "0")]
-        {
+        for (name, value) in [
+            ("cap", "0"),
+            ("cap", "65537"),
+            ("token", "20"),
+            ("token_id_bits", "0"),
+            ("token_vcpu_bits", "17"),
+            ("token_first_vcpu", "16384"),
+        ] {
             let error = told(name, value);
             assert_eq!(error.to_string(), format!("`{name}` cannot be `{value}`"));
             assert!(matches!(error, SetError::Value { valid, form, .. }

@@ -69,6 +69,8 @@ struct Counts {
     swap_write_requests: u64,
     reclaim_scanned: u64,
     ept_unmaps: u64,
+    area_writes: u64,
+    area_translations: u64,
     exits: u64,
     guest_switches: u64,
     latency_sum_ps: u128,
@@ -256,6 +258,8 @@ impl Metrics {
                 counts.reclaim_scanned += u64::from(scanned) * measuring;
             }
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
+            Event::SharedWordWrite { .. } => counts.area_writes += measuring,
+            Event::AreaTranslated { .. } => counts.area_translations += measuring,
             Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
             _ => {}
         }

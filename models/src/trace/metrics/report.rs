@@ -48,6 +48,8 @@ impl Metrics {
         self.push_device(out, end);
         out.push("reclaim_scanned", counts.reclaim_scanned as f64, "pages");
         count(out, "ept_unmaps", counts.ept_unmaps);
+        count(out, "area_writes", counts.area_writes);
+        count(out, "area_translations", counts.area_translations);
         count(out, "exits", counts.exits);
         count(out, "guest_switches", counts.guest_switches);
         count(out, "events", self.events);
