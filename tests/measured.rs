@@ -171,6 +171,24 @@ fn paths_take_as_long_as_in_the_detailed_logs() {
     let spans = further.filter_map(|(_, inside)| first(inside, is_entry));
     assert_median("ACK with a further ready", spans.collect(), 29.0);
 
+    let timers = exits.iter().filter(|(reason, inside)| {
+        let fires = |e: &Event| matches!(e, Event::KvmInjVirq { vector: 0xef, .. });
+        *reason == ExitReason::ExternalInterrupt
+            && first(inside, fires).is_some()
+            && first(inside, is_device).is_none()
+            && first(inside, is_ready).is_none()
+    });
+    // Ticks of host and guest have one phase here: the host's, of 4 us, is in the same exit. One that
+    // came while the host worked is injected by a shorter exit for the interrupt window.
+    let spans = timers.filter_map(|(_, inside)| first(inside, is_entry)).filter(|&us| us > 4.0);
+    assert_median("timer interrupt and host tick", spans.collect(), 5.0 + 4.0);
+    let armed = |e: &Event| matches!(e, Event::KvmMsrWrite { ecx: 0x6e0, .. });
+    let deadlines = acknowledged().filter(|(_, inside)| {
+        first(inside, armed).is_some() && first(inside, is_completed).is_none()
+    });
+    let spans = deadlines.filter_map(|(_, inside)| first(inside, is_entry));
+    assert_median("TSC deadline", spans.collect(), 5.0);
+
     let since_last = |from: fn(&Event) -> bool, to: fn(&Event) -> bool| {
         let mut last = None;
         let mut spans = Vec::new();

@@ -81,6 +81,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let state = &mut self.w.vcpus[vcpu.index()];
         state.timer = None;
         state.tick_pending = true;
+        let cost = self.w.prices.timer_interrupt.time;
+        if !cost.is_zero() {
+            let thread = self.w.vcpus[vcpu.index()].thread;
+            self.interrupt_processor(self.w.threads[thread.index()].pcpu, cost);
+        }
         self.interrupt(vcpu);
     }
 

@@ -211,6 +211,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let token = self.protocol(GuestInput::ReadyRead { vcpu }).slot?;
         self.wake_token(vcpu, token);
         self.protocol(GuestInput::ReadyClear { vcpu });
+        // The handler is not over: no interrupt comes in before it returns.
+        self.push_frame(vcpu, Cycles::ZERO, GuestThen::Return);
         let prices = &self.w.prices;
         let cost = prices.exit_light.time.saturating_sub(prices.msr_return.time);
         Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteAck))

@@ -134,6 +134,7 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         stolen: SimDuration::ZERO,
         timer: None,
         tick_pending: false,
+        injection_prepared: false,
         in_msr_write: false,
         arm_timer: false,
         ipi_exits_due: 0,

@@ -384,6 +384,8 @@ pub(crate) struct Vcpu {
     pub stolen: SimDuration,
     pub timer: Option<(EventHandle, SimTime)>,
     pub tick_pending: bool,
+    /// The host has prepared what the next entry injects.
+    pub injection_prepared: bool,
     /// An MSR write has taken effect and its exit is not over.
     pub in_msr_write: bool,
     /// The guest is about to arm its timer, which exits.

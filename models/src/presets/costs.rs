@@ -154,8 +154,12 @@ costs! {
     msr_return,
     /// Whole exit for a host interrupt, the interrupt's handler and the entry included.
     exit_interrupt,
+    /// What the host does before an entry that puts an exception or interrupt into the guest.
+    inject_host,
     /// Putting an exception or interrupt into the guest at an entry.
     inject_event,
+    /// Interrupt of the host's timer that stands for that of a vCPU, beyond an exit for it.
+    timer_interrupt,
     /// What an exit for an open interrupt window costs less than another light exit.
     window_saves,
     /// Delivery of an exception or interrupt through the guest's IDT, and its return.

@@ -89,6 +89,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         {
             return flow;
         }
+        if let Some(flow) = self.prepare_injection(vcpu) {
+            return flow;
+        }
         self.w.vcpus[vcpu.index()].fault = None;
         self.w.vcpus[vcpu.index()].hlt_over = true;
         if std::mem::take(&mut self.w.vcpus[vcpu.index()].flush_tlb) {
@@ -104,6 +107,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.inject_interrupt(vcpu);
         }
         self.enter_guest(vcpu)
+    }
+
+    /// The host's work for an exception or interrupt that the next entry injects, where that has a
+    /// cost of its own; the loop begins again after it.
+    fn prepare_injection(&mut self, vcpu: VcpuId) -> Option<Flow> {
+        let cost = self.w.prices.inject_host.time;
+        let prepared = std::mem::take(&mut self.w.vcpus[vcpu.index()].injection_prepared);
+        if cost.is_zero() || prepared {
+            return None;
+        }
+        let injects = self.w.apf.pending_exception(vcpu).is_some()
+            || (self.interrupt_pending(vcpu) && self.interrupts_on(vcpu));
+        self.w.vcpus[vcpu.index()].injection_prepared = injects;
+        injects.then_some(Flow::Spend(cost, Then::Enter))
     }
 
     /// `kvm_vcpu_block`, for both halts.
