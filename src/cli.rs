@@ -134,6 +134,7 @@ without it must be quiet. Exit status 1: something did not come as expected.
 Examples:
   apfsim zoo                      the whole table
   apfsim zoo H03                  the story of one, with the shortest way to it
+  apfsim zoo H36 --trace h36.txt  that way as a kernel's trace, for apfsim check
   apfsim zoo --fast -j 2          what takes seconds
   apfsim zoo --format markdown    the table of docs/zoo.md")]
     Zoo(ZooArgs),
@@ -180,6 +181,9 @@ pub(crate) struct ZooArgs {
     /// Leave out entries that take long
     #[arg(long, conflicts_with = "id")]
     pub(crate) fast: bool,
+    /// Write the shortest way to the mistake as a kernel prints its tracepoints, for `check`
+    #[arg(long, value_name = "FILE", requires = "id")]
+    pub(crate) trace: Option<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t = ZooFormat::Table)]
     pub(crate) format: ZooFormat,
@@ -275,6 +279,12 @@ pub(crate) struct ExploreArgs {
     /// Write the result with all traces into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Write the shortest way to each finding as a kernel prints its tracepoints, for `check`
+    ///
+    /// Of several findings each has its own file: the invariant is put before the extension, so
+    /// that `trace.txt` becomes `trace.INV-13.txt`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

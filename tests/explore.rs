@@ -48,6 +48,35 @@ fn a_defect_is_found_by_the_shortest_way() {
     assert!(stdout.contains("INV-21"), "{stdout}");
 }
 
+/// The way to a finding, written as a kernel's trace, is a log that `check` reads.
+#[test]
+fn ways_are_written_as_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--defect", "token-zero", "--vcpus", "1", "--trace", "way.txt", "-q"];
+    let (status, _, stderr) = explore(&args, folder.path());
+    assert_eq!((status, stderr.as_str()), (Some(1), ""));
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.iter().any(|name| name == "way.txt" || name == "way.INV-04.txt"), "{names:?}");
+    for name in names {
+        let mut command = Command::cargo_bin("apfsim").unwrap();
+        let output = command
+            .args(["check", &name, "--format", "json"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["skipped"], serde_json::json!([]), "{name}");
+        assert_eq!(report["rules"], "v6.19", "{name}");
+        let all = report["invariants"].as_array().unwrap();
+        let token = all.iter().find(|one| one["invariant"] == "INV-04").unwrap();
+        assert_eq!(token["verdict"], "violation", "{name}");
+    }
+}
+
 #[test]
 fn a_bound_is_told() {
     let folder = tempfile::tempdir().unwrap();

@@ -62,3 +62,20 @@ fn what_is_not_there_is_told_with_what_is() {
     assert_eq!((status, stdout.as_str()), (Some(2), ""));
     assert!(stderr.contains("H01") && stderr.contains("G16"), "{stderr}");
 }
+
+/// The way to a mistake, written as a kernel's trace, is a log in which the same invariant is broken.
+#[test]
+fn a_mistake_is_a_log_with_its_invariant() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("h36.txt");
+    let path = path.to_str().unwrap();
+    let (status, _, stderr) = zoo(&["H36", "--trace", path]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let output = command.args(["check", path]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("violation INV-02"), "{text}");
+    let (status, _, stderr) = zoo(&["C04", "--trace", path]);
+    assert!(status == Some(2) && stderr.contains("no mistake"), "{stderr}");
+}

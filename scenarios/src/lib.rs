@@ -62,6 +62,7 @@ pub use runner::{Progress, RunOptions, run_comparison};
 pub use schema::{schema_json, sweep_schema_json};
 pub use store::RUNS_FILE;
 pub use sweep::{Sweep, SweepOverrides, SweepResult, run_sweep};
+pub use trace_file::explored_log;
 
 /// Version of the program, as results name it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

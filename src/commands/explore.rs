@@ -1,7 +1,7 @@
 //! `apfsim explore`: every schedule of a small world.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{fs, io};
 
@@ -11,6 +11,7 @@ use models::apf::{Defect, Defects};
 use models::explore::{
     Bounds, Budget, Disturbance, Explored, Finding, Limit, Product, Setup, Severity, explore,
 };
+use scenarios::explored_log;
 use serde_json::{Value, json};
 
 use super::{Outcome, listing};
@@ -39,12 +40,56 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
         let text = format!("{:#}\n", result.json());
         fs::write(path, text).map_err(|source| file_error(path, "write", source))?;
     }
+    if let Some(path) = &args.trace {
+        for file in write_traces(path, &setup, &explored)? {
+            if !args.quiet {
+                output::note(&format!("wrote {}", file.display()));
+            }
+        }
+    }
     output::result(&match args.format {
         Format::Table => result.table(),
         Format::Json => format!("{:#}\n", result.json()),
     })?;
     let new = explored.violations().any(|finding| !result.is_known(finding));
     Ok(if new { Outcome::Violation } else { Outcome::Fine })
+}
+
+/// Writes the way to each finding, and gives the files.
+fn write_traces(
+    named: &Path,
+    setup: &Setup,
+    explored: &Explored,
+) -> Result<Vec<PathBuf>, CliError> {
+    let mut written = Vec::new();
+    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+    for finding in &explored.findings {
+        let id = finding.kind.id;
+        let number = times.entry(id).or_default();
+        *number += 1;
+        let path = match (explored.findings.len(), *number) {
+            (1, _) => named.to_owned(),
+            (_, 1) => marked(named, id),
+            (_, number) => marked(named, &format!("{id}.{number}")),
+        };
+        let remark = format!(
+            "run=explore policy={id} rules={} apfsim={}",
+            setup.rules.name,
+            env!("CARGO_PKG_VERSION")
+        );
+        let text = explored_log(&finding.trace, setup, &remark);
+        fs::write(&path, text).map_err(|source| file_error(&path, "write", source))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// A path with a mark before its extension.
+fn marked(path: &Path, mark: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let cut = name.rfind('.').filter(|&at| at > 0).unwrap_or(name.len());
+    let (stem, extension) = name.split_at(cut);
+    path.with_file_name(format!("{stem}.{mark}{extension}"))
 }
 
 fn usage(what: String, help: &str) -> CliError {

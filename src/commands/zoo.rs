@@ -1,5 +1,7 @@
 //! `apfsim zoo`: mistakes that kernels made, each caught by its invariant.
 
+use std::fs;
+
 use models::monitors::{Invariant, InvariantId};
 use scenarios::zoo::{
     Caught, Entry, Found, Group, Outcome as Came, Row, Shown, entries, find, show_all,
@@ -20,6 +22,14 @@ pub(super) fn execute(args: &ZooArgs) -> Result<Outcome, CliError> {
         None => entries().filter(|entry| !(args.fast && entry.is_slow())).collect(),
     };
     let rows = show_all(&chosen, args.jobs);
+    if let Some(path) = &args.trace {
+        let (_, caught) = rows.iter().find_map(shortest).ok_or_else(|| {
+            CliError::Explore("this entry is a control: there is no mistake to trace".to_owned())
+        })?;
+        fs::write(path, &caught.log).map_err(|source| {
+            CliError::Explore(format!("cannot write {}: {source}", path.display()))
+        })?;
+    }
     output::result(&match (args.format, args.id.is_some()) {
         (ZooFormat::Table, false) => table(&rows),
         (ZooFormat::Table, true) => rows.iter().map(story).collect(),

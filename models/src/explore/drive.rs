@@ -6,7 +6,7 @@ use crate::ids::VcpuId;
 
 use super::check::{Kind, Log};
 use super::setup::{Setup, SetupError};
-use super::trace::{Actor, Line, Trace, words};
+use super::trace::{Actor, Line, Trace, show, words};
 use super::world::World;
 use super::{Explored, Finding};
 
@@ -46,6 +46,7 @@ pub fn drive(setup: &Setup, steps: &[Input], shows: Shows) -> Result<(Explored, 
             log.find(Kind::violation(violation.id, violation.sentence), || violation.detail);
         }
         way.moves += 1;
+        log.steps.iter().flatten().for_each(|step| show(step, &mut way.events));
         way.lines.push(Line { actor: actor(&input), text: said(&log, &input) });
         for found in log.found {
             if findings.iter().all(|finding| finding.kind != found.kind) {

@@ -120,7 +120,7 @@ fn search<'a>(setup: &'a Setup, bounds: &Bounds, wanted: Option<&'a str>) -> Sea
 fn finding(setup: &Setup, search: &Search, found: &Sighting) -> Finding {
     let mut way = search.way_to(found.from);
     way.extend(found.chosen);
-    let trace = Trace::replay(setup, &way);
+    let trace = Trace::replay(setup, &way, found.kind.is_end());
     Finding { kind: found.kind, detail: found.detail.clone(), trace }
 }
 

@@ -2,12 +2,17 @@
 
 use crate::apf::{Effect, GuestInput, HostInput, Input};
 use crate::ids::{ItemId, VcpuId};
-use crate::trace::Event;
+use crate::trace::{Event, ExitReason};
 
 use super::check::Log;
 use super::search::all_moves;
 use super::setup::Setup;
-use super::world::{Context, Move, World};
+use super::world::{At, Context, Move, World};
+
+/// Moves after the last one of a way, for the sake of what they print.
+const MORE: usize = 60;
+/// The same where lists are not what the kernel takes them for.
+const MORE_AT_END: usize = 2;
 
 /// Who does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,13 +43,18 @@ pub struct Trace {
     pub moves: usize,
     /// The steps.
     pub lines: Vec<Line>,
+    /// What tracepoints would show of them, and of some moves more: what is wrong in a state is
+    /// often printed later.
+    pub events: Vec<Event>,
 }
 
 impl Trace {
     /// Goes the way again, and says what happens.
-    pub(super) fn replay(setup: &Setup, way: &[u16]) -> Self {
+    /// Undisturbed moves follow for the sake of the events; where nothing that follows means
+    /// anything, only the rest of what the vCPU threads are at.
+    pub(super) fn replay(setup: &Setup, way: &[u16], is_end: bool) -> Self {
         let mut world = World::new(setup);
-        let mut lines = Vec::new();
+        let (mut lines, mut events) = (Vec::new(), Vec::new());
         for &index in way {
             let Some(&chosen) = all_moves(&world, setup).get(usize::from(index)) else { break };
             let mut log = Log { steps: Some(Vec::new()), ..Log::default() };
@@ -53,6 +63,7 @@ impl Trace {
             world.make(chosen, setup, &mut log);
             let steps = log.steps.unwrap_or_default();
             let said: Vec<String> = steps.iter().flat_map(words).collect();
+            steps.iter().for_each(|step| show(step, &mut events));
             let text = match (title, said.is_empty()) {
                 (Some(title), true) => title,
                 (Some(title), false) => format!("{title}: {}", said.join("; ")),
@@ -61,7 +72,22 @@ impl Trace {
             };
             lines.push(Line { actor, text });
         }
-        Self { moves: way.len(), lines }
+        for number in 0..if is_end { MORE_AT_END } else { MORE } {
+            let natural = |chosen: &&Move| match chosen {
+                Move::Go(vcpu) => !is_end || world.cpu(*vcpu).at != At::Guest,
+                other => !is_end && is_natural(**other),
+            };
+            let moves = all_moves(&world, setup);
+            let count = moves.iter().filter(natural).count();
+            // In turn, so that everybody comes along.
+            let Some(&chosen) = moves.iter().filter(natural).nth(number % count.max(1)) else {
+                break;
+            };
+            let mut log = Log { steps: Some(Vec::new()), ..Log::default() };
+            world.make(chosen, setup, &mut log);
+            log.steps.iter().flatten().for_each(|step| show(step, &mut events));
+        }
+        Self { moves: way.len(), lines, events }
     }
 
     /// The trace as a chart: a column for each who takes part, a line a step.
@@ -101,6 +127,47 @@ impl Actor {
     }
 }
 
+/// A move that nobody from outside makes, and that does not fail.
+fn is_natural(chosen: Move) -> bool {
+    match chosen {
+        Move::Access { failure, .. } => !failure,
+        Move::Go(_)
+        | Move::Work(_)
+        | Move::Start(_)
+        | Move::Fetch(_)
+        | Move::Exit(_)
+        | Move::Interrupt(_)
+        | Move::Idle(_) => true,
+        _ => false,
+    }
+}
+
+/// Appends what tracepoints show of a step: what it emits, and the exit and entry around it.
+pub(super) fn show((input, effects): &(Input, Vec<Effect>), events: &mut Vec<Event>) {
+    let exit = match *input {
+        Input::Host(HostInput::Try { vcpu, .. }) => Some((vcpu, ExitReason::EptViolation)),
+        Input::Host(
+            HostInput::WriteEn { vcpu, .. }
+            | HostInput::WriteInt { vcpu, .. }
+            | HostInput::WriteAck { vcpu, .. },
+        ) => Some((vcpu, ExitReason::MsrWrite)),
+        Input::Host(HostInput::Hlt { vcpu }) => Some((vcpu, ExitReason::Hlt)),
+        Input::Host(HostInput::LeaveSmm { vcpu, .. }) => Some((vcpu, ExitReason::Rsm)),
+        _ => None,
+    };
+    events.extend(exit.map(|(vcpu, reason)| Event::KvmExit { vcpu, reason }));
+    let emitted = |effect: &Effect| match *effect {
+        Effect::Emit(event) => Some(event),
+        _ => None,
+    };
+    events.extend(effects.iter().filter_map(emitted));
+    if let Input::Host(HostInput::Inject { vcpu } | HostInput::InjectInterrupt { vcpu }) = *input
+        && !effects.contains(&Effect::Halted)
+    {
+        events.push(Event::KvmEntry { vcpu });
+    }
+}
+
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -119,7 +186,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 fn actor(world: &World, chosen: Move) -> Actor {
-    use super::world::At;
     match chosen {
         Move::Access { vcpu, .. } | Move::Idle(vcpu) => Actor::Guest(vcpu),
         Move::Go(vcpu) if world.cpu(vcpu).at == At::Guest => Actor::Guest(vcpu),

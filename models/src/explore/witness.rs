@@ -36,7 +36,7 @@ pub fn witness(setup: &Setup, shows: Shows) -> Result<Option<Trace>, SetupError>
                 after.make(which, setup, &mut log);
                 let shown = |(input, effects): &(_, Effects)| shows(&world.apf, input, effects);
                 if log.steps.iter().flatten().any(shown) {
-                    return Ok(Some(Trace::replay(setup, &way(&came, id, chosen))));
+                    return Ok(Some(Trace::replay(setup, &way(&came, id, chosen), true)));
                 }
                 let (to, new) = seen.insert(canon.fingerprint(&after));
                 if new {

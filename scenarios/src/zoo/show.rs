@@ -9,6 +9,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::entry::{Entry, Exhibit, Variant, World};
 use super::simulate::{Simulated, simulate};
+use crate::trace_file::explored_log;
 
 /// How a mistake was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Caught {
     pub chart: String,
     /// Of a run, the records that led to it.
     pub records: Vec<String>,
+    /// What a kernel would have printed on the way, or in the whole run.
+    pub log: String,
 }
 
 /// One variant of an entry, carried out.
@@ -175,14 +178,14 @@ fn one(entry: &Entry, variant: &Variant, is_wrong: bool) -> Result<Shown, String
             let wanted = expected.filter(|_| is_wrong);
             let explored = explore(&setup, &Bounds::default(), wanted).map_err(words)?;
             let happened = happens(&setup, shows)?;
-            of_explored((Found::Explored, variant, expected), &explored, happened)
+            of_explored((Found::Explored, variant, expected), &setup, &explored, happened)
         }
         Exhibit::Schedule(world, steps, shows) => {
             let setup = setup(&world, variant)?;
             let nothing: Shows = |_, _, _| true;
             let driven = drive(&setup, steps, shows.unwrap_or(nothing));
             let (explored, happened) = driven.map_err(words)?;
-            of_explored((Found::Schedule, variant, expected), &explored, happened)
+            of_explored((Found::Schedule, variant, expected), &setup, &explored, happened)
         }
         Exhibit::Simulate(text, slow) => of_run(variant, simulate(text, variant, slow)?),
     };
@@ -211,6 +214,7 @@ const WIDTH: usize = 78;
 
 fn of_explored(
     (found, variant, expected): (Found, &Variant, Option<&str>),
+    setup: &Setup,
     explored: &Explored,
     happened: bool,
 ) -> Shown {
@@ -221,6 +225,7 @@ fn of_explored(
         length: finding.trace.moves as u64,
         chart: finding.trace.chart(WIDTH),
         records: Vec::new(),
+        log: explored_log(&finding.trace, setup, &remark(variant)),
     };
     let meant = |finding: &&Finding| expected == Some(finding.kind.id);
     let violations = || explored.findings.iter().filter(is_violation);
@@ -240,7 +245,13 @@ fn of_explored(
     }
 }
 
-fn of_run(variant: &Variant, Simulated { slow, violated, records }: Simulated) -> Shown {
+/// The first line of a log, which says what `apfsim check` must know.
+pub(super) fn remark(variant: &Variant) -> String {
+    let name = variant.name().replace(' ', "");
+    format!("run=zoo policy={name} rules={} apfsim={}", variant.rules, crate::VERSION)
+}
+
+fn of_run(variant: &Variant, Simulated { slow, violated, records, log }: Simulated) -> Shown {
     let caught = slow.map(|(detail, lines)| Caught {
         invariant: SLOW.to_owned(),
         what: "a fault takes longer than a synchronous one would".to_owned(),
@@ -248,6 +259,7 @@ fn of_run(variant: &Variant, Simulated { slow, violated, records }: Simulated) -
         length: lines.len() as u64,
         chart: String::new(),
         records: lines,
+        log,
     });
     Shown {
         variant: variant.name(),

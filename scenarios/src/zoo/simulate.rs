@@ -7,6 +7,7 @@ use models::config::Policy;
 use models::ids::{Gfn, Gva, Token, VcpuId};
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
+use models::trace::kernel::KernelWriter;
 use models::trace::{Event, FaultPath, Record};
 use sim_core::{SimDuration, SimTime};
 
@@ -27,6 +28,8 @@ pub(super) struct Simulated {
     pub(super) violated: Vec<String>,
     /// Records.
     pub(super) records: u64,
+    /// What a kernel would have printed.
+    pub(super) log: String,
 }
 
 /// Runs a scenario under a variant, and under `sync`, with equal random numbers.
@@ -55,7 +58,12 @@ pub(super) fn simulate(text: &str, variant: &Variant, slow: Slow) -> Result<Simu
         Slow::Synchronous => synchronous(records),
     };
     let violated = violated(&output);
-    Ok(Simulated { slow, violated, records: records.len() as u64 })
+    let mut writer = KernelWriter::new(prefix.setting(&policy));
+    let mut log = Vec::new();
+    writer.header(&super::show::remark(variant), &mut log);
+    records.iter().for_each(|record| writer.record(record, &mut log));
+    let log = String::from_utf8_lossy(&log).into_owned();
+    Ok(Simulated { slow, violated, records: records.len() as u64, log })
 }
 
 fn words(error: impl ToString) -> String {

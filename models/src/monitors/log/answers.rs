@@ -1,7 +1,7 @@
 //! Page ready: INV-12 to INV-14, and what only page readies confirm.
 
 use super::vcpu::{Request, Told, Unfinished, after, counter, owner};
-use super::{Counted, LogEvent, LogMonitors};
+use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_03, INV_05, INV_12, INV_13, INV_14};
 use crate::trace::kernel::KernelEvent;
@@ -113,7 +113,8 @@ impl LogMonitors {
             true => None,
             false => self.never_announced(at, token, gva),
         };
-        if let Some((why, before)) = why {
+        let (sure, unsure) = if self.seen.announced { (why, None) } else { (None, why) };
+        if let Some((why, before)) = sure {
             let text = format!("page ready {token} of {label} has no not present: {why}");
             self.say(at, INV_12, event, text, &before);
             // What it was meant for is answered, however wrongly.
@@ -124,12 +125,17 @@ impl LogMonitors {
             self.vcpus[at].answer(token, event);
             return;
         }
+        if let Some((why, before)) = unsure {
+            let text = format!("page ready {token} of {label} has no not present: {why}");
+            let story = before.into_iter().chain(self.vcpus[at].recent()).collect();
+            self.defer(Deferred { needs: Needs::Announcements, event, text, story });
+        }
         self.survey.from_before += 1;
         if self.seen.wandering {
             self.ledger.unjudged(INV_12, WANDERING, 1);
         }
         let own = &mut self.vcpus[at];
-        if own.vain.iter().any(|other| other == frame) {
+        if own.vain_try(frame).is_some() {
             self.ledger.unjudged(INV_12, VAIN, 1);
         }
         own.early(token, event);
@@ -177,9 +183,16 @@ impl LogMonitors {
         if own.token_id.or(own.id).is_some_and(|id| id != owner(token)) {
             return Some(("the token is that of another vCPU", Vec::new()));
         }
+        let vain = own.vain_try(frame).filter(|_| !self.seen.translated);
+        if let Some(told) = vain.and_then(|attempt| attempt.told) {
+            return Some((
+                "the guest was told of a fault on its frame, and no not present was printed",
+                vec![told],
+            ));
+        }
         // Otherwise it may have been a repeated fault on a request from before.
-        let repeated = (self.seen.repeated || self.seen.old_name) && !self.seen.translated;
-        if repeated && own.first.is_some() && own.vain.iter().any(|other| other == frame) {
+        let repeated = self.seen.repeated || self.seen.old_name;
+        if repeated && own.first.is_some() && vain.is_some() {
             return Some((
                 "its frame was tried in this log, and no request came of it",
                 Vec::new(),

@@ -48,6 +48,10 @@ impl LogMonitors {
         self.useful(at);
         let own = &mut self.vcpus[at];
         let Some(untold) = own.untold.take() else {
+            // Of the try before it, of which no not present is in the log.
+            if let Some(attempt) = own.attempt.as_mut().filter(|_| own.last_ready.is_none()) {
+                attempt.told.get_or_insert(event);
+            }
             // Before 5.8 page ready is an exception too.
             let just = matches!(own.last_ready, Some((ready, _)) if event.ns - ready.ns.min(event.ns) < 1_000_000);
             self.seen.ready_exceptions += u64::from(just);
@@ -95,6 +99,12 @@ impl LogMonitors {
         }
         self.seen.by_interrupt = true;
         let Some((ready, Some(request))) = self.vcpus[at].last_ready.take() else { return };
+        let untold = self.vcpus[at].untold.as_mut();
+        if let Some(untold) = untold.filter(|untold| untold.token == request.token) {
+            // Its exception may still come, and go first.
+            untold.interrupts = Some(event);
+            return;
+        }
         if request.told != Told::No || !self.seen.exceptions || !self.seen.entries {
             return;
         }

@@ -1,14 +1,21 @@
 //! The end of a log: what waits still, and what stays open. INV-15.
 
-use super::LogMonitors;
 use super::answers::OFF;
-use crate::monitors::catalogue::{INV_05, INV_06, INV_13, INV_15};
+use super::{Deferred, LogMonitors, MOST_DEFERRED, Needs};
+use crate::monitors::catalogue::{INV_05, INV_06, INV_12, INV_13, INV_15};
 
 /// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
 const ACTIVE: u64 = 16;
 const END: &str = "the log ends first";
 
 impl LogMonitors {
+    /// Keeps a breach until the end of the log.
+    pub(super) fn defer(&mut self, breach: Deferred) {
+        if self.deferred.len() < MOST_DEFERRED {
+            self.deferred.push(breach);
+        }
+    }
+
     /// The log is over.
     pub(super) fn close(&mut self) {
         let end = self.now;
@@ -58,6 +65,15 @@ impl LogMonitors {
                 }
             }
             self.ledger.unjudged(INV_13, END, open);
+        }
+        for Deferred { needs, event, text, story } in std::mem::take(&mut self.deferred) {
+            let shown = match needs {
+                Needs::Announcements => self.seen.announced,
+                Needs::Exceptions => self.seen.exceptions,
+            };
+            if shown {
+                self.ledger.breach(INV_12, event, text, story);
+            }
         }
         let before = self.orphans.len();
         self.orphans.retain(|orphan| orphan.certain);

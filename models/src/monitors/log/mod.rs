@@ -126,6 +126,27 @@ struct Orphan {
     certain: bool,
 }
 
+/// What the log must show for a breach to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// `kvm_async_pf_not_present`
+    Announcements,
+    /// `kvm_inj_exception`
+    Exceptions,
+}
+
+/// A breach of INV-12 that waits for the end of the log.
+#[derive(Clone, Debug)]
+struct Deferred {
+    needs: Needs,
+    event: LogEvent,
+    text: String,
+    story: Vec<LogEvent>,
+}
+
+/// Breaches that wait.
+const MOST_DEFERRED: usize = 16;
+
 /// A completion that is remembered.
 #[derive(Clone, Copy, Debug)]
 struct Done {
@@ -146,6 +167,8 @@ pub struct LogMonitors {
     orphans: Vec<Orphan>,
     /// Completions of requests that the log does not have: addresses and times.
     strays: VecDeque<(u64, u64)>,
+    /// Breaches that are none if an event is not recorded which the log has not shown yet.
+    deferred: Vec<Deferred>,
     /// Requests that were dequeued and never completed, besides those that vCPUs remember.
     overdue: u64,
     ledger: Ledger,
@@ -172,6 +195,7 @@ impl LogMonitors {
             orphans: Vec::new(),
             strays: VecDeque::new(),
             overdue: 0,
+            deferred: Vec::new(),
             survey: LogSurvey::default(),
             seen: SeenInLog::default(),
             seq: 0,
@@ -314,6 +338,7 @@ impl LogMonitors {
         for own in &mut self.vcpus {
             own.resynchronise();
         }
+        self.deferred.clear();
         self.done.clear();
         self.strays.clear();
     }

@@ -2,7 +2,7 @@
 //! outstanding.
 
 use super::vcpu::{Attempt, Over, Request, Told, Untold, VcpuLog, after, counter, owner};
-use super::{Counted, LogEvent, LogMonitors};
+use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_12, InvariantId};
 use crate::trace::kernel::KernelExit;
@@ -28,7 +28,7 @@ impl LogMonitors {
         }
         self.settle_attempt(at);
         self.settle_told(at);
-        self.vcpus[at].attempt = Some(Attempt { gva, gfn, ns: event.ns });
+        self.vcpus[at].attempt = Some(Attempt { told: None, gva, gfn, ns: event.ns });
     }
 
     /// A try that led to neither a request nor a halt was served in the vCPU thread.
@@ -36,7 +36,7 @@ impl LogMonitors {
         let cap = self.config.cap as usize;
         let own = &mut self.vcpus[at];
         let Some(attempt) = own.attempt.take() else { return };
-        own.in_vain(attempt.gfn);
+        own.in_vain(attempt);
         self.survey.course.count(at, attempt.ns, Counted::Sync);
         if own.requests.len() >= cap {
             own.counts.at_cap += 1;
@@ -53,6 +53,14 @@ impl LogMonitors {
         self.survey.course.count(at, self.now, Counted::Halted);
         if let Some(place) = own.place_of(untold.token) {
             own.requests[place].told = Told::No;
+        }
+        if let Some(event) = untold.interrupts.filter(|_| !self.seen.nested) {
+            let own = &self.vcpus[at];
+            let (token, label) = (untold.token, own.label());
+            let text =
+                format!("page ready {token} interrupts {label}, which was not told not present");
+            let story = own.recent().collect();
+            self.defer(Deferred { needs: Needs::Exceptions, event, text, story });
         }
         if let Some((ready, begun)) = untold.readied.zip(untold.begun) {
             self.survey.course.latencies(at).halted.record(ready.saturating_sub(begun));
@@ -88,7 +96,8 @@ impl LogMonitors {
             shared: false,
             doubled: None,
         });
-        own.untold = Some(Untold { token, readied: None, begun: None, crossed: false });
+        own.untold =
+            Some(Untold { token, readied: None, begun: None, crossed: false, interrupts: None });
         own.slept = false;
         self.running.insert((gva.0, seq), at);
         if self.vcpus[at].requests.len() > MOST_REQUESTS {

@@ -98,6 +98,8 @@ pub(super) struct Untold {
     pub(super) begun: Option<u64>,
     /// Another page ready came in between.
     pub(super) crossed: bool,
+    /// Its page ready has raised an interrupt.
+    pub(super) interrupts: Option<LogEvent>,
 }
 
 /// A page ready that raised an interrupt.
@@ -109,6 +111,8 @@ pub(super) struct Raised {
 /// A try whose outcome is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
+    /// An exception came of it though no not present was printed.
+    pub(super) told: Option<LogEvent>,
     pub(super) gva: Gva,
     pub(super) gfn: Gfn,
     pub(super) ns: u64,
@@ -179,8 +183,8 @@ pub(super) struct VcpuLog {
     /// Page readies put down to requests from before the log.
     pub(super) early: Ring<(Token, LogEvent)>,
     pub(super) answered: Ring<(Token, LogEvent)>,
-    /// Frames of tries that came to nothing.
-    pub(super) vain: Ring<Gfn>,
+    /// Tries that came to nothing.
+    pub(super) vain: Ring<Attempt>,
     pub(super) attempt: Option<Attempt>,
     pub(super) untold: Option<Untold>,
     pub(super) unfinished: Vec<Unfinished>,
@@ -270,8 +274,14 @@ impl VcpuLog {
         self.early.push((token, event), REMEMBERED);
     }
 
-    pub(super) fn in_vain(&mut self, gfn: Gfn) {
-        self.vain.push(gfn, REMEMBERED);
+    pub(super) fn in_vain(&mut self, attempt: Attempt) {
+        self.vain.push(attempt, REMEMBERED);
+    }
+
+    /// The last try of a frame that came to nothing, as far as the log shows it.
+    pub(super) fn vain_try(&self, frame: Gfn) -> Option<Attempt> {
+        let all = self.vain.iter().chain(self.attempt);
+        all.filter(|attempt| attempt.gfn == frame).last()
     }
 
     /// Whether a host address of guest address 0 is known.
