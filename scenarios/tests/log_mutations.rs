@@ -219,9 +219,84 @@ fn judge(log: &Log, expected: &[&str], report: &CheckReport, rate: &mut Rate) {
     }
 }
 
+/// Why a change at a line may go unnoticed, as far as the lines around it tell.
+fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
+    let line = &log.lines[at];
+    let own = line.split(" [").next().unwrap_or("");
+    let of_thread = |line: &&String| line.starts_with(own);
+    let wake_all = |lines: &[String]| {
+        lines.iter().filter(of_thread).any(|line| line.contains("ready: token 0xffffffff"))
+    };
+    let named = |event: &str, name: &str, lines: &[String]| {
+        let wanted = format!("{name} {} ", field(line, name));
+        lines.iter().any(|line| is(line, event) && format!("{line} ").contains(&wanted))
+    };
+    let (before, after) = log.lines.split_at(at);
+    let after = &after[1..];
+    match kind {
+        RemoveReady | OtherTokenReady => {
+            let gva = format!("gva {} ", field(line, "gva"));
+            let done = before
+                .iter()
+                .rposition(|line| is(line, "completed") && format!("{line} ").contains(&gva));
+            let Some(done) = done else { return "its completion is not in the log" };
+            // A request that was announced after the completion, and answered after the change.
+            let mut later = log.lines[done..].iter().filter(of_thread);
+            let overtakes = later.any(|line| {
+                is(line, "not_present")
+                    && after.iter().filter(of_thread).any(|ready| {
+                        is(ready, "ready") && field(ready, "token") == field(line, "token")
+                    })
+            });
+            match overtakes {
+                false => "the log ends before a later request is answered",
+                true if wake_all(after) => "a wake-all follows",
+                true => "not explained",
+            }
+        }
+        RemoveNotPresent | OtherTokenNotPresent | ZeroNotPresent => {
+            if !named("ready", "token", after) {
+                "the log ends before its page ready"
+            } else if !before.iter().filter(of_thread).any(|line| is(line, "not_present")) {
+                "the first of its vCPU: as if from before the log"
+            } else {
+                "not explained"
+            }
+        }
+        OverCap if wake_all(after) => "a wake-all follows",
+        RemoveException => {
+            let exception = |line: &&String| line.contains("kvm_inj_exception: #PF (0x0)");
+            let entered = |line: &&String| line.contains(": kvm_entry: ");
+            match (before.iter().any(|l| exception(&l)), before.iter().any(|l| entered(&l))) {
+                (false, _) => "none before it: as if they were not recorded",
+                (true, false) => "no entry before it",
+                (true, true) => {
+                    let mut rest = after.iter().filter(of_thread);
+                    match rest.any(|line| {
+                        line.contains("kvm_apic_accept_irq") && line.contains("vec 243")
+                    }) {
+                        true => "not explained",
+                        false => "the log ends before its page ready",
+                    }
+                }
+            }
+        }
+        RemoveCompleted | DuplicateCompleted => {
+            if !named("ready", "gva", after) {
+                "the log ends before its page ready"
+            } else {
+                "not explained"
+            }
+        }
+        _ => "not explained",
+    }
+}
+
 /// Tries of each kind and log at most `most` candidates, evenly spread.
 fn rates(most: usize) -> BTreeMap<Kind, Rate> {
     let mut rates: BTreeMap<Kind, Rate> = BTreeMap::new();
+    // By kind, whether it is left open or silent, and why.
+    let mut causes: BTreeMap<(Kind, &str, &str), Vec<String>> = BTreeMap::new();
     for log in logs() {
         for (kind, expected) in KINDS {
             let lines = log.lines.iter().enumerate();
@@ -231,11 +306,16 @@ fn rates(most: usize) -> BTreeMap<Kind, Rate> {
             for &at in places.iter().step_by(stride) {
                 let Some(lines) = mutant(&log, kind, at) else { continue };
                 let rate = rates.entry(kind).or_default();
-                let before = rate.silent;
+                let before = *rate;
                 judge(&log, expected, &checked(&lines), rate);
-                if rate.silent > before && std::env::var_os("APFSIM_SILENT").is_some() {
-                    println!("silent {kind:?} {} line {}", log.name, at + 1);
-                }
+                let how = match (rate.silent > before.silent, rate.open > before.open) {
+                    (true, _) => "silent",
+                    (_, true) => "open",
+                    _ => continue,
+                };
+                let why = cause(&log, kind, at);
+                let place = format!("{}:{}", &log.name[..4], at + 1);
+                causes.entry((kind, how, why)).or_default().push(place);
             }
         }
     }
@@ -253,6 +333,10 @@ fn rates(most: usize) -> BTreeMap<Kind, Rate> {
             rate.open,
             rate.silent
         );
+    }
+    for ((kind, how, why), places) in &causes {
+        let some = places.iter().take(6).cloned().collect::<Vec<_>>().join(" ");
+        println!("{kind:?} {how}: {} {why} ({some})", places.len());
     }
     rates
 }

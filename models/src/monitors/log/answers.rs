@@ -68,10 +68,10 @@ impl LogMonitors {
                 "page ready of a request of {label} has token {token}, which is wake-all's"
             );
             self.say(at, INV_03, event, text, &[]);
-        } else if token.0 == 0 {
+        } else if token.0 == 0 && self.vcpus[at].place_of(token).is_none() {
             let text =
                 format!("page ready of {label} has token 0, which the guest takes for a free slot");
-            self.token_zero(at, event, text);
+            self.token_zero(at, event, text, false);
         }
     }
 

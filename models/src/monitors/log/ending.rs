@@ -1,8 +1,9 @@
 //! The end of a log: what waits still, and what stays open. INV-15.
 
 use super::answers::OFF;
+use super::requests::OLD as OLD_KERNEL;
 use super::{Deferred, LogMonitors, MOST_DEFERRED, Needs};
-use crate::monitors::catalogue::{INV_05, INV_06, INV_12, INV_13, INV_15};
+use crate::monitors::catalogue::{INV_04, INV_05, INV_06, INV_12, INV_13, INV_15};
 
 /// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
 const ACTIVE: u64 = 16;
@@ -25,6 +26,9 @@ impl LogMonitors {
             let own = &mut self.vcpus[at];
             let suspects = std::mem::take(&mut own.suspects);
             self.ledger.unjudged(INV_13, OFF, suspects.len() as u64);
+            if self.vcpus[at].zero.is_some() {
+                self.ledger.unjudged(INV_04, OLD_KERNEL, 1);
+            }
             // What is not late yet may still come.
             let own = &mut self.vcpus[at];
             let before = own.unfinished.len();

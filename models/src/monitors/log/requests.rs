@@ -7,7 +7,7 @@ use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_12, InvariantId};
 use crate::trace::kernel::KernelExit;
 
-const OLD: &str = "a vCPU's first token in the log is 0, as before Linux 5.17; say which kernel it \
+pub(super) const OLD: &str = "a vCPU's first token in the log is 0, as before Linux 5.17; say which kernel it \
                    is with --rules";
 /// Requests that are followed on a vCPU; a correct kernel has no more than the cap.
 const MOST_REQUESTS: usize = 512;
@@ -76,6 +76,7 @@ impl LogMonitors {
         let seq = self.seq;
         let own = &mut self.vcpus[at];
         let count = counter(token);
+        let zero = own.zero.take_if(|_| token.0 != 0);
         if own.first.is_none() {
             own.first = Some(count);
         }
@@ -105,6 +106,9 @@ impl LogMonitors {
             let doubtful = self.vcpus[at].requests.iter().position(|request| request.doubtful);
             self.drop_request(at, doubtful.unwrap_or(0));
         }
+        if let Some(zero) = zero {
+            self.after_zero(at, zero, count);
+        }
         self.check_cap(at, event);
         self.check_early(at, event, token);
         self.survey.course.outstanding(at, event.ns, true);
@@ -133,6 +137,7 @@ impl LogMonitors {
                 at,
                 event,
                 format!("a request of {label} has token 0, which means a free slot"),
+                true,
             ),
             _ => {}
         }
@@ -201,13 +206,30 @@ impl LogMonitors {
 
     /// Token 0 is announced. Kernels before 5.17 begin with it, and some logs do not show which
     /// kernel it is.
-    pub(super) fn token_zero(&mut self, at: usize, event: LogEvent, text: String) {
-        let own = &self.vcpus[at];
+    pub(super) fn token_zero(&mut self, at: usize, event: LogEvent, text: String, announced: bool) {
+        let own = &mut self.vcpus[at];
         let first = own.first.is_none() && own.token_id.is_none();
-        if first && !self.seen.repeated && self.config.family.is_none() {
+        if !first || self.seen.repeated || self.config.family.is_some() {
+            self.say(at, INV_04, event, text, &[]);
+        } else if announced {
+            own.zero = Some(event);
+        } else {
+            self.ledger.unjudged(INV_04, OLD, 1);
+        }
+    }
+
+    /// The first token was 0, and this is the counter of the next one: a kernel that begins with 0
+    /// goes on with 1.
+    fn after_zero(&mut self, at: usize, zero: LogEvent, next: u32) {
+        if next == 1 {
             self.ledger.unjudged(INV_04, OLD, 1);
         } else {
-            self.say(at, INV_04, event, text, &[]);
+            let label = self.vcpus[at].label();
+            let text = format!(
+                "a request of {label} has token 0, which means a free slot, and no kernel's \
+                 counter goes on from there to {next}"
+            );
+            self.say(at, INV_04, zero, text, &[]);
         }
     }
 

@@ -191,6 +191,8 @@ pub(super) struct VcpuLog {
     /// Missing page readies that a guest without notices would explain.
     pub(super) suspects: Vec<(Request, LogEvent)>,
     pub(super) over: Option<Over>,
+    /// Its first token in the log was 0, which the next one may explain.
+    pub(super) zero: Option<LogEvent>,
     /// Raised and unacknowledged, the oldest first.
     pub(super) raised: Vec<Raised>,
     pub(super) last_ready: Option<(LogEvent, Option<Request>)>,
@@ -230,6 +232,7 @@ impl VcpuLog {
             unfinished: Vec::new(),
             suspects: Vec::new(),
             over: None,
+            zero: None,
             raised: Vec::new(),
             last_ready: None,
             readies_since_ack: 0,
@@ -313,6 +316,7 @@ impl VcpuLog {
         self.unfinished.clear();
         self.suspects.clear();
         self.over = None;
+        self.zero = None;
         self.raised.clear();
         self.last_ready = None;
         self.acks = 0;
