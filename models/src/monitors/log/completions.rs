@@ -48,15 +48,14 @@ impl LogMonitors {
         let Some(place) = own.requests.iter().position(|request| request.seq == key.1) else {
             return;
         };
-        let times = own.learn(base, !self.seen.translated && !own.requests[place].shared);
+        own.learn(base, !self.seen.translated && !own.requests[place].shared);
         let overtook = own.requests[..place].iter().any(|r| r.completed.is_none() && !r.doubtful);
         self.survey.completed += 1;
         self.survey.completed_out_of_order += u64::from(overtook);
         let request = &mut own.requests[place];
-        // An address that was seen once may be that of a request which the log does not have.
-        let sure = times > 1 && !request.shared;
         let events = own.events;
-        request.completed = Some(Place { line: event.line, ns: event.ns, seq, events, sure });
+        request.completed =
+            Some(Place { line: event.line, ns: event.ns, seq, events, base, own: !request.shared });
         let latency = event.ns.saturating_sub(request.announced.ns);
         self.survey.course.latencies(at).not_present_to_completed.record(latency);
     }
@@ -243,15 +242,12 @@ impl LogMonitors {
 }
 
 impl VcpuLog {
-    /// Notes a host address of guest address 0, and says how often it was seen.
-    fn learn(&mut self, base: u64, certain: bool) -> u32 {
+    /// Notes a host address of guest address 0.
+    fn learn(&mut self, base: u64, certain: bool) {
         if let Some((_, times)) = self.bases.iter_mut().find(|(known, _)| *known == base) {
             *times = times.saturating_add(1);
-            return *times;
-        }
-        if certain && self.bases.len() < SLOTS {
+        } else if certain && self.bases.len() < SLOTS {
             self.bases.push((base, 1));
         }
-        1
     }
 }

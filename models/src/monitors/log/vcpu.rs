@@ -29,8 +29,10 @@ pub(super) struct Place {
     pub(super) seq: u64,
     /// Events of the vCPU so far.
     pub(super) events: u64,
-    /// The host address is surely one of this vCPU's VM.
-    pub(super) sure: bool,
+    /// Host address of guest address 0 by it.
+    pub(super) base: u64,
+    /// It can be no other vCPU's of the VM.
+    pub(super) own: bool,
 }
 
 /// A request between its announcement and its page ready.
@@ -61,11 +63,6 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn gfn(&self) -> Gfn {
         self.frame.unwrap_or(Gfn(self.gva.0 / PAGE_SIZE))
-    }
-
-    /// It was completed, and the completion can be no other request's.
-    pub(super) fn surely_completed(&self) -> Option<Place> {
-        self.completed.filter(|done| done.sure && !self.doubtful)
     }
 }
 
@@ -290,6 +287,13 @@ impl VcpuLog {
     /// Whether a host address of guest address 0 is known.
     pub(super) fn has_base(&self, base: u64) -> bool {
         self.bases.iter().any(|&(known, _)| known == base)
+    }
+
+    /// When a request was completed, if the completion can be no other request's: an address that
+    /// was seen once may be that of a request of another VM, which the log does not have.
+    pub(super) fn surely_completed(&self, request: &Request) -> Option<Place> {
+        let again = |base: u64| self.bases.iter().any(|&(known, n)| known == base && n > 1);
+        request.completed.filter(|done| done.own && !request.doubtful && again(done.base))
     }
 
     /// Outstanding requests that are surely so.
