@@ -233,6 +233,14 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
     };
     let (before, after) = log.lines.split_at(at);
     let after = &after[1..];
+    let begun = before
+        .iter()
+        .rposition(|other| is(other, "not_present") && field(other, "gva") == field(line, "gva"));
+    if let Some(begun) = begun
+        && before[begun..].iter().any(|other| other.contains("ready: token 0xffffffff"))
+    {
+        return "a wake-all came while it was outstanding";
+    }
     match kind {
         RemoveReady | OtherTokenReady => {
             let gva = format!("gva {} ", field(line, "gva"));
@@ -282,8 +290,23 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
             }
         }
         RemoveCompleted | DuplicateCompleted => {
+            let us = |line: &String| -> u64 {
+                let end = line.find(": kvm_").unwrap_or(0);
+                let time = line[..end].rsplit(' ').next().unwrap_or("");
+                time.replace('.', "").parse().unwrap_or(0)
+            };
+            let last = after.iter().rev().map(us).find(|&us| us > 0).unwrap_or(0);
+            let count = |event: &str| {
+                let same =
+                    |other: &&String| is(other, event) && field(other, "gva") == field(line, "gva");
+                before.iter().filter(same).count()
+            };
             if !named("ready", "gva", after) {
                 "the log ends before its page ready"
+            } else if count("not_present") > count("ready") + 1 {
+                "another vCPU waits for the same address"
+            } else if last < us(line) + 11_000 {
+                "within 10 ms of the end of the log, where it might be late"
             } else {
                 "not explained"
             }

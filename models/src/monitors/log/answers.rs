@@ -1,6 +1,6 @@
 //! Page ready: INV-12 to INV-14, and what only page readies confirm.
 
-use super::vcpu::{Request, Told, Unfinished, after, counter, owner};
+use super::vcpu::{Request, Told, Unfinished, VcpuLog, after, counter, owner};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_03, INV_05, INV_12, INV_13, INV_14};
@@ -243,15 +243,17 @@ impl LogMonitors {
 
     /// Requests that were completed before this one was announced, and are not ready yet.
     fn find_overtaken(&mut self, at: usize, event: LogEvent, request: &Request) {
-        let overtaken =
-            |other: &Request| other.surely_completed().is_some_and(|done| done.seq < request.seq);
+        let overtaken = |own: &VcpuLog, other: &Request| {
+            own.surely_completed(other).is_some_and(|done| done.seq < request.seq)
+        };
         let own = &self.vcpus[at];
-        let count = own.requests.iter().filter(|other| overtaken(other)).count();
-        if count == 0 {
-            return;
-        }
+        let count = own.requests.iter().filter(|other| overtaken(own, other)).count();
         let all = count > 1 && !self.seen.registers;
-        while let Some(place) = self.vcpus[at].requests.iter().position(overtaken) {
+        for _ in 0..count {
+            let own = &self.vcpus[at];
+            let Some(place) = own.requests.iter().position(|other| overtaken(own, other)) else {
+                break;
+            };
             if all {
                 // A queue that is cleared loses all at once, a lost page ready goes alone.
                 self.ledger.unjudged(INV_13, OFF, 1);

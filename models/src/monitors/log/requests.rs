@@ -170,7 +170,9 @@ impl LogMonitors {
             let other = self.vcpus[at].requests[place];
             if other.doubtful {
                 self.drop_request(at, place);
-            } else if other.surely_completed().is_some() && self.vcpus[at].counts.ready > 0 {
+            } else if self.vcpus[at].surely_completed(&other).is_some()
+                && self.vcpus[at].counts.ready > 0
+            {
                 // The frame is taken out of the hash when the request is dequeued.
                 self.missing_ready(at, place, event);
             } else if other.completed.is_some() {
