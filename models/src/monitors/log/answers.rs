@@ -128,7 +128,8 @@ impl LogMonitors {
         if let Some((why, before)) = unsure {
             let text = format!("page ready {token} of {label} has no not present: {why}");
             let story = before.into_iter().chain(self.vcpus[at].recent()).collect();
-            self.defer(Deferred { needs: Needs::Announcements, event, text, story });
+            let needs = Needs::Announcements;
+            self.defer(Deferred { id: INV_12, needs, event, text, story });
         }
         self.survey.from_before += 1;
         if self.seen.wandering {

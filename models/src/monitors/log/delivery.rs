@@ -2,7 +2,7 @@
 //! INV-33.
 
 use super::vcpu::{Raised, Told, VcpuLog};
-use super::{Counted, LogEvent, LogMonitors};
+use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
 use crate::monitors::catalogue::{INV_12, INV_13, INV_33};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
@@ -105,7 +105,7 @@ impl LogMonitors {
             untold.interrupts = Some(event);
             return;
         }
-        if request.told != Told::No || !self.seen.exceptions || !self.seen.entries {
+        if request.told != Told::No || !self.seen.entries {
             return;
         }
         if self.seen.nested {
@@ -115,17 +115,25 @@ impl LogMonitors {
         }
         let label = self.vcpus[at].label();
         let token = request.token;
-        if request.went_on && !request.again {
+        let (id, text) = if request.went_on && !request.again {
             let text = format!(
                 "{label} was entered after not present {token} with neither the exception nor a \
                  halt, and was interrupted for its page ready: the exception did not arrive"
             );
-            self.say(at, INV_13, event, text, &[request.announced, ready]);
+            (INV_13, text)
         } else {
             let text = format!(
                 "page ready {token} interrupts {label}, which was halted and not told not present"
             );
-            self.say(at, INV_12, event, text, &[request.announced, ready]);
+            (INV_12, text)
+        };
+        let before = [request.announced, ready];
+        if self.seen.exceptions {
+            self.say(at, id, event, text, &before);
+        } else {
+            // Exceptions may not be recorded at all.
+            let story = before.into_iter().chain(self.vcpus[at].recent()).collect();
+            self.defer(Deferred { id, needs: Needs::Exceptions, event, text, story });
         }
     }
 

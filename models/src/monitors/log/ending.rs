@@ -3,7 +3,7 @@
 use super::answers::OFF;
 use super::requests::OLD as OLD_KERNEL;
 use super::{Deferred, LogMonitors, MOST_DEFERRED, Needs};
-use crate::monitors::catalogue::{INV_04, INV_05, INV_06, INV_12, INV_13, INV_15};
+use crate::monitors::catalogue::{INV_04, INV_05, INV_06, INV_13, INV_15};
 
 /// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
 const ACTIVE: u64 = 16;
@@ -70,13 +70,13 @@ impl LogMonitors {
             }
             self.ledger.unjudged(INV_13, END, open);
         }
-        for Deferred { needs, event, text, story } in std::mem::take(&mut self.deferred) {
+        for Deferred { id, needs, event, text, story } in std::mem::take(&mut self.deferred) {
             let shown = match needs {
                 Needs::Announcements => self.seen.announced,
                 Needs::Exceptions => self.seen.exceptions,
             };
             if shown {
-                self.ledger.breach(INV_12, event, text, story);
+                self.ledger.breach(id, event, text, story);
             }
         }
         let before = self.orphans.len();

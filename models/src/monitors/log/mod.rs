@@ -135,9 +135,10 @@ enum Needs {
     Exceptions,
 }
 
-/// A breach of INV-12 that waits for the end of the log.
+/// A breach that waits for the end of the log.
 #[derive(Clone, Debug)]
 struct Deferred {
+    id: InvariantId,
     needs: Needs,
     event: LogEvent,
     text: String,

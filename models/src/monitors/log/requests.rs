@@ -60,7 +60,8 @@ impl LogMonitors {
             let text =
                 format!("page ready {token} interrupts {label}, which was not told not present");
             let story = own.recent().collect();
-            self.defer(Deferred { needs: Needs::Exceptions, event, text, story });
+            let needs = Needs::Exceptions;
+            self.defer(Deferred { id: INV_12, needs, event, text, story });
         }
         if let Some((ready, begun)) = untold.readied.zip(untold.begun) {
             self.survey.course.latencies(at).halted.record(ready.saturating_sub(begun));
