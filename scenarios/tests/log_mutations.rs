@@ -241,6 +241,16 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
     {
         return "a wake-all came while it was outstanding";
     }
+    let answered =
+        |other: &&String| is(other, "ready") && field(other, "gva") == field(line, "gva");
+    if kind == RemoveCompleted
+        && after
+            .iter()
+            .take_while(|other| !answered(other))
+            .any(|other| other.contains("ready: token 0xffffffff"))
+    {
+        return "a wake-all came while it was outstanding";
+    }
     match kind {
         RemoveReady | OtherTokenReady => {
             let gva = format!("gva {} ", field(line, "gva"));
