@@ -82,6 +82,38 @@ fn defects_are_found_and_their_absence_is_not() {
     }
 }
 
+/// What is known of the fifth series is found by exploring it, with the disturbance that it takes,
+/// and not in the kernel in which it was mended.
+#[test]
+fn the_series_of_2010_shows_its_known_mistakes() {
+    use Disturbance::{Atomic, EnRewrite, FetchFailure, Kexec, MapWrite};
+    for (disturbance, id, mended) in [
+        (Atomic, "INV-30", "v2.6.39"),
+        (EnRewrite, "INV-06", "v2.6.39"),
+        (FetchFailure, "INV-24", "v2.6.39"),
+        (Kexec, "INV-22", "v5.13"),
+        (MapWrite, "INV-40", "v4.13"),
+    ] {
+        let small = |rules| {
+            let setup = with(rules, disturbance);
+            Setup { vcpus: 1, tasks: 1, send_always: disturbance == Atomic, ..setup }
+        };
+        let found = explore(&small("v5-2010"), &Bounds::default(), Some(id));
+        assert!(ids(&found.expect("a small world")).contains(&id), "{disturbance}");
+        assert!(!ids(&all(&small(mended))).contains(&id), "{disturbance} under {mended}");
+    }
+}
+
+#[test]
+fn an_unlocked_wake_all_is_found_where_notices_are_switched_on_twice() {
+    let setup = Setup { vcpus: 1, ..with("v6.19", Disturbance::EnRewrite) };
+    // What else it finds is in docs/findings.md.
+    assert_eq!(ids(&all(&setup)), ["INV-28"]);
+    let defects = Defects::none().with(Defect::UnlockedWakeAll);
+    let found = explore(&Setup { defects, ..setup }, &Bounds::default(), Some("INV-06"));
+    assert!(ids(&found.expect("a small world")).contains(&"INV-06"));
+}
+
 #[test]
 fn a_bound_is_told_and_is_no_verdict() {
     let bounds = Bounds { depth: 5, ..Bounds::default() };
@@ -122,8 +154,8 @@ fn hold_table(disturbances: &[Disturbance]) {
 
 #[test]
 fn documented_findings_of_some_disturbances() {
-    use Disturbance::{EnqueueFailure, OtherException, PvKick, Reset};
-    hold_table(&[EnqueueFailure, OtherException, PvKick, Reset]);
+    use Disturbance::{EnRewrite, EnqueueFailure, OtherException, PvKick, Reset};
+    hold_table(&[EnRewrite, EnqueueFailure, OtherException, PvKick, Reset]);
 }
 
 #[test]

@@ -391,6 +391,7 @@ impl Names<'_> {
                 Script::Reset => 0x20,
                 Script::Paging => 0x30,
                 Script::Kexec => 0x40,
+                Script::Again => 0x50,
             }
         }));
         for &old in self.tasks {
@@ -512,8 +513,10 @@ mod tests {
 
     #[test]
     fn states_that_are_taken_for_one_go_on_alike() {
-        for rules in ["v5.8", "v5.17", "v6.19"] {
-            let setup = Setup { pages: 1, ..world(rules) };
+        for (rules, tasks) in
+            [("v5-2010", 1), ("v7-2010", 1), ("v5.3", 1), ("v5.8", 2), ("v5.17", 2), ("v6.19", 2)]
+        {
+            let setup = Setup { pages: 1, tasks, ..world(rules) };
             is_faithful(&setup);
             is_faithful(&Setup { budget: setup.budget.with(Disturbance::Evict, 1), ..setup });
             is_faithful(&Setup { budget: setup.budget.with(Disturbance::TracerFault, 1), ..setup });

@@ -16,6 +16,7 @@ impl World {
         self.cpu_mut(vcpu).budget.take(which);
         match which {
             Disturbance::MsrRewrite => self.cpu_mut(vcpu).script = Some((Script::Rewrite, 0)),
+            Disturbance::EnRewrite => self.cpu_mut(vcpu).script = Some((Script::Again, 0)),
             Disturbance::Reset => self.cpu_mut(vcpu).script = Some((Script::Reset, 0)),
             Disturbance::Kexec => self.cpu_mut(vcpu).script = Some((Script::Kexec, 0)),
             Disturbance::PagingOff => self.cpu_mut(vcpu).script = Some((Script::Paging, 0)),

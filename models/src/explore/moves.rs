@@ -172,6 +172,10 @@ impl World {
                 moves.push(Move::Disturb(vcpu, disturbance));
             }
         }
+        let again = cpu.budget.left(Disturbance::EnRewrite) > 0;
+        if again && self.apf.notices_on(vcpu) && !through {
+            moves.push(Move::Disturb(vcpu, Disturbance::EnRewrite));
+        }
         let last = self.vcpus().all(|other| other == vcpu || !self.apf.notices_on(other));
         if cpu.budget.left(Disturbance::Kexec) > 0 && last && !through {
             moves.push(Move::Disturb(vcpu, Disturbance::Kexec));

@@ -130,6 +130,8 @@ disturbances! {
     OtherException => "other-exception", Vcpu;
     /// A tracer of the guest's #PF handler takes a page fault of its own.
     TracerFault => "tracer-fault", Vcpu;
+    /// The guest, or the VMM for it, writes EN once more while notices are on.
+    EnRewrite => "en-rewrite", Vcpu;
 }
 
 /// The number of disturbances.

@@ -174,6 +174,8 @@ pub(super) enum Script {
     Boot,
     /// Notices off and on.
     Rewrite,
+    /// Notices on once more.
+    Again,
     /// The vCPU off and on.
     Reset,
     /// Paging off and on.
@@ -194,6 +196,7 @@ impl Script {
                 Step::WriteEn,
                 Step::Note(true),
             ],
+            Self::Again => &[Step::WriteEn],
             Self::Reset => &[
                 Step::WriteEnZero,
                 Step::Note(false),

@@ -3,9 +3,9 @@
 
 use models::apf::item::WorkStage;
 use models::apf::rules::{Setting, SetupOrder};
-use models::apf::{Apf, Decision, Defect, Effect, Effects, GuestInput, HostInput, Input, VcpuView};
+use models::apf::{Apf, Decision, Defect, Effect, Effects, GuestInput, HostInput, Input};
 use models::explore::{Disturbance, Shows};
-use models::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::ids::{TaskId, Token, VcpuId};
 use models::trace::Event;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -17,8 +17,6 @@ const V6_19: Variant = Variant::of("v6.19");
 const VCPU: VcpuId = VcpuId(0);
 /// A token that was told to this vCPU.
 const TOKEN: Token = Token(4);
-/// The first item of a VM.
-const ITEM: ItemId = ItemId(0);
 
 const fn control(
     id: &'static str,
@@ -41,13 +39,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         group: Group::Host,
         subject: "KVM: fix the race while wakeup all pv guest",
         source: "2.6.38-rc (subject from memory); the fault read in the series of 2010",
-        story: "Switching notices on appends a wake-all to the list of completed items, without \
+        story: "Switching notices on, here once more, appends a wake-all to the list of completed items, without \
                 the lock that workers append under. A worker appends its item at the same moment, \
                 and one of the two is lost: here the page ready of a task.",
-        expect: Expect::only("INV-06"),
-        exhibit: Exhibit::Schedule(World::ONE_TASK, ENABLE_DURING_COMPLETION, None),
-        wrong: &[Variant::of("v7-2010"), V2_6_39.defect(&[Defect::UnlockedWakeAll])],
-        right: &[V2_6_39],
+        expect: Expect::only("INV-06").besides(&["INV-28"]),
+        exhibit: Exhibit::Explore(World::ONE_TASK.with(&[(Disturbance::EnRewrite, 1)]), None),
+        wrong: &[
+            Variant::of("v5-2010"),
+            Variant::of("v7-2010"),
+            V2_6_39.defect(&[Defect::UnlockedWakeAll]),
+            V6_19.defect(&[Defect::UnlockedWakeAll]),
+        ],
+        right: &[V2_6_39, V6_19],
     },
     Entry {
         id: "G04",
@@ -124,29 +127,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
 ];
 
-/// A worker completes while notices are switched on.
-const ENABLE_DURING_COMPLETION: &[Input] = &[
-    Input::Host(HostInput::Try {
-        vcpu: VCPU,
-        view: VcpuView::USER,
-        gva: Gva(0),
-        gfn: Gfn(0),
-        hva: Hva(0),
-        failure: None,
-    }),
-    ADVANCE,
-    ADVANCE,
-    ADVANCE,
-    Input::Host(HostInput::WorkerStart { item: ITEM, worker: WorkerId(0) }),
-    Input::Host(HostInput::WorkerFetched { item: ITEM }),
-    Input::Host(HostInput::WriteEn { vcpu: VCPU, value: 1 }),
-    Input::Host(HostInput::WorkerAdvance { item: ITEM }),
-    ADVANCE,
-    Input::Host(HostInput::WorkerAdvance { item: ITEM }),
-    Input::Host(HostInput::WorkerAdvance { item: ITEM }),
-];
-
-const ADVANCE: Input = Input::Host(HostInput::Advance { vcpu: VCPU, view: VcpuView::USER });
 const WAKE: Input = Input::Guest(GuestInput::Wake { vcpu: VCPU, token: TOKEN });
 const INSERT: Input = Input::Guest(GuestInput::WakeInsert { vcpu: VCPU, token: TOKEN });
 const LINK: Input =
