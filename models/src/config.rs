@@ -125,6 +125,8 @@ pub struct HostConfig {
     pub read_ahead_pages: u32,
     /// Pages that direct reclaim aims at in one go (`SWAP_CLUSTER_MAX`).
     pub reclaim_batch_pages: u32,
+    /// Pages that a write may have at most (`queue/max_sectors_kb`); adjacent ones are merged that far.
+    pub write_pages: u32,
     /// Size of the swap area in pages.
     pub swap_pages: u32,
     /// The swap device.
@@ -153,6 +155,9 @@ pub struct HostKernel {
     pub read_ahead: ReadAhead,
     /// Whether a thread that waits for a read of its own polls the device with its processor.
     pub polled_reads: bool,
+    /// Which reads make the block layer throttle writes (`queue/wbt_lat_usec`): windows whose shortest
+    /// read takes longer. None: it never does.
+    pub writeback_throttling: Option<SimDuration>,
 }
 
 impl HostKernel {
@@ -167,10 +172,13 @@ impl HostKernel {
         written_pages: WrittenPages::Freed,
         read_ahead: ReadAhead::Fixed,
         polled_reads: false,
+        writeback_throttling: None,
     };
 
     /// Linux 6.12 as distributions set it up: generations (on by default in several), control
-    /// groups of the second version, windows in the address space. There is no `slow_work`.
+    /// groups of the second version, windows in the address space, writes throttled by reads of more
+    /// than 2 ms (`CONFIG_BLK_WBT_MQ`, `wbt_default_latency_nsec` of a device that does not rotate).
+    /// There is no `slow_work`.
     pub const LINUX_6_12: Self = Self {
         slow_work_threads: 4,
         workqueue_max_active: 256,
@@ -179,6 +187,7 @@ impl HostKernel {
         written_pages: WrittenPages::Rotated,
         read_ahead: ReadAhead::AddressSpace,
         polled_reads: false,
+        writeback_throttling: Some(SimDuration::from_ms(2)),
     };
 }
 

@@ -261,6 +261,7 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
         Event::VcpuBlock { reason, .. } => match reason {
             BlockReason::Fetch => "sleeps until the page is there (stall)".into(),
             BlockReason::Reclaim => "sleeps until there is memory (stall)".into(),
+            BlockReason::Throttle => "sleeps until it may write on (stall)".into(),
             BlockReason::MapLock => "sleeps until the memory map is free (stall)".into(),
             BlockReason::ApfHalt | BlockReason::Hlt => "sleeps (halted)".into(),
         },

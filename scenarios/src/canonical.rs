@@ -105,6 +105,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         other_resident_pages,
         read_ahead_pages,
         reclaim_batch_pages,
+        write_pages,
         swap_pages,
         device: swap_device,
         kernel: host_kernel,
@@ -118,6 +119,9 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.read_ahead_pages", read_ahead_pages);
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);
     form.line("host.swap_pages", swap_pages);
+    if *write_pages != u32::MAX {
+        form.line("host.write_pages", write_pages);
+    }
     kernel(form, host_kernel);
     device(form, swap_device);
     // Left out where there are none, so that older hashes stand.
@@ -135,6 +139,7 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         written_pages,
         read_ahead,
         polled_reads,
+        writeback_throttling,
     } = kernel;
     form.line("host.slow_work_threads", slow_work_threads);
     form.line("host.workqueue_max_active", workqueue_max_active);
@@ -160,6 +165,9 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         ReadAhead::AddressSpace => "address-space",
     };
     form.line("host.read_ahead", read_ahead);
+    if let Some(target) = writeback_throttling {
+        form.time("host.writeback_throttling", *target);
+    }
     if *polled_reads {
         form.line("host.polled_reads", polled_reads);
     }

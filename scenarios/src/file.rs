@@ -122,6 +122,9 @@ pub struct HostKernelFile {
     /// Whether a thread that waits for a read of its own, without read-ahead, polls the device
     /// instead of sleeping. Default: false.
     pub polled_reads: Option<bool>,
+    /// Write-back throttling of the block layer: the shortest read of a window takes longer than this
+    /// when it throttles writes. "0s": it never does.
+    pub writeback_throttling: Option<Span>,
 }
 
 /// How pages are kept in the order of their age.
@@ -217,6 +220,9 @@ pub struct SwapFile {
     pub size: Option<Bytes>,
     /// Pages that one swap-in reads at most, an aligned window: 1, 2, 4, ... 256. Default: 8.
     pub read_ahead: Option<u64>,
+    /// Largest write, into which adjacent pages are merged: whole pages up to "1GiB". Default: no
+    /// limit.
+    pub max_write: Option<Bytes>,
 }
 
 /// A swap device.

@@ -8,6 +8,7 @@ use crate::device::Request;
 use crate::host::memory::{Arrival, Backing};
 use crate::host::reclaim::{YoungTest, reclaim};
 use crate::host::scheduler::Flow;
+use crate::host::throttle::{Limits, WriteThrottle};
 use crate::ids::{Gfn, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
@@ -18,7 +19,7 @@ use crate::trace::{BlockReason, Event, ExitReason, IoKind};
 
 /// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
 /// block layer, `BLKDEV_DEFAULT_RQ`).
-const QUEUE_DEPTH: usize = 128;
+pub(crate) const QUEUE_DEPTH: usize = 128;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn fetch_of(&self, thread: ThreadId) -> Fetch {
@@ -246,6 +247,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for begun in started.drain(..) {
             let Request { id: request, op, slot, pages, .. } = begun.request;
             self.emit(Event::BlockRqIssue { request, op, slot, pages });
+            let now = self.now();
+            if let Some(throttle) = &mut self.w.throttle {
+                throttle.issue(request, op, now);
+            }
             let event = MachineEvent::DeviceComplete(request);
             self.schedule(begun.completes, event);
         }
@@ -256,6 +261,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(crate) fn device_complete(&mut self, id: RequestId) {
         let now = self.now();
         self.emit(Event::BlockRqComplete { request: id });
+        let op = self.w.requests[id.index()].map(|request| request.op);
+        if let (Some(throttle), Some(op)) = (&mut self.w.throttle, op) {
+            for thread in throttle.complete(id, op, now) {
+                self.wake_thread(thread);
+            }
+        }
         let mut started = std::mem::take(&mut self.w.started);
         self.w.device.completed(now, &mut started);
         self.schedule_completions(started);
@@ -358,6 +369,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let writes = self.write_requests(&pass.written);
         let pending = PendingReclaim {
             writes,
+            submitted: 0,
             scanned: pass.scanned,
             freed: pass.freed,
             written: pass.written.len() as u32,
@@ -374,6 +386,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for &(gfn, slot) in written {
             if let Some(last) = requests.last_mut()
                 && last.slot.0 + last.pages == slot.0
+                && last.pages < self.w.config.host.write_pages
             {
                 last.pages += 1;
                 continue;
@@ -408,11 +421,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     pub(crate) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
-        let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
-        let PendingReclaim { writes, scanned, freed, written, in_flight } = pending;
-        for &request in &writes {
-            self.submit(thread, request, SimDuration::ZERO);
+        if !self.submit_writes(thread) {
+            return self.sleep_in_fetch(thread, BlockReason::Throttle);
         }
+        let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
+        let PendingReclaim { writes, scanned, freed, written, in_flight, .. } = pending;
         self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
         if self.w.memory.room() > 0 {
             self.wake_room_waiters();
@@ -434,6 +447,49 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.w.room_waiters.push(thread);
         self.sleep_in_fetch(thread, BlockReason::Reclaim)
+    }
+
+    /// Submits the writes of a pass. False: the block layer makes the thread wait with the next one.
+    fn submit_writes(&mut self, thread: ThreadId) -> bool {
+        let now = self.now();
+        loop {
+            let pending = &self.w.threads[thread.index()].reclaim;
+            let Some(&request) = pending.writes.get(pending.submitted) else { return true };
+            if let Some(throttle) = &mut self.w.throttle
+                && !throttle.admit(thread, now)
+            {
+                return false;
+            }
+            self.w.threads[thread.index()].reclaim.submitted += 1;
+            self.open_throttle_window();
+            self.submit(thread, request, SimDuration::ZERO);
+        }
+    }
+
+    fn open_throttle_window(&mut self) {
+        if let Some(span) = self.w.throttle.as_mut().and_then(WriteThrottle::observe) {
+            let end = self.now() + span;
+            self.schedule(end, MachineEvent::ThrottleWindow);
+        }
+    }
+
+    /// A window of write-back throttling is over.
+    pub(crate) fn throttle_window(&mut self) {
+        let now = self.now();
+        let Some(throttle) = &mut self.w.throttle else { return };
+        let before = throttle.limits();
+        let woken = throttle.judge_window(now);
+        let (after, goes_on) = (throttle.limits(), throttle.goes_on());
+        if after != before {
+            let Limits { max, normal, background } = after;
+            self.emit(Event::WbtStep { background, normal, max });
+        }
+        for thread in woken {
+            self.wake_thread(thread);
+        }
+        if goes_on {
+            self.open_throttle_window();
+        }
     }
 
     /// Whether a thread that has begun to write pages, and has freed none, takes the next batch
@@ -471,6 +527,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(crate) fn fetch_awake(&mut self, thread: ThreadId, reason: BlockReason) -> Flow {
         if let ThreadKind::Vcpu(vcpu) = self.w.threads[thread.index()].kind {
             self.vcpu_wakes(vcpu);
+        }
+        if reason == BlockReason::Throttle {
+            return Flow::Spend(SimDuration::ZERO, Then::ReclaimDone);
         }
         let cost = match reason {
             BlockReason::Fetch => self.w.prices.block_complete.time,

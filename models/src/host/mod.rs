@@ -1,6 +1,6 @@
 //! The host: its threads and workers, guest memory under a limit, reclaim, swap.
 
-mod fetch;
+pub(crate) mod fetch;
 mod generations;
 mod interrupt;
 pub(crate) mod map_lock;
@@ -9,4 +9,5 @@ pub mod read_ahead;
 pub mod reclaim;
 pub(crate) mod scheduler;
 pub mod swap;
+pub(crate) mod throttle;
 mod worker;

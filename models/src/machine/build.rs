@@ -15,11 +15,13 @@ use super::world::{
 use crate::apf::{Apf, Defects, Rules};
 use crate::config::{Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, TaskGroup};
 use crate::device::Device;
+use crate::host::fetch::QUEUE_DEPTH;
 use crate::host::map_lock::MapLock;
 use crate::host::memory::HostMemory;
 use crate::host::read_ahead::ReadAheadState;
 use crate::host::reclaim::ReclaimPass;
 use crate::host::swap::SwapArea;
+use crate::host::throttle::WriteThrottle;
 use crate::ids::{Gfn, PcpuId, RegionId, TaskId, ThreadId, VcpuId};
 use crate::mmu::{GuestTables, Tlb};
 use crate::policy;
@@ -58,6 +60,7 @@ impl World {
         let device =
             Device::new(&config.host.device, config.host.swap_pages, streams.label("swap"))
                 .map_err(RunError::Distribution)?;
+        let throttling = config.host.kernel.writeback_throttling;
         Ok(Self {
             prices: Arc::new(config.cpu.costs.at(config.cpu.frequency)),
             skip: settings.skip,
@@ -87,6 +90,7 @@ impl World {
             pinned: 0,
             native: Vec::new(),
             read_ahead: ReadAheadState::default(),
+            throttle: throttling.map(|target| WriteThrottle::new(target, QUEUE_DEPTH as u32)),
             map_lock: writes_map(config).then(MapLock::default),
             pinning: Vec::new(),
             room_waiters: Vec::new(),

@@ -26,6 +26,8 @@ pub enum MachineEvent {
     Disturb(u32),
     /// Who changes the VMM's memory map is through.
     MapWritten,
+    /// A window of write-back throttling is over.
+    ThrottleWindow,
     /// A part of the run begins.
     Phase(Phase),
     /// The workload passes the start barrier: policies part here.
@@ -39,6 +41,7 @@ enum Class {
     Device,
     RequestDone,
     ItemRead,
+    ThrottleWindow,
     Disturb,
     MapWritten,
     VcpuTimer,
@@ -62,6 +65,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::RequestDone(request) => (Class::RequestDone, request.0 & ACTOR_MASK),
         MachineEvent::ItemRead(item) => (Class::ItemRead, item.0),
         MachineEvent::Disturb(index) => (Class::Disturb, index),
+        MachineEvent::ThrottleWindow => (Class::ThrottleWindow, 0),
         MachineEvent::MapWritten => (Class::MapWritten, 0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),

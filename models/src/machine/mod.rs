@@ -145,6 +145,7 @@ impl Model for World {
             MachineEvent::ItemRead(item) => cx.complete_native(item),
             MachineEvent::TaskTimer(task) => cx.wake_task(task),
             MachineEvent::Disturb(index) => cx.disturb(index),
+            MachineEvent::ThrottleWindow => cx.throttle_window(),
             MachineEvent::MapWritten => cx.map_written(),
             MachineEvent::Phase(phase) => cx.phase(phase),
             MachineEvent::Barrier => cx.barrier(),

@@ -15,6 +15,7 @@ use crate::host::memory::HostMemory;
 use crate::host::read_ahead::ReadAheadState;
 use crate::host::reclaim::ReclaimPass;
 use crate::host::swap::SwapArea;
+use crate::host::throttle::WriteThrottle;
 use crate::ids::{Gfn, Gva, ItemId, PcpuId, RequestId, TaskId, ThreadId, Token, VcpuId, WorkerId};
 use crate::mmu::GuestTables;
 use crate::mmu::Tlb;
@@ -61,6 +62,8 @@ pub struct World {
     /// Items without a worker, each with the page whose read ends it.
     pub(crate) native: Vec<(Gfn, ItemId)>,
     pub(crate) read_ahead: ReadAheadState,
+    /// Write-back throttling, where the host's kernel does it.
+    pub(crate) throttle: Option<WriteThrottle>,
     /// The lock of the VMM's memory map, where somebody writes it.
     pub(crate) map_lock: Option<MapLock>,
     /// Which items hold a reference on their page.
@@ -204,6 +207,8 @@ pub(crate) struct Fetch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PendingReclaim {
     pub writes: Vec<Request>,
+    /// How many of them the device has.
+    pub submitted: usize,
     pub scanned: u32,
     pub freed: u32,
     pub written: u32,

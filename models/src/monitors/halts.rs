@@ -77,7 +77,10 @@ impl Halts {
                     }
                 }
             }
-            BlockReason::Fetch | BlockReason::Reclaim | BlockReason::MapLock => return,
+            BlockReason::Fetch
+            | BlockReason::Reclaim
+            | BlockReason::MapLock
+            | BlockReason::Throttle => return,
         }
         let waiting = items.of(vcpu).done();
         if waiting > 0 {

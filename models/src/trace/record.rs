@@ -103,6 +103,8 @@ field_enum! {
         Reclaim => "reclaim",
         /// A fetch waits for the lock of the VMM's memory map (a stall).
         MapLock => "map_lock",
+        /// Direct reclaim waits until the block layer takes its next write (a stall).
+        Throttle => "throttle",
     }
 
     /// The `reason` half of the shared word (`KVM_PV_REASON_*`).
@@ -469,6 +471,11 @@ events! {
     /// Before a write the host looks up anew where a shared area lies in the VMM (ours).
     AreaTranslated = "area_translated" { /// The vCPU whose area it is.
         vcpu: VcpuId, }
+    /// Write-back throttling has changed how many writes may be in flight.
+    WbtStep = "wbt_step" { /// For background writes while reads are near.
+        background: u32, /// For others.
+        normal: u32, /// For those that must not wait.
+        max: u32, }
 }
 
 #[cfg(test)]

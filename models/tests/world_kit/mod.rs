@@ -57,6 +57,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             other_resident_pages: 2 * MIB,
             read_ahead_pages: 8,
             reclaim_batch_pages: 32,
+            write_pages: u32::MAX,
             swap_pages: 64 * 256,
             device,
             kernel: HostKernel::LINUX_2_6_36,

@@ -102,7 +102,7 @@ fn paths_that_lead_nowhere_are_told() {
     refused(
         "host.swap.readahead",
         "`host.swap.readahead` is no field of a scenario: `host.swap` has no `readahead`",
-        "did you mean `read_ahead`? valid: `device`, `read_ahead`, `size`",
+        "did you mean `read_ahead`? valid: `device`, `max_write`, `read_ahead`, `size`",
     );
     refused(
         "hots.cpus",

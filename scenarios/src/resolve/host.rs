@@ -22,6 +22,8 @@ use crate::units::Bytes;
 /// they are used, and nothing goes on.
 const MIN_RECLAIMABLE_PAGES: u64 = 256;
 
+/// A gibibyte.
+const MAX_WRITE_PAGES: u64 = 1 << 18;
 const DEFAULT_READ_AHEAD: u64 = 8;
 const DEFAULT_RECLAIM_BATCH: u64 = 32;
 const DEFAULT_TICK: SimDuration = SimDuration::from_ms(1);
@@ -48,6 +50,13 @@ pub(super) fn host(
         let message = format!("{ahead} is not a power of two");
         return Err(ahead_at.fail(message, "1, 2, 4, 8, ... 256"));
     }
+    let write_pages = match file.swap.max_write {
+        None => u32::MAX,
+        Some(size) => {
+            let at = swap_at.field("max_write");
+            at.number(at.pages(size)?, 1..=MAX_WRITE_PAGES)?
+        }
+    };
     Ok(HostConfig {
         cpus,
         sched: sched(&at.field("sched"), file.sched.as_ref(), presets::HOST_KERNEL, cpus, tick)?,
@@ -55,6 +64,7 @@ pub(super) fn host(
         memory_limit_pages: at.field("memory_limit").pages(file.memory_limit)?,
         other_resident_pages: at.field("other_resident").pages(other_resident)?,
         read_ahead_pages,
+        write_pages,
         reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
         swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
         device: device::device(&swap_at.field("device"), &file.swap.device)?,
@@ -115,6 +125,11 @@ fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, Scena
         Some(ReadAheadFile::Adaptive) => ReadAhead::Adaptive,
         Some(ReadAheadFile::AddressSpace) => ReadAhead::AddressSpace,
     };
+    if let Some(target) = file.writeback_throttling {
+        let at = at.field("writeback_throttling");
+        let target = at.span(target.0, SimDuration::ZERO..=SimDuration::from_secs(1))?;
+        kernel.writeback_throttling = (!target.is_zero()).then_some(target);
+    }
     kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
     Ok(kernel)
 }

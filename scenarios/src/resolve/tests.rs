@@ -1280,8 +1280,26 @@ fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
         ..HostKernel::LINUX_6_12
     };
     assert_eq!(changed, expect);
+    let never = host_kernel(r#"{ "preset": "linux-6.12", "writeback_throttling": "0s" }"#);
+    assert_eq!(never, HostKernel { writeback_throttling: None, ..HostKernel::LINUX_6_12 });
     let walks = host_kernel(r#"{ "lru": "generations-second-stage" }"#);
     assert_eq!(walks.lru, Lru::Generations { walk_sees_guest: true });
+}
+
+#[test]
+fn writes_have_a_largest_size() {
+    let with = |size: &str| {
+        let text = SMALL.replace(r#""swap": {"#, &format!(r#""swap": {{ "max_write": "{size}","#));
+        Scenario::from_str("f", &text)
+    };
+    let limited = with("124KiB").unwrap();
+    assert_eq!(limited.machine.host.write_pages, 31);
+    assert_eq!(small().machine.host.write_pages, u32::MAX);
+    assert_ne!(limited.hash(), small().hash());
+    for wrong in ["0B", "2GiB", "1KiB"] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(error.contains("in `host.swap.max_write`"), "{error}");
+    }
 }
 
 #[test]
@@ -1292,6 +1310,8 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         r#"{ "lru": "generations-second-stage" }"#,
         r#"{ "cgroup": "v2" }"#,
         r#"{ "polled_reads": true }"#,
+        r#"{ "writeback_throttling": "2ms" }"#,
+        r#"{ "writeback_throttling": "3ms" }"#,
         r#"{ "written_pages": "rotated" }"#,
         r#"{ "read_ahead": "adaptive" }"#,
         r#"{ "read_ahead": "address-space" }"#,

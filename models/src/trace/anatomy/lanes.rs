@@ -331,7 +331,11 @@ impl Follower<'_> {
             }
             Event::VcpuBlock {
                 vcpu,
-                reason: BlockReason::Fetch | BlockReason::Reclaim | BlockReason::MapLock,
+                reason:
+                    BlockReason::Fetch
+                    | BlockReason::Reclaim
+                    | BlockReason::MapLock
+                    | BlockReason::Throttle,
             } if vcpu == self.vcpu && self.fault.is_own(self.current()) => {
                 self.stalled = true;
                 self.requests.sleeps(now);

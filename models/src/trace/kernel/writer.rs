@@ -307,7 +307,13 @@ impl KernelWriter {
             return match self.vcpus[thread.index()].asleep {
                 None => "",
                 Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
-                Some((BlockReason::Fetch | BlockReason::Reclaim | BlockReason::MapLock, _)) => "D",
+                Some((
+                    BlockReason::Fetch
+                    | BlockReason::Reclaim
+                    | BlockReason::MapLock
+                    | BlockReason::Throttle,
+                    _,
+                )) => "D",
             };
         }
         match self.workers.entry(self.worker_of(thread)).or_default() {

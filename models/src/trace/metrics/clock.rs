@@ -58,7 +58,7 @@ impl VcpuClock {
     fn state(&self) -> State {
         match self.blocked {
             Some(BlockReason::Fetch | BlockReason::MapLock) => State::Fetch,
-            Some(BlockReason::Reclaim) => State::Reclaim,
+            Some(BlockReason::Reclaim | BlockReason::Throttle) => State::Reclaim,
             Some(BlockReason::ApfHalt) => State::ApfHalt,
             Some(BlockReason::Hlt) => State::Hlt,
             None if !self.on_cpu => State::Steal,
