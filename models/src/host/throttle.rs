@@ -52,7 +52,7 @@ impl Limits {
     fn of(max: u32) -> Self {
         match max {
             0..=2 => Self { max, normal: max, background: 1 },
-            _ => Self { max, normal: max.div_ceil(2), background: (max + 3) / 4 },
+            _ => Self { max, normal: max.div_ceil(2), background: max.div_ceil(4) },
         }
     }
 }
