@@ -325,13 +325,19 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
     }
 }
 
+/// `APFSIM_KINDS` names those that are tried in the long run; all without it.
+fn wanted(kind: Kind) -> bool {
+    let kinds = std::env::var("APFSIM_KINDS").ok();
+    kinds.is_none_or(|kinds| kinds.split(',').any(|name| name == format!("{kind:?}")))
+}
+
 /// Tries of each kind and log at most `most` candidates, evenly spread.
 fn rates(most: usize) -> BTreeMap<Kind, Rate> {
     let mut rates: BTreeMap<Kind, Rate> = BTreeMap::new();
     // By kind, whether it is left open or silent, and why.
     let mut causes: BTreeMap<(Kind, &str, &str), Vec<String>> = BTreeMap::new();
     for log in logs() {
-        for (kind, expected) in KINDS {
+        for (kind, expected) in KINDS.into_iter().filter(|(kind, _)| wanted(*kind)) {
             let lines = log.lines.iter().enumerate();
             let places: Vec<usize> =
                 lines.filter(|(_, line)| candidate(&log, kind, line)).map(|(at, _)| at).collect();
@@ -375,7 +381,7 @@ fn rates(most: usize) -> BTreeMap<Kind, Rate> {
 }
 
 fn hold(rates: &BTreeMap<Kind, Rate>) {
-    for (kind, _) in KINDS {
+    for (kind, _) in KINDS.into_iter().filter(|(kind, _)| wanted(*kind)) {
         let rate = rates[&kind];
         let noticed = rate.caught + rate.otherwise + rate.open;
         let share = noticed as f64 / rate.tried as f64;

@@ -171,10 +171,17 @@ impl LogMonitors {
                 vec![own.requests[place].announced],
             ));
         }
+        // The same vCPU in another thread is no other vCPU.
+        let same_vcpu = |other: &VcpuLog| own.id.is_some() && own.id == other.id;
         let elsewhere = self.vcpus.iter().enumerate().find_map(|(number, other)| {
             let place = other.place_of(token).filter(|_| number != at)?;
-            Some(other.requests[place]).filter(|request| request.gva == gva)
+            Some((other.requests[place], same_vcpu(other)))
+                .filter(|(request, _)| request.gva == gva)
         });
+        if elsewhere.is_some_and(|(_, same)| same) {
+            return None;
+        }
+        let elsewhere = elsewhere.map(|(request, _)| request);
         if let Some(request) = elsewhere {
             return Some(("it was announced to another vCPU", vec![request.announced]));
         }
