@@ -3,12 +3,13 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-use models::apf::rules::{Drain, PageReady, Rules};
+use models::apf::rules::{Drain, PageReady, Rules, generation};
 use models::apf::{
-    Apf, Decision, Defects, Effect, Effects, GuestInput, HostInput, Input, VcpuView, WaitContext,
-    invariants,
+    Apf, Decision, Defect, Defects, Effect, Effects, GuestInput, HostInput, Input, VcpuView,
+    WaitContext, invariants,
 };
 use models::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::trace::Event;
 
 /// Notices on.
 pub(crate) const EN: u64 = 1;
@@ -17,7 +18,7 @@ pub(crate) const EN_INT: u64 = 9;
 /// The vector of page ready.
 pub(crate) const READY: u64 = 0xf3;
 
-const VCPU: VcpuId = VcpuId(0);
+pub(crate) const VCPU: VcpuId = VcpuId(0);
 
 pub(crate) struct Bench {
     pub(crate) apf: Apf,
@@ -265,4 +266,52 @@ impl Bench {
     pub(crate) fn violates(&self, id: &str) -> bool {
         invariants::violations(&self.apf).iter().any(|violation| violation.id == id)
     }
+}
+
+pub(crate) const OTHER: VcpuId = VcpuId(1);
+pub(crate) const USER: VcpuView = VcpuView::USER;
+pub(crate) const CLOSED: VcpuView = VcpuView { interrupts_on: false, ..USER };
+
+pub(crate) fn rules(name: &str) -> Rules {
+    generation(name).expect("a known generation")
+}
+
+pub(crate) fn bench(name: &str) -> Bench {
+    Bench::new(1, rules(name), Defects::none())
+}
+
+pub(crate) fn with(name: &str, defect: Defect) -> Bench {
+    Bench::new(1, rules(name), Defects::none().with(defect))
+}
+
+/// Notices on, as a guest of these rules switches them on.
+pub(crate) fn enabled(name: &str) -> Bench {
+    let mut b = bench(name);
+    b.enable(b.en());
+    b
+}
+
+/// One input and what it does, without what would follow of itself.
+pub(crate) fn step(b: &mut Bench, input: HostInput) -> Effects {
+    let mut effects = Effects::new();
+    b.apf.step(Input::Host(input), &mut effects);
+    effects
+}
+
+pub(crate) fn goes_async(effects: &Effects) -> bool {
+    effects.contains(&Effect::Decide(Decision::Continue))
+}
+
+pub(crate) fn msr_writes(effects: &Effects, register: u32) -> Vec<u64> {
+    let write = |effect: &Effect| match *effect {
+        Effect::Emit(Event::KvmMsrWrite { ecx, data, .. }) if ecx == register => Some(data),
+        _ => None,
+    };
+    effects.iter().filter_map(write).collect()
+}
+
+/// Whether a user fault is told to the guest rather than ending in a halt.
+pub(crate) fn is_told(b: &mut Bench, view: VcpuView) -> bool {
+    b.fault(view, 1);
+    !b.apf.vcpu(VCPU).pending.is_empty()
 }
