@@ -289,10 +289,10 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
                 (false, _) => "none before it: as if they were not recorded",
                 (true, false) => "no entry before it",
                 (true, true) => {
-                    let mut rest = after.iter().filter(of_thread);
-                    match rest.any(|line| {
-                        line.contains("kvm_apic_accept_irq") && line.contains("vec 243")
-                    }) {
+                    let told = before.iter().filter(of_thread).rfind(|l| is(l, "not_present"));
+                    let token = told.map_or("", |told| field(told, "token"));
+                    let answered = |l: &String| is(l, "ready") && field(l, "token") == token;
+                    match after.iter().any(answered) {
                         true => "not explained",
                         false => "the log ends before its page ready",
                     }
@@ -305,7 +305,10 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
                 let time = line[..end].rsplit(' ').next().unwrap_or("");
                 time.replace('.', "").parse().unwrap_or(0)
             };
-            let last = after.iter().rev().map(us).find(|&us| us > 0).unwrap_or(0);
+            // The last page ready of the vCPU that the completion is for.
+            let answer = after.iter().find(answered).map_or("", |l| l.split(" [").next().unwrap());
+            let of_vcpu = |l: &&String| is(l, "ready") && l.starts_with(answer);
+            let last = after.iter().rfind(of_vcpu).map_or(0, us);
             let count = |event: &str| {
                 let same =
                     |other: &&String| is(other, event) && field(other, "gva") == field(line, "gva");
@@ -316,7 +319,7 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
             } else if count("not_present") > count("ready") + 1 {
                 "another vCPU waits for the same address"
             } else if last < us(line) + 11_000 {
-                "within 10 ms of the end of the log, where it might be late"
+                "no page ready of its vCPU comes 10 ms later, when it would be late"
             } else {
                 "not explained"
             }
