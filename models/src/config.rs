@@ -158,6 +158,9 @@ pub struct HostKernel {
     /// Which reads make the block layer throttle writes (`queue/wbt_lat_usec`): windows whose shortest
     /// read takes longer. None: it never does.
     pub writeback_throttling: Option<SimDuration>,
+    /// For how long a vCPU thread polls at most, when its guest has executed HLT, before it sleeps
+    /// (`kvm.halt_poll_ns`); zero: it never does.
+    pub halt_poll: SimDuration,
 }
 
 impl HostKernel {
@@ -173,12 +176,13 @@ impl HostKernel {
         read_ahead: ReadAhead::Fixed,
         polled_reads: false,
         writeback_throttling: None,
+        halt_poll: SimDuration::ZERO,
     };
 
     /// Linux 6.12 as distributions set it up: generations (on by default in several), control
     /// groups of the second version, windows in the address space, writes throttled by reads of more
     /// than 2 ms (`CONFIG_BLK_WBT_MQ`, `wbt_default_latency_nsec` of a device that does not rotate).
-    /// There is no `slow_work`.
+    /// There is no `slow_work`. Halts are polled for 200 us (`KVM_HALT_POLL_NS_DEFAULT`, x86).
     pub const LINUX_6_12: Self = Self {
         slow_work_threads: 4,
         workqueue_max_active: 256,
@@ -188,6 +192,7 @@ impl HostKernel {
         read_ahead: ReadAhead::AddressSpace,
         polled_reads: false,
         writeback_throttling: Some(SimDuration::from_ms(2)),
+        halt_poll: SimDuration::from_us(200),
     };
 }
 

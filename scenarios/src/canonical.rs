@@ -140,6 +140,7 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         read_ahead,
         polled_reads,
         writeback_throttling,
+        halt_poll,
     } = kernel;
     form.line("host.slow_work_threads", slow_work_threads);
     form.line("host.workqueue_max_active", workqueue_max_active);
@@ -165,6 +166,9 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         ReadAhead::AddressSpace => "address-space",
     };
     form.line("host.read_ahead", read_ahead);
+    if !halt_poll.is_zero() {
+        form.time("host.halt_poll", *halt_poll);
+    }
     if let Some(target) = writeback_throttling {
         form.time("host.writeback_throttling", *target);
     }

@@ -125,6 +125,8 @@ pub struct HostKernelFile {
     /// Write-back throttling of the block layer: the shortest read of a window takes longer than this
     /// when it throttles writes. "0s": it never does.
     pub writeback_throttling: Option<Span>,
+    /// For how long a vCPU thread polls at most in the guest's HLT before it sleeps: up to "1s".
+    pub halt_poll: Option<Span>,
 }
 
 /// How pages are kept in the order of their age.

@@ -69,6 +69,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Makes a sleeping thread runnable; nothing happens to one that does not sleep.
     pub(crate) fn wake_thread(&mut self, id: ThreadId) {
         if self.w.threads[id.index()].state != ThreadState::Blocked {
+            self.end_polled_halt(id);
             return;
         }
         let pcpu = self.place(id);
@@ -98,6 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 if queue.wakeup_preempts(id.0, &self.w.thread_entities, params) {
                     self.ask_preempt(pcpu);
                 }
+                self.stop_polling_on(pcpu);
                 self.arm_host_tick(pcpu);
             }
         }

@@ -122,6 +122,7 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         thread: ThreadId(u32::from(vcpu.0)),
         in_guest: false,
         blocked: None,
+        halt_poll: SimDuration::ZERO,
         fault: None,
         frames: Vec::new(),
         running: Running::Nothing,

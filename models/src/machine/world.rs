@@ -153,6 +153,8 @@ pub(crate) enum Then {
     PrefaultMap(Gfn),
     /// vCPU: page ready of the popped item.
     Deliver,
+    /// vCPU: polling, in HLT, is over without success.
+    HaltPoll,
     /// vCPU: awake again after blocking in the run loop.
     Unblocked,
     /// vCPU: the guest's writes to the EN and INT registers.
@@ -366,6 +368,8 @@ pub(crate) struct Vcpu {
     pub thread: ThreadId,
     pub in_guest: bool,
     pub blocked: Option<(BlockReason, SimTime)>,
+    /// For how long the thread polls in the next HLT.
+    pub halt_poll: SimDuration,
     pub fault: Option<Fault>,
     /// Guest kernel stages, the running one last.
     pub frames: Vec<Frame>,

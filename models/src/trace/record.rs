@@ -476,6 +476,12 @@ events! {
         background: u32, /// For others.
         normal: u32, /// For those that must not wait.
         max: u32, }
+    /// A vCPU thread will poll for longer or shorter in the guest's next HLT.
+    KvmHaltPollNs = "kvm_halt_poll_ns" { /// The vCPU.
+        vcpu: VcpuId, /// Longer.
+        grow: bool, /// For so long.
+        new: SimDuration, /// Instead of so long.
+        old: SimDuration, }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Virtual processors: the loop of a vCPU thread in the host, and guest mode.
 
 mod guest_mode;
+mod halt_poll;
 mod run_loop;

@@ -55,6 +55,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::TurnEnd => self.turn_end(vcpu),
             Then::PrefaultMap(gfn) => self.prefault_map(vcpu, gfn),
             Then::Deliver => self.deliver(vcpu),
+            Then::HaltPoll => {
+                self.block_thread(thread, Then::Unblocked);
+                Flow::Stopped
+            }
             Then::Unblocked => self.unblocked(vcpu),
             Then::WriteEn => self.write_en(vcpu),
             Then::WriteAck => self.write_ack(vcpu),
@@ -133,6 +137,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let thread = self.w.vcpus[vcpu.index()].thread;
         self.vcpu_sleeps(vcpu, reason);
+        if reason == BlockReason::Hlt
+            && let Some(flow) = self.poll_in_halt(vcpu, thread)
+        {
+            return flow;
+        }
         self.block_thread(thread, Then::Unblocked);
         Flow::Stopped
     }
@@ -171,6 +180,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             state.stolen += now.since(since);
         }
         self.emit(Event::VcpuUnblock { vcpu, reason });
+        if reason == BlockReason::Hlt {
+            self.learn_from_halt(vcpu, now.since(since));
+        }
     }
 
     /// Whether completed items are looked for at entries only.

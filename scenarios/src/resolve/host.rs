@@ -130,6 +130,10 @@ fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, Scena
         let target = at.span(target.0, SimDuration::ZERO..=SimDuration::from_secs(1))?;
         kernel.writeback_throttling = (!target.is_zero()).then_some(target);
     }
+    if let Some(most) = file.halt_poll {
+        let range = SimDuration::ZERO..=SimDuration::from_secs(1);
+        kernel.halt_poll = at.field("halt_poll").span(most.0, range)?;
+    }
     kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
     Ok(kernel)
 }

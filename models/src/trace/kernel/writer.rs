@@ -64,6 +64,8 @@ struct Vcpu {
     in_kernel: bool,
     /// In a halt, or waiting for a page, since then.
     asleep: Option<(BlockReason, SimTime)>,
+    /// It has given up its processor since: a halt that was polled through has not.
+    switched: bool,
 }
 
 /// What a worker is at.
@@ -199,6 +201,7 @@ impl KernelWriter {
             }
             Event::VcpuBlock { vcpu, reason } => {
                 self.vcpus[vcpu.index()].asleep = Some((reason, time));
+                self.vcpus[vcpu.index()].switched = false;
             }
             Event::VcpuUnblock { vcpu, reason } => self.wakeup(time, vcpu, reason, out),
             Event::HostSchedSwitch { pcpu, prev, next } => self.switch(time, pcpu, prev, next, out),
@@ -266,7 +269,8 @@ impl KernelWriter {
         let halt = matches!(reason, BlockReason::Hlt | BlockReason::ApfHalt);
         if let (Some((_, since)), true) = (asleep, halt) {
             let ns = time.since(since).as_ps() / 1000;
-            let wakeup = KernelEvent::VcpuWakeup { ns, slept: true };
+            let slept = self.vcpus[vcpu.index()].switched;
+            let wakeup = KernelEvent::VcpuWakeup { ns, slept };
             self.of_vcpu(time, vcpu, false, &wakeup, out);
         }
     }
@@ -281,6 +285,9 @@ impl KernelWriter {
     ) {
         if let Some(running) = self.setting.running.get_mut(pcpu.index()) {
             *running = prev;
+        }
+        if let Some(thread) = prev.filter(|thread| thread.0 < u32::from(self.setting.vcpus)) {
+            self.vcpus[thread.index()].switched = true;
         }
         let sleep = prev.map_or("", |thread| self.sleep_of(thread));
         let (comm, next_comm) = (self.comm_at(prev, pcpu, true), self.comm_at(next, pcpu, true));
