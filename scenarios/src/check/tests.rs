@@ -68,10 +68,14 @@ fn a_ready_without_not_present_is_a_violation_only_when_it_is_not_from_before() 
 fn what_a_loss_may_hold_is_not_missed() {
     let second = WHOLE.replace("0x1000", "0x2000").replace(" 1.000", " 1.001");
     let orphan = without(&second, "not_present");
-    let log = format!("{WHOLE}CPU:0 [LOST 12 EVENTS]\n{orphan}");
+    let begun = without(&orphan, "try_async");
+    let log = format!("{WHOLE}CPU:0 [LOST 12 EVENTS]\n{begun}");
     let report = checked(log.as_bytes()).expect("reads");
     assert!(!report.is_violated(), "{:?}", report.findings);
     assert_eq!(report.losses, (1, 12));
+    // A fault tried after the loss was announced after it, or never.
+    let log = format!("{WHOLE}CPU:0 [LOST 12 EVENTS]\n{orphan}");
+    assert_eq!(verdict(&checked(log.as_bytes()).expect("reads"), 12), Verdict::Violation);
 }
 
 /// Two vCPUs wait for the same page: whose worker prints first, nobody knows.
