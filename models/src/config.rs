@@ -161,6 +161,8 @@ pub struct HostKernel {
     /// For how long a vCPU thread polls at most, when its guest has executed HLT, before it sleeps
     /// (`kvm.halt_poll_ns`); zero: it never does.
     pub halt_poll: SimDuration,
+    /// What makes a fault that is under way begin again.
+    pub mmu_retry: MmuRetry,
 }
 
 impl HostKernel {
@@ -177,6 +179,7 @@ impl HostKernel {
         polled_reads: false,
         writeback_throttling: None,
         halt_poll: SimDuration::ZERO,
+        mmu_retry: MmuRetry::OwnPage,
     };
 
     /// Linux 6.12 as distributions set it up: generations (on by default in several), control
@@ -193,7 +196,39 @@ impl HostKernel {
         polled_reads: false,
         writeback_throttling: Some(SimDuration::from_ms(2)),
         halt_poll: SimDuration::from_us(200),
+        mmu_retry: MmuRetry::OwnPage,
     };
+}
+
+/// What happens to a fault whose second-stage entry is about to be made, but since it began the host
+/// has taken pages of the VM away (`mmu_notifier_retry`, since 6.1 `mmu_invalidate_retry`).
+///
+/// KVM reads a sequence number of the whole VM before it looks the page up, and makes no entry if the
+/// number has changed since: the guest is entered again and faults again. All kernels compare the
+/// number of the whole VM. What 5.12 limited to a range (`mmu_notifier_retry_hva`) is the second part
+/// of the test, which asks for invalidations that are going on; there are none here, because a pass of
+/// reclaim takes effect at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MmuRetry {
+    /// Only the page itself is looked at again; if it is gone, it is fetched within the same exit. A
+    /// simplification.
+    OwnPage,
+    /// Any page of the VM that is evicted (`kvm_mmu_notifier_invalidate_page`, before 3.18).
+    Evictions,
+    /// Also one that is unmapped to learn whether it is used, on processors without accessed bits
+    /// (`kvm_age_hva` counts since 3.18, `57128468080a`, from memory).
+    Unmappings,
+}
+
+impl MmuRetry {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OwnPage => "own-page",
+            Self::Evictions => "evictions",
+            Self::Unmappings => "unmappings",
+        }
+    }
 }
 
 /// How pages are kept in the order of their age.

@@ -115,6 +115,24 @@ fn mutated_traces_are_caught() {
             &["INV-17"],
         ),
         (
+            "fault that begins again for nothing",
+            vec![map(V1, G2), fault(V0, G1), retry(V0, G1), entry(V0)],
+            SOON,
+            &["INV-37"],
+        ),
+        (
+            "fault that begins again for a reclaim before it",
+            vec![reclaim(), map(V1, G2), fault(V0, G1), retry(V0, G1), entry(V0)],
+            SOON,
+            &["INV-37"],
+        ),
+        (
+            "fault for which the host forgot to begin again",
+            vec![fault(V0, G1), reclaim(), entry(V0), map(V0, G2)],
+            SOON,
+            &["INV-37"],
+        ),
+        (
             "HLT over a completed item",
             after(delivered(), done(V0, T1), &[block(V0, BlockReason::Hlt)]),
             SOON,

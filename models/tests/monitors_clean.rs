@@ -109,6 +109,11 @@ fn legal_interleavings_pass() {
     // Another vCPU maps the frame before this one handles its own fault on it.
     let raced = [exit(V0), exit(V1), map(V1, G1), entry(V1), fault(V0, G1), entry(V0)];
     check("mapped by another", Family::Int, &raced, LONG, &[]);
+    // Pages are taken away meanwhile, so the fault begins again; so does a mapping before page ready.
+    let again = [fault(V0, G1), reclaim(), retry(V0, G1), entry(V0), exit(V0), fault(V0, G1)];
+    let again =
+        [&again[..], &[map(V0, G1), entry(V0), exit(V0), retry(V0, G2), entry(V0)]].concat();
+    check("begun again", Family::Int, &again, LONG, &[]);
     let raced = [fault(V0, G1), map(V1, G1), Event::EptUnmap { gfn: G1 }, entry(V0)];
     check("mapped and taken away", Family::Int, &raced, LONG, &[]);
     // The page is still under way when the trace ends.

@@ -10,8 +10,8 @@ use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Cgroup, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams,
     ElevatorConfig, FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, Lru, MachineConfig,
-    Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams, TaskGroup, TlbGeometry,
-    WakeTime, Workload, WrittenPages,
+    MmuRetry, Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams, TaskGroup,
+    TlbGeometry, WakeTime, Workload, WrittenPages,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -141,6 +141,7 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         polled_reads,
         writeback_throttling,
         halt_poll,
+        mmu_retry,
     } = kernel;
     form.line("host.slow_work_threads", slow_work_threads);
     form.line("host.workqueue_max_active", workqueue_max_active);
@@ -171,6 +172,9 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
     }
     if let Some(target) = writeback_throttling {
         form.time("host.writeback_throttling", *target);
+    }
+    if *mmu_retry != MmuRetry::OwnPage {
+        form.line("host.mmu_retry", mmu_retry.name());
     }
     if *polled_reads {
         form.line("host.polled_reads", polled_reads);

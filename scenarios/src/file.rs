@@ -127,6 +127,20 @@ pub struct HostKernelFile {
     pub writeback_throttling: Option<Span>,
     /// For how long a vCPU thread polls at most in the guest's HLT before it sleeps: up to "1s".
     pub halt_poll: Option<Span>,
+    /// What makes a fault that is under way begin again, by another exit.
+    pub mmu_retry: Option<MmuRetryFile>,
+}
+
+/// What makes a fault that is under way begin again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MmuRetryFile {
+    /// Nothing; a page that is gone is fetched in the same exit.
+    OwnPage,
+    /// The eviction of any page of the VM.
+    Evictions,
+    /// Also the unmapping of a page to learn whether it is used.
+    Unmappings,
 }
 
 /// How pages are kept in the order of their age.

@@ -3,10 +3,10 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use crate::config::{Cgroup, ReadAhead, WrittenPages};
+use crate::config::{Cgroup, MmuRetry, ReadAhead, WrittenPages};
 use crate::device::Request;
 use crate::host::memory::{Arrival, Backing};
-use crate::host::reclaim::{YoungTest, reclaim};
+use crate::host::reclaim::{ReclaimPass, YoungTest, reclaim};
 use crate::host::scheduler::Flow;
 use crate::host::throttle::{Limits, WriteThrottle};
 use crate::ids::{Gfn, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId};
@@ -20,6 +20,12 @@ use crate::trace::{BlockReason, Event, ExitReason, IoKind};
 /// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
 /// block layer, `BLKDEV_DEFAULT_RQ`).
 pub(crate) const QUEUE_DEPTH: usize = 128;
+
+/// Whether a pass of reclaim takes away mappings that faults under way have to hear of. Pages that are
+/// written were mapped in the VMM; those that are freed at once were in the swap cache only.
+fn invalidates(pass: &ReclaimPass, retry: MmuRetry) -> bool {
+    !pass.written.is_empty() || (retry == MmuRetry::Unmappings && !pass.unmapped.is_empty())
+}
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn fetch_of(&self, thread: ThreadId) -> Fetch {
@@ -358,6 +364,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for &gfn in &pass.unmapped {
             self.emit(Event::EptUnmap { gfn });
         }
+        self.w.invalidations += u64::from(invalidates(&pass, self.w.config.host.kernel.mmu_retry));
         let flushed = if pass.unmapped.is_empty() { 0 } else { self.flush_remote_tlbs() };
         let prices = self.w.prices.clone();
         let written = pass.written.len() as u64;

@@ -8,7 +8,7 @@ use super::event::MachineEvent;
 use super::world::{Fetch, FetchGoal, Then};
 use crate::apf::rules::{FirstLookup, Workers};
 use crate::apf::{Decision, HostInput, SetupFailure};
-use crate::config::ReadAhead;
+use crate::config::{MmuRetry, ReadAhead};
 use crate::host::memory::{Arrival, Backing, hva_of};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, Gva, ItemId, VcpuId};
@@ -29,6 +29,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Lookup without waiting (`get_user_pages` with FOLL_NOWAIT, or without I/O).
     pub(crate) fn fault_lookup(&mut self, vcpu: VcpuId) -> Flow {
         let gfn = self.fault_gfn(vcpu);
+        self.begin_mapping(vcpu);
         let prices = &self.w.prices;
         let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
         match self.w.memory.page(gfn).backing {
@@ -140,10 +141,32 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Maps the page of the fault, unless it went away while the host was working
-    /// (`mmu_notifier_retry`).
+    /// From here on, what the host takes away may make the mapping at hand begin again.
+    pub(crate) fn begin_mapping(&mut self, vcpu: VcpuId) {
+        self.w.vcpus[vcpu.index()].invalidations = self.w.invalidations;
+    }
+
+    /// Whether the second-stage entry must not be made, because the host has taken pages away since
+    /// the mapping began (`mmu_notifier_retry`). The page stays in the VMM, if it is there.
+    pub(crate) fn must_retry(&mut self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let changed = self.w.vcpus[vcpu.index()].invalidations != self.w.invalidations;
+        if !changed || self.w.config.host.kernel.mmu_retry == MmuRetry::OwnPage {
+            return false;
+        }
+        if self.w.memory.page(gfn).backing == Backing::Resident {
+            self.map_in_vmm(gfn);
+        }
+        self.emit(Event::MmuNotifierRetry { vcpu, gfn });
+        true
+    }
+
+    /// Maps the page of the fault, unless pages went away while the host was working: then the guest
+    /// faults again.
     pub(crate) fn map_fault(&mut self, vcpu: VcpuId) -> Flow {
         let gfn = self.fault_gfn(vcpu);
+        if self.must_retry(vcpu, gfn) {
+            return self.back_to_loop();
+        }
         match self.w.memory.page(gfn).backing {
             Backing::Resident | Backing::Writeback => {
                 self.map_page(vcpu, gfn);

@@ -59,6 +59,8 @@ pub struct World {
     pub(crate) allocations: KeyedStreams,
     /// References that items hold on pages.
     pub(crate) pinned: u32,
+    /// How often the host has taken mappings of the VM away (`mmu_notifier_seq`).
+    pub(crate) invalidations: u64,
     /// Items without a worker, each with the page whose read ends it.
     pub(crate) native: Vec<(Gfn, ItemId)>,
     pub(crate) read_ahead: ReadAheadState,
@@ -371,6 +373,8 @@ pub(crate) struct Vcpu {
     /// For how long the thread polls in the next HLT.
     pub halt_poll: SimDuration,
     pub fault: Option<Fault>,
+    /// [`World::invalidations`] when the mapping at hand began to be made.
+    pub invalidations: u64,
     /// Guest kernel stages, the running one last.
     pub frames: Vec<Frame>,
     pub running: Running,

@@ -55,10 +55,15 @@ impl MonitorSet {
             | Event::ApfDummy { vcpu, .. }
             | Event::TaskRun { vcpu, .. }
             | Event::EptMap { vcpu, .. }
+            | Event::MmuNotifierRetry { vcpu, .. }
             | Event::MajorFaultBegin { vcpu, .. }
             | Event::MajorFaultEnd { vcpu, .. } => vcpu,
             Event::EptUnmap { gfn } => {
                 self.faults.unmap(gfn);
+                return;
+            }
+            Event::MemcgReclaimBegin { .. } => {
+                self.faults.reclaim();
                 return;
             }
             Event::WorkqueueQueueWork { .. }
@@ -133,6 +138,7 @@ impl MonitorSet {
                 }
             }
             Event::KvmAsyncPfDoublefault { gfn, .. } => faults.resolved(vcpu, gfn),
+            Event::MmuNotifierRetry { gfn, .. } => faults.retried(vcpu, gfn, at, ledger),
             Event::EptMap { gfn, .. } => {
                 seen.map = true;
                 faults.map(gfn);

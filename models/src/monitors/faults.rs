@@ -49,12 +49,23 @@ struct Access {
     begun: Record,
 }
 
+/// A fault that has come to no end yet.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    gfn: Gfn,
+    record: Record,
+    /// Passes of reclaim before it.
+    reclaims: u64,
+}
+
 /// The monitors of faults.
 #[derive(Clone, Debug)]
 pub(super) struct Faults {
     mapped: MappedFrames,
     /// Per vCPU, the fault at hand that has come to no end yet.
-    open: Vec<Option<(Gfn, Record)>>,
+    open: Vec<Option<Open>>,
+    /// Passes of reclaim so far.
+    reclaims: u64,
     /// How many faults are open.
     any_open: usize,
     /// By task.
@@ -66,6 +77,7 @@ impl Faults {
         Self {
             mapped: MappedFrames::default(),
             open: vec![None; vcpus],
+            reclaims: 0,
             any_open: 0,
             accesses: BTreeMap::new(),
         }
@@ -82,19 +94,41 @@ impl Faults {
         }
         let open = &mut self.open[vcpu.index()];
         // A major fault tells more of the fault at hand; it does not open a second one.
-        if open.is_none_or(|(other, _)| other != gfn) {
+        if open.is_none_or(|open| open.gfn != gfn) {
             self.any_open += usize::from(open.is_none());
-            *open = Some((gfn, record));
+            *open = Some(Open { gfn, record, reclaims: self.reclaims });
         }
     }
 
     /// The vCPU's fault on the frame has got an item or a halt.
     pub(super) fn resolved(&mut self, vcpu: VcpuId, gfn: Gfn) {
         let open = &mut self.open[vcpu.index()];
-        if open.is_some_and(|(other, _)| other == gfn) {
+        if open.is_some_and(|open| open.gfn == gfn) {
             *open = None;
             self.any_open -= 1;
         }
+    }
+
+    /// The host begins to take pages away.
+    pub(super) fn reclaim(&mut self) {
+        self.reclaims += 1;
+    }
+
+    /// The fault at hand, if it is one, begins again, because pages were taken away meanwhile.
+    pub(super) fn retried(&mut self, vcpu: VcpuId, gfn: Gfn, at: Context<'_>, ledger: &mut Ledger) {
+        let open = self.open[vcpu.index()].filter(|open| open.gfn == gfn);
+        if let Some(open) = open
+            && open.reclaims == self.reclaims
+        {
+            let message = || {
+                format!(
+                    "the fault of {vcpu} on frame {gfn} begins again, and nothing was reclaimed"
+                )
+            };
+            let history = || vec![open.record];
+            ledger.breach(INV_37, at, Breach { vcpu, token: None, message, history });
+        }
+        self.resolved(vcpu, gfn);
     }
 
     pub(super) fn map(&mut self, gfn: Gfn) {
@@ -104,7 +138,7 @@ impl Faults {
             return;
         }
         for open in &mut self.open {
-            if open.is_some_and(|(other, _)| other == gfn) {
+            if open.is_some_and(|open| open.gfn == gfn) {
                 *open = None;
                 self.any_open -= 1;
             }
@@ -147,7 +181,7 @@ impl Faults {
     }
 
     pub(super) fn entry(&mut self, vcpu: VcpuId, at: Context<'_>, ledger: &mut Ledger) {
-        let Some((gfn, record)) = self.open[vcpu.index()].take() else { return };
+        let Some(Open { gfn, record, .. }) = self.open[vcpu.index()].take() else { return };
         self.any_open -= 1;
         let message = || {
             let what = match record.event {

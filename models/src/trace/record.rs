@@ -482,6 +482,11 @@ events! {
         grow: bool, /// For so long.
         new: SimDuration, /// Instead of so long.
         old: SimDuration, }
+    /// A second-stage entry is not made, because the host has taken pages away meanwhile; the guest
+    /// faults again (ours).
+    MmuNotifierRetry = "mmu_notifier_retry" { /// The vCPU.
+        vcpu: VcpuId, /// The frame that was to be mapped.
+        gfn: Gfn, }
 }
 
 #[cfg(test)]

@@ -217,6 +217,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         Some(match outcome.prefault {
             Some(gfn) => {
+                self.begin_mapping(vcpu);
                 let prices = &self.w.prices;
                 let mapping = prices.kvm_fault.time.saturating_sub(prices.prefault_saves.time);
                 let cost = mapping + self.lookup_without_worker();
@@ -226,8 +227,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         })
     }
 
-    /// Maps the page of a completed item; sleeps for it if it was evicted again.
+    /// Maps the page of a completed item; sleeps for it if it was evicted again. An entry that must
+    /// not be made is left to the fault that follows.
     pub(crate) fn prefault_map(&mut self, vcpu: VcpuId, gfn: Gfn) -> Flow {
+        if self.must_retry(vcpu, gfn) {
+            return Flow::Spend(self.w.prices.apf_ready.time, Then::Deliver);
+        }
         match self.w.memory.page(gfn).backing {
             Backing::Resident | Backing::Writeback => self.map_page(vcpu, gfn),
             Backing::Untouched | Backing::Reading | Backing::Swapped => {

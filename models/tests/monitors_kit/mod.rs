@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several test programs")]
 
-use models::ids::{Gfn, Gva, Hva, Pfn, TaskId, Token, VcpuId, WorkerId};
+use models::ids::{Gfn, Gva, Hva, Pfn, TaskId, ThreadId, Token, VcpuId, WorkerId};
 use models::monitors::{Family, Finding, MonitorConfig, MonitorSet, Verdict};
 use models::trace::record::{BlockReason, Event, ExitReason, FaultPath, Record};
 use sim_core::{SimDuration, SimTime};
@@ -120,6 +120,12 @@ pub fn inject(vcpu: VcpuId, token: Token) -> Event {
 }
 pub fn map(vcpu: VcpuId, gfn: Gfn) -> Event {
     Event::EptMap { vcpu, gfn, pfn: Pfn(gfn.0) }
+}
+pub fn retry(vcpu: VcpuId, gfn: Gfn) -> Event {
+    Event::MmuNotifierRetry { vcpu, gfn }
+}
+pub fn reclaim() -> Event {
+    Event::MemcgReclaimBegin { thread: ThreadId(0) }
 }
 pub fn announced(vcpu: VcpuId, token: Token) -> Event {
     Event::KvmAsyncPfNotPresent { vcpu, token, gva: Gva(0) }

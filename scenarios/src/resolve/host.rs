@@ -1,8 +1,8 @@
 //! The host: processor, memory limit, swap.
 
 use models::config::{
-    Cgroup, CpuConfig, GuestConfig, HostConfig, HostKernel, Lru, ReadAhead, TlbGeometry, Workload,
-    WrittenPages,
+    Cgroup, CpuConfig, GuestConfig, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, TlbGeometry,
+    Workload, WrittenPages,
 };
 use models::presets;
 use models::presets::costs::{CostError, Costs};
@@ -13,7 +13,8 @@ use super::device;
 use super::sched::sched;
 use crate::error::ScenarioError;
 use crate::file::{
-    CgroupFile, CpuRef, HostFile, HostKernelRef, LruFile, ReadAheadFile, TlbFile, WrittenPagesFile,
+    CgroupFile, CpuRef, HostFile, HostKernelRef, LruFile, MmuRetryFile, ReadAheadFile, TlbFile,
+    WrittenPagesFile,
 };
 use crate::units::Bytes;
 
@@ -134,6 +135,12 @@ fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, Scena
         let range = SimDuration::ZERO..=SimDuration::from_secs(1);
         kernel.halt_poll = at.field("halt_poll").span(most.0, range)?;
     }
+    kernel.mmu_retry = match file.mmu_retry {
+        None => kernel.mmu_retry,
+        Some(MmuRetryFile::OwnPage) => MmuRetry::OwnPage,
+        Some(MmuRetryFile::Evictions) => MmuRetry::Evictions,
+        Some(MmuRetryFile::Unmappings) => MmuRetry::Unmappings,
+    };
     kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
     Ok(kernel)
 }

@@ -1313,6 +1313,8 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         r#"{ "writeback_throttling": "2ms" }"#,
         r#"{ "writeback_throttling": "3ms" }"#,
         r#"{ "halt_poll": "50us" }"#,
+        r#"{ "mmu_retry": "evictions" }"#,
+        r#"{ "mmu_retry": "unmappings" }"#,
         r#"{ "written_pages": "rotated" }"#,
         r#"{ "read_ahead": "adaptive" }"#,
         r#"{ "read_ahead": "address-space" }"#,
