@@ -1,7 +1,8 @@
-//! The published tables, as far as their orderings and ratios go. Full length is one command:
-//! `apfsim compare natapov-2010`.
+//! The published tables, as far as their orderings and ratios go, and the README's copy of the whole
+//! comparison.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use assert_cmd::Command;
 use scenarios::expect::judge;
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
 
@@ -50,4 +51,16 @@ fn workers_are_as_equal_as_published() {
             works.iter().fold((f64::MAX, 0f64), |(l, h), &w| (l.min(w), h.max(w)));
         assert!(largest / least <= most, "{policy}: {works:?}");
     }
+}
+
+/// To the last digit and the digest: whoever repeats the README's command sees what it shows.
+#[test]
+fn the_readme_shows_what_its_first_command_prints() {
+    let readme = include_str!("../README.md");
+    let from = readme.find("natapov-2010: What does async PF buy").unwrap();
+    let shown = readme[from..].split("```").next().unwrap();
+    let run =
+        Command::cargo_bin("apfsim").unwrap().args(["compare", "natapov-2010", "-q"]).assert();
+    let output = run.success().get_output().stdout.clone();
+    assert_eq!(String::from_utf8(output).unwrap().trim_end(), shown.trim_end());
 }
