@@ -95,3 +95,29 @@ fn inv_12_is_a_known_violation_of_early_rules() {
     let finding = output.findings.iter().find(|f| f.id.to_string() == "INV-12");
     assert!(finding.is_some_and(|f| f.verdict != Verdict::Violation));
 }
+
+/// A run that ends long before the bound of liveness: what waits at its end is given its time.
+#[test]
+fn a_token_that_is_never_answered_is_told_at_the_end_of_a_short_run() {
+    let mut busy = crowded("skylake-sp", constant(us(200)));
+    busy.host.read_ahead_pages = 1;
+    // Without workers the vCPU goes to sleep for ever.
+    let mut idle = busy.clone();
+    idle.guest.vcpus = 1;
+    idle.workload.tasks.truncate(1);
+    idle.workload.tasks[0].count = 1;
+    for (name, config) in [("busy", busy), ("idle", idle)] {
+        let clean = simulate(&config, "apf-v6.12", &for_time(ms(20)));
+        assert_clean(&clean);
+        for (defect, invariants) in [
+            (Defect::NoEoi, &["INV-13", "INV-15", "INV-21"][..]),
+            (Defect::NeverDrain, &["INV-13", "INV-15"][..]),
+        ] {
+            let settings =
+                RunSettings { defects: Defects::none().with(defect), ..for_time(ms(20)) };
+            let found = violated(&simulate(&config, "apf-v6.12", &settings));
+            let right = found.iter().any(|id| invariants.contains(&id.as_str()));
+            assert!(right, "{name}, {defect:?}: found {found:?}");
+        }
+    }
+}

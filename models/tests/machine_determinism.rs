@@ -12,6 +12,7 @@ use models::config::{
 };
 use models::ids::VcpuId;
 use models::machine::{RunSettings, prefill, run};
+use models::monitors::Verdict;
 use models::policy;
 use models::presets;
 use models::trace::TaskRole;
@@ -132,7 +133,14 @@ fn running_ahead_and_the_queue_change_nothing() {
             let policy_name = &policy.name;
             let base = for_time(ms(60));
             let reference = simulate_policy(&config, &policy, &base);
-            assert_clean(&reference);
+            // Before 5.13 a page ready that is raised while the local APIC is off is lost, and with it
+            // all that follow on that vCPU.
+            if name == "disturbances" && ["apf-v5.8", "apf-v5.9"].contains(&policy.name.as_str()) {
+                let lost = reference.findings.iter().find(|f| f.id.to_string() == "INV-13");
+                assert!(lost.is_some_and(|f| f.verdict == Verdict::Violation), "{policy_name}");
+            } else {
+                assert_clean(&reference);
+            }
             for (skip, queue) in [
                 (false, QueueKind::Hybrid),
                 (true, QueueKind::Std),

@@ -10,6 +10,7 @@
 //! page is brought) -> `vcpu/run_loop` (page ready is delivered) -> `guest/kernel` (the task is
 //! woken) -> `guest/scheduler` (it runs).
 
+mod afterwards;
 mod build;
 mod disturb;
 pub(crate) mod event;

@@ -8,6 +8,7 @@ use sim_core::{
     Simulation, StdHeapQueue,
 };
 
+use super::afterwards;
 use super::event::MachineEvent;
 use super::world::{Failure, World};
 use crate::apf::Defects;
@@ -288,7 +289,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
 
 /// What must happen in the end has to happen within this time: far above any queueing at a disk,
 /// far below the length of an experiment.
-const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
+pub(super) const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
 
 /// Which invariants a generation promises.
 pub fn family_of(rules: &Rules) -> Family {
@@ -323,16 +324,17 @@ fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
     }
 }
 
-fn output<Q>(simulation: Simulation<World, Q>) -> Result<RunOutput, RunError>
+fn output<Q>(mut simulation: Simulation<World, Q>) -> Result<RunOutput, RunError>
 where
     Q: EventQueue<MachineEvent>,
 {
     let handled_events = simulation.handled() + simulation.model.steps_ahead;
-    let world = simulation.model;
-    let now = world.reached;
+    let world = &mut simulation.model;
     let broken = world.state_findings();
-    let outcome = world.trace.finish(now);
-    let mut findings = outcome.findings.ok_or(RunError::Internal("no monitors"))?;
+    // The records are those of the run; what comes afterwards goes elsewhere.
+    let monitors = world.trace.take_monitors().ok_or(RunError::Internal("no monitors"))?;
+    let outcome = std::mem::take(&mut world.trace).finish(world.reached);
+    let mut findings = afterwards::findings(&mut simulation, monitors);
     findings.extend(broken);
     let metrics = outcome.metrics.ok_or(RunError::Internal("no metrics"))?;
     Ok(RunOutput {

@@ -207,7 +207,7 @@ impl MonitorSet {
     }
 
     fn judge_halt(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { items, halts, spins, ledger, seen, recent, .. } = self;
+        let Self { items, halts, interrupts, spins, ledger, seen, recent, .. } = self;
         let record = records[place];
         let at = Context { now: record.time, recent, batch: &records[..=place] };
         match record.event {
@@ -219,6 +219,7 @@ impl MonitorSet {
                 seen.block = true;
                 spins.useful(vcpu);
                 halts.block(vcpu, reason, items, at, ledger);
+                interrupts.block(vcpu, reason, record.time);
             }
             Event::ApfHalt { gfn, .. } => {
                 seen.halt = true;

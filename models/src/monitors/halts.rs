@@ -35,6 +35,11 @@ impl Halts {
         Self { bound, vcpus: vec![None; vcpus] }
     }
 
+    /// The same with another bound of liveness.
+    pub(super) fn bounded(self, bound: SimDuration) -> Self {
+        Self { bound, ..self }
+    }
+
     pub(super) fn grow(&mut self, vcpus: usize) {
         self.vcpus.resize(vcpus, None);
     }

@@ -1,11 +1,11 @@
 //! Page ready as an interrupt: INV-21 and INV-33.
 
-use sim_core::SimDuration;
+use sim_core::{SimDuration, SimTime};
 
 use super::catalogue::{INV_21, INV_33};
 use super::finding::{Breach, Context, Ledger};
 use crate::ids::{Token, VcpuId};
-use crate::trace::record::Record;
+use crate::trace::record::{BlockReason, Record};
 
 /// The vector that Linux guests use (`HYPERVISOR_CALLBACK_VECTOR`); for traces that begin after
 /// the guest has registered one.
@@ -35,6 +35,8 @@ struct VcpuInterrupts {
     slot_read: bool,
     /// An interrupt was ever injected.
     interrupted: bool,
+    /// Since when the vCPU sleeps in HLT.
+    asleep: Option<SimTime>,
 }
 
 /// The monitors of page ready interrupts.
@@ -49,12 +51,24 @@ impl Interrupts {
         Self { bound, vcpus: vec![VcpuInterrupts::default(); vcpus] }
     }
 
+    /// The same with another bound of liveness.
+    pub(super) fn bounded(self, bound: SimDuration) -> Self {
+        Self { bound, ..self }
+    }
+
     pub(super) fn grow(&mut self, vcpus: usize) {
         self.vcpus.resize(vcpus, VcpuInterrupts::default());
     }
 
     pub(super) fn entry(&mut self, vcpu: VcpuId) {
-        self.vcpus[vcpu.index()].entries += 1;
+        let own = &mut self.vcpus[vcpu.index()];
+        own.entries += 1;
+        own.asleep = None;
+    }
+
+    /// The vCPU goes to sleep in the host.
+    pub(super) fn block(&mut self, vcpu: VcpuId, reason: BlockReason, now: SimTime) {
+        self.vcpus[vcpu.index()].asleep = (reason == BlockReason::Hlt).then_some(now);
     }
 
     /// The guest registers its vector.
@@ -142,10 +156,11 @@ impl Interrupts {
 
     pub(super) fn finish(&self, at: Context<'_>, ledger: &mut Ledger) {
         for (own, vcpu) in self.vcpus.iter().zip((0..=u16::MAX).map(VcpuId)) {
+            let late = |since: SimTime| at.now.saturating_since(since) > self.bound;
             let over = |waiting: &Waiting| {
-                // The entry that injects it, and one more.
-                own.entries > waiting.entries + 1
-                    && at.now.saturating_since(waiting.since.time) > self.bound
+                // The entry that injects it, and one more; or it sleeps in HLT over it.
+                let passed = own.entries > waiting.entries + 1 || own.asleep.is_some_and(late);
+                passed && late(waiting.since.time)
             };
             if let Some(raised) = own.raised.filter(over) {
                 let message = || format!("page ready of {vcpu} was raised and never came through");

@@ -122,6 +122,11 @@ impl Items {
     }
 
     /// Makes room for vCPUs up to `vcpus`.
+    /// The same with another bound of liveness.
+    pub(super) fn bounded(self, bound: SimDuration) -> Self {
+        Self { bound, ..self }
+    }
+
     pub(super) fn grow(&mut self, vcpus: usize) {
         self.vcpus.resize_with(vcpus, VcpuItems::default);
     }

@@ -139,6 +139,30 @@ impl MonitorSet {
         ledger.findings(|id, breached| self.seen.missing(id, breached, self.vcpus))
     }
 
+    /// Whether anything that must happen in the end has been waiting for longer than `than` at `now`,
+    /// and is not found broken already.
+    pub fn anything_waits(&self, now: SimTime, than: SimDuration) -> bool {
+        let violated = |findings: Vec<Finding>| -> Vec<InvariantId> {
+            let violations = findings.into_iter().filter(|one| one.verdict == Verdict::Violation);
+            violations.map(|one| one.id).collect()
+        };
+        let broken = violated(self.finish(now));
+        let strict = Self {
+            items: self.items.clone().bounded(than),
+            notices: self.notices.clone().bounded(than),
+            halts: self.halts.clone().bounded(than),
+            interrupts: self.interrupts.clone().bounded(than),
+            sleepers: self.sleepers.clone().bounded(than),
+            ..self.clone()
+        };
+        violated(strict.finish(now)).iter().any(|id| !broken.contains(id))
+    }
+
+    /// Goes on observing after the end of the run.
+    pub fn resume(&mut self) {
+        self.ended = false;
+    }
+
     fn room_for(&mut self, vcpu: VcpuId) {
         if vcpu.index() >= self.vcpus {
             self.vcpus = vcpu.index() + 1;

@@ -78,6 +78,11 @@ impl Notices {
         Self { ready_is_exception, bound, vcpus: vec![VcpuNotices::default(); vcpus] }
     }
 
+    /// The same with another bound of liveness.
+    pub(super) fn bounded(self, bound: SimDuration) -> Self {
+        Self { bound, ..self }
+    }
+
     pub(super) fn grow(&mut self, vcpus: usize) {
         self.vcpus.resize_with(vcpus, VcpuNotices::default);
     }

@@ -57,6 +57,11 @@ impl Sleepers {
         }
     }
 
+    /// The same with another bound of liveness.
+    pub(super) fn bounded(self, bound: SimDuration) -> Self {
+        Self { bound, ..self }
+    }
+
     pub(super) fn grow(&mut self, vcpus: usize) {
         self.injected.resize(vcpus, None);
     }

@@ -209,6 +209,26 @@ impl TraceSink {
         self.monitors.as_ref().map(|monitors| monitors.finish(end))
     }
 
+    /// The monitors, if there are any, with all records so far.
+    pub fn monitors(&mut self) -> Option<&MonitorSet> {
+        self.flush();
+        self.monitors.as_ref()
+    }
+
+    /// Has the monitors, if there are any, go on after the end of the run that they have heard of.
+    pub fn resume_monitors(&mut self) {
+        self.flush();
+        if let Some(monitors) = &mut self.monitors {
+            monitors.resume();
+        }
+    }
+
+    /// Gives the monitors away, if there are any, with all records so far.
+    pub fn take_monitors(&mut self) -> Option<MonitorSet> {
+        self.flush();
+        self.monitors.take()
+    }
+
     /// The records kept, if they are.
     pub fn records(&mut self) -> Option<&[Record]> {
         self.flush();

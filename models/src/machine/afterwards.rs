@@ -1,0 +1,64 @@
+//! After the end of a run: does what waits there still come through?
+//!
+//! What must happen in the end is taken for broken when it has not happened within the bound of
+//! liveness, and a run may be shorter than that. So if anything waits at its end that should have
+//! happened, the machine goes on, and nothing but the monitors watches: until nothing of it waits any
+//! more, or until the bound is over. No metric, digest, kept record or other result hears of it.
+
+use sim_core::{EventQueue, RunLimit, SimDuration, SimTime, Simulation};
+
+use super::event::MachineEvent;
+use super::run::LIVENESS_BOUND;
+use super::world::World;
+use crate::monitors::{Finding, MonitorSet};
+use crate::trace::Phase;
+use crate::trace::sink::TraceSink;
+
+/// The first look, after so much time; each further one after twice as much.
+const FIRST_LOOK: SimDuration = SimDuration::from_us(500);
+
+/// What the monitors say of a run that has come to its end, when what waits there has had its time.
+/// Nobody else hears of the machine any more.
+pub(super) fn findings<Q: EventQueue<MachineEvent>>(
+    simulation: &mut Simulation<World, Q>,
+    monitors: MonitorSet,
+) -> Vec<Finding> {
+    let world = &mut simulation.model;
+    let end = world.reached;
+    let at_end = monitors.finish(end);
+    if !monitors.anything_waits(end, SimDuration::ZERO) {
+        return at_end;
+    }
+    world.trace = TraceSink::new().with_monitors(monitors);
+    watch(simulation, end).unwrap_or(at_end)
+}
+
+/// Lets the machine go on. None: all that waited has come through, or the machine cannot go on.
+fn watch<Q: EventQueue<MachineEvent>>(
+    simulation: &mut Simulation<World, Q>,
+    end: SimTime,
+) -> Option<Vec<Finding>> {
+    let mut waited = FIRST_LOOK;
+    loop {
+        waited = waited.min(LIVENESS_BOUND);
+        let now = end + waited;
+        simulation.model.finished = false;
+        simulation.model.trace.resume_monitors();
+        let event = MachineEvent::Phase(Phase::End);
+        simulation.queue.schedule(event.key(now), event);
+        simulation.run_while(RunLimit::NONE, |world| !world.is_over());
+        let world = &mut simulation.model;
+        if world.failure().is_some() || !world.finished {
+            return None;
+        }
+        let monitors = world.trace.monitors()?;
+        if waited == LIVENESS_BOUND {
+            // What began to wait at the very end has had the whole bound, too.
+            return Some(monitors.finish(now + FIRST_LOOK));
+        }
+        if !monitors.anything_waits(now, waited) {
+            return None;
+        }
+        waited = waited.times(2);
+    }
+}
