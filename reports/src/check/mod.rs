@@ -10,6 +10,7 @@ use scenarios::CheckReport;
 
 pub use csv::{course as course_csv, latencies as latencies_csv};
 pub use object::object;
+pub(crate) use object::skipped;
 pub use table::table;
 
 /// The word for a verdict.

@@ -4,7 +4,8 @@ use models::monitors::log::{
     CourseRow, CourseWindow, Latencies, LogFinding, LogWitness, SpinCause, VcpuSurvey,
 };
 use models::monitors::{Invariant, Verdict};
-use scenarios::{CheckReport, check::SkippedKind};
+use scenarios::CheckReport;
+use scenarios::check::{Skipped, SkippedKind};
 use serde_json::{Value, json};
 use sim_core::Histogram;
 
@@ -39,9 +40,7 @@ pub fn object(report: &CheckReport) -> String {
         "may_hide_losses": report.may_hide_losses,
         "has_faults": report.has_faults,
         "invariants": report.findings.iter().map(finding).collect::<Vec<_>>(),
-        "skipped": report.skipped.iter().map(|one| json!({
-            "kind": kind(one.kind), "count": one.count, "line": one.line, "text": one.text,
-        })).collect::<Vec<_>>(),
+        "skipped": skipped(&report.skipped),
         "lost": { "places": report.losses.0, "events": report.losses.1 },
         "overwritten": report.overwritten,
         "reordered": report.reordered,
@@ -165,6 +164,12 @@ const fn cause(cause: SpinCause) -> &'static str {
         SpinCause::Hlt => "hlt",
         SpinCause::Unknown => "unknown",
     }
+}
+
+/// What of a log was left out.
+pub(crate) fn skipped(all: &[Skipped]) -> Value {
+    let one = |one: &Skipped| json!({ "kind": kind(one.kind), "count": one.count, "line": one.line, "text": one.text });
+    all.iter().map(one).collect()
 }
 
 const fn kind(kind: SkippedKind) -> &'static str {

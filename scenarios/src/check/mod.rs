@@ -3,7 +3,7 @@
 mod error;
 mod lines;
 mod order;
-mod reader;
+pub(crate) mod reader;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -15,9 +15,10 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use models::apf::rules;
 use models::machine::{family_of, known_violations};
-use models::monitors::log::LogConfig;
+use models::monitors::log::{LogConfig, LogMonitors};
 
 pub use error::CheckError;
+use reader::{Checker, LogConsumer, Session};
 pub use report::{CheckReport, EventCount, Skipped, SkippedKind};
 
 /// How a log is to be held against the invariants.
@@ -28,6 +29,11 @@ pub struct CheckOptions {
 }
 
 impl CheckOptions {
+    fn checker(&self) -> Result<Checker, CheckError> {
+        let given = self.rules.is_some();
+        Ok(Checker { monitors: LogMonitors::new(self.config()?), given })
+    }
+
     fn config(&self) -> Result<LogConfig, CheckError> {
         let Some(name) = &self.rules else { return Ok(LogConfig::default()) };
         config_of(name).ok_or_else(|| CheckError::Generation {
@@ -49,15 +55,8 @@ fn config_of(name: &str) -> Option<LogConfig> {
 /// # Errors
 /// When it cannot be read, or is no log.
 pub fn check_path(path: &str, options: &CheckOptions) -> Result<CheckReport, CheckError> {
-    if path == "-" {
-        return check(io::stdin().lock(), "standard input", options);
-    }
-    let failed = |source| CheckError::Open { path: path.to_owned(), source };
-    let file = File::open(Path::new(path)).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
-    }
-    check(file, path, options)
+    let (name, session, lines) = read_path(path, options.checker()?)?;
+    Ok(session.report(&name, lines))
 }
 
 /// Checks a log that is read from a stream, which may be compressed with gzip.
@@ -65,20 +64,48 @@ pub fn check_path(path: &str, options: &CheckOptions) -> Result<CheckReport, Che
 /// # Errors
 /// When it cannot be read, or is no log.
 pub fn check(
-    mut source: impl Read,
+    source: impl Read,
     name: &str,
     options: &CheckOptions,
 ) -> Result<CheckReport, CheckError> {
-    let (config, given) = (options.config()?, options.rules.is_some());
+    let (session, lines) = read_stream(source, name, options.checker()?)?;
+    Ok(session.report(name, lines))
+}
+
+/// Reads the log at a path to its end; `-` is standard input. Gives its name and the number of
+/// its lines, too.
+pub(crate) fn read_path<C: LogConsumer>(
+    path: &str,
+    consumer: C,
+) -> Result<(String, Session<C>, u64), CheckError> {
+    let named = |name: &str, (session, lines)| (name.to_owned(), session, lines);
+    if path == "-" {
+        let name = "standard input";
+        return read_stream(io::stdin().lock(), name, consumer).map(|read| named(name, read));
+    }
+    let failed = |source| CheckError::Open { path: path.to_owned(), source };
+    let file = File::open(Path::new(path)).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
+    }
+    read_stream(file, path, consumer).map(|read| named(path, read))
+}
+
+/// Reads a log from a stream to its end. Gives the number of its lines, too.
+pub(crate) fn read_stream<C: LogConsumer>(
+    mut source: impl Read,
+    name: &str,
+    consumer: C,
+) -> Result<(Session<C>, u64), CheckError> {
     let mut head = Vec::new();
     let begun = source.by_ref().take(16).read_to_end(&mut head);
     begun.map_err(|source| CheckError::Read { name: name.to_owned(), line: 0, source })?;
     let whole = io::Cursor::new(head.clone()).chain(source);
     if head.starts_with(&[0x1f, 0x8b]) {
-        return reader::read(MultiGzDecoder::new(whole), true, name, config, given);
+        return reader::read(MultiGzDecoder::new(whole), true, name, consumer);
     }
     if let Some(what) = error::other_format(&head) {
         return Err(CheckError::Format { name: name.to_owned(), what });
     }
-    reader::read(whole, false, name, config, given)
+    reader::read(whole, false, name, consumer)
 }

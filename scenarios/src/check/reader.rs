@@ -1,9 +1,9 @@
-//! From a stream to a report.
+//! From a stream to events in their order, and to a report.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
+use models::monitors::log::{LogEvent, LogMonitors};
 use models::trace::kernel::{Header, Line, Lost, parse_event, split};
 
 use super::error::CheckError;
@@ -26,8 +26,27 @@ struct Cpu {
     lost: bool,
 }
 
-struct Session {
-    monitors: LogMonitors,
+/// Who is told of the events of a log, in the order of time.
+pub(crate) trait LogConsumer {
+    /// An event.
+    fn event(&mut self, event: LogEvent);
+
+    /// Events were lost since that time.
+    fn lost(&mut self, since: u64);
+
+    /// Times are numbers of whose unit the log says nothing.
+    fn ticks(&mut self) {}
+
+    /// The head of the log names the generation that wrote it, as our own traces do. Says whether
+    /// there is one of that name.
+    fn written_by(&mut self, _rules: &str) -> bool {
+        false
+    }
+}
+
+/// A log that is being read, or was.
+pub(crate) struct Session<C> {
+    pub(crate) consumer: C,
     order: Order,
     names: Vec<(Vec<u8>, u64)>,
     last_name: usize,
@@ -44,19 +63,16 @@ struct Session {
     grouped: u64,
     /// The generation that wrote the log, as its head says.
     rules: Option<String>,
-    /// The user has said it.
-    given: bool,
 }
 
-/// Reads a log to its end.
-pub(super) fn read(
+/// Reads a log to its end. Also says how many lines it has.
+pub(super) fn read<C: LogConsumer>(
     source: impl Read,
     compressed: bool,
     name: &str,
-    config: LogConfig,
-    given: bool,
-) -> Result<CheckReport, CheckError> {
-    let mut session = Session::new(config, given);
+    consumer: C,
+) -> Result<(Session<C>, u64), CheckError> {
+    let mut session = Session::new(consumer);
     let mut lines = Lines::new(source);
     let end = lines.for_each(|number, line| session.line(number, line));
     let line = lines.count;
@@ -73,7 +89,11 @@ pub(super) fn read(
             session.skip(SkippedKind::TooLong, line, b"");
         }
     }
-    session.finish(name, line)
+    if session.events == 0 {
+        return Err(session.nothing(name, line));
+    }
+    session.end();
+    Ok((session, line))
 }
 
 fn broken(error: &io::Error) -> bool {
@@ -81,10 +101,11 @@ fn broken(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
 }
 
-impl Session {
-    fn new(config: LogConfig, given: bool) -> Self {
+impl<C: LogConsumer> Session<C> {
+    /// A log of which nothing is read yet.
+    pub(crate) fn new(consumer: C) -> Self {
         Self {
-            monitors: LogMonitors::new(config),
+            consumer,
             order: Order::default(),
             names: Vec::new(),
             last_name: 0,
@@ -100,11 +121,11 @@ impl Session {
             raw_times: 0,
             grouped: 0,
             rules: None,
-            given,
         }
     }
 
-    fn line(&mut self, number: u64, line: &[u8]) {
+    /// Takes the next line.
+    pub(crate) fn line(&mut self, number: u64, line: &[u8]) {
         match split(line) {
             Line::Event(header, fields) => self.event(number, line, &header, fields),
             Line::Lost(lost) => self.lost(lost),
@@ -122,7 +143,7 @@ impl Session {
         if header.raw_time {
             self.raw_times += 1;
             if self.raw_times == 1 {
-                self.monitors.ticks_are_short();
+                self.consumer.ticks();
             }
         }
         self.count(header.name);
@@ -163,7 +184,7 @@ impl Session {
 
     fn enter(&mut self, entry: Entry) {
         if let Some(entry) = self.order.push(entry) {
-            deliver(&mut self.monitors, entry);
+            deliver(&mut self.consumer, entry);
         }
     }
 
@@ -192,12 +213,9 @@ impl Session {
             let word =
                 |name: &str| text.split_whitespace().find_map(|word| word.strip_prefix(name));
             if let (Some(rules), Some(_)) = (word("rules="), word("apfsim="))
-                && let Some(config) = super::config_of(rules)
+                && self.consumer.written_by(rules)
             {
                 self.rules = Some(rules.to_owned());
-                if !self.given {
-                    self.monitors.set_config(config);
-                }
             }
         }
         let Some(numbers) = line.strip_prefix(b"# entries-in-buffer/entries-written: ") else {
@@ -221,22 +239,79 @@ impl Session {
         self.skipped.push(Skipped { kind, count: 1, line, text });
     }
 
-    fn finish(mut self, name: &str, lines: u64) -> Result<CheckReport, CheckError> {
-        if self.events == 0 {
-            return Err(self.nothing(name, lines));
-        }
+    /// Hands on what was held back.
+    pub(crate) fn end(&mut self) {
         let ns = self.now;
         for (&cpu, state) in &self.cpus {
             if state.lost {
                 let entry = Entry::Lost { since: state.last, cpu: Some(cpu), ns };
                 if let Some(entry) = self.order.push(entry) {
-                    deliver(&mut self.monitors, entry);
+                    deliver(&mut self.consumer, entry);
                 }
             }
         }
         for entry in self.order.drain() {
-            deliver(&mut self.monitors, entry);
+            deliver(&mut self.consumer, entry);
         }
+    }
+
+    /// What of the log was left out.
+    pub(crate) fn left_out(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    fn nothing(&self, name: &str, lines: u64) -> CheckError {
+        let name = name.to_owned();
+        if lines == 0 || self.comments == lines {
+            return CheckError::Empty { name };
+        }
+        let unreadable = lines - self.comments.min(lines);
+        let first = self.skipped.iter().find(|skipped| !skipped.text.is_empty());
+        let example =
+            first.map_or_else(String::new, |s| format!("; line {}: `{}`", s.line, s.text));
+        CheckError::NoEvents { name, lines, unreadable, example }
+    }
+}
+
+fn deliver(consumer: &mut impl LogConsumer, entry: Entry) {
+    match entry {
+        Entry::Event(event) => consumer.event(event),
+        Entry::Lost { since, .. } => consumer.lost(since),
+    }
+}
+
+/// The invariants' monitors, as the readers of a log.
+pub(super) struct Checker {
+    pub(super) monitors: LogMonitors,
+    /// The user has said which generation wrote the log.
+    pub(super) given: bool,
+}
+
+impl LogConsumer for Checker {
+    fn event(&mut self, event: LogEvent) {
+        self.monitors.observe(event);
+    }
+
+    fn lost(&mut self, since: u64) {
+        self.monitors.lost(since);
+    }
+
+    fn ticks(&mut self) {
+        self.monitors.ticks_are_short();
+    }
+
+    fn written_by(&mut self, rules: &str) -> bool {
+        let Some(config) = super::config_of(rules) else { return false };
+        if !self.given {
+            self.monitors.set_config(config);
+        }
+        true
+    }
+}
+
+impl Session<Checker> {
+    /// What the monitors found.
+    pub(super) fn report(mut self, name: &str, lines: u64) -> CheckReport {
         let mut counts: Vec<EventCount> = self
             .names
             .iter()
@@ -250,11 +325,12 @@ impl Session {
             counts.push(EventCount { name: "(others)".to_owned(), count: self.other_names });
         }
         self.skipped.sort_by_key(|skipped| skipped.kind);
-        let (kernels, shown) = (self.monitors.kernels(), self.monitors.family().1);
-        let has_faults = self.monitors.has_faults();
-        let losses = (self.monitors.losses(), self.lost_events);
-        let (findings, survey) = self.monitors.finish();
-        Ok(CheckReport {
+        let monitors = self.consumer.monitors;
+        let (kernels, shown) = (monitors.kernels(), monitors.family().1);
+        let has_faults = monitors.has_faults();
+        let losses = (monitors.losses(), self.lost_events);
+        let (findings, survey) = monitors.finish();
+        CheckReport {
             name: name.to_owned(),
             lines,
             events: self.events,
@@ -273,25 +349,6 @@ impl Session {
             has_faults,
             findings,
             survey,
-        })
-    }
-
-    fn nothing(&self, name: &str, lines: u64) -> CheckError {
-        let name = name.to_owned();
-        if lines == 0 || self.comments == lines {
-            return CheckError::Empty { name };
         }
-        let unreadable = lines - self.comments.min(lines);
-        let first = self.skipped.iter().find(|skipped| !skipped.text.is_empty());
-        let example =
-            first.map_or_else(String::new, |s| format!("; line {}: `{}`", s.line, s.text));
-        CheckError::NoEvents { name, lines, unreadable, example }
-    }
-}
-
-fn deliver(monitors: &mut LogMonitors, entry: Entry) {
-    match entry {
-        Entry::Event(event) => monitors.observe(event),
-        Entry::Lost { since, .. } => monitors.lost(since),
     }
 }

@@ -164,6 +164,8 @@ pub enum KernelEvent {
         read: bool,
         /// Device and first sector.
         at: (u32, u64),
+        /// Sectors of 512 bytes.
+        sectors: u32,
     },
     /// `block_rq_complete`
     BlockComplete {

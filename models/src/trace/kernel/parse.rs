@@ -114,6 +114,7 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
         "block_rq_issue" => KernelEvent::BlockIssue {
             read: text(2).starts_with(b"R"),
             at: (device(small(0)?, small(1)?), number(5)),
+            sectors: small(6)?,
         },
         "block_rq_complete" => {
             KernelEvent::BlockComplete { at: (device(small(0)?, small(1)?), number(4)) }
@@ -304,7 +305,7 @@ mod tests {
             (
                 "block_rq_issue",
                 "254,0 R 4096 () 1141328 + 8 be,0,4 [vcpu0]",
-                KernelEvent::BlockIssue { read: true, at: (device(254, 0), 1_141_328) },
+                KernelEvent::BlockIssue { read: true, at: (device(254, 0), 1_141_328), sectors: 8 },
             ),
             (
                 "block_rq_complete",

@@ -20,7 +20,7 @@ pub struct Details<'a> {
     pub sleep: &'a str,
     /// The processor.
     pub cpu: u64,
-    /// Sectors of a request.
+    /// Sectors of a request that is complete.
     pub sectors: u64,
     /// Direction of a request.
     pub direction: &'a str,
@@ -149,10 +149,11 @@ fn values<'a>(event: &KernelEvent, with: &Details<'a>) -> (&'static EventForms, 
             let fields = [prev[0], prev[1], prev[2], state, next[0], next[1], next[2]];
             (forms::SCHED_SWITCH, fill(fields))
         }
-        E::BlockIssue { at: (device, sector), .. } => {
+        E::BlockIssue { at: (device, sector), sectors, .. } => {
             let [major, minor] = numbers_of(device).map(number);
-            let (way, size) = (text(with.direction), number(with.sectors * SECTOR));
-            let (start, count) = (number(sector), number(with.sectors));
+            let sectors = u64::from(sectors);
+            let (way, size) = (text(with.direction), number(sectors * SECTOR));
+            let (start, count) = (number(sector), number(sectors));
             let (priority, who) = (text(IO_PRIORITY), text(with.comm));
             let fields = [major, minor, way, size, text(""), start, count, priority, who];
             (forms::BLOCK_RQ_ISSUE, fill(fields))
@@ -255,7 +256,11 @@ mod tests {
             (any::<u64>(), any::<bool>()).prop_map(|(ns, slept)| E::VcpuWakeup { ns, slept }),
             (any::<u32>(), any::<bool>(), any::<u32>())
                 .prop_map(|(prev, sleeps, next)| E::SchedSwitch { prev, sleeps, next }),
-            (reads, at.clone()).prop_map(|(read, at)| E::BlockIssue { read, at }),
+            (reads, at.clone(), any::<u32>()).prop_map(|(read, at, sectors)| E::BlockIssue {
+                read,
+                at,
+                sectors
+            }),
             at.prop_map(|at| E::BlockComplete { at }),
             any::<u64>().prop_map(|work| E::QueueWork { work }),
             any::<u64>().prop_map(|work| E::ExecuteStart { work }),

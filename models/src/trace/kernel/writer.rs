@@ -36,7 +36,7 @@ const VCPU_PID: u32 = 1000;
 const WORKER_PID: u32 = 100_000;
 /// The swap device: its number, and sectors in a page.
 const SWAP_DEVICE: u32 = 254 << 20;
-const PAGE_SECTORS: u64 = 8;
+const PAGE_SECTORS: u32 = 8;
 /// Where the guest is: in a user program, or in its kernel.
 const USER_RIP: u64 = 0x40_1d85;
 const KERNEL_RIP: u64 = 0xffff_ffff_8109_d6e8;
@@ -104,6 +104,8 @@ pub struct KernelWriter {
     actor: Context,
     /// A nested fault whose address the next record tells.
     fault: Option<(SimTime, VcpuId)>,
+    /// Times are printed in nanoseconds, as `perf script --ns` does, not in microseconds.
+    nanoseconds: bool,
 }
 
 impl KernelWriter {
@@ -119,8 +121,16 @@ impl KernelWriter {
             requests: BTreeMap::new(),
             actor: Context::Thread(ThreadId(0)),
             fault: None,
+            nanoseconds: false,
             setting,
         }
+    }
+
+    /// Prints times in nanoseconds instead of microseconds.
+    #[must_use]
+    pub fn in_nanoseconds(mut self) -> Self {
+        self.nanoseconds = true;
+        self
     }
 
     /// Appends what precedes the events: a remark of the caller's, then the columns.
@@ -228,7 +238,9 @@ impl KernelWriter {
             }
             Event::BlockRqIssue { request, op, slot, pages } => {
                 self.requests.insert(request, (op, slot, pages));
-                let issue = E::BlockIssue { read: op == IoKind::Read, at: sector_of(slot) };
+                let sectors = pages.saturating_mul(PAGE_SECTORS);
+                let (read, at) = (op == IoKind::Read, sector_of(slot));
+                let issue = E::BlockIssue { read, at, sectors };
                 self.request(time, self.actor, &issue, (op, pages), out);
             }
             Event::BlockRqComplete { request } => {
@@ -343,7 +355,7 @@ impl KernelWriter {
     ) {
         let (thread, cpu) = self.place(context);
         let comm = self.comm_at(thread, cpu, true);
-        let sectors = u64::from(pages) * PAGE_SECTORS;
+        let sectors = u64::from(pages) * u64::from(PAGE_SECTORS);
         let details = Details { direction: op.name(), sectors, comm: &comm, ..Details::default() };
         self.line(time, context, event, &details, out);
     }
@@ -447,10 +459,14 @@ impl KernelWriter {
             Context::Interrupt(_) => "d.h1.",
             Context::Scheduler(_) => "d..2.",
         };
-        let us = time.as_ps() / 1_000_000;
-        let (seconds, us) = (us / 1_000_000, us % 1_000_000);
+        let ns = time.as_ps() / 1000;
+        let (seconds, ns) = (ns / 1_000_000_000, ns % 1_000_000_000);
+        let time = match self.nanoseconds {
+            true => format!("{seconds:>5}.{ns:09}"),
+            false => format!("{seconds:>5}.{:06}", ns / 1000),
+        };
         let (cpu, name) = (cpu.0, event.name());
-        let head = format!("{comm:>16}-{pid:<7} [{cpu:03}] {flags} {seconds:>5}.{us:06}: {name}: ");
+        let head = format!("{comm:>16}-{pid:<7} [{cpu:03}] {flags} {time}: {name}: ");
         out.extend_from_slice(head.as_bytes());
         write_event(event, &Details { cpu: cpu.into(), ..*details }, out);
         out.push(b'\n');
@@ -463,7 +479,7 @@ fn nested_error(error_code: u32) -> u64 {
 }
 
 fn sector_of(slot: SwapSlot) -> (u32, u64) {
-    (SWAP_DEVICE, u64::from(slot.0) * PAGE_SECTORS)
+    (SWAP_DEVICE, u64::from(slot.0) * u64::from(PAGE_SECTORS))
 }
 
 /// Stands for the hashed address that the kernel prints for a work item.
