@@ -152,6 +152,62 @@ Examples:
   trace-cmd report trace.dat | apfsim check -
   apfsim check old-host.txt --rules v5.3")]
     Check(CheckArgs),
+    /// Make a scenario of a real host's log, run it, and show both side by side
+    #[command(after_help = "\
+A log as check reads it, with all events of KVM, block requests and sched_switch;
+docs/fit-scenario.md says what to record and what becomes of it. What a host cannot see is assumed
+unless it is given: --faulters, --workers, --touch.
+
+Examples:
+  apfsim fit-scenario trace.txt.gz -o my-host.json
+  apfsim run my-host.json
+  apfsim fit-scenario trace.txt.gz --faulters 4 --workers 4
+  apfsim fit-scenario trace.txt --no-run --format json | jq .given
+  apfsim fit-scenario old.txt --device 500us           a log without block requests")]
+    FitScenario(FitArgs),
+}
+
+/// `apfsim fit-scenario`
+#[derive(Args, Debug)]
+pub(crate) struct FitArgs {
+    /// The log, or - for standard input
+    pub(crate) log: String,
+    /// Write the scenario into this file
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Do not run it: nothing is compared, and the number of computing threads is assumed
+    #[arg(long)]
+    pub(crate) no_run: bool,
+    /// Threads of the guest that fault; by default as many as the log shows at least
+    #[arg(long, value_name = "N")]
+    pub(crate) faulters: Option<u32>,
+    /// Threads of the guest that compute; by default the number with the log's fault rate
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<u32>,
+    /// The guest's time for a touch of a page, such as 180ns; by default what is between faults
+    #[arg(long, value_name = "TIME")]
+    pub(crate) touch: Option<SimDuration>,
+    /// The swap device, for logs that do not show it: a preset, or a latency such as 500us
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+    /// The preset processor whose costs hold where the log shows none; by default the nearest
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cpu: Option<String>,
+    /// The policy, instead of the one that the log shows
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Seed of the scenario
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write table, JSON, CSV and scenario into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// `apfsim check`

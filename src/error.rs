@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use reports::ReportError;
 use scenarios::expect::suite::SuiteError;
-use scenarios::{AnatomyError, CheckError, CrossoverError, RunnerError, ScenarioError};
+use scenarios::{AnatomyError, CheckError, CrossoverError, FitError, RunnerError, ScenarioError};
 
 /// Any failure, as told to the user. All lead to exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,9 @@ pub(crate) enum CliError {
     /// A log cannot be checked.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// No scenario can be made of a log.
+    #[error(transparent)]
+    Fit(#[from] FitError),
     /// The result could not be printed.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] io::Error),

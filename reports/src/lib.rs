@@ -8,6 +8,7 @@
 mod anatomy;
 pub mod check;
 pub mod crossover;
+pub mod fit;
 #[cfg(test)]
 mod fixture;
 mod format;
@@ -18,4 +19,4 @@ pub mod sweep;
 pub mod table;
 mod write;
 
-pub use write::{ReportError, write_all, write_anatomy, write_check};
+pub use write::{ReportError, write_all, write_anatomy, write_check, write_fit, write_scenario};

@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use models::trace::anatomy::Pick;
-use scenarios::{AnatomyReport, CheckReport, Comparison};
+use scenarios::{AnatomyReport, CheckReport, Comparison, FitReport};
 
 use crate::plot::{CheckPlot, Plot, PlotError, anatomy_png, anatomy_svg};
-use crate::{check, json, table};
+use crate::{check, fit, json, table};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +116,24 @@ pub fn write_check(folder: &Path, report: &CheckReport) -> Result<Vec<PathBuf>, 
         written.push(write(path, &png)?);
     }
     Ok(written)
+}
+
+/// Writes `fit.txt`, `fit.json`, `fit-paths.csv` and `scenario.json` into a folder, like
+/// [`write_all`].
+pub fn write_fit(folder: &Path, report: &FitReport) -> Result<Vec<PathBuf>, ReportError> {
+    make(folder)?;
+    let files = [
+        ("fit.txt", fit::table(report)),
+        ("fit.json", fit::object(report)),
+        ("fit-paths.csv", fit::csv(report)),
+        ("scenario.json", report.scenario.clone()),
+    ];
+    files.into_iter().map(|(name, text)| write(folder.join(name), text.as_bytes())).collect()
+}
+
+/// Writes the scenario of a fit into a file, which appears complete or not at all.
+pub fn write_scenario(path: &Path, report: &FitReport) -> Result<PathBuf, ReportError> {
+    write(path.to_owned(), report.scenario.as_bytes())
 }
 
 /// Makes a folder where it does not exist.

@@ -29,6 +29,7 @@ mod de;
 mod error;
 pub mod expect;
 pub mod file;
+pub mod fit;
 pub mod library;
 mod patch;
 pub mod plan;
@@ -51,6 +52,7 @@ pub use anatomy::{AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_a
 pub use check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
 pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError};
+pub use fit::{FitError, FitOptions, FitReport, fit_path};
 pub use plan::Plan;
 pub use replay::{ReplayError, ReplayFile};
 pub use resolve::{Scenario, ScenarioOverrides};

@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod crossover;
 mod explore;
+mod fit_scenario;
 mod invariants;
 mod junit;
 mod policies;
@@ -35,6 +36,7 @@ pub(crate) enum Outcome {
 pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
     match &cli.command {
         Command::Check(args) => check::execute(args),
+        Command::FitScenario(args) => fit_scenario::execute(args),
         Command::Compare(args) => compare::execute(args),
         Command::Run(args) => run::execute(args),
         Command::Test(args) => test::execute(args),

@@ -1,0 +1,278 @@
+//! What happens from an exit of a vCPU to its next entry, and what path that was.
+
+use models::trace::kernel::KernelExit;
+
+use super::measure::{
+    MSR_ACK, MSR_DEADLINE, Measure, READY_VECTOR, SHORTEST_TICK, TIMER_VECTORS, Vcpu,
+};
+use super::paths::PathId;
+
+/// An exit that is being handled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    pub(super) ns: u64,
+    pub(super) reason: KernelExit,
+    pub(super) cpu: u32,
+    /// The read that the thread issued, and when.
+    pub(super) read: Option<((u32, u64), u64)>,
+    /// When that was done, and whether the processor was idle.
+    pub(super) read_done: Option<(u64, bool)>,
+    pub(super) tried: Option<u64>,
+    pub(super) announced: bool,
+    pub(super) repeated: bool,
+    pub(super) told: bool,
+    /// Interrupts that were injected: the first, and how many.
+    pub(super) injected: (Option<u8>, u32),
+    /// Requests completed on this processor meanwhile.
+    pub(super) done: u32,
+    /// Items completed on this processor meanwhile, and when the last was.
+    pub(super) completed: u32,
+    pub(super) completed_at: Option<u64>,
+    pub(super) ready: u32,
+    pub(super) ready_at: Option<u64>,
+    /// The register that the guest writes.
+    pub(super) register: Option<(u32, u64)>,
+    /// The vector and length of the handler that the exit ends.
+    pub(super) handler: Option<(u8, u64)>,
+    /// Time in the guest since its last fault that needed I/O.
+    pub(super) thought: Option<u64>,
+    /// Pages that the thread wrote out.
+    pub(super) written: u32,
+    /// Times that the thread gave up the processor, and when it first slept.
+    pub(super) switches: u32,
+    pub(super) slept: Option<u64>,
+    /// Items that workers began on this processor, and when the first was.
+    pub(super) starts: u32,
+    pub(super) started: Option<u64>,
+}
+
+/// A vCPU in guest mode.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entered {
+    pub(super) ns: u64,
+    /// Its last exit told it of a page.
+    pub(super) told: bool,
+    /// The interrupt that was injected.
+    pub(super) vector: Option<u8>,
+}
+
+impl Exit {
+    fn new(ns: u64, cpu: u32, reason: KernelExit) -> Self {
+        Self {
+            ns,
+            reason,
+            cpu,
+            read: None,
+            read_done: None,
+            tried: None,
+            announced: false,
+            repeated: false,
+            told: false,
+            injected: (None, 0),
+            done: 0,
+            completed: 0,
+            completed_at: None,
+            ready: 0,
+            ready_at: None,
+            register: None,
+            handler: None,
+            thought: None,
+            written: 0,
+            switches: 0,
+            slept: None,
+            starts: 0,
+            started: None,
+        }
+    }
+
+    pub(super) fn inject(&mut self, vector: u8) {
+        self.injected.0.get_or_insert(vector);
+        self.injected.1 += 1;
+    }
+
+    /// No other thread ran, and no device asked for anything.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        self.done == 0 && self.completed == 0 && self.switches == 0 && self.written == 0
+    }
+
+    /// Nothing was completed meanwhile.
+    fn is_quiet(&self) -> bool {
+        self.done == 0 && self.completed == 0 && self.ready == 0 && self.written == 0
+    }
+
+    /// The thread goes to sleep: which path ends here?
+    pub(super) fn sleeps(&mut self, ns: u64) -> Option<(PathId, u64)> {
+        let first = self.slept.is_none();
+        self.slept.get_or_insert(ns);
+        if !first || self.reason != KernelExit::NestedFault || !self.is_quiet() {
+            return None;
+        }
+        let span = ns.saturating_sub(self.ns);
+        match (self.tried, self.read) {
+            (Some(_), Some(_)) if self.announced && self.switches == 1 && self.starts == 1 => {
+                Some((PathId::FaultHalted, span))
+            }
+            (None, Some(_)) if self.switches == 0 => Some((PathId::FaultSleeps, span)),
+            _ => None,
+        }
+    }
+
+    /// The paths that the entry ends, with their lengths.
+    fn paths(&self, ns: u64) -> [Option<(PathId, u64)>; 2] {
+        let span = ns.saturating_sub(self.ns);
+        let undisturbed = self.is_undisturbed() && self.ready == 0;
+        let nothing_injected = self.injected.1 == 0;
+        // A page that was completed meanwhile, alone. Where the device's interrupt is the reason
+        // of the exit, its completion may be printed before the exit.
+        let one = self.completed == 1 && self.done <= 1 && self.ready == 1 && self.slept.is_none();
+        let only =
+            |vector: fn(u8) -> bool| self.injected.1 == 1 && self.injected.0.is_some_and(vector);
+        match self.reason {
+            KernelExit::NestedFault => [self.fault(ns), None],
+            KernelExit::Interrupt if one && only(|vector| vector == READY_VECTOR) => [
+                Some((PathId::InterruptReady, span)),
+                self.ready_at.map(|at| (PathId::ReadyEntry, ns.saturating_sub(at))),
+            ],
+            KernelExit::Interrupt if undisturbed && only(|v| TIMER_VECTORS.contains(&v)) => {
+                [Some((PathId::TimerInterrupt, span)), None]
+            }
+            KernelExit::Interrupt if undisturbed && nothing_injected && !self.told => {
+                [Some((PathId::BareInterrupt, span)), None]
+            }
+            KernelExit::Msr if nothing_injected => match self.register {
+                Some((MSR_ACK, at)) if undisturbed => [
+                    Some((PathId::AckNothing, span)),
+                    Some((PathId::MsrEntry, ns.saturating_sub(at))),
+                ],
+                Some((MSR_ACK, _)) if one => [Some((PathId::AckReady, span)), None],
+                Some((MSR_DEADLINE, _)) if undisturbed => {
+                    [Some((PathId::TimerDeadline, span)), None]
+                }
+                _ => [None, None],
+            },
+            _ => [None, None],
+        }
+    }
+
+    fn fault(&self, ns: u64) -> Option<(PathId, u64)> {
+        let span = ns.saturating_sub(self.ns);
+        if let (None, Some(_), Some((done, true)), Some(_)) =
+            (self.tried, self.read, self.read_done, self.slept)
+        {
+            let alone = self.switches == 1 && self.done == 1 && self.injected.1 == 0;
+            return alone.then_some((PathId::DoneEntry, ns.saturating_sub(done)));
+        }
+        if !self.is_quiet() || self.injected.1 > 0 || self.slept.is_some() {
+            return None;
+        }
+        let asynchronous = self.tried.is_some() && self.read.is_some() && self.told;
+        match (self.tried, self.read) {
+            (None, None) if self.switches == 0 => Some((PathId::FaultMapped, span)),
+            _ if asynchronous && self.switches == 0 => Some((PathId::FaultTold, span)),
+            _ if asynchronous && self.switches == 1 && self.starts == 1 => {
+                Some((PathId::FaultToldWorker, span))
+            }
+            _ => None,
+        }
+    }
+
+    /// From the try to the start of the worker that takes the processor.
+    fn worker_start(&self) -> Option<u64> {
+        let alone = self.switches == 1 && self.starts == 1 && self.done == 0;
+        match (self.tried, self.started) {
+            (Some(tried), Some(started)) if alone && self.announced && started > tried => {
+                Some(started - tried)
+            }
+            _ => None,
+        }
+    }
+
+    /// The fault needed I/O.
+    fn needs_io(&self) -> bool {
+        self.reason == KernelExit::NestedFault && (self.read.is_some() || self.announced)
+    }
+}
+
+impl Measure {
+    /// The vCPU of a thread enters the guest.
+    pub(super) fn enter(&mut self, ns: u64, pid: u32, number: u32) {
+        let Some(vcpu) = self.vcpu(pid, Some(number)) else { return };
+        let Vcpu { exit, last_timer, .. } = vcpu.clone();
+        let mut entered = Entered { ns, told: false, vector: None };
+        vcpu.exit = None;
+        let Some(exit) = exit else {
+            vcpu.entered = Some(entered);
+            return;
+        };
+        entered.told = exit.told && exit.injected.1 == 0;
+        entered.vector = exit.injected.0.filter(|_| exit.injected.1 == 1);
+        vcpu.entered = Some(entered);
+        if exit.needs_io() {
+            vcpu.thinking = Some(0);
+        }
+        let timer = exit.injected.0.is_some_and(|vector| TIMER_VECTORS.contains(&vector));
+        if timer {
+            vcpu.last_timer = Some(exit.ns);
+        }
+        for (path, span) in exit.paths(ns).into_iter().flatten() {
+            self.span(path, span);
+            if path == PathId::BareInterrupt {
+                self.bare_interrupt(exit.ns);
+            }
+        }
+        if exit.slept.is_none() && exit.reason != KernelExit::Hlt {
+            self.awake = self.awake.saturating_add(ns.saturating_sub(exit.ns));
+        }
+        if let Some(span) = exit.worker_start() {
+            self.span(PathId::TryWorker, span);
+        }
+        if let Some(thought) = exit.thought.filter(|_| exit.needs_io()) {
+            self.thinks.record(thought);
+        }
+        if exit.read.is_some() && exit.tried.is_none() {
+            self.counts.synchronous += 1;
+            self.counts.polled += u64::from(exit.switches == 0 && exit.read_done.is_some());
+        }
+        if let Some(last) = last_timer.filter(|_| timer) {
+            self.guest_tick.record(exit.ns.saturating_sub(last));
+        }
+    }
+
+    /// Interrupts of the host that are for nothing that is seen: mostly its tick.
+    fn bare_interrupt(&mut self, ns: u64) {
+        if let Some(last) = self.last_bare
+            && ns.saturating_sub(last) >= SHORTEST_TICK
+        {
+            self.host_tick.record(ns.saturating_sub(last));
+        }
+        self.last_bare = Some(ns);
+    }
+
+    /// The vCPU of a thread leaves the guest.
+    pub(super) fn leave(
+        &mut self,
+        ns: u64,
+        pid: u32,
+        cpu: u32,
+        number: Option<u32>,
+        reason: KernelExit,
+    ) {
+        self.counts.exits += 1;
+        self.counts.hlt += u64::from(reason == KernelExit::Hlt);
+        let Some(vcpu) = self.vcpu(pid, number) else { return };
+        let mut exit = Exit::new(ns, cpu, reason);
+        let entered = vcpu.entered.take();
+        let mut next = None;
+        if let Some(entered) = entered {
+            let span = ns.saturating_sub(entered.ns);
+            exit.handler = entered.vector.map(|vector| (vector, span));
+            next = (entered.told && reason == KernelExit::NestedFault).then_some(span);
+            vcpu.thinking = vcpu.thinking.map(|so_far| so_far.saturating_add(span));
+            exit.thought = vcpu.thinking;
+        }
+        vcpu.exit = Some(exit);
+        if let Some(span) = next {
+            self.span(PathId::GuestNext, span);
+        }
+    }
+}
