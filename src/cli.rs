@@ -199,7 +199,7 @@ pub(crate) struct FitArgs {
     /// Seed of the scenario
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Write table, JSON, CSV and scenario into this directory
+    /// Write table, JSON, CSV, plot and scenario into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// What to print

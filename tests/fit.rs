@@ -69,7 +69,9 @@ fn the_scenario_is_a_file_that_run_and_compare_read() {
     let args = [&["fit-scenario", HALTED, "-o", file, "--out", out], &FOUR[..]].concat();
     let (status, _, stderr) = apfsim(&args, b"");
     assert_eq!(status, Some(0), "{stderr}");
-    for name in ["host.json", "fit.txt", "fit.json", "fit-paths.csv", "scenario.json"] {
+    for name in
+        ["host.json", "fit.txt", "fit.json", "fit-paths.csv", "fit-paths.png", "scenario.json"]
+    {
         assert!(stderr.contains(name), "{stderr}");
     }
     let text = std::fs::read_to_string(file).unwrap();
@@ -155,6 +157,31 @@ fn hosts_are_told_apart() {
         let rate = &report["rates"][0];
         let ratio = rate["simulated"].as_f64().unwrap() / rate["recorded"].as_f64().unwrap();
         assert!((0.85..1.15).contains(&ratio), "{log}: {rate}");
+    }
+}
+
+/// Traces of hosts of several generations.
+#[test]
+fn generations_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("smoke.txt.gz");
+    let policies = ["sync", "halt", "halt-v6.12", "apf-v7-2010", "apf-v4.13", "apf-v6.12"];
+    let mut args = vec!["compare", "smoke", "-q", "--replications", "1", "--trace"];
+    args.push(trace.to_str().unwrap());
+    args.extend(policies.iter().flat_map(|policy| ["--policy", policy]));
+    assert_eq!(apfsim(&args, b"").0, Some(0));
+    for policy in policies {
+        let log = folder.path().join(format!("smoke.{policy}.0.txt.gz"));
+        let report = fit(log.to_str().unwrap(), &["--no-run"]);
+        let scenario = report["scenario"].as_str().unwrap();
+        assert!(scenario.contains(&format!("\"policies\": [\"{policy}\"]")), "{scenario}");
+        for line in ["\"read_ahead\": 8", "\"vcpus\": 4,", "\"hz\": 1000,"] {
+            assert!(scenario.contains(line), "{policy}: {scenario}");
+        }
+        let (read, write) =
+            (nanoseconds(scenario, "read_latency"), nanoseconds(scenario, "write_latency"));
+        assert!((read / 500e3 - 1.0).abs() < 0.01, "{policy}: {read}");
+        assert!((write / 500e3 - 1.0).abs() < 0.01, "{policy}: {write}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use models::trace::anatomy::Pick;
 use scenarios::{AnatomyReport, CheckReport, Comparison, FitReport};
 
-use crate::plot::{CheckPlot, Plot, PlotError, anatomy_png, anatomy_svg};
+use crate::plot::{CheckPlot, Plot, PlotError, anatomy_png, anatomy_svg, fit_png, fit_svg};
 use crate::{check, fit, json, table};
 
 /// Why a report could not be written.
@@ -118,8 +118,8 @@ pub fn write_check(folder: &Path, report: &CheckReport) -> Result<Vec<PathBuf>, 
     Ok(written)
 }
 
-/// Writes `fit.txt`, `fit.json`, `fit-paths.csv` and `scenario.json` into a folder, like
-/// [`write_all`].
+/// Writes `fit.txt`, `fit.json`, `fit-paths.csv`, `scenario.json` and the plot of some paths as SVG
+/// and PNG into a folder, like [`write_all`].
 pub fn write_fit(folder: &Path, report: &FitReport) -> Result<Vec<PathBuf>, ReportError> {
     make(folder)?;
     let files = [
@@ -128,7 +128,17 @@ pub fn write_fit(folder: &Path, report: &FitReport) -> Result<Vec<PathBuf>, Repo
         ("fit-paths.csv", fit::csv(report)),
         ("scenario.json", report.scenario.clone()),
     ];
-    files.into_iter().map(|(name, text)| write(folder.join(name), text.as_bytes())).collect()
+    let mut written = Vec::new();
+    for (name, text) in files {
+        written.push(write(folder.join(name), text.as_bytes())?);
+    }
+    let path = folder.join("fit-paths.svg");
+    let svg = fit_svg(report).map_err(|source| failed(&path, source))?;
+    written.push(write(path, svg.as_bytes())?);
+    let path = folder.join("fit-paths.png");
+    let png = fit_png(report).map_err(|source| failed(&path, source))?;
+    written.push(write(path, &png)?);
+    Ok(written)
 }
 
 /// Writes the scenario of a fit into a file, which appears complete or not at all.

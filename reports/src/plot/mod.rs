@@ -12,6 +12,7 @@ mod anatomy_tests;
 mod axis;
 mod bitmap;
 mod check;
+mod fit;
 mod font;
 mod gain;
 mod latency;
@@ -26,7 +27,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use scenarios::{CheckReport, Comparison, SweepResult};
+use scenarios::{CheckReport, Comparison, FitReport, SweepResult};
 
 pub use self::anatomy::{anatomy_png, anatomy_svg};
 use self::scene::Scene;
@@ -122,6 +123,22 @@ impl SweepPlot {
     pub fn png(&self) -> Result<Vec<u8>, PlotError> {
         bitmap::png(&self.0)
     }
+}
+
+/// Some paths of a fit, recorded and simulated, as the text of an SVG file.
+///
+/// # Errors
+/// When the drawing library fails.
+pub fn fit_svg(report: &FitReport) -> Result<String, PlotError> {
+    svg::svg(&fit::scene(report))
+}
+
+/// Some paths of a fit, recorded and simulated, as the bytes of a PNG file.
+///
+/// # Errors
+/// When the drawing library or the encoder fails.
+pub fn fit_png(report: &FitReport) -> Result<Vec<u8>, PlotError> {
+    bitmap::png(&fit::scene(report))
 }
 
 /// A plot of a real kernel's log.

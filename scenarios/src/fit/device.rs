@@ -29,7 +29,6 @@ pub(super) struct Done {
     pub(super) ns: u64,
     /// Completions of requests and of items so far.
     pub(super) seen: (u64, u64),
-    pub(super) idle: bool,
 }
 
 /// What a device has done.
@@ -119,7 +118,6 @@ impl Measure {
         self.on_processor(cpu, |exit| exit.done += 1);
         self.seen.0 += 1;
         let Some(issued) = self.requests.remove(&at) else { return };
-        let idle = self.idle.get(&cpu).copied().unwrap_or(false);
         if let Some(device) = self.devices.get_mut(&at.0) {
             let span = ns - issued.ns.min(ns);
             match issued.read {
@@ -130,12 +128,12 @@ impl Measure {
                 device.in_flight = device.in_flight.saturating_sub(1);
             }
         }
-        let done = Done { ns, seen: self.seen, idle };
+        let done = Done { ns, seen: self.seen };
         if let Some(fault) = issued.gva.and_then(|gva| self.faults.get_mut(&gva)) {
             fault.done = Some(done);
         }
         if let Some(waiter) = issued.waiter {
-            self.in_exit(waiter, |exit| exit.read_done = Some((ns, idle)));
+            self.in_exit(waiter, |exit| exit.read_done = Some(ns));
         }
     }
 

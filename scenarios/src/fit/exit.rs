@@ -15,8 +15,8 @@ pub(super) struct Exit {
     pub(super) cpu: u32,
     /// The read that the thread issued, and when.
     pub(super) read: Option<((u32, u64), u64)>,
-    /// When that was done, and whether the processor was idle.
-    pub(super) read_done: Option<(u64, bool)>,
+    /// When that was done.
+    pub(super) read_done: Option<u64>,
     pub(super) tried: Option<u64>,
     pub(super) announced: bool,
     pub(super) repeated: bool,
@@ -54,6 +54,8 @@ pub(super) struct Entered {
     pub(super) told: bool,
     /// The interrupt that was injected.
     pub(super) vector: Option<u8>,
+    /// It has acknowledged a page ready in its last exit.
+    pub(super) acknowledged: bool,
 }
 
 impl Exit {
@@ -156,10 +158,10 @@ impl Exit {
 
     fn fault(&self, ns: u64) -> Option<(PathId, u64)> {
         let span = ns.saturating_sub(self.ns);
-        if let (None, Some(_), Some((done, true)), Some(_)) =
+        if let (None, Some(_), Some(done), Some(_)) =
             (self.tried, self.read, self.read_done, self.slept)
         {
-            let alone = self.switches == 1 && self.done == 1 && self.injected.1 == 0;
+            let alone = self.switches == 1 && self.done <= 1 && self.injected.1 == 0;
             return alone.then_some((PathId::DoneEntry, ns.saturating_sub(done)));
         }
         if !self.is_quiet() || self.injected.1 > 0 || self.slept.is_some() {
@@ -195,16 +197,18 @@ impl Exit {
 
 impl Measure {
     /// The vCPU of a thread enters the guest.
-    pub(super) fn enter(&mut self, ns: u64, pid: u32, number: u32) {
+    pub(super) fn enter(&mut self, ns: u64, pid: u32, cpu: u32, number: u32) {
         let Some(vcpu) = self.vcpu(pid, Some(number)) else { return };
         let Vcpu { exit, last_timer, .. } = vcpu.clone();
-        let mut entered = Entered { ns, told: false, vector: None };
+        let mut entered = Entered { ns, told: false, vector: None, acknowledged: false };
         vcpu.exit = None;
         let Some(exit) = exit else {
             vcpu.entered = Some(entered);
             return;
         };
         entered.told = exit.told && exit.injected.1 == 0;
+        let ack = exit.register.is_some_and(|(ecx, _)| ecx == MSR_ACK);
+        entered.acknowledged = ack && exit.injected.1 == 0;
         entered.vector = exit.injected.0.filter(|_| exit.injected.1 == 1);
         vcpu.entered = Some(entered);
         if exit.needs_io() {
@@ -215,6 +219,10 @@ impl Measure {
             vcpu.last_timer = Some(exit.ns);
         }
         for (path, span) in exit.paths(ns).into_iter().flatten() {
+            // Another thread had the processor when the read was done.
+            if path == PathId::DoneEntry && !self.was_idle(cpu, ns.saturating_sub(span)) {
+                continue;
+            }
             self.span(path, span);
             if path == PathId::BareInterrupt {
                 self.bare_interrupt(exit.ns);
@@ -266,13 +274,19 @@ impl Measure {
         if let Some(entered) = entered {
             let span = ns.saturating_sub(entered.ns);
             exit.handler = entered.vector.map(|vector| (vector, span));
-            next = (entered.told && reason == KernelExit::NestedFault).then_some(span);
+            let path = match (entered.told, entered.acknowledged) {
+                _ if reason != KernelExit::NestedFault => None,
+                (true, _) => Some(PathId::GuestNext),
+                (false, true) => Some(PathId::GuestNextWoken),
+                (false, false) => None,
+            };
+            next = path.map(|path| (path, span));
             vcpu.thinking = vcpu.thinking.map(|so_far| so_far.saturating_add(span));
             exit.thought = vcpu.thinking;
         }
         vcpu.exit = Some(exit);
-        if let Some(span) = next {
-            self.span(PathId::GuestNext, span);
+        if let Some((path, span)) = next {
+            self.span(path, span);
         }
     }
 }

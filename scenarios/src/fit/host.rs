@@ -92,12 +92,8 @@ pub(super) fn frequency(measure: &Measure, cpu: &str, given: &mut Vec<Given>) ->
 
 /// Processors of the host.
 pub(super) fn processors(measure: &Measure, given: &mut Vec<Given>) -> usize {
-    let seen = measure.idle.len();
-    let source = match seen {
-        0 => "not in the log (no sched_switch): assumption",
-        _ => "processors with a sched_switch",
-    };
-    Given::say(given, "host.cpus", seen.max(1), source);
+    let seen = measure.processors.len();
+    Given::say(given, "host.cpus", seen.max(1), "processors on which events happened");
     seen.max(1)
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use models::monitors::log::LogEvent;
 use models::trace::kernel::{KernelEvent, KernelExit};
+use sim_core::Histogram;
 
 use super::device::{Device, Done, Issued};
 use super::exit::{Entered, Exit};
@@ -17,6 +18,8 @@ use crate::check::reader::LogConsumer;
 
 /// vCPU threads, requests and faults that are followed at once.
 pub(super) const MOST: usize = 1 << 16;
+/// The thread that runs when nobody does.
+const IDLE: u32 = 0;
 /// `#PF`
 const PAGE_FAULT: u8 = 14;
 /// `HYPERVISOR_CALLBACK_VECTOR`, which Linux guests take for page ready.
@@ -103,8 +106,8 @@ pub(crate) struct Measure {
     pub(super) paths: Vec<Samples>,
     pub(crate) counts: Counts,
     pub(super) vcpus: BTreeMap<u32, Vcpu>,
-    /// Processors, and whether they are idle.
-    pub(super) idle: BTreeMap<u32, bool>,
+    /// Processors on which anything happened, and when somebody last got one that was idle.
+    pub(super) processors: BTreeMap<u32, Option<u64>>,
     pub(super) requests: BTreeMap<(u32, u64), Issued>,
     pub(super) faults: BTreeMap<u64, Fault>,
     pub(super) devices: BTreeMap<u32, Device>,
@@ -136,7 +139,7 @@ impl Default for Measure {
             paths: vec![Samples::default(); PathId::ALL.len()],
             counts: Counts::default(),
             vcpus: BTreeMap::new(),
-            idle: BTreeMap::new(),
+            processors: BTreeMap::new(),
             requests: BTreeMap::new(),
             faults: BTreeMap::new(),
             devices: BTreeMap::new(),
@@ -164,6 +167,9 @@ impl LogConsumer for Measure {
         self.first.get_or_insert(event.ns);
         self.last = self.last.max(event.ns);
         self.whole_us &= event.ns.is_multiple_of(1000);
+        if self.processors.len() < MOST {
+            self.processors.entry(event.cpu).or_default();
+        }
         self.observe(&event);
     }
 
@@ -199,7 +205,7 @@ impl Measure {
         let (ns, pid) = (e.ns, e.thread.pid);
         self.counts.kvm += u64::from(e.event.name().starts_with("kvm_"));
         match e.event {
-            KernelEvent::Entry { vcpu } => self.enter(ns, pid, vcpu),
+            KernelEvent::Entry { vcpu } => self.enter(ns, pid, e.cpu, vcpu),
             KernelEvent::Exit { vcpu, reason } => self.leave(ns, pid, e.cpu, vcpu, reason),
             KernelEvent::Try { gva, .. } => self.tries(ns, pid, gva.0),
             KernelEvent::RepeatedFault { old_name, .. } => {
@@ -224,8 +230,8 @@ impl Measure {
             }
             KernelEvent::Msr { write: true, ecx, data, .. } => self.register(ns, pid, ecx, data),
             KernelEvent::SchedSwitch { prev, sleeps, next } => {
-                if self.idle.len() < MOST || self.idle.contains_key(&e.cpu) {
-                    self.idle.insert(e.cpu, next == 0);
+                if prev == IDLE && next != IDLE {
+                    self.processors.entry(e.cpu).and_modify(|woken| *woken = Some(ns));
                 }
                 self.switch(ns, prev, sleeps);
             }
@@ -245,6 +251,11 @@ impl Measure {
             }
             _ => {}
         }
+    }
+
+    /// Whether a processor was idle at a time, and somebody has got it since.
+    pub(super) fn was_idle(&self, cpu: u32, at: u64) -> bool {
+        self.processors.get(&cpu).copied().flatten().is_some_and(|woken| woken >= at)
     }
 
     pub(super) fn in_exit(&mut self, pid: u32, act: impl FnOnce(&mut Exit)) {
@@ -329,7 +340,7 @@ impl Measure {
         }
         // Nothing else was completed meanwhile: the worker had nobody to wait for.
         if let Some(done) = done.filter(|done| done.seen == seen) {
-            let path = match done.idle {
+            let path = match self.was_idle(cpu, done.ns) {
                 true => PathId::DoneCompletedIdle,
                 false => PathId::DoneCompleted,
             };
@@ -405,16 +416,23 @@ impl Measure {
 }
 
 impl Measure {
+    /// The spans of a path.
+    fn samples(&self, path: PathId) -> Option<&Samples> {
+        match path {
+            PathId::Read => self.swap_device().map(|(_, device)| &device.read),
+            PathId::Write => self.swap_device().map(|(_, device)| &device.write),
+            _ => self.paths.get(path as usize),
+        }
+    }
+
     /// The spans of a path summed up.
     pub(crate) fn path(&self, path: PathId) -> Option<Summary> {
-        let device = |get: fn(&Device) -> &Samples| {
-            self.swap_device().and_then(|(_, device)| get(device).summary(self.whole_us))
-        };
-        match path {
-            PathId::Read => device(|device| &device.read),
-            PathId::Write => device(|device| &device.write),
-            _ => self.paths[path as usize].summary(self.whole_us),
-        }
+        self.samples(path)?.summary(self.whole_us)
+    }
+
+    /// The spans of a path, each.
+    pub(crate) fn times(&self, path: PathId) -> Histogram {
+        self.samples(path).map_or_else(Histogram::new, |samples| samples.counts().clone())
     }
 
     /// Faults that needed I/O for the first time.

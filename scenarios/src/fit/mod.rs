@@ -22,7 +22,7 @@ mod tests;
 use std::fmt::Display;
 use std::io::Read;
 
-use sim_core::SimDuration;
+use sim_core::{Histogram, SimDuration};
 
 pub use device::DeviceSeen;
 pub use error::FitError;
@@ -99,7 +99,7 @@ impl Given {
 }
 
 /// The times of a path in the log and in the run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PathRow {
     /// Which path.
     pub path: PathId,
@@ -107,6 +107,8 @@ pub struct PathRow {
     pub recorded: Option<Summary>,
     /// In the run, if it is there.
     pub simulated: Option<Summary>,
+    /// All times of the log and of the run, in nanoseconds.
+    pub times: [Histogram; 2],
 }
 
 impl PathRow {
@@ -236,7 +238,9 @@ fn find_workers(name: &str, measure: &Measure, estimate: &mut Estimate) -> Resul
         tried.push((workers, rate));
         Ok(rate)
     };
-    let (mut low, mut high) = (0, WORKERS.len() - 1);
+    // A guest that is told of its pages runs something else, or executes HLT.
+    let least = usize::from(estimate.mode == Mode::Told);
+    let (mut low, mut high) = (least, WORKERS.len() - 1);
     while low < high {
         let middle = usize::midpoint(low, high);
         match attempt(middle, estimate)? > wanted {
@@ -250,8 +254,12 @@ fn find_workers(name: &str, measure: &Measure, estimate: &mut Estimate) -> Resul
     let (workers, rate) = tried[0];
     estimate.load.workers = workers;
     estimate.duration = whole;
+    let always = match estimate.mode {
+        Mode::Told => "no HLT exit: something always ran; ",
+        _ => "",
+    };
     let source = format!(
-        "not in the log: of the numbers tried the one whose run is nearest to its {wanted:.0} faults \
+        "not in the log: {always}of the numbers tried the one whose run is nearest to its {wanted:.0} faults \
          a second ({rate:.0}) (--workers)"
     );
     Given::say(&mut estimate.given, "workload.tasks[worker].count", workers, source);
@@ -267,6 +275,7 @@ fn paths(recorded: &Measure, simulated: Option<&Measure>) -> Vec<PathRow> {
         path,
         recorded: recorded.path(path),
         simulated: simulated.and_then(|run| run.path(path)),
+        times: [recorded.times(path), simulated.map_or_else(Histogram::new, |run| run.times(path))],
     };
     let rows = PathId::ALL.iter().map(row);
     rows.filter(|row| row.recorded.is_some() || row.simulated.is_some()).collect()

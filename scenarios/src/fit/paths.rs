@@ -172,6 +172,8 @@ paths! {
         [InjectEvent, GuestException, GuestTick];
     /// What the guest runs next depends on the workload.
     GuestNext = "guest_next_fault", "guest: entry with #PF to next fault exit", false, [];
+    /// Neither does what a woken thread does.
+    GuestNextWoken = "guest_next_fault_woken", "guest: entry after ACK to next fault exit", false, [];
     /// A page that direct reclaim writes.
     ReclaimPage = "reclaim_page", "direct reclaim, each page written", false,
         [Copy, ReclaimUnmap, ReclaimWrite];

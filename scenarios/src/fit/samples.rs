@@ -20,6 +20,11 @@ impl Samples {
         self.counts.record(ns);
     }
 
+    /// The spans themselves.
+    pub(crate) fn counts(&self) -> &Histogram {
+        &self.counts
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> u64 {
         self.counts.count()

@@ -144,21 +144,19 @@ impl Writer<'_> {
         self.line(4, &format!("\"other_resident\": \"{}\",", MEMORY.other));
         self.swap();
         self.costs();
-        self.comment(4, "not in the log: assumption");
-        match (estimate.mode, estimate.reclaims) {
-            (Mode::Polled, _) => self.line(
-                4,
-                "\"kernel\": { \"preset\": \"linux-6.12\", \"polled_reads\": true, \
-                 \"writeback_throttling\": \"0s\" },",
-            ),
-            (_, true) => self.line(4, "\"kernel\": \"linux-6.12\","),
-            // Writes that cost nothing are not throttled either.
-            (_, false) => self.line(
-                4,
-                "\"kernel\": { \"preset\": \"linux-6.12\", \"writeback_throttling\": \"0s\" },",
-            ),
-        }
-        self.line(4, "\"sched\": { \"kernel\": \"linux-6.12\" },");
+        self.source(4, "host.kernel");
+        let polls = match estimate.mode {
+            Mode::Polled => ", \"polled_reads\": true",
+            Mode::Told | Mode::Halted | Mode::Synchronous => "",
+        };
+        // Writes that cost nothing are not throttled either.
+        let throttles = match estimate.reclaims {
+            true => "",
+            false => ", \"writeback_throttling\": \"0s\"",
+        };
+        let kernel = estimate.host_kernel;
+        self.line(4, &format!("\"kernel\": {{ \"preset\": \"{kernel}\"{polls}{throttles} }},"));
+        self.line(4, &format!("\"sched\": {{ \"kernel\": \"{}\" }},", estimate.guest_kernel));
         self.source(4, "host.tick");
         self.line(4, &format!("\"tick\": \"{}\"", estimate.host_tick));
         self.line(2, "},");
@@ -234,8 +232,8 @@ impl Writer<'_> {
     fn guest(&mut self) {
         let estimate = self.estimate;
         self.line(2, "\"guest\": {");
-        self.comment(4, "not in the log: assumption");
-        self.line(4, "\"kernel\": \"linux-6.12\",");
+        self.source(4, "guest.kernel");
+        self.line(4, &format!("\"kernel\": \"{}\",", estimate.guest_kernel));
         self.source(4, "guest.vcpus");
         self.line(4, &format!("\"vcpus\": {},", estimate.vcpus));
         self.comment(4, "not in the log, and of no influence");

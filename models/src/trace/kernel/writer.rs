@@ -460,10 +460,13 @@ impl KernelWriter {
             Context::Scheduler(_) => "d..2.",
         };
         let ns = time.as_ps() / 1000;
-        let (seconds, ns) = (ns / 1_000_000_000, ns % 1_000_000_000);
         let time = match self.nanoseconds {
-            true => format!("{seconds:>5}.{ns:09}"),
-            false => format!("{seconds:>5}.{:06}", ns / 1000),
+            true => format!("{:>5}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000),
+            false => {
+                // `ns2usecs`
+                let us = (ns + 500) / 1000;
+                format!("{:>5}.{:06}", us / 1_000_000, us % 1_000_000)
+            }
         };
         let (cpu, name) = (cpu.0, event.name());
         let head = format!("{comm:>16}-{pid:<7} [{cpu:03}] {flags} {time}: {name}: ");
