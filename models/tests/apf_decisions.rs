@@ -12,6 +12,7 @@ use models::apf::host::{EN_INTERRUPT, MSR_EN};
 use models::apf::rules::{FetchFailure, Rules};
 use models::apf::{Defect, Defects, Effect, Effects, GuestInput, HostInput, VcpuView};
 use models::ids::{Gfn, ItemId};
+use models::trace::{ApfReason, Event};
 
 #[test]
 fn notices_are_on_with_all_their_bits_only() {
@@ -233,4 +234,15 @@ fn an_unbounded_probe_needs_a_full_table_and_a_frame_that_is_not_there() {
     }
     assert!(!spins(&b.try_only(USER, 2)), "the frame is there");
     assert!(spins(&b.try_only(USER, 3)));
+}
+
+#[test]
+fn a_free_slot_is_not_overwritten() {
+    let mut b = enabled("v6.19");
+    b.complete(USER, 1);
+    let effects = b.scan();
+    let vcpu = VCPU;
+    let free = Event::SharedWordWrite { vcpu, old: ApfReason::None, reason: ApfReason::Ready };
+    assert!(effects.contains(&Effect::Emit(free)));
+    assert!(!effects.contains(&Effect::SlotOverwritten { vcpu }));
 }

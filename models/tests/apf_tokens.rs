@@ -4,7 +4,6 @@
 
 use models::apf::rules::{Rules, TokenRule, generation};
 use models::apf::{Apf, Decision, Defects, Effect, HostInput, VcpuView, invariants};
-use models::explore::{Bounds, Setup, explore};
 use models::ids::{Gfn, Gva, Hva, Token, VcpuId};
 
 const KERNEL: TokenRule = TokenRule { id_bits: 20, vcpu_bits: 12, first_vcpu: 0 };
@@ -80,29 +79,4 @@ fn two_vcpus_with_one_token_break_the_invariant() {
     assert_eq!(set_up(0, 1), [""; 0]);
     assert_eq!(set_up(0, 2), [""; 0]);
     assert_eq!(set_up(2, 3), ["INV-02"]);
-}
-
-fn found(first_vcpu: u16, first_counter: u32, token_bits: u8) -> Vec<&'static str> {
-    let rules = generation("v6.19").unwrap();
-    let setup = Setup { vcpus: 1, pages: 3, ..Setup::new(rules, Defects::none(), token_bits) };
-    let setup = Setup { rules: Rules { cap: 3, ..setup.rules }, ..setup };
-    let explored =
-        explore(&setup.numbered_from(first_vcpu, first_counter), &Bounds::default(), None);
-    explored.unwrap().violations().map(|finding| finding.kind.id).collect()
-}
-
-#[test]
-fn exploring_numbered_vcpus_finds_what_arithmetic_says() {
-    for (vcpu, expected) in [(0, false), (4094, false), (4095, false), (4096, true), (8191, true)] {
-        assert_eq!(found(vcpu, 0, 2).contains(&"INV-02"), expected, "vCPU {vcpu}");
-    }
-    assert!(found(4095, 0xf_fffe, 20).contains(&"INV-03"));
-    assert_eq!(found(4094, 0xf_fffe, 20), [""; 0]);
-}
-
-#[test]
-fn a_counter_that_cannot_begin_there_is_refused() {
-    let setup = Setup::new(generation("v6.19").unwrap(), Defects::none(), 2);
-    let told = explore(&setup.numbered_from(0, 4), &Bounds::default(), None).unwrap_err();
-    assert_eq!(told.to_string(), "the counter of tokens cannot begin at 4: it ends at 3");
 }

@@ -81,7 +81,7 @@ const SHOWN: [(&str, &str); 6] = [
     ("H01", "v6.19, token-zero"),
     ("H04", "v5.8"),
     ("H04", "v6.19, ready-without-not-present"),
-    ("H36", "v6.19, 1 token bits"),
+    ("H36", "v6.19, 1 token bit"),
 ];
 
 #[test]

@@ -253,10 +253,17 @@ impl Report<'_> {
     fn world(&self) -> String {
         let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
         let token = rules.token;
-        let bits = token.id_bits;
+        let count = |number: u16, what: &str| {
+            format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+        };
         let world = format!(
-            "{vcpus} vCPUs, {tasks} tasks each, {pages} pages, cap {}, {bits} token bits",
-            rules.cap
+            "{}, {}{}, {}, cap {}, {}",
+            count(vcpus, "vCPU"),
+            count(tasks.into(), "task"),
+            if vcpus == 1 { "" } else { " each" },
+            count(pages.into(), "page"),
+            rules.cap,
+            count(token.id_bits.into(), "token bit")
         );
         let (vcpu, counter) = (token.first_vcpu, self.setup.first_counter);
         if self.setup.numbered() {

@@ -41,7 +41,8 @@ pub(super) fn check(search: &mut Search) {
 }
 
 /// Says what is stuck where nobody comes through: of the first finding the shortest way is that to
-/// where it cannot be avoided any more, before anything looks wrong.
+/// where it cannot be avoided any more, before anything looks wrong; unless that is the beginning,
+/// which would show nothing.
 fn push_stuck(search: &mut Search, doomed: usize, through: &[bool]) {
     type Question = (Kind, fn(Marks) -> bool);
     // A completed item makes a vCPU runnable, under the rules of every kernel.
@@ -54,7 +55,7 @@ fn push_stuck(search: &mut Search, doomed: usize, through: &[bool]) {
     let mut first = Some(doomed);
     for (kind, free) in questions {
         if let Some(state) = for_ever(search, through, &free) {
-            push(search, kind, first.take().unwrap_or(state));
+            push(search, kind, first.take().filter(|&doomed| doomed > 0).unwrap_or(state));
         }
     }
     if let Some(doomed) = first {

@@ -85,7 +85,7 @@ disturbances! {
     Evict => "evict", Vm;
     /// The guest switches notices off, wakes its sleepers, and switches notices on again.
     MsrRewrite => "msr-rewrite", Vcpu;
-    /// The guest switches a vCPU off and on: the same, with a reset in between.
+    /// The guest switches a vCPU off and on: notices off, sleepers woken, a reset, notices on.
     Reset => "reset", Vcpu;
     /// A system management interrupt.
     Smi => "smi", Vcpu;
@@ -95,7 +95,7 @@ disturbances! {
     PagingOff => "cr0-pg", Vcpu;
     /// The VM goes on from a snapshot or on another host; the VMM restores all registers.
     Migration => "migration", Vm;
-    /// The same, and the VMM forgets the INT register.
+    /// The VM goes on from a snapshot or on another host; the VMM restores all registers but INT.
     MigrationWithoutVector => "migration-without-vector", Vm;
     /// Memory slots change, and the shared area of vCPU 0 moves.
     MemslotChange => "memslot-change", Vm;

@@ -66,7 +66,9 @@ impl Trace {
             steps.iter().for_each(|step| show(step, &mut events));
             let text = match (title, said.is_empty()) {
                 (Some(title), true) => title,
-                (Some(title), false) => format!("{title}: {}", said.join("; ")),
+                (Some(title), false) => {
+                    format!("{}: {}", title.trim_end_matches('.'), said.join("; "))
+                }
                 (None, false) => said.join("; "),
                 (None, true) => "goes on".to_owned(),
             };
@@ -320,6 +322,10 @@ fn of_effect(effect: Effect) -> Option<String> {
         Effect::Ignored => "ignored".to_owned(),
         Effect::GpFault => "#GP".to_owned(),
         Effect::Destroyed => "the VM is gone".to_owned(),
+        Effect::InterruptRefused { vector, .. } => {
+            format!("interrupt {vector:#x} is refused by the local APIC")
+        }
+        Effect::ForeignWrite { .. } => "writes to memory of the next kernel".to_owned(),
         Effect::Cost(_)
         | Effect::Decide(_)
         | Effect::Fetch { .. }

@@ -172,7 +172,7 @@ impl Variant {
         parts.extend(self.defects.iter().map(|defect| defect.name().to_owned()));
         let setting = |setting: &Setting| format!("{}={setting}", setting.mechanism().name());
         parts.extend(self.set.iter().map(setting));
-        parts.extend(self.token_bits.map(|bits| format!("{bits} token bits")));
+        parts.extend(self.token_bits.map(|bits| counted(bits.into(), "token bit")));
         parts.extend(self.with.iter().map(|(which, _)| format!("with {which}")));
         parts.join(", ")
     }
@@ -248,13 +248,13 @@ impl World {
 
     /// The world in words.
     pub fn name(&self) -> String {
-        let count = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let each = if self.vcpus > 1 { " each" } else { "" };
         let mut parts = vec![
-            count(self.vcpus.into(), "vCPU"),
-            count(self.tasks.into(), if self.vcpus > 1 { "task each" } else { "task" }),
-            count(self.pages.into(), "page"),
+            counted(self.vcpus.into(), "vCPU"),
+            counted(self.tasks.into(), "task") + each,
+            counted(self.pages.into(), "page"),
             format!("cap {}", self.cap),
-            format!("{} token bits", self.token_bits),
+            counted(self.token_bits.into(), "token bit"),
         ];
         let flags = [
             (!self.notices, "notices off"),
@@ -270,4 +270,9 @@ impl World {
         parts.extend(with);
         parts.join(", ")
     }
+}
+
+/// `1 page`, `2 pages`.
+fn counted(number: u32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Entry, Group, entries, find, show};
+use super::{Entry, Exhibit, Group, Variant, entries, find, show};
 
 #[test]
 fn ids_are_distinct_and_everything_is_said() {
@@ -30,6 +30,18 @@ const MUST: [&str; 30] = [
 ];
 
 #[test]
+fn worlds_are_told_in_words() {
+    let world = |id: &str| match find(id).map(|entry| entry.exhibit) {
+        Some(Exhibit::Explore(world, _)) => world.name(),
+        _ => String::new(),
+    };
+    assert_eq!(world("G16"), "2 vCPUs, 1 task each, 1 page, cap 2, 2 token bits");
+    assert_eq!(world("H36"), "1 vCPU, 2 tasks, 2 pages, cap 2, 2 token bits");
+    let narrow = find("H36").and_then(|entry| entry.wrong.first());
+    assert_eq!(narrow.map(Variant::name).as_deref(), Some("v6.19, 1 token bit"));
+}
+
+#[test]
 fn what_must_be_there_is_there() {
     for id in MUST {
         assert!(find(id).is_some(), "{id}");
@@ -46,7 +58,7 @@ fn a_row_that_is_not_as_expected_says_so() {
     let other = super::Expect { invariant: Some("INV-39"), ..entry.expect };
     assert!(!show(leak(Entry { expect: other, ..*entry })).as_expected());
     let control = find("C04").expect("it is there");
-    let nothing = super::Exhibit::Explore(super::World::TWO_TASKS, Some(|_, _, _| false));
+    let nothing = Exhibit::Explore(super::World::TWO_TASKS, Some(|_, _, _| false));
     assert!(!show(leak(Entry { exhibit: nothing, ..*control })).as_expected());
 }
 
@@ -54,9 +66,9 @@ fn a_row_that_is_not_as_expected_says_so() {
 #[test]
 fn a_bound_decides_about_a_run() {
     let entry = find("H17").expect("it is there");
-    let super::Exhibit::Simulate(text, _) = entry.exhibit else { panic!("H17 is simulated") };
+    let Exhibit::Simulate(text, _) = entry.exhibit else { panic!("H17 is simulated") };
     let with = |bound| -> &'static Entry {
-        let exhibit = super::Exhibit::Simulate(text, super::Slow::ReadyLate { bound });
+        let exhibit = Exhibit::Simulate(text, super::Slow::ReadyLate { bound });
         Box::leak(Box::new(Entry { exhibit, ..*entry }))
     };
     let wide = show(with(sim_core::SimDuration::from_ms(100)));

@@ -1,5 +1,6 @@
 //! What is not refused as nonsense can be driven: each generation with each single mechanism set
-//! to each of its values goes through every schedule of a small world.
+//! to each of its values goes through every schedule of a small world, and of the same world with
+//! each disturbance: `cargo test --release -p models --test explore_combinations -- --ignored`.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -7,7 +8,7 @@ use std::panic::catch_unwind;
 
 use models::apf::Defects;
 use models::apf::rules::{Mechanism, Rules, generations};
-use models::explore::{Bounds, Setup, explore};
+use models::explore::{Bounds, Disturbance, Setup, explore};
 
 /// Every combination one step away from a kernel, refused ones left out.
 fn combinations() -> Vec<(String, Rules)> {
@@ -30,20 +31,34 @@ fn combinations() -> Vec<(String, Rules)> {
     found
 }
 
-#[test]
-fn whatever_is_not_refused_can_be_driven() {
+/// Searches a small world under all combinations, and tells those in which a step panicked.
+fn drive(disturbance: Option<Disturbance>) {
     let mut broken = Vec::new();
     let combinations = combinations();
     assert!(combinations.len() > 300, "only {}", combinations.len());
     for (name, rules) in combinations {
         let setup = Setup { vcpus: 1, tasks: 2, pages: 1, ..Setup::new(rules, Defects::none(), 2) };
-        let result = catch_unwind(|| explore(&setup, &Bounds::default(), None));
-        match result {
+        let budget = disturbance.map_or(setup.budget, |which| setup.budget.with(which, 1));
+        let setup = Setup { budget, ..setup };
+        match catch_unwind(|| explore(&setup, &Bounds::default(), None)) {
             Ok(explored) => {
                 assert_eq!(explored.expect("a world of legal size").limit, None, "{name}");
             }
             Err(_) => broken.push(name),
         }
     }
-    assert!(broken.is_empty(), "{broken:#?}");
+    assert!(broken.is_empty(), "{disturbance:?}: {broken:#?}");
+}
+
+#[test]
+fn whatever_is_not_refused_can_be_driven() {
+    drive(None);
+}
+
+#[test]
+#[ignore = "takes minutes: each combination with each disturbance"]
+fn whatever_is_not_refused_can_be_disturbed() {
+    for &disturbance in Disturbance::ALL {
+        drive(Some(disturbance));
+    }
 }
