@@ -237,6 +237,27 @@ fn what_is_known_comes_back() {
     assert!((reads[1] / reads[0] - 2.0).abs() < 0.02, "{reads:?}");
 }
 
+/// A quarter of the touches is in the guest's kernel, whose faults are not told.
+#[test]
+fn the_share_of_faults_in_the_kernel_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = fit(TOLD, &[&FOUR[..], &["--no-run"]].concat())["scenario"].clone();
+    let known = known.as_str().unwrap();
+    let begin = known.find("\"program\": [{ \"op\": \"access\"").unwrap() + "\"program\": [".len();
+    let end = begin + known[begin..].find(']').unwrap();
+    let (before, touch, after) = (&known[..begin], &known[begin..end], &known[end..]);
+    let call = format!("{{ \"op\": \"syscall\", \"cost\": \"1us\", \"body\": [{touch}] }}");
+    let mixed = format!("{before}{touch}, {touch}, {touch}, {call}{after}");
+    let report = fit(&traced(&mixed, folder.path(), "mixed"), &FOUR);
+    let given = report["given"].as_array().unwrap();
+    let share = given.iter().find(|one| one["field"] == "workload: touches in the guest's kernel");
+    assert_eq!(share.unwrap()["value"], "5 of 20");
+    let told = report["rates"].as_array().unwrap().iter().find(|one| one["rate"] == "told_share");
+    let (recorded, simulated) =
+        (told.unwrap()["recorded"].as_f64().unwrap(), told.unwrap()["simulated"].as_f64().unwrap());
+    assert!((recorded - simulated).abs() < 0.05, "{recorded} {simulated}");
+}
+
 /// A real log in which every read takes 250 us longer. Its host is synchronous, so that all that
 /// follows a read comes so much later.
 #[test]
