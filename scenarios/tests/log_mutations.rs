@@ -260,14 +260,21 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
             let Some(done) = done else { return "its completion is not in the log" };
             // A request that was announced after the completion, and answered after the change.
             let mut later = log.lines[done..].iter().filter(of_thread);
-            let overtakes = later.any(|line| {
-                is(line, "not_present")
-                    && after.iter().filter(of_thread).any(|ready| {
-                        is(ready, "ready") && field(ready, "token") == field(line, "token")
-                    })
+            let overtaken = later.find_map(|line| {
+                let ready = |other: &String| {
+                    is(other, "ready") && field(other, "token") == field(line, "token")
+                };
+                let place = || after.iter().position(|other| of_thread(&other) && ready(other));
+                is(line, "not_present").then(place).flatten()
             });
-            match overtakes {
-                false => "the log ends before a later request is answered",
+            let Some(overtaken) = overtaken else {
+                return "the log ends before a later request is answered";
+            };
+            let mut rest = after[overtaken..].iter().filter(of_thread);
+            match rest.any(|line| line.contains("kvm_inj_exception: #PF (0x0)")) {
+                false => {
+                    "the guest is told of no further one, without which it may have been reset"
+                }
                 true if wake_all(after) => "a wake-all follows",
                 true => "not explained",
             }

@@ -121,12 +121,12 @@ impl Items {
         Self { cap, bound, schedules_first, vcpus, tokens: Vec::new() }
     }
 
-    /// Makes room for vCPUs up to `vcpus`.
     /// The same with another bound of liveness.
     pub(super) fn bounded(self, bound: SimDuration) -> Self {
         Self { bound, ..self }
     }
 
+    /// Makes room for vCPUs up to `vcpus`.
     pub(super) fn grow(&mut self, vcpus: usize) {
         self.vcpus.resize_with(vcpus, VcpuItems::default);
     }
