@@ -428,6 +428,29 @@ pub struct GuestConfig {
     pub preemption: Preemption,
     /// Which uses of the local APIC leave guest mode.
     pub apic: ApicConfig,
+    /// The pages through which the guest takes exceptions and interrupts.
+    pub event_pages: EventPages,
+}
+
+/// What the host may do with the page through which a vCPU takes exceptions and interrupts (its entry
+/// stack; tables are taken to be there).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventPages {
+    /// They stay, as part of what is never reclaimed.
+    #[default]
+    Resident,
+    /// They are reclaimed like any page. An event that finds its page unmapped exits in its delivery.
+    Reclaimable,
+}
+
+impl EventPages {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resident => "resident",
+            Self::Reclaimable => "reclaimable",
+        }
+    }
 }
 
 /// Which uses of the local APIC leave guest mode, each at the cost `exit_light`. Without such exits

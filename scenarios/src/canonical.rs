@@ -9,9 +9,9 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Cgroup, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams,
-    ElevatorConfig, FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, Lru, MachineConfig,
-    MmuRetry, Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams, TaskGroup,
-    TlbGeometry, WakeTime, Workload, WrittenPages,
+    ElevatorConfig, EventPages, FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, Lru,
+    MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams,
+    TaskGroup, TlbGeometry, WakeTime, Workload, WrittenPages,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -92,7 +92,10 @@ fn cpu(form: &mut Form, cpu: &CpuConfig) {
     }
     form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
     for (name, cost, _) in costs.describe() {
-        form.line(&format!("cost.{name}"), cost);
+        // Left out where there is none, so that older hashes stand.
+        if name != "inject_window" || !cost.time(*frequency).is_zero() {
+            form.line(&format!("cost.{name}"), cost);
+        }
     }
 }
 
@@ -292,6 +295,7 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         send_always,
         preemption,
         apic,
+        event_pages,
     } = guest;
     form.line("guest.vcpus", vcpus);
     form.line("guest.memory_pages", memory_pages);
@@ -308,6 +312,9 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     // Left out where it is what it was before there was a choice.
     if *preemption != Preemption::default() {
         form.line("guest.preemption", preemption.name());
+    }
+    if *event_pages != EventPages::default() {
+        form.line("guest.event_pages", event_pages.name());
     }
     if *apic != ApicConfig::default() {
         let ApicConfig { timer_exits, eoi_exits, ipi_exits } = apic;

@@ -480,6 +480,19 @@ pub struct GuestFile {
     pub preemption: Option<PreemptionFile>,
     /// Which uses of the local APIC leave guest mode. Default: none.
     pub apic: Option<ApicFile>,
+    /// What the host may do with the pages through which the guest takes exceptions and interrupts.
+    /// Default: "resident".
+    pub event_pages: Option<EventPagesFile>,
+}
+
+/// What the host may do with the pages through which the guest takes exceptions and interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EventPagesFile {
+    /// They stay.
+    Resident,
+    /// They are reclaimed like any page.
+    Reclaimable,
 }
 
 /// Which uses of the local APIC leave guest mode, each at the cost `exit_light`.

@@ -94,11 +94,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The interrupt window opens: the host injects at the next entry.
+    /// The interrupt window opens: the host injects at the next entry. A machine without a cost of its
+    /// own for it traces it as any exit for an interrupt.
     pub(crate) fn open_interrupt_window(&mut self, vcpu: VcpuId) -> Flow {
         let prices = &self.w.prices;
-        let cost = prices.exit_light.time.saturating_sub(prices.window_saves.time);
-        self.leave_guest(vcpu, ExitReason::ExternalInterrupt, cost, Then::TurnEnd)
+        let saves = prices.window_saves.time;
+        let cost = prices.exit_light.time.saturating_sub(saves);
+        let reason = match saves.is_zero() {
+            true => ExitReason::ExternalInterrupt,
+            false => ExitReason::InterruptWindow,
+        };
+        self.leave_guest(vcpu, reason, cost, Then::TurnEnd)
     }
 
     fn hlt(&mut self, vcpu: VcpuId) -> Flow {
@@ -278,11 +284,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         } else if matches!(state.blocked, Some((BlockReason::Hlt | BlockReason::ApfHalt, _))) {
             let thread = state.thread;
             self.wake_thread(thread);
+        } else {
+            self.cancel_entry(vcpu);
         }
     }
 
-    /// Injects one pending interrupt at an entry.
-    pub(crate) fn inject_interrupt(&mut self, vcpu: VcpuId) {
+    /// Injects one pending interrupt at an entry. Returns its vector; none for a system management
+    /// interrupt, which has no delivery that could be interrupted.
+    pub(crate) fn inject_interrupt(&mut self, vcpu: VcpuId) -> Option<u8> {
         let period = self.tick_period_now(vcpu);
         let prices = &self.w.prices;
         let entry = prices.inject_event.cycles + prices.guest_exception.cycles;
@@ -292,7 +301,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.protocol(HostInput::EnterSmm { vcpu });
             let span = self.frequency.cycles_in(span);
             self.push_frame(vcpu, span, GuestThen::LeaveSmm);
-            return;
+            return None;
         }
         let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
             // CALL_FUNCTION_VECTOR
@@ -302,13 +311,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         } else if std::mem::take(&mut state.reschedule_pending) {
             // RESCHEDULE_VECTOR
             (0xfd, entry, GuestThen::Reschedule)
-        } else if self.w.apf.ready_interrupt(vcpu).is_some() {
+        } else if let Some(vector) = self.w.apf.ready_interrupt(vcpu) {
             // Traces its injection itself.
             self.protocol(HostInput::InjectInterrupt { vcpu });
             self.push_frame(vcpu, entry + ready, GuestThen::ReadyInterrupt);
             // This handler ends its interrupt first of all.
             self.push_eoi(vcpu);
-            return;
+            return Some(vector);
         } else {
             state.tick_pending = false;
             let periods =
@@ -323,6 +332,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.emit(Event::KvmInjVirq { vcpu, vector });
         self.push_eoi(vcpu);
         self.push_frame(vcpu, cost, then);
+        Some(vector)
     }
 
     /// The end of the tick handler (`scheduler_tick`).

@@ -205,6 +205,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let thread = &mut self.w.threads[id.index()];
         thread.remaining = thread.remaining.saturating_sub(now.since(thread.since));
         thread.state = ThreadState::Runnable;
+        if let ThreadKind::Vcpu(vcpu) = thread.kind {
+            self.cancel_entry(vcpu);
+        }
         self.switch_to(pcpu, Some(id), SimDuration::ZERO);
     }
 

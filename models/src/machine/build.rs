@@ -141,6 +141,8 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         stolen: SimDuration::ZERO,
         timer: None,
         tick_pending: false,
+        delivering: None,
+        cancel_entry: false,
         injection_prepared: false,
         in_msr_write: false,
         arm_timer: false,

@@ -70,9 +70,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.fetch_for_fault(vcpu, FetchGoal::Fault)
     }
 
-    /// The access behind the fault needs I/O; reported once, however often it exits.
+    /// The access behind the fault needs I/O; reported once, however often it exits. A fault in the
+    /// delivery of an event is no task's access.
     fn begin_major(&mut self, vcpu: VcpuId, path: FaultPath) {
         let gfn = self.fault_gfn(vcpu);
+        if self.w.vcpus[vcpu.index()].delivering.is_some() {
+            return;
+        }
         let Some(task) = self.current_task(vcpu) else { return };
         let state = &mut self.w.tasks[task.index()];
         if state.major != Some(gfn) {

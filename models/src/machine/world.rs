@@ -139,6 +139,8 @@ pub(crate) enum ThreadState {
 pub(crate) enum Then {
     /// vCPU: the top of the run loop.
     Enter,
+    /// vCPU: an event is injected; enter, if nothing has come between.
+    EnterInjected,
     /// vCPU: guest mode; the stretch is the guest's.
     InGuest,
     /// vCPU: the lookup without waiting, after an EPT violation.
@@ -397,6 +399,10 @@ pub(crate) struct Vcpu {
     pub stolen: SimDuration,
     pub timer: Option<(EventHandle, SimTime)>,
     pub tick_pending: bool,
+    /// The event that the next entry delivers, or that was not delivered and is to be injected again.
+    pub delivering: Option<u8>,
+    /// Somebody wants something of the vCPU, or its processor, since the injection.
+    pub cancel_entry: bool,
     /// The host has prepared what the next entry injects.
     pub injection_prepared: bool,
     /// An MSR write has taken effect and its exit is not over.

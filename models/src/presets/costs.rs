@@ -158,6 +158,8 @@ costs! {
     inject_host,
     /// Putting an exception or interrupt into the guest at an entry.
     inject_event,
+    /// From the injection until the entry: in between the entry may be cancelled, and the event injected again.
+    inject_window,
     /// Interrupt of the host's timer that stands for that of a vCPU, beyond an exit for it.
     timer_interrupt,
     /// What an exit for an open interrupt window costs less than another light exit.

@@ -89,6 +89,8 @@ field_enum! {
         ApicAccess => "APIC_ACCESS",
         /// The guest left system management mode.
         Rsm => "RSM",
+        /// The guest lets interrupts in, for which one had waited.
+        InterruptWindow => "INTERRUPT_WINDOW",
     }
 
     /// Why a vCPU thread sleeps in the host.
@@ -487,6 +489,11 @@ events! {
     MmuNotifierRetry = "mmu_notifier_retry" { /// The vCPU.
         vcpu: VcpuId, /// The frame that was to be mapped.
         gfn: Gfn, }
+    /// An exception or interrupt whose delivery did not come to its end is injected again (ours;
+    /// kernels print `kvm_inj_exception` or `kvm_inj_virq` with `[reinjected]`).
+    KvmReinject = "kvm_reinject" { /// The vCPU.
+        vcpu: VcpuId, /// The vector; 14 is #PF.
+        vector: u8, }
 }
 
 #[cfg(test)]

@@ -2,4 +2,5 @@
 
 mod guest_mode;
 mod halt_poll;
+mod injection;
 mod run_loop;

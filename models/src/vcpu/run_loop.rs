@@ -33,7 +33,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 (if user { 3 } else { 0 }, self.interrupts_on(vcpu))
             }
         };
-        VcpuView { cpl, interrupts_on, ..VcpuView::USER }
+        let reinjecting = state.delivering.is_some();
+        VcpuView { cpl, interrupts_on, reinjecting, ..VcpuView::USER }
     }
 
     /// Does what a thread's finished stretch was for.
@@ -47,6 +48,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn perform_vcpu(&mut self, thread: ThreadId, vcpu: VcpuId, then: Then) -> Flow {
         match then {
             Then::Enter => self.turn(vcpu),
+            Then::EnterInjected => self.enter_injected(vcpu),
             Then::InGuest => self.guest_stretch_over(vcpu),
             Then::FaultLookup => self.fault_lookup(vcpu),
             Then::FaultTry => self.fault_try(vcpu),
@@ -101,30 +103,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if std::mem::take(&mut self.w.vcpus[vcpu.index()].flush_tlb) {
             self.w.vcpus[vcpu.index()].tlb.flush();
         }
-        if self.w.apf.pending_exception(vcpu).is_some() {
-            if let Some(token) = self.protocol(HostInput::Inject { vcpu }).injected {
-                let prices = &self.w.prices;
-                let cost = prices.inject_event.cycles + prices.guest_exception.cycles;
-                self.push_frame(vcpu, cost, GuestThen::PageFault { token });
-            }
-        } else if self.interrupt_pending(vcpu) && self.interrupts_on(vcpu) {
-            self.inject_interrupt(vcpu);
-        }
-        self.enter_guest(vcpu)
-    }
-
-    /// The host's work for an exception or interrupt that the next entry injects, where that has a
-    /// cost of its own; the loop begins again after it.
-    fn prepare_injection(&mut self, vcpu: VcpuId) -> Option<Flow> {
-        let cost = self.w.prices.inject_host.time;
-        let prepared = std::mem::take(&mut self.w.vcpus[vcpu.index()].injection_prepared);
-        if cost.is_zero() || prepared {
-            return None;
-        }
-        let injects = self.w.apf.pending_exception(vcpu).is_some()
-            || (self.interrupt_pending(vcpu) && self.interrupts_on(vcpu));
-        self.w.vcpus[vcpu.index()].injection_prepared = injects;
-        injects.then_some(Flow::Spend(cost, Then::Enter))
+        self.inject_and_enter(vcpu)
     }
 
     /// `kvm_vcpu_block`, for both halts.

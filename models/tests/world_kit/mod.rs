@@ -4,8 +4,8 @@
 
 use models::apf::rules::Workers;
 use models::config::{
-    ApicConfig, DeviceConfig, FairParams, GuestConfig, HostConfig, HostKernel, MachineConfig, Op,
-    Pattern, Policy, Preemption, Region, TaskGroup, WakeTime, Workload,
+    ApicConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig, HostKernel,
+    MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, WakeTime, Workload,
 };
 use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -74,6 +74,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             send_always: false,
             preemption: Preemption::Voluntary,
             apic: ApicConfig::default(),
+            event_pages: EventPages::default(),
         },
         disturbances: Vec::new(),
         workload: Workload {

@@ -1,13 +1,13 @@
 //! The guest.
 
-use models::config::{ApicConfig, GuestConfig, Preemption, WakeTime};
+use models::config::{ApicConfig, EventPages, GuestConfig, Preemption, WakeTime};
 use models::presets;
 use sim_core::SimDuration;
 
 use super::At;
 use super::sched::sched;
 use crate::error::ScenarioError;
-use crate::file::{ApicFile, GuestFile, PreemptionFile, WakeFile};
+use crate::file::{ApicFile, EventPagesFile, GuestFile, PreemptionFile, WakeFile};
 
 pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, ScenarioError> {
     let Some(kernel) = presets::guest_kernel(&file.kernel) else {
@@ -42,5 +42,9 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
             PreemptionFile::Full => Preemption::Full,
         }),
         apic: ApicConfig { timer_exits, eoi_exits, ipi_exits },
+        event_pages: match file.event_pages {
+            None | Some(EventPagesFile::Resident) => EventPages::Resident,
+            Some(EventPagesFile::Reclaimable) => EventPages::Reclaimable,
+        },
     })
 }

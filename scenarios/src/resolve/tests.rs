@@ -134,7 +134,7 @@ fn unknown_names_are_corrected() {
         r#""vcpus": 2"#,
         r#""vcpu": 2"#,
         "f:17:40: in `guest.vcpu`: unknown field `vcpu`
-  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `send_always`, `balance_ticks`, `preemption`, `apic`",
+  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`",
     );
     check(
         r#""memory_limit""#,

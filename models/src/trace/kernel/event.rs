@@ -17,6 +17,8 @@ pub enum KernelExit {
     Hypercall,
     /// The guest leaves system management mode.
     Rsm,
+    /// The guest lets interrupts in, for which one had waited.
+    Window,
     /// Anything else.
     Other,
 }

@@ -171,6 +171,7 @@ fn exit_of(reason: &[u8]) -> KernelExit {
         b"msr" | b"MSR_WRITE" | b"MSR_READ" => KernelExit::Msr,
         b"vmmcall" | b"VMCALL" => KernelExit::Hypercall,
         b"rsm" => KernelExit::Rsm,
+        b"vintr" | b"INTERRUPT_WINDOW" | b"PENDING_INTERRUPT" => KernelExit::Window,
         _ => KernelExit::Other,
     }
 }

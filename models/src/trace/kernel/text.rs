@@ -194,6 +194,7 @@ const fn exit(reason: KernelExit) -> &'static str {
         KernelExit::Msr => "msr",
         KernelExit::Hypercall => "vmmcall",
         KernelExit::Rsm => "rsm",
+        KernelExit::Window => "vintr",
         // Anything will do.
         KernelExit::Other => "pause",
     }
@@ -216,6 +217,7 @@ mod tests {
             KernelExit::Msr,
             KernelExit::Hypercall,
             KernelExit::Rsm,
+            KernelExit::Window,
             KernelExit::Other,
         ]);
         let at = (0..4096_u32, 0..1_u32 << 20, any::<u64>())

@@ -43,6 +43,8 @@ const KERNEL_RIP: u64 = 0xffff_ffff_8109_d6e8;
 /// In `info1` of a nested fault, as on AMD: the final address is meant, and by the guest itself.
 const NESTED_FINAL: u64 = 1 << 32;
 const NESTED_USER: u64 = 4;
+/// The vector of #PF.
+const PAGE_FAULT: u8 = 14;
 /// The vector of page ready in Linux guests.
 const CALLBACK_VECTOR: u8 = 0xf3;
 
@@ -205,6 +207,13 @@ impl KernelWriter {
                 let injected = E::InjVirq { vector, reinjected: false };
                 self.of_vcpu(time, vcpu, false, &injected, out);
             }
+            Event::KvmReinject { vcpu, vector } => {
+                let again = match vector {
+                    PAGE_FAULT => E::InjException { vector, error_code: Some(0), reinjected: true },
+                    _ => E::InjVirq { vector, reinjected: true },
+                };
+                self.of_vcpu(time, vcpu, false, &again, out);
+            }
             Event::KvmMsrWrite { vcpu, ecx, data } => {
                 let write = E::Msr { write: true, ecx, data, failed: false };
                 self.of_vcpu(time, vcpu, false, &write, out);
@@ -266,6 +275,8 @@ impl KernelWriter {
             }
             ExitReason::Hlt => (KernelExit::Hlt, 0, true),
             ExitReason::Rsm => (KernelExit::Rsm, 0, true),
+            // Behind a handler, wherever that returns to.
+            ExitReason::InterruptWindow => (KernelExit::Window, 0, true),
             ExitReason::MsrWrite | ExitReason::ApicAccess => (KernelExit::Msr, 1, true),
         };
         self.vcpus[vcpu.index()].in_kernel = in_kernel;
