@@ -405,6 +405,29 @@ pub enum WakeTime {
     Tick,
 }
 
+/// Who wakes a task whose sleep is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimerKind {
+    /// Nobody: it is runnable at that time, without cost. A simplification.
+    #[default]
+    Direct,
+    /// The interrupt of the local timer of the vCPU on which it went to sleep (`hrtimer_interrupt`).
+    Interrupt,
+    /// The softirq behind the next tick of that vCPU (`TIMER_SOFTIRQ`, the timer wheel).
+    Softirq,
+}
+
+impl TimerKind {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Interrupt => "interrupt",
+            Self::Softirq => "softirq",
+        }
+    }
+}
+
 /// The guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestConfig {
@@ -422,6 +445,10 @@ pub struct GuestConfig {
     pub steal_clock: StealClock,
     /// When page ready makes a sleeper runnable.
     pub wake: WakeTime,
+    /// How much later than that.
+    pub wake_delay: SimDuration,
+    /// Who wakes a task whose sleep is over.
+    pub timers: TimerKind,
     /// Whether the guest asks for notices at CPL 0 too (a preemptible kernel of 2010 to 2020).
     pub send_always: bool,
     /// When the guest's kernel lets another task run.

@@ -11,7 +11,7 @@ use models::config::{
     ApicConfig, Cgroup, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams,
     ElevatorConfig, EventPages, FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, Lru,
     MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams,
-    TaskGroup, TlbGeometry, WakeTime, Workload, WrittenPages,
+    TaskGroup, TimerKind, TlbGeometry, WakeTime, Workload, WrittenPages,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -292,6 +292,8 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         balance_ticks,
         steal_clock,
         wake,
+        wake_delay,
+        timers,
         send_always,
         preemption,
         apic,
@@ -308,6 +310,12 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         WakeTime::Tick => "tick",
     };
     form.line("guest.wake", wake);
+    if !wake_delay.is_zero() {
+        form.time("guest.wake_delay", *wake_delay);
+    }
+    if *timers != TimerKind::default() {
+        form.line("guest.timers", timers.name());
+    }
     form.line("guest.send_always", send_always);
     // Left out where it is what it was before there was a choice.
     if *preemption != Preemption::default() {

@@ -470,6 +470,10 @@ pub struct GuestFile {
     pub steal_clock: Option<bool>,
     /// When page ready makes a sleeper runnable. Default: "now".
     pub wake: Option<WakeFile>,
+    /// With "now": how much later the sleeper becomes runnable, up to "1s". Default: "0s".
+    pub wake_delay: Option<Span>,
+    /// Who wakes a task whose `sleep` is over. Default: "direct".
+    pub timers: Option<TimersFile>,
     /// Whether the guest asks for notices at CPL 0 too. Default: the kernel's.
     pub send_always: Option<bool>,
     /// Ticks between two runs of the load balancer on a busy vCPU: 1 to 10^9. Default: the
@@ -521,6 +525,18 @@ pub enum PreemptionFile {
     Voluntary,
     /// Wherever preemption and interrupts are on.
     Full,
+}
+
+/// Who wakes a task whose sleep is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TimersFile {
+    /// Nobody: it is runnable at that time, without cost.
+    Direct,
+    /// The interrupt of the local timer of its vCPU.
+    Interrupt,
+    /// The softirq behind the next tick of its vCPU.
+    Softirq,
 }
 
 /// When page ready makes a sleeper runnable.

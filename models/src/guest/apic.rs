@@ -64,7 +64,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// An idle vCPU stops its tick (NO_HZ), unless somebody waits for it.
     pub(crate) fn stop_idle_tick(&mut self, vcpu: VcpuId) -> Option<Flow> {
         let state = &mut self.w.vcpus[vcpu.index()];
-        let idle = state.queue.current.is_none() && state.delayed_wakes.is_empty();
+        let idle = state.queue.current.is_none()
+            && state.delayed_wakes.is_empty()
+            && state.expired.is_empty();
         if !idle {
             return None;
         }

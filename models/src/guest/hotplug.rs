@@ -66,6 +66,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for task in std::mem::take(&mut self.w.vcpus[vcpu.index()].delayed_wakes) {
             self.wake_task(task);
         }
+        self.wake_expired(vcpu);
         // What was called while interrupts were off is answered before it is too late.
         for to in std::mem::take(&mut self.w.vcpus[vcpu.index()].calls) {
             self.answer(to);

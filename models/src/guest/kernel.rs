@@ -21,7 +21,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.vcpus[vcpu.index()].frames.last() {
             None => !self.current_keeps_interrupts_off(vcpu),
             Some(frame) => {
+                let softirq = GuestThen::Timers { softirq: true };
                 matches!(frame.then, GuestThen::WaitHalted { .. } | GuestThen::CallWait)
+                    || frame.then == softirq
             }
         }
     }
@@ -34,6 +36,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             || state.enable_pending
             || state.smi_pending.is_some()
             || !state.calls.is_empty()
+            || self.task_timer_pending(vcpu)
             || self.w.apf.ready_interrupt(vcpu).is_some()
     }
 
@@ -127,6 +130,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 unreachable!("{then:?} is no stage that ends by itself")
             }
             GuestThen::Answer { to } => self.answer(to),
+            GuestThen::Timers { .. } => self.wake_expired(vcpu),
             GuestThen::Wake { token } => self.wake_token(vcpu, token),
             GuestThen::ReadyInterrupt => return self.ready_interrupt_handler(vcpu),
             GuestThen::Switched => {
@@ -269,6 +273,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.w.vcpus[vcpu.index()].delayed_wakes.push(task);
                 self.restart_tick(vcpu);
             }
+            WakeTime::Now if !self.w.config.guest.wake_delay.is_zero() => {
+                let at = self.now() + self.w.config.guest.wake_delay;
+                self.schedule(at, MachineEvent::DelayedWake(task));
+            }
             WakeTime::Now | WakeTime::Tick => self.wake_task(task),
         }
     }
@@ -296,6 +304,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.prices;
         let entry = prices.inject_event.cycles + prices.guest_exception.cycles;
         let ready = prices.guest_ready.cycles + prices.guest_wakeup.cycles;
+        let timer = self.task_timer_pending(vcpu);
+        let wakes = self.timer_cost(self.w.vcpus[vcpu.index()].expired.len() as u64);
         let state = &mut self.w.vcpus[vcpu.index()];
         if let Some(span) = state.smi_pending.take() {
             self.protocol(HostInput::EnterSmm { vcpu });
@@ -318,6 +328,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // This handler ends its interrupt first of all.
             self.push_eoi(vcpu);
             return Some(vector);
+        } else if timer {
+            // LOCAL_TIMER_VECTOR; the tick has the same, and its own handler here.
+            (0xef, entry + wakes, GuestThen::Timers { softirq: false })
         } else {
             state.tick_pending = false;
             let periods =
@@ -352,6 +365,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.wake_task(task);
         }
         self.restart_tick(vcpu);
+        self.raise_timer_softirq(vcpu);
         if balance {
             let least = self.w.vcpus[vcpu.index()].queue.running() + 2;
             if self.pull_task(vcpu, least).is_some() {

@@ -7,3 +7,4 @@ mod hotplug;
 mod kernel;
 mod scheduler;
 mod syscall;
+mod timers;

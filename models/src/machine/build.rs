@@ -154,6 +154,7 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         tick_period: 0,
         ticks: 0,
         delayed_wakes: Vec::new(),
+        expired: Vec::new(),
         hotplug: Hotplug::Online,
         comes_back: false,
         smi_pending: None,

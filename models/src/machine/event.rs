@@ -22,6 +22,8 @@ pub enum MachineEvent {
     ItemRead(ItemId),
     /// A sleeping guest task's time is up.
     TaskTimer(TaskId),
+    /// A task that page ready has woken becomes runnable.
+    DelayedWake(TaskId),
     /// A disturbance of the scenario happens.
     Disturb(u32),
     /// Who changes the VMM's memory map is through.
@@ -46,6 +48,7 @@ enum Class {
     MapWritten,
     VcpuTimer,
     TaskTimer,
+    DelayedWake,
     HostTick,
     ThreadStep,
     Barrier,
@@ -69,6 +72,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::MapWritten => (Class::MapWritten, 0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),
+        MachineEvent::DelayedWake(task) => (Class::DelayedWake, task.0),
         MachineEvent::HostTick(pcpu) => (Class::HostTick, u32::from(pcpu.0)),
         MachineEvent::ThreadStep(thread) => (Class::ThreadStep, thread.0),
         MachineEvent::Barrier => (Class::Barrier, 0),

@@ -287,6 +287,8 @@ pub(crate) enum GuestThen {
     ClearPage { gva: Gva, gfn: Gfn },
     /// The fresh frame is cleared.
     MapFresh { gva: Gva, gfn: Gfn },
+    /// Timers of tasks have expired; in the softirq, with interrupts on.
+    Timers { softirq: bool },
     /// Call-function interrupt: enable asynchronous page faults on this vCPU.
     EnableApf,
     /// Spinning, with interrupts on, until all other vCPUs have answered.
@@ -423,6 +425,8 @@ pub(crate) struct Vcpu {
     pub ticks: u64,
     /// Tasks whose wake-up waits for the next tick.
     pub delayed_wakes: Vec<TaskId>,
+    /// Tasks whose timers have expired here and are to be handled.
+    pub expired: Vec<TaskId>,
     pub hotplug: Hotplug,
     /// It is to start again as soon as it is offline.
     pub comes_back: bool,

@@ -494,6 +494,11 @@ events! {
     KvmReinject = "kvm_reinject" { /// The vCPU.
         vcpu: VcpuId, /// The vector; 14 is #PF.
         vector: u8, }
+    /// The guest handles the expired timer of a sleeping task (ours: the guest's own
+    /// `hrtimer_expire_entry` or `timer_expire_entry`).
+    GuestTimerExpire = "guest_timer_expire" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, }
 }
 
 #[cfg(test)]

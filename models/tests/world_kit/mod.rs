@@ -5,7 +5,8 @@
 use models::apf::rules::Workers;
 use models::config::{
     ApicConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig, HostKernel,
-    MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, WakeTime, Workload,
+    MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, TimerKind, WakeTime,
+    Workload,
 };
 use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -71,6 +72,8 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             balance_ticks: 8,
             steal_clock: false.into(),
             wake: WakeTime::Now,
+            wake_delay: SimDuration::ZERO,
+            timers: TimerKind::Direct,
             send_always: false,
             preemption: Preemption::Voluntary,
             apic: ApicConfig::default(),

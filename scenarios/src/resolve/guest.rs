@@ -1,13 +1,16 @@
 //! The guest.
 
-use models::config::{ApicConfig, EventPages, GuestConfig, Preemption, WakeTime};
+use models::config::{ApicConfig, EventPages, GuestConfig, Preemption, TimerKind, WakeTime};
 use models::presets;
 use sim_core::SimDuration;
 
 use super::At;
 use super::sched::sched;
 use crate::error::ScenarioError;
-use crate::file::{ApicFile, EventPagesFile, GuestFile, PreemptionFile, WakeFile};
+use crate::file::{ApicFile, EventPagesFile, GuestFile, PreemptionFile, TimersFile, WakeFile};
+
+/// Delays of a wake-up.
+const DELAYS: std::ops::RangeInclusive<SimDuration> = SimDuration::ZERO..=SimDuration::from_secs(1);
 
 pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, ScenarioError> {
     let Some(kernel) = presets::guest_kernel(&file.kernel) else {
@@ -34,6 +37,14 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
         wake: match file.wake.unwrap_or(WakeFile::Now) {
             WakeFile::Now => WakeTime::Now,
             WakeFile::Tick => WakeTime::Tick,
+        },
+        wake_delay: at
+            .field("wake_delay")
+            .span(file.wake_delay.map_or(SimDuration::ZERO, |delay| delay.0), DELAYS)?,
+        timers: match file.timers {
+            None | Some(TimersFile::Direct) => TimerKind::Direct,
+            Some(TimersFile::Interrupt) => TimerKind::Interrupt,
+            Some(TimersFile::Softirq) => TimerKind::Softirq,
         },
         send_always: file.send_always.unwrap_or(kernel.send_always),
         preemption: file.preemption.map_or(kernel.preemption, |file| match file {

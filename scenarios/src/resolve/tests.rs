@@ -134,7 +134,7 @@ fn unknown_names_are_corrected() {
         r#""vcpus": 2"#,
         r#""vcpu": 2"#,
         "f:17:40: in `guest.vcpu`: unknown field `vcpu`
-  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`",
+  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`",
     );
     check(
         r#""memory_limit""#,
@@ -1324,6 +1324,31 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         let text = SMALL.replace(r#""sched": {}"#, &to);
         let scenario = Scenario::from_str("f", &text).unwrap_or_else(|e| panic!("{}", e.render()));
         assert!(hashes.insert(scenario.hash()), "{choice} makes no difference");
+    }
+}
+
+#[test]
+fn what_a_guest_may_choose_is_in_the_hash() {
+    let mut hashes = std::collections::BTreeSet::from([small().hash()]);
+    let choices = [
+        r#""timers": "interrupt""#,
+        r#""timers": "softirq""#,
+        r#""wake_delay": "50us""#,
+        r#""event_pages": "reclaimable""#,
+        r#""preemption": "full""#,
+        r#""apic": { "ipi_exits": true }"#,
+        r#""balance_ticks": 77"#,
+    ];
+    for choice in choices {
+        let text = SMALL.replace(r#""guest": {"#, &format!(r#""guest": {{ {choice},"#));
+        let scenario = Scenario::from_str("f", &text).unwrap_or_else(|e| panic!("{}", e.render()));
+        assert!(hashes.insert(scenario.hash()), "{choice} makes no difference");
+    }
+    // What is said to be the default is the default.
+    let same = [r#""timers": "direct""#, r#""wake_delay": "0s""#, r#""event_pages": "resident""#];
+    for choice in same {
+        let text = SMALL.replace(r#""guest": {"#, &format!(r#""guest": {{ {choice},"#));
+        assert_eq!(Scenario::from_str("f", &text).unwrap().hash(), small().hash(), "{choice}");
     }
 }
 
