@@ -43,6 +43,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             DisturbanceKind::Kick => {
                 self.protocol(HostInput::PvKick { vcpu });
+                self.call_kick(vcpu);
             }
             DisturbanceKind::MemslotChange => {
                 self.protocol(HostInput::MemslotChange { moves: Some(vcpu) });
@@ -60,6 +61,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let state = &self.w.vcpus[vcpu.index()];
         if state.in_guest && state.running != Running::Nothing {
             self.force_exit(vcpu, ExitReason::ApicAccess);
+        }
+    }
+
+    /// Who kicks makes a hypercall: another vCPU, if one is in guest mode.
+    fn call_kick(&mut self, kicked: VcpuId) {
+        let may = |&v: &usize| {
+            let state = &self.w.vcpus[v];
+            v != kicked.index() && state.in_guest && state.running != Running::Nothing
+        };
+        if let Some(caller) = (0..self.w.vcpus.len()).find(may) {
+            self.force_exit(VcpuId(caller as u16), ExitReason::Hypercall);
         }
     }
 

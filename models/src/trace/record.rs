@@ -91,6 +91,8 @@ field_enum! {
         Rsm => "RSM",
         /// The guest lets interrupts in, for which one had waited.
         InterruptWindow => "INTERRUPT_WINDOW",
+        /// The guest called the host.
+        Hypercall => "VMCALL",
     }
 
     /// Why a vCPU thread sleeps in the host.

@@ -275,6 +275,7 @@ impl KernelWriter {
             }
             ExitReason::Hlt => (KernelExit::Hlt, 0, true),
             ExitReason::Rsm => (KernelExit::Rsm, 0, true),
+            ExitReason::Hypercall => (KernelExit::Hypercall, 0, true),
             // Behind a handler, wherever that returns to.
             ExitReason::InterruptWindow => (KernelExit::Window, 0, true),
             ExitReason::MsrWrite | ExitReason::ApicAccess => (KernelExit::Msr, 1, true),
