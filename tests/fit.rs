@@ -134,6 +134,42 @@ fn simulated_paths_are_those_that_others_measured() {
     }
 }
 
+/// The tables of `docs/fit-scenario.md` are what its commands give.
+#[test]
+fn the_page_says_what_the_command_does() {
+    let page = include_str!("../docs/fit-scenario.md");
+    let mut held = (0, 0);
+    for name in ["tr11", "tr12", "tr13", "tr24", "tr44"] {
+        let logs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/logs");
+        let mut logs = std::fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path());
+        let log = logs.find(|path| path.to_str().unwrap().contains(&format!("/{name}-"))).unwrap();
+        let report = fit(log.to_str().unwrap(), &FOUR);
+        let lines = page.lines().filter(|line| line.starts_with(&format!("| {name} |")));
+        for line in lines {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let near = |cell: &str, value: f64, by: f64| {
+                let told: f64 = cell.parse().unwrap();
+                assert!((told - value).abs() <= by * value + 0.06, "{line} {value}");
+            };
+            if cells.len() == 6 {
+                let rate = &report["rates"][0];
+                near(cells[2], rate["recorded"].as_f64().unwrap().round(), 0.0);
+                near(cells[3], rate["simulated"].as_f64().unwrap(), 0.03);
+                held.1 += 1;
+                continue;
+            }
+            let rows = report["paths"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["title"] == cells[2]).unwrap();
+            let p50 = |side: &str| row[side]["p50"].as_f64().unwrap() / 1e3;
+            near(cells[3], row["recorded_ns"]["count"].as_f64().unwrap(), 0.0);
+            near(cells[4], p50("recorded_ns"), 0.0);
+            near(cells[5], p50("simulated_ns"), 0.05);
+            held.0 += 1;
+        }
+    }
+    assert!(held.0 > 30 && held.1 == 5, "{held:?}");
+}
+
 /// The modes, and what each fit takes for given without being told.
 #[test]
 fn hosts_are_told_apart() {
