@@ -1,6 +1,6 @@
 //! From the log of a real host to a scenario, and how its run compares with the log.
 //!
-//! The log is measured ([`measure`](self), `exit`): how long paths take, what the device does, how
+//! The log is measured (`measure`, `exit`, `device`): how long paths take, what the device does, how
 //! many faults there are. From the paths come costs (`solve`), from the rest the other numbers
 //! (`estimate`, `host`), and a scenario file that says where each comes from (`scenario`). Its run
 //! is measured as the log was (`simulate`).
