@@ -118,3 +118,13 @@ fn without_reclaim_nothing_begins_again() {
     config.host.memory_limit_pages = config.guest.memory_pages;
     assert_eq!(retries(&config, "sync"), 0);
 }
+
+#[test]
+fn running_ahead_makes_no_difference() {
+    for policy in ["sync", "apf-v7-2010", "apf-v6.12"] {
+        let config = machine("westmere-2010", MmuRetry::Unmappings);
+        let ahead = simulate(&config, policy, &for_time(us(30_000)));
+        let stepped = RunSettings { skip: false, ..for_time(us(30_000)) };
+        assert_eq!(ahead.digest, simulate(&config, policy, &stepped).digest, "{policy}");
+    }
+}
