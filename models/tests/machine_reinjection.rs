@@ -4,14 +4,16 @@
 
 mod world_kit;
 
-use models::config::{EventPages, MachineConfig};
+use models::apf::{Defect, Defects};
+use models::config::{EventPages, MachineConfig, Op};
 use models::ids::{Gfn, PAGE_SIZE, VcpuId};
 use models::machine::{KERNEL_FRAMES, RunSettings};
+use models::monitors::Verdict;
 use models::presets::costs::Cost;
 use models::trace::kernel::{KernelWriter, Setting};
-use models::trace::{Event, ExitReason, Record};
+use models::trace::{Event, ExitReason, Record, TaskRole};
 use sim_core::SimDuration;
-use world_kit::{assert_clean, constant, crowded, for_time, ms, simulate, us};
+use world_kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us};
 
 /// Two vCPUs and their workers on one processor of the host, so that there is always somebody else.
 fn crowded_host(window: SimDuration) -> MachineConfig {
@@ -110,6 +112,29 @@ fn an_event_without_its_page_faults_synchronously_and_is_injected_again() {
         };
         assert!((0..4).all(mapped), "{policy}");
     }
+}
+
+#[test]
+fn a_gate_that_looks_at_nothing_tells_during_a_delivery() {
+    let defects = Defects::none().with(Defect::IgnoreGate);
+    let settings = RunSettings { defects, ..for_time(ms(1500)) };
+    // One vCPU has events so rarely that its page is written out between them.
+    let mut config = reclaimed_pages();
+    config.host.memory_limit_pages = 6 * MIB;
+    config.workload.tasks.truncate(1);
+    config.workload.tasks[0].count = 3;
+    config.workload.tasks[0].start_on = (0..3).map(VcpuId).collect();
+    let count = vec![Op::Count { units_per_sec: 1_000_000_000 }];
+    let mut counter = group("counter", TaskRole::Worker, 1, count);
+    counter.start_on = vec![VcpuId(3)];
+    config.workload.tasks.push(counter);
+    config.guest.tick = ms(400);
+    assert_clean(&simulate(&config, "apf-v7-2010", &for_time(ms(1500))));
+    let output = simulate(&config, "apf-v7-2010", &settings);
+    let found = output.findings.iter().find(|finding| finding.id.to_string() == "INV-07").unwrap();
+    assert_eq!(found.verdict, Verdict::Violation);
+    let message = &found.first.as_ref().unwrap().message;
+    assert!(message.ends_with("is delivered"), "{message}");
 }
 
 #[test]

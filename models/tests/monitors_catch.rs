@@ -115,6 +115,12 @@ fn mutated_traces_are_caught() {
             &["INV-17"],
         ),
         (
+            "told while an interrupt is delivered",
+            after(delivered(), told(V0, T1), &[reinject(V0, 0xef)]),
+            SOON,
+            &["INV-07"],
+        ),
+        (
             "fault that begins again for nothing",
             vec![map(V1, G2), fault(V0, G1), retry(V0, G1), entry(V0)],
             SOON,

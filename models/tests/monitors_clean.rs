@@ -109,6 +109,11 @@ fn legal_interleavings_pass() {
     // Another vCPU maps the frame before this one handles its own fault on it.
     let raced = [exit(V0), exit(V1), map(V1, G1), entry(V1), fault(V0, G1), entry(V0)];
     check("mapped by another", Family::Int, &raced, LONG, &[]);
+    // The #PF of a not present is injected again, and so is an interrupt before the next one.
+    let twice = after(delivered(), inject(V0, T1), &[reinject(V0, 14)]);
+    check("#PF again", Family::Int, &twice, LONG, &[]);
+    let twice = followed(vec![entry(V0), exit(V0), reinject(V0, 0xef)], &delivered());
+    check("interrupt again", Family::Int, &twice, LONG, &[]);
     // Pages are taken away meanwhile, so the fault begins again; so does a mapping before page ready.
     let again = [fault(V0, G1), reclaim(), retry(V0, G1), entry(V0), exit(V0), fault(V0, G1)];
     let again =

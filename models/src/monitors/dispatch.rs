@@ -39,6 +39,7 @@ impl MonitorSet {
             | Event::KvmAsyncPfDoublefault { vcpu, .. }
             | Event::KvmInjException { vcpu, .. }
             | Event::KvmInjVirq { vcpu, .. }
+            | Event::KvmReinject { vcpu, .. }
             | Event::KvmMsrWrite { vcpu, .. }
             | Event::VcpuBlock { vcpu, .. }
             | Event::ItemLink { vcpu, .. }
@@ -92,7 +93,8 @@ impl MonitorSet {
             Event::NotPresentQueued { .. }
             | Event::PageReadyQueued { .. }
             | Event::KvmInjException { .. }
-            | Event::KvmInjVirq { .. } => self.judge_notice(vcpu, records, place),
+            | Event::KvmInjVirq { .. }
+            | Event::KvmReinject { .. } => self.judge_notice(vcpu, records, place),
             Event::KvmExit { .. }
             | Event::VcpuBlock { .. }
             | Event::ApfHalt { .. }
@@ -200,8 +202,10 @@ impl MonitorSet {
             Event::KvmInjVirq { vector, .. } => {
                 seen.interrupt_injected = true;
                 spins.useful(vcpu);
+                notices.injected(vcpu, vector);
                 interrupts.injected(vcpu, vector, record, at, ledger);
             }
+            Event::KvmReinject { vector, .. } => notices.reinjected(vcpu, vector, at, ledger),
             _ => {}
         }
     }

@@ -37,6 +37,8 @@ struct VcpuNotices {
     freed: usize,
     /// The synthetic exception that is queued and not injected yet.
     pending: Option<Record>,
+    /// The last not present, if nothing was injected since.
+    told: Option<Record>,
     answered: Vec<Token>,
     next_answered: usize,
 }
@@ -111,6 +113,7 @@ impl Notices {
         self.exception(vcpu, token, record, at, ledger);
         let own = &mut self.vcpus[vcpu.index()];
         own.open.push(Notice { token, queued: record, woken: false, freed: None });
+        own.told = Some(record);
     }
 
     pub(super) fn page_ready(
@@ -150,9 +153,28 @@ impl Notices {
     }
 
     pub(super) fn injected(&mut self, vcpu: VcpuId, vector: u8) {
+        let own = &mut self.vcpus[vcpu.index()];
+        own.told = None;
         if vector == PAGE_FAULT {
-            self.vcpus[vcpu.index()].pending = None;
+            own.pending = None;
         }
+    }
+
+    /// An event whose delivery did not come to its end is injected again.
+    pub(super) fn reinjected(
+        &mut self,
+        vcpu: VcpuId,
+        vector: u8,
+        at: Context<'_>,
+        ledger: &mut Ledger,
+    ) {
+        let Some(told) = self.vcpus[vcpu.index()].told.take() else { return };
+        let Event::NotPresentQueued { token, .. } = told.event else { return };
+        let message = || {
+            format!("not present {token} is told to {vcpu} while vector {vector:#x} is delivered")
+        };
+        let history = || vec![told];
+        ledger.breach(INV_07, at, Breach { vcpu, token: Some(token), message, history });
     }
 
     pub(super) fn unlink(&mut self, vcpu: VcpuId, token: Token, now: SimTime) {

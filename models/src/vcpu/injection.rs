@@ -100,7 +100,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.emit(Event::KvmEntry { vcpu });
                 let task = self.current_task(vcpu);
                 let user = task.is_some_and(|task| !self.in_syscall(task));
-                return self.ept_violation(vcpu, gfn, true, if user { 3 } else { 0 });
+                let flow = self.ept_violation(vcpu, gfn, true, if user { 3 } else { 0 });
+                if let Some(fault) = &mut self.w.vcpus[vcpu.index()].fault {
+                    // The handler has not begun, and what it interrupts lets interrupts in.
+                    fault.interrupts_on = true;
+                }
+                return flow;
             }
             if self.w.config.cpu.ept_accessed_dirty {
                 self.w.memory.page_mut(gfn).young = true;

@@ -124,6 +124,9 @@ pub fn map(vcpu: VcpuId, gfn: Gfn) -> Event {
 pub fn retry(vcpu: VcpuId, gfn: Gfn) -> Event {
     Event::MmuNotifierRetry { vcpu, gfn }
 }
+pub fn reinject(vcpu: VcpuId, vector: u8) -> Event {
+    Event::KvmReinject { vcpu, vector }
+}
 pub fn reclaim() -> Event {
     Event::MemcgReclaimBegin { thread: ThreadId(0) }
 }

@@ -11,17 +11,14 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Safety,
         severity: Severity::Violation,
         families: ALL,
-        sentence: "Not present is told only with guest interrupts on, and at CPL 0 only to a \
-                  guest that asked for it.",
+        sentence: "Not present is told only with guest interrupts on and while no other event is \
+                  being delivered, and at CPL 0 only to a guest that asked for it.",
         why: "The guest would sleep where it must not, and deadlock or panic.",
         breach: "A not_present_queued with interrupts_on=false, or with cpl=0 and \
-                send_always=false.",
+                send_always=false, or between an injection and a kvm_reinject.",
         state: false,
         step: true,
-        trace: InTrace::Partly(
-            &["not_present_queued"],
-            "whether another event was being delivered is not recorded",
-        ),
+        trace: InTrace::Decided(&["not_present_queued", "kvm_reinject"]),
     },
     Invariant {
         id: InvariantId(8),
