@@ -5,8 +5,8 @@
 mod apf_bench;
 
 use apf_bench::{
-    Bench, CLOSED, EN, EN_INT, USER, VCPU, bench, enabled, goes_async, is_told, msr_writes, rules,
-    step, with,
+    Bench, CLOSED, EN, EN_INT, READY, USER, VCPU, bench, enabled, goes_async, is_told, msr_writes,
+    rules, step, with,
 };
 use models::apf::host::{EN_INTERRUPT, MSR_EN};
 use models::apf::rules::{FetchFailure, Rules};
@@ -245,4 +245,14 @@ fn a_free_slot_is_not_overwritten() {
     let free = Event::SharedWordWrite { vcpu, old: ApfReason::None, reason: ApfReason::Ready };
     assert!(effects.contains(&Effect::Emit(free)));
     assert!(!effects.contains(&Effect::SlotOverwritten { vcpu }));
+}
+
+#[test]
+fn a_snapshot_has_what_the_local_apic_was_asked_for() {
+    let mut b = enabled("v6.19");
+    b.complete(USER, 1);
+    b.scan();
+    assert_eq!(b.apf.vcpu(VCPU).lapic.requested, u8::try_from(READY).ok());
+    b.host(HostInput::Restore);
+    assert_eq!(b.apf.vcpu(VCPU).lapic.requested, u8::try_from(READY).ok());
 }

@@ -26,6 +26,8 @@ fn bits_and_names() {
     assert!(UnknownDefect("x-y".into()).to_string().contains("x-y"));
     let twice = Defects::none().with(Defect::IgnoreCap).with(Defect::IgnoreCap);
     assert!(twice.has(Defect::IgnoreCap));
+    let both = twice.and(twice.with(Defect::NoEoi));
+    assert!(both.iter().eq([Defect::IgnoreCap, Defect::NoEoi]));
     assert_eq!((Side::Host.name(), Side::Guest.name()), ("host", "guest"));
     let layout = TokenRule { id_bits: 20, vcpu_bits: 12, first_vcpu: 0 };
     assert_eq!(layout.to_string(), "id:20 vcpu:12");

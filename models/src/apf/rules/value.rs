@@ -203,6 +203,8 @@ mod tests {
         rules.set("token_first_vcpu", "4095").expect("a valid setting");
         let token = TokenRule { id_bits: 16, vcpu_bits: 16, first_vcpu: 4095 };
         assert_eq!(rules.token, token);
+        rules.set("token_vcpu_bits", "8").expect("a valid setting");
+        assert_eq!(rules.token, TokenRule { vcpu_bits: 8, ..token });
         rules.set("token", "id:20 vcpu:12").expect("a valid setting");
         rules.set("token", &token.to_string()).expect("read as it is written");
         assert_eq!(rules.token, token);
@@ -227,6 +229,16 @@ mod tests {
             assert_eq!(error.to_string(), format!("`{name}` cannot be `{value}`"));
             assert!(matches!(error, SetError::Value { valid, form, .. }
                 if valid.is_empty() && !form.is_empty()));
+        }
+        for (name, expected) in [
+            ("cap", "a whole number from 1 to 65536"),
+            ("token", "bits of the counter and of the vCPU's number, such as `id:20 vcpu:12`"),
+            ("token_id_bits", "a number of bits from 1 to 31"),
+            ("token_vcpu_bits", "a number of bits from 1 to 16"),
+            ("kick", "one of the values listed"),
+        ] {
+            let SetError::Value { form, .. } = told(name, "nothing") else { panic!("{name}") };
+            assert_eq!(form, expected, "{name}");
         }
         let error = told("kick", "everybody");
         assert!(matches!(error, SetError::Value { valid, .. }
