@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use models::ids::{Gva, Token, VcpuId};
 use models::trace::{BlockReason, Event, ExitReason, IoKind, Record};
+use sim_core::SimDuration;
 
 use lab::records;
 
@@ -54,6 +55,28 @@ fn share(part: usize, whole: usize) -> f64 {
 fn median(mut values: Vec<u64>) -> u64 {
     values.sort_unstable();
     values[values.len() / 2]
+}
+
+/// Where the vCPU is halted too, the worker takes its processor as soon as it is woken, and the page's
+/// completion does not wait for a tick: the worker sleeps in debt to the thread that it has woken, and
+/// one in debt is woken where it stands. Recorded: 58 of 62, and 14 us from completion to completed.
+#[test]
+fn a_worker_preempts_the_vcpu_thread_that_wakes_it() {
+    let records = records("lab-500us-4f4w", "halt-v6.12", CPU);
+    let (mut announced, mut at_once, mut asleep) = (0, 0, true);
+    let (mut read, mut waits) = (None, Vec::new());
+    for record in &records {
+        match record.event {
+            Event::KvmAsyncPfNotPresent { .. } => (announced, asleep) = (announced + 1, false),
+            Event::WorkqueueExecuteStart { .. } => at_once += u32::from(!asleep),
+            Event::VcpuBlock { .. } => asleep = true,
+            Event::BlockRqComplete { .. } => read = Some(record.time),
+            Event::KvmAsyncPfCompleted { .. } => waits.extend(read.map(|t| record.time.since(t))),
+            _ => {}
+        }
+    }
+    assert!(announced > 1000 && at_once * 10 > announced * 8, "{at_once} of {announced}");
+    assert!(waits.iter().all(|&wait| wait < SimDuration::from_us(100)), "{:?}", waits.iter().max());
 }
 
 /// Item 1: the vCPU thread submits the read before the fault is tried, and the worker only waits.

@@ -46,12 +46,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Charges the thread that has the processor up to now.
     fn charge_pcpu(&mut self, pcpu: PcpuId) {
+        self.charge_until(pcpu, SimDuration::ZERO);
+    }
+
+    /// Charges the thread that has the processor and is about to lose it, also for its way into the
+    /// scheduler (`switch_out`), which holds up the next one.
+    fn charge_with_switch(&mut self, pcpu: PcpuId) {
+        self.charge_until(pcpu, self.w.prices.switch_out.time);
+    }
+
+    fn charge_until(&mut self, pcpu: PcpuId, after_now: SimDuration) {
         let now = self.now();
         let queue = &mut self.w.pcpus[pcpu.index()].queue;
         if let Some(current) = queue.current {
             let thread = &mut self.w.threads[current as usize];
-            let span = now.since(thread.charged_since);
-            thread.charged_since = now;
+            let span = now.saturating_since(thread.charged_since) + after_now;
+            thread.charged_since = thread.charged_since.max(now);
             let params = &self.w.config.host.sched;
             if queue.charge(&mut self.w.thread_entities, span, params) {
                 self.ask_preempt(pcpu);
@@ -129,9 +139,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         thread.state = ThreadState::Running;
         thread.pcpu = pcpu;
         if let ThreadKind::Vcpu(vcpu) = thread.kind {
-            self.w.vcpus[vcpu.index()].stolen += now.since(thread.charged_since);
+            self.w.vcpus[vcpu.index()].stolen += now.saturating_since(thread.charged_since);
         }
-        thread.charged_since = now;
+        thread.charged_since = now + self.w.prices.switch_out.time;
         let (remaining, then) = (thread.remaining, thread.then);
         self.start_stretch(id, overhead + remaining, then);
         self.arm_host_tick(pcpu);
@@ -169,7 +179,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The running thread goes to sleep; the processor goes to the next one.
     pub(crate) fn block_thread(&mut self, id: ThreadId, then: Then) {
         let pcpu = self.w.threads[id.index()].pcpu;
-        self.charge_pcpu(pcpu);
+        self.charge_with_switch(pcpu);
         let thread = &mut self.w.threads[id.index()];
         thread.state = ThreadState::Blocked;
         thread.remaining = SimDuration::ZERO;
@@ -192,7 +202,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.threads[id.index()].then == Then::InGuest {
             self.force_exit_of_thread(id, ExitReason::ExternalInterrupt);
         }
-        self.charge_pcpu(pcpu);
+        self.charge_with_switch(pcpu);
         let params = &self.w.config.host.sched;
         let queue = &mut self.w.pcpus[pcpu.index()].queue;
         let next = queue.pick_again(false, &mut self.w.thread_entities, params);

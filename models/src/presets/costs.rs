@@ -208,6 +208,8 @@ costs! {
     shootdown_vcpu,
     /// Context switch between threads of the host.
     host_switch,
+    /// The part of a context switch before the change, which is the time of the thread that leaves.
+    switch_out,
     /// Tick of the host on a busy processor, beyond an exit for it.
     host_tick,
     /// Making and ending a thread of the host for one fault.
