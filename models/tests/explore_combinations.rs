@@ -56,7 +56,7 @@ fn whatever_is_not_refused_can_be_driven() {
 }
 
 #[test]
-#[ignore = "takes minutes: each combination with each disturbance"]
+#[ignore = "takes far more than ten minutes: each combination with each disturbance"]
 fn whatever_is_not_refused_can_be_disturbed() {
     for &disturbance in Disturbance::ALL {
         drive(Some(disturbance));
