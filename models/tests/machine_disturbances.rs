@@ -7,6 +7,7 @@ mod world_kit;
 use models::config::{Disturbance, DisturbanceKind, MachineConfig, Pattern};
 use models::ids::{Token, VcpuId};
 use models::machine::{RunOutput, RunSettings};
+use models::monitors::Verdict;
 use models::trace::{BlockReason, Event, ExitReason, Phase, Record};
 use sim_core::{SimDuration, SimTime};
 use world_kit::{assert_clean, constant, crowded, for_time, ms, simulate, syscall, us, write};
@@ -200,4 +201,32 @@ fn the_shared_area_may_move_with_the_memory_slots() {
         if vcpu.0 == 0)
     });
     assert!(told.count() > 5);
+}
+
+#[test]
+fn a_guest_that_keeps_its_local_apic_off_is_owed_nothing_until_it_is_on() {
+    // 60 ms with faults outstanding, and the seconds in which what waits must come through.
+    for policy in ["apf-v5.8", "apf-v5.9", "apf-v5.13", "apf-v5.17", "apf-v6.12", "apf-v6.19"] {
+        let off = once(ms(5), 1, DisturbanceKind::LapicOff);
+        assert_clean(&run(&machine(&[off]), policy));
+    }
+}
+
+#[test]
+fn items_that_a_system_management_interrupt_drops_before_a_worker_begins_break_no_order() {
+    // One worker at a time: other items are still waiting for it when the handler ends.
+    let smi = DisturbanceKind::Smi { span: ms(2) };
+    let mut config = machine(&[Disturbance { every: Some(ms(5)), ..once(ms(1), 0, smi) }]);
+    config.host.kernel.workqueue_max_active = 1;
+    for policy in ["apf-v4.13", "apf-v5.9", "apf-v6.12"] {
+        let output = run(&config, policy);
+        let dropped = |record: &Record| matches!(record.event, Event::ItemUnlink { .. });
+        assert!(records(&output).iter().any(dropped));
+        for finding in &output.findings {
+            assert!(
+                finding.verdict != Verdict::Violation || finding.id.to_string() == "INV-13",
+                "{policy}: {finding:?}"
+            );
+        }
+    }
 }

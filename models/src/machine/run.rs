@@ -12,7 +12,7 @@ use super::afterwards;
 use super::event::MachineEvent;
 use super::world::{Failure, World};
 use crate::apf::Defects;
-use crate::apf::rules::{Announce, PageReady, PageReadyTold, Rules, TokenZero};
+use crate::apf::rules::{Announce, PageReady, PageReadyTold, PagingToggle, Rules, TokenZero};
 use crate::config::{MachineConfig, Policy};
 use crate::ids::ThreadId;
 use crate::monitors::catalogue::{INV_04, INV_10, INV_12, InvariantId};
@@ -321,6 +321,7 @@ fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
         cap: Some(policy.rules.cap),
         known: known_violations(&policy.rules),
         liveness_bound: LIVENESS_BOUND,
+        rsm_drops_items: policy.rules.paging_toggle == PagingToggle::DropsItems,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Which monitor hears of which record.
 
+use sim_core::SimTime;
+
 use super::notices::Gate;
 use super::{Context, EN_DELIVERY_AS_INT, EN_ENABLED, Family, MonitorSet};
 use crate::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
-use crate::trace::record::{ApfReason, Event, ExitReason, Phase, Record};
+use crate::trace::record::{ApfReason, DisturbanceName, Event, ExitReason, Phase, Record};
 
 /// `MSR_KVM_ASYNC_PF_EN`.
 const MSR_EN: u32 = 0x4b56_4d02;
@@ -73,6 +75,14 @@ impl MonitorSet {
                 self.judge_work(records, place);
                 return;
             }
+            Event::Disturbed { vcpu, kind } => {
+                self.disturbed(vcpu, kind, record.time);
+                return;
+            }
+            Event::GuestCpuOnline { vcpu } => {
+                self.lapics.switched(vcpu, true, record.time);
+                return;
+            }
             Event::PhaseBegin { phase: Phase::End } => {
                 self.ended = true;
                 return;
@@ -103,6 +113,18 @@ impl MonitorSet {
                 self.judge_item(vcpu, records, place);
             }
             _ => self.judge_fault(vcpu, records, place),
+        }
+    }
+
+    fn disturbed(&mut self, vcpu: VcpuId, kind: DisturbanceName, now: SimTime) {
+        // Page ready as an exception needs no local APIC.
+        if self.en_bits & EN_DELIVERY_AS_INT == 0 {
+            return;
+        }
+        match kind {
+            DisturbanceName::LapicOff => self.lapics.switched(vcpu, false, now),
+            DisturbanceName::LapicOn => self.lapics.switched(vcpu, true, now),
+            _ => {}
         }
     }
 
@@ -150,7 +172,7 @@ impl MonitorSet {
     }
 
     fn judge_item(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { items, notices, faults, areas, ledger, seen, recent, .. } = self;
+        let Self { items, notices, faults, areas, lapics, ledger, seen, recent, .. } = self;
         let record = records[place];
         let at = Context { now: record.time, recent, batch: &records[..=place] };
         match record.event {
@@ -167,7 +189,7 @@ impl MonitorSet {
                 }
             }
             Event::ItemUnlink { token, .. } => {
-                items.unlink(vcpu, token, at, ledger);
+                items.unlink(vcpu, token, lapics, at, ledger);
                 notices.unlink(vcpu, token, record.time);
             }
             _ => {}
@@ -211,12 +233,16 @@ impl MonitorSet {
     }
 
     fn judge_halt(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { items, halts, interrupts, spins, ledger, seen, recent, .. } = self;
+        let Self { items, halts, interrupts, spins, works, ledger, seen, recent, .. } = self;
         let record = records[place];
         let at = Context { now: record.time, recent, batch: &records[..=place] };
         match record.event {
             Event::KvmExit { reason, .. } => {
                 seen.exit = true;
+                if reason == ExitReason::Rsm && self.rsm_drops_items {
+                    items.cleared(vcpu);
+                    works.cleared();
+                }
                 spins.exit(vcpu, reason == ExitReason::Hlt, at, ledger);
             }
             Event::VcpuBlock { reason, .. } => {

@@ -4,6 +4,7 @@ use sim_core::{SimDuration, SimTime};
 
 use super::catalogue::{INV_21, INV_33};
 use super::finding::{Breach, Context, Ledger};
+use super::lapic::Lapics;
 use crate::ids::{Token, VcpuId};
 use crate::trace::record::{BlockReason, Record};
 
@@ -154,9 +155,9 @@ impl Interrupts {
         ledger.breach(INV_33, at, Breach { vcpu, token: None, message, history });
     }
 
-    pub(super) fn finish(&self, at: Context<'_>, ledger: &mut Ledger) {
+    pub(super) fn finish(&self, lapics: &Lapics, at: Context<'_>, ledger: &mut Ledger) {
         for (own, vcpu) in self.vcpus.iter().zip((0..=u16::MAX).map(VcpuId)) {
-            let late = |since: SimTime| at.now.saturating_since(since) > self.bound;
+            let late = |since: SimTime| lapics.waited(vcpu, since, at.now) > self.bound;
             let over = |waiting: &Waiting| {
                 // The entry that injects it, and one more; or it sleeps in HLT over it.
                 let passed = own.entries > waiting.entries + 1 || own.asleep.is_some_and(late);

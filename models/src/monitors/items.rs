@@ -7,6 +7,7 @@ use sim_core::{SimDuration, SimTime};
 
 use super::catalogue::{Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_15};
 use super::finding::{Breach, Context, Ledger};
+use super::lapic::Lapics;
 use crate::ids::{Gfn, Token, VcpuId};
 use crate::trace::record::{Event, Record};
 
@@ -241,6 +242,7 @@ impl Items {
         &mut self,
         vcpu: VcpuId,
         token: Token,
+        lapics: &Lapics,
         at: Context<'_>,
         ledger: &mut Ledger,
     ) {
@@ -282,7 +284,7 @@ impl Items {
             (done, item.entries_at_done)
         };
         own.done -= 1;
-        let waited = at.now.saturating_since(done);
+        let waited = lapics.waited(vcpu, done, at.now);
         if waited > bound && own.entries > entries_at_done {
             let message =
                 || format!("completed item {token} of {vcpu} was dequeued only after {waited}");
@@ -291,8 +293,9 @@ impl Items {
         }
     }
 
-    /// The guest turned the mechanism off: what is dropped in this exit is dropped rightly. The
-    /// write may be recorded before or after what it does.
+    /// The guest turned the mechanism off, or did what drops items in this generation: what is
+    /// dropped in this exit is dropped rightly. The write may be recorded before or after what it
+    /// does.
     pub(super) fn cleared(&mut self, vcpu: VcpuId) {
         self.vcpus[vcpu.index()].cleared = true;
     }
@@ -317,7 +320,7 @@ impl Items {
         }
     }
 
-    pub(super) fn finish(&self, at: Context<'_>, ledger: &mut Ledger) {
+    pub(super) fn finish(&self, lapics: &Lapics, at: Context<'_>, ledger: &mut Ledger) {
         for (own, vcpu) in self.vcpus.iter().zip((0..=u16::MAX).map(VcpuId)) {
             let items = own
                 .items
@@ -328,7 +331,7 @@ impl Items {
                 .iter()
                 .map(|wake_all| (Token::WAKE_ALL, wake_all.done, wake_all.entries_at_done));
             for (token, done, entries_at_done) in items.chain(wake_alls) {
-                let waited = at.now.saturating_since(done);
+                let waited = lapics.waited(vcpu, done, at.now);
                 if waited > self.bound && own.entries > entries_at_done {
                     let message = || {
                         format!(

@@ -12,6 +12,7 @@ mod finding;
 mod halts;
 mod interrupts;
 mod items;
+mod lapic;
 pub mod log;
 mod notices;
 mod seen;
@@ -35,6 +36,7 @@ use finding::{Context, Ledger};
 use halts::Halts;
 use interrupts::Interrupts;
 use items::Items;
+use lapic::Lapics;
 use notices::Notices;
 use seen::Seen;
 use sleepers::Sleepers;
@@ -62,6 +64,9 @@ pub struct MonitorConfig {
     pub known: Vec<InvariantId>,
     /// How long what must happen in the end may take.
     pub liveness_bound: SimDuration,
+    /// The end of a system management interrupt drops the vCPU's items (RSM writes CR0, and CR0.PG
+    /// changes).
+    pub rsm_drops_items: bool,
 }
 
 /// All monitors, fed with one pass over the records.
@@ -76,8 +81,10 @@ pub struct MonitorSet {
     sleepers: Sleepers,
     spins: Spins,
     works: Works,
+    lapics: Lapics,
     ledger: Ledger,
     seen: Seen,
+    rsm_drops_items: bool,
     /// Bits of the EN register without which the mechanism is off.
     en_bits: u64,
     vcpus: usize,
@@ -101,6 +108,8 @@ impl MonitorSet {
             sleepers: Sleepers::new(vcpus, config.family, bound),
             spins: Spins::new(vcpus),
             works: Works::default(),
+            lapics: Lapics::default(),
+            rsm_drops_items: config.rsm_drops_items,
             ledger: Ledger::new(config.family, &config.known),
             seen: Seen::default(),
             en_bits,
@@ -131,10 +140,10 @@ impl MonitorSet {
     pub fn finish(&self, end: SimTime) -> Vec<Finding> {
         let mut ledger = self.ledger.clone();
         let at = Context { now: end, recent: &self.recent, batch: &[] };
-        self.items.finish(at, &mut ledger);
-        self.notices.finish(&self.items, at, &mut ledger);
+        self.items.finish(&self.lapics, at, &mut ledger);
+        self.notices.finish(&self.items, &self.lapics, at, &mut ledger);
         self.halts.finish(&self.items, at, &mut ledger);
-        self.interrupts.finish(at, &mut ledger);
+        self.interrupts.finish(&self.lapics, at, &mut ledger);
         self.sleepers.finish(at, &mut ledger);
         ledger.findings(|id, breached| self.seen.missing(id, breached, self.vcpus))
     }

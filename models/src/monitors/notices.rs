@@ -8,6 +8,7 @@ use sim_core::{SimDuration, SimTime};
 use super::catalogue::{Family, INV_07, INV_11, INV_12, INV_13, INV_14};
 use super::finding::{Breach, Context, Ledger};
 use super::items::Items;
+use super::lapic::Lapics;
 use crate::ids::{Token, VcpuId};
 use crate::trace::record::{Event, Record};
 
@@ -209,7 +210,13 @@ impl Notices {
         });
     }
 
-    pub(super) fn finish(&self, items: &Items, at: Context<'_>, ledger: &mut Ledger) {
+    pub(super) fn finish(
+        &self,
+        items: &Items,
+        lapics: &Lapics,
+        at: Context<'_>,
+        ledger: &mut Ledger,
+    ) {
         for (own, vcpu) in self.vcpus.iter().zip((0..=u16::MAX).map(VcpuId)) {
             for notice in own.open.iter().filter(|notice| !notice.woken) {
                 let token = notice.token;
@@ -221,7 +228,7 @@ impl Notices {
                 }
                 let Some(item) = items.of(vcpu).by_token(token) else { continue };
                 let Some(done) = item.done else { continue };
-                let waited = at.now.saturating_since(done);
+                let waited = lapics.waited(vcpu, done, at.now);
                 if waited > self.bound {
                     let message = || {
                         format!(

@@ -18,7 +18,14 @@ pub const MSR_EN: u32 = 0x4b56_4d02;
 pub const BOUND: SimDuration = SimDuration::from_ms(1);
 
 pub fn config(family: Family) -> MonitorConfig {
-    MonitorConfig { vcpus: 2, family, cap: Some(2), known: Vec::new(), liveness_bound: BOUND }
+    MonitorConfig {
+        vcpus: 2,
+        family,
+        cap: Some(2),
+        known: Vec::new(),
+        liveness_bound: BOUND,
+        rsm_drops_items: false,
+    }
 }
 
 /// Gives the events times 1 us apart.
