@@ -7,7 +7,7 @@ use sim_core::{QueueKind, SimDuration};
 
 /// A deterministic simulator of KVM asynchronous page faults.
 #[derive(Debug, Parser)]
-#[command(name = "apfsim", version, arg_required_else_help = true)]
+#[command(name = "apfsim", version, long_version = scenarios::LONG_VERSION, arg_required_else_help = true)]
 #[command(after_help = "\
 Exit status:
   0  fine

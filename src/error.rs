@@ -63,7 +63,7 @@ pub(crate) enum CliError {
     /// There is nothing to test.
     #[error(transparent)]
     Places(#[from] SuiteError),
-    /// Some files of a suite are wrong.
+    /// Some files of a suite are wrong, or their runs failed.
     #[error("{files} scenario files cannot be run\n{errors}")]
     Suite {
         /// How many.
@@ -71,9 +71,9 @@ pub(crate) enum CliError {
         /// What is wrong with each.
         errors: String,
     },
-    /// The results of tests could not be written.
+    /// A file could not be written.
     #[error("cannot write `{path}`: {source}")]
-    Junit {
+    Write {
         /// The file.
         path: PathBuf,
         /// The system's reason.

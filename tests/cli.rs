@@ -74,7 +74,7 @@ mod usage {
 
     #[test]
     fn version_and_help_are_results() {
-        assert_eq!(fine(&["--version"]), format!("apfsim {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(fine(&["-V"]), format!("apfsim {}\n", env!("CARGO_PKG_VERSION")));
         let help = fine(&["--help"]);
         assert!(help.contains("Exit status:") && help.contains("compare"));
         assert!(fine(&["compare", "--help"]).contains("Examples:"));

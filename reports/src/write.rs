@@ -1,11 +1,11 @@
 //! Reports on disk.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use models::trace::anatomy::Pick;
-use scenarios::{AnatomyReport, CheckReport, Comparison, FitReport};
+use scenarios::{AnatomyReport, CheckReport, Comparison, FitReport, write_file};
 
 use crate::plot::{CheckPlot, Plot, PlotError, anatomy_png, anatomy_svg, fit_png, fit_svg};
 use crate::{check, fit, json, table};
@@ -157,27 +157,10 @@ pub(crate) fn failed(path: &Path, source: PlotError) -> ReportError {
 }
 
 pub(crate) fn write(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, ReportError> {
-    match replace(&path, bytes) {
+    match write_file(&path, bytes) {
         Ok(()) => Ok(path),
         Err(source) => Err(ReportError::Write { path, source }),
     }
-}
-
-/// Puts a file with the given content in the place of another. Two processes that write the same
-/// report at once do not share the file they write first.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    let written = File::create(&part)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // What is left of it is of no use; that it cannot be removed says nothing new.
-        let _ = fs::remove_file(&part);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -308,6 +308,7 @@ impl<'a> Search<'a> {
             parts: vec![Part {
                 scenario: &scenario,
                 setup: canonical::setup_hash(&scenario),
+                point: None,
                 label: Some(format!("at {}", value.text())),
             }],
             content: self.content()?,

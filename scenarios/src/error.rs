@@ -269,13 +269,14 @@ pub enum RunnerError {
     },
     /// A stored run is damaged.
     #[error(
-        "`{path}`, line {line}: {message}\n  help: remove the line, or the file to run all anew"
+        "`{path}`, line {line}: {message}\n  \
+         help: remove the line to have its run repeated, or the file to run all anew"
     )]
     Broken {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
-        line: usize,
+        line: u64,
         /// What is wrong.
         message: String,
     },

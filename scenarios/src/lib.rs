@@ -24,12 +24,15 @@
 pub mod anatomy;
 mod canonical;
 pub mod check;
+pub mod checksum;
 pub mod crossover;
 mod de;
 mod error;
 pub mod expect;
 pub mod file;
+mod files;
 pub mod fit;
+mod folder;
 pub mod library;
 mod patch;
 pub mod plan;
@@ -52,7 +55,9 @@ pub use anatomy::{AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_a
 pub use check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
 pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError};
+pub use files::write_file;
 pub use fit::{FitError, FitOptions, FitReport, fit_path};
+pub use folder::FolderLock;
 pub use plan::Plan;
 pub use replay::{ReplayError, ReplayFile};
 pub use resolve::{Scenario, ScenarioOverrides};
@@ -68,3 +73,10 @@ pub use trace_file::explored_log;
 
 /// Version of the program, as results name it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Version and build, on two lines.
+pub const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nbuild ", env!("APFSIM_BUILD"));
+
+/// The build of the program: a hash over the sources that decide results, 32 hexadecimal digits.
+/// Stored runs of another build are not believed.
+pub const BUILD: &str = env!("APFSIM_BUILD");

@@ -4,16 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::canonical;
+use crate::checksum::{self, ChecksumError};
 use crate::error::{RunnerError, ScenarioError};
+use crate::files;
 use crate::resolve::{Scenario, ScenarioOverrides};
 use crate::results::FindingSummary;
 
 /// Version of the form of replay files.
-pub const REPLAY_FORMAT: u32 = 1;
+pub const REPLAY_FORMAT: u32 = 2;
 
 /// A run that broke an invariant. The machine draws all its random numbers from the seed, so
-/// scenario, policy and seed are the whole story.
+/// scenario, policy and seed are the whole story. The file ends with a checksum over all of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayFile {
@@ -21,12 +25,24 @@ pub struct ReplayFile {
     pub format: u32,
     /// Version of the program that met the breach.
     pub version: String,
+    /// Its build: see [`crate::BUILD`].
+    pub build: String,
     /// Hash of the scenario as it was run.
     pub scenario_hash: String,
     /// The whole scenario file.
     pub scenario: String,
+    /// Hash of machine, workload and times in it.
+    pub setup_hash: String,
+    /// Seed of the scenario. `apfsim compare` with it, the policy and `replication + 1` replications
+    /// repeats the run.
+    pub scenario_seed: u64,
+    /// Number of the point, of a sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<u32>,
     /// The policy that was run.
     pub policy: String,
+    /// Hash of its rules.
+    pub policy_hash: String,
     /// Which replication it was.
     pub replication: u32,
     /// The seed of the run itself (not of the scenario).
@@ -66,6 +82,28 @@ pub enum ReplayError {
         /// Its version.
         format: u64,
     },
+    /// Its checksum does not vouch for it.
+    #[error(
+        "`{path}` cannot be believed: {source}\n  help: run the scenario again to have it written anew"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the checksum.
+        source: ChecksumError,
+    },
+    /// This program makes something else of scenario or policy than the one that wrote the file.
+    #[error(
+        "{what} is another one in this program (build {}) than in the one that wrote the replay file \
+         (build {build})\n  help: replay it with that program, or run the scenario again",
+        crate::BUILD
+    )]
+    Other {
+        /// What differs.
+        what: String,
+        /// The build that wrote the file.
+        build: String,
+    },
     /// Its scenario is not valid for this program.
     #[error("the scenario in the replay file: {0}")]
     Scenario(#[from] ScenarioError),
@@ -84,11 +122,13 @@ impl ReplayFile {
             message: error.to_string(),
         };
         // The version decides how the rest is read.
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(broken)?;
-        let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let mut value: Value = serde_json::from_str(&text).map_err(broken)?;
+        let format = value.get("format").and_then(Value::as_u64).unwrap_or(0);
         if format != u64::from(REPLAY_FORMAT) {
             return Err(ReplayError::Format { path: path.into(), format });
         }
+        checksum::unseal(&mut value)
+            .map_err(|source| ReplayError::Changed { path: path.into(), source })?;
         serde_json::from_value(value).map_err(broken)
     }
 
@@ -96,17 +136,40 @@ impl ReplayFile {
     /// is [`Self::seed`].
     ///
     /// # Errors
-    /// When the scenario is not valid for this program.
+    /// When the scenario is not valid for this program, or when it, or the policy of that name, is
+    /// not what was run.
     pub fn scenario(&self) -> Result<Scenario, ReplayError> {
         let scenario = Scenario::from_str("replay", &self.scenario)?;
         let policies = vec![self.policy.clone()];
         let overrides = ScenarioOverrides { policies, ..ScenarioOverrides::default() };
-        Ok(scenario.with_overrides(&overrides)?)
+        let scenario = scenario.with_overrides(&overrides)?;
+        let other = |what: String| Err(ReplayError::Other { what, build: self.build.clone() });
+        if canonical::setup_hash(&scenario) != self.setup_hash {
+            return other("the scenario".into());
+        }
+        match scenario.policies.first().map(canonical::policy_hash) {
+            Some(hash) if hash == self.policy_hash => Ok(scenario),
+            _ => other(format!("the policy `{}`", self.policy)),
+        }
+    }
+
+    /// Name of the file, which no other run of its folder shares. `setup` is that of stored runs:
+    /// empty where the folder has only one.
+    pub(crate) fn file_name(&self, setup: &str) -> String {
+        let Self { policy, replication, .. } = self;
+        let part = match (self.point, setup.get(..8)) {
+            (Some(point), _) => format!("{point}-"),
+            (None, Some(setup)) => format!("{setup}-"),
+            (None, None) => String::new(),
+        };
+        format!("replay-{part}{policy}-{replication}.json")
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), RunnerError> {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|error| RunnerError::write(path, std::io::Error::other(error)))?;
-        fs::write(path, text + "\n").map_err(|source| RunnerError::write(path, source))
+        let fail = |source| RunnerError::write(path, source);
+        let value = serde_json::to_value(self).map_err(|error| fail(error.into()));
+        let mut value = value?;
+        checksum::seal(&mut value);
+        files::write_file(path, format!("{value:#}\n").as_bytes()).map_err(fail)
     }
 }

@@ -24,8 +24,8 @@ use crate::plan::{Plan, Run};
 use crate::replay::{REPLAY_FORMAT, ReplayFile};
 use crate::resolve::Scenario;
 use crate::results::{Comparison, FindingVerdict};
-use crate::store::{Header, Store, StoredRuns};
-use crate::stored::StoredRun;
+use crate::store::{Header, RunText, Store, StoredRuns};
+use crate::stored::{RunKey, StoredRun};
 use crate::summary;
 use crate::trace_file::{TraceFile, path_of};
 
@@ -113,7 +113,7 @@ impl<'a> Batch<'a> {
     /// A scenario by itself.
     fn of_one(scenario: &'a Scenario) -> Self {
         Self {
-            parts: vec![Part { scenario, setup: String::new(), label: None }],
+            parts: vec![Part { scenario, setup: String::new(), point: None, label: None }],
             content: canonical::setup_hash(scenario),
             seed: scenario.seed,
             keep_latency: true,
@@ -127,6 +127,8 @@ pub(crate) struct Part<'a> {
     pub(crate) scenario: &'a Scenario,
     /// Hash of its setup, by which stored runs are told apart; empty in a batch of one.
     pub(crate) setup: String,
+    /// Its number, of a sweep.
+    pub(crate) point: Option<u32>,
     /// What it is called in errors, when it is one of several.
     pub(crate) label: Option<String>,
 }
@@ -140,6 +142,27 @@ pub(crate) fn run_batch(
     options: &RunOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Comparison>, RunnerError> {
+    run_parts(batch, true, options, progress)?.into_iter().collect()
+}
+
+/// As [`run_batch`], but a run that fails spoils only its own part.
+///
+/// # Errors
+/// When threads cannot be started.
+pub(crate) fn run_each(
+    batch: &Batch<'_>,
+    options: &RunOptions,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Result<Comparison, RunnerError>>, RunnerError> {
+    run_parts(batch, false, options, progress)
+}
+
+fn run_parts(
+    batch: &Batch<'_>,
+    end_early: bool,
+    options: &RunOptions,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Result<Comparison, RunnerError>>, RunnerError> {
     let (store, stored) = match &options.out {
         Some(dir) => {
             let content = batch.content.clone();
@@ -149,8 +172,10 @@ pub(crate) fn run_batch(
         }
         None => (None, StoredRuns::new()),
     };
-    let work = Work::new(batch, options, progress, store, &stored);
+    let mut work = Work::new(batch, options, progress, store, &stored);
+    work.end_early = end_early;
     drop(stored);
+    work.missing_replays()?;
     work.report(|done, total| Progress::Begin { total, resumed: done });
     let open = work.open();
     if !open.is_empty() {
@@ -178,6 +203,8 @@ struct Work<'a> {
     keep_latency: bool,
     progress: &'a (dyn Fn(Progress) + Sync),
     total: u32,
+    /// Whether the first failure ends the batch.
+    end_early: bool,
     failed: AtomicBool,
     state: Mutex<State>,
 }
@@ -204,8 +231,6 @@ struct State {
     parts: Vec<PartState>,
     done: u32,
     store: Option<Store>,
-    /// The failure with the lowest run number.
-    error: Option<(u32, RunnerError)>,
 }
 
 #[derive(Default)]
@@ -215,6 +240,8 @@ struct PartState {
     /// Runs that are missing.
     left: usize,
     comparison: Option<Comparison>,
+    /// The failure with the lowest run number.
+    error: Option<(u32, RunnerError)>,
 }
 
 impl<'a> PartWork<'a> {
@@ -243,15 +270,23 @@ impl<'a> PartWork<'a> {
             if options.trace.is_some() {
                 return None;
             }
-            let name = &self.part.scenario.policies[run.policy].name;
-            let key = (self.part.setup.clone(), name.clone(), run.replication, run.seed);
-            // A stored run counts only when it is of the same rules.
-            let same = |run_: &&StoredRun| run_.policy_hash == self.policy_hashes[run.policy];
-            stored.get(&key).filter(same).cloned()
+            stored.get(&self.key(*run)).cloned()
         };
         let results: Vec<_> = self.plan.runs().iter().map(take).collect();
         let left = results.iter().filter(|result| result.is_none()).count();
-        PartState { results, left, comparison: None }
+        PartState { results, left, ..PartState::default() }
+    }
+
+    /// What a run is stored as. One of other rules under the same name is another run.
+    fn key(&self, run: Run) -> RunKey {
+        RunKey {
+            setup: self.part.setup.clone(),
+            point: self.part.point,
+            policy: self.part.scenario.policies[run.policy].name.clone(),
+            policy_hash: self.policy_hashes[run.policy].clone(),
+            replication: run.replication,
+            seed: run.seed,
+        }
     }
 
     fn number(&self, run: Run) -> u32 {
@@ -293,13 +328,14 @@ impl<'a> Work<'a> {
         }
         let states: Vec<_> = parts.iter().map(|part| part.taken(stored, options)).collect();
         let left: usize = states.iter().map(|state| state.left).sum();
-        let state = State { parts: states, done: total - count(left), store, error: None };
+        let state = State { parts: states, done: total - count(left), store };
         Self {
             parts,
             options,
             keep_latency: batch.keep_latency,
             progress,
             total,
+            end_early: true,
             failed: AtomicBool::new(false),
             state: Mutex::new(state),
         }
@@ -362,7 +398,7 @@ impl<'a> Work<'a> {
             let settings = RunSettings { series, ..part.settings.clone() };
             machine::prefill(&part.part.scenario.machine, run.seed, &settings)
         }));
-        self.checked(part, run, "prefill", result)
+        self.checked(chain.part, run, "prefill", result)
     }
 
     fn run(&self, place: usize, run: Run, prefix: &Prefix) {
@@ -374,7 +410,7 @@ impl<'a> Work<'a> {
         let policy = &scenario.policies[run.policy];
         let mut trace = match self.trace_of(part, run, prefix) {
             Ok(trace) => trace,
-            Err(error) => return self.fail(part, run, error),
+            Err(error) => return self.fail(place, run, error),
         };
         let result = catch_unwind(AssertUnwindSafe(|| match &mut trace {
             None => machine::run(prefix, policy, &part.settings),
@@ -385,14 +421,15 @@ impl<'a> Work<'a> {
         }));
         // A run that its trace stopped failed for the trace's reason.
         if let Some(Err(error)) = trace.map(TraceFile::finish) {
-            return self.fail(part, run, error);
+            return self.fail(place, run, error);
         }
-        let Some(output) = self.checked(part, run, &policy.name, result) else { return };
+        let Some(output) = self.checked(place, run, &policy.name, result) else { return };
         let named = (policy.name.as_str(), part.policy_hashes[run.policy].as_str());
         let tasks = &scenario.machine.workload.tasks;
-        let stored = StoredRun::new(run, named, tasks, &output).of(&part.part.setup);
+        let stored =
+            StoredRun::new(run, named, tasks, &output).of(&part.part.setup, part.part.point);
         if let Err(error) = self.keep(place, run, stored) {
-            self.fail(part, run, error);
+            self.fail(place, run, error);
         }
     }
 
@@ -423,15 +460,15 @@ impl<'a> Work<'a> {
     /// Writes a finished run down, and sums up its scenario when it was the last one.
     fn keep(&self, place: usize, run: Run, stored: StoredRun) -> Result<(), RunnerError> {
         let part = &self.parts[place];
-        let mut line = Vec::new();
+        let mut text = None;
         if let Some(dir) = &self.options.out {
             self.write_replay(dir, part, run, &stored)?;
-            line = Store::line(&stored);
+            text = Some(RunText::of(&stored));
         }
         let whole = {
             let mut state = self.state();
-            if let Some(store) = &mut state.store {
-                store.append(&line)?;
+            if let (Some(store), Some(text)) = (&mut state.store, &text) {
+                store.append(&stored, text)?;
             }
             state.done += 1;
             (self.progress)(Progress::Finished {
@@ -456,7 +493,7 @@ impl<'a> Work<'a> {
 
     fn checked<T>(
         &self,
-        part: &PartWork<'_>,
+        place: usize,
         run: Run,
         policy: &str,
         result: Result<Result<T, machine::RunError>, Box<dyn Any + Send>>,
@@ -470,20 +507,23 @@ impl<'a> Work<'a> {
                 RunnerError::Panic { policy, replication, seed, message }
             }
         };
-        self.fail(part, run, error);
+        self.fail(place, run, error);
         None
     }
 
-    fn fail(&self, part: &PartWork<'_>, run: Run, error: RunnerError) {
-        self.failed.store(true, Ordering::Relaxed);
+    fn fail(&self, place: usize, run: Run, error: RunnerError) {
+        // Where failures spoil only their part, all its runs are tried, so that the same one is
+        // told whatever the threads do.
+        self.failed.fetch_or(self.end_early, Ordering::Relaxed);
+        let part = &self.parts[place];
         let error = match &part.part.label {
             Some(label) => RunnerError::Point { label: label.clone(), source: Box::new(error) },
             None => error,
         };
         let number = part.number(run);
-        let mut state = self.state();
-        if state.error.as_ref().is_none_or(|(first, _)| number < *first) {
-            state.error = Some((number, error));
+        let known = &mut self.state().parts[place].error;
+        if known.as_ref().is_none_or(|(first, _)| number < *first) {
+            *known = Some((number, error));
         }
     }
 
@@ -502,28 +542,59 @@ impl<'a> Work<'a> {
         let replay = ReplayFile {
             format: REPLAY_FORMAT,
             version: crate::VERSION.into(),
+            build: crate::BUILD.into(),
             scenario_hash: scenario.hash(),
             scenario: scenario.text.as_ref().into(),
+            setup_hash: canonical::setup_hash(scenario),
+            scenario_seed: scenario.seed,
+            point: stored.point,
             policy: stored.policy.clone(),
+            policy_hash: stored.policy_hash.clone(),
             replication: run.replication,
             seed: run.seed,
             queue: self.options.queue.name().into(),
             skip: self.options.skip,
             violation: violation.clone(),
         };
-        replay.write(&dir.join(format!("replay-{}.json", part.number(run))))
+        let path = dir.join(replay.file_name(&part.part.setup));
+        match ReplayFile::load(&path) {
+            Ok(there) if there == replay => Ok(()),
+            _ => replay.write(&path),
+        }
     }
 
-    /// The comparisons of all parts, in order.
-    fn finish(self) -> Result<Vec<Comparison>, RunnerError> {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, error)) = state.error {
-            return Err(error);
+    /// Writes the replay files of stored runs that have none.
+    fn missing_replays(&self) -> Result<(), RunnerError> {
+        let Some(dir) = &self.options.out else { return Ok(()) };
+        let state = self.state();
+        for (part, own) in self.parts.iter().zip(&state.parts) {
+            for (run, stored) in part.plan.runs().iter().zip(&own.results) {
+                if let Some(stored) = stored {
+                    self.write_replay(dir, part, *run, stored)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The comparisons of all parts, in order. When a failure ends the batch, only that is given.
+    fn finish(self) -> Result<Vec<Result<Comparison, RunnerError>>, RunnerError> {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = state.store {
+            store.close()?;
+        }
+        if self.end_early {
+            let errors = state.parts.iter_mut().filter_map(|own| own.error.take());
+            if let Some((_, error)) = errors.min_by_key(|(number, _)| *number) {
+                return Err(error);
+            }
         }
         // What was stored before is summed up here.
         let parts = self.parts.iter().zip(state.parts);
-        let result = parts.map(|(part, own)| {
-            own.comparison.unwrap_or_else(|| part.summary(own.results, self.keep_latency))
+        let result = parts.map(|(part, own)| match (own.error, own.comparison) {
+            (Some((_, error)), _) => Err(error),
+            (None, Some(comparison)) => Ok(comparison),
+            (None, None) => Ok(part.summary(own.results, self.keep_latency)),
         });
         Ok(result.collect())
     }
@@ -535,5 +606,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without a message").into()
 }
 
+#[cfg(test)]
+mod edited;
 #[cfg(test)]
 mod tests;

@@ -1,29 +1,42 @@
 //! The directory of a comparison: finished runs, one JSON line each, as they finish.
 //!
-//! `runs.jsonl` begins with a header that says what the runs are of: program version, setup (hash
-//! of machine, workload and times), seed, and settings. A run belongs to a policy and a replication.
-//! So an interrupted comparison goes on where it stopped, and one with more replications or other
-//! policies of the same setup takes over the runs that it shares. Runs of anything else are refused
-//! rather than mixed. The file is locked as long as it is open: two processes never write to one
-//! directory.
+//! `runs.jsonl` begins with a header that says what the runs are of: program version and build,
+//! setup (hash of machine, workload and times), seed, and settings. A run belongs to a policy and a
+//! replication. So an interrupted comparison goes on where it stopped, and one with more
+//! replications or other policies of the same setup takes over the runs that it shares. Runs of
+//! anything else are refused rather than mixed. The file is locked as long as it is open: two
+//! processes never write to one directory.
+//!
+//! Every line ends with a checksum over its content and the header, so a line that was changed, or
+//! that is of another file, is refused with its place. Lines are numbered and their numbers rise, so
+//! one that was moved or copied is refused too. One that was taken out is run again.
+
+mod read;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
+use models::trace::digest::DigestValue;
 use serde::{Deserialize, Serialize};
 
+use self::read::{Content, Reader};
+use crate::checksum;
 use crate::error::RunnerError;
-use crate::stored::StoredRun;
+use crate::folder;
+use crate::stored::{RunKey, StoredRun};
 
 /// Version of the form of `runs.jsonl`.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Name of the file in the output directory.
 pub const RUNS_FILE: &str = "runs.jsonl";
+
+/// What every header begins with, also one of another format.
+const HEADER_BEGIN: &str = "{\"format\":";
+/// What every run begins with.
+const RUN_BEGIN: &str = "{\"line\":";
 
 /// What all runs of a file have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +45,8 @@ pub(crate) struct Header {
     format: u32,
     /// Program version: another one may give other results.
     version: String,
+    /// Hash of the program's sources: so may another build.
+    build: String,
     /// Hash of machine, workload and times.
     setup: String,
     seed: u64,
@@ -42,8 +57,8 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn new(setup: String, seed: u64, queue: &str, skip: bool) -> Self {
-        let version = crate::VERSION.into();
-        Self { format: FORMAT, version, setup, seed, queue: queue.into(), skip }
+        let (version, build) = (crate::VERSION.into(), crate::BUILD.into());
+        Self { format: FORMAT, version, build, setup, seed, queue: queue.into(), skip }
     }
 
     /// How `self`, which is wanted, differs from what is there.
@@ -51,17 +66,39 @@ impl Header {
         let differ = |what: &str, here: &str, there: &str| {
             (here != there).then(|| format!("{what} {there} instead of {here}"))
         };
-        differ("file format", &self.format.to_string(), &there.format.to_string())
-            .or_else(|| differ("program version", &self.version, &there.version))
+        differ("program version", &self.version, &there.version)
+            .or_else(|| differ("another build of this program,", &self.build, &there.build))
             .or_else(|| differ("seed", &self.seed.to_string(), &there.seed.to_string()))
             .or_else(|| differ("event queue", &self.queue, &there.queue))
             .or_else(|| differ("`skip`", &self.skip.to_string(), &there.skip.to_string()))
             .or_else(|| (self.setup != there.setup).then(|| "another scenario".into()))
     }
+
+    /// The header as a line, and what its runs are bound to.
+    pub(crate) fn line(&self) -> (String, String) {
+        let line = checksum::seal_line(RUNS_FILE, &json(self));
+        let context = checksum::of_line(&line).unwrap_or_default().to_owned();
+        (line + "\n", context)
+    }
 }
 
-/// Runs by setup (see [`StoredRun::setup`]), policy name, replication and seed.
-pub(crate) type StoredRuns = BTreeMap<(String, String, u32, u64), StoredRun>;
+fn json(content: &impl Serialize) -> String {
+    match serde_json::to_string(content) {
+        Ok(text) => text,
+        Err(error) => unreachable!("plain data is always JSON: {error}"),
+    }
+}
+
+/// A run as a line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunLine<R> {
+    line: u64,
+    run: R,
+}
+
+/// The runs of a file.
+pub(crate) type StoredRuns = BTreeMap<RunKey, StoredRun>;
 
 /// The open file.
 #[derive(Debug)]
@@ -70,6 +107,12 @@ pub(crate) struct Store {
     file: File,
     /// Bytes of whole lines.
     length: u64,
+    /// What lines are bound to: the checksum of the header.
+    context: String,
+    /// The number of the last line.
+    last: u64,
+    /// Number of the line and digest of each run: one that is run again must come out the same.
+    there: BTreeMap<RunKey, (u64, DigestValue)>,
 }
 
 impl Store {
@@ -81,25 +124,25 @@ impl Store {
         let fail = |source| RunnerError::write(&path, source);
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).open(&path).map_err(fail)?;
-        match lock(&file) {
+        match folder::lock_file(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(RunnerError::InUse { path: dir.into() }),
-            // A file system without locks: nobody can be kept out.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(source)) => return Err(fail(source)),
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text)
             .map_err(|source| RunnerError::Read { path: path.clone(), source })?;
-        // Lines end with a newline; what follows the last one was cut off while it was written.
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let runs = read(&path, &text[..whole], header)?;
-        if whole < text.len() {
-            file.set_len(whole as u64).map_err(fail)?;
+        let (line, context) = header.line();
+        let reader = Reader { path: &path, header, context: &context };
+        let Content { runs, there, last, length } = reader.read(&text)?;
+        if length < text.len() {
+            file.set_len(length as u64).map_err(fail)?;
         }
-        let mut store = Self { path, file, length: whole as u64 };
-        if whole == 0 {
-            store.append(&Self::line(header))?;
+        let length = length as u64;
+        let mut store = Self { path, file, length, context, last, there };
+        if length == 0 {
+            store.write(line.as_bytes())?;
+            store.last = 1;
         }
         Ok((store, runs))
     }
@@ -108,65 +151,53 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn for_test(path: &Path) -> Self {
         let file = OpenOptions::new().append(true).open(path).expect("the file exists");
-        Self { path: path.into(), file, length: 0 }
+        let (context, there) = (String::new(), BTreeMap::new());
+        Self { path: path.into(), file, length: 0, context, last: 1, there }
     }
 
-    /// A line of the file.
-    pub(crate) fn line(content: &impl Serialize) -> Vec<u8> {
-        let mut bytes = match serde_json::to_vec(content) {
-            Ok(bytes) => bytes,
-            Err(error) => unreachable!("plain data is always JSON: {error}"),
-        };
-        bytes.push(b'\n');
-        bytes
+    /// Adds a run. One that is there already, and came out the same, is not added again.
+    pub(crate) fn append(&mut self, run: &StoredRun, text: &RunText) -> Result<(), RunnerError> {
+        let key = run.key();
+        match self.there.get(&key) {
+            Some((_, digest)) if *digest == run.digest => return Ok(()),
+            Some((line, digest)) => {
+                let message =
+                    format!("it has digest {digest}; the same run now gave {}", run.digest);
+                return Err(RunnerError::Broken { path: self.path.clone(), line: *line, message });
+            }
+            None => {}
+        }
+        let number = self.last + 1;
+        let object = format!("{RUN_BEGIN}{number},\"run\":{}}}", text.0);
+        self.write((checksum::seal_line(&self.context, &object) + "\n").as_bytes())?;
+        self.last = number;
+        self.there.insert(key, (number, run.digest));
+        Ok(())
     }
 
-    /// Adds a line. When the disk refuses, what was written of it is taken back.
-    pub(crate) fn append(&mut self, line: &[u8]) -> Result<(), RunnerError> {
-        let written = self.file.write_all(line).and_then(|()| self.file.flush());
+    /// Adds whole lines. When the disk refuses, what was written of them is taken back.
+    pub(crate) fn write(&mut self, lines: &[u8]) -> Result<(), RunnerError> {
+        let written = self.file.write_all(lines).and_then(|()| self.file.flush());
         if let Err(source) = written {
             // If this fails too, the next reader drops the part of a line.
             let _ = self.file.set_len(self.length);
             return Err(RunnerError::write(&self.path, source));
         }
-        self.length += line.len() as u64;
+        self.length += lines.len() as u64;
         Ok(())
     }
+
+    /// Makes sure that all runs are on the disk.
+    pub(crate) fn close(self) -> Result<(), RunnerError> {
+        self.file.sync_all().map_err(|source| RunnerError::write(&self.path, source))
+    }
 }
 
-/// Locks a file. A process that has just ended, or was killed, may still be about to let go of it,
-/// so the lock is asked for again a few times.
-fn lock(file: &File) -> Result<(), TryLockError> {
-    const TRIES: u32 = 20;
-    const PAUSE: Duration = Duration::from_millis(50);
-    for _ in 1..TRIES {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
-            other => return other,
-        }
-    }
-    file.try_lock()
-}
+/// A run as it is stored, made before the file is waited for.
+pub(crate) struct RunText(String);
 
-fn read(path: &Path, text: &[u8], header: &Header) -> Result<StoredRuns, RunnerError> {
-    let mut runs = StoredRuns::new();
-    let lines = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    for (number, line) in (1..).zip(lines) {
-        let broken = |error: serde_json::Error| RunnerError::Broken {
-            path: path.into(),
-            line: number,
-            message: error.to_string(),
-        };
-        if number == 1 {
-            let there: Header = serde_json::from_slice(line).map_err(broken)?;
-            if let Some(difference) = header.difference(&there) {
-                return Err(RunnerError::OtherRuns { path: path.into(), difference });
-            }
-            continue;
-        }
-        let run: StoredRun = serde_json::from_slice(line).map_err(broken)?;
-        let key = (run.setup.clone(), run.policy.clone(), run.replication, run.seed);
-        runs.insert(key, run);
+impl RunText {
+    pub(crate) fn of(run: &StoredRun) -> Self {
+        Self(json(run))
     }
-    Ok(runs)
 }

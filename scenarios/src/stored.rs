@@ -20,6 +20,9 @@ pub(crate) struct StoredRun {
     /// Hash of the setup that was run; empty where the header of the file names the only one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) setup: String,
+    /// Number of the point, of a sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) point: Option<u32>,
     /// Name of the policy.
     pub(crate) policy: String,
     /// Hash of the policy's rules.
@@ -60,7 +63,30 @@ pub(crate) struct StoredTask {
     pub(crate) major_faults: u64,
 }
 
+/// What tells a stored run from all others of its file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RunKey {
+    /// As in [`StoredRun`].
+    pub(crate) setup: String,
+    pub(crate) point: Option<u32>,
+    pub(crate) policy: String,
+    pub(crate) policy_hash: String,
+    pub(crate) replication: u32,
+    pub(crate) seed: u64,
+}
+
 impl StoredRun {
+    pub(crate) fn key(&self) -> RunKey {
+        RunKey {
+            setup: self.setup.clone(),
+            point: self.point,
+            policy: self.policy.clone(),
+            policy_hash: self.policy_hash.clone(),
+            replication: self.replication,
+            seed: self.seed,
+        }
+    }
+
     pub(crate) fn new(
         run: Run,
         (policy, policy_hash): (&str, &str),
@@ -87,6 +113,7 @@ impl StoredRun {
         output.latency.iter().for_each(|(value, count)| latency.record_n(value, count));
         Self {
             setup: String::new(),
+            point: None,
             policy: policy.into(),
             policy_hash: policy_hash.into(),
             replication: run.replication,
@@ -101,9 +128,9 @@ impl StoredRun {
         }
     }
 
-    /// The run as one of the given setup.
-    pub(crate) fn of(self, setup: &str) -> Self {
-        Self { setup: setup.into(), ..self }
+    /// The run as one of the given setup and point.
+    pub(crate) fn of(self, setup: &str, point: Option<u32>) -> Self {
+        Self { setup: setup.into(), point, ..self }
     }
 }
 

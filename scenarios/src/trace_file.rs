@@ -1,6 +1,5 @@
 //! The file to which a run's records go as kernel text.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use models::trace::{Event, Record};
 use sim_core::SimTime;
 
 use crate::error::RunnerError;
+use crate::files::AtomicFile;
 
 /// Where the trace of a run goes: the file that was named, if there is one run; else one that
 /// carries policy and replication before its extension, `trace.txt.gz` becoming
@@ -86,8 +86,8 @@ fn as_printed(event: Event, layout: TokenRule) -> Event {
 }
 
 enum Sink {
-    Plain(BufWriter<File>),
-    Gzip(Box<GzEncoder<BufWriter<File>>>),
+    Plain(BufWriter<AtomicFile>),
+    Gzip(Box<GzEncoder<BufWriter<AtomicFile>>>),
 }
 
 /// A trace that is being written. Its bytes depend on the records alone.
@@ -100,13 +100,13 @@ pub(crate) struct TraceFile {
 }
 
 impl TraceFile {
-    /// Makes the file, or empties it.
+    /// Begins the file, which appears when it is complete.
     pub(crate) fn create(
         path: PathBuf,
         writer: KernelWriter,
         remark: &str,
     ) -> Result<Self, RunnerError> {
-        let file = File::create(&path).map_err(|source| RunnerError::trace(&path, source))?;
+        let file = AtomicFile::create(&path).map_err(|source| RunnerError::trace(&path, source))?;
         let file = BufWriter::new(file);
         let gzip = path.extension().is_some_and(|extension| extension == "gz");
         let sink = match gzip {
@@ -145,9 +145,12 @@ impl TraceFile {
     pub(crate) fn finish(mut self) -> Result<(), RunnerError> {
         let result = match self.failure.take() {
             Some(error) => Err(error),
-            None => self.write_text().and_then(|()| match self.sink {
-                Sink::Plain(mut file) => file.flush(),
-                Sink::Gzip(file) => file.finish()?.flush(),
+            None => self.write_text().and_then(|()| {
+                let file = match self.sink {
+                    Sink::Plain(file) => file,
+                    Sink::Gzip(file) => file.finish()?,
+                };
+                file.into_inner().map_err(io::IntoInnerError::into_error)?.commit()
             }),
         };
         result.map_err(|source| RunnerError::trace(&self.path, source))

@@ -2,10 +2,10 @@
 
 use models::trace::anatomy::Pick;
 use scenarios::resolve::MAX_DURATION;
-use scenarios::{Scenario, ScenarioOverrides, run_anatomy};
+use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy};
 use sim_core::SimDuration;
 
-use super::Outcome;
+use super::{Outcome, tell};
 use crate::cli::{AnatomyArgs, Format, PickArg};
 use crate::error::CliError;
 use crate::output;
@@ -22,22 +22,19 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
     if let Some(duration) = args.duration {
         scenario.duration = duration;
     }
+    let _held = FolderLock::hold(args.out.as_deref(), &[])?;
     let display = Display::new(&scenario.name, args.quiet);
     let report =
         run_anatomy(&scenario, &picks(&args.picks), &|progress| display.update(&progress))?;
     drop(display);
 
-    if let Some(folder) = &args.out {
-        for file in reports::write_anatomy(folder, &report)? {
-            if !args.quiet {
-                output::note(&format!("wrote {}", file.display()));
-            }
-        }
-    }
+    let written = args.out.as_ref().map(|folder| reports::write_anatomy(folder, &report));
     output::result(&match args.format {
         Format::Table => reports::table::anatomy(&report),
         Format::Json => reports::json::anatomy(&report),
     })?;
+    // After the result, which is worth having when the disk is full.
+    tell(&written.transpose()?.unwrap_or_default(), args.quiet);
     Ok(Outcome::Fine)
 }
 

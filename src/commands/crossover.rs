@@ -1,8 +1,8 @@
 //! `apfsim crossover`: where two policies are equal.
 
-use scenarios::{CrossoverQuestion, find_crossover};
+use scenarios::{CrossoverQuestion, FolderLock, find_crossover};
 
-use super::{Outcome, simulate};
+use super::{Outcome, simulate, tell};
 use crate::cli::{CrossoverArgs, Format};
 use crate::error::CliError;
 use crate::output;
@@ -22,22 +22,18 @@ pub(super) fn execute(args: &CrossoverArgs) -> Result<Outcome, CliError> {
         seed: args.run.seed,
         replications: args.replications,
     };
+    let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
     let display = Display::new(&args.scenario, args.run.quiet);
     let options = simulate::options(&args.run);
     let found = find_crossover(&question, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    if let Some(folder) = &args.run.out {
-        let files = reports::crossover::write_all(folder, &found)?;
-        if !args.run.quiet {
-            for file in files {
-                output::note(&format!("wrote {}", file.display()));
-            }
-        }
-    }
+    let written = args.run.out.as_ref().map(|it| reports::crossover::write_all(it, &found));
     output::result(&match args.run.format {
         Format::Table => reports::crossover::table(&found),
         Format::Json => reports::crossover::object(&found),
     })?;
+    // After the result, which is worth having when the disk is full.
+    tell(&written.transpose()?.unwrap_or_default(), args.run.quiet);
     Ok(if found.violation { Outcome::Violation } else { Outcome::Fine })
 }

@@ -11,16 +11,16 @@ use models::apf::{Defect, Defects};
 use models::explore::{
     Bounds, Budget, Disturbance, Explored, Finding, Limit, Product, Setup, Severity, explore,
 };
-use scenarios::explored_log;
+use scenarios::{FolderLock, checksum, explored_log};
 use serde_json::{Value, json};
 
-use super::{Outcome, listing};
+use super::{Outcome, listing, tell, write};
 use crate::cli::{ExploreArgs, Format};
 use crate::error::CliError;
 use crate::output;
 
-/// The newest thing that a stored result can be.
-const FORMAT: u64 = 1;
+/// Version of the form of stored results.
+const FORMAT: u64 = 2;
 
 pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
     if args.list {
@@ -28,6 +28,8 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
         return Ok(Outcome::Fine);
     }
     let setup = setup(args)?;
+    let files: Vec<&Path> = args.out.iter().chain(&args.trace).map(PathBuf::as_path).collect();
+    let _held = FolderLock::hold(None, &files)?;
     let known = args.baseline.as_deref().map(baseline).transpose()?;
     let bounds = bounds(args);
     let begun = Instant::now();
@@ -36,21 +38,17 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
         output::note(&format!("{:.1} s", begun.elapsed().as_secs_f64()));
     }
     let result = Report { setup: &setup, explored: &explored, known: known.unwrap_or_default() };
-    if let Some(path) = &args.out {
-        let text = format!("{:#}\n", result.json());
-        fs::write(path, text).map_err(|source| file_error(path, "write", source))?;
-    }
-    if let Some(path) = &args.trace {
-        for file in write_traces(path, &setup, &explored)? {
-            if !args.quiet {
-                output::note(&format!("wrote {}", file.display()));
-            }
-        }
-    }
     output::result(&match args.format {
         Format::Table => result.table(),
         Format::Json => format!("{:#}\n", result.json()),
     })?;
+    // After the result, which is worth having when the disk is full.
+    if let Some(path) = &args.out {
+        write(path, &format!("{:#}\n", result.json()))?;
+    }
+    if let Some(path) = &args.trace {
+        tell(&write_traces(path, &setup, &explored)?, args.quiet);
+    }
     let new = explored.violations().any(|finding| !result.is_known(finding));
     Ok(if new { Outcome::Violation } else { Outcome::Fine })
 }
@@ -78,7 +76,7 @@ fn write_traces(
             env!("CARGO_PKG_VERSION")
         );
         let text = explored_log(&finding.trace, setup, &remark);
-        fs::write(&path, text).map_err(|source| file_error(&path, "write", source))?;
+        write(&path, &text)?;
         written.push(path);
     }
     Ok(written)
@@ -218,7 +216,15 @@ fn baseline(path: &Path) -> Result<Vec<Key>, CliError> {
         let help = "write one with --out FILE, or a list of {\"rules\", \"invariant\", \"what\"}";
         usage(format!("{} is no baseline: {what}", path.display()), help)
     };
-    let value: Value = serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+    let mut value: Value =
+        serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+    if value.is_object() {
+        match &value["format"] {
+            format if *format == FORMAT => {}
+            format => return Err(wrong(&format!("its format is {format}, and {FORMAT} is read"))),
+        }
+        checksum::unseal(&mut value).map_err(|error| wrong(&error.to_string()))?;
+    }
     let list = value.get("findings").unwrap_or(&value);
     let list = list.as_array().ok_or_else(|| wrong("there is no list of findings"))?;
     let word = |finding: &Value, name: &str| finding[name].as_str().map(str::to_owned);
@@ -395,7 +401,7 @@ impl Report<'_> {
                 "trace": finding.trace.lines.iter().map(line).collect::<Vec<_>>(),
             })
         };
-        json!({
+        let mut value = json!({
             "format": FORMAT,
             "rules": rules.name,
             "defects": defects,
@@ -416,7 +422,9 @@ impl Report<'_> {
             "followed": self.followed(),
             "verdicts": self.verdicts().into_iter().collect::<BTreeMap<_, _>>(),
             "findings": findings.iter().map(finding).collect::<Vec<_>>(),
-        })
+        });
+        checksum::seal(&mut value);
+        value
     }
 }
 

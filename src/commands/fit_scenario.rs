@@ -1,8 +1,11 @@
 //! `apfsim fit-scenario`: a real host's log as a scenario.
 
-use scenarios::{FitOptions, fit_path};
+use std::path::{Path, PathBuf};
 
-use super::Outcome;
+use reports::ReportError;
+use scenarios::{FitOptions, FitReport, FolderLock, fit_path};
+
+use super::{Outcome, tell};
 use crate::cli::{FitArgs, Format};
 use crate::error::CliError;
 use crate::output;
@@ -18,25 +21,30 @@ pub(super) fn execute(args: &FitArgs) -> Result<Outcome, CliError> {
         seed: args.seed,
         run: !args.no_run,
     };
+    let files: Vec<&Path> = args.output.as_deref().into_iter().collect();
+    let _held = FolderLock::hold(args.out.as_deref(), &files)?;
     let report = fit_path(&args.log, &options)?;
-    let mut written = Vec::new();
-    if let Some(file) = &args.output {
-        written.push(reports::write_scenario(file, &report)?);
-    }
-    if let Some(folder) = &args.out {
-        written.extend(reports::write_fit(folder, &report)?);
-    }
-    if !args.quiet {
-        for file in &written {
-            output::note(&format!("wrote {}", file.display()));
-        }
-        if written.is_empty() && args.format == Format::Table {
-            output::note("the scenario is not kept: -o FILE writes it");
-        }
-    }
+    let written = write(args, &report);
     output::result(&match args.format {
         Format::Table => reports::fit::table(&report),
         Format::Json => reports::fit::object(&report),
     })?;
+    // After the result, which is worth having when the disk is full.
+    let written = written?;
+    tell(&written, args.quiet);
+    if written.is_empty() && args.format == Format::Table && !args.quiet {
+        output::note("the scenario is not kept: -o FILE writes it");
+    }
     Ok(Outcome::Fine)
+}
+
+fn write(args: &FitArgs, report: &FitReport) -> Result<Vec<PathBuf>, ReportError> {
+    let mut written = Vec::new();
+    if let Some(file) = &args.output {
+        written.push(reports::write_scenario(file, report)?);
+    }
+    if let Some(folder) = &args.out {
+        written.extend(reports::write_fit(folder, report)?);
+    }
+    Ok(written)
 }

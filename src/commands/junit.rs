@@ -66,8 +66,11 @@ fn cases(result: &CaseResult) -> (Counts, String) {
         }
         CaseOutcome::Broken(error) => {
             counts = Counts { tests: 1, errors: 1, ..counts };
-            let (head, message) = (head("scenario"), escaped(&error.to_string()));
-            let _ = writeln!(text, "{head}><error message=\"{message}\"/></testcase>");
+            let _ = writeln!(text, "{}", failed(&head("scenario"), &error.to_string()));
+        }
+        CaseOutcome::Failed(error) => {
+            counts = Counts { tests: 1, errors: 1, ..counts };
+            let _ = writeln!(text, "{}", failed(&head("runs"), &error.to_string()));
         }
         CaseOutcome::Run { judgements, .. } => {
             for line in judgements {
@@ -84,6 +87,11 @@ fn cases(result: &CaseResult) -> (Counts, String) {
         }
     }
     (counts, text)
+}
+
+/// A case that came to no end.
+fn failed(head: &str, message: &str) -> String {
+    format!("{head}><error message=\"{}\"/></testcase>", escaped(message))
 }
 
 /// Text as it may stand in an attribute. What XML cannot hold at all is replaced.

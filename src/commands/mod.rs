@@ -20,8 +20,13 @@ mod sweep;
 mod test;
 mod zoo;
 
+use std::path::{Path, PathBuf};
+
+use ::scenarios::write_file;
+
 use crate::cli::{Cli, Command};
 use crate::error::CliError;
+use crate::output;
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,19 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Explore(args) => explore::execute(args),
         Command::Invariants(args) => invariants::execute(args),
         Command::Zoo(args) => zoo::execute(args),
+    }
+}
+
+/// Writes a file that appears complete or not at all.
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    let fail = |source| CliError::Write { path: path.to_owned(), source };
+    write_file(path, text.as_bytes()).map_err(fail)
+}
+
+/// Tells which files were written, unless nobody wants to know.
+fn tell(files: &[PathBuf], quiet: bool) {
+    for file in files.iter().filter(|_| !quiet) {
+        output::note(&format!("wrote {}", file.display()));
     }
 }
 

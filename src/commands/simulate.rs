@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use clap::ValueEnum;
-use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
+use scenarios::{Comparison, FolderLock, RunOptions, Scenario, run_comparison};
 
-use super::Outcome;
+use super::{Outcome, tell};
 use crate::cli::{Format, RunningArgs};
 use crate::error::CliError;
 use crate::output;
@@ -18,23 +18,20 @@ pub(super) fn execute(
     trace: Option<&Path>,
     table: fn(&Comparison) -> String,
 ) -> Result<Outcome, CliError> {
+    let files: Vec<&Path> = trace.into_iter().collect();
+    let _held = FolderLock::hold(args.out.as_deref(), &files)?;
     let options = RunOptions { trace: trace.map(Path::to_owned), ..options(args) };
     let display = Display::new(&scenario.name, args.quiet);
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    if let Some(folder) = &args.out {
-        let files = reports::write_all(folder, &comparison)?;
-        if !args.quiet {
-            for file in files {
-                output::note(&format!("wrote {}", file.display()));
-            }
-        }
-    }
+    let written = args.out.as_ref().map(|folder| reports::write_all(folder, &comparison));
     output::result(&match args.format {
         Format::Table => table(&comparison),
         Format::Json => reports::json::object(&comparison),
     })?;
+    // After the result, which is worth having when the disk is full.
+    tell(&written.transpose()?.unwrap_or_default(), args.quiet);
     Ok(if comparison.has_violation() { Outcome::Violation } else { Outcome::Fine })
 }
 

@@ -1,8 +1,8 @@
 //! `apfsim sweep`: policies at many points.
 
-use scenarios::{ScenarioOverrides, Sweep, SweepOverrides, run_sweep};
+use scenarios::{FolderLock, ScenarioOverrides, Sweep, SweepOverrides, run_sweep};
 
-use super::{Outcome, simulate};
+use super::{Outcome, simulate, tell};
 use crate::cli::{SweepArgs, SweepFormat};
 use crate::error::CliError;
 use crate::output;
@@ -20,23 +20,19 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
         },
     };
     let sweep = Sweep::load(&args.scenario, &overrides)?;
+    let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
     let display = Display::new(&sweep.name, args.run.quiet);
     let options = simulate::options(&args.run);
     let result = run_sweep(&sweep, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    if let Some(folder) = &args.run.out {
-        let files = reports::sweep::write_all(folder, &result)?;
-        if !args.run.quiet {
-            for file in files {
-                output::note(&format!("wrote {}", file.display()));
-            }
-        }
-    }
+    let written = args.run.out.as_ref().map(|it| reports::sweep::write_all(it, &result));
     output::result(&match args.run.format {
         SweepFormat::Table => reports::sweep::table(&result),
         SweepFormat::Csv => reports::sweep::csv(&result),
         SweepFormat::Jsonl => reports::sweep::jsonl(&result),
     })?;
+    // After the result, which is worth having when the disk is full.
+    tell(&written.transpose()?.unwrap_or_default(), args.run.quiet);
     Ok(if result.has_violation() { Outcome::Violation } else { Outcome::Fine })
 }

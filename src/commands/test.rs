@@ -1,13 +1,13 @@
 //! `apfsim test`: scenarios that say what they expect, and whether it came so.
 
-use std::fs;
+use std::path::Path;
 
 use scenarios::expect::Judgement;
 use scenarios::expect::suite::{CaseOutcome, CaseResult, Suite};
-use scenarios::{RunOptions, ScenarioError};
+use scenarios::{FolderLock, RunOptions};
 use serde_json::{Value, json};
 
-use super::{Outcome, junit};
+use super::{Outcome, junit, write};
 use crate::cli::{Format, TestArgs};
 use crate::error::CliError;
 use crate::output;
@@ -15,33 +15,25 @@ use crate::progress::Display;
 
 pub(super) fn execute(args: &TestArgs) -> Result<Outcome, CliError> {
     let suite = Suite::find(&args.places)?;
+    let files: Vec<&Path> = args.junit.as_deref().into_iter().collect();
+    let _held = FolderLock::hold(None, &files)?;
     let options = RunOptions { jobs: args.jobs.map_or(0, usize::from), ..RunOptions::default() };
     let display = Display::new("test", args.quiet);
     let results = suite.run(&options, &|progress| display.update(&progress))?;
     drop(display);
-    if let Some(path) = &args.junit {
-        let write = |source| CliError::Junit { path: path.clone(), source };
-        fs::write(path, junit::document(&results)).map_err(write)?;
-    }
+    let written = args.junit.as_ref().map(|path| write(path, &junit::document(&results)));
     output::result(&match args.format {
         Format::Table => table(&results, args.quiet),
         Format::Json => format!("{:#}\n", Value::from_iter(results.iter().map(value))),
     })?;
-    // After the results of all others, which are worth having.
-    let broken = results.iter().filter(|case| matches!(case.outcome, CaseOutcome::Broken(_)));
-    match broken.count() {
+    // After the results, which are worth having.
+    written.transpose()?;
+    let errors: Vec<String> = results.iter().filter_map(CaseResult::error).collect();
+    match errors.len() {
         0 if results.iter().any(CaseResult::has_failed) => Ok(Outcome::Violation),
         0 => Ok(Outcome::Fine),
-        files => Err(CliError::Suite { files, errors: errors(&results) }),
+        files => Err(CliError::Suite { files, errors: errors.join("\n") }),
     }
-}
-
-fn errors(results: &[CaseResult]) -> String {
-    let broken = results.iter().filter_map(|case| match &case.outcome {
-        CaseOutcome::Broken(error) => Some(ScenarioError::render(error)),
-        _ => None,
-    });
-    broken.collect::<Vec<_>>().join("\n")
 }
 
 /// A line a file, and below it what was not met. Quiet, only what was not met is told.
@@ -57,6 +49,10 @@ fn table(results: &[CaseResult], quiet: bool) -> String {
             CaseOutcome::Broken(_) => {
                 broken += 1;
                 ("BAD ", "cannot be run".to_owned())
+            }
+            CaseOutcome::Failed(_) => {
+                broken += 1;
+                ("BAD ", "a run failed".to_owned())
             }
             CaseOutcome::Run { judgements, .. } if case.has_failed() => {
                 failed += 1;
@@ -90,6 +86,9 @@ fn value(case: &CaseResult) -> Value {
             json!({ "file": file, "outcome": "skipped", "reason": reason })
         }
         CaseOutcome::Broken(error) => {
+            json!({ "file": file, "outcome": "bad", "reason": error.to_string() })
+        }
+        CaseOutcome::Failed(error) => {
             json!({ "file": file, "outcome": "bad", "reason": error.to_string() })
         }
         CaseOutcome::Run { digest, judgements } => {

@@ -1,14 +1,15 @@
 //! `apfsim zoo`: mistakes that kernels made, each caught by its invariant.
 
-use std::fs;
+use std::path::Path;
 
 use models::monitors::{Invariant, InvariantId};
+use scenarios::FolderLock;
 use scenarios::zoo::{
     Caught, Entry, Found, Group, Outcome as Came, Row, Shown, entries, find, show_all,
 };
 use serde_json::{Value, json};
 
-use super::{Outcome, listing};
+use super::{Outcome, listing, write};
 use crate::cli::{ZooArgs, ZooFormat};
 use crate::error::CliError;
 use crate::output;
@@ -21,14 +22,14 @@ pub(super) fn execute(args: &ZooArgs) -> Result<Outcome, CliError> {
         Some(id) => vec![known(id)?],
         None => entries().filter(|entry| !(args.fast && entry.is_slow())).collect(),
     };
+    let files: Vec<&Path> = args.trace.as_deref().into_iter().collect();
+    let _held = FolderLock::hold(None, &files)?;
     let rows = show_all(&chosen, args.jobs);
     if let Some(path) = &args.trace {
         let (_, caught) = rows.iter().find_map(shortest).ok_or_else(|| {
             CliError::Explore("this entry is a control: there is no mistake to trace".to_owned())
         })?;
-        fs::write(path, &caught.log).map_err(|source| {
-            CliError::Explore(format!("cannot write {}: {source}", path.display()))
-        })?;
+        write(path, &caught.log)?;
     }
     output::result(&match (args.format, args.id.is_some()) {
         (ZooFormat::Table, false) => table(&rows),

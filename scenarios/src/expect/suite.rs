@@ -10,7 +10,7 @@ use super::{Judgement, judge};
 use crate::canonical;
 use crate::error::{RunnerError, ScenarioError};
 use crate::resolve::{self, Scenario};
-use crate::runner::{Batch, Part, Progress, RunOptions, run_batch};
+use crate::runner::{Batch, Part, Progress, RunOptions, run_each};
 
 /// Files, in the order in which they are told of.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub enum CaseOutcome {
     Skipped(&'static str),
     /// It is no scenario that can be run.
     Broken(ScenarioError),
+    /// A run of it failed.
+    Failed(RunnerError),
 }
 
 impl CaseResult {
@@ -64,19 +66,20 @@ impl CaseResult {
             _ => false,
         }
     }
+
+    /// Why there is nothing to judge, when that is a mistake.
+    pub fn error(&self) -> Option<String> {
+        match &self.outcome {
+            CaseOutcome::Broken(error) => Some(error.render()),
+            CaseOutcome::Failed(error) => Some(format!("{}: {error}", self.file)),
+            CaseOutcome::Run { .. } | CaseOutcome::Skipped(_) => None,
+        }
+    }
 }
 
 /// Why there is no suite.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
-    /// A folder cannot be read.
-    #[error("cannot read the folder `{path}`: {source}")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
     /// Nothing was found.
     #[error(
         "there is no scenario file in {places}\n  help: names of scenario files end in `.json`"
@@ -92,8 +95,8 @@ impl Suite {
     /// folders are those whose names end in `.json`, in order of their paths.
     ///
     /// # Errors
-    /// When a folder cannot be read, or holds no such file. What is wrong with a file is told with
-    /// its result.
+    /// When a folder holds no such file. What is wrong with a file, or with a folder in the folder,
+    /// is told with its result.
     pub fn find(places: &[String]) -> Result<Self, SuiteError> {
         let mut cases = Vec::new();
         for place in places {
@@ -103,25 +106,29 @@ impl Suite {
                 cases.push(Case { file: place.clone(), content: named(place) });
                 continue;
             }
-            let mut files = Vec::new();
-            collect(path, &mut files)?;
-            if files.is_empty() {
+            let mut found = Vec::new();
+            collect(path, &mut found);
+            if found.is_empty() {
                 return Err(SuiteError::Empty { places: format!("`{place}`") });
             }
-            files.sort();
-            cases.extend(files.iter().map(|path| {
+            found.sort_by(|(one, _), (other, _)| one.cmp(other));
+            cases.extend(found.into_iter().map(|(path, unreadable)| {
                 let file = path.display().to_string();
-                let content = in_folder(path, &file);
+                let content = match unreadable {
+                    Some(source) => Content::Broken(ScenarioError::Read { path, source }),
+                    None => in_folder(&path, &file),
+                };
                 Case { file, content }
             }));
         }
         Ok(Self { cases })
     }
 
-    /// Runs all that can be run, on the threads of `options`, and judges it.
+    /// Runs all that can be run, on the threads of `options`, and judges it. A file whose run fails
+    /// says so in its result.
     ///
     /// # Errors
-    /// When a run fails, as [`run_comparison`](crate::run_comparison).
+    /// When threads cannot be started.
     pub fn run(
         self,
         options: &RunOptions,
@@ -131,14 +138,15 @@ impl Suite {
             Content::Scenario(scenario) => Some(Part {
                 scenario,
                 setup: canonical::setup_hash(scenario),
-                label: Some(case.file.clone()),
+                point: None,
+                label: None,
             }),
             _ => None,
         });
         let batch =
             Batch { parts: parts.collect(), content: String::new(), seed: 0, keep_latency: false };
         let options = RunOptions { out: None, trace: None, ..options.clone() };
-        let mut comparisons = run_batch(&batch, &options, progress)?.into_iter();
+        let mut comparisons = run_each(&batch, &options, progress)?.into_iter();
         let result = |case: Case| {
             let outcome = match case.content {
                 Content::Skipped(reason) => CaseOutcome::Skipped(reason),
@@ -147,8 +155,13 @@ impl Suite {
                     let Some(comparison) = comparisons.next() else {
                         unreachable!("a batch has a result a part")
                     };
-                    let judgements = judge(&scenario.expect, &comparison);
-                    CaseOutcome::Run { digest: comparison.digest, judgements }
+                    match comparison {
+                        Ok(comparison) => CaseOutcome::Run {
+                            digest: comparison.digest,
+                            judgements: judge(&scenario.expect, &comparison),
+                        },
+                        Err(error) => CaseOutcome::Failed(error),
+                    }
                 }
             };
             CaseResult { file: case.file, outcome }
@@ -157,20 +170,24 @@ impl Suite {
     }
 }
 
-/// All files below a folder whose names end in `.json`. Links to folders are not followed, so that
-/// none is met twice.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SuiteError> {
-    let fail = |source| SuiteError::Folder { path: folder.into(), source };
-    for entry in fs::read_dir(folder).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(fail)?);
-        if kind.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "json") && !path.is_dir() {
-            files.push(path);
+/// All files below a folder whose names end in `.json`, and what cannot be read there, with the
+/// reason. Links to folders are not followed, so that none is met twice.
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, Option<io::Error>)>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return found.push((folder.into(), Some(error))),
+    };
+    for entry in entries {
+        let kind = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)));
+        match kind {
+            Ok((path, kind)) if kind.is_dir() => collect(&path, found),
+            Ok((path, _)) if path.extension().is_some_and(|it| it == "json") && !path.is_dir() => {
+                found.push((path, None));
+            }
+            Ok(_) => {}
+            Err(error) => found.push((folder.into(), Some(error))),
         }
     }
-    Ok(())
 }
 
 /// What was asked for by its name is meant to be a scenario.
@@ -198,5 +215,43 @@ fn expecting(scenario: Scenario) -> Content {
     match scenario.expect.is_empty() {
         true => Content::Skipped("it expects nothing"),
         false => Content::Scenario(Box::new(scenario)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smoke scenario, cut to a fraction of a second.
+    fn smoke() -> Scenario {
+        let text = crate::library::find("smoke").expect("built in").text;
+        let text = text.replace("\"duration\": \"1s\"", "\"duration\": \"40ms\"");
+        Scenario::from_str("smoke", &text).unwrap_or_else(|error| panic!("{}", error.render()))
+    }
+
+    #[test]
+    fn a_run_that_fails_spoils_only_its_own_file() {
+        let mut broken = smoke();
+        // The region does not fit in the guest: no scenario file can say so.
+        broken.machine.guest.memory_pages = 100;
+        let case = |file: &str, scenario| Case {
+            file: file.into(),
+            content: Content::Scenario(Box::new(scenario)),
+        };
+        let run = |jobs| {
+            let cases = vec![case("a", smoke()), case("b", broken.clone()), case("c", smoke())];
+            let options = RunOptions { jobs, ..RunOptions::default() };
+            Suite { cases }.run(&options, &|_| {}).unwrap_or_else(|error| panic!("{error}"))
+        };
+        let (one, two) = (run(1), run(2));
+        assert_eq!(format!("{one:?}"), format!("{two:?}"));
+        let [a, b, c] = one.as_slice() else { panic!("{one:?}") };
+        assert!(matches!(b.outcome, CaseOutcome::Failed(RunnerError::Run { replication: 0, .. })));
+        assert!(b.error().is_some_and(|told| told.starts_with("b: policy")), "{b:?}");
+        let digest = |case: &CaseResult| match &case.outcome {
+            CaseOutcome::Run { digest, .. } => *digest,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(digest(a), digest(c));
     }
 }

@@ -6,22 +6,21 @@ use std::path::Path;
 
 use super::*;
 use crate::resolve::ScenarioOverrides;
-use crate::results::FindingSummary;
 use crate::store::RUNS_FILE;
 
 /// The smoke scenario, cut to a fraction of a second.
-fn scenario() -> Scenario {
+pub(super) fn scenario() -> Scenario {
     let text = crate::library::find("smoke").expect("built in").text;
     let text = text.replace("\"duration\": \"1s\"", "\"duration\": \"60ms\"");
     let scenario = Scenario::from_str("smoke", &text);
     scenario.unwrap_or_else(|error| panic!("{}", error.render()))
 }
 
-fn options(jobs: usize, out: Option<&Path>) -> RunOptions {
+pub(super) fn options(jobs: usize, out: Option<&Path>) -> RunOptions {
     RunOptions { jobs, out: out.map(Into::into), ..RunOptions::default() }
 }
 
-fn run(scenario: &Scenario, options: &RunOptions) -> Comparison {
+pub(super) fn run(scenario: &Scenario, options: &RunOptions) -> Comparison {
     run_comparison(scenario, options, &|_| {}).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -32,7 +31,7 @@ fn without_series(mut comparison: Comparison) -> Comparison {
 }
 
 /// How many runs were taken over, and how many were run.
-fn counted(scenario: &Scenario, options: &RunOptions) -> (Comparison, u32, u32) {
+pub(super) fn counted(scenario: &Scenario, options: &RunOptions) -> (Comparison, u32, u32) {
     let counts = Mutex::new((0, 0));
     let result = run_comparison(scenario, options, &|event| {
         let mut counts = counts.lock().expect("no panic");
@@ -177,7 +176,7 @@ fn a_full_disk_is_told_with_the_file() {
     // Reading /dev/full gives zeros without end, so the store is asked for itself.
     let header = Header::new("setup".into(), 1, "std", true);
     let mut store = Store::for_test(&path);
-    let error = store.append(&Store::line(&header)).expect_err("full");
+    let error = store.write(header.line().0.as_bytes()).expect_err("full");
     assert!(matches!(error, RunnerError::Write { .. }), "{error}");
     assert!(error.to_string().contains(RUNS_FILE), "{error}");
 }
@@ -229,44 +228,6 @@ fn the_least_memory_and_swap_that_a_scenario_may_have_is_enough_to_run() {
             assert!(scenario(&edits).is_err(), "{edits:?}");
         }
     }
-}
-
-#[test]
-fn a_violation_leaves_a_replay_file() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let scenario = scenario();
-    let options = options(1, Some(dir.path()));
-    let batch = Batch::of_one(&scenario);
-    let work = Work::new(&batch, &options, &|_| {}, None, &StoredRuns::new());
-    let part = &work.parts[0];
-    let run = part.plan.runs()[2];
-    let prefix = work.prefill(&Chain { part: 0, runs: vec![run] }).expect("prefilled");
-    let policy = &scenario.policies[run.policy];
-    let output = machine::run(&prefix, policy, &part.settings).expect("runs");
-    let tasks = &scenario.machine.workload.tasks;
-    let mut stored = StoredRun::new(run, (&policy.name, "hash"), tasks, &output);
-    work.write_replay(dir.path(), part, run, &stored).expect("written");
-    assert!(fs::read_dir(dir.path()).expect("there").next().is_none(), "nothing to replay");
-    stored.findings.push(FindingSummary {
-        invariant: "INV-01".into(),
-        verdict: FindingVerdict::Violation,
-        count: 1,
-        replication: run.replication,
-        seed: run.seed,
-        message: "made up".into(),
-        story: vec!["0.0 kvm_entry: vcpu=0".into()],
-    });
-    work.write_replay(dir.path(), part, run, &stored).expect("written");
-    let replay = ReplayFile::load(&dir.path().join("replay-2.json")).expect("readable");
-    assert_eq!((replay.policy.as_str(), replay.seed), ("apf-v7-2010", run.seed));
-    assert_eq!(replay.violation.message, "made up");
-    let again = replay.scenario().expect("valid");
-    assert_eq!(again.machine, scenario.machine);
-    assert_eq!(again.policies.len(), 1);
-    // The replayed run is the same run.
-    let prefix = machine::prefill(&again.machine, replay.seed, &part.settings).expect("prefilled");
-    let repeated = machine::run(&prefix, &again.policies[0], &part.settings).expect("runs");
-    assert_eq!(repeated.digest, output.digest);
 }
 
 #[test]

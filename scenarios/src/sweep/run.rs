@@ -61,6 +61,7 @@ fn part(point: &Point) -> Part<'_> {
     Part {
         scenario: &point.scenario,
         setup: canonical::setup_hash(&point.scenario),
+        point: Some(point.number),
         label: Some(format!("point {} ({})", point.number, point.label)),
     }
 }
