@@ -86,12 +86,12 @@ fn defects_are_found_and_their_absence_is_not() {
 /// and not in the kernel in which it was mended.
 #[test]
 fn the_series_of_2010_shows_its_known_mistakes() {
-    use Disturbance::{Atomic, EnRewrite, FetchFailure, Kexec, MapWrite};
+    use Disturbance::{Atomic, EnRewrite, FetchFailure, Hibernation, MapWrite};
     for (disturbance, id, mended) in [
         (Atomic, "INV-30", "v2.6.39"),
         (EnRewrite, "INV-06", "v2.6.39"),
         (FetchFailure, "INV-24", "v2.6.39"),
-        (Kexec, "INV-22", "v5.13"),
+        (Hibernation, "INV-22", "v5.13"),
         (MapWrite, "INV-40", "v4.13"),
     ] {
         let small = |rules| {

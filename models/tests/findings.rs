@@ -22,7 +22,7 @@ fn row(disturbance: Disturbance) -> String {
         })
         .collect();
     ids.dedup();
-    let found = if ids.is_empty() { "nothing".to_owned() } else { ids.join(", ") };
+    let found = if ids.is_empty() { "nothing found".to_owned() } else { ids.join(", ") };
     let vm = explored.product.map_or("-".to_owned(), |product| product.states.to_string());
     let Explored { states, depth, .. } = explored;
     format!("| `{disturbance}` | {states} | {vm} | {depth} | {found} |")

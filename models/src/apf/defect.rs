@@ -133,7 +133,7 @@ defects! {
     /// Mended in 2.6.38-rc.
     UnlockedWakeAll => "unlocked-wake-all", "INV-06",
         "a wake-all is appended to the completed items without their lock";
-    /// Mended in 2.6.38-rc.
+    /// No kernel did that: the probe of the seventh series was bounded, and slow.
     UnboundedProbe => "unbounded-probe", "INV-37",
         "a probe of the frame hash ends only at the frame or at a hole";
     /// Mended in v7 of the series.
@@ -169,7 +169,7 @@ defects! {
     /// Mended by a2b7861bb33b for kernels that do not count.
     ScheduleInAtomic => "schedule-in-atomic", "INV-29",
         "a task in an atomic section is scheduled away";
-    /// Mended by 8b79feffeca2.
+    /// What 8b79feffeca2 mended for hibernation.
     KeepBootProcessor => "keep-boot-processor", "INV-22",
         "the processor that boots leaves notices on when another kernel takes over";
     /// Mended by 0ac09f9f8cd1.
@@ -181,9 +181,9 @@ defects! {
     /// Mended by 4716276184ec.
     EncryptedWord => "encrypted-word", "INV-31",
         "the guest keeps the shared word in a page that the host cannot decrypt";
-    /// A flag of each processor since about 6.6.
-    SharedEnabledFlag => "shared-enabled-flag", "INV-15",
-        "the guest's own note that a vCPU takes part lies in memory that a migration overwrites";
+    /// Mended by "x86/kvm: Don't consume async #PF flags on a kernel #PF in NMI".
+    NmiTakesWord => "nmi-takes-word", "INV-31",
+        "a page fault inside an NMI reads and clears the word of the notice that the NMI interrupted";
     /// Inferred.
     EnableWithInterruptsOn => "enable-with-interrupts-on", "INV-15",
         "page ready may come between the write of EN and the guest's note that it takes part";

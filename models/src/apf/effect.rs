@@ -229,6 +229,12 @@ pub enum Effect {
         /// The vCPU.
         vcpu: VcpuId,
     },
+    /// The word of a notice was read by another page fault, inside an NMI. Neither that one nor the
+    /// handler of the notice can go on.
+    WordTaken {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
     /// The entry of a sleeping task was unlinked and freed like a dummy: it lies on that task's
     /// stack, and nobody will wake the task.
     StackNodeFreed {

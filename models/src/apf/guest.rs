@@ -37,6 +37,17 @@ impl WaitContext {
     };
 }
 
+/// How another kernel comes to use the memory of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Takeover {
+    /// A restart without firmware (kexec): reboot notifiers run on every processor.
+    Restart,
+    /// The guest hibernates. The kernel that loads the image is overwritten by it.
+    Hibernation,
+    /// The kernel crashes, and the one that writes the dump runs in memory of its own.
+    Crash,
+}
+
 /// Something that happens in the guest. Each is one atomic section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GuestInput {
@@ -46,6 +57,12 @@ pub enum GuestInput {
         vcpu: VcpuId,
         /// What CR2 holds then.
         address: Token,
+    },
+    /// A non-maskable interrupt comes before the #PF handler has read the word, and takes a page
+    /// fault of its own, such as a profiler's that reads the stack of user mode.
+    NmiFault {
+        /// The vCPU.
+        vcpu: VcpuId,
     },
     /// Entry of the #PF handler: the word is read and cleared (`kvm_read_and_reset_pf_reason`).
     PfEntry {
@@ -117,6 +134,12 @@ pub enum GuestInput {
         /// The vCPU.
         vcpu: VcpuId,
     },
+    /// The guest is about to switch notices on (`kvm_guest_cpu_init`): the registers are written
+    /// next.
+    BeforeEnable {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
     /// The guest's own note that this vCPU takes part, set after the registers are written.
     SetEnabled {
         /// The vCPU.
@@ -124,10 +147,12 @@ pub enum GuestInput {
         /// Whether it takes part from now on.
         on: bool,
     },
-    /// A vCPU switches notices off before another kernel takes over.
+    /// A vCPU switches notices off before another kernel takes over, if its kernel does that.
     Teardown {
         /// The vCPU.
         vcpu: VcpuId,
+        /// How the other kernel comes.
+        takeover: Takeover,
     },
     /// A vCPU that goes offline wakes its sleepers itself.
     WakeOwn {
@@ -182,6 +207,8 @@ impl Apf {
     pub fn guest_step(&mut self, input: GuestInput, effects: &mut Effects) {
         match input {
             GuestInput::TracerFault { vcpu, address } => self.tracer_fault(vcpu, address),
+            GuestInput::NmiFault { vcpu } => self.nmi_fault(vcpu, effects),
+            GuestInput::BeforeEnable { vcpu } => self.before_enable(vcpu),
             GuestInput::PfEntry { vcpu } => self.pf_entry(vcpu, effects),
             GuestInput::WaitLink { vcpu, task, token } => {
                 self.wait_link(vcpu, task, token, effects);
@@ -199,7 +226,7 @@ impl Apf {
             GuestInput::ReadyRead { vcpu } => self.ready_read(vcpu, effects),
             GuestInput::ReadyClear { vcpu } => self.ready_clear(vcpu),
             GuestInput::SetEnabled { vcpu, on } => self.guest.enabled[vcpu.index()] = on,
-            GuestInput::Teardown { vcpu } => self.teardown(vcpu, effects),
+            GuestInput::Teardown { vcpu, takeover } => self.teardown(vcpu, takeover, effects),
             GuestInput::WakeOwn { vcpu } => self.wake_all(vcpu, effects),
             GuestInput::Restart => self.restart(),
         }

@@ -16,10 +16,10 @@ pub use crate::apf::token::TokenRule;
 pub use choices::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, Kick, LapicEnable, MmapLock, NoticesOn, PageReady, PageReadyTold, PageReference,
-    PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault, ResolvedBy, Runnable, SetupOrder,
-    Tell, TokenZero, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure,
-    WorkReference, Workers,
+    GuestWait, Kick, LapicEnable, MmapLock, NmiFault, NoticesOn, PageReady, PageReadyTold,
+    PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault, ResolvedBy,
+    Runnable, SetupOrder, SlotAtEnable, Tell, TokenZero, WakeAllAppend, WakeAllScope,
+    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 pub use generations::{
     Applied, Change, Generation, Origin, generation, generations, named_generation,
@@ -214,8 +214,12 @@ mechanisms! {
         wake_before_wait, WakeBeforeWait: WakeBeforeWait;
         /// Where the memory of a dummy comes from.
         dummy_allocation, DummyAllocation: DummyAllocation;
-        /// Which processors switch notices off before another kernel takes over.
+        /// When processors switch notices off because their memory goes to another kernel.
         guest_teardown, GuestTeardown: GuestTeardown;
+        /// What a page fault inside a non-maskable interrupt does with the word of a notice.
+        nmi_fault, NmiFault: NmiFault;
+        /// What becomes of a token in the slot when notices are switched on again.
+        slot_at_enable, SlotAtEnable: SlotAtEnable;
         /// Whom a wake-all wakes.
         wake_all_scope, WakeAllScope: WakeAllScope;
     }

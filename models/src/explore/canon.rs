@@ -390,8 +390,9 @@ impl Names<'_> {
                 Script::Rewrite => 0x10,
                 Script::Reset => 0x20,
                 Script::Paging => 0x30,
-                Script::Kexec => 0x40,
-                Script::Again => 0x50,
+                Script::Again => 0x40,
+                Script::Rollback => 0x50,
+                Script::TakeOver(takeover) => 0x60 + 0x10 * takeover as u8,
             }
         }));
         for &old in self.tasks {

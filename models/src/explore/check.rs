@@ -58,13 +58,14 @@ impl Kind {
     }
 
     /// Whether nothing that follows means anything: lists, counts or memory are not what the
-    /// kernel takes them for.
+    /// kernel takes them for, or the guest is gone.
     pub(super) fn is_end(self) -> bool {
         const CORRUPT: [&str; 9] = [
             "INV-01", "INV-02", "INV-05", "INV-06", "INV-11", "INV-24", "INV-25", "INV-26",
             "INV-27",
         ];
-        self.severity == Severity::Violation && CORRUPT.contains(&self.id)
+        let corrupt = self.severity == Severity::Violation && CORRUPT.contains(&self.id);
+        corrupt || self == kinds::TAKEN
     }
 }
 
@@ -288,6 +289,7 @@ fn forbidden(effect: Effect) -> Option<Kind> {
         Effect::StackNodeFreed { .. } => kinds::STACK,
         Effect::WakeUpLost { .. } => kinds::LOST,
         Effect::GuestPanic { .. } => kinds::PANIC,
+        Effect::WordTaken { .. } => kinds::TAKEN,
         Effect::HostSpins { .. } => kinds::SPINS,
         _ => return None,
     })
@@ -365,6 +367,10 @@ pub(super) mod kinds {
     pub(crate) const ORDINARY: Kind = Kind::violation(
         "INV-31",
         "a notice finds its word empty and is taken for an ordinary page fault",
+    );
+    pub(crate) const TAKEN: Kind = Kind::violation(
+        "INV-31",
+        "a page fault inside an NMI takes the word of the notice that the NMI interrupted",
     );
     pub(crate) const CR2: Kind =
         Kind::violation("INV-32", "the handler goes on with a CR2 that is not its exception's");

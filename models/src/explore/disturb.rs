@@ -1,7 +1,7 @@
 //! Disturbances.
 
 use crate::apf::host::Life;
-use crate::apf::{Effect, Effects, GuestInput, HostInput, Input};
+use crate::apf::{Effect, Effects, GuestInput, HostInput, Input, Takeover};
 use crate::ids::{Token, VcpuId};
 
 use super::check::Log;
@@ -18,7 +18,13 @@ impl World {
             Disturbance::MsrRewrite => self.cpu_mut(vcpu).script = Some((Script::Rewrite, 0)),
             Disturbance::EnRewrite => self.cpu_mut(vcpu).script = Some((Script::Again, 0)),
             Disturbance::Reset => self.cpu_mut(vcpu).script = Some((Script::Reset, 0)),
-            Disturbance::Kexec => self.cpu_mut(vcpu).script = Some((Script::Kexec, 0)),
+            Disturbance::OfflineRollback => {
+                self.cpu_mut(vcpu).script = Some((Script::Rollback, 0));
+            }
+            Disturbance::NmiFault => self.nmi_fault(vcpu, log),
+            Disturbance::Kexec => self.take_over(vcpu, Takeover::Restart),
+            Disturbance::Hibernation => self.take_over(vcpu, Takeover::Hibernation),
+            Disturbance::Crash => self.take_over(vcpu, Takeover::Crash),
             Disturbance::PagingOff => self.cpu_mut(vcpu).script = Some((Script::Paging, 0)),
             Disturbance::Smi => {
                 self.host(vcpu, HostInput::EnterSmm { vcpu }, log);
@@ -45,6 +51,18 @@ impl World {
             }
             other => unreachable!("{other} is part of another move"),
         }
+    }
+
+    /// Whoever lost the word cannot go on, nor can the NMI that took it.
+    fn nmi_fault(&mut self, vcpu: VcpuId, log: &mut Log) {
+        let effects = self.input(vcpu, Input::Guest(GuestInput::NmiFault { vcpu }), log);
+        if effects.contains(&Effect::WordTaken { vcpu }) {
+            self.cpu_mut(vcpu).at = At::Dead;
+        }
+    }
+
+    fn take_over(&mut self, vcpu: VcpuId, takeover: Takeover) {
+        self.cpu_mut(vcpu).script = Some((Script::TakeOver(takeover), 0));
     }
 
     pub(super) fn end_disturbance(&mut self, vcpu: VcpuId, which: Disturbance, log: &mut Log) {

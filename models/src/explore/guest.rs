@@ -220,8 +220,8 @@ impl World {
         let step = steps[usize::from(at)];
         self.cpu_mut(vcpu).script = left.then_some((script, next));
         let input = match step {
-            Step::Teardown => {
-                let effects = self.guest(vcpu, GuestInput::Teardown { vcpu }, log);
+            Step::Teardown(takeover) => {
+                let effects = self.guest(vcpu, GuestInput::Teardown { vcpu, takeover }, log);
                 let written = effects.iter().find_map(|effect| match *effect {
                     Effect::WritesEn { value } => Some(value),
                     _ => None,
@@ -234,6 +234,7 @@ impl World {
                 self.end_tasks(vcpu, setup);
                 return;
             }
+            Step::Interrupts(_) => return,
             Step::Note(on) => {
                 self.guest(vcpu, GuestInput::SetEnabled { vcpu, on }, log);
                 return;
@@ -242,8 +243,13 @@ impl World {
                 self.guest(vcpu, GuestInput::WakeOwn { vcpu }, log);
                 return;
             }
-            Step::WriteInt if !setup.has_vector() => return,
-            Step::WriteInt => HostInput::WriteInt { vcpu, value: READY_VECTOR },
+            Step::WriteInt => {
+                self.guest(vcpu, GuestInput::BeforeEnable { vcpu }, log);
+                if !setup.has_vector() {
+                    return;
+                }
+                HostInput::WriteInt { vcpu, value: READY_VECTOR }
+            }
             Step::WriteEn => HostInput::WriteEn { vcpu, value: setup.en() },
             Step::WriteEnZero => HostInput::WriteEn { vcpu, value: 0 },
             Step::Paging(on) => HostInput::SetPaging { vcpu, on },

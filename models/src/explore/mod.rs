@@ -135,7 +135,8 @@ fn add(findings: &mut Vec<Finding>, new: Finding) {
 
 fn product(setup: &Setup, searches: &[Search]) -> Option<Product> {
     let complete = searches.iter().all(|search| search.limit.is_none() && !search.is_answered());
-    let apart = [Disturbance::Destroy, Disturbance::Kexec, Disturbance::MapWrite];
+    use Disturbance::{Crash, Destroy, Hibernation, Kexec, MapWrite};
+    let apart = [Destroy, Kexec, Hibernation, Crash, MapWrite];
     // Token 0 of vCPU 0 may look like none there, and a state have two names.
     let two_names = setup.rules.token_zero == TokenZero::Possible && !setup.zero_matters();
     if two_names || !setup.has_others() || !complete || apart.iter().any(|&which| setup.may(which))

@@ -112,6 +112,9 @@ impl World {
         if stage == Some(Stage::Word) && cpu.budget.left(Disturbance::TracerFault) > 0 {
             moves.push(Move::Disturb(vcpu, Disturbance::TracerFault));
         }
+        if stage == Some(Stage::Word) && cpu.budget.left(Disturbance::NmiFault) > 0 {
+            moves.push(Move::Disturb(vcpu, Disturbance::NmiFault));
+        }
         let wakes = matches!(stage, Some(Stage::Wake | Stage::ReadyWake));
         if wakes && cpu.budget.left(Disturbance::DummyFailure) > 0 {
             moves.push(Move::Disturb(vcpu, Disturbance::DummyFailure));
@@ -167,7 +170,8 @@ impl World {
     fn disturbances_in_guest(&self, vcpu: VcpuId, moves: &mut Vec<Move>) {
         let (cpu, state) = (self.cpu(vcpu), self.apf.vcpu(vcpu));
         let through = self.cpu(vcpu).tasks.iter().any(|task| task.context.keeps_vcpu());
-        for disturbance in [Disturbance::MsrRewrite, Disturbance::Reset, Disturbance::PagingOff] {
+        use Disturbance::{MsrRewrite, OfflineRollback, PagingOff, Reset};
+        for disturbance in [MsrRewrite, Reset, OfflineRollback, PagingOff] {
             if cpu.budget.left(disturbance) > 0 && !through {
                 moves.push(Move::Disturb(vcpu, disturbance));
             }
@@ -177,8 +181,10 @@ impl World {
             moves.push(Move::Disturb(vcpu, Disturbance::EnRewrite));
         }
         let last = self.vcpus().all(|other| other == vcpu || !self.apf.notices_on(other));
-        if cpu.budget.left(Disturbance::Kexec) > 0 && last && !through {
-            moves.push(Move::Disturb(vcpu, Disturbance::Kexec));
+        for disturbance in [Disturbance::Kexec, Disturbance::Hibernation, Disturbance::Crash] {
+            if cpu.budget.left(disturbance) > 0 && last && !through {
+                moves.push(Move::Disturb(vcpu, disturbance));
+            }
         }
         if !state.lapic.enabled {
             moves.push(Move::EndDisturb(vcpu, Disturbance::LapicOff));

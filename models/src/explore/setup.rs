@@ -85,8 +85,12 @@ disturbances! {
     Evict => "evict", Vm;
     /// The guest switches notices off, wakes its sleepers, and switches notices on again.
     MsrRewrite => "msr-rewrite", Vcpu;
-    /// The guest switches a vCPU off and on: notices off, sleepers woken, a reset, notices on.
+    /// The guest switches a vCPU off and on: notices off, sleepers woken, interrupts let in, a
+    /// reset, notices on.
     Reset => "reset", Vcpu;
+    /// The guest begins to switch a vCPU off and takes that back: notices off, sleepers woken,
+    /// interrupts let in, notices on.
+    OfflineRollback => "offline-rollback", Vcpu;
     /// A system management interrupt.
     Smi => "smi", Vcpu;
     /// The guest's local APIC is off for a while, perhaps before notices are switched on.
@@ -103,9 +107,15 @@ disturbances! {
     AreaGone => "area-gone", Vcpu;
     /// The VM goes on from a snapshot, and the VMM switches notices on again on vCPU 0 only.
     MigrationOneEnabled => "migration-one-enabled", Vm;
-    /// Another kernel takes over a guest whose other vCPUs are off: processors switch notices off,
-    /// and the memory of the shared areas has another use.
+    /// The guest restarts into another kernel (kexec) while its other vCPUs are off: processors
+    /// switch notices off, and the memory of the shared areas has another use.
     Kexec => "kexec", Vcpu;
+    /// The kernel that loads a hibernated guest's image is overwritten by it, its other vCPUs being
+    /// off: the memory of the shared areas has another use.
+    Hibernation => "hibernation", Vcpu;
+    /// The guest's kernel crashes while its other vCPUs are off, and another one writes the dump,
+    /// of which the shared areas are a part.
+    Crash => "crash", Vcpu;
     /// No page can be read, each time. Who fetches synchronously tells the VMM, which ends the
     /// access.
     ReadError => "read-error", Vm;
@@ -130,6 +140,9 @@ disturbances! {
     OtherException => "other-exception", Vcpu;
     /// A tracer of the guest's #PF handler takes a page fault of its own.
     TracerFault => "tracer-fault", Vcpu;
+    /// A non-maskable interrupt takes a page fault of its own before the #PF handler of a notice
+    /// has read the word.
+    NmiFault => "nmi-fault", Vcpu;
     /// The guest, or the VMM for it, writes EN once more while notices are on.
     EnRewrite => "en-rewrite", Vcpu;
 }

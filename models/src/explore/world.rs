@@ -7,7 +7,7 @@
 use crate::apf::guest::WaitContext;
 use crate::apf::host::{Life, MmuMode};
 use crate::apf::rules::Drain;
-use crate::apf::{Apf, Defect, VcpuView};
+use crate::apf::{Apf, Defect, Takeover, VcpuView};
 use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 
 use super::setup::{Budget, Disturbance, Scope, Setup};
@@ -152,7 +152,7 @@ pub(super) struct Frame {
     pub(super) halting: Halting,
 }
 
-/// A step of a script that the guest's kernel follows with interrupts off.
+/// A step of a script of the guest's kernel. Interrupts are off but for where it lets them in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     WriteInt,
@@ -163,7 +163,8 @@ pub(super) enum Step {
     Paging(bool),
     Reset,
     LapicOn,
-    Teardown,
+    Interrupts(bool),
+    Teardown(Takeover),
     Restart,
 }
 
@@ -178,10 +179,12 @@ pub(super) enum Script {
     Again,
     /// The vCPU off and on.
     Reset,
+    /// The vCPU half off and on again.
+    Rollback,
     /// Paging off and on.
     Paging,
     /// The end of this kernel.
-    Kexec,
+    TakeOver(Takeover),
 }
 
 impl Script {
@@ -201,6 +204,8 @@ impl Script {
                 Step::WriteEnZero,
                 Step::Note(false),
                 Step::WakeOwn,
+                Step::Interrupts(true),
+                Step::Interrupts(false),
                 Step::Reset,
                 Step::Paging(true),
                 Step::LapicOn,
@@ -208,8 +213,22 @@ impl Script {
                 Step::WriteEn,
                 Step::Note(true),
             ],
+            Self::Rollback => &[
+                Step::WriteEnZero,
+                Step::Note(false),
+                Step::WakeOwn,
+                Step::Interrupts(true),
+                Step::Interrupts(false),
+                Step::WriteInt,
+                Step::WriteEn,
+                Step::Note(true),
+            ],
             Self::Paging => &[Step::Paging(false), Step::Paging(true)],
-            Self::Kexec => &[Step::Teardown, Step::Restart],
+            Self::TakeOver(takeover) => match takeover {
+                Takeover::Restart => &[Step::Teardown(Takeover::Restart), Step::Restart],
+                Takeover::Hibernation => &[Step::Teardown(Takeover::Hibernation), Step::Restart],
+                Takeover::Crash => &[Step::Teardown(Takeover::Crash), Step::Restart],
+            },
         }
     }
 }
@@ -367,14 +386,21 @@ impl World {
     pub(super) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
         let cpu = self.cpu(vcpu);
         cpu.handler.is_none()
-            && cpu.script.is_none_or(|(script, _)| self.leaves_interrupts_on(script))
+            && cpu.script.is_none_or(|(script, at)| self.leaves_interrupts_on(script, at))
             && cpu.context != Context::InterruptsOff
             && !self.apf.vcpu(vcpu).smm
     }
 
-    /// Scripts run with interrupts off, but for a mistake.
-    fn leaves_interrupts_on(&self, script: Script) -> bool {
-        script == Script::Boot && self.apf.defects.has(Defect::EnableWithInterruptsOn)
+    /// Scripts run with interrupts off, but for where they let them in, and for a mistake.
+    fn leaves_interrupts_on(&self, script: Script, at: u8) -> bool {
+        let lets_in = |step: &Step| match *step {
+            Step::Interrupts(on) => Some(on),
+            _ => None,
+        };
+        let done = &script.steps()[..usize::from(at)];
+        let mistake =
+            script == Script::Boot && self.apf.defects.has(Defect::EnableWithInterruptsOn);
+        done.iter().rev().find_map(lets_in).unwrap_or(mistake)
     }
 
     /// Whether no page can be read.
@@ -434,8 +460,9 @@ impl Setup {
     /// Whether it matters that work has begun: it may be taken back before, or locks what somebody
     /// else wants.
     pub(super) fn beginning_matters(&self) -> bool {
-        use Disturbance::{Destroy, MapWrite, MsrRewrite, PagingOff, Reset, Smi};
-        [MsrRewrite, Reset, Smi, PagingOff, Destroy, MapWrite].iter().any(|&which| self.may(which))
+        use Disturbance::{Destroy, MapWrite, MsrRewrite, OfflineRollback, PagingOff, Reset, Smi};
+        let matter = [MsrRewrite, Reset, OfflineRollback, Smi, PagingOff, Destroy, MapWrite];
+        matter.iter().any(|&which| self.may(which))
     }
 }
 

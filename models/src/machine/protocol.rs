@@ -132,6 +132,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             | Effect::Ignored
             | Effect::WakeUpLost { .. }
             | Effect::GuestPanic { .. }
+            | Effect::WordTaken { .. }
             | Effect::StackNodeFreed { .. }
             | Effect::WakeAgain
             | Effect::WritesEn { .. } => {}

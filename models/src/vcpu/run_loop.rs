@@ -254,6 +254,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             false if self.w.config.guest.send_always => EN_SEND_ALWAYS,
             false => 0,
         };
+        self.protocol(GuestInput::BeforeEnable { vcpu });
         let value = (SHARED_AREA + 64 * u64::from(vcpu.0)) | EN_ENABLED | how;
         let mut outcome = self.protocol(HostInput::WriteEn { vcpu, value });
         while outcome.decision == Some(Decision::Continue) {

@@ -1,6 +1,7 @@
 //! Mistakes of the guest's kernel.
 
 use models::apf::Defect;
+use models::apf::rules::{GuestTeardown, NmiFault, Setting, SlotAtEnable};
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -18,6 +19,12 @@ const fn explored(world: World) -> Exhibit {
 const ASKS: World = World { send_always: true, ..World::ONE_TASK };
 /// A wake-all that comes after a not present leaves a dummy, before 5.8.
 const LATE_WAKE_ALL: &[&str] = &["INV-28"];
+/// Nobody switches notices off on a crash.
+const ON_RESTART: &[Setting] = &[Setting::GuestTeardown(GuestTeardown::OnRestart)];
+/// The word is left to the handler that an NMI interrupts.
+const LEAVES_WORD: &[Setting] = &[Setting::NmiFault(NmiFault::LeavesWord)];
+/// What would mend a vCPU that was offline.
+const CLEARS_SLOT: &[Setting] = &[Setting::SlotAtEnable(SlotAtEnable::Cleared)];
 /// What a restore without the vector breaks by itself.
 const NO_VECTOR: &[&str] = &["INV-13", "INV-15", "INV-19", "INV-21", "INV-38"];
 
@@ -94,12 +101,32 @@ pub(super) const ENTRIES: &[Entry] = &[
         group: Group::Guest,
         subject: "x86/kvm: Teardown PV features on boot CPU as well",
         source: "8b79feffeca2, 5.13",
-        story: "Before another kernel takes over, all processors but the one that boots switch \
-                notices off. The host goes on writing page ready to where the old kernel had its \
-                area: \"Bad page state\", random corruption after kexec and hibernation.",
+        story: "A guest resumes from hibernation: the kernel that loads the image is overwritten by \
+                it. The other processors have gone offline before and switched notices off; the one \
+                that boots does not. The host goes on writing page ready to where the loading \
+                kernel had its area, which is the restored kernel's memory now: \"Bad page state\", \
+                random corruption. A restart by kexec was never affected: its reboot notifier runs \
+                on every processor since the series was merged.",
         expect: Expect::only("INV-22"),
-        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Kexec, 1)])),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Hibernation, 1)])),
         wrong: &[Variant::of("v5.9"), V6_19.defect(&[Defect::KeepBootProcessor])],
+        right: &[V5_17, V6_19],
+    },
+    Entry {
+        id: "G10-crash",
+        group: Group::Guest,
+        subject: "x86/kvm: Disable all PV features on crash",
+        source: "5.13, of the same series as 8b79feffeca2",
+        story: "A guest's kernel crashes, and another one that was loaded before writes the dump. \
+                Nobody switches notices off. That kernel runs in memory set aside for it, so that \
+                what the host writes falsifies no more than the dump; but it gets notices that it \
+                did not ask for.",
+        expect: Expect::only("INV-22").remark(
+            "since 5.13 the processor that crashes switches its notices off; the others are stopped \
+             with their local APIC off, to which no page ready goes",
+        ),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Crash, 1)])),
+        wrong: &[Variant::of("v5.9"), V6_19.set(ON_RESTART)],
         right: &[V5_17, V6_19],
     },
     Entry {
@@ -129,19 +156,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         right: &[V6_19],
     },
     Entry {
-        id: "G13",
-        group: Group::Guest,
-        subject: "x86/kvm: the guest's own `enabled` flag lies in the shared area",
-        source: "until about 6.6 (code read, subject from memory)",
-        story: "Whether a vCPU takes part is noted in memory that the host can write. A migration \
-                overwrites it. The guest ignores the page ready interrupt and never acknowledges, \
-                so the slot stays taken.",
-        expect: Expect::only("INV-15"),
-        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Migration, 1)])),
-        wrong: &[V6_12.defect(&[Defect::SharedEnabledFlag])],
-        right: &[V6_12, V6_19],
-    },
-    Entry {
         id: "G15",
         group: Group::Guest,
         subject: "EN is written before the guest notes that it takes part",
@@ -166,5 +180,43 @@ pub(super) const ENTRIES: &[Entry] = &[
         exhibit: explored(World { vcpus: 2, pages: 1, ..World::ONE_TASK }),
         wrong: &[V6_19.with(&[(Disturbance::MigrationOneEnabled, 1)])],
         right: &[V6_19.with(&[(Disturbance::Migration, 1)])],
+    },
+    Entry {
+        id: "G17",
+        group: Group::Guest,
+        subject: "x86/kvm: Don't consume async #PF flags on a kernel #PF in NMI",
+        source: "7.2.13, 6.12.115; not in 7.2.12, 6.12.113, 6.1.192 and 5.10.223 (read there)",
+        story: "Not present is injected, and a non-maskable interrupt comes before its handler has \
+                read the word: a profiler that walks the stack of user mode, which is paged out in \
+                the guest. The handler of that page fault reads and clears the word, finds not \
+                present with interrupts off, and panics: \"Host injected async #PF in interrupt \
+                disabled region\". The host has done nothing wrong. The cure leaves the word alone \
+                when kernel mode was interrupted inside an NMI.",
+        expect: Expect::only("INV-31"),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::NmiFault, 1)])),
+        wrong: &[
+            V5_17,
+            V6_12,
+            V6_19.set(LEAVES_WORD).defect(&[Defect::NmiTakesWord]),
+        ],
+        right: &[V6_19.set(LEAVES_WORD)],
+    },
+    Entry {
+        id: "G18",
+        group: Group::Guest,
+        subject: "a page ready is taken while notices are off, and its token stays in the slot",
+        source: "not mended in 7.3.4; seen on real 7.3.4 and 6.12.95",
+        story: "A vCPU goes offline with faults outstanding. A page ready is raised; then the guest \
+                switches notices off, wakes its sleepers, and lets interrupts in. The handler writes \
+                EOI, finds that notices are off, and neither frees the slot nor acknowledges. When \
+                the vCPU comes back, or its going is taken back, notices are switched on and nobody \
+                frees the slot: no page ready is ever sent again, tasks sleep for ever, and every \
+                HLT returns at once. Off- and onlining once more does not mend it.",
+        expect: Expect::only("INV-13").besides(&["INV-15", "INV-19"]).remark(
+            "no kernel frees the slot before it switches notices on, which is what mends it here",
+        ),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::OfflineRollback, 1)])),
+        wrong: &[Variant::of("v5.9"), V5_17, V6_12, V6_19],
+        right: &[V6_19.set(CLEARS_SLOT)],
     },
 ];

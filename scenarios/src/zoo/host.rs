@@ -1,7 +1,7 @@
 //! Mistakes of the host between a fault and its page ready.
 
 use models::apf::Defect;
-use models::apf::rules::{MmapLock, Setting, WordWriteFailure};
+use models::apf::rules::{EnCommit, MmapLock, Setting, WordWriteFailure};
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -149,7 +149,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         id: "H13",
         group: Group::Host,
         subject: "syzbot: WARN in the delivery of page ready after a refused write to EN",
-        source: "syzbot bc0e18379a290e5edfe4, July 2025; mended by 6.19 (release not verified)",
+        source: "syzbot bc0e18379a290e5edfe4, July 2025; mended by 923ca078f08c after 7.0 (in 7.2)",
         story: "The EN register takes its value before the address in it is looked up. The address \
                 is bad, the guest gets #GP, and notices are on all the same, with no area to write \
                 to: completed items are never dequeued.",
@@ -157,8 +157,12 @@ pub(super) const ENTRIES: &[Entry] = &[
             "page ready that cannot be written while the area is gone is lost under all rules",
         ),
         exhibit: explored(World::ONE_TASK.with(&[(Disturbance::AreaGone, 1)])),
-        wrong: &[V6_12, V6_19.defect(&[Defect::CommitBeforeValidation])],
-        right: &[V6_19],
+        wrong: &[
+            V6_12,
+            V6_19.set(COMMITS_FIRST),
+            V6_19.set(VALIDATES_FIRST).defect(&[Defect::CommitBeforeValidation]),
+        ],
+        right: &[V6_19.set(VALIDATES_FIRST)],
     },
     Entry {
         id: "H14",
@@ -207,11 +211,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         id: "H18",
         group: Group::Host,
         subject: "KVM: fix searching async gfn in kvm_async_pf_gfn_slot()",
-        source: "2.6.38-rc (subject from memory)",
-        story: "The hash of outstanding frames has as many slots as there may be items. When it is \
-                full, a lookup of one more frame meets neither the frame nor a hole, and the vCPU \
-                thread probes for ever.",
-        expect: Expect::only("INV-37"),
+        source: "2.6.38-rc (subject from memory); a slowness. That a probe does not end is true of \
+                 no kernel",
+        story: "The hash of outstanding frames has as many slots as there may be items. The lookup \
+                of the seventh series did not stop at a hole: for a frame that is not there it \
+                walked all 64 slots, which cost time and nothing else, as the number of steps was \
+                bounded from the beginning. That bound is needed: stopping at holes alone, a full \
+                table has none, and the vCPU thread would probe for ever. The mistake shown here is \
+                to leave it out.",
+        expect: Expect::only("INV-37").remark("no kernel did so; the cost of a probe is not modelled"),
         exhibit: explored(World { notices: false, ..THREE_PAGES }),
         wrong: &[V6_19.defect(&[Defect::UnboundedProbe])],
         right: &[V6_19],
@@ -344,6 +352,8 @@ const LAPIC_OFF: World =
 /// Three pages in a hash of two slots.
 const THREE_PAGES: World = World { pages: 3, ..World::TWO_TASKS };
 const HOLDS_MAP: &[Setting] = &[Setting::MmapLock(MmapLock::HeldDuringIo)];
+const COMMITS_FIRST: &[Setting] = &[Setting::EnCommit(EnCommit::BeforeValidation)];
+const VALIDATES_FIRST: &[Setting] = &[Setting::EnCommit(EnCommit::AfterValidation)];
 const IGNORES_WRITE_FAILURE: &[Setting] = &[Setting::WordWriteFailure(WordWriteFailure::Ignored)];
 
 /// What a shared area that is taken away breaks under the newest rules.

@@ -42,7 +42,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         id: "U11",
         group: Group::Host,
         subject: "the lookup that must not wait waits",
-        source: "observed on 6.1; until about 6.5",
+        source: "observed on 6.1; 5.0 to 6.5",
         story: "A swapped page without neighbours to read ahead is read by polling, in the lookup \
                 that must not wait. It comes back with the page, and no fault ever becomes \
                 asynchronous, although everything is set up for it.",

@@ -2,8 +2,8 @@
 
 use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
-use crate::apf::guest::GuestHalf;
-use crate::apf::rules::GuestTeardown;
+use crate::apf::guest::{GuestHalf, Takeover};
+use crate::apf::rules::{GuestTeardown, NmiFault, SlotAtEnable};
 use crate::apf::{Apf, SharedWord};
 use crate::ids::{Token, VcpuId};
 use crate::trace::{ApfReason, Event};
@@ -17,6 +17,27 @@ impl Apf {
         let reads_late = self.has(Defect::LateCr2Read);
         if let Some(notice) = self.guest.cr2[vcpu.index()].as_mut().filter(|_| reads_late) {
             notice.token = address;
+        }
+    }
+
+    /// The fault of an NMI is told apart from a notice by the kernel mode that it interrupted. Who
+    /// does not look takes the word, which says not present, where nobody can wait: since 5.8 the
+    /// kernel panics, before that the interrupt waits for a token that is its own fault's address.
+    pub(super) fn nmi_fault(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        if self.rules.nmi_fault == NmiFault::LeavesWord && !self.has(Defect::NmiTakesWord) {
+            return;
+        }
+        let word = &mut self.words[vcpu.index()];
+        let reason = std::mem::replace(&mut word.reason, ApfReason::None);
+        if reason != ApfReason::None {
+            effects.push(Effect::Emit(Event::SharedWordRead { vcpu, reason }));
+            effects.push(Effect::WordTaken { vcpu });
+        }
+    }
+
+    pub(super) fn before_enable(&mut self, vcpu: VcpuId) {
+        if self.rules.slot_at_enable == SlotAtEnable::Cleared {
+            self.words[vcpu.index()].token = Token::NONE;
         }
     }
 
@@ -63,14 +84,21 @@ impl Apf {
         self.guest.in_handler[vcpu.index()] = false;
     }
 
-    pub(super) fn teardown(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        let keeps = self.rules.guest_teardown == GuestTeardown::BootProcessorKept
-            || self.has(Defect::KeepBootProcessor);
-        if vcpu == BOOT && keeps {
+    pub(super) fn teardown(&mut self, vcpu: VcpuId, takeover: Takeover, effects: &mut Effects) {
+        if self.keeps_notices(vcpu, takeover) {
             return;
         }
         self.guest.enabled[vcpu.index()] = false;
         effects.push(Effect::WritesEn { value: 0 });
+    }
+
+    fn keeps_notices(&self, vcpu: VcpuId, takeover: Takeover) -> bool {
+        let forgotten = match (self.rules.guest_teardown, takeover) {
+            (GuestTeardown::OnRestartSuspendAndCrash, _) | (_, Takeover::Restart) => false,
+            (GuestTeardown::OnRestart, Takeover::Hibernation) => vcpu == BOOT,
+            (GuestTeardown::OnRestart, Takeover::Crash) => true,
+        };
+        forgotten || (vcpu == BOOT && self.has(Defect::KeepBootProcessor))
     }
 
     pub(super) fn restart(&mut self) {

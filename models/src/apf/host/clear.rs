@@ -137,8 +137,5 @@ impl Apf {
             let HostVcpu { pending, hlt, lapic, paging, smm, .. } = saved;
             *state = HostVcpu { pending, hlt, lapic, paging, smm, ..state.clone() };
         }
-        if self.has(Defect::SharedEnabledFlag) {
-            self.guest.enabled.fill(false);
-        }
     }
 }

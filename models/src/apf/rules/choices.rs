@@ -394,12 +394,32 @@ choices! {
         OutsideLock => "outside-lock",
     }
 
-    /// Which processors switch notices off before another kernel takes over.
+    /// When processors switch notices off because their memory goes to another kernel.
     GuestTeardown {
-        /// All but the one that boots.
-        BootProcessorKept => "boot-processor-kept",
-        /// All.
-        AllProcessors => "all-processors",
+        /// On a restart, kexec included, each of them (a reboot notifier). When the guest
+        /// hibernates, all but the one that boots, as they go offline; on a crash none.
+        OnRestart => "on-restart",
+        /// The same, and the one that boots when the guest hibernates (`kvm_suspend`), and the one
+        /// that crashes (`kvm_crash_shutdown`).
+        OnRestartSuspendAndCrash => "on-restart-suspend-and-crash",
+    }
+
+    /// What a page fault does that a non-maskable interrupt takes while the word of a notice is not
+    /// read yet.
+    NmiFault {
+        /// Its handler reads and clears the word like any other, and cannot go on with it.
+        TakesWord => "takes-word",
+        /// It leaves the word to the handler that was interrupted.
+        LeavesWord => "leaves-word",
+    }
+
+    /// What becomes of a token that is left in the slot when notices are switched on again.
+    SlotAtEnable {
+        /// It stays: no later page ready is sent.
+        Kept => "kept",
+        /// The guest frees the slot before it writes EN. No kernel does that: it is what would
+        /// mend a vCPU that was offline.
+        Cleared => "cleared",
     }
 
     /// Whom a wake-all wakes.

@@ -5,10 +5,11 @@ use super::generations::{Change, Generation};
 use super::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, Kick, LapicEnable, Mechanism, MmapLock, NoticesOn, PageReady, PageReadyTold,
-    PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault, ResolvedBy, Rules,
-    Runnable, Setting, SetupOrder, Tell, TokenRule, TokenZero, WakeAllAppend, WakeAllScope,
-    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
+    GuestWait, Kick, LapicEnable, Mechanism, MmapLock, NmiFault, NoticesOn, PageReady,
+    PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault,
+    ResolvedBy, Rules, Runnable, Setting, SetupOrder, SlotAtEnable, Tell, TokenRule, TokenZero,
+    WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference,
+    Workers,
 };
 
 const fn change(new: Setting, source: &'static str) -> Change {
@@ -59,7 +60,9 @@ pub(super) const ROOT: Rules = Rules {
     guest_halt: GuestHalt::WindowBeforeHlt,
     wake_before_wait: WakeBeforeWait::AnyEntryIsDummy,
     dummy_allocation: DummyAllocation::UnderLock,
-    guest_teardown: GuestTeardown::BootProcessorKept,
+    guest_teardown: GuestTeardown::OnRestart,
+    nmi_fault: NmiFault::TakesWord,
+    slot_at_enable: SlotAtEnable::Kept,
     wake_all_scope: WakeAllScope::OwnVcpu,
 };
 
@@ -106,7 +109,21 @@ pub(super) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::GuestHalt, "v5 10/12 and its review of 24 August 2010"),
     (Mechanism::WakeBeforeWait, "v5 04/12"),
     (Mechanism::DummyAllocation, "v5 04/12"),
-    (Mechanism::GuestTeardown, "v5 03/12; mended by 8b79feffeca2"),
+    (
+        Mechanism::GuestTeardown,
+        "reboot notifier of v7 06/12 (fd10cde9294f), 5.3 and 5.10, as read by a review; of the \
+         fifth series inferred",
+    ),
+    (
+        Mechanism::NmiFault,
+        "msr.txt of the series: the handler of every #PF reads and clears the reason; \
+         __kvm_handle_async_pf, read in 5.10.223, 6.1.192, 6.12.113 and 7.2.12",
+    ),
+    (
+        Mechanism::SlotAtEnable,
+        "kvm_guest_cpu_init and kvm_pv_disable_apf, read in 5.10.223, 6.1.192, 6.12.95, 7.2.13 and \
+         7.3.4: neither writes the slot",
+    ),
     (Mechanism::WakeAllScope, "v5 04/12: apf_task_wake_all looks at the node's cpu"),
 ];
 
@@ -358,7 +375,12 @@ const V5_9: &[Change] = &[
 const V5_13: &[Change] = &[
     change(Setting::ReadyGate(ReadyGate::DisabledOrLapicOnAndSlotFree), "2f15d027c05f, 5.13"),
     change(Setting::LapicEnable(LapicEnable::RequestsScan), "2f15d027c05f, 5.13"),
-    change(Setting::GuestTeardown(GuestTeardown::AllProcessors), "8b79feffeca2, 5.13"),
+    change(
+        Setting::GuestTeardown(GuestTeardown::OnRestartSuspendAndCrash),
+        "8b79feffeca2 and \"Disable all PV features on crash\", 5.13: kvm_suspend and \
+         kvm_crash_shutdown, read in 6.1.192, 6.12.95, 7.2.12 and 7.3.4, and in 5.10.223 as \
+         backports",
+    ),
 ];
 
 const V5_17: &[Change] = &[change(Setting::TokenZero(TokenZero::Skipped), "6f3c1fc53d86, 5.17")];
