@@ -186,6 +186,7 @@ fn a_reset_drops_requests_and_a_stopped_vm_waits() {
         (V, 10_000, "np 0x900000 gva 0x8000"),
         (V, 10_010, "told"),
         (W, 10_500, "done 0x8000 address 0x7f0000008000"),
+        (V, 10_999, "try 0x9000, gfn = 0x9"),
         (V, 11_000, "np 0x901000 gva 0x9000"),
         (W, 11_500, "done 0x9000 address 0x7f0000009000"),
         (V, 11_510, "ready 0x901000 gva 0x9000"),

@@ -251,6 +251,13 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
     {
         return "a wake-all came while it was outstanding";
     }
+    let begun_here = begun.is_some_and(|begun| {
+        let token = field(&before[begun], "token");
+        !is(line, "ready") || field(line, "token") == token
+    });
+    if (is(line, "ready") || is(line, "completed")) && !begun_here {
+        return "its request is from before the log";
+    }
     match kind {
         RemoveReady | OtherTokenReady => {
             let gva = format!("gva {} ", field(line, "gva"));

@@ -4,7 +4,6 @@ use super::vcpu::{Request, Told, Unfinished, VcpuLog, after, counter, owner};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_03, INV_05, INV_12, INV_13, INV_14};
-use crate::trace::kernel::KernelEvent;
 
 /// Why a missing page ready may be no breach where `kvm_msr` is not recorded.
 pub(super) const OFF: &str =
@@ -38,10 +37,9 @@ impl LogMonitors {
             return;
         };
         self.confirm_double(at, place, event);
-        let request = self.vcpus[at].requests[place];
-        self.time_ready(at, event, &request);
         self.note_order(at, place);
-        self.drop_request(at, place);
+        let request = self.dequeued(at, place);
+        self.time_ready(at, event, &request);
         let seq = self.seq;
         let own = &mut self.vcpus[at];
         own.answer(token, event);
@@ -141,11 +139,7 @@ impl LogMonitors {
         }
         own.early(token, event);
         own.answer(token, event);
-        // Its completion may have been one that seemed to be a second one.
-        self.orphans.retain(|orphan| {
-            !matches!(orphan.event.event,
-            KernelEvent::Completed { gva: other, .. } if other == gva)
-        });
+        self.unseen_request(gva);
     }
 
     /// Why a token was surely not announced before the log began; nothing when it may have been.
@@ -249,10 +243,10 @@ impl LogMonitors {
         }
     }
 
-    /// Requests that were completed before this one was announced, and are not ready yet.
+    /// Requests that were completed before this one was begun, and are not ready yet.
     fn find_overtaken(&mut self, at: usize, event: LogEvent, request: &Request) {
         let overtaken = |own: &VcpuLog, other: &Request| {
-            own.surely_completed(other).is_some_and(|done| done.seq < request.seq)
+            own.surely_completed(other).is_some_and(|done| done.seq < request.begun)
         };
         let own = &self.vcpus[at];
         let count = own.requests.iter().filter(|other| overtaken(own, other)).count();
@@ -292,6 +286,7 @@ impl LogMonitors {
             request.token,
             self.vcpus[at].label(),
         );
-        self.say(at, INV_13, event, text, &[request.announced]);
+        let story = [request.announced].into_iter().chain(self.vcpus[at].recent()).collect();
+        self.ledger.breach_about(request.gva, INV_13, event, text, story);
     }
 }

@@ -1,12 +1,16 @@
 //! Completions, and whose they are: INV-06, and INV-01 where one confirms it.
 //!
-//! A completion names no vCPU and no token. It belongs to the oldest request for its address whose
-//! VM has its page at that host address.
+//! A completion names no vCPU and no token. It may belong to any request for its address whose VM
+//! may have its page at that host address. Where that is one request, it is its own. Where there
+//! are several, they are counted: as many completions as requests complete all of them, and a
+//! request that is ready takes one with it. So nothing is concluded that depends on which is
+//! which.
 
-use super::vcpu::{Place, Request, Unfinished, VcpuLog};
-use super::{Done, LogEvent, LogMonitors, Orphan, REMEMBERED};
+use super::vcpu::{Base, Place, Request, Unfinished, VcpuLog};
+use super::{Done, LogEvent, LogMonitors, Orphan, REMEMBERED, Waiting};
 use crate::ids::{Gva, Hva, PAGE_SIZE};
-use crate::monitors::catalogue::{INV_01, INV_06};
+use crate::monitors::catalogue::{INV_01, INV_06, INV_13};
+use crate::trace::kernel::KernelEvent;
 
 /// How long a worker may take from publishing a page to saying so, in nanoseconds. An assumption:
 /// longer than a scheduler leaves a runnable kernel thread waiting on a busy processor.
@@ -22,6 +26,7 @@ const MOST_UNFINISHED: usize = 512;
 /// So many missing completions in a hundred page readies are no loss of single ones.
 const MANY: u64 = 5;
 const PARTLY: &str = "many completions are missing: recorded on some processors only?";
+const UNSEEN: &str = "a request of which the log has no not present was for the same address";
 const LOST: &str = "events were lost at that time";
 
 /// A request that is not completed, by address and place in the log, and its vCPU.
@@ -30,84 +35,204 @@ type Running = ((u64, u64), usize);
 impl LogMonitors {
     pub(super) fn completed(&mut self, event: LogEvent, gva: Gva, address: Hva) {
         let base = address.0.wrapping_sub(gva.0 & !(PAGE_SIZE - 1));
-        if self.late_worker(event, gva, address) {
+        self.last_completed = self.seq;
+        let done = Waiting { gva, base, event, seq: self.seq };
+        if self.late_worker(done, address) {
             return;
         }
-        let Some(((key, at), sure)) = self.whose(gva, base) else {
-            self.orphaned(event, gva, address);
+        if self.members(gva, base).is_empty() {
+            self.orphaned(done, address);
             return;
-        };
-        self.running.remove(&key);
+        }
         self.remember(gva, address);
-        if !sure {
-            self.share(gva);
-            return;
+        self.waiting.entry(gva.0).or_default().push(done);
+        self.settle_waiting(gva);
+    }
+
+    /// A worker says so only after it has published the page. If page ready came first, and the
+    /// address is requested again already, the completion counts for the older request: if it is
+    /// not its own, that one is still to come, and takes the other's place.
+    fn late_worker(&mut self, done: Waiting, address: Hva) -> bool {
+        let Waiting { gva, base, event, .. } = done;
+        let running = self.members(gva, base);
+        if running.is_empty() {
+            return false;
         }
-        let seq = self.seq;
+        let known = running.iter().any(|&(_, at)| self.vcpus[at].has_base(base));
+        let recent = |own: &VcpuLog, unfinished: &Unfinished| {
+            unfinished.request.gva == gva
+                && event.ns.saturating_sub(unfinished.ready.ns) < FORGOTTEN
+                && (!known || own.has_base(base))
+        };
+        let found = self.vcpus.iter().enumerate().find_map(|(at, own)| {
+            let place = own.unfinished.iter().position(|one| recent(own, one));
+            place.map(|place| (at, place))
+        });
+        let Some((at, place)) = found else { return false };
+        self.vcpus[at].unfinished.remove(place);
+        self.survey.ready_before_completed += 1;
+        self.survey.completed += 1;
+        self.remember(gva, address);
+        true
+    }
+
+    /// The requests that a completion may be for.
+    fn members(&self, gva: Gva, base: u64) -> Vec<Running> {
+        let range = self.running.range((gva.0, 0)..=(gva.0, u64::MAX));
+        let all = range.map(|(&key, &at)| (key, at));
+        all.filter(|&(_, at)| self.may_be(at, gva, base)).collect()
+    }
+
+    fn may_be(&self, at: usize, gva: Gva, base: u64) -> bool {
+        self.seen.translated || !self.vcpus[at].excludes(gva, base)
+    }
+
+    /// Gives completions to requests where there are as many of them as requests that they may be
+    /// for: which is which does not matter then, all are completed by the last of them.
+    fn settle_waiting(&mut self, gva: Gva) {
+        loop {
+            let Some(all) = self.waiting.get(&gva.0) else { return };
+            let enough = |one: &Waiting| {
+                let members = self.members(gva, one.base);
+                let count = all.iter().filter(|other| other.base == one.base).count();
+                (members.len() <= count).then_some((one.base, members))
+            };
+            let Some((base, members)) = all.iter().find_map(enough) else { return };
+            let (done, rest) = all.iter().partition(|one: &&Waiting| one.base == base);
+            let done: Vec<Waiting> = done;
+            if rest.is_empty() {
+                self.waiting.remove(&gva.0);
+            } else {
+                self.waiting.insert(gva.0, rest);
+            }
+            let by = done.last().map_or(0, |last| last.seq);
+            let surplus = done.len().saturating_sub(members.len());
+            self.survey.foreign_completions += surplus as u64;
+            for (&member, one) in members.iter().zip(&done) {
+                self.complete(member, one, by, members.len() == 1);
+            }
+        }
+    }
+
+    /// A request is completed, at the latest by the event at `by`.
+    fn complete(&mut self, (key, at): Running, done: &Waiting, by: u64, single: bool) {
+        self.running.remove(&key);
         let own = &mut self.vcpus[at];
         let Some(place) = own.requests.iter().position(|request| request.seq == key.1) else {
             return;
         };
-        own.learn(base, !self.seen.translated && !own.requests[place].shared);
+        let certain = single && !self.seen.translated && !own.requests[place].shared;
+        own.learn(done.base, done.gva, certain);
         let overtook = own.requests[..place].iter().any(|r| r.completed.is_none() && !r.doubtful);
-        self.survey.completed += 1;
-        self.survey.completed_out_of_order += u64::from(overtook);
-        let request = &mut own.requests[place];
-        let events = own.events;
-        request.completed =
-            Some(Place { line: event.line, ns: event.ns, seq, events, base, own: !request.shared });
-        let latency = event.ns.saturating_sub(request.announced.ns);
-        self.survey.course.latencies(at).not_present_to_completed.record(latency);
+        self.survey.completed_out_of_order += u64::from(overtook && single);
+        let (line, ns, base) = (done.event.line, done.event.ns, done.base);
+        own.requests[place].completed =
+            Some(Place { line, ns, seq: by, events: own.events, base });
     }
 
-    /// A worker says so only after it has published the page. If page ready came first, and the
-    /// address is requested again already, the completion is the older request's.
-    fn late_worker(&mut self, event: LogEvent, gva: Gva, address: Hva) -> bool {
-        let recent = |unfinished: &Unfinished| {
-            unfinished.request.gva == gva
-                && event.ns.saturating_sub(unfinished.ready.ns) < FORGOTTEN
-        };
-        let running = self.running.range((gva.0, 0)..=(gva.0, u64::MAX)).next().is_some();
-        if !running {
-            return false;
+    /// Page ready of a request. If it is not known to be completed, the oldest completion counts
+    /// for it that may be its own: if it is another's, its own is still to come for that one.
+    pub(super) fn dequeued(&mut self, at: usize, place: usize) -> Request {
+        let mut request = self.vcpus[at].requests[place];
+        if request.completed.is_none()
+            && let Some(done) = self.take_waiting(at, &request)
+        {
+            let (line, ns, base) = (done.event.line, done.event.ns, done.base);
+            let events = self.vcpus[at].events;
+            request.completed = Some(Place { line, ns, seq: done.seq, events, base });
+            self.time_completed(at, &request, ns);
         }
-        let found =
-            self.vcpus.iter().enumerate().find_map(|(at, own)| {
-                own.unfinished.iter().position(recent).map(|place| (at, place))
-            });
-        let Some((at, place)) = found else { return false };
-        self.vcpus[at].unfinished.remove(place);
-        self.survey.ready_before_completed += 1;
-        self.remember(gva, address);
-        self.share(gva);
-        true
+        self.remove_request(at, place);
+        self.settle_waiting(request.gva);
+        request
     }
 
-    /// The request that a completion is for, and whether it can be no other vCPU's.
-    fn whose(&self, gva: Gva, base: u64) -> Option<(Running, bool)> {
-        let candidates = || {
-            let range = self.running.range((gva.0, 0)..=(gva.0, u64::MAX));
-            range.map(|(&key, &at)| (key, at))
+    fn take_waiting(&mut self, at: usize, request: &Request) -> Option<Waiting> {
+        let all = self.waiting.get(&request.gva.0)?;
+        let own = &self.vcpus[at];
+        let fits = |one: &Waiting| {
+            one.seq > request.begun && self.may_be(at, request.gva, one.base)
         };
-        let fits = |&(_, at): &(_, usize)| self.vcpus[at].has_base(base);
-        let translated = self.seen.translated;
-        let may_fit = |&(_, at): &(_, usize)| {
-            // A VM of one slot shows its address again and again.
-            translated || self.vcpus[at].bases.len() <= SLOTS
-        };
-        let (chosen, count) = match candidates().find(fits) {
-            Some(chosen) => (chosen, candidates().filter(fits).count()),
-            None => (candidates().find(may_fit)?, candidates().filter(may_fit).count()),
-        };
-        Some((chosen, count == 1))
-    }
-
-    /// Two vCPUs wait for the same address: which of them a completion is for, the log does not
-    /// say.
-    fn share(&mut self, gva: Gva) {
-        for request in self.vcpus.iter_mut().flat_map(|own| &mut own.requests) {
-            request.shared |= request.gva == gva && request.completed.is_none();
+        let surely = |one: &Waiting| fits(one) && own.has_base(one.base);
+        let place = all.iter().position(surely).or_else(|| all.iter().position(fits))?;
+        let all = self.waiting.get_mut(&request.gva.0)?;
+        let done = all.remove(place);
+        if all.is_empty() {
+            self.waiting.remove(&request.gva.0);
         }
+        Some(done)
+    }
+
+    /// A request was announced. Its worker may have been done before: completions since the
+    /// vCPU's event before may be its own.
+    pub(super) fn claim_early(&mut self, at: usize, gva: Gva, begun: u64) {
+        if self.last_completed <= begun {
+            return;
+        }
+        let mut early = Vec::new();
+        self.strays.retain(|one| {
+            let own = one.gva == gva && one.seq > begun;
+            early.extend(own.then_some(*one));
+            !own
+        });
+        self.survey.foreign_completions -= early.len() as u64;
+        self.orphans.retain(|one| {
+            let own = one.done.gva == gva && one.done.seq > begun;
+            early.extend(own.then_some(one.done));
+            !own
+        });
+        // It may have been given to another vCPU's request.
+        for other in (0..self.vcpus.len()).filter(|&other| other != at) {
+            for request in self.vcpus[other].requests.iter_mut().filter(|r| r.gva == gva) {
+                let Some(done) = request.completed.filter(|done| done.seq > begun) else {
+                    continue;
+                };
+                let event = LogEvent { line: done.line, ns: done.ns, ..request.announced };
+                early.push(Waiting { gva, base: done.base, event, seq: done.seq });
+                request.completed = None;
+                self.running.insert((gva.0, request.seq), other);
+            }
+        }
+        if !early.is_empty() {
+            early.sort_by_key(|one| one.seq);
+            self.waiting.entry(gva.0).or_default().extend(early);
+            self.settle_waiting(gva);
+        }
+    }
+
+    /// A request for an address is given up, and its worker may still say that the page is there:
+    /// completions of that address say nothing any more about others that are outstanding.
+    pub(super) fn abandon(&mut self, gva: Gva) {
+        let waiting = self.waiting.remove(&gva.0).map_or(0, |all| all.len());
+        self.survey.foreign_completions += waiting as u64;
+        let range = self.running.range((gva.0, 0)..=(gva.0, u64::MAX));
+        let others: Vec<Running> = range.map(|(&key, &at)| (key, at)).collect();
+        for (key, at) in others {
+            let own = &mut self.vcpus[at].requests;
+            for request in own.iter_mut().filter(|request| request.seq == key.1) {
+                request.shared = true;
+            }
+        }
+    }
+
+    /// There was a request for an address that the log does not have: completions of that address
+    /// may have been its own.
+    pub(super) fn unseen_request(&mut self, gva: Gva) {
+        self.orphans.retain(|orphan| orphan.done.gva != gva);
+        self.ledger.excuse(gva, UNSEEN);
+        for (at, own) in self.vcpus.iter_mut().enumerate() {
+            for request in own.requests.iter_mut().filter(|request| request.gva == gva) {
+                request.shared = true;
+                if request.completed.take().is_some() {
+                    self.running.insert((gva.0, request.seq), at);
+                }
+            }
+            let before = own.suspects.len();
+            own.suspects.retain(|(request, _)| request.gva != gva);
+            let open = before - own.suspects.len();
+            self.ledger.unjudged(INV_13, UNSEEN, open as u64);
+        }
+        self.waiting.remove(&gva.0);
     }
 
     /// A request was completed, or ready, that another one for its frame was announced beside.
@@ -132,7 +257,8 @@ impl LogMonitors {
     }
 
     /// A completion of no known request.
-    fn orphaned(&mut self, event: LogEvent, gva: Gva, address: Hva) {
+    fn orphaned(&mut self, done: Waiting, address: Hva) {
+        let Waiting { gva, event, .. } = done;
         // The worker says so only after it has published the page: page ready may come first.
         for own in &mut self.vcpus {
             // In the order of requests, as workers go.
@@ -140,21 +266,27 @@ impl LogMonitors {
             if let Some(place) = late {
                 own.unfinished.remove(place);
                 self.survey.ready_before_completed += 1;
+                self.survey.completed += 1;
                 self.remember(gva, address);
                 return;
             }
         }
         let again = self.done.iter().any(|done| done.gva == gva.0 && done.address == address);
-        if again && self.orphans.len() < REMEMBERED {
-            let seq = self.seq;
-            self.orphans.push(Orphan { event, seq, passed: Vec::new(), certain: false });
+        if again && self.orphans.len() < REMEMBERED && !self.unseen_before(gva) {
+            self.orphans.push(Orphan { event, done, passed: Vec::new(), certain: false });
         } else {
             self.survey.foreign_completions += 1;
             if self.strays.len() == STRAYS {
                 self.strays.pop_front();
             }
-            self.strays.push_back((gva.0, event.ns));
+            self.strays.push_back(done);
         }
+    }
+
+    /// A request for that address, of which the log has page ready alone, was there before.
+    fn unseen_before(&self, gva: Gva) -> bool {
+        let of = |event: LogEvent| matches!(event.event, KernelEvent::Ready { gva: other, .. } | KernelEvent::SendAsyncPf { gva: other, .. } if other == gva);
+        self.vcpus.iter().any(|own| own.early.iter().any(|(_, event)| of(event)))
     }
 
     /// A second completion is certain when every vCPU has dequeued past it.
@@ -162,9 +294,13 @@ impl LogMonitors {
         if self.orphans.is_empty() {
             return;
         }
-        let active = self.vcpus.iter().filter(|own| own.counts.ready > 0).count();
+        // Those that may have a request from before the log, too.
+        let takes_part = |own: &&VcpuLog| {
+            own.counts.ready > 0 || own.counts.tries > 0 || !own.requests.is_empty()
+        };
+        let active = self.vcpus.iter().filter(takes_part).count();
         for orphan in &mut self.orphans {
-            if request.seq > orphan.seq && !orphan.passed.contains(&at) {
+            if request.begun > orphan.done.seq && !orphan.passed.contains(&at) {
                 orphan.passed.push(at);
             }
             orphan.certain |= orphan.passed.len() >= active;
@@ -188,10 +324,11 @@ impl LogMonitors {
         let strays = &self.strays;
         // A clock that goes wrong may put a completion before its request.
         own.unfinished.retain(|one| {
-            let near = |&&(gva, ns): &&(u64, u64)| {
-                gva == one.request.gva.0 && one.request.announced.ns.saturating_sub(ns) < LATE
+            let near = |stray: &Waiting| {
+                let before = one.request.announced.ns.saturating_sub(stray.event.ns);
+                stray.gva == one.request.gva && before < LATE
             };
-            one.overdue.is_none() || !strays.iter().any(|stray| near(&stray))
+            one.overdue.is_none() || !strays.iter().any(near)
         });
         if own.unfinished.len() > MOST_UNFINISHED {
             own.unfinished.remove(0);
@@ -243,11 +380,15 @@ impl LogMonitors {
 
 impl VcpuLog {
     /// Notes a host address of guest address 0.
-    fn learn(&mut self, base: u64, certain: bool) {
-        if let Some((_, times)) = self.bases.iter_mut().find(|(known, _)| *known == base) {
-            *times = times.saturating_add(1);
+    fn learn(&mut self, host: u64, gva: Gva, certain: bool) {
+        if let Some(known) = self.bases.iter_mut().find(|known| known.host == host) {
+            known.times = known.times.saturating_add(1);
+            if certain {
+                known.lowest = known.lowest.min(gva.0);
+                known.highest = known.highest.max(gva.0);
+            }
         } else if certain && self.bases.len() < SLOTS {
-            self.bases.push((base, 1));
+            self.bases.push(Base { host, times: 1, lowest: gva.0, highest: gva.0 });
         }
     }
 }

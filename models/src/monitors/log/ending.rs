@@ -39,6 +39,11 @@ impl LogMonitors {
                 self.ledger.unjudged(INV_05, END, 1);
             }
             let requests = self.vcpus[at].requests.clone();
+            for request in &requests {
+                if let Some(done) = request.completed {
+                    self.time_completed(at, request, done.ns);
+                }
+            }
             let mut open = 0;
             for request in requests.iter().filter(|request| !request.doubtful) {
                 open += 1;

@@ -28,7 +28,7 @@ pub(super) fn vms(vcpus: &[VcpuLog]) -> Vec<usize> {
 fn surely_share(one: &VcpuLog, other: &VcpuLog) -> bool {
     match (one.tgid, other.tgid) {
         (Some(one), Some(other)) => one == other,
-        _ => one.bases.iter().any(|base| other.has_base(base.0)),
+        _ => one.bases.iter().any(|base| other.has_base(base.host)),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{LogEvent, SeenInLog};
+use crate::ids::Gva;
 use crate::monitors::catalogue::{
     CATALOGUE, Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14,
     INV_15, INV_19, INV_33, InvariantId, Severity,
@@ -69,6 +70,8 @@ pub struct LogFinding {
 #[derive(Clone, Debug)]
 struct Open {
     id: InvariantId,
+    /// The fault address of the request that it rests on the completion of.
+    about: Option<Gva>,
     witness: LogWitness,
 }
 
@@ -97,6 +100,29 @@ impl Ledger {
         id: InvariantId,
         event: LogEvent,
         message: String,
+        story: Vec<LogEvent>,
+    ) {
+        self.note(None, id, event, message, story);
+    }
+
+    /// Notes a breach that is one only if a completion of that address was a request's of the log.
+    pub(super) fn breach_about(
+        &mut self,
+        gva: Gva,
+        id: InvariantId,
+        event: LogEvent,
+        message: String,
+        story: Vec<LogEvent>,
+    ) {
+        self.note(Some(gva), id, event, message, story);
+    }
+
+    fn note(
+        &mut self,
+        about: Option<Gva>,
+        id: InvariantId,
+        event: LogEvent,
+        message: String,
         mut story: Vec<LogEvent>,
     ) {
         story.push(event);
@@ -104,7 +130,7 @@ impl Ledger {
         story.dedup();
         let story = story.iter().map(told).collect();
         let witness = LogWitness { line: event.line, ns: event.ns, message, story };
-        self.open.push(Open { id, witness });
+        self.open.push(Open { id, about, witness });
         if self.open.len() > MOST_OPEN {
             let first = self.open.remove(0);
             self.settle(first);
@@ -133,6 +159,16 @@ impl Ledger {
                 self.settle(open);
             } else {
                 self.unjudged(open.id, "events were lost at that time", 1);
+            }
+        }
+    }
+
+    /// A completion of that address may have been another request's: takes back what rests on it.
+    pub(super) fn excuse(&mut self, gva: Gva, reason: &'static str) {
+        for open in std::mem::take(&mut self.open) {
+            match open.about == Some(gva) {
+                true => self.unjudged(open.id, reason, 1),
+                false => self.open.push(open),
             }
         }
     }

@@ -33,7 +33,7 @@ mod vcpu;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::catalogue::{Family, InvariantId};
-use crate::ids::Hva;
+use crate::ids::{Gva, Hva};
 use crate::trace::kernel::{KernelEvent, Thread};
 
 pub use course::{Counted, Course, CourseRow, CourseWindow, Latencies, MOST_ROWS};
@@ -118,7 +118,7 @@ pub(super) struct SeenInLog {
 #[derive(Clone, Debug)]
 struct Orphan {
     event: LogEvent,
-    seq: u64,
+    done: Waiting,
     /// vCPUs on which a request announced later was ready since.
     passed: Vec<usize>,
     /// All vCPUs have passed it. Only the page ready of a request from before the log would
@@ -148,6 +148,16 @@ struct Deferred {
 /// Breaches that wait.
 const MOST_DEFERRED: usize = 16;
 
+/// A completion that is not known to be one request's.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    gva: Gva,
+    /// Host address of guest address 0 by it.
+    base: u64,
+    event: LogEvent,
+    seq: u64,
+}
+
 /// A completion that is remembered.
 #[derive(Clone, Copy, Debug)]
 struct Done {
@@ -166,8 +176,12 @@ pub struct LogMonitors {
     running: BTreeMap<(u64, u64), usize>,
     done: VecDeque<Done>,
     orphans: Vec<Orphan>,
-    /// Completions of requests that the log does not have: addresses and times.
-    strays: VecDeque<(u64, u64)>,
+    /// Completions that may belong to several requests, by address.
+    waiting: BTreeMap<u64, Vec<Waiting>>,
+    /// Completions of requests that the log does not have.
+    strays: VecDeque<Waiting>,
+    /// Place in the log of the last completion.
+    last_completed: u64,
     /// Breaches that are none if an event is not recorded which the log has not shown yet.
     deferred: Vec<Deferred>,
     /// Requests that were dequeued and never completed, besides those that vCPUs remember.
@@ -194,7 +208,9 @@ impl LogMonitors {
             running: BTreeMap::new(),
             done: VecDeque::new(),
             orphans: Vec::new(),
+            waiting: BTreeMap::new(),
             strays: VecDeque::new(),
+            last_completed: 0,
             overdue: 0,
             deferred: Vec::new(),
             survey: LogSurvey::default(),
@@ -248,7 +264,7 @@ impl LogMonitors {
             _ => {}
         }
         let Some(at) = self.vcpu_of(event.thread) else { return };
-        self.vcpus[at].note(event);
+        self.vcpus[at].note(event, self.seq);
         self.step(at, event);
     }
 
@@ -341,6 +357,7 @@ impl LogMonitors {
         }
         self.deferred.clear();
         self.done.clear();
+        self.waiting.clear();
         self.strays.clear();
     }
 

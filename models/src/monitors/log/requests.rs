@@ -71,6 +71,7 @@ impl LogMonitors {
     pub(super) fn announced(&mut self, at: usize, event: LogEvent, token: Token, gva: Gva) {
         self.seen.announced = true;
         self.settle_told(at);
+        let begun = self.vcpus[at].before_last;
         let attempt = self.vcpus[at].attempt.take().filter(|attempt| attempt.gva == gva);
         let frame = attempt.map(|attempt| attempt.gfn);
         self.name_is_free(at, event, token, gva, frame);
@@ -81,7 +82,11 @@ impl LogMonitors {
         if own.first.is_none() {
             own.first = Some(count);
         }
-        own.token_id = own.token_id.or(Some(owner(token)));
+        if own.token_id.is_none() {
+            own.token_id = Some(owner(token));
+            self.foreign_early(at, event, token);
+        }
+        let own = &mut self.vcpus[at];
         let tried = attempt.map(|attempt| attempt.ns);
         own.requests.push(Request {
             token,
@@ -89,6 +94,7 @@ impl LogMonitors {
             frame,
             announced: event,
             seq,
+            begun,
             tried,
             completed: None,
             told: Told::Open,
@@ -102,6 +108,7 @@ impl LogMonitors {
             Some(Untold { token, readied: None, begun: None, crossed: false, interrupts: None });
         own.slept = false;
         self.running.insert((gva.0, seq), at);
+        self.claim_early(at, gva, begun);
         if self.vcpus[at].requests.len() > MOST_REQUESTS {
             // Their page readies are not recorded, or were lost.
             let doubtful = self.vcpus[at].requests.iter().position(|request| request.doubtful);
@@ -188,7 +195,7 @@ impl LogMonitors {
     fn foreign_token(&mut self, at: usize, event: LogEvent, token: Token) {
         let same_vm = |own: &VcpuLog, other: &VcpuLog| {
             (own.tgid.is_some() && own.tgid == other.tgid)
-                || own.bases.iter().any(|base| other.has_base(base.0))
+                || own.bases.iter().any(|base| other.has_base(base.host))
         };
         let own = &self.vcpus[at];
         let held = self.vcpus.iter().enumerate().find_map(|(number, other)| {
@@ -205,6 +212,20 @@ impl LogMonitors {
         } else if token.0 != 0 && token != Token::WAKE_ALL {
             self.becomes_another(at);
         }
+    }
+
+    /// The vCPU's number is known by its first token: page readies before it with another number
+    /// are another vCPU's.
+    fn foreign_early(&mut self, at: usize, event: LogEvent, token: Token) {
+        let foreign =
+            |early: Token| early != Token::WAKE_ALL && early.0 != 0 && owner(early) != owner(token);
+        let found = self.vcpus[at].early.iter().find(|&(early, _)| foreign(early));
+        let Some((early, ready)) = found.filter(|_| !self.seen.wandering) else { return };
+        let label = self.vcpus[at].label();
+        let text = format!(
+            "page ready {early} of {label} has no not present: the token is that of another vCPU"
+        );
+        self.say(at, INV_12, event, text, &[ready]);
     }
 
     /// Token 0 is announced. Kernels before 5.17 begin with it, and some logs do not show which
@@ -271,11 +292,27 @@ impl LogMonitors {
 
     /// Takes a request off the list.
     pub(super) fn drop_request(&mut self, at: usize, place: usize) {
-        let request = self.vcpus[at].requests.remove(place);
+        let request = self.remove_request(at, place);
         if request.completed.is_none() {
-            self.running.remove(&(request.gva.0, request.seq));
+            self.abandon(request.gva);
+        }
+    }
+
+    pub(super) fn remove_request(&mut self, at: usize, place: usize) -> Request {
+        let request = self.vcpus[at].requests.remove(place);
+        match request.completed {
+            None => _ = self.running.remove(&(request.gva.0, request.seq)),
+            Some(done) => self.time_completed(at, &request, done.ns),
         }
         self.survey.course.outstanding(at, self.now, false);
+        request
+    }
+
+    /// Measures the way to a completion, when it is sure that it stays one.
+    pub(super) fn time_completed(&mut self, at: usize, request: &Request, ns: u64) {
+        let latency = ns.saturating_sub(request.announced.ns);
+        self.survey.completed += 1;
+        self.survey.course.latencies(at).not_present_to_completed.record(latency);
     }
 
     /// Notes a breach with what happened on the vCPU lately.

@@ -31,8 +31,17 @@ pub(super) struct Place {
     pub(super) events: u64,
     /// Host address of guest address 0 by it.
     pub(super) base: u64,
-    /// It can be no other vCPU's of the VM.
-    pub(super) own: bool,
+}
+
+/// A host address of guest address 0 by completions: one a memory slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Base {
+    pub(super) host: u64,
+    /// Completions that showed it.
+    pub(super) times: u32,
+    /// The lowest and the highest guest address of them.
+    pub(super) lowest: u64,
+    pub(super) highest: u64,
 }
 
 /// A request between its announcement and its page ready.
@@ -44,6 +53,9 @@ pub(super) struct Request {
     pub(super) frame: Option<Gfn>,
     pub(super) announced: LogEvent,
     pub(super) seq: u64,
+    /// Its place in the log is before this event and after that one: the vCPU's event before it,
+    /// which is its try where tries are recorded. The worker may have begun since.
+    pub(super) begun: u64,
     /// When it was tried, if the log says so.
     pub(super) tried: Option<u64>,
     pub(super) completed: Option<Place>,
@@ -54,7 +66,8 @@ pub(super) struct Request {
     pub(super) again: bool,
     /// Its page ready may be among what the log does not show.
     pub(super) doubtful: bool,
-    /// A completion may have been this request's or that of another vCPU for the same address.
+    /// A completion may have been this request's or that of one for the same address of which the
+    /// log does not show enough to count them.
     pub(super) shared: bool,
     /// Another request for the same frame was announced meanwhile.
     pub(super) doubled: Option<LogEvent>,
@@ -203,12 +216,15 @@ pub(super) struct VcpuLog {
     /// A wake-all was dequeued, or the guest was told something: it takes part.
     pub(super) takes_part: bool,
     pub(super) spin: super::spins::Row,
-    /// Host addresses of guest address 0 by the completions, one a memory slot, and how often.
-    pub(super) bases: Vec<(u64, u32)>,
+    /// Host addresses of guest address 0.
+    pub(super) bases: Vec<Base>,
     /// Own events so far.
     pub(super) events: u64,
     pub(super) counts: Counts,
     pub(super) last_ns: u64,
+    /// Place in the log of its last event and of the one before.
+    pub(super) last_seq: u64,
+    pub(super) before_last: u64,
     recent: Ring<LogEvent>,
 }
 
@@ -243,13 +259,16 @@ impl VcpuLog {
             events: 0,
             counts: Counts::default(),
             last_ns: 0,
+            last_seq: 0,
+            before_last: 0,
             recent: Ring::default(),
         }
     }
 
     /// Keeps an event for stories.
-    pub(super) fn note(&mut self, event: LogEvent) {
+    pub(super) fn note(&mut self, event: LogEvent, seq: u64) {
         self.last_ns = event.ns;
+        self.before_last = std::mem::replace(&mut self.last_seq, seq);
         self.events += 1;
         self.recent.push(event, RECENT);
     }
@@ -286,14 +305,22 @@ impl VcpuLog {
 
     /// Whether a host address of guest address 0 is known.
     pub(super) fn has_base(&self, base: u64) -> bool {
-        self.bases.iter().any(|&(known, _)| known == base)
+        self.bases.iter().any(|known| known.host == base)
+    }
+
+    /// Whether a guest address is in a memory slot of another host address than this one: between
+    /// two addresses of a slot there is no other slot.
+    pub(super) fn excludes(&self, gva: Gva, base: u64) -> bool {
+        let inside = |known: &Base| known.lowest <= gva.0 && gva.0 <= known.highest;
+        !self.has_base(base) && self.bases.iter().any(inside)
     }
 
     /// When a request was completed, if the completion can be no other request's: an address that
     /// was seen once may be that of a request of another VM, which the log does not have.
     pub(super) fn surely_completed(&self, request: &Request) -> Option<Place> {
-        let again = |base: u64| self.bases.iter().any(|&(known, n)| known == base && n > 1);
-        request.completed.filter(|done| done.own && !request.doubtful && again(done.base))
+        let again = |base: u64| self.bases.iter().any(|one| one.host == base && one.times > 1);
+        let sure = !request.shared && !request.doubtful;
+        request.completed.filter(|done| sure && again(done.base))
     }
 
     /// Outstanding requests that are surely so.
