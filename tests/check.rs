@@ -45,7 +45,7 @@ fn no_real_log_has_a_violation() {
         assert_eq!(report["has_faults"], expected != "undecided", "{name}");
         count += 1;
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 14);
 }
 
 #[test]

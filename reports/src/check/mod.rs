@@ -33,7 +33,10 @@ pub(crate) fn overall(report: &CheckReport) -> &'static str {
         "known violation"
     } else if any(|verdict| *verdict == Verdict::Weakness) {
         "weakness"
-    } else if report.has_faults && any(|verdict| *verdict == Verdict::Clean) {
+    } else if report.has_faults
+        && report.survey.clocks.is_none()
+        && any(|verdict| *verdict == Verdict::Clean)
+    {
         "clean"
     } else {
         "undecided"

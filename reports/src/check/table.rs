@@ -1,6 +1,6 @@
 //! For terminals and mails.
 
-use models::monitors::log::{LogFinding, LogSurvey, SpinCause, VcpuSurvey};
+use models::monitors::log::{ClocksDiffer, LogFinding, LogSurvey, SpinCause, VcpuSurvey};
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
 
@@ -63,8 +63,29 @@ fn head(report: &CheckReport) -> String {
                        recorded.";
         text.push_str(&wrapped(nothing, 0, 0));
     }
+    if let Some(clocks) = report.survey.clocks {
+        text.push_str(&wrapped(&differ(&clocks), 0, 0));
+    }
     text.push_str(&format!("\nVerdict: {}\n", overall(report)));
     text
+}
+
+fn differ(clocks: &ClocksDiffer) -> String {
+    format!(
+        "The clocks of the processors differ: line {} of processor {} has an earlier time than its \
+         cause, line {} of processor {}, by {}{}. What rests on the order of events is not judged; \
+         record with `echo mono > trace_clock`, `trace-cmd record -C mono` or `perf record -k \
+         mono`.",
+        clocks.effect,
+        clocks.behind,
+        clocks.cause,
+        clocks.ahead,
+        span(clocks.ns),
+        match clocks.count {
+            1 => String::new(),
+            count => format!(", the most of {}", number(count)),
+        }
+    )
 }
 
 fn verdicts(report: &CheckReport) -> String {

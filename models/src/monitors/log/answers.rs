@@ -1,5 +1,6 @@
 //! Page ready: INV-12 to INV-14, and what only page readies confirm.
 
+use super::ledger::About;
 use super::vcpu::{Request, Told, Unfinished, VcpuLog, after, counter, owner};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
@@ -16,6 +17,7 @@ impl LogMonitors {
     pub(super) fn ready(&mut self, at: usize, event: LogEvent, token: Token, gva: Gva) {
         self.seen.ready = true;
         self.vcpus[at].ready_ns = Some(event.ns);
+        self.ready_after_ack(at, event);
         // Old kernels print the item's own token, which is 0, before they make it all ones.
         let zero = token.0 == 0 && self.vcpus[at].place_of(token).is_none();
         if gva.0 == 0 && (token == Token::WAKE_ALL || zero) {
@@ -97,6 +99,10 @@ impl LogMonitors {
 
     /// A page ready for no outstanding request of its vCPU and frame.
     fn unknown_ready(&mut self, at: usize, event: LogEvent, token: Token, gva: Gva) {
+        if self.came_after_all(at, token, gva) {
+            self.vcpus[at].answer(token, event);
+            return;
+        }
         let own = &self.vcpus[at];
         let label = own.label();
         let frame = Gfn(gva.0 / PAGE_SIZE);
@@ -270,6 +276,7 @@ impl LogMonitors {
     pub(super) fn missing_ready(&mut self, at: usize, place: usize, event: LogEvent) {
         let request = self.vcpus[at].requests[place];
         self.drop_request(at, place);
+        self.miss(at, &request);
         let own = &mut self.vcpus[at];
         if request.told == Told::Yes {
             own.suspects.push((request, event));
@@ -287,6 +294,12 @@ impl LogMonitors {
             self.vcpus[at].label(),
         );
         let story = [request.announced].into_iter().chain(self.vcpus[at].recent()).collect();
-        self.ledger.breach_about(request.gva, INV_13, event, text, story);
+        self.ledger.breach_about(
+            About { gva: request.gva, seq: request.seq },
+            INV_13,
+            event,
+            text,
+            story,
+        );
     }
 }

@@ -126,8 +126,7 @@ impl LogMonitors {
         let overtook = own.requests[..place].iter().any(|r| r.completed.is_none() && !r.doubtful);
         self.survey.completed_out_of_order += u64::from(overtook && single);
         let (line, ns, base) = (done.event.line, done.event.ns, done.base);
-        own.requests[place].completed =
-            Some(Place { line, ns, seq: by, events: own.events, base });
+        own.requests[place].completed = Some(Place { line, ns, seq: by, events: own.events, base });
     }
 
     /// Page ready of a request. If it is not known to be completed, the oldest completion counts
@@ -150,9 +149,8 @@ impl LogMonitors {
     fn take_waiting(&mut self, at: usize, request: &Request) -> Option<Waiting> {
         let all = self.waiting.get(&request.gva.0)?;
         let own = &self.vcpus[at];
-        let fits = |one: &Waiting| {
-            one.seq > request.begun && self.may_be(at, request.gva, one.base)
-        };
+        let fits =
+            |one: &Waiting| one.seq > request.begun && self.may_be(at, request.gva, one.base);
         let surely = |one: &Waiting| fits(one) && own.has_base(one.base);
         let place = all.iter().position(surely).or_else(|| all.iter().position(fits))?;
         let all = self.waiting.get_mut(&request.gva.0)?;
@@ -166,6 +164,15 @@ impl LogMonitors {
     /// A request was announced. Its worker may have been done before: completions since the
     /// vCPU's event before may be its own.
     pub(super) fn claim_early(&mut self, at: usize, gva: Gva, begun: u64) {
+        // Where clocks go wrong, its completion may have been printed before its try, too.
+        let now = self.now;
+        let near = |one: &Orphan| one.done.gva == gva && now.saturating_sub(one.event.ns) < LATE;
+        for place in (0..self.orphans.len()).rev() {
+            if near(&self.orphans[place]) && self.orphans[place].done.seq <= begun {
+                let orphan = self.orphans.remove(place);
+                self.stray(orphan.done);
+            }
+        }
         if self.last_completed <= begun {
             return;
         }
@@ -275,12 +282,16 @@ impl LogMonitors {
         if again && self.orphans.len() < REMEMBERED && !self.unseen_before(gva) {
             self.orphans.push(Orphan { event, done, passed: Vec::new(), certain: false });
         } else {
-            self.survey.foreign_completions += 1;
-            if self.strays.len() == STRAYS {
-                self.strays.pop_front();
-            }
-            self.strays.push_back(done);
+            self.stray(done);
         }
+    }
+
+    fn stray(&mut self, done: Waiting) {
+        self.survey.foreign_completions += 1;
+        if self.strays.len() == STRAYS {
+            self.strays.pop_front();
+        }
+        self.strays.push_back(done);
     }
 
     /// A request for that address, of which the log has page ready alone, was there before.

@@ -3,7 +3,7 @@
 
 use super::vcpu::{Raised, Told, VcpuLog};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
-use crate::monitors::catalogue::{INV_12, INV_13, INV_33};
+use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_33};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
 /// `MSR_KVM_ASYNC_PF_EN`.
@@ -22,6 +22,8 @@ const MOST_RAISED: usize = 4;
 /// Acknowledgements that may answer page readies from before the log or a loss: of the one that
 /// was raised, and of the next, raised inside that one's exit.
 const UNKNOWN_ACKS: u64 = 2;
+const CANCELLED: &str =
+    "the guest turned notices off before its worker said that the page is there";
 const NESTED: &str = "the guest has guests, and may have been told by an exit of one";
 
 impl VcpuLog {
@@ -188,10 +190,12 @@ impl LogMonitors {
         let own = &mut self.vcpus[at];
         own.untold = None;
         own.suspects.clear();
-        own.unfinished.clear();
+        own.missed.clear();
+        let unfinished = std::mem::take(&mut own.unfinished).len() as u64;
         own.over = None;
         own.raised.clear();
         own.takes_part = false;
+        self.ledger.unjudged(INV_06, CANCELLED, unfinished);
     }
 
     fn acknowledged(&mut self, at: usize, event: LogEvent) {
@@ -207,6 +211,7 @@ impl LogMonitors {
                     own.label()
                 );
                 self.say(at, INV_33, event, text, &[]);
+                self.vcpus[at].odd_ack = Some(event);
             }
             return;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clocks::rests_on_order;
 use super::{LogEvent, SeenInLog};
 use crate::ids::Gva;
 use crate::monitors::catalogue::{
@@ -66,12 +67,19 @@ pub struct LogFinding {
     pub unjudged: Vec<Unjudged>,
 }
 
+/// The request whose completion a breach rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct About {
+    pub(super) gva: Gva,
+    /// Its place in the log.
+    pub(super) seq: u64,
+}
+
 /// A breach that the rest of the log may still excuse.
 #[derive(Clone, Debug)]
 struct Open {
     id: InvariantId,
-    /// The fault address of the request that it rests on the completion of.
-    about: Option<Gva>,
+    about: Option<About>,
     witness: LogWitness,
 }
 
@@ -105,21 +113,21 @@ impl Ledger {
         self.note(None, id, event, message, story);
     }
 
-    /// Notes a breach that is one only if a completion of that address was a request's of the log.
+    /// Notes a breach that rests on the completion of a request.
     pub(super) fn breach_about(
         &mut self,
-        gva: Gva,
+        about: About,
         id: InvariantId,
         event: LogEvent,
         message: String,
         story: Vec<LogEvent>,
     ) {
-        self.note(Some(gva), id, event, message, story);
+        self.note(Some(about), id, event, message, story);
     }
 
     fn note(
         &mut self,
-        about: Option<Gva>,
+        about: Option<About>,
         id: InvariantId,
         event: LogEvent,
         message: String,
@@ -166,10 +174,28 @@ impl Ledger {
     /// A completion of that address may have been another request's: takes back what rests on it.
     pub(super) fn excuse(&mut self, gva: Gva, reason: &'static str) {
         for open in std::mem::take(&mut self.open) {
-            match open.about == Some(gva) {
+            match open.about.is_some_and(|about| about.gva == gva) {
                 true => self.unjudged(open.id, reason, 1),
                 false => self.open.push(open),
             }
+        }
+    }
+
+    /// Takes back what rests on the completion of a request.
+    pub(super) fn excuse_request(&mut self, seq: u64) {
+        self.open.retain(|open| open.about.is_none_or(|about| about.seq != seq));
+    }
+
+    /// Leaves open what was found of some invariants.
+    pub(super) fn leave_open(&mut self, reason: &'static str, of: impl Fn(InvariantId) -> bool) {
+        for open in std::mem::take(&mut self.open) {
+            self.settle(open);
+        }
+        let (left, kept) = std::mem::take(&mut self.notes).into_iter().partition(|(id, _)| of(*id));
+        self.notes = kept;
+        let left: BTreeMap<InvariantId, Notes> = left;
+        for (id, notes) in left {
+            self.unjudged(id, reason, notes.count);
         }
     }
 
@@ -218,6 +244,9 @@ impl SeenInLog {
     /// The event without which an invariant cannot be decided in this log.
     fn missing(self, id: InvariantId) -> Option<&'static str> {
         let unless = |there: bool, name: &'static str| (!there).then_some(name);
+        if self.clocks_differ && rests_on_order(id) {
+            return Some("with trace_clock mono");
+        }
         match id {
             INV_01 | INV_02 | INV_05 => unless(self.announced, "kvm_async_pf_not_present")
                 .or(unless(self.ready, "kvm_async_pf_ready")),

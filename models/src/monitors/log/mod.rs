@@ -19,6 +19,7 @@
 //!   presents later without a wake-all, which a guest that turns notices on again gets.
 
 mod answers;
+mod clocks;
 mod completions;
 mod course;
 mod delivery;
@@ -36,6 +37,7 @@ use super::catalogue::{Family, InvariantId};
 use crate::ids::{Gva, Hva};
 use crate::trace::kernel::{KernelEvent, Thread};
 
+pub use clocks::ClocksDiffer;
 pub use course::{Counted, Course, CourseRow, CourseWindow, Latencies, MOST_ROWS};
 use ledger::Ledger;
 pub use ledger::{LogFinding, LogWitness, StoryLine, Unjudged};
@@ -108,6 +110,8 @@ pub(super) struct SeenInLog {
     pub(super) translated: bool,
     /// The guest has guests.
     pub(super) nested: bool,
+    /// The order of events is not that of one clock.
+    pub(super) clocks_differ: bool,
     /// A vCPU is run by more than one thread.
     pub(super) wandering: bool,
     /// #PFs right after a page ready, with no not present that they could be for.
@@ -440,6 +444,10 @@ impl LogMonitors {
         survey.exceptions = self.seen.exceptions;
         survey.finish(&self.vcpus, &vms);
         let family = self.family().0;
+        if survey.clocks.is_some() {
+            self.seen.clocks_differ = true;
+            self.ledger.leave_open(clocks::DIFFER, clocks::rests_on_order);
+        }
         let findings = self.ledger.findings(family, &self.config.known, self.seen);
         (findings, survey)
     }

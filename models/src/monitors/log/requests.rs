@@ -73,6 +73,12 @@ impl LogMonitors {
         self.settle_told(at);
         let begun = self.vcpus[at].before_last;
         let attempt = self.vcpus[at].attempt.take().filter(|attempt| attempt.gva == gva);
+        if self.clocks_differ(at, event, token, gva) {
+            // It is answered already, and its exception is still to come.
+            let (readied, begun, crossed, interrupts) = (None, None, false, None);
+            self.vcpus[at].untold = Some(Untold { token, readied, begun, crossed, interrupts });
+            return;
+        }
         let frame = attempt.map(|attempt| attempt.gfn);
         self.name_is_free(at, event, token, gva, frame);
         let seq = self.seq;

@@ -1,5 +1,6 @@
 //! What a log is counted and measured for, besides being judged.
 
+use super::clocks::ClocksDiffer;
 use super::course::Course;
 use super::spins::Spins;
 use super::vcpu::VcpuLog;
@@ -71,6 +72,8 @@ pub struct LogSurvey {
     pub from_before: u64,
     /// Completions of requests that the log does not have.
     pub foreign_completions: u64,
+    /// Processors whose clocks differ.
+    pub clocks: Option<ClocksDiffer>,
     /// Events of threads beyond the number that is followed.
     pub threads_left_out: u64,
 }

@@ -200,6 +200,8 @@ pub(super) struct VcpuLog {
     pub(super) unfinished: Vec<Unfinished>,
     /// Missing page readies that a guest without notices would explain.
     pub(super) suspects: Vec<(Request, LogEvent)>,
+    /// Requests that were found to have no page ready.
+    pub(super) missed: Vec<Request>,
     pub(super) over: Option<Over>,
     /// Its first token in the log was 0, which the next one may explain.
     pub(super) zero: Option<LogEvent>,
@@ -207,6 +209,8 @@ pub(super) struct VcpuLog {
     pub(super) raised: Vec<Raised>,
     pub(super) last_ready: Option<(LogEvent, Option<Request>)>,
     pub(super) readies_since_ack: u64,
+    /// An acknowledgement that no page ready was before.
+    pub(super) odd_ack: Option<LogEvent>,
     /// Time of the last page ready of any kind.
     pub(super) ready_ns: Option<u64>,
     pub(super) acks: u64,
@@ -244,11 +248,13 @@ impl VcpuLog {
             untold: None,
             unfinished: Vec::new(),
             suspects: Vec::new(),
+            missed: Vec::new(),
             over: None,
             zero: None,
             raised: Vec::new(),
             last_ready: None,
             readies_since_ack: 0,
+            odd_ack: None,
             ready_ns: None,
             acks: 0,
             last_exit: None,
@@ -346,12 +352,14 @@ impl VcpuLog {
         self.untold = None;
         self.unfinished.clear();
         self.suspects.clear();
+        self.missed.clear();
         self.over = None;
         self.zero = None;
         self.raised.clear();
         self.last_ready = None;
         self.acks = 0;
         self.readies_since_ack = 0;
+        self.odd_ack = None;
         self.last_exit = None;
         self.spin = super::spins::Row::default();
     }
