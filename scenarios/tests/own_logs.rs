@@ -52,6 +52,9 @@ fn try_one(scenario: &Scenario, prefix: &Prefix, name: &str, settings: &RunSetti
     for (left_out, rules) in
         LEFT_OUT.into_iter().flat_map(|one| [(one, None), (one, rules.clone())])
     {
+        if rules.is_none() && !released {
+            continue;
+        }
         let recorded =
             |line: &&str| !left_out.iter().any(|name| line.contains(&format!(": {name}: ")));
         let text: Vec<&str> = log.lines().filter(recorded).collect();
