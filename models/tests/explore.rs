@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-use models::apf::rules::{Rules, generation};
+use models::apf::rules::{NmiFault, Rules, SlotAtEnable, generation};
 use models::apf::{Defect, Defects};
 use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
 
@@ -102,6 +102,42 @@ fn the_series_of_2010_shows_its_known_mistakes() {
         assert!(ids(&found.expect("a small world")).contains(&id), "{disturbance}");
         assert!(!ids(&all(&small(mended))).contains(&id), "{disturbance} under {mended}");
     }
+}
+
+/// A page ready that is taken while notices are off leaves its token in the slot, with or without a
+/// reset behind it.
+#[test]
+fn a_vcpu_that_was_offline_gets_no_page_ready_any_more() {
+    for disturbance in [Disturbance::Reset, Disturbance::OfflineRollback] {
+        for rules in ["v6.12", "v6.19"] {
+            let setup = Setup { vcpus: 1, ..with(rules, disturbance) };
+            assert_eq!(ids(&all(&setup)), ["INV-13", "INV-15", "INV-19"], "{disturbance}");
+            let rules = Rules { slot_at_enable: SlotAtEnable::Cleared, ..setup.rules };
+            assert_eq!(ids(&all(&Setup { rules, ..setup })), [""; 0], "{disturbance}");
+        }
+    }
+}
+
+/// The boot processor's notices outlive hibernation until 5.13, everybody's a crash, and nobody's a
+/// restart.
+#[test]
+fn another_kernel_gets_what_the_last_one_left_on() {
+    use Disturbance::{Crash, Hibernation, Kexec};
+    for name in ["v7-2010", "v2.6.39", "v4.13", "v5.3", "v5.9", "v5.13", "v6.19"] {
+        for disturbance in [Kexec, Hibernation, Crash] {
+            let setup = Setup { vcpus: 1, tasks: 1, ..with(name, disturbance) };
+            let open = disturbance != Kexec && !matches!(name, "v5.13" | "v6.19");
+            assert_eq!(ids(&all(&setup)).contains(&"INV-22"), open, "{disturbance} under {name}");
+        }
+    }
+}
+
+#[test]
+fn a_page_fault_inside_an_nmi_takes_the_word_of_a_notice() {
+    let setup = Setup { vcpus: 1, ..with("v6.12", Disturbance::NmiFault) };
+    assert_eq!(ids(&all(&setup)), ["INV-31"]);
+    let rules = Rules { nmi_fault: NmiFault::LeavesWord, ..setup.rules };
+    assert_eq!(ids(&all(&Setup { rules, ..setup })), [""; 0]);
 }
 
 #[test]
