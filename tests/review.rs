@@ -7,10 +7,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use assert_cmd::Command;
+use models::ids::Token;
 use models::machine::{RunSettings, prefill, run_observed};
 use models::monitors::Verdict;
 use models::policy;
-use models::trace::{Event, Record};
+use models::trace::{ApfReason, DummyAction, Event, Record};
 use scenarios::Scenario;
 use serde_json::Value;
 use sim_core::SimDuration;
@@ -152,6 +153,51 @@ fn counted(trace: &str) -> BTreeMap<&'static str, u64> {
         }
     }
     counts
+}
+
+/// What the guest's half records, by event; and of the host's half, what it was told.
+fn by_halves(base: &str) -> BTreeMap<&'static str, u64> {
+    let scenario = Scenario::load("smoke").unwrap();
+    let policy = policy::policy(base).unwrap();
+    let duration = SimDuration::from_ms(200);
+    let settings = RunSettings { duration, ..RunSettings::default() };
+    let prefix = prefill(&scenario.machine, scenario.seed, &settings).unwrap();
+    let mut counts = BTreeMap::new();
+    let mut observe = |records: &[Record]| {
+        for record in records {
+            let name = match record.event {
+                Event::SharedWordRead { reason: ApfReason::NotPresent, .. } => "read",
+                Event::ApfWait { .. } => "wait",
+                Event::ApfWake { .. } => "wake",
+                Event::ApfDummy { action: DummyAction::Added, .. } => "dummy",
+                Event::ApfDummy { action: DummyAction::Consumed, .. } => "no sleep",
+                Event::NotPresentQueued { .. } => "host: not present",
+                Event::PageReadyQueued { token, .. } if token != Token::WAKE_ALL => "host: ready",
+                _ => continue,
+            };
+            *counts.entry(name).or_insert(0) += 1;
+        }
+        ControlFlow::Continue(())
+    };
+    run_observed(&prefix, &policy, &settings, Some(&mut observe)).unwrap();
+    counts
+}
+
+/// The guest's own tracepoints say who sleeps, and it is for whom the host has sent no page ready.
+#[test]
+fn the_guests_half_says_what_the_hosts_half_says() {
+    for base in ["apf-v5-2010", "apf-v7-2010", "apf-v6.19"] {
+        let counts = by_halves(base);
+        let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+        assert!(count("read") > 500, "{base}: {counts:?}");
+        assert_eq!(count("read"), count("wait") + count("no sleep"), "{base}: {counts:?}");
+        // At the end each of four vCPUs may be about to take one.
+        let told = count("host: not present") - count("read");
+        assert!(told <= 4, "{base}: {counts:?}");
+        let asleep = count("wait") - count("wake");
+        let open = count("host: not present") - count("host: ready");
+        assert!(asleep.abs_diff(open) <= 4 && asleep > 0, "{base}: {counts:?}");
+    }
 }
 
 /// Of each vCPU thread, what its last token counts to, from the first token's counter.
