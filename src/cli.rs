@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -165,6 +166,57 @@ Examples:
   apfsim fit-scenario trace.txt --no-run --format json | jq .given
   apfsim fit-scenario old.txt --device 500us           a log without block requests")]
     FitScenario(FitArgs),
+    /// Run random scenarios in every way in which results must not differ, and make what fails small
+    #[command(after_help = "\
+A seed is a scenario. It runs stepped and ahead, with every queue, with several jobs, and its trace
+goes through check. One that fails is made as small as it can be and written to a file that says
+how it fails; docs/fuzzing.md says how to read it.
+
+Exit status: 0 all ways agree; 1 a scenario failed; 2 bad usage, or a file cannot be written.
+
+Examples:
+  apfsim fuzz                              the seeds 0 to 999
+  apfsim fuzz --seeds 0..10000 -j 2
+  apfsim fuzz --seeds 5000.. --minutes 10  as many as there is time for
+  apfsim fuzz --seeds 17..18               one seed again
+  apfsim fuzz --print 17                   its scenario
+  apfsim fuzz --against target/debug/apfsim --share 10")]
+    Fuzz(FuzzArgs),
+}
+
+/// `apfsim fuzz`
+#[derive(Args, Debug)]
+pub(crate) struct FuzzArgs {
+    /// The seeds, without the last: A.. goes on until --minutes are over
+    #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = crate::commands::fuzz::seeds)]
+    pub(crate) seeds: Range<u64>,
+    /// Begin no further scenario after so many minutes
+    #[arg(long, value_name = "N")]
+    pub(crate) minutes: Option<u64>,
+    /// Scenarios at a time; by default one a processor. Changes no result
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Give scenarios to this apfsim, too, such as a build with checks of arithmetic
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) against: Option<PathBuf>,
+    /// Of a hundred scenarios, how many are given to the program of --against
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "against", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) share: u8,
+    /// Most events of a run; scenarios that need more are made shorter
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    pub(crate) events: u64,
+    /// Directory for scenarios that fail
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Print the scenario of a seed and run nothing
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["minutes", "against"])]
+    pub(crate) print: Option<u64>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// `apfsim fit-scenario`

@@ -79,6 +79,9 @@ pub(crate) enum CliError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A scenario that failed could not be written, or the search could not be set up.
+    #[error("{0}")]
+    Fuzz(String),
     /// A log cannot be checked.
     #[error(transparent)]
     Check(#[from] CheckError),

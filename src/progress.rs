@@ -49,3 +49,44 @@ impl Drop for Display {
         self.bar.finish_and_clear();
     }
 }
+
+/// Counts what is done where no runner tells of runs.
+pub(crate) struct Counter {
+    bar: ProgressBar,
+}
+
+impl Counter {
+    /// As [`Display::new`]; `total` may be unknown.
+    pub(crate) fn new(name: &str, total: Option<u64>, quiet: bool) -> Self {
+        if quiet || !io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let template = match total {
+            Some(_) => "{prefix} [{bar:28}] {pos}/{len}  {elapsed} elapsed  {per_sec}  ETA {eta}",
+            None => "{prefix} {pos}  {elapsed} elapsed  {per_sec}",
+        };
+        let style = ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        let bar = ProgressBar::new(total.unwrap_or(0)).with_style(style);
+        let bar = bar.with_prefix(name.to_owned());
+        bar.enable_steady_tick(REDRAW);
+        Self { bar }
+    }
+
+    /// So many are done.
+    pub(crate) fn update(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// A note above the bar.
+    pub(crate) fn note(&self, text: &str) {
+        self.bar.suspend(|| crate::output::note(text));
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

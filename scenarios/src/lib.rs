@@ -33,6 +33,7 @@ pub mod file;
 mod files;
 pub mod fit;
 mod folder;
+pub mod fuzz;
 pub mod library;
 mod patch;
 pub mod plan;

@@ -444,15 +444,7 @@ impl<'a> Work<'a> {
         let scenario = part.part.scenario;
         let policy = &scenario.policies[run.policy];
         let path = path_of(named, part.plan.runs().len(), &policy.name, run.replication);
-        let remark = format!(
-            "run={} policy={} rules={} replication={} seed={} apfsim={}",
-            scenario.name,
-            policy.name,
-            policy.rules.name,
-            run.replication,
-            run.seed,
-            crate::VERSION
-        );
+        let remark = trace_remark(scenario, run);
         let writer = KernelWriter::new(prefix.setting(policy));
         TraceFile::create(path, writer, &remark).map(Some)
     }
@@ -600,7 +592,22 @@ impl<'a> Work<'a> {
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+/// The first line of a trace: which run it is, and the rules that it follows.
+pub(crate) fn trace_remark(scenario: &Scenario, run: Run) -> String {
+    let policy = &scenario.policies[run.policy];
+    format!(
+        "run={} policy={} rules={} replication={} seed={} apfsim={}",
+        scenario.name,
+        policy.name,
+        policy.rules.name,
+        run.replication,
+        run.seed,
+        crate::VERSION
+    )
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").into()

@@ -6,6 +6,7 @@ mod compare;
 mod crossover;
 mod explore;
 mod fit_scenario;
+pub(crate) mod fuzz;
 mod invariants;
 mod junit;
 mod policies;
@@ -42,6 +43,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
     match &cli.command {
         Command::Check(args) => check::execute(args),
         Command::FitScenario(args) => fit_scenario::execute(args),
+        Command::Fuzz(args) => fuzz::execute(args),
         Command::Compare(args) => compare::execute(args),
         Command::Run(args) => run::execute(args),
         Command::Test(args) => test::execute(args),

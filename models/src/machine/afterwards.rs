@@ -5,10 +5,10 @@
 //! happened, the machine goes on, and nothing but the monitors watches: until nothing of it waits any
 //! more, or until the bound is over. No metric, digest, kept record or other result hears of it.
 
-use sim_core::{EventQueue, RunLimit, SimDuration, SimTime, Simulation};
+use sim_core::{EventQueue, SimDuration, SimTime, Simulation};
 
 use super::event::MachineEvent;
-use super::run::LIVENESS_BOUND;
+use super::run::{EventBound, LIVENESS_BOUND};
 use super::world::World;
 use crate::monitors::{Finding, MonitorSet};
 use crate::trace::Phase;
@@ -18,26 +18,44 @@ use crate::trace::sink::TraceSink;
 const FIRST_LOOK: SimDuration = SimDuration::from_us(500);
 
 /// What the monitors say of a run that has come to its end, when what waits there has had its time.
-/// Nobody else hears of the machine any more.
+/// Nobody else hears of the machine any more. Also says whether the bound ended it too early to know.
 pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
     monitors: MonitorSet,
-) -> Vec<Finding> {
+    bound: EventBound,
+) -> (Vec<Finding>, bool) {
     let world = &mut simulation.model;
     let end = world.reached;
     let at_end = monitors.finish(end);
     if !monitors.anything_waits(end, SimDuration::ZERO) {
-        return at_end;
+        return (at_end, false);
     }
     world.trace = TraceSink::new().with_monitors(monitors);
-    watch(simulation, end).unwrap_or(at_end)
+    // The bound of liveness is long, and how the machine gets there makes no difference.
+    world.skip = true;
+    match watch(simulation, end, bound) {
+        Watched::Judged(findings) => (findings, false),
+        Watched::Through => (at_end, false),
+        Watched::Cut => (at_end, true),
+    }
 }
 
-/// Lets the machine go on. None: all that waited has come through, or the machine cannot go on.
+/// What became of what waited.
+enum Watched {
+    /// It had its time; this is what is to be said of it.
+    Judged(Vec<Finding>),
+    /// All of it has come through, or the machine cannot go on.
+    Through,
+    /// The bound on events was met before.
+    Cut,
+}
+
+/// Lets the machine go on.
 fn watch<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
     end: SimTime,
-) -> Option<Vec<Finding>> {
+    bound: EventBound,
+) -> Watched {
     let mut waited = FIRST_LOOK;
     loop {
         waited = waited.min(LIVENESS_BOUND);
@@ -46,18 +64,20 @@ fn watch<Q: EventQueue<MachineEvent>>(
         simulation.model.trace.resume_monitors();
         let event = MachineEvent::Phase(Phase::End);
         simulation.queue.schedule(event.key(now), event);
-        simulation.run_while(RunLimit::NONE, |world| !world.is_over());
+        if bound.run_while(simulation, |world| !world.is_over()) {
+            return Watched::Cut;
+        }
         let world = &mut simulation.model;
         if world.failure().is_some() || !world.finished {
-            return None;
+            return Watched::Through;
         }
-        let monitors = world.trace.monitors()?;
+        let Some(monitors) = world.trace.monitors() else { return Watched::Through };
         if waited == LIVENESS_BOUND {
             // What began to wait at the very end has had the whole bound, too.
-            return Some(monitors.finish(now + FIRST_LOOK));
+            return Watched::Judged(monitors.finish(now + FIRST_LOOK));
         }
         if !monitors.anything_waits(now, waited) {
-            return None;
+            return Watched::Through;
         }
         waited = waited.times(2);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sim_core::{
     EventQueue, Histogram, HybridQueue, QueueKind, ReferenceQueue, RunLimit, SimDuration, SimTime,
-    Simulation, StdHeapQueue,
+    Simulation, StdHeapQueue, StopReason,
 };
 
 use super::afterwards;
@@ -43,6 +43,10 @@ pub struct RunSettings {
     pub series: bool,
     /// What else to look at.
     pub watch: Watch,
+    /// Most events of the prefill, and most of the run after it; none for no bound. A run that needs
+    /// more has no result. What follows the end of a run is held to the same number; see
+    /// [`RunOutput::afterwards_cut`].
+    pub events: Option<u64>,
 }
 
 /// What a run is to tell about single faults.
@@ -68,6 +72,7 @@ impl Default for RunSettings {
             keep_records: false,
             series: false,
             watch: Watch::Nothing,
+            events: None,
         }
     }
 }
@@ -99,6 +104,9 @@ pub enum RunError {
     /// Who watches the records wants no more of them.
     #[error("stopped by who watches its records")]
     Stopped,
+    /// [`RunSettings::events`] were not enough.
+    #[error("at {0} the run had used up the number of events that it was given")]
+    OutOfEvents(SimTime),
     /// Something that cannot happen.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -141,6 +149,9 @@ pub struct RunOutput {
     pub latency: Histogram,
     /// Events of the prefill and the run, those among them that never went through the queue.
     pub handled_events: u64,
+    /// What waited at the end of the run was followed no longer than [`RunSettings::events`] allows,
+    /// so that findings about it may be missing.
+    pub afterwards_cut: bool,
     /// Every record, where [`RunSettings::keep_records`] asked for them.
     pub records: Option<Vec<Record>>,
     /// The measured phase over time, where [`RunSettings::series`] asked for it.
@@ -161,23 +172,68 @@ pub fn prefill(
     settings: &RunSettings,
 ) -> Result<Prefix, RunError> {
     let world = World::new(config, seed, settings)?;
+    let bound = settings.events;
     let engine = match settings.queue {
-        QueueKind::Hybrid => Engine::Hybrid(prefill_with(world, HybridQueue::default())?),
-        QueueKind::Std => Engine::Std(prefill_with(world, StdHeapQueue::default())?),
-        QueueKind::Reference => Engine::Reference(prefill_with(world, ReferenceQueue::default())?),
+        QueueKind::Hybrid => Engine::Hybrid(prefill_with(world, HybridQueue::default(), bound)?),
+        QueueKind::Std => Engine::Std(prefill_with(world, StdHeapQueue::default(), bound)?),
+        QueueKind::Reference => {
+            Engine::Reference(prefill_with(world, ReferenceQueue::default(), bound)?)
+        }
     };
     Ok(Prefix { engine })
+}
+
+/// How many events a simulation may still handle: those of the queue, and as many steps that never
+/// went through it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventBound {
+    events: Option<u64>,
+    ahead: u64,
+}
+
+impl EventBound {
+    /// So many more events from here.
+    pub(super) fn new<Q>(events: Option<u64>, simulation: &Simulation<World, Q>) -> Self
+    where
+        Q: EventQueue<MachineEvent>,
+    {
+        Self {
+            events: events.map(|events| simulation.handled().saturating_add(events)),
+            ahead: events.map_or(u64::MAX, |n| simulation.model.steps_ahead.saturating_add(n)),
+        }
+    }
+
+    /// Goes on as long as `go_on` holds. True when the bound ended it.
+    pub(super) fn run_while<Q: EventQueue<MachineEvent>>(
+        &self,
+        simulation: &mut Simulation<World, Q>,
+        go_on: impl Fn(&World) -> bool,
+    ) -> bool {
+        let left = self.events.map(|end| end.saturating_sub(simulation.handled()));
+        let limit = RunLimit { time: None, events: left };
+        let ahead = self.ahead;
+        let reason = simulation.run_while(limit, |world| go_on(world) && world.steps_ahead < ahead);
+        match reason {
+            StopReason::Events => true,
+            StopReason::Predicate => go_on(&simulation.model),
+            StopReason::Time | StopReason::Drained => false,
+        }
+    }
 }
 
 fn prefill_with<Q: EventQueue<MachineEvent>>(
     world: World,
     queue: Q,
+    bound: Option<u64>,
 ) -> Result<Simulation<World, Q>, RunError> {
     let mut simulation = Simulation::new(world, queue);
     simulation.model.start(&mut simulation.queue);
-    simulation.run_while(RunLimit::NONE, |world: &World| !world.at_barrier() && !world.is_over());
+    let bound = EventBound::new(bound, &simulation);
+    let go_on = |world: &World| !world.at_barrier() && !world.is_over();
+    let stopped = bound.run_while(&mut simulation, go_on);
     match simulation.model.failure() {
         Some(failure) => Err(failure.into()),
+        None if stopped => Err(RunError::OutOfEvents(simulation.model.reached)),
         None if !simulation.model.at_barrier() => {
             Err(RunError::StoodStill(simulation.model.reached))
         }
@@ -221,13 +277,22 @@ pub fn run_observed(
 }
 
 impl Prefix {
-    /// What a writer of kernel text is to know of the machine under a policy.
-    pub fn setting(&self, policy: &Policy) -> Setting {
-        let world = match &self.engine {
+    /// When the start barrier is reached.
+    pub fn barrier(&self) -> SimTime {
+        self.world().reached
+    }
+
+    fn world(&self) -> &World {
+        match &self.engine {
             Engine::Hybrid(simulation) => &simulation.model,
             Engine::Std(simulation) => &simulation.model,
             Engine::Reference(simulation) => &simulation.model,
-        };
+        }
+    }
+
+    /// What a writer of kernel text is to know of the machine under a policy.
+    pub fn setting(&self, policy: &Policy) -> Setting {
+        let world = self.world();
         let running = world.pcpus.iter().map(|pcpu| pcpu.queue.current.map(ThreadId)).collect();
         let ready_by_interrupt = policy.rules.page_ready == PageReady::Interrupt;
         Setting { vcpus: world.config.guest.vcpus, running, ready_by_interrupt }
@@ -264,9 +329,12 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     }
     let event = MachineEvent::Barrier;
     simulation.queue.schedule(event.key(now), event);
+    let bound = EventBound::new(settings.events, &simulation);
     loop {
         let go_on = |world: &World| !world.is_over() && !world.trace.tap_is_full();
-        simulation.run_while(RunLimit::NONE, go_on);
+        if bound.run_while(&mut simulation, go_on) {
+            return Err(RunError::OutOfEvents(simulation.model.reached));
+        }
         let more = simulation.model.trace.tap_is_full();
         if let Some(observer) = &mut observer {
             let records = simulation.model.trace.take_tapped();
@@ -284,7 +352,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     if !simulation.model.is_over() {
         return Err(RunError::StoodStill(simulation.model.reached));
     }
-    output(simulation)
+    output(simulation, settings.events)
 }
 
 /// What must happen in the end has to happen within this time: far above any queueing at a disk,
@@ -325,7 +393,10 @@ fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
     }
 }
 
-fn output<Q>(mut simulation: Simulation<World, Q>) -> Result<RunOutput, RunError>
+fn output<Q>(
+    mut simulation: Simulation<World, Q>,
+    events: Option<u64>,
+) -> Result<RunOutput, RunError>
 where
     Q: EventQueue<MachineEvent>,
 {
@@ -335,7 +406,8 @@ where
     // The records are those of the run; what comes afterwards goes elsewhere.
     let monitors = world.trace.take_monitors().ok_or(RunError::Internal("no monitors"))?;
     let outcome = std::mem::take(&mut world.trace).finish(world.reached);
-    let mut findings = afterwards::findings(&mut simulation, monitors);
+    let bound = EventBound::new(events, &simulation);
+    let (mut findings, afterwards_cut) = afterwards::findings(&mut simulation, monitors, bound);
     findings.extend(broken);
     let metrics = outcome.metrics.ok_or(RunError::Internal("no metrics"))?;
     Ok(RunOutput {
@@ -344,6 +416,7 @@ where
         metrics,
         findings,
         handled_events,
+        afterwards_cut,
         records: outcome.records,
         series: outcome.series,
         faults: outcome.faults,
