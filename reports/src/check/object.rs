@@ -5,7 +5,7 @@ use models::monitors::log::{
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
-use scenarios::check::{Skipped, SkippedKind};
+use scenarios::check::{PfaultSurvey, Skipped, SkippedKind};
 use serde_json::{Value, json};
 use sim_core::Histogram;
 
@@ -47,8 +47,10 @@ pub fn object(report: &CheckReport) -> String {
             "count": one.count,
         })),
         "has_faults": report.has_faults,
+        "pfaults": report.pfaults.as_ref().map(pfaults),
         "invariants": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "skipped": skipped(&report.skipped),
+        "joined": report.joined,
         "lost": { "places": report.losses.0, "events": report.losses.1 },
         "overwritten": report.overwritten,
         "reordered": report.reordered,
@@ -82,6 +84,19 @@ pub fn object(report: &CheckReport) -> String {
         },
     });
     written(serde_json::to_string_pretty(&value))
+}
+
+fn pfaults(all: &PfaultSurvey) -> Value {
+    json!({
+        "begun": all.begun,
+        "done": all.done,
+        "open": all.open_count,
+        "may_have_ended_among_lost": all.uncertain,
+        "done_from_before": all.unknown,
+        "open_faults": all.open.iter().map(|one| json!({
+            "token": one.token, "thread": one.thread, "line": one.line, "age_ns": one.age,
+        })).collect::<Vec<_>>(),
+    })
 }
 
 fn time(name: &str, times: &Histogram) -> Value {
@@ -176,7 +191,12 @@ const fn cause(cause: SpinCause) -> &'static str {
 
 /// What of a log was left out.
 pub(crate) fn skipped(all: &[Skipped]) -> Value {
-    let one = |one: &Skipped| json!({ "kind": kind(one.kind), "count": one.count, "line": one.line, "text": one.text });
+    let one = |one: &Skipped| {
+        json!({
+            "kind": kind(one.kind), "event": one.event, "count": one.count, "line": one.line,
+            "text": one.text,
+        })
+    };
     all.iter().map(one).collect()
 }
 

@@ -3,6 +3,7 @@
 use models::monitors::log::{ClocksDiffer, LogFinding, LogSurvey, SpinCause, VcpuSurvey};
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
+use scenarios::check::SkippedKind;
 
 use super::{overall, word};
 use crate::format::{grouped, span_ns};
@@ -20,6 +21,7 @@ pub fn table(report: &CheckReport) -> String {
         verdicts(report),
         stories(report),
         open_cases(report),
+        pfaults(report),
         left_out(report),
         faults(&report.survey),
         spins(&report.survey),
@@ -57,11 +59,13 @@ fn head(report: &CheckReport) -> String {
         span(report.survey.span)
     );
     let mut text = wrapped(&report.name, 0, 0) + &wrapped(&about, 0, 0);
-    if !report.has_faults {
-        let nothing = "No asynchronous page fault is in this log: the host refuses them (sync), \
-                       nothing faulted, or kvm_async_pf_* and kvm_try_async_get_page were not \
-                       recorded.";
-        text.push_str(&wrapped(nothing, 0, 0));
+    if report.pfaults.is_some() {
+        let other = "This is a log of an s390 host. Its guests are told of missing pages by \
+                     pfault, another protocol than the one of x86, whose promises are not \
+                     modelled: beginnings and ends are paired by their tokens.";
+        text.push_str(&wrapped(other, 0, 0));
+    } else if !report.has_faults {
+        text.push_str(&wrapped(&no_faults(report), 0, 0));
     }
     if let Some(clocks) = report.survey.clocks {
         text.push_str(&wrapped(&differ(&clocks), 0, 0));
@@ -88,7 +92,59 @@ fn differ(clocks: &ClocksDiffer) -> String {
     )
 }
 
+/// Why no asynchronous fault was seen. Where much could not be read, nothing is concluded.
+fn no_faults(report: &CheckReport) -> String {
+    let unread = |kind: SkippedKind| {
+        let of_kind = report.skipped.iter().filter(|skipped| skipped.kind == kind);
+        of_kind.map(|skipped| skipped.count).sum::<u64>()
+    };
+    let (lines, fields) = (unread(SkippedKind::NoEvent), unread(SkippedKind::BadFields));
+    if fields == 0 && lines.saturating_mul(10) < report.events {
+        return "No asynchronous page fault is in this log: the host refuses them (sync), nothing \
+                faulted, or kvm_async_pf_* and kvm_try_async_get_page were not recorded."
+            .to_owned();
+    }
+    format!(
+        "Nothing can be concluded from this log: {} no lines of a trace (has a program wrapped or \
+         cut them?), and the fields of {} are not readable. See below.",
+        counted(lines, "line is", "lines are"),
+        counted(fields, "event", "events")
+    )
+}
+
+/// The faults of an s390 host.
+fn pfaults(report: &CheckReport) -> String {
+    let Some(all) = &report.pfaults else { return String::new() };
+    let mut grid = Grid::new(vec![Column::left("pfault"), Column::right("times")]);
+    for (name, count) in [
+        ("begun", all.begun),
+        ("done", all.done),
+        ("open at the end of the log", all.open_count),
+        ("may have ended where events were lost", all.uncertain),
+        ("done, of faults from before", all.unknown),
+    ] {
+        if count > 0 {
+            grid.row(vec![format!("  {name}"), number(count)]);
+        }
+    }
+    let mut text = grid.render();
+    for one in &all.open {
+        let line = format!(
+            "open: token {}, thread {}, since line {}, for {}",
+            one.token,
+            one.thread,
+            one.line,
+            span(one.age)
+        );
+        text.push_str(&wrapped(&line, 2, 4));
+    }
+    text
+}
+
 fn verdicts(report: &CheckReport) -> String {
+    if report.findings.is_empty() {
+        return String::new();
+    }
     let mut grid = Grid::new(vec![
         Column::left("Invariant"),
         Column::left("verdict"),
@@ -174,8 +230,14 @@ fn left_out(report: &CheckReport) -> String {
             "" => String::new(),
             text => format!(": `{text}`"),
         };
-        let what = skipped.kind.text();
+        let what = skipped.what();
         say(format!("{}: {what}, first at line {}{example}", number(skipped.count), skipped.line));
+    }
+    if report.joined > 0 {
+        say(format!(
+            "{} joined to the ones before: a program had wrapped them",
+            counted(report.joined, "line was", "lines were")
+        ));
     }
     let (places, events) = report.losses;
     if places > 0 {

@@ -1,7 +1,7 @@
 //! For terminals and mails.
 
 use scenarios::FitReport;
-use scenarios::fit::{PathRow, Summary};
+use scenarios::fit::{Mode, PathRow, Summary};
 
 use crate::format::{grouped, significant};
 use crate::table::{Column, Grid, wrapped};
@@ -21,7 +21,7 @@ fn head(report: &FitReport) -> String {
         "{} lines, {:.3} s; {}; {} faults told, {} halted, {} synchronous, {} repeated",
         grouped(report.lines as f64),
         report.length as f64 / 1e9,
-        report.mode.text(),
+        mode(report),
         report.counts.told,
         report.counts.announced.saturating_sub(report.counts.told),
         report.counts.synchronous,
@@ -32,6 +32,17 @@ fn head(report: &FitReport) -> String {
         None => format!("scenario {}, not run", report.name),
     };
     wrapped(&report.log, 0, 0) + &wrapped(&about, 0, 0) + &wrapped(&run, 0, 0)
+}
+
+/// How the host served faults; in doubt where the log does not say who was told.
+fn mode(report: &FitReport) -> String {
+    let text = report.mode.text();
+    match report.mode {
+        Mode::Halted if !report.says_who_was_told => {
+            format!("{text} (assumed: kvm_inj_exception was not recorded)")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// Every number with where it comes from. Costs are shown by the paths below.
@@ -126,7 +137,7 @@ fn left_out(report: &FitReport) -> String {
         let line = format!(
             "{}: {}, first at line {}",
             grouped(skipped.count as f64),
-            skipped.kind.text(),
+            skipped.what(),
             skipped.line
         );
         text.push_str(&wrapped(&line, 2, 4));

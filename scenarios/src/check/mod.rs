@@ -1,8 +1,10 @@
 //! A real kernel's log, read and held against the invariants.
 
 mod error;
+mod join;
 mod lines;
 mod order;
+mod pfault;
 pub(crate) mod reader;
 mod report;
 #[cfg(test)]
@@ -18,6 +20,8 @@ use models::machine::{family_of, known_violations};
 use models::monitors::log::{LogConfig, LogMonitors};
 
 pub use error::CheckError;
+use pfault::Pfaults;
+pub use pfault::{OpenPfault, PfaultSurvey};
 use reader::{Checker, LogConsumer, Session};
 pub use report::{CheckReport, EventCount, Skipped, SkippedKind};
 
@@ -31,7 +35,8 @@ pub struct CheckOptions {
 impl CheckOptions {
     fn checker(&self) -> Result<Checker, CheckError> {
         let given = self.rules.is_some();
-        Ok(Checker { monitors: LogMonitors::new(self.config()?), given })
+        let monitors = LogMonitors::new(self.config()?);
+        Ok(Checker { monitors, given, pfaults: Pfaults::default() })
     }
 
     fn config(&self) -> Result<LogConfig, CheckError> {

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use models::monitors::log::{LogEvent, LogMonitors};
-use models::trace::kernel::{Header, Line, Lost, parse_event, split};
+use models::trace::kernel::clean::{cleaned, is_quoted_printable, unquoted};
+use models::trace::kernel::{Header, Line, Lost, is_evidence, parse_event, split};
 
 use super::error::CheckError;
+use super::join::{Held, Made};
 use super::lines::{End, Lines};
 use super::order::{Entry, Order};
+use super::pfault::Pfaults;
 use super::report::{CheckReport, EventCount, Skipped, SkippedKind};
 
 /// Names of events that are counted; a kernel has some thousands.
@@ -61,6 +64,14 @@ pub(crate) struct Session<C> {
     now: u64,
     raw_times: u64,
     grouped: u64,
+    /// Lines that may be one, until it is certain.
+    held: Held,
+    /// Lines that were joined to the ones before.
+    joined: u64,
+    /// The text is quoted-printable.
+    quoted: bool,
+    /// Events that only an s390 host has.
+    s390: u64,
     /// The generation that wrote the log, as its head says.
     rules: Option<String>,
 }
@@ -89,10 +100,10 @@ pub(super) fn read<C: LogConsumer>(
             session.skip(SkippedKind::TooLong, line, b"");
         }
     }
+    session.end();
     if session.events == 0 {
         return Err(session.nothing(name, line));
     }
-    session.end();
     Ok((session, line))
 }
 
@@ -120,21 +131,78 @@ impl<C: LogConsumer> Session<C> {
             now: 0,
             raw_times: 0,
             grouped: 0,
+            held: Held::default(),
+            joined: 0,
+            quoted: false,
+            s390: 0,
             rules: None,
         }
     }
 
     /// Takes the next line.
     pub(crate) fn line(&mut self, number: u64, line: &[u8]) {
+        self.quoted |= is_quoted_printable(line);
+        if self.quoted {
+            let (text, goes_on) = unquoted(line);
+            self.clean_line(number, &text, goes_on);
+        } else {
+            self.clean_line(number, &cleaned(line), false);
+        }
+    }
+
+    fn clean_line(&mut self, number: u64, line: &[u8], goes_on: bool) {
         match split(line) {
-            Line::Event(header, fields) => self.event(number, line, &header, fields),
-            Line::Lost(lost) => self.lost(lost),
+            Line::Event(header, fields) => {
+                self.release(false);
+                self.held.hold(number, line, &header, fields);
+                if goes_on {
+                    self.held.goes_on();
+                }
+            }
+            Line::Lost(lost) => {
+                self.release(false);
+                self.lost(lost);
+            }
             Line::Comment => {
+                self.release(false);
                 self.comments += 1;
                 self.head(line);
             }
-            Line::Unknown => self.skip(SkippedKind::NoEvent, number, line),
+            Line::Unknown => {
+                if !self.held.push(number, line, goes_on) {
+                    self.release(true);
+                }
+            }
         }
+    }
+
+    /// Reads the lines that are held; where `more` of the same kind follow, but the last.
+    fn release(&mut self, more: bool) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.release(more, |made| match made {
+            Made::Event(number, line, header, fields, joined) => {
+                self.joined += joined;
+                self.event(number, line, header, fields);
+            }
+            Made::Note(number, line, joined) => {
+                self.joined += joined;
+                match split(line) {
+                    Line::Lost(lost) => self.lost(lost),
+                    _ => self.skip(SkippedKind::NoEvent, number, line),
+                }
+            }
+            Made::Unknown(number, line) => {
+                self.skip(SkippedKind::NoEvent, number, line);
+                // A piece of an event, which is as good as lost.
+                if line.windows(4).any(|part| part == b"kvm_") {
+                    self.lost_somewhere();
+                }
+            }
+        });
+        self.held = held;
     }
 
     fn event(&mut self, number: u64, line: &[u8], header: &Header<'_>, fields: &[u8]) {
@@ -147,12 +215,15 @@ impl<C: LogConsumer> Session<C> {
             }
         }
         self.count(header.name);
+        self.s390 += u64::from(header.name.starts_with(b"kvm_s390_"));
         let ns = header.ns;
+        let mut before = 0;
         let known = self.cpus.len() < MOST_CPUS || self.cpus.contains_key(&header.cpu);
         if known {
             let cpu = self.cpus.entry(header.cpu).or_default();
             self.backwards += u64::from(ns < cpu.last);
             let (since, lost) = (cpu.last, std::mem::take(&mut cpu.lost));
+            before = since;
             cpu.last = cpu.last.max(ns);
             if lost {
                 self.enter(Entry::Lost { since, cpu: Some(header.cpu), ns });
@@ -165,7 +236,13 @@ impl<C: LogConsumer> Session<C> {
                 self.enter(Entry::Event(LogEvent { line: number, ns, cpu, thread, event }));
             }
             Ok(None) => {}
-            Err(_) => self.skip(SkippedKind::BadFields, number, line),
+            Err(_) => {
+                self.skip_event(number, line, header.name);
+                // It may say anything: as good as lost.
+                if is_evidence(header.name) {
+                    self.enter(Entry::Lost { since: before, cpu: Some(header.cpu), ns });
+                }
+            }
         }
     }
 
@@ -177,6 +254,11 @@ impl<C: LogConsumer> Session<C> {
             }
             return;
         }
+        self.lost_somewhere();
+    }
+
+    /// Events were lost on some processor.
+    fn lost_somewhere(&mut self) {
         // Since the last event of whichever processor has been silent longest.
         let since = self.cpus.values().map(|cpu| cpu.last).min().unwrap_or(0);
         self.enter(Entry::Lost { since, cpu: None, ns: self.now });
@@ -234,13 +316,31 @@ impl<C: LogConsumer> Session<C> {
             known.count += 1;
             return;
         }
-        let text = String::from_utf8_lossy(&text[..text.len().min(EXCERPT)]);
-        let text = text.trim().chars().map(|c| if c.is_control() { '.' } else { c }).collect();
-        self.skipped.push(Skipped { kind, count: 1, line, text });
+        let text = excerpt(text);
+        self.skipped.push(Skipped { kind, event: None, count: 1, line, text });
+    }
+
+    /// Leaves out an event whose fields are not understood; counted by its name.
+    fn skip_event(&mut self, line: u64, text: &[u8], name: &[u8]) {
+        let kind = SkippedKind::BadFields;
+        let same = |skipped: &&mut Skipped| {
+            skipped.kind == kind
+                && skipped.event.as_ref().is_some_and(|event| event.as_bytes() == name)
+        };
+        if let Some(known) = self.skipped.iter_mut().find(same) {
+            known.count += 1;
+            return;
+        }
+        let event = Some(String::from_utf8_lossy(name).into_owned());
+        // Its end: what is before the fields is known to be well.
+        let from = text.len().saturating_sub(EXCERPT);
+        let begin = text.windows(name.len()).position(|part| part == name).unwrap_or(from);
+        self.skipped.push(Skipped { kind, event, count: 1, line, text: excerpt(&text[begin..]) });
     }
 
     /// Hands on what was held back.
     pub(crate) fn end(&mut self) {
+        self.release(false);
         let ns = self.now;
         for (&cpu, state) in &self.cpus {
             if state.lost {
@@ -253,6 +353,11 @@ impl<C: LogConsumer> Session<C> {
         for entry in self.order.drain() {
             deliver(&mut self.consumer, entry);
         }
+    }
+
+    /// Whether the log is of an s390 host, whose faults go by another protocol.
+    pub(crate) fn is_s390(&self) -> bool {
+        self.s390 > 0
     }
 
     /// What of the log was left out.
@@ -273,6 +378,11 @@ impl<C: LogConsumer> Session<C> {
     }
 }
 
+fn excerpt(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&text[..text.len().min(EXCERPT)]);
+    text.trim().chars().map(|c| if c.is_control() { '.' } else { c }).collect()
+}
+
 fn deliver(consumer: &mut impl LogConsumer, entry: Entry) {
     match entry {
         Entry::Event(event) => consumer.event(event),
@@ -285,14 +395,18 @@ pub(super) struct Checker {
     pub(super) monitors: LogMonitors,
     /// The user has said which generation wrote the log.
     pub(super) given: bool,
+    /// For logs of s390 hosts.
+    pub(super) pfaults: Pfaults,
 }
 
 impl LogConsumer for Checker {
     fn event(&mut self, event: LogEvent) {
+        self.pfaults.observe(&event);
         self.monitors.observe(event);
     }
 
     fn lost(&mut self, since: u64) {
+        self.pfaults.lost();
         self.monitors.lost(since);
     }
 
@@ -324,12 +438,18 @@ impl Session<Checker> {
         if self.other_names > 0 {
             counts.push(EventCount { name: "(others)".to_owned(), count: self.other_names });
         }
-        self.skipped.sort_by_key(|skipped| skipped.kind);
+        self.skipped.sort_by(|a, b| (a.kind, &a.event).cmp(&(b.kind, &b.event)));
         let monitors = self.consumer.monitors;
-        let (kernels, shown) = (monitors.kernels(), monitors.family().1);
+        let (mut kernels, mut shown) = (monitors.kernels(), monitors.family().1);
         let has_faults = monitors.has_faults();
         let losses = (monitors.losses(), self.lost_events);
-        let (findings, survey) = monitors.finish();
+        let (mut findings, survey) = monitors.finish();
+        let pfaults = (self.s390 > 0).then(|| self.consumer.pfaults.finish());
+        if pfaults.is_some() {
+            // The promises are those of x86, and its events would be asked for.
+            findings.clear();
+            (kernels, shown) = ("s390", true);
+        }
         CheckReport {
             name: name.to_owned(),
             lines,
@@ -343,9 +463,11 @@ impl Session<Checker> {
             kernels,
             kernels_shown: shown,
             rules: self.rules,
+            joined: self.joined,
             ticks: self.raw_times > 0,
             // perf script shows losses only when it is told to.
             may_hide_losses: self.grouped * 2 > self.events && losses.0 == 0,
+            pfaults,
             has_faults,
             findings,
             survey,

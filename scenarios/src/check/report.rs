@@ -3,6 +3,8 @@
 use models::monitors::Verdict;
 use models::monitors::log::{LogFinding, LogSurvey};
 
+use super::pfault::PfaultSurvey;
+
 /// How often an event is in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventCount {
@@ -45,12 +47,24 @@ impl SkippedKind {
 pub struct Skipped {
     /// Why.
     pub kind: SkippedKind,
+    /// Name of the event whose fields are not understood.
+    pub event: Option<String>,
     /// How often.
     pub count: u64,
     /// The line of the first.
     pub line: u64,
     /// Its beginning, where there is one.
     pub text: String,
+}
+
+impl Skipped {
+    /// In words, with the name of the event.
+    pub fn what(&self) -> String {
+        match &self.event {
+            Some(event) => format!("fields of {event} that no kernel prints so"),
+            None => self.kind.text().to_owned(),
+        }
+    }
 }
 
 /// What a check found.
@@ -80,10 +94,15 @@ pub struct CheckReport {
     pub kernels_shown: bool,
     /// The generation that wrote it, where its head says so, as in traces of ours.
     pub rules: Option<String>,
+    /// Lines that were joined to the ones before, because a mail program or a terminal had wrapped
+    /// them.
+    pub joined: u64,
     /// Times are ticks whose length the log does not say; they are shown as nanoseconds.
     pub ticks: bool,
     /// It is text of `perf script`, which shows losses only when it is told to, and has none.
     pub may_hide_losses: bool,
+    /// What it has of pfaults, if it is of an s390 host.
+    pub pfaults: Option<PfaultSurvey>,
     /// Whether there is any event of an asynchronous fault.
     pub has_faults: bool,
     /// What was concluded.

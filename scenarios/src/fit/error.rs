@@ -18,6 +18,15 @@ pub enum FitError {
         /// The log.
         name: String,
     },
+    /// The host is no x86.
+    #[error(
+        "{name} is a log of an s390 host, whose guests are told of missing pages by another \
+         protocol (pfault)\n  help: scenarios are of x86 hosts; `apfsim check` pairs its faults"
+    )]
+    S390 {
+        /// The log.
+        name: String,
+    },
     /// Nothing is of KVM.
     #[error(
         "{name} has no event of KVM\n  \

@@ -225,7 +225,7 @@ fn refuse(name: &str, measure: &Measure, options: &FitOptions) -> Result<(), Fit
 
 fn mode(measure: &Measure) -> Mode {
     let counts = &measure.counts;
-    if counts.told > 0 {
+    if measure.told() > 0 {
         Mode::Told
     } else if counts.announced > 0 {
         Mode::Halted
@@ -265,7 +265,8 @@ fn policy_for(
     }
     let counts = &measure.counts;
     // A guest that is told of page ready by #PF too has two for each fault.
-    let by_interrupt = counts.exceptions * 2 < counts.told * 3;
+    let told = measure.told();
+    let by_interrupt = counts.exceptions * 2 < told * 3;
     let worker_reads = counts.reads_by_worker > counts.reads_before_try;
     let name = match mode {
         Mode::Told if by_interrupt => "apf-v6.12",
@@ -279,10 +280,17 @@ fn policy_for(
     let lookup = (name == "apf-v6.12" && worker_reads).then_some("no-io");
     let mut source = format!(
         "{} faults of which the guest was told, {} that only halted the vCPU, {} synchronous",
-        counts.told,
-        counts.announced.saturating_sub(counts.told),
+        told,
+        counts.announced.saturating_sub(told),
         counts.synchronous
     );
+    if counts.injections == 0 && counts.announced > 0 {
+        source.push_str(match (told, measure.says_who_was_told()) {
+            (1.., _) => " (no exception is in the log: seen from page ready)",
+            (0, true) => "",
+            (0, false) => " (assumed: neither exceptions nor interrupts are in the log)",
+        });
+    }
     if matches!(mode, Mode::Told | Mode::Halted) {
         source.push_str(&format!(
             "; {} reads by vCPU threads before the try, {} by workers; {} #PF injected",
@@ -326,16 +334,16 @@ fn load(
 ) -> Load {
     let faulters = faulters(mode, measure, options, given);
     let touch = touch(mode, measure, options, (cpu, parts), given);
-    let counts = &measure.counts;
+    let (counts, told) = (&measure.counts, measure.told());
     let kernel_steps = match mode {
         Mode::Told => {
-            let share = counts.announced.saturating_sub(counts.told) * u64::from(PROGRAM_STEPS);
+            let share = counts.announced.saturating_sub(told) * u64::from(PROGRAM_STEPS);
             u32::try_from((share + counts.announced / 2) / counts.announced.max(1)).unwrap_or(0)
         }
         // Who is never told may fault wherever it likes.
         Mode::Halted | Mode::Synchronous | Mode::Polled => 0,
     };
-    let source = format!("{} of {} faults were told", counts.told, counts.announced);
+    let source = format!("{told} of {} faults were told", counts.announced);
     if mode == Mode::Told {
         let value = format!("{kernel_steps} of {PROGRAM_STEPS}");
         Given::say(given, "workload: touches in the guest's kernel", value, source);

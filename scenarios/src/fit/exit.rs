@@ -198,10 +198,15 @@ impl Exit {
 impl Measure {
     /// The vCPU of a thread enters the guest.
     pub(super) fn enter(&mut self, ns: u64, pid: u32, cpu: u32, number: u32) {
+        let by_ready = self.counts.injections == 0 && self.told() > 0;
         let Some(vcpu) = self.vcpu(pid, Some(number)) else { return };
-        let Vcpu { exit, last_timer, .. } = vcpu.clone();
+        let Vcpu { mut exit, last_timer, .. } = vcpu.clone();
         let mut entered = Entered { ns, told: false, vector: None, acknowledged: false };
         vcpu.exit = None;
+        if let Some(exit) = exit.as_mut().filter(|_| by_ready) {
+            // It goes on with its page missing: it must have been told.
+            exit.told |= exit.announced && exit.slept.is_none() && exit.ready == 0;
+        }
         let Some(exit) = exit else {
             vcpu.entered = Some(entered);
             return;

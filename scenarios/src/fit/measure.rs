@@ -68,6 +68,16 @@ pub struct Counts {
     pub told: u64,
     /// `#PF`s injected.
     pub exceptions: u64,
+    /// Exceptions of any kind: without them the log does not say itself who was told.
+    pub injections: u64,
+    /// Page ready raised as interrupt, which hosts since 5.9 do only for faults that were told.
+    pub ready_raised: u64,
+    /// Interrupts of any kind, raised or injected.
+    pub interrupts: u64,
+    /// Acknowledgements of page ready, likewise.
+    pub acknowledged: u64,
+    /// Wake-alls, which are raised and acknowledged like page ready.
+    pub wake_alls: u64,
     /// Faults on pages that are under way.
     pub repeated: u64,
     /// Tries.
@@ -218,13 +228,23 @@ impl Measure {
                 self.ready(ns, pid, gva.0);
             }
             KernelEvent::Completed { gva, .. } => self.complete_item(ns, e.cpu, gva.0),
-            KernelEvent::InjException { vector: PAGE_FAULT, reinjected: false, .. } => {
+            KernelEvent::Ready { .. } => self.counts.wake_alls += 1,
+            KernelEvent::InjException { vector, reinjected: false, .. } => {
+                self.counts.injections += 1;
+                if vector != PAGE_FAULT {
+                    return;
+                }
                 self.counts.exceptions += 1;
                 self.in_exit(pid, |exit| exit.told = true);
                 let Some(vcpu) = self.vcpus.get_mut(&pid) else { return };
                 self.counts.told += u64::from(std::mem::take(&mut vcpu.untold));
             }
+            KernelEvent::AcceptIrq { vector } | KernelEvent::AcceptPosted { vector } => {
+                self.counts.interrupts += 1;
+                self.counts.ready_raised += u64::from(vector == READY_VECTOR);
+            }
             KernelEvent::InjVirq { vector, reinjected: false } => {
+                self.counts.interrupts += 1;
                 self.counts.ready_interrupts += u64::from(vector == READY_VECTOR);
                 self.in_exit(pid, |exit| exit.inject(vector));
             }
@@ -251,6 +271,32 @@ impl Measure {
             }
             _ => {}
         }
+    }
+
+    /// Faults of which the guest was told: by their exceptions, or, where no exception was recorded,
+    /// by the page readies that were raised for them.
+    pub(crate) fn told(&self) -> u64 {
+        let Counts { announced, ready, told, injections, .. } = self.counts;
+        match self.seen_by_ready() {
+            _ if injections > 0 => told,
+            // All of those that are over, so that those under way are taken for told, too.
+            seen if seen > 0 && seen >= ready => announced,
+            seen => seen.min(announced),
+        }
+    }
+
+    /// Whether the log says who was told at all.
+    pub(super) fn says_who_was_told(&self) -> bool {
+        let Counts { injections, interrupts, acknowledged, .. } = self.counts;
+        // One that is halted sleeps; where interrupts are recorded, page ready's would be.
+        let halted = self.path(PathId::FaultHalted).is_some_and(|summary| summary.count > 0);
+        injections + interrupts + acknowledged > 0 || halted
+    }
+
+    fn seen_by_ready(&self) -> u64 {
+        let Counts { ready_raised, acknowledged, ready_interrupts, wake_alls, .. } = self.counts;
+        let raised = ready_raised.max(acknowledged).max(ready_interrupts);
+        raised.saturating_sub(wake_alls)
     }
 
     /// Whether a processor was idle at a time, and somebody has got it since.
@@ -387,6 +433,7 @@ impl Measure {
                 self.khz.record(u64::try_from(khz).unwrap_or(u64::MAX));
             }
         }
+        self.counts.acknowledged += u64::from(ecx == MSR_ACK && data > 0);
         let mut handler = None;
         self.in_exit(pid, |exit| {
             exit.register = Some((ecx, ns));

@@ -143,6 +143,8 @@ pub struct FitReport {
     pub length: u64,
     /// How its host served faults.
     pub mode: Mode,
+    /// Whether the log shows of which faults the guest was told; otherwise it is assumed.
+    pub says_who_was_told: bool,
     /// What it tells of the device.
     pub device: Option<DeviceSeen>,
     /// How often things happened.
@@ -190,6 +192,9 @@ fn fit_measured(
     lines: u64,
     options: &FitOptions,
 ) -> Result<FitReport, FitError> {
+    if session.is_s390() {
+        return Err(FitError::S390 { name: name.to_owned() });
+    }
     let skipped = session.left_out().to_vec();
     let measure = session.consumer;
     let mut estimate = estimate::estimate(name, &measure, options)?;
@@ -209,7 +214,8 @@ fn fit_measured(
         length: measure.length(),
         mode: estimate.mode,
         device: measure.device(),
-        counts: measure.counts,
+        counts: Counts { told: measure.told(), ..measure.counts },
+        says_who_was_told: measure.says_who_was_told(),
         skipped,
         scenario: text,
         name: own,
@@ -289,7 +295,7 @@ fn rates(recorded: &Measure, simulated: Option<&Measure>) -> Vec<RateRow> {
             m.awake as f64 / 1000.0 / m.faults().max(1) as f64
         }),
         ("told_share", "share of requests that were told", |m| {
-            m.counts.told as f64 / m.counts.announced.max(1) as f64
+            m.told() as f64 / m.counts.announced.max(1) as f64
         }),
         ("repeated_share", "share of tries that were repeated", |m| {
             m.counts.repeated as f64 / m.counts.tries.max(1) as f64

@@ -286,6 +286,9 @@ impl std::fmt::Display for KernelEvent {
             | Self::QueueWork { .. }
             | Self::ExecuteStart { .. }
             | Self::ExecuteEnd { .. } => f.write_str(name),
+            Self::PfaultInit { token } | Self::PfaultDone { token } => {
+                write!(f, "{name}: pfault token {token}")
+            }
         }
     }
 }

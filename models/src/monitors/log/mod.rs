@@ -252,7 +252,10 @@ impl LogMonitors {
             | KernelEvent::BlockComplete { .. }
             | KernelEvent::QueueWork { .. }
             | KernelEvent::ExecuteStart { .. }
-            | KernelEvent::ExecuteEnd { .. } => return,
+            | KernelEvent::ExecuteEnd { .. }
+            // Of another protocol.
+            | KernelEvent::PfaultInit { .. }
+            | KernelEvent::PfaultDone { .. } => return,
             KernelEvent::Nested => {
                 self.seen.nested = true;
                 return;

@@ -189,6 +189,16 @@ pub enum KernelEvent {
         /// The work item's (hashed) address.
         work: u64,
     },
+    /// `kvm_s390_pfault_init`: a guest of an s390 host is told of a missing page.
+    PfaultInit {
+        /// Names the fault.
+        token: u64,
+    },
+    /// `kvm_s390_pfault_done`: it is told that the page is there.
+    PfaultDone {
+        /// Names the fault.
+        token: u64,
+    },
 }
 
 impl KernelEvent {
@@ -221,6 +231,8 @@ impl KernelEvent {
             Self::QueueWork { .. } => f::QUEUE_WORK.name,
             Self::ExecuteStart { .. } => f::EXECUTE_START.name,
             Self::ExecuteEnd { .. } => f::EXECUTE_END.name,
+            Self::PfaultInit { .. } => f::PFAULT_INIT.name,
+            Self::PfaultDone { .. } => f::PFAULT_DONE.name,
         }
     }
 }

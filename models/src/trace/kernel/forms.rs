@@ -74,6 +74,9 @@ const fn one(kernels: &'static str, template: &'static str) -> Form {
     Form { kernels, template }
 }
 
+/// The group of the events of KVM.
+const KVM: &str = "kvm";
+
 macro_rules! table {
     ($($id:ident = $system:literal $name:literal [$($kernels:literal => $template:literal),+ $(,)?];)*) => {
         $(
@@ -108,11 +111,16 @@ table! {
         "5.18+" => "IRQ {#x}{s}",
         "4.x to 5.17" => "IRQ {#x}",
         "to 4.x" => "irq {d}",
+        "INT n of the guest" => "Soft/INTn {#x}{s}",
     ];
     ENTRY = "kvm" "kvm_entry" [
         "5.x+" => "vcpu {d}, rip {#x}",
         "to 5.x" => "vcpu {d}",
         "arm64" => "PC: {#x}",
+        "libtraceevent's plugin" => "vcpu {d} rip {#x}",
+        "5.x+, to leave at once" => "vcpu {d}, rip {#x}[immediate exit]",
+        "6.14+" => "vcpu {d}, rip {#x} intr_info 0x{08x} error_code 0x{08x}",
+        "6.14+, to leave at once" => "vcpu {d}, rip {#x} intr_info 0x{08x} error_code 0x{08x}[immediate exit]",
     ];
     EXIT = "kvm" "kvm_exit" [
         "5.10+" => "vcpu {d} reason {s} rip {#x} info1 0x{016x} info2 0x{016x} intr_info 0x{08x} error_code 0x{08x}",
@@ -122,6 +130,7 @@ table! {
         "without the vCPU, with other fields" => "reason {s} rip {#x}",
         "arm64" => "{s}: HSR_EC: {#x} ({s}), PC: {#x}",
         "arm64, interrupts" => "{s}: PC: {#x}",
+        "6.14+" => "vcpu {d} reason {s} rip {#x} info1 0x{016x} info2 0x{016x} intr_info 0x{08x} error_code 0x{08x} requests 0x{016x}",
     ];
     PAGE_FAULT = "kvm" "kvm_page_fault" [
         "6.x+" => "vcpu {d} rip {#x} address 0x{016x} error_code {#x}",
@@ -155,18 +164,34 @@ table! {
         "5.x+" => "work struct {016x}: function {s}",
         "to 5.x" => "work struct {016x}",
     ];
+    PFAULT_INIT = "kvm-s390" "kvm_s390_pfault_init" [
+        "3.14+" => "{d}[{016x}-{016x}]: init pfault token {s}",
+    ];
+    PFAULT_DONE = "kvm-s390" "kvm_s390_pfault_done" [
+        "3.14+" => "{d}[{016x}-{016x}]: done pfault token {s}",
+    ];
     SEND_ASYNC_PF = "kvm" "kvm_send_async_pf" ["the series of 2010" => "token {#x} gva {#x} {s}"];
 }
 
 /// The names of exceptions, in the order of their vectors; an empty name is a vector without one.
-pub(super) const EXCEPTIONS: [&str; 20] = [
+pub(super) const EXCEPTIONS: [&str; 32] = [
     "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "CSO", "#TS", "#NP", "#SS",
-    "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM",
+    "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM", "#VE", "#CP", "", "", "", "", "", "", "#HV",
+    "#VC", "#SX", "",
 ];
 
 /// The forms of the event of that name.
 pub fn forms_of(name: &[u8]) -> Option<&'static EventForms> {
     EVENTS.iter().copied().find(|event| event.name.as_bytes() == name)
+}
+
+/// Whether promises are judged by the event of that name, so that one which cannot be read leaves as
+/// much open as one that is lost.
+pub fn is_evidence(name: &[u8]) -> bool {
+    let beside = [EOI, PAGE_FAULT, EXIT, VCPU_WAKEUP];
+    forms_of(name).is_some_and(|event| {
+        event.system == KVM && !beside.iter().any(|other| other.name == event.name)
+    })
 }
 
 impl EventForms {
@@ -175,17 +200,17 @@ impl EventForms {
         &self.forms[0]
     }
 
-    /// Reads the fields of an event: the number of the form, and the values. A form of all of the
-    /// text goes before one of its beginning.
+    /// Reads the fields of an event: the number of the form, the values, and the text behind it. A
+    /// form of all of the text goes before one of its beginning.
     ///
     /// # Errors
     /// When no form matches.
-    pub fn read<'a>(&self, text: &'a [u8]) -> Result<(usize, Values<'a>), FormError> {
+    pub fn read<'a>(&self, text: &'a [u8]) -> Result<(usize, Values<'a>, &'a [u8]), FormError> {
         let mut begun = None;
         for (number, form) in self.forms.iter().enumerate() {
             match form.read(text) {
-                Some((values, b"")) => return Ok((number, values)),
-                Some((values, _)) => begun = begun.or(Some((number, values))),
+                Some((values, b"")) => return Ok((number, values, b"")),
+                Some((values, rest)) => begun = begun.or(Some((number, values, rest))),
                 None => {}
             }
         }
@@ -336,7 +361,7 @@ mod tests {
     #[test]
     fn forms_are_read_and_written_back() {
         let text = b"token 0x542000 gva 0x2bdc000";
-        let (number, values) = NOT_PRESENT.read(text).expect("matches");
+        let (number, values, _) = NOT_PRESENT.read(text).expect("matches");
         assert_eq!(
             (number, &values[..2]),
             (0, &[Value::Number(0x54_2000), Value::Number(0x2bd_c000)][..])
@@ -358,12 +383,12 @@ mod tests {
 
     #[test]
     fn text_ends_before_what_follows() {
-        let (_, values) = EXIT
+        let (_, values, _) = EXIT
             .read(b"vcpu 3 reason npf rip 0x401d85 info1 0x0000000100000006 info2 0x0000000008322000 intr_info 0x00000000 error_code 0x00000000")
             .expect("matches");
         assert_eq!(values[1], Value::Text(b"npf"));
         assert_eq!(values[4], Value::Number(0x832_2000));
-        let (_, values) = INJ_EXCEPTION.read(b"#PF (0x0) [reinjected]").expect("matches");
+        let (_, values, _) = INJ_EXCEPTION.read(b"#PF (0x0) [reinjected]").expect("matches");
         assert_eq!(values[2], Value::Text(b" [reinjected]"));
     }
 

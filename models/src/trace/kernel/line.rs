@@ -12,6 +12,8 @@
 //! The name of a thread may hold spaces, dashes and colons, so that lines are read from the
 //! processor in brackets outwards.
 
+use super::clean::{is_call_chain, unprefixed};
+
 /// A thread of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Thread {
@@ -68,46 +70,113 @@ pub fn split(line: &[u8]) -> Line<'_> {
     if text.is_empty() {
         return Line::Comment;
     }
-    if text[0] == b'#' {
-        // The buffer of a processor has overwritten what came before: nothing is known of it.
-        let begins = text.strip_prefix(b"##### CPU ").map(digits);
-        return match begins {
-            Some((cpu, rest)) if rest.starts_with(b" buffer started") => {
-                let cpu = whole(cpu).and_then(|cpu| u32::try_from(cpu).ok());
-                Line::Lost(Lost { cpu, events: None })
-            }
-            _ => Line::Comment,
-        };
+    if is_comment(text) {
+        return comment(text);
     }
-    if let Some((header, fields)) = event(text) {
-        if header.name == b"PERF_RECORD_LOST" {
-            let events =
-                fields.trim_ascii().strip_prefix(b"lost").and_then(|n| whole(n.trim_ascii()));
-            return Line::Lost(Lost { cpu: Some(header.cpu), events });
-        }
-        return Line::Event(header, fields);
+    match event(text) {
+        Some((header, fields)) if header.name.starts_with(PERF_NOTE) => perf_note(&header, fields),
+        Some((header, fields)) => Line::Event(header, fields),
+        None => note(text),
     }
-    note(text)
 }
 
-/// Notes that are no events.
-fn note(text: &[u8]) -> Line<'_> {
-    if let Some(rest) = text.strip_prefix(b"CPU:") {
-        let (digits, rest) = digits(rest);
-        let lost = contains(rest, b"LOST") || contains(rest, b"EVENTS DROPPED");
-        if let (Some(cpu), true) = (whole(digits), lost) {
-            let cpu = u32::try_from(cpu).ok();
-            let events = rest.split(|b| !b.is_ascii_digit()).find_map(whole);
-            return Line::Lost(Lost { cpu, events });
+/// How the names of perf's own records begin, which it may print among events.
+const PERF_NOTE: &[u8] = b"PERF_RECORD_";
+
+/// Whether a text is a comment, and not the rest of a line with the name of an exception (`#PF`).
+fn is_comment(text: &[u8]) -> bool {
+    text[0] == b'#' && !text.get(1).is_some_and(u8::is_ascii_uppercase)
+}
+
+/// A line of tracefs that begins with `#`.
+fn comment(text: &[u8]) -> Line<'_> {
+    // The buffer of a processor has overwritten what came before: nothing is known of it.
+    let begins = text.strip_prefix(b"##### CPU ").map(digits);
+    match begins {
+        Some((cpu, rest)) if rest.starts_with(b" buffer started") => {
+            let cpu = whole(cpu).and_then(|cpu| u32::try_from(cpu).ok());
+            Line::Lost(Lost { cpu, events: None })
         }
+        _ => Line::Comment,
+    }
+}
+
+fn perf_note<'a>(header: &Header<'_>, fields: &[u8]) -> Line<'a> {
+    let lost = header.name.strip_prefix(PERF_NOTE);
+    if !lost.is_some_and(|kind| kind.starts_with(b"LOST")) {
+        return Line::Comment;
+    }
+    let events = fields.trim_ascii().strip_prefix(b"lost").and_then(|n| whole(n.trim_ascii()));
+    Line::Lost(Lost { cpu: Some(header.cpu), events })
+}
+
+/// Notes that are no events, behind whatever a mail, a logger or `grep` has put before them.
+fn note(text: &[u8]) -> Line<'_> {
+    let text = unprefixed(text);
+    if text.is_empty() || is_comment(text) {
+        return comment(text);
+    }
+    if let Some(lost) = losses_of_processor(text) {
+        return Line::Lost(lost);
     }
     if contains(text, b"PERF_RECORD_LOST") || (contains(text, b"lost") && contains(text, b"chunks"))
     {
         return Line::Lost(Lost { cpu: None, events: None });
     }
-    // trace-cmd's head, and what it says of empty buffers.
-    let harmless = [&b"cpus="[..], b"version = ", b"version=", b"CPU ", b"trace.dat:"];
-    if harmless.iter().any(|begin| text.starts_with(begin)) { Line::Comment } else { Line::Unknown }
+    // What `trace-cmd record` could not keep, in the statistics that it adds.
+    if let Some(number) = text.strip_prefix(b"dropped events:").map(<[u8]>::trim_ascii) {
+        return match whole(number) {
+            Some(0) | None => Line::Comment,
+            events => Line::Lost(Lost { cpu: None, events }),
+        };
+    }
+    let of_processor = text.starts_with(b"CPU")
+        && (text.ends_with(b" is empty")
+            || contains(text, b" data recorded at offset")
+            || text.strip_prefix(b"CPU: ").and_then(whole).is_some());
+    let harmless = HARMLESS.iter().any(|begin| text.starts_with(begin));
+    if harmless || of_processor || is_call_chain(text) {
+        return Line::Comment;
+    }
+    Line::Unknown
+}
+
+/// What trace-cmd and the kernel say besides events and losses: heads, statistics of buffers, the
+/// frame of a dump.
+const HARMLESS: [&[u8]; 16] = [
+    b"cpus=",
+    b"version = ",
+    b"version=",
+    b"trace.dat:",
+    b"entries: ",
+    b"overrun: ",
+    b"commit overrun: ",
+    b"bytes: ",
+    b"oldest event ts: ",
+    b"now ts: ",
+    b"read events: ",
+    b"Dumping ftrace buffer:",
+    b"sysrq: Dump ftrace buffer",
+    b"(ftrace buffer empty)",
+    b"--------",
+    // The rest of a note that was wrapped.
+    b"EVENTS]",
+];
+
+/// `CPU:2 [LOST 31 EVENTS]`, `CPU:2 [EVENTS DROPPED]`, `CPU 2: 31 EVENTS DROPPED`, and their like.
+fn losses_of_processor(text: &[u8]) -> Option<Lost> {
+    let rest = text.strip_prefix(b"CPU")?;
+    let skipped = |b: &u8| *b == b':' || *b == b' ';
+    let (number, rest) = digits(&rest[rest.iter().position(|b| !skipped(b))?..]);
+    let cpu = whole(number).and_then(|cpu| u32::try_from(cpu).ok())?;
+    let lost = [&b"LOST"[..], b"EVENTS DROPPED", b"events lost", b"events dropped"];
+    if !lost.iter().any(|word| contains(rest, word)) {
+        return None;
+    }
+    match rest.split(|b| !b.is_ascii_digit()).find_map(whole) {
+        Some(0) => None,
+        events => Some(Lost { cpu: Some(cpu), events }),
+    }
 }
 
 fn event(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
@@ -134,7 +203,9 @@ fn after_processor<'a>(
         let (word, more) = word(rest)?;
         if let Some((ns, raw_time)) = word.strip_suffix(b":").and_then(time) {
             let (name, grouped, fields) = name(more)?;
-            return Some((Header { comm, thread, cpu, ns, name, raw_time, grouped }, fields));
+            // A number alone is a thread only where perf prints it, which names groups.
+            let event = Header { comm, thread, cpu, ns, name, raw_time, grouped };
+            return (grouped || !comm.is_empty()).then_some((event, fields));
         }
         rest = more;
     }
@@ -191,15 +262,17 @@ fn thread(text: &[u8]) -> Option<(&[u8], Thread)> {
     let (mut comm, mut tgid) = (&text[..at], tgid);
     if let Some(before) = comm.strip_suffix(b"/") {
         let at = before.len() - before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-        if at < before.len() && at > 0 && before[at - 1] == b' ' {
+        if at < before.len() && (at == 0 || before[at - 1] == b' ') {
             tgid = whole(&before[at..]);
             comm = &before[..at];
         }
     }
-    let comm = match comm.split_last()? {
-        (b'-', comm) => comm,
-        (b' ', comm) => comm.trim_ascii_end(),
-        _ => return None,
+    let comm = match comm.split_last() {
+        Some((b'-', comm)) => comm,
+        Some((b' ', comm)) => comm.trim_ascii_end(),
+        // `perf script` without the field `comm`.
+        None => comm,
+        Some(_) => return None,
     };
     let narrow = |number: u64| u32::try_from(number).ok();
     Some((comm, Thread { pid: narrow(pid)?, tgid: tgid.and_then(narrow) }))
@@ -207,7 +280,18 @@ fn thread(text: &[u8]) -> Option<(&[u8], Thread)> {
 
 /// `comm-12   0d..1  345us+: name: fields`, or with seconds instead, as `trace-cmd report -l`.
 fn latency_format(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
-    let (before, ns, after) = micros(text).or_else(|| seconds(text))?;
+    let mut from = 0;
+    // The name of a host or a prefix may have a time's letters, or a colon.
+    while let Some((before, ns, after, next)) = micros(text, from).or_else(|| seconds(text, from)) {
+        if let Some(event) = behind_flags(before, ns, after) {
+            return Some(event);
+        }
+        from = next;
+    }
+    None
+}
+
+fn behind_flags<'a>(before: &'a [u8], ns: u64, after: &'a [u8]) -> Option<(Header<'a>, &'a [u8])> {
     let flags = before.iter().rposition(|&b| b == b' ')?;
     let (cpu, _) = digits(&before[flags + 1..]);
     let cpu = u32::try_from(whole(cpu)?).ok()?;
@@ -216,35 +300,56 @@ fn latency_format(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
     Some((Header { comm, thread, cpu, ns, name, raw_time: false, grouped }, fields))
 }
 
-/// What stands before a time in microseconds, the time, and what stands after it.
-fn micros(text: &[u8]) -> Option<(&[u8], u64, &[u8])> {
-    let us = text.windows(2).position(|w| w == b"us").filter(|&at| at > 0)?;
-    let colon = us + text[us..].iter().take(4).position(|&b| b == b':')?;
-    let before = &text[..us];
-    let at = before.len() - before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let ns = whole(&before[at..])?.checked_mul(1000)?;
-    Some((before[..at].trim_ascii_end(), ns, &text[colon + 1..]))
+/// What stands before a time, the time, what stands behind it, and where to search on.
+type Timed<'a> = (&'a [u8], u64, &'a [u8], usize);
+
+/// A time in microseconds: `345us : ` or `345us+: `.
+fn micros(text: &[u8], from: usize) -> Option<Timed<'_>> {
+    let mut at = from;
+    loop {
+        let us = at + text.get(at..)?.windows(2).position(|two| two == b"us")?;
+        at = us + 2;
+        let before = &text[..us];
+        let begin = before.len() - before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let colon = text[us..].iter().take(4).position(|&b| b == b':').map(|colon| us + colon);
+        let ns = whole(&before[begin..]).and_then(|us| us.checked_mul(1000));
+        if let (Some(ns), Some(colon)) = (ns, colon) {
+            return Some((before[..begin].trim_ascii_end(), ns, &text[colon + 1..], at));
+        }
+    }
 }
 
-/// The same with seconds.
-fn seconds(text: &[u8]) -> Option<(&[u8], u64, &[u8])> {
-    let colon = text.windows(2).position(|two| two == b": ")?;
-    let begin = text[..colon].iter().rposition(|&b| b == b' ')? + 1;
-    let (ns, raw) = time(&text[begin..colon])?;
-    let before = text[..begin].trim_ascii_end();
-    // Flags, and not a number alone, which would be that of a thread.
-    let flags = before.last().is_some_and(|b| !b.is_ascii_digit());
-    (!raw && flags).then_some((before, ns, &text[colon + 1..]))
+/// A time in seconds, behind flags, and not behind a number alone, which would be that of a thread.
+fn seconds(text: &[u8], from: usize) -> Option<Timed<'_>> {
+    let mut at = from;
+    loop {
+        let colon = at + text.get(at..)?.windows(2).position(|two| two == b": ")?;
+        at = colon + 2;
+        let Some(space) = text[..colon].iter().rposition(|&b| b == b' ') else { continue };
+        let before = text[..space].trim_ascii_end();
+        if let Some((ns, false)) = time(&text[space + 1..colon])
+            && before.last().is_some_and(|b| !b.is_ascii_digit())
+        {
+            return Some((before, ns, &text[colon + 1..], at));
+        }
+    }
 }
 
 /// The name of the event, without its group, whether there was one, and what follows the colon.
 fn name(text: &[u8]) -> Option<(&[u8], bool, &[u8])> {
-    let text = text.trim_ascii_start();
+    let mut text = text.trim_ascii_start();
+    // The time since the event before (`trace-cmd report --ts-diff`), or perf's period.
+    if let Some((first, rest)) = word(text)
+        && !first.ends_with(b":")
+        && first.iter().all(|b| b.is_ascii_digit() || b"(+)".contains(b))
+    {
+        text = rest.trim_ascii_start();
+    }
     let end = text.iter().position(|&b| b == b':' || b == b' ')?;
     let (mut name, mut rest, mut grouped) = (&text[..end], &text[end..], false);
     if !rest.starts_with(b":") {
         // perf's notes have no colon: `PERF_RECORD_LOST lost 12`.
-        return (name == b"PERF_RECORD_LOST").then_some((name, false, rest));
+        return name.starts_with(PERF_NOTE).then_some((name, true, rest));
     }
     rest = &rest[1..];
     let plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
@@ -372,6 +477,27 @@ mod tests {
                 "   vcpu0-154 [000] d..1. 8662997000: kvm_entry: vcpu 0",
                 own("vcpu0", 154, None, 0, ns),
             ),
+            (
+                "  CPU 0/KVM-1234  [003]     8.662997: (+1000)  kvm_entry:       vcpu 0",
+                own("CPU 0/KVM", 1234, None, 3, ns),
+            ),
+            (
+                "CPU 0/KVM  1234 [003]     8.662997:          1  kvm:kvm_entry: vcpu 0",
+                own("CPU 0/KVM", 1234, None, 3, ns),
+            ),
+            (
+                "  1230/1234 [003]     8.662997:  kvm:kvm_entry: vcpu 0",
+                own("", 1234, Some(1230), 3, ns),
+            ),
+            (" 1234 [003]     8.662997:  kvm:kvm_entry: vcpu 0", own("", 1234, None, 3, ns)),
+            (
+                "Nov 28 20:00:00 opus kernel: [ 1.5] vcpu0-154   3d..1 8662997us : kvm_entry: vcpu 0",
+                own("Nov 28 20:00:00 opus kernel: [ 1.5] vcpu0", 154, None, 3, ns),
+            ),
+            (
+                "Nov 28 20:00:00 host kernel: vcpu0-154   3d..1.  8.662997: kvm_entry: vcpu 0",
+                own("Nov 28 20:00:00 host kernel: vcpu0", 154, None, 3, ns),
+            ),
         ] {
             assert_eq!(told(line), expected, "{line}");
         }
@@ -397,6 +523,16 @@ mod tests {
             ("swapper     0 [002]  12.345678: PERF_RECORD_LOST lost 88", Some(2), Some(88)),
             ("Processed 12 events and lost 3 chunks!", None, None),
             ("##### CPU 2 buffer started ####", Some(2), None),
+            ("> ##### CPU 2 buffer started ####", Some(2), None),
+            ("[  123.400036] CPU:2 [LOST 31 EVENTS]", Some(2), Some(31)),
+            ("Nov 28 20:00:00 host kernel: CPU:2 [LOST 31 EVENTS]", Some(2), Some(31)),
+            ("trace.txt:17:CPU:2 [LOST 31 EVENTS]", Some(2), Some(31)),
+            ("   17\tCPU:2 [LOST 31 EVENTS]", Some(2), Some(31)),
+            ("> CPU:2 [EVENTS DROPPED]", Some(2), None),
+            ("CPU 2: [EVENTS DROPPED]", Some(2), None),
+            ("CPU 2: 12 events lost", Some(2), Some(12)),
+            ("swapper     0 [002]  12.345678: PERF_RECORD_LOST_SAMPLES lost 3", Some(2), Some(3)),
+            ("dropped events: 17", None, Some(17)),
         ] {
             assert_eq!(split(line.as_bytes()), Line::Lost(Lost { cpu, events }), "{line}");
         }
@@ -404,7 +540,18 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_told_apart() {
-        for line in ["", "   ", "# tracer: nop", "cpus=4", "CPU 1 is empty"] {
+        for line in [
+            "",
+            "   ",
+            "# tracer: nop",
+            "> # tracer: nop",
+            "cpus=4",
+            "CPU 1 is empty",
+            "> ",
+            "dropped events: 0",
+            "swapper     0 [002]  12.345678: PERF_RECORD_COMM exec: a:1/1",
+            "\tffffffff8109d6e8 native_write_msr+0x8 ([kernel.kallsyms])",
+        ] {
             assert_eq!(split(line.as_bytes()), Line::Comment, "{line}");
         }
         for line in [

@@ -8,7 +8,10 @@
 //!
 //! Text is bytes here: a log may hold anything.
 
+pub mod clean;
 pub mod event;
+mod exits;
+pub mod fields;
 pub mod forms;
 pub mod line;
 pub mod parse;
@@ -16,8 +19,9 @@ pub mod text;
 pub mod writer;
 
 pub use event::{KernelEvent, KernelExit};
-pub use forms::{EventForms, Form, FormError, Value, forms_of};
+pub use fields::{Fields, RawText, event_of_fields};
+pub use forms::{EventForms, Form, FormError, Value, forms_of, is_evidence};
 pub use line::{Header, Line, Lost, Thread, split};
-pub use parse::{EventError, parse_event};
+pub use parse::{EventError, Parsed, parse_event, read_event};
 pub use text::{Details, write_event};
 pub use writer::{KernelWriter, Setting};

@@ -1,6 +1,8 @@
 //! From the text of an event to its meaning.
 
-use super::event::{KernelEvent, KernelExit};
+use super::event::KernelEvent;
+use super::exits;
+use super::fields::{RawText, event_of_fields};
 use super::forms::{self, EventForms, Value, Values};
 use crate::ids::{Gfn, Gva, Hva, Token};
 
@@ -13,25 +15,51 @@ pub enum EventError {
 }
 
 /// The worker function of asynchronous faults.
-const WORKER_FUNCTION: &[u8] = b"async_pf_execute";
+pub(super) const WORKER_FUNCTION: &[u8] = b"async_pf_execute";
+
+/// What the text of an event says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// The event; nothing for those that nothing is concluded from.
+    pub event: Option<KernelEvent>,
+    /// All of the text has a known form, so that nothing of it can be missing.
+    pub whole: bool,
+}
 
 /// Reads an event. Nothing for events that nothing is concluded from.
 ///
 /// # Errors
 /// When the fields have none of the known forms.
 pub fn parse_event(name: &[u8], fields: &[u8]) -> Result<Option<KernelEvent>, EventError> {
+    read_event(name, fields).map(|parsed| parsed.event)
+}
+
+/// Reads an event, and says whether all of its text was understood.
+///
+/// # Errors
+/// As [`parse_event`].
+pub fn read_event(name: &[u8], fields: &[u8]) -> Result<Parsed, EventError> {
     let Some(event) = lookup(name) else {
-        return Ok(name.starts_with(b"kvm_nested_").then_some(KernelEvent::Nested));
+        let nested = name.starts_with(b"kvm_nested_").then_some(KernelEvent::Nested);
+        return Ok(Parsed { event: nested, whole: false });
     };
     let wrong = EventError::Fields(event.name);
     let fields = fields.trim_ascii();
     if event.name == forms::SCHED_SWITCH.name
         && let Some(switch) = short_switch(fields)
     {
-        return Ok(Some(switch));
+        return Ok(Parsed { event: Some(switch), whole: true });
     }
-    let Ok((form, values)) = event.read(fields) else { return Err(wrong) };
-    meaning(event, form, &values).ok_or(wrong)
+    // A switch begins like a list of fields in its usual form, too.
+    if let Some(raw) = RawText::of(fields)
+        && !(event.name == forms::SCHED_SWITCH.name && contains(fields, b" ==> "))
+    {
+        return event_of_fields(name, &raw).map(|event| Parsed { event, whole: true });
+    }
+    let Ok((form, values, rest)) = event.read(fields) else { return Err(wrong) };
+    let meant = meaning(event, form, &values).ok_or(wrong)?;
+    let whole = rest.is_empty() && ends(event, form, &values);
+    Ok(Parsed { event: meant, whole })
 }
 
 /// The event of a name. Most lines of a log are of a few events, so these are asked for first.
@@ -73,22 +101,21 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
             not_present: text(2).starts_with(b"not"),
         },
         "kvm_inj_exception" => KernelEvent::InjException {
-            vector: vector_of(text(0)),
+            vector: vector_of(text(0))?,
             error_code: if form < 2 { Some(small(1)?) } else { None },
-            reinjected: contains(text(if form < 2 { 2 } else { 1 }), b"[reinjected]"),
+            reinjected: again(text(if form < 2 { 2 } else { 1 }))?,
         },
-        "kvm_inj_virq" => KernelEvent::InjVirq {
-            vector: byte(0)?,
-            reinjected: contains(text(1), b"[reinjected]"),
-        },
+        // INT n of the guest, which no interrupt controller sends.
+        "kvm_inj_virq" if form == 3 => return again(text(1)).map(|_| None),
+        "kvm_inj_virq" => KernelEvent::InjVirq { vector: byte(0)?, reinjected: again(text(1))? },
         // Arm prints no vCPU, and has no asynchronous faults.
         "kvm_entry" if form == 2 => return Some(None),
-        "kvm_exit" if form > 4 => return Some(None),
+        "kvm_exit" if form == 5 || form == 6 => return Some(None),
         "kvm_page_fault" if form > 1 => return Some(None),
         "kvm_entry" => KernelEvent::Entry { vcpu: small(0)? },
         "kvm_exit" => {
             let old = form == 2 || form == 4;
-            let reason = exit_of(text(usize::from(!old)));
+            let reason = exits::by_name(text(usize::from(!old)));
             KernelEvent::Exit { vcpu: if old { None } else { Some(small(0)?) }, reason }
         }
         "kvm_page_fault" => {
@@ -99,7 +126,7 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
             write: text(0) == b"write",
             ecx: small(1)?,
             data: number(2),
-            failed: contains(text(3), b"#GP"),
+            failed: suffix(text(3), b"(#GP)")?,
         },
         "kvm_apic_accept_irq" => KernelEvent::AcceptIrq { vector: byte(1)? },
         "kvm_apicv_accept_irq" => KernelEvent::AcceptPosted { vector: byte(1)? },
@@ -130,9 +157,42 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
                 _ => KernelEvent::ExecuteEnd { work },
             }
         }
+        "kvm_s390_pfault_init" => KernelEvent::PfaultInit { token: signed(text(3))? },
+        "kvm_s390_pfault_done" => KernelEvent::PfaultDone { token: signed(text(3))? },
         _ => return Some(None),
     };
     Some(Some(meant))
+}
+
+/// Whether a text field at the end of a form has taken no more than belongs to it.
+fn ends(event: &EventForms, form: usize, values: &Values<'_>) -> bool {
+    if !event.forms[form].template.ends_with("{s}") {
+        return true;
+    }
+    let last = values.iter().rev().find_map(|value| match value {
+        Value::Text(text) => Some(*text),
+        Value::Number(_) => None,
+    });
+    let text = last.unwrap_or(b"").trim_ascii();
+    !text.contains(&b' ') || text.ends_with(b"]")
+}
+
+/// Whether a text is the mark that an event happens once more; nothing if it is something else.
+fn again(text: &[u8]) -> Option<bool> {
+    suffix(text, b"[reinjected]")
+}
+
+/// Whether a text at the end of an event is this one, or missing; nothing if it is another.
+fn suffix(text: &[u8], known: &[u8]) -> Option<bool> {
+    match text.trim_ascii() {
+        b"" => Some(false),
+        text => (text == known).then_some(true),
+    }
+}
+
+fn signed(text: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(text).ok()?;
+    text.parse().ok().or_else(|| text.parse::<i64>().ok().map(i64::cast_unsigned))
 }
 
 /// A switch as perf and trace-cmd print it: `comm:12 [120] S ==> comm:34 [120]`. The name of a thread
@@ -155,25 +215,14 @@ const fn device(major: u32, minor: u32) -> u32 {
     (major << 20) | (minor & 0xf_ffff)
 }
 
-/// The vector of an exception's name.
-fn vector_of(name: &[u8]) -> u8 {
-    let name = name.split(|&b| b == b' ').next().unwrap_or(name);
-    let place = forms::EXCEPTIONS.iter().position(|known| known.as_bytes() == name);
-    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
-}
-
-/// Names as Intel's and AMD's modules print them.
-fn exit_of(reason: &[u8]) -> KernelExit {
-    match reason {
-        b"npf" | b"EPT_VIOLATION" => KernelExit::NestedFault,
-        b"interrupt" | b"EXTERNAL_INTERRUPT" => KernelExit::Interrupt,
-        b"hlt" | b"HLT" => KernelExit::Hlt,
-        b"msr" | b"MSR_WRITE" | b"MSR_READ" => KernelExit::Msr,
-        b"vmmcall" | b"VMCALL" => KernelExit::Hypercall,
-        b"rsm" => KernelExit::Rsm,
-        b"vintr" | b"INTERRUPT_WINDOW" | b"PENDING_INTERRUPT" => KernelExit::Window,
-        _ => KernelExit::Other,
+/// The vector of an exception's name, or of the number of one that the kernel has no name for.
+fn vector_of(name: &[u8]) -> Option<u8> {
+    let known = |known: &&str| !known.is_empty() && known.as_bytes() == name;
+    if let Some(place) = forms::EXCEPTIONS.iter().position(known) {
+        return u8::try_from(place).ok();
     }
+    let digits = str::from_utf8(name).ok()?.strip_prefix("0x")?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -182,6 +231,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::KernelExit;
     use super::*;
 
     fn parsed(name: &str, fields: &str) -> Option<KernelEvent> {

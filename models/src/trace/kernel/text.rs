@@ -172,6 +172,8 @@ fn values<'a>(event: &KernelEvent, with: &Details<'a>) -> (&'static EventForms, 
         }
         E::ExecuteStart { work } => (forms::EXECUTE_START, fill([number(work), text(FUNCTION)])),
         E::ExecuteEnd { work } => (forms::EXECUTE_END, fill([number(work), text(FUNCTION)])),
+        // Of a machine that is not simulated.
+        E::PfaultInit { .. } | E::PfaultDone { .. } => (forms::PAGE_FAULT, fill([vcpu, rip])),
     }
 }
 
