@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use models::apf::rules::Generation;
 use sim_core::{QueueKind, SimDuration};
 
 /// A deterministic simulator of KVM asynchronous page faults.
@@ -325,7 +326,7 @@ pub(crate) struct InvariantsArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ExploreArgs {
     /// Name of a generation
-    #[arg(long, value_name = "NAME", default_value = "v6.19")]
+    #[arg(long, value_name = "NAME", default_value = Generation::newest().name)]
     pub(crate) rules: String,
     /// Give a mechanism of the rules the value of another generation; repeat for more
     #[arg(long, value_name = "MECHANISM=VALUE")]

@@ -5,7 +5,7 @@ use crate::apf::rules::{self, Rules};
 use crate::config::Policy;
 
 /// A policy's name and what it means.
-const POLICIES: [(&str, &str); 14] = [
+const POLICIES: [(&str, &str); 19] = [
     ("sync", "no asynchronous faults: the vCPU thread fetches the page itself"),
     ("halt", "the host of v7-2010 with a guest that is not told: the vCPU is halted meanwhile"),
     ("halt-v6.12", "the host of Linux 6.12 with a guest that is not told (`no-kvmapf`)"),
@@ -18,8 +18,13 @@ const POLICIES: [(&str, &str); 14] = [
     ("apf-v5.9", "Linux 5.9: page ready only after not present, the work scheduled last"),
     ("apf-v5.13", "Linux 5.13: page ready only where the local APIC is on"),
     ("apf-v5.17", "Linux 5.17: no token is zero"),
+    ("apf-v5.18", "Linux 5.18: no not present while the guest has paging off"),
+    ("apf-v6.1", "Linux 6.1: the guest allocates dummies without its lock"),
     ("apf-v6.12", "Linux 6.12: the read starts at fault time again"),
-    ("apf-v6.19", "Linux 6.19"),
+    ("apf-v6.15", "Linux 6.15: any page ready uses a kick of another vCPU up"),
+    ("apf-v6.19", "Linux 6.19: switching paging off drops nothing"),
+    ("apf-v7.2", "Linux 7.2: a refused write of EN leaves the register as it was"),
+    ("apf-v7.3", "Linux 7.3"),
 ];
 
 /// Names of the built-in policies.

@@ -45,16 +45,16 @@ fn the_gate_of_a_fault() {
 
 #[test]
 fn who_can_be_told() {
-    // A CPL that cannot be read counts as that of the kernel, by the newest rules.
+    // A CPL that cannot be read counts as that of the kernel since 6.15.
     let hidden = VcpuView { cpl_readable: false, ..USER };
     for (name, told) in [("v5.3", true), ("v5.8", true), ("v6.12", true), ("v6.19", true)] {
         assert_eq!(is_told(&mut enabled(name), USER), told, "{name}");
     }
     let readable = |name: &str| is_told(&mut enabled(name), hidden);
-    assert!(readable("v5.3") && readable("v5.8"));
-    assert!(!readable("v6.19"));
-    // Paging off: told before 5.8, halted since.
-    for (name, told) in [("v4.13", true), ("v5.3", true), ("v5.8", false), ("v6.19", false)] {
+    assert!(readable("v5.3") && readable("v5.8") && readable("v6.12"));
+    assert!(!readable("v6.15"));
+    // Paging off: told before 5.18, halted since.
+    for (name, told) in [("v5.3", true), ("v5.8", true), ("v5.17", true), ("v5.18", false)] {
         let mut b = enabled(name);
         b.host(HostInput::SetPaging { vcpu: VCPU, on: false });
         assert_eq!(is_told(&mut b, USER), told, "{name}");

@@ -171,9 +171,9 @@ const CASES: &[Case] = &[
     },
     Case {
         defect: Defect::CommitBeforeValidation,
-        base: "v6.19",
-        had_by: &["v7-2010", "v5.8", "v6.12"],
-        free: &["v6.19"],
+        base: "v7.2",
+        had_by: &["v7-2010", "v5.8", "v6.12", "v6.19"],
+        free: &["v7.2", "v7.3"],
         shows: |b| {
             let before = b.apf.vcpu(VCPU).en;
             b.host(HostInput::MapWord { vcpu: VCPU, writable: false });

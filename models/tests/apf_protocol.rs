@@ -44,10 +44,12 @@ proptest! {
             made.push(chosen);
             let mut wrong = world.make(chosen);
             // Known of every kernel before 5.9.
-            wrong.retain(|(id, _)| *id != "INV-12");
+            // In v7 of the series page ready leaves the artificial halt set.
+            wrong.retain(|(id, _)| *id != "INV-12" && (name, *id) != ("v7-2010", "INV-16"));
             prop_assert!(wrong.is_empty(), "{wrong:?} after {made:?}");
             for vcpu in [VcpuId(0), VcpuId(1)] {
-                prop_assert_eq!(invariants::check_vcpu(&world.apf, vcpu), None);
+                let found = invariants::check_vcpu(&world.apf, vcpu).map(|broken| broken.id);
+                prop_assert!(found.is_none_or(|id| (name, id) == ("v7-2010", "INV-16")));
             }
             prop_assert_eq!(invariants::check_guest(&world.apf), None);
         }

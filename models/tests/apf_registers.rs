@@ -80,9 +80,9 @@ fn a_reset_forgets_what_the_guest_set_up() {
     b.work_all();
     b.host(HostInput::Reset { vcpu: VCPU });
     let state = b.apf.vcpu(VCPU);
-    assert_eq!((state.en, state.vector, state.queued), (0, 0, 0));
-    assert!(!state.area.valid && state.queue.is_empty() && state.done.is_empty());
-    assert!(!state.hlt && !state.pv_kicked && !state.ready_request && !state.unacknowledged);
+    assert_eq!((state.en, state.queued), (0, 0));
+    assert!(state.queue.is_empty() && state.done.is_empty());
+    assert!(!state.hlt && !state.pv_kicked && state.halted.is_none());
     assert!(!state.lapic.enabled && !state.paging && !state.smm);
     assert_eq!(b.apf.guest.cr2[0], None);
     assert!(!b.apf.notices_on(VCPU));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-use models::apf::rules::{NmiFault, Rules, SlotAtEnable, generation};
+use models::apf::rules::{Generation, NmiFault, Rules, SlotAtEnable, generation};
 use models::apf::{Defect, Defects};
 use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
 
@@ -27,7 +27,7 @@ fn ids(explored: &Explored) -> Vec<&'static str> {
 
 #[test]
 fn the_newest_kernels_keep_every_invariant() {
-    for name in ["v6.12", "v6.19", "user"] {
+    for name in ["v6.12", "v6.19", Generation::newest().name, "user"] {
         let explored = all(&world(name));
         assert_eq!(ids(&explored), [""; 0], "{name}");
         assert!(explored.states > 5_000, "{name}");

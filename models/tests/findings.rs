@@ -3,12 +3,12 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use models::apf::Defects;
-use models::apf::rules::generation;
+use models::apf::rules::Generation;
 use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
 
 /// The row of a disturbance in docs/findings.md.
 fn row(disturbance: Disturbance) -> String {
-    let rules = generation("v6.19").expect("a known generation");
+    let rules = Generation::newest().rules();
     let setup = Setup::new(rules, Defects::none(), 2);
     let setup = Setup { budget: setup.budget.with(disturbance, 1), ..setup };
     let explored = explore(&setup, &Bounds::default(), None).expect("a world of sound size");

@@ -118,7 +118,7 @@ defects! {
     /// Mended by 9d3c447c72fb.
     SkipLapicTest => "skip-lapic-test", "INV-21",
         "notices are switched on although no local APIC is in the kernel";
-    /// syzbot bc0e18379a290e5edfe4.
+    /// syzbot bc0e18379a290e5edfe4; mended by 923ca078f08c.
     CommitBeforeValidation => "commit-before-validation", "INV-23",
         "the EN register takes its value before the address is known to be good";
     /// Mended by 68c35f89d016.

@@ -16,13 +16,13 @@ pub use crate::apf::token::TokenRule;
 pub use choices::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, Kick, LapicEnable, MmapLock, NmiFault, NoticesOn, PageReady, PageReadyTold,
-    PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault, ResolvedBy,
-    Runnable, SetupOrder, SlotAtEnable, Tell, TokenZero, WakeAllAppend, WakeAllScope,
-    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
+    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, NmiFault, NoticesOn, PageReady,
+    PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RefusedArea,
+    RepeatedFault, ResolvedBy, Runnable, SetupOrder, SlotAtEnable, Tell, TokenZero, WakeAllAppend,
+    WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 pub use generations::{
-    Applied, Change, Generation, Origin, generation, generations, named_generation,
+    Applied, Backport, Change, Generation, Origin, generation, generations, named_generation,
 };
 pub use sense::Nonsense;
 use value::Value;
@@ -176,6 +176,8 @@ mechanisms! {
         en_without_lapic, EnWithoutLapic: EnWithoutLapic;
         /// When the EN register takes its value.
         en_commit, EnCommit: EnCommit;
+        /// What a refused write of EN leaves of the cached address of the area.
+        refused_area, RefusedArea: RefusedArea;
         /// Whether a write that enables notices queues a wake-all.
         wake_all_on_enable, WakeAllOnEnable: bool;
         /// How a wake-all is appended.
@@ -200,6 +202,10 @@ mechanisms! {
         mmap_lock, MmapLock: MmapLock;
         /// What makes a vCPU thread stop sleeping.
         runnable, Runnable: Runnable;
+        /// What uses a kick by another vCPU up.
+        kick_used_by, KickUsedBy: KickUsedBy;
+        /// What an INIT leaves as it was.
+        init_keeps, InitKeeps: InitKeeps;
         /// Which sleep a delivery ends.
         ready_wakes, ReadyWakes: ReadyWakes;
     }

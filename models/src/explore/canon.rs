@@ -262,6 +262,7 @@ impl Names<'_> {
     fn host(&self, text: &mut Vec<u8>) {
         let HostVcpu {
             en,
+            asked,
             vector,
             area,
             next_id,
@@ -302,7 +303,7 @@ impl Names<'_> {
             text.push(number(item));
         }
         of_operation(*operation, &number, text);
-        text.extend([*en as u8, *vector, *queued as u8]);
+        text.extend([*en as u8, *asked as u8, *vector, *queued as u8]);
         if self.canon.cycle.is_none() {
             text.extend(next_id.to_be_bytes());
         }
@@ -317,9 +318,9 @@ impl Names<'_> {
             Some(Halt { gfn, outlived }) => text.extend([self.page(gfn), u8::from(outlived)]),
         }
         let flags = [*hlt, *blocked, *woken, *pv_kicked, *ready_request, *unacknowledged];
-        let AreaCache { valid, current, place } = *area;
+        let AreaCache { valid, current, spoilt, place } = *area;
         let Lapic { in_kernel, enabled, requested, in_service } = *lapic;
-        text.extend([of_flags(&flags), of_flags(&[*paging, *smm, valid, current, place])]);
+        text.extend([of_flags(&flags), of_flags(&[*paging, *smm, valid, current, spoilt, place])]);
         text.extend([of_flags(&[in_kernel, enabled]), requested.unwrap_or(0)]);
         text.extend([in_service.unwrap_or(0), pending.len() as u8]);
         pending.iter().for_each(|&notice| self.notice(notice, text));

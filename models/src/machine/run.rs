@@ -12,10 +12,12 @@ use super::afterwards;
 use super::event::MachineEvent;
 use super::world::{Failure, World};
 use crate::apf::Defects;
-use crate::apf::rules::{Announce, PageReady, PageReadyTold, PagingToggle, Rules, TokenZero};
+use crate::apf::rules::{
+    Announce, CannotInject, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules, TokenZero,
+};
 use crate::config::{MachineConfig, Policy};
 use crate::ids::ThreadId;
-use crate::monitors::catalogue::{INV_04, INV_10, INV_12, InvariantId};
+use crate::monitors::catalogue::{INV_04, INV_10, INV_12, INV_16, InvariantId};
 use crate::monitors::{Family, Finding, MonitorConfig, MonitorSet};
 use crate::trace::Record;
 use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
@@ -378,6 +380,11 @@ pub fn known_violations(rules: &Rules) -> Vec<InvariantId> {
     // The counter of tokens starts at zero before 5.17, and a slot that holds zero looks free.
     if rules.token_zero == TokenZero::Possible {
         known.extend([INV_04, INV_10]);
+    }
+    // In v7 of the series page ready leaves the artificial halt set: where the item is delivered in
+    // the turn that sets it, only an interrupt ends the halt.
+    if rules.cannot_inject == CannotInject::Halt && rules.ready_wakes == ReadyWakes::Nothing {
+        known.push(INV_16);
     }
     known
 }

@@ -523,10 +523,13 @@ impl World {
 
     /// The state invariants that were broken, as findings.
     pub(crate) fn state_findings(&self) -> Vec<Finding> {
+        let known = super::run::known_violations(&self.apf.rules);
         let finding = |broken: &StateViolation| {
             let StateViolation { id, time, message, count, story } = broken.clone();
-            let first = Some(Witness { time, message, story });
-            Some(Finding { id: id.parse().ok()?, verdict: Verdict::Violation, count, first })
+            let (id, first) = (id.parse().ok()?, Some(Witness { time, message, story }));
+            let known = known.contains(&id);
+            let verdict = if known { Verdict::of_known(id) } else { Verdict::Violation };
+            Some(Finding { id, verdict, count, first })
         };
         self.broken.iter().filter_map(finding).collect()
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sim_core::SimTime;
 
-use super::catalogue::{CATALOGUE, Family, Invariant, InvariantId, Severity, position};
+use super::catalogue::{CATALOGUE, Family, Invariant, InvariantId, Kind, Severity, position};
 use crate::ids::{Token, VcpuId};
 use crate::trace::record::{Event, Record};
 
@@ -27,6 +27,17 @@ pub enum Verdict {
         /// The name of the missing tracepoint.
         missing: &'static str,
     },
+}
+
+impl Verdict {
+    /// What a breach is that a generation is known for. A promise of what happens in the end is
+    /// kept late, with the next interrupt, and costs time; any other is broken.
+    pub fn of_known(id: InvariantId) -> Self {
+        match Invariant::find(id).map(|line| line.kind) {
+            Some(Kind::Liveness) => Self::Weakness,
+            _ => Self::KnownViolation,
+        }
+    }
 }
 
 /// The first breach of an invariant.
@@ -176,7 +187,7 @@ impl Ledger {
                 let (verdict, notes) = match (violations.count, weaknesses.count) {
                     (0, 0) => (Verdict::Clean, violations),
                     (0, _) => (Verdict::Weakness, weaknesses),
-                    _ if *known => (Verdict::KnownViolation, violations),
+                    _ if *known => (Verdict::of_known(line.id), violations),
                     _ => (Verdict::Violation, violations),
                 };
                 Finding { id: line.id, verdict, count: notes.count, first: notes.first.clone() }

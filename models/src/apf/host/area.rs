@@ -5,9 +5,12 @@ use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::host::AreaCache;
-use crate::apf::rules::{WordCache, WordWriteFailure};
+use crate::apf::rules::{RefusedArea, WordCache, WordWriteFailure};
 use crate::ids::{Token, VcpuId};
 use crate::trace::{ApfReason, Event};
+
+/// No guest has memory at an address of more bits than x86 has for physical ones.
+const ADDRESS_BITS: u32 = 52;
 
 /// What a write finds.
 enum Found {
@@ -35,12 +38,20 @@ impl Apf {
         }
     }
 
-    /// Looks the area up for the first time. False when it is not there.
-    pub(super) fn find_area(&mut self, vcpu: VcpuId) -> bool {
+    /// Looks up the address that a write of EN names. False when there is no memory.
+    pub(super) fn find_area(&mut self, vcpu: VcpuId, value: u64) -> bool {
         let word = self.words[vcpu.index()];
-        let cache = AreaCache { valid: true, current: true, place: word.place };
-        self.vcpu_mut(vcpu).area = if word.writable { cache } else { AreaCache::default() };
-        word.writable
+        let found = word.writable && value >> ADDRESS_BITS == 0;
+        let refused = self.rules.refused_area;
+        let area = &mut self.vcpu_mut(vcpu).area;
+        *area = match (found, refused) {
+            (true, _) => AreaCache { valid: true, current: true, spoilt: false, place: word.place },
+            (false, RefusedArea::Forgotten) => AreaCache::default(),
+            (false, RefusedArea::SpoiltUntilSlotsChange) => {
+                AreaCache { current: true, spoilt: true, ..*area }
+            }
+        };
+        found
     }
 
     /// Writes the reason, whatever it was. False when the host cannot reach the area.
@@ -84,7 +95,8 @@ impl Apf {
     /// Whether the host can read the token slot and finds it free.
     pub(super) fn slot_is_free(&self, vcpu: VcpuId) -> bool {
         let (area, word) = (self.vcpu(vcpu).area, self.words[vcpu.index()]);
-        area.valid && (area.current || word.writable) && word.token == Token::NONE
+        let reached = if area.current { !area.spoilt } else { word.writable };
+        area.valid && reached && word.token == Token::NONE
     }
 
     fn reach(&mut self, vcpu: VcpuId, effects: &mut Effects) -> Found {
@@ -92,8 +104,11 @@ impl Apf {
         let word = self.words[vcpu.index()];
         let never_compares = self.has(Defect::StaleTranslation);
         let rules = self.rules;
+        // `apf_put_user` of 2010 compares versions before it looks at the address that it has.
+        let forgets = rules.word_write_failure == WordWriteFailure::NoticesOff;
+        let looks_anew = forgets && self.vcpu(vcpu).enabled() && !never_compares;
         let area = &mut self.vcpu_mut(vcpu).area;
-        if !area.valid {
+        if area.current && area.spoilt || !area.valid && !looks_anew {
             return Found::Nothing;
         }
         if !area.current && !never_compares {
@@ -105,7 +120,7 @@ impl Apf {
                 }
                 return Found::Nothing;
             }
-            area.place = word.place;
+            (area.valid, area.spoilt, area.place) = (true, false, word.place);
             area.current = rules.word_cache == WordCache::Refreshed;
         }
         if area.place != word.place || !word.writable {

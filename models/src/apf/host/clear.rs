@@ -4,9 +4,9 @@
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Decision, Effect, Effects};
-use crate::apf::host::{AreaCache, HostHalf, HostVcpu, Operation};
+use crate::apf::host::{HostHalf, HostVcpu, Operation};
 use crate::apf::item::{Work, WorkStage};
-use crate::apf::rules::PagingToggle;
+use crate::apf::rules::{EnCommit, InitKeeps, KickUsedBy, PagingToggle};
 use crate::ids::{ItemId, VcpuId};
 use crate::trace::Event;
 
@@ -107,18 +107,31 @@ impl Apf {
         }
     }
 
-    /// `kvm_vcpu_reset`: registers and local APIC as after power-on, which leaves the latter off.
-    /// That the acknowledgement is forgotten too is an assumption.
+    /// `kvm_vcpu_reset` after INIT: registers and local APIC as after power-on, which leaves the
+    /// latter off. What else it leaves is a rule.
     pub(super) fn reset(&mut self, vcpu: VcpuId, effects: &mut Effects) {
         assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} is inside an operation");
         self.guest.cr2[vcpu.index()] = None;
+        let (keeps, used_by) = (self.rules.init_keeps, self.rules.kick_used_by);
+        self.forget_area(vcpu);
+        let derived = self.rules.en_commit == EnCommit::AfterValidation;
         let state = self.vcpu_mut(vcpu);
-        (state.en, state.vector) = (0, 0);
-        state.area = AreaCache::default();
-        (state.halt_request, state.halted) = (None, None);
-        (state.hlt, state.pv_kicked) = (false, false);
+        state.en = 0;
+        if derived {
+            state.asked = 0;
+        }
+        (state.halted, state.hlt) = (None, false);
+        if used_by == KickUsedBy::HltOrReady {
+            // The vCPU is made runnable, by INIT itself or by the SIPI that follows.
+            state.pv_kicked = false;
+        }
         state.pending.clear();
-        (state.ready_request, state.unacknowledged) = (false, false);
+        if keeps < InitKeeps::HaltRequest {
+            state.halt_request = None;
+        }
+        if keeps < InitKeeps::RequestsAndAcknowledgement {
+            (state.vector, state.ready_request, state.unacknowledged) = (0, false, false);
+        }
         (state.lapic.requested, state.lapic.in_service) = (None, None);
         (state.lapic.enabled, state.paging, state.smm) = (false, false, false);
         self.begin_clear(vcpu, effects);

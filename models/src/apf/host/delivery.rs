@@ -6,7 +6,8 @@ use crate::apf::effect::{CostKey, Decision, Effect, Effects};
 use crate::apf::host::{MmuMode, Operation, Scan, VcpuView};
 use crate::apf::item::Item;
 use crate::apf::rules::{
-    Dequeue, Drain, PageReady, PageReadyTold, Prefault, ReadyWakes, RepeatedFault,
+    Dequeue, Drain, KickUsedBy, NoticesOn, PageReady, PageReadyTold, Prefault, ReadyWakes,
+    RepeatedFault,
 };
 use crate::apf::{Apf, Notice};
 use crate::ids::{Gva, ItemId, Token, VcpuId};
@@ -119,13 +120,19 @@ impl Apf {
                 self.send_ready(vcpu, view, item.token, effects);
             }
         }
-        if !self.has(Defect::HaltNotCleared) {
+        self.end_sleeps(vcpu, effects);
+    }
+
+    /// What becomes of the sleeps of a vCPU that is delivered an item, told or not.
+    fn end_sleeps(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let ends = self.rules.ready_wakes;
+        if ends >= ReadyWakes::ArtificialHalt && !self.has(Defect::HaltNotCleared) {
             self.clear_halt(vcpu, effects);
         }
-        match self.rules.ready_wakes {
-            ReadyWakes::ArtificialHalt => {}
-            ReadyWakes::HltToo => self.vcpu_mut(vcpu).hlt = false,
-        }
+        let uses_kick = self.rules.kick_used_by == KickUsedBy::HltOrReady;
+        let state = self.vcpu_mut(vcpu);
+        state.hlt &= ends < ReadyWakes::HltToo;
+        state.pv_kicked &= !uses_kick;
     }
 
     fn forget_frame(&mut self, vcpu: VcpuId, item: &Item) {
@@ -147,7 +154,9 @@ impl Apf {
             || self.has(Defect::ReadyWithoutNotPresent);
         let wanted = always || item.told || item.fault.is_none();
         let dropped = self.has(Defect::DropReadyOnGateClosed) && !self.ready_gate(vcpu, view);
-        wanted && !dropped && self.notices_on(vcpu)
+        // Where the address of the area says that notices are on, the write itself looks for it.
+        let on = self.notices_on(vcpu) || self.rules.notices_on == NoticesOn::AreaMapped;
+        wanted && !dropped && on
     }
 
     fn send_ready(&mut self, vcpu: VcpuId, view: VcpuView, token: Token, effects: &mut Effects) {
@@ -188,7 +197,7 @@ impl Apf {
         match self.rules.prefault {
             Prefault::None => None,
             Prefault::InRecordedSpace => Some(then),
-            Prefault::DirectMmuOnly => Some(now).filter(|&m| m == MmuMode::Direct && m == then),
+            Prefault::DirectNow => Some(now).filter(|&mode| mode == MmuMode::Direct),
             Prefault::DirectOrSameCr3 => Some(now).filter(|&mode| mode == then),
         }
     }

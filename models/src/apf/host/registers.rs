@@ -37,28 +37,37 @@ impl Apf {
         }
         let commits_first = self.rules.en_commit == EnCommit::BeforeValidation
             || self.has(Defect::CommitBeforeValidation);
-        if self.switches_on(value) {
+        let on = self.switches_on(value);
+        if on {
             if commits_first {
                 self.vcpu_mut(vcpu).en = value;
-            } else if !self.words[vcpu.index()].writable {
-                effects.push(Effect::GpFault);
-                return;
             }
-            if !self.find_area(vcpu) {
+            if !self.find_area(vcpu, value) {
                 effects.push(Effect::GpFault);
                 return;
             }
             self.words[vcpu.index()].foreign = false;
         }
-        self.vcpu_mut(vcpu).en = value;
+        let state = self.vcpu_mut(vcpu);
+        state.en = value;
+        if on || !commits_first {
+            state.asked = value;
+        }
         emit_write(vcpu, MSR_EN, value, effects);
-        if !self.switches_on(value) {
-            self.vcpu_mut(vcpu).area = AreaCache::default();
+        if !on {
+            self.forget_area(vcpu);
             self.begin_clear(vcpu, effects);
         } else if self.rules.wake_all_on_enable {
             self.wake_all_item(vcpu, effects);
         } else {
             effects.push(Effect::Decide(Decision::Retry));
+        }
+    }
+
+    /// Notices are off: only where the address says so is it forgotten.
+    pub(super) fn forget_area(&mut self, vcpu: VcpuId) {
+        if self.rules.notices_on == NoticesOn::AreaMapped {
+            self.vcpu_mut(vcpu).area = AreaCache::default();
         }
     }
 

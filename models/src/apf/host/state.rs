@@ -70,10 +70,13 @@ pub enum Operation {
 /// Where the host believes the shared area to be (`gfn_to_hva_cache`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AreaCache {
-    /// Whether it was ever found since notices were switched on.
+    /// Whether the host has an address of it at all.
     pub valid: bool,
-    /// Whether no memory slot has changed since it was found.
+    /// Whether no memory slot has changed since it was last looked up.
     pub current: bool,
+    /// Whether it was not found when it was last looked up: the host does not reach it until memory
+    /// slots change.
+    pub spoilt: bool,
     /// The host address: one of two places, which is all that matters.
     pub place: bool,
 }
@@ -100,6 +103,9 @@ impl Lapic {
 pub struct HostVcpu {
     /// The EN register.
     pub en: u64,
+    /// What of EN says whom to tell and how (`send_user_only`, `delivery_as_pf_vmexit`): the whole
+    /// register, or what was last written to it and not refused.
+    pub asked: u64,
     /// The vector of page ready (the INT register); 0 until it is written.
     pub vector: u8,
     /// Where the shared area is.
@@ -150,6 +156,7 @@ impl HostVcpu {
     pub(super) fn new(rules: &Rules) -> Self {
         Self {
             en: 0,
+            asked: 0,
             vector: 0,
             area: AreaCache::default(),
             next_id: 0,
@@ -182,12 +189,12 @@ impl HostVcpu {
 
     /// Whether the guest asked for notices at CPL 0 too.
     pub fn send_always(&self) -> bool {
-        self.en & EN_SEND_ALWAYS != 0
+        self.asked & EN_SEND_ALWAYS != 0
     }
 
     /// Whether the guest wants notices in its nested guest, as exits.
     pub fn nested_exit(&self) -> bool {
-        self.en & EN_NESTED_EXIT != 0
+        self.asked & EN_NESTED_EXIT != 0
     }
 
     /// Whether the guest asked for page ready as interrupt.

@@ -194,8 +194,9 @@ fn the_drain_rule_asks_for_more() {
 fn a_prefault_needs_the_mode_of_the_fault() {
     let (one, other) = (MmuMode::Shadow { cr3: 1 }, MmuMode::Shadow { cr3: 2 });
     for (rule, then, now, expected) in [
-        (Prefault::DirectMmuOnly, MmuMode::Direct, MmuMode::Direct, true),
-        (Prefault::DirectMmuOnly, one, one, false),
+        (Prefault::DirectNow, MmuMode::Direct, MmuMode::Direct, true),
+        (Prefault::DirectNow, one, MmuMode::Direct, true),
+        (Prefault::DirectNow, one, one, false),
         (Prefault::DirectOrSameCr3, one, one, true),
         (Prefault::DirectOrSameCr3, one, other, false),
         (Prefault::DirectOrSameCr3, MmuMode::Direct, one, false),

@@ -237,6 +237,16 @@ choices! {
         AfterValidation => "after-validation",
     }
 
+    /// What a write of the EN register whose address is no memory leaves of the address that the
+    /// host has cached.
+    RefusedArea {
+        /// Nothing: the host has no area until notices are switched on again.
+        Forgotten => "forgotten",
+        /// The address, but no way to it until memory slots change (`__kvm_gfn_to_hva_cache_init`
+        /// keeps `gpa` and spoils `hva`).
+        SpoiltUntilSlotsChange => "spoilt-until-slots-change",
+    }
+
     /// How a wake-all is put into the list of completed items.
     WakeAllAppend {
         /// Without the list's lock: what a worker appends meanwhile is lost.
@@ -286,9 +296,10 @@ choices! {
         None => "none",
         /// That of the fault, in the address space of the fault, to which the host switches.
         InRecordedSpace => "in-recorded-space",
-        /// That of a fault under direct paging, if paging is still direct.
-        DirectMmuOnly => "direct-mmu-only",
-        /// The same, and that of a fault under shadow paging if CR3 is the same.
+        /// That of any fault, if paging is direct now: what it was at the fault plays no part.
+        DirectNow => "direct-now",
+        /// That of a fault under direct paging if paging is still direct, and that of a fault under
+        /// shadow paging if it still is and CR3 is the same.
         DirectOrSameCr3 => "direct-or-same-cr3",
     }
 
@@ -338,13 +349,34 @@ choices! {
         /// A completed item, or an interrupt that the guest lets in. A synthetic exception that
         /// is pending does not.
         DoneOrInterrupt => "done-or-interrupt",
-        /// The same, a pending exception, and a kick by another vCPU, which stays until the vCPU
-        /// leaves a HLT of its own.
+        /// The same, a pending exception, and a kick by another vCPU (`pv_unhalted`).
         DoneExceptionKickOrInterrupt => "done-exception-kick-or-interrupt",
+    }
+
+    /// What uses a kick by another vCPU up. Until then it ends every halt at once.
+    KickUsedBy {
+        /// The HLT that it ends, and the next one where the vCPU is in none.
+        Hlt => "hlt",
+        /// That, and the delivery of any completed item, told or not: whatever makes the vCPU
+        /// runnable (`kvm_set_mp_state`).
+        HltOrReady => "hlt-or-ready",
+    }
+
+    /// What of the protocol an INIT leaves as it was (`kvm_vcpu_reset`).
+    InitKeeps {
+        /// Nothing.
+        Nothing => "nothing",
+        /// A request for the artificial halt.
+        HaltRequest => "halt-request",
+        /// That, a request to look for completed items, the vector of page ready, and that a page
+        /// ready is not acknowledged (`pageready_pending`).
+        RequestsAndAcknowledgement => "requests-and-acknowledgement",
     }
 
     /// Which sleep the delivery of a completed item ends (`kvm_arch_async_page_present`).
     ReadyWakes {
+        /// None: that the item is completed has woken the thread, or something else does.
+        Nothing => "nothing",
         /// The artificial halt. A vCPU in HLT stays there until something else wakes it.
         ArtificialHalt => "artificial-halt",
         /// HLT too (`mp_state = KVM_MP_STATE_RUNNABLE`).

@@ -25,6 +25,19 @@ pub struct Generation {
     pub summary: &'static str,
     /// What it does otherwise.
     pub changes: &'static [Change],
+    /// What later releases of its long-term tree took over from newer kernels.
+    pub backports: &'static [Backport],
+}
+
+/// A change that a long-term tree took over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backport {
+    /// The first release that has it, such as `6.12.64`.
+    pub release: &'static str,
+    /// The mechanism and its value since.
+    pub new: Setting,
+    /// The commit.
+    pub source: &'static str,
 }
 
 /// A change with the value that it replaced.
@@ -69,6 +82,15 @@ pub fn generation(name: &str) -> Option<Rules> {
 }
 
 impl Generation {
+    /// The newest one that a kernel is: what "today's" means where nobody says otherwise.
+    ///
+    /// # Panics
+    ///
+    /// Never: there are generations.
+    pub const fn newest() -> &'static Self {
+        &GENERATIONS[GENERATIONS.len() - 1]
+    }
+
     /// The rules: those of the parent with the changes.
     pub fn rules(&self) -> Rules {
         let mut rules = self.parent_rules();

@@ -1,15 +1,20 @@
 //! The history of the protocol: what every generation does otherwise than its parent, and where
-//! that is known from. "From memory" and "inferred" say that no source was read for it.
+//! that is known from.
+//!
+//! A source names the function and the first release or commit, then the trees in which the value
+//! was seen and those in which it was not. A bare number (6.12.117) is the tree of a Debian package
+//! `linux-source` that was unpacked and read; "Ubuntu 6.17" is a tree that a review read for us.
+//! "From memory" and "inferred" say that no source was read for it.
 
-use super::generations::{Change, Generation};
+use super::generations::{Backport, Change, Generation};
 use super::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, Kick, LapicEnable, Mechanism, MmapLock, NmiFault, NoticesOn, PageReady,
-    PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RepeatedFault,
-    ResolvedBy, Rules, Runnable, Setting, SetupOrder, SlotAtEnable, Tell, TokenRule, TokenZero,
-    WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference,
-    Workers,
+    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, Mechanism, MmapLock, NmiFault, NoticesOn,
+    PageReady, PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes,
+    RefusedArea, RepeatedFault, ResolvedBy, Rules, Runnable, Setting, SetupOrder, SlotAtEnable,
+    Tell, TokenRule, TokenZero, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
+    WordWriteFailure, WorkReference, Workers,
 };
 
 const fn change(new: Setting, source: &'static str) -> Change {
@@ -42,6 +47,7 @@ pub(super) const ROOT: Rules = Rules {
     en_bits: EnBits::SendAlways,
     en_without_lapic: EnWithoutLapic::Accepted,
     en_commit: EnCommit::BeforeValidation,
+    refused_area: RefusedArea::Forgotten,
     wake_all_on_enable: true,
     wake_all_append: WakeAllAppend::Unlocked,
     paging_toggle: PagingToggle::Nothing,
@@ -54,7 +60,9 @@ pub(super) const ROOT: Rules = Rules {
     workers: Workers::FourThreads,
     mmap_lock: MmapLock::HeldDuringIo,
     runnable: Runnable::DoneOrInterrupt,
-    ready_wakes: ReadyWakes::ArtificialHalt,
+    kick_used_by: KickUsedBy::Hlt,
+    init_keeps: InitKeeps::Nothing,
+    ready_wakes: ReadyWakes::Nothing,
     guest_enables: GuestEnables::KernelIfPreemptible,
     guest_wait: GuestWait::HaltIfIdleOrAtomic,
     guest_halt: GuestHalt::WindowBeforeHlt,
@@ -91,6 +99,7 @@ pub(super) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::EnBits, "v5 02/12 and 11/12"),
     (Mechanism::EnWithoutLapic, "v5 02/12: no such test"),
     (Mechanism::EnCommit, "v5 02/12: apf_msr_val is stored before the address is looked up"),
+    (Mechanism::RefusedArea, "v5 02/12: apf_data is NULL then"),
     (Mechanism::WakeAllOnEnable, "v5 08/12"),
     (Mechanism::WakeAllAppend, "v4 08/12: kvm_async_pf_wakeup_all takes no lock"),
     (Mechanism::PagingToggle, "v5 08/12: no such call"),
@@ -103,6 +112,8 @@ pub(super) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::Workers, "v5 08/12: slow_work; its default limit in kernel/slow-work.c"),
     (Mechanism::MmapLock, "v5 08/12: get_user_pages under mmap_sem"),
     (Mechanism::Runnable, "v5 08/12: kvm_arch_vcpu_runnable gains the done list"),
+    (Mechanism::KickUsedBy, "v5 08/12: there are no kicks"),
+    (Mechanism::InitKeeps, "v5 02/12 and 08/12: a reset clears what there is"),
     (Mechanism::ReadyWakes, "v5 08/12: mp_state is not written, and there is no other halt"),
     (Mechanism::GuestEnables, "v5 03/12 and 11/12: SEND_ALWAYS with CONFIG_PREEMPT"),
     (Mechanism::GuestWait, "v5 10/12"),
@@ -136,6 +147,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         summary: "the fifth posted series, all 12 patches: four worker threads, cap 100, user \
                   faults only unless asked",
         changes: &[],
+        backports: &[],
     },
     Generation {
         name: "v7-2010",
@@ -144,6 +156,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         summary: "the posted series that was measured: a workqueue, cap 64, and the artificial \
                   halt of a guest that cannot be told",
         changes: V7_2010,
+        backports: &[],
     },
     Generation {
         name: "v2.6.39",
@@ -151,6 +164,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v7-2010"),
         summary: "as merged: the read starts at fault time, completions are drained",
         changes: V2_6_39,
+        backports: &[],
     },
     Generation {
         name: "v4.13",
@@ -158,6 +172,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v2.6.39"),
         summary: "nested guests opt in, pages are not pinned, page ready has the gate of faults",
         changes: V4_13,
+        backports: &[],
     },
     Generation {
         name: "v5.3",
@@ -165,6 +180,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v4.13"),
         summary: "a not present that cannot be written halts; no halt where HLT does not exit",
         changes: V5_3,
+        backports: &[],
     },
     Generation {
         name: "v5.8",
@@ -172,6 +188,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v5.3"),
         summary: "page ready is an interrupt with a token slot and an acknowledgement",
         changes: V5_8,
+        backports: &[],
     },
     Generation {
         name: "v5.9",
@@ -179,6 +196,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v5.8"),
         summary: "page ready only after not present; the work is scheduled last",
         changes: V5_9,
+        backports: LINUX_5_10,
     },
     Generation {
         name: "v5.13",
@@ -186,6 +204,7 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v5.9"),
         summary: "nothing is sent to a local APIC that is off",
         changes: V5_13,
+        backports: &[],
     },
     Generation {
         name: "v5.17",
@@ -193,13 +212,31 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v5.13"),
         summary: "a token is never zero",
         changes: V5_17,
+        backports: &[],
+    },
+    Generation {
+        name: "v5.18",
+        date: "2022-05-22",
+        parent: Some("v5.17"),
+        summary: "no not present while the guest has paging off",
+        changes: V5_18,
+        backports: &[],
+    },
+    Generation {
+        name: "v6.1",
+        date: "2022-12-11",
+        parent: Some("v5.18"),
+        summary: "the guest allocates a dummy without the lock of its table",
+        changes: V6_1,
+        backports: LINUX_6_1,
     },
     Generation {
         name: "v6.12",
         date: "2024-11-17",
-        parent: Some("v5.17"),
+        parent: Some("v6.1"),
         summary: "workers hold no references and are always waited for",
         changes: V6_12,
+        backports: LINUX_6_12,
     },
     Generation {
         name: "user",
@@ -207,13 +244,39 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v6.12"),
         summary: "proposed, not merged: faults that the VMM resolves (userfaultfd)",
         changes: USER,
+        backports: &[],
+    },
+    Generation {
+        name: "v6.15",
+        date: "2025-05-25",
+        parent: Some("v6.12"),
+        summary: "any page ready uses a kick up; a protected guest counts as in its kernel",
+        changes: V6_15,
+        backports: &[],
     },
     Generation {
         name: "v6.19",
         date: "2026-02-08",
-        parent: Some("v6.12"),
+        parent: Some("v6.15"),
         summary: "switching paging off drops nothing; the guest frees dummies only",
         changes: V6_19,
+        backports: &[],
+    },
+    Generation {
+        name: "v7.2",
+        date: "2026-08",
+        parent: Some("v6.19"),
+        summary: "a write of EN that is refused leaves the register as it was",
+        changes: V7_2,
+        backports: &[],
+    },
+    Generation {
+        name: "v7.3",
+        date: "2026-10",
+        parent: Some("v7.2"),
+        summary: "the host is that of 7.2",
+        changes: V7_3,
+        backports: &[],
     },
 ];
 
@@ -221,7 +284,7 @@ const V7_2010: &[Change] = &[
     change(Setting::Cap(64), "v7 00/12"),
     change(
         Setting::Gate(Gate::QuietAndInterruptsOn),
-        "v7 series; the exact text of can_do_async_pf from memory",
+        "v7 01/12, can_do_async_pf: irqchip in the kernel, nothing to inject again, interrupts on",
     ),
     change(
         Setting::Announce(Announce::AtSetup),
@@ -251,14 +314,19 @@ const V7_2010: &[Change] = &[
     ),
     change(Setting::NoticesOn(NoticesOn::EnabledBit), "apf.msr_val & KVM_ASYNC_PF_ENABLED, 3.0"),
     change(
-        Setting::Prefault(Prefault::DirectMmuOnly),
-        "v6 to v7 change list: prefault only under direct paging",
+        Setting::Prefault(Prefault::DirectNow),
+        "v7 01/12, kvm_arch_async_page_ready: looks at the present mode only, and nothing records \
+         that of the fault",
     ),
     change(
         Setting::FetchFailure(FetchFailure::GuestRetries),
         "v6 to v7 change list: \"GUP fail in work thread\"",
     ),
     change(Setting::Workers(Workers::Workqueue), "v5 to v6 change list: workqueue"),
+    change(
+        Setting::InitKeeps(InitKeeps::HaltRequest),
+        "v7 08/12: a reset clears apf.halted and drops all items; KVM_REQ_APF_HALT stays",
+    ),
     change(
         Setting::GuestHalt(GuestHalt::StiHlt),
         "kvm_async_pf_task_wait, 3.4: native_safe_halt; in this series inferred",
@@ -283,13 +351,19 @@ const V2_6_39: &[Change] = &[
         Setting::Prefault(Prefault::DirectOrSameCr3),
         "\"KVM: MMU: retry #PF for softmmu\", 2.6.38-rc",
     ),
+    change(
+        Setting::ReadyWakes(ReadyWakes::ArtificialHalt),
+        "kvm_arch_async_page_present, 3.0: apf.halted = false; not in v7 01/12 and 08/12, so it \
+         came in 2.6.38-rc (subject from memory: avoid unnecessary wait for a async pf)",
+    ),
 ];
 
 const V4_13: &[Change] = &[
     change(Setting::Gate(Gate::AlsoNotNested), "9bc1f09f6fa7, 4.12; 52a5c155cf79, 4.13"),
     change(
         Setting::ReadyGate(ReadyGate::DisabledOrGate),
-        "kvm_arch_can_inject_async_page_present, 4.13 to 5.7 (version from memory)",
+        "kvm_arch_can_inject_async_page_present asks kvm_can_do_async_pf since 9bc1f09f6fa7, \
+         4.12; in Ubuntu 4.4 as a backport",
     ),
     change(Setting::EnBits(EnBits::NestedExit), "52a5c155cf79, 4.13"),
     change(
@@ -303,7 +377,8 @@ const V4_13: &[Change] = &[
     change(Setting::MmapLock(MmapLock::DroppedForIo), "234b239bea39, 3.18"),
     change(
         Setting::Runnable(Runnable::DoneExceptionKickOrInterrupt),
-        "kvm_vcpu_has_events; releases from memory",
+        "kvm_vcpu_has_events; exception.pending is in Ubuntu 4.15 and not in 4.4, and was not \
+         read at 4.13",
     ),
     change(
         Setting::ReadyWakes(ReadyWakes::HltToo),
@@ -318,13 +393,20 @@ const V5_3: &[Change] = &[
     ),
     change(
         Setting::FirstLookup(FirstLookup::WaitsWithoutReadAhead),
-        "observed on 6.1 (swap-in polls); since 4.14 from memory",
+        "swap_readpage, 5.0: goes to sleep in its loop until the read is over (Ubuntu 5.0; not \
+         4.15 and 4.18, which leave it). In 5.10.262, 6.1.192. Observed on 6.1",
     ),
     change(
         Setting::Tell(Tell::AlsoNotNested),
-        "kvm_can_deliver_async_pf, 5.3; that the test moved here is inferred",
+        "kvm_can_deliver_async_pf, 1dfdb45ec510, 5.3; in Ubuntu 5.3",
     ),
     change(Setting::WordWriteFailure(WordWriteFailure::Halt), "1dfdb45ec510, 5.3"),
+    change(
+        Setting::RefusedArea(RefusedArea::SpoiltUntilSlotsChange),
+        "__kvm_gfn_to_hva_cache_init sets gpa and len last, and generation and hva before it \
+         fails: f1b9dd5eb86c, 5.0 (commit and release from memory). In 5.10.223, 6.1.192, \
+         6.12.117, 7.3.4. Observed on 7.3.4",
+    ),
     change(
         Setting::GuestWait(GuestWait::HaltIfNotPreemptible),
         "condition read in 5.6; b862789aa518 and a2b7861bb33b, 4.14 (from memory)",
@@ -332,10 +414,6 @@ const V5_3: &[Change] = &[
 ];
 
 const V5_8: &[Change] = &[
-    change(
-        Setting::Tell(Tell::AlsoPaging),
-        "kvm_can_deliver_async_pf, 5.8 and later: CR0.PG, bits 0 and 3 of EN",
-    ),
     change(
         Setting::PageReady(PageReady::Interrupt),
         "Documentation/virt/kvm/msr.rst: MSR_KVM_ASYNC_PF_INT, 5.8",
@@ -352,6 +430,12 @@ const V5_8: &[Change] = &[
     change(Setting::NoticesOn(NoticesOn::EnabledAndInterruptBits), "kvm_pv_async_pf_enabled, 5.8"),
     change(Setting::EnBits(EnBits::Interrupt), "msr.rst: bit 3 of EN, 5.8"),
     change(Setting::EnWithoutLapic(EnWithoutLapic::Refused), "9d3c447c72fb, 5.8-rc"),
+    change(
+        Setting::InitKeeps(InitKeeps::RequestsAndAcknowledgement),
+        "kvm_vcpu_reset clears msr_en_val, msr_int_val, the items and apf.halted, and neither \
+         pageready_pending, apf.vec, apf.data nor the requests. In 5.10.262, 6.1.192, 6.12.117, \
+         7.2.13, 7.3.4",
+    ),
     change(
         Setting::GuestEnables(GuestEnables::UserWithInterrupt),
         "what a host of 5.8 offers; Linux guests ask for it since 5.9, and those of 5.8 get no \
@@ -385,18 +469,38 @@ const V5_13: &[Change] = &[
 
 const V5_17: &[Change] = &[change(Setting::TokenZero(TokenZero::Skipped), "6f3c1fc53d86, 5.17")];
 
+const V5_18: &[Change] = &[change(
+    Setting::Tell(Tell::AlsoPaging),
+    "kvm_can_deliver_async_pf asks is_paging, 5.18 (\"do not deliver asynchronous page faults if \
+     CR0.PG=0\"). In 6.1.192, 6.12.117, 7.3.4, Ubuntu 5.19; not in 5.10.262, Ubuntu 5.15",
+)];
+
+const V6_1: &[Change] = &[change(
+    Setting::DummyAllocation(DummyAllocation::OutsideLock),
+    "kvm_async_pf_task_wake, 0547758a6de3, 5.19. In 6.1.192, 6.12.117, 7.3.4, and in 5.10.262 as a \
+     backport",
+)];
+
 const V6_12: &[Change] = &[
     change(
         Setting::FirstLookup(FirstLookup::StartsRead),
-        "observed on 6.12; that swap-in stopped polling about 6.5 is from memory",
+        "swap-in polls no more, 6.6: read_swap_cache_async has no do_poll in 6.12.117, 7.3.4, and \
+         passes false in Ubuntu 6.8; it has it in 6.1.192, Ubuntu 6.5. Observed on 6.12",
     ),
-    change(Setting::Dequeue(Dequeue::AfterWorker), "3d75b8aa5c29, 6.9: always flush the workqueue"),
+    change(
+        Setting::Dequeue(Dequeue::AfterWorker),
+        "kvm_flush_and_free_async_pf_work, 3d75b8aa5c29, 6.9. In 6.12.117, 7.3.4, and in 5.10.262, \
+         6.1.192 as a backport",
+    ),
     change(
         Setting::WorkReference(WorkReference::Nothing),
-        "3d75b8aa5c29 and 422eeb543ac9, 8284765f03b7, 6.9",
+        "async_pf_execute, 3d75b8aa5c29, 422eeb543ac9 and 8284765f03b7, 6.9. In 6.12.117, 7.3.4",
     ),
-    change(Setting::ClearWaits(ClearWaits::EveryWorker), "3d75b8aa5c29, 6.9"),
-    change(Setting::DummyAllocation(DummyAllocation::OutsideLock), "0547758a6de3, 5.19"),
+    change(
+        Setting::ClearWaits(ClearWaits::EveryWorker),
+        "kvm_clear_async_pf_completion_queue, 3d75b8aa5c29, 6.9. In 6.12.117, 7.3.4, and in \
+         5.10.262, 6.1.192 as a backport",
+    ),
 ];
 
 const USER: &[Change] = &[change(
@@ -405,18 +509,70 @@ const USER: &[Change] = &[change(
      halted as for other faults is inferred",
 )];
 
-const V6_19: &[Change] = &[
+const V6_15: &[Change] = &[
     change(
         Setting::Tell(Tell::AlsoReadableCpl),
-        "read in 6.19-rc; first release from memory (6.14)",
+        "kvm_can_deliver_async_pf asks guest_state_protected, 6.15. In 7.2.6, 7.3.4, Ubuntu 6.17 \
+         and 7.0; not in 6.12.117",
     ),
     change(
-        Setting::EnCommit(EnCommit::AfterValidation),
-        "read in 6.19-rc; mends syzbot bc0e18379a290e5edfe4 of July 2025, first release unknown",
-    ),
-    change(Setting::PagingToggle(PagingToggle::RequestsScan), "ab4e41eb9fab, 6.19"),
-    change(
-        Setting::WakeBeforeWait(WakeBeforeWait::OnlyDummiesAreConsumed),
-        "95cc9e7cf03d, 6.19-rc6",
+        Setting::KickUsedBy(KickUsedBy::HltOrReady),
+        "kvm_set_mp_state clears pv_unhalted, c9e5f3fa9039 and e9cb61055fee, 6.15, and \
+         kvm_arch_async_page_present calls it. In 7.2.6, 7.3.4, Ubuntu 6.17 and 7.0; not in \
+         6.12.117. Observed on 7.3.4 and, the old way, on 6.12.95",
     ),
 ];
+
+const V6_19: &[Change] = &[
+    change(
+        Setting::PagingToggle(PagingToggle::RequestsScan),
+        "kvm_post_set_cr0, ab4e41eb9fab, 6.19. In 7.2.6, 7.3.4, Ubuntu 7.0, and in 6.1.192, \
+         6.12.117 as a backport; not in 5.10.262, Ubuntu 6.17",
+    ),
+    change(
+        Setting::WakeBeforeWait(WakeBeforeWait::OnlyDummiesAreConsumed),
+        "kvm_async_pf_queue_task, 95cc9e7cf03d, 6.19-rc6. In 7.2.6, 7.3.4, Ubuntu 7.0; not in \
+         6.12.117",
+    ),
+];
+
+const V7_2: &[Change] = &[change(
+    Setting::EnCommit(EnCommit::AfterValidation),
+    "kvm_pv_enable_async_pf, 923ca078f08c, 7.1 or 7.2. In 7.2.6, 7.3.4; not in 6.12.117, Ubuntu \
+     6.17 and 7.0. The value of a refused write was seen in force on 6.12.95, and not on 7.3.4",
+)];
+
+const V7_3: &[Change] = &[];
+
+const fn backport(release: &'static str, new: Setting, source: &'static str) -> Backport {
+    Backport { release, new, source }
+}
+
+/// The long-term tree 5.10, as its last packaged release 5.10.262 has it. Releases are those under
+/// whose name the changelog of the package has the commit.
+const LINUX_5_10: &[Backport] = &[
+    backport("5.10.43", Setting::GuestTeardown(GuestTeardown::AllProcessors), "8b79feffeca2"),
+    backport("5.10.103", Setting::TokenZero(TokenZero::Skipped), "6f3c1fc53d86"),
+    backport(
+        "5.10.119",
+        Setting::ReadyGate(ReadyGate::DisabledOrLapicOnAndSlotFree),
+        "2f15d027c05f",
+    ),
+    backport("5.10.119", Setting::LapicEnable(LapicEnable::RequestsScan), "2f15d027c05f"),
+    backport("5.10.120", Setting::DummyAllocation(DummyAllocation::OutsideLock), "0547758a6de3"),
+    backport("5.10.215", Setting::Dequeue(Dequeue::AfterWorker), "3d75b8aa5c29"),
+    backport("5.10.215", Setting::WorkReference(WorkReference::Nothing), "3d75b8aa5c29"),
+    backport("5.10.215", Setting::ClearWaits(ClearWaits::EveryWorker), "3d75b8aa5c29"),
+];
+
+/// The long-term tree 6.1, read at 6.1.192.
+const LINUX_6_1: &[Backport] = &[
+    backport("6.1.84", Setting::Dequeue(Dequeue::AfterWorker), "3d75b8aa5c29"),
+    backport("6.1.84", Setting::WorkReference(WorkReference::Nothing), "3d75b8aa5c29"),
+    backport("6.1.84", Setting::ClearWaits(ClearWaits::EveryWorker), "3d75b8aa5c29"),
+    backport("6.1.160", Setting::PagingToggle(PagingToggle::RequestsScan), "ab4e41eb9fab"),
+];
+
+/// The long-term tree 6.12, read at 6.12.95, 6.12.113, 6.12.115 and 6.12.117.
+const LINUX_6_12: &[Backport] =
+    &[backport("6.12.64", Setting::PagingToggle(PagingToggle::RequestsScan), "ab4e41eb9fab")];
