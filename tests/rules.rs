@@ -35,6 +35,19 @@ fn a_generation_is_told_mechanism_by_mechanism() {
     insta::assert_snapshot!("v5.8", fine(&["v5.8"]));
 }
 
+/// Long-term trees take over what newer kernels mended, and most hosts run those.
+#[test]
+fn what_long_term_trees_took_over_is_told() {
+    let text = fine(&["v6.12"]);
+    assert!(text.contains("6.12.64   paging_toggle is requests-scan"), "{text}");
+    assert!(text.contains("6.12.115  nmi_fault is leaves-word"), "{text}");
+    let text = fine(&["v6.1"]);
+    assert!(text.contains("6.1.160  paging_toggle is requests-scan"), "{text}");
+    let backports = json(&["v6.12"])["backports"].clone();
+    assert_eq!(backports[0]["release"], "6.12.64");
+    assert_eq!(json(&["v7.3"])["backports"], serde_json::json!([]));
+}
+
 #[test]
 fn two_generations_are_compared() {
     insta::assert_snapshot!("v2.6.39-v5.8", fine(&["--diff", "v2.6.39", "v5.8"]));

@@ -138,6 +138,7 @@ fn traces_of_runs_are_clean_logs() {
         ("apf-v5.17", "v5.17"),
         ("apf-v6.12", "v6.12"),
         ("apf-v6.19", "v6.19"),
+        ("apf-v7.3", "v7.3"),
     ] {
         let trace = folder.path().join(format!("{policy}.txt.gz"));
         let trace = trace.to_str().unwrap();

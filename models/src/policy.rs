@@ -24,7 +24,7 @@ const POLICIES: [(&str, &str); 19] = [
     ("apf-v6.15", "Linux 6.15: any page ready uses a kick of another vCPU up"),
     ("apf-v6.19", "Linux 6.19: switching paging off drops nothing"),
     ("apf-v7.2", "Linux 7.2: a refused write of EN leaves the register as it was"),
-    ("apf-v7.3", "Linux 7.3"),
+    ("apf-v7.3", "Linux 7.3: the guest's page faults inside an NMI leave notices alone"),
 ];
 
 /// Names of the built-in policies.

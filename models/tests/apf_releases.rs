@@ -222,7 +222,7 @@ fn long_term_trees_took_over_what_they_did() {
         assert_eq!(rules.nonsense(), None, "{}", generation.name);
         trees += usize::from(!generation.backports.is_empty());
     }
-    assert_eq!(trees, 3);
+    assert_eq!(trees, 4);
     let linux_6_12 = named_generation("v6.12").expect("known").backports;
     let paging = linux_6_12.iter().find(|b| b.new.mechanism() == Mechanism::PagingToggle);
     assert_eq!(paging.map(|backport| backport.release), Some("6.12.64"));

@@ -327,7 +327,7 @@ fn processors_that_are_joined_badly_change_nothing() {
 fn other_kernels_and_clocks_print_the_same_story() {
     type Change = fn(&str) -> String;
     let changes: [(&str, Change); 8] = [
-        ("before 6.3", |line| {
+        ("before 6.1", |line| {
             line.replace("kvm_async_pf_repeated_fault", "kvm_async_pf_doublefault")
         }),
         ("Intel", |line| {

@@ -1,7 +1,7 @@
 //! `apfsim rules`: what the kernels do, mechanism by mechanism, since when, and where that is known
 //! from.
 
-use models::apf::rules::{Generation, Origin, generations, named_generation};
+use models::apf::rules::{Backport, Generation, Origin, generations, named_generation};
 use serde_json::{Value, json};
 
 use super::{Outcome, listing};
@@ -51,6 +51,7 @@ fn generation(generation: &Generation) -> Value {
         "parent": generation.parent,
         "summary": generation.summary,
         "changes": generation.applied().iter().map(change).collect::<Vec<_>>(),
+        "backports": backport_values(generation),
     })
 }
 
@@ -69,7 +70,8 @@ fn mechanisms(generation: &Generation, format: Format) -> String {
             let title =
                 format!("{} ({}): {}", generation.name, generation.date, generation.summary);
             let entries: Vec<_> = origins.iter().map(entry).collect();
-            format!("{}{}", paragraph(&title), listing(&entries, 2))
+            let later = backports(generation);
+            format!("{}{}{later}", paragraph(&title), listing(&entries, 2))
         }
         Format::Json => {
             let value = |origin: &Origin| {
@@ -89,9 +91,36 @@ fn mechanisms(generation: &Generation, format: Format) -> String {
                 "parent": generation.parent,
                 "summary": generation.summary,
                 "mechanisms": origins.iter().map(value).collect::<Vec<_>>(),
+                "backports": backport_values(generation),
             }))
         }
     }
+}
+
+/// What later releases of the generation's long-term tree do otherwise.
+fn backports(generation: &Generation) -> String {
+    if generation.backports.is_empty() {
+        return String::new();
+    }
+    let entry = |backport: &Backport| {
+        let Backport { release, new, source } = backport;
+        let text = format!("{} is {new}. Source: {source}", new.mechanism().name());
+        ((*release).to_owned(), text)
+    };
+    let entries: Vec<_> = generation.backports.iter().map(entry).collect();
+    format!("later releases of this long-term tree:\n{}", listing(&entries, 2))
+}
+
+fn backport_values(generation: &Generation) -> Vec<Value> {
+    let value = |backport: &Backport| {
+        json!({
+            "release": backport.release,
+            "mechanism": backport.new.mechanism().name(),
+            "value": backport.new.to_string(),
+            "source": backport.source,
+        })
+    };
+    generation.backports.iter().map(value).collect()
 }
 
 /// The mechanisms in which two generations differ.

@@ -106,7 +106,7 @@ pub struct Counts {
     pub block: u64,
     /// Places where events were lost.
     pub losses: u64,
-    /// The name that `kvm_async_pf_repeated_fault` had before 6.3.
+    /// The name that `kvm_async_pf_repeated_fault` had before 6.1.
     pub old_names: u64,
 }
 

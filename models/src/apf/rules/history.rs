@@ -268,13 +268,13 @@ pub(super) const GENERATIONS: &[Generation] = &[
         parent: Some("v6.19"),
         summary: "a write of EN that is refused leaves the register as it was",
         changes: V7_2,
-        backports: &[],
+        backports: LINUX_7_2,
     },
     Generation {
         name: "v7.3",
         date: "2026-10",
         parent: Some("v7.2"),
-        summary: "the host is that of 7.2",
+        summary: "a page fault inside an NMI leaves the word of a notice alone; the host of 7.2",
         changes: V7_3,
         backports: &[],
     },
@@ -542,7 +542,12 @@ const V7_2: &[Change] = &[change(
      6.17 and 7.0. The value of a refused write was seen in force on 6.12.95, and not on 7.3.4",
 )];
 
-const V7_3: &[Change] = &[];
+const V7_3: &[Change] = &[change(
+    Setting::NmiFault(NmiFault::LeavesWord),
+    "__kvm_handle_async_pf looks whether the #PF came from user mode before it reads the word, 7.3 \
+     (\"Don't consume async #PF flags on a kernel #PF in NMI\"). In 7.3.4, and in 6.12.115, 7.2.13 as \
+     a backport; not in 6.12.113, 7.2.12, 6.1.192",
+)];
 
 const fn backport(release: &'static str, new: Setting, source: &'static str) -> Backport {
     Backport { release, new, source }
@@ -551,7 +556,11 @@ const fn backport(release: &'static str, new: Setting, source: &'static str) -> 
 /// The long-term tree 5.10, as its last packaged release 5.10.262 has it. Releases are those under
 /// whose name the changelog of the package has the commit.
 const LINUX_5_10: &[Backport] = &[
-    backport("5.10.43", Setting::GuestTeardown(GuestTeardown::AllProcessors), "8b79feffeca2"),
+    backport(
+        "5.10.43",
+        Setting::GuestTeardown(GuestTeardown::OnRestartSuspendAndCrash),
+        "8b79feffeca2",
+    ),
     backport("5.10.103", Setting::TokenZero(TokenZero::Skipped), "6f3c1fc53d86"),
     backport(
         "5.10.119",
@@ -574,5 +583,14 @@ const LINUX_6_1: &[Backport] = &[
 ];
 
 /// The long-term tree 6.12, read at 6.12.95, 6.12.113, 6.12.115 and 6.12.117.
-const LINUX_6_12: &[Backport] =
-    &[backport("6.12.64", Setting::PagingToggle(PagingToggle::RequestsScan), "ab4e41eb9fab")];
+const LINUX_6_12: &[Backport] = &[
+    backport("6.12.64", Setting::PagingToggle(PagingToggle::RequestsScan), "ab4e41eb9fab"),
+    backport("6.12.115", Setting::NmiFault(NmiFault::LeavesWord), NMI_FAULT),
+];
+
+/// The stable releases of 7.2, read at 7.2.6, 7.2.12 and 7.2.13.
+const LINUX_7_2: &[Backport] =
+    &[backport("7.2.13", Setting::NmiFault(NmiFault::LeavesWord), NMI_FAULT)];
+
+/// The subject of a commit whose number is in no tree that was read.
+const NMI_FAULT: &str = "\"x86/kvm: Don't consume async #PF flags on a kernel #PF in NMI\"";

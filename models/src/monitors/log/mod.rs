@@ -413,7 +413,7 @@ impl LogMonitors {
             Family::V5 => "the series of 2010",
             Family::V7 if self.seen.with_pfn => "2.6.38 to 3.12",
             Family::V7 => "3.13 to 5.7",
-            Family::Int if self.seen.repeated => "6.3 or later",
+            Family::Int if self.seen.repeated => "6.1 or later",
             Family::Int if self.seen.old_name => "5.8 to 6.2",
             Family::Int => "5.8 or later",
         }

@@ -33,7 +33,7 @@ pub enum KernelEvent {
         /// The frame.
         gfn: Gfn,
     },
-    /// `kvm_async_pf_repeated_fault`, before 6.3 `kvm_async_pf_doublefault`
+    /// `kvm_async_pf_repeated_fault`, before 6.1 `kvm_async_pf_doublefault`
     RepeatedFault {
         /// Fault address.
         gva: Gva,
