@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use assert_cmd::Command;
+use models::apf::rules::Generation;
 
 fn explore(args: &[&str], folder: &Path) -> (Option<i32>, String, String) {
     let mut command = Command::cargo_bin("apfsim").unwrap();
@@ -70,7 +71,7 @@ fn ways_are_written_as_logs() {
             .unwrap();
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["skipped"], serde_json::json!([]), "{name}");
-        assert_eq!(report["rules"], "v6.19", "{name}");
+        assert_eq!(report["rules"], Generation::newest().name, "{name}");
         let all = report["invariants"].as_array().unwrap();
         let token = all.iter().find(|one| one["invariant"] == "INV-04").unwrap();
         assert_eq!(token["verdict"], "violation", "{name}");
@@ -89,7 +90,7 @@ fn a_bound_is_told() {
 fn what_does_not_exist_is_told_with_what_does() {
     let folder = tempfile::tempdir().unwrap();
     for (args, expect) in [
-        (["--rules", "v9"], "v6.19"),
+        (["--rules", "v9"], Generation::newest().name),
         (["--defect", "nothing"], "explore --list"),
         (["--with", "earthquake"], "explore --list"),
         (["--baseline", "missing.json"], "missing.json"),
@@ -133,7 +134,8 @@ fn questions() -> Vec<(Vec<String>, Vec<String>)> {
 
 fn hold_question((args, found): &(Vec<String>, Vec<String>)) {
     let folder = tempfile::tempdir().unwrap();
-    let mut all = vec!["--rules", "v6.19", "--format", "json", "-q"];
+    let newest = Generation::newest().name;
+    let mut all = vec!["--rules", newest, "--format", "json", "-q"];
     all.extend(args.iter().map(String::as_str));
     let (_, stdout, _) = explore(&all, folder.path());
     let result: serde_json::Value = serde_json::from_str(&stdout).unwrap();

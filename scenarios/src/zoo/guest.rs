@@ -19,6 +19,8 @@ const fn explored(world: World) -> Exhibit {
 const ASKS: World = World { send_always: true, ..World::ONE_TASK };
 /// A wake-all that comes after a not present leaves a dummy, before 5.8.
 const LATE_WAKE_ALL: &[&str] = &["INV-28"];
+/// That, and a page ready that leaves the artificial halt set, as v7 of the series did.
+const V7_AS_POSTED: &[&str] = &["INV-16", "INV-28"];
 /// Nobody switches notices off on a crash.
 const ON_RESTART: &[Setting] = &[Setting::GuestTeardown(GuestTeardown::OnRestart)];
 /// The word is left to the handler that an NMI interrupts.
@@ -66,7 +68,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "A task that cannot be scheduled away tests whether it was woken, with interrupts \
                 on, and then executes HLT. Page ready comes in between, and the vCPU sleeps until \
                 something unrelated wakes it.",
-        expect: Expect::only("INV-30").besides(LATE_WAKE_ALL),
+        expect: Expect::only("INV-30").besides(V7_AS_POSTED),
         exhibit: explored(ASKS.with(&[(Disturbance::Atomic, 1)])),
         wrong: &[Variant::of("v5-2010"), Variant::of("v7-2010").defect(&[Defect::WindowBeforeHlt])],
         right: &[Variant::of("v7-2010")],

@@ -182,17 +182,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         id: "H15",
         group: Group::Host,
         subject: "KVM: MMU: clear apfs if page state is changed",
-        source: "e5f3f0279601, 2.6.38",
-        story: "An item is set up under the guest's page tables; the guest switches paging off; \
-                the page is mapped ahead of page ready with the MMU of now, at an address of then: \
+        source: "v7 of the series; e5f3f0279601, 2.6.38",
+        story: "An item is set up under the guest's page tables; the guest, which is \
+                told nothing, switches paging off; the page is mapped ahead of page ready with the MMU of now, at an address of then: \
                 a wrong entry in the shadow tables.",
-        expect: Expect::only("INV-36"),
+        expect: Expect::only("INV-36").besides(&["INV-16"]),
         exhibit: explored(World {
             shadow: true,
+            notices: false,
             ..World::ONE_TASK.with(&[(Disturbance::PagingOff, 1)])
         }),
-        wrong: &[V6_19.defect(&[Defect::PrefaultAnyMode])],
-        right: &[V6_19],
+        wrong: &[Variant::of("v7-2010"), V6_19.defect(&[Defect::PrefaultAnyMode])],
+        right: &[V2_6_39, V6_19],
     },
     Entry {
         id: "H15b",
