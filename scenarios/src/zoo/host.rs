@@ -184,8 +184,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         subject: "KVM: MMU: clear apfs if page state is changed",
         source: "v7 of the series; e5f3f0279601, 2.6.38",
         story: "An item is set up under the guest's page tables; the guest, which is \
-                told nothing, switches paging off; the page is mapped ahead of page ready with the MMU of now, at an address of then: \
-                a wrong entry in the shadow tables.",
+                told nothing, switches paging off; the page is mapped ahead of page ready with the \
+                MMU of now, at an address of then: a wrong entry in the shadow tables.",
         expect: Expect::only("INV-36").besides(&["INV-16"]),
         exhibit: explored(World {
             shadow: true,
