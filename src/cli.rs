@@ -644,7 +644,7 @@ where
 /// What is printed as result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Text for people, at most 78 columns
+    /// Text for people, at most 78 columns (anatomy: 100)
     #[default]
     Table,
     /// One JSON object

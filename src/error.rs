@@ -26,36 +26,36 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Crossover(CrossoverError),
     /// There is no processor preset of that name.
-    #[error("there is no processor preset `{name}`\n  help: valid: {valid}")]
+    #[error("there is no processor preset `{name}`\n  help: {help}")]
     Preset {
         /// What was asked for.
         name: String,
-        /// The names there are.
-        valid: String,
+        /// The likeliest name and the names there are.
+        help: String,
     },
     /// There is no generation of that name.
-    #[error("there is no generation `{name}`\n  help: valid: {valid}")]
+    #[error("there is no generation `{name}`\n  help: {help}")]
     Generation {
         /// What was asked for.
         name: String,
-        /// The names there are.
-        valid: String,
+        /// The likeliest name and the names there are.
+        help: String,
     },
     /// There is no invariant of that number.
-    #[error(
-        "there is no invariant `{name}`\n  help: `INV-01` to `INV-40`; `apfsim invariants` lists them"
-    )]
+    #[error("there is no invariant `{name}`\n  help: {help}")]
     Invariant {
         /// What was asked for.
         name: String,
+        /// The first and the last of them.
+        help: String,
     },
     /// There is no such entry of the zoo.
-    #[error("there is no entry `{name}` in the zoo\n  help: valid: {valid}")]
+    #[error("there is no entry `{name}` in the zoo\n  help: {help}")]
     Zoo {
         /// What was asked for.
         name: String,
-        /// The ids there are.
-        valid: String,
+        /// The likeliest id and the ids there are.
+        help: String,
     },
     /// A world cannot be explored as asked, or a file of it cannot be read or written.
     #[error("{0}")]

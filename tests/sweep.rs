@@ -58,14 +58,20 @@ fn with<'a>(base: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [base, more].concat()
 }
 
+/// Lines with a space between their cells.
+fn rows(table: &str) -> impl Iterator<Item = String> {
+    table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 #[test]
 fn a_sweep_is_a_table_with_a_line_a_point() {
     let table = fine(&GRID);
     for part in ["latency", "hz", "work ratio", "p50", "apf-v7-2010", "Invariants: no violation"] {
         assert!(table.contains(part), "no `{part}` in:\n{table}");
     }
-    let points = table.lines().filter(|line| line.starts_with("50us") || line.starts_with("5ms"));
-    assert_eq!(points.count(), 4, "{table}");
+    for begin in ["0 50us 100 ", "1 50us 1000 ", "2 5ms 100 ", "3 5ms 1000 "] {
+        assert!(rows(&table).any(|row| row.starts_with(begin)), "no {begin}in\n{table}");
+    }
     let last = table.lines().last().unwrap();
     assert!(last.starts_with("apfsim ") && last.contains(" sweep smoke ("), "{last}");
     assert!(last.contains(" seed 1 replications 2 digest "), "{last}");
@@ -123,8 +129,8 @@ fn variations_have_a_line_each() {
     fs::write(&path, sweep).unwrap();
     let path = path.to_str().unwrap();
     let table = fine(&["sweep", path]);
-    assert!(table.lines().any(|line| line.starts_with("none ")), "{table}");
-    assert!(table.lines().any(|line| line.starts_with("slow clock ")), "{table}");
+    assert!(rows(&table).any(|row| row.starts_with("0 none ")), "{table}");
+    assert!(rows(&table).any(|row| row.starts_with("1 slow clock ")), "{table}");
     let out = folder.path().join("out");
     fine(&["sweep", path, "-q", "--out", out.to_str().unwrap()]);
     assert!(out.join("sweep.csv").is_file() && !out.join("gain.svg").exists());

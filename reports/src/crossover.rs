@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::format::{grouped, significant, span_ns};
 use crate::json::{finite, written};
+use crate::notes;
 use crate::table::{Column, Grid, wrapped};
 use crate::write::{ReportError, make, write};
 
@@ -52,7 +53,11 @@ pub fn table(found: &Crossover) -> String {
         "apfsim {} crossover {scenario} seed {} replications {} digest {}\n",
         found.version, found.seed, found.replications, found.digest
     );
-    [head, grid.render(), answer(found), last].join("\n")
+    let steps = found.steps.iter().map(|step| (step.value.as_str(), step.notes.as_slice()));
+    let notes = notes::at_points("at", &steps.collect::<Vec<_>>());
+    let mut blocks = vec![head, grid.render(), answer(found), notes, last];
+    blocks.retain(|block| !block.is_empty());
+    blocks.join("\n")
 }
 
 /// A mean with half of its 95 % interval.
@@ -163,6 +168,8 @@ pub fn object(found: &Crossover) -> String {
             "difference": estimate(&step.difference),
             "larger": larger(step.larger),
             "clear": step.clear,
+            "setup": step.setup,
+            "notes": step.notes.iter().map(notes::value).collect::<Vec<_>>(),
         })
     };
     let (answer, crossing, both_ends) = match &found.answer {

@@ -107,6 +107,7 @@ fn empty() -> Comparison {
         policies: Vec::new(),
         ratios: Vec::new(),
         published: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) struct Document<'a> {
     policies: Vec<Policy<'a>>,
     ratios: Vec<JsonRatio<'a>>,
     published: Vec<JsonPublished<'a>>,
+    notes: Vec<serde_json::Value>,
 }
 
 #[derive(serde::Serialize)]
@@ -166,6 +167,7 @@ impl<'a> Document<'a> {
             policies: comparison.policies.iter().map(Policy::of).collect(),
             ratios: comparison.ratios.iter().map(JsonRatio::of).collect(),
             published: published.collect(),
+            notes: comparison.notes.iter().map(crate::notes::value).collect(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod fixture;
 mod format;
 pub mod json;
 mod metric;
+mod notes;
 pub mod plot;
 pub mod sweep;
 pub mod table;

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::canonical;
 use crate::error::{RunnerError, ScenarioError, help_for_unknown};
+use crate::notes::Note;
 use crate::patch::Target;
 use crate::resolve::{Scenario, ScenarioOverrides};
 use crate::results::{Comparison, MetricSummary};
@@ -106,6 +107,10 @@ pub struct CrossoverStep {
     /// Whether the interval of the difference leaves that beyond doubt. Without an interval (one
     /// replication) nothing is in doubt.
     pub clear: bool,
+    /// Hash of the setup at that value: its stored runs have it, too.
+    pub setup: String,
+    /// What is degenerate about the runs at that value.
+    pub notes: Vec<Note>,
 }
 
 /// The answer.
@@ -319,7 +324,7 @@ impl<'a> Search<'a> {
         let Some(comparison) = comparison.into_iter().next() else {
             unreachable!("a batch of one has one result")
         };
-        let step = self.step(value, &comparison)?;
+        let step = self.step(value, &comparison, canonical::setup_hash(&scenario))?;
         self.last = (comparison.scenario.clone(), comparison.seed, comparison.replications);
         self.violation |= comparison.has_violation();
         self.digests.push(comparison.digest);
@@ -340,6 +345,7 @@ impl<'a> Search<'a> {
         &mut self,
         value: Quantity,
         comparison: &Comparison,
+        setup: String,
     ) -> Result<CrossoverStep, CrossoverError> {
         let policy = self.metric(value, comparison, &self.question.policy)?;
         let against = self.metric(value, comparison, &self.question.against)?;
@@ -368,6 +374,8 @@ impl<'a> Search<'a> {
             larger: Larger::of(difference.mean),
             difference,
             clear,
+            setup,
+            notes: comparison.notes.clone(),
         })
     }
 

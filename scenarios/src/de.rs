@@ -19,8 +19,9 @@ use serde::de::{
     SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
-use crate::error::{ScenarioError, help_for_unknown};
+use crate::error::{MAX_SHOWN, ScenarioError, help_for_unknown};
 use crate::tree::{Document, FieldPath, Member, Node, NodeValue, Segment};
+use crate::visible::shortened;
 
 /// Names of enums that are read as tagged objects, with the name of the tag.
 const TAGGED: [(&str, &str); 3] = [("OpFile", "op"), ("DeviceFile", "kind"), ("LawFile", "kind")];
@@ -116,11 +117,13 @@ impl de::Error for Error {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!("unknown field `{field}`"), Some(help_for_unknown(field, expected)))
+        let shown = shortened(field, MAX_SHOWN);
+        Self::new(format!("unknown field `{shown}`"), Some(help_for_unknown(field, expected)))
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!("unknown value `{variant}`"), Some(help_for_unknown(variant, expected)))
+        let shown = shortened(variant, MAX_SHOWN);
+        Self::new(format!("unknown value `{shown}`"), Some(help_for_unknown(variant, expected)))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -153,7 +156,7 @@ fn describe(found: Unexpected<'_>) -> String {
         Unexpected::Signed(value) => format!("the number {value}"),
         Unexpected::Float(value) if value.abs() >= 1e15 => format!("the number {value:e}"),
         Unexpected::Float(value) => format!("the number {value}"),
-        Unexpected::Str(value) => format!("the text \"{}\"", shortened(value)),
+        Unexpected::Str(value) => format!("the text \"{}\"", shortened(value, 40)),
         Unexpected::Unit | Unexpected::Option => "null".into(),
         Unexpected::Seq => "a list".into(),
         Unexpected::Map | Unexpected::StructVariant | Unexpected::NewtypeVariant => {
@@ -161,13 +164,6 @@ fn describe(found: Unexpected<'_>) -> String {
         }
         other => other.to_string(),
     }
-}
-
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= 40 {
-        return text.into();
-    }
-    text.chars().take(40).chain("...".chars()).collect()
 }
 
 impl Node {
@@ -229,9 +225,10 @@ impl<'de> Deserializer<'de> for &'de Node {
                 Some(Number::Unsigned(value)) => visitor.visit_u64(value),
                 Some(Number::Signed(value)) => visitor.visit_i64(value),
                 Some(Number::Float(value)) => visitor.visit_f64(value),
-                None => {
-                    Err(Error::new(format!("the number {} is too large", shortened(text)), None))
-                }
+                None => Err(Error::new(
+                    format!("the number {} is too large", shortened(text, 40)),
+                    None,
+                )),
             },
             NodeValue::String(text) => visitor.visit_borrowed_str(text),
             NodeValue::Array(items) => visitor.visit_seq(Items { items: items.iter(), at: 0 }),

@@ -12,6 +12,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::suggest::suggestion;
+use crate::visible::{excerpt, shortened, visible};
+
+/// Columns of an excerpt.
+const WIDTH: usize = 78;
+/// Most characters of a name in a message.
+pub(crate) const MAX_SHOWN: usize = 80;
 
 /// Largest scenario file that is read.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -146,35 +152,30 @@ impl Diagnostic {
         }
     }
 
-    /// The diagnostic with the line it is about and a caret under the place.
+    /// The diagnostic with the line it is about and carets under the place. A long line is cut
+    /// around them, and what a terminal would act on is written out.
     pub fn render(&self) -> String {
         let line_start = self.source[..self.span.start].rfind('\n').map_or(0, |at| at + 1);
         let rest = &self.source[line_start..];
         let text = rest[..rest.find('\n').unwrap_or(rest.len())].trim_end_matches('\r');
         let width = self.line.to_string().len();
-        // Tabs stay tabs, so that the caret stands under the place whatever a tab's width.
-        let indent: String =
-            text.chars().take(self.column - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
-        let marked = floor_char_boundary(text, self.span.end.saturating_sub(line_start));
-        let carets = text
-            .get(self.span.start - line_start..marked)
-            .map_or(1, |marked| marked.chars().count().max(1));
+        let marked = self.span.start - line_start..self.span.end - line_start;
+        let (text, carets) = excerpt(text, marked, WIDTH.saturating_sub(width + 3).max(20));
+        let headline = self.headline();
+        let headline = visible(&headline);
         let mut out = format!(
-            "{}\n{:width$} |\n{} | {text}\n{:width$} | {indent}{}",
-            self.headline(),
-            "",
-            self.line,
-            "",
-            "^".repeat(carets),
+            "{headline}\n{:width$} |\n{} | {text}\n{:width$} | {carets}",
+            "", self.line, ""
         );
         if let Some(help) = &self.help {
-            out.push_str(&format!("\n{:width$} = help: {help}", ""));
+            out.push_str(&format!("\n{:width$} = help: {}", "", visible(help)));
         }
         out
     }
 
     fn headline(&self) -> String {
         let Self { file, line, column, field, message, .. } = self;
+        let (field, message) = (shortened(field, 3 * MAX_SHOWN), shortened(message, 5 * MAX_SHOWN));
         if field.is_empty() {
             format!("{file}:{line}:{column}: {message}")
         } else {
@@ -194,7 +195,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Help for an unknown name: the nearest valid one, then all of them.
-pub(crate) fn help_for_unknown(given: &str, valid: &[&str]) -> String {
+pub fn help_for_unknown(given: &str, valid: &[&str]) -> String {
     let list = || valid.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     match (suggestion(given, valid), valid) {
         (_, []) => "nothing is allowed here".into(),
@@ -244,6 +245,14 @@ pub enum RunnerError {
     )]
     Write {
         /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The directory for results cannot be made.
+    #[error("cannot make the directory `{path}`: {source}")]
+    Folder {
+        /// The directory.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,

@@ -31,7 +31,8 @@ impl FolderLock {
         let mut locks = Vec::new();
         let mut known: Vec<PathBuf> = Vec::new();
         if let Some(out) = out {
-            fs::create_dir_all(out).map_err(|source| RunnerError::write(out, source))?;
+            fs::create_dir_all(out)
+                .map_err(|source| RunnerError::Folder { path: out.into(), source })?;
             if let Ok(file) = File::open(out) {
                 locked(&file, out, File::try_lock)?;
                 locks.push(file);

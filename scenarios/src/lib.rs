@@ -35,6 +35,7 @@ pub mod fit;
 mod folder;
 pub mod fuzz;
 pub mod library;
+mod notes;
 mod patch;
 pub mod plan;
 pub mod replay;
@@ -50,15 +51,17 @@ pub mod sweep;
 mod trace_file;
 mod tree;
 pub mod units;
+mod visible;
 pub mod zoo;
 
 pub use anatomy::{AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_anatomy};
 pub use check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
-pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError};
+pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError, help_for_unknown};
 pub use files::write_file;
 pub use fit::{FitError, FitOptions, FitReport, fit_path};
 pub use folder::FolderLock;
+pub use notes::{Note, NoteKind};
 pub use plan::Plan;
 pub use replay::{ReplayError, ReplayFile};
 pub use resolve::{Scenario, ScenarioOverrides};
@@ -69,8 +72,10 @@ pub use results::{
 pub use runner::{Progress, RunOptions, run_comparison};
 pub use schema::{schema_json, sweep_schema_json};
 pub use store::RUNS_FILE;
+pub use suggest::suggestion;
 pub use sweep::{Sweep, SweepOverrides, SweepResult, run_sweep};
 pub use trace_file::explored_log;
+pub use visible::visible;
 
 /// Version of the program, as results name it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

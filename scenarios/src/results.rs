@@ -5,6 +5,8 @@ use models::trace::series::SeriesValues;
 use serde::{Deserialize, Serialize, Serializer};
 use sim_core::{Histogram, SimDuration};
 
+use crate::notes::Note;
+
 /// The results of a scenario under all its policies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -36,6 +38,8 @@ pub struct Comparison {
     pub ratios: Vec<Ratio>,
     /// Published results from the scenario file.
     pub published: Vec<Published>,
+    /// What is degenerate about the runs, so that they answer less than they seem to.
+    pub notes: Vec<Note>,
 }
 
 /// The results of one policy.

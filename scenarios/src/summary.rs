@@ -6,6 +6,7 @@ use models::trace::digest::DigestValue;
 use sim_core::{Histogram, Replications, paired_ratio};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::notes;
 use crate::resolve::Scenario;
 use crate::results::{Comparison, FindingSummary, MetricSummary, PolicyResult, Ratio, TaskSummary};
 use crate::stored::StoredRun;
@@ -33,6 +34,7 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
         digest: digest_of(policies.iter().map(|policy| policy.digest)),
         baseline: scenario.baseline.clone(),
         ratios: ratios(&scenario.baseline, &policies),
+        notes: notes::notes(scenario, &policies),
         policies,
         published: scenario.published.clone(),
     }

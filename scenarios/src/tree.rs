@@ -231,6 +231,11 @@ impl FieldPath {
         Self(segments)
     }
 
+    /// Whether the other path is this one, or leads on from it.
+    pub(crate) fn leads_to(&self, other: &Self) -> bool {
+        other.0.starts_with(&self.0)
+    }
+
     fn with(&self, segment: Segment) -> Self {
         let mut segments = self.0.clone();
         segments.push(segment);

@@ -6,12 +6,12 @@ use std::time::Instant;
 use std::{fs, io};
 
 use models::apf::invariants;
-use models::apf::rules::{Mechanism, PARTS, Rules, SetError, generations, named_generation};
+use models::apf::rules::{Mechanism, PARTS, Rules, SetError, named_generation};
 use models::apf::{Defect, Defects};
 use models::explore::{
     Bounds, Budget, Disturbance, Explored, Finding, Limit, Product, Setup, Severity, explore,
 };
-use scenarios::{FolderLock, checksum, explored_log};
+use scenarios::{FolderLock, checksum, explored_log, help_for_unknown, suggestion};
 use serde_json::{Value, json};
 
 use super::{Outcome, listing, tell, write};
@@ -99,6 +99,13 @@ fn file_error(path: &Path, what: &str, source: io::Error) -> CliError {
     CliError::Explore(format!("cannot {what} {}: {source}", path.display()))
 }
 
+/// Help for a name out of a long list.
+fn listed(name: &str, names: &[&str]) -> String {
+    let all = "`apfsim explore --list` names them all";
+    let near = suggestion(name, names);
+    near.map_or_else(|| all.to_owned(), |near| format!("did you mean `{near}`? {all}"))
+}
+
 /// What can be named.
 fn lists() -> String {
     let disturbance = |d: &Disturbance| {
@@ -115,11 +122,8 @@ fn lists() -> String {
 }
 
 fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
-    let valid = || generations().iter().map(|g| format!("`{}`", g.name)).collect::<Vec<_>>();
-    let generation = named_generation(&args.rules).ok_or_else(|| CliError::Generation {
-        name: args.rules.clone(),
-        valid: valid().join(", "),
-    })?;
+    let generation =
+        named_generation(&args.rules).ok_or_else(|| super::rules::unknown(&args.rules))?;
     let mut rules = generation.rules();
     for text in &args.set {
         setting(text, &mut rules)?;
@@ -130,9 +134,10 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
     let cap = rules.cap;
     let mut defects = Defects::none();
     for name in &args.defects {
-        let defect: Defect = name
-            .parse()
-            .map_err(|error| usage(format!("{error}"), "`apfsim explore --list` names them all"))?;
+        let defect: Defect = name.parse().map_err(|error| {
+            let names: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
+            usage(format!("{error}"), &listed(name, &names))
+        })?;
         defects = defects.with(defect);
     }
     let mut budget = Budget::default();
@@ -181,23 +186,28 @@ fn setting(text: &str, rules: &mut Rules) -> Result<(), CliError> {
         return Err(usage(what, "--token-bits N sets the bits of the counter"));
     }
     rules.set(name, value).map_err(|error| {
-        let valid = match &error {
+        let help = match &error {
             SetError::Mechanism { .. } => {
-                Mechanism::ALL.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
+                let names: Vec<&str> = Mechanism::ALL.iter().map(|m| m.name()).collect();
+                help_for_unknown(name, &names)
             }
-            SetError::Value { valid, form, .. } if valid.is_empty() => (*form).to_owned(),
-            SetError::Value { valid, .. } => valid.join(", "),
+            SetError::Value { valid, form, .. } if valid.is_empty() => format!("valid: {form}"),
+            SetError::Value { valid, .. } => {
+                let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
+                help_for_unknown(value, &valid)
+            }
         };
-        usage(error.to_string(), &format!("valid: {valid}"))
+        usage(error.to_string(), &help)
     })
 }
 
 /// `smi` or `smi=2`.
 fn disturbance(text: &str) -> Result<(Disturbance, u8), CliError> {
     let (name, times) = text.split_once('=').unwrap_or((text, "1"));
-    let disturbance = name
-        .parse()
-        .map_err(|error| usage(format!("{error}"), "`apfsim explore --list` names them all"))?;
+    let disturbance = name.parse().map_err(|error| {
+        let names: Vec<&str> = Disturbance::ALL.iter().map(|it| it.name()).collect();
+        usage(format!("{error}"), &listed(name, &names))
+    })?;
     match times.parse::<u8>() {
         Ok(times) if (1..=9).contains(&times) => Ok((disturbance, times)),
         _ => {

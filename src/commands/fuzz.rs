@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use scenarios::fuzz::{
     Against, FailureKind, FuzzFailure, FuzzOptions, FuzzReport, fuzz, scenario_text,
 };
+use scenarios::{FolderLock, write_file};
 use serde_json::{Value, json};
 
 use super::Outcome;
@@ -110,7 +111,9 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {
 
 fn write(folder: &Path, failure: &FuzzFailure) -> Result<String, CliError> {
     let path = folder.join(failure.file_name());
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, &failure.text));
+    let _held = FolderLock::hold(None, &[&path])?;
+    let text = failure.text.as_bytes();
+    let written = fs::create_dir_all(folder).and_then(|()| write_file(&path, text));
     let shown = path.display().to_string();
     match written {
         Ok(()) => Ok(shown),

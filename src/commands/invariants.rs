@@ -24,9 +24,12 @@ pub(super) fn execute(args: &InvariantsArgs) -> Result<Outcome, CliError> {
 fn known(text: &str) -> Result<&'static Invariant, CliError> {
     let upper = text.to_ascii_uppercase();
     let number = upper.strip_prefix("INV-").unwrap_or(&upper).parse().ok();
-    number
-        .and_then(|number| Invariant::find(InvariantId(number)))
-        .ok_or_else(|| CliError::Invariant { name: text.to_owned() })
+    number.and_then(|number| Invariant::find(InvariantId(number))).ok_or_else(|| {
+        let ends = [CATALOGUE.first(), CATALOGUE.last()].map(|it| it.map(|it| it.id.to_string()));
+        let [first, last] = ends.map(Option::unwrap_or_default);
+        let help = format!("`{first}` to `{last}`; `apfsim invariants` lists them");
+        CliError::Invariant { name: text.to_owned(), help }
+    })
 }
 
 fn list() -> String {

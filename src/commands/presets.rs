@@ -1,6 +1,7 @@
 //! `apfsim presets`: what scenario files can name for parts of the machine, and where the numbers of
 //! a processor come from.
 
+use ::scenarios::help_for_unknown;
 use models::presets::{self, CpuPreset};
 
 use super::{Outcome, listing};
@@ -12,11 +13,10 @@ pub(super) fn execute(args: &PresetsArgs) -> Result<Outcome, CliError> {
     let text = match &args.name {
         None => all(),
         Some(name) => {
-            let quoted =
-                || presets::cpu_names().iter().map(|n| format!("`{n}`")).collect::<Vec<_>>();
-            let preset = presets::cpu(name).ok_or_else(|| CliError::Preset {
-                name: name.clone(),
-                valid: quoted().join(", "),
+            let preset = presets::cpu(name).ok_or_else(|| {
+                let names = presets::cpu_names();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                CliError::Preset { name: name.clone(), help: help_for_unknown(name, &names) }
             })?;
             numbers(&preset)
         }

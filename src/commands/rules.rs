@@ -1,6 +1,7 @@
 //! `apfsim rules`: what the kernels do, mechanism by mechanism, since when, and where that is known
 //! from.
 
+use ::scenarios::help_for_unknown;
 use models::apf::rules::{Backport, Generation, Origin, generations, named_generation};
 use serde_json::{Value, json};
 
@@ -20,9 +21,13 @@ pub(super) fn execute(args: &RulesArgs) -> Result<Outcome, CliError> {
 }
 
 fn known(name: &str) -> Result<&'static Generation, CliError> {
-    let valid = || generations().iter().map(|g| format!("`{}`", g.name)).collect::<Vec<_>>();
-    named_generation(name)
-        .ok_or_else(|| CliError::Generation { name: name.to_owned(), valid: valid().join(", ") })
+    named_generation(name).ok_or_else(|| unknown(name))
+}
+
+/// What is said of a generation that does not exist.
+pub(super) fn unknown(name: &str) -> CliError {
+    let names: Vec<&str> = generations().iter().map(|generation| generation.name).collect();
+    CliError::Generation { name: name.to_owned(), help: help_for_unknown(name, &names) }
 }
 
 /// The generations.

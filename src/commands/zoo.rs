@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use models::monitors::{Invariant, InvariantId};
-use scenarios::FolderLock;
 use scenarios::zoo::{
     Caught, Entry, Found, Group, Outcome as Came, Row, Shown, entries, find, show_all,
 };
+use scenarios::{FolderLock, help_for_unknown};
 use serde_json::{Value, json};
 
 use super::{Outcome, listing, write};
@@ -43,7 +43,7 @@ pub(super) fn execute(args: &ZooArgs) -> Result<Outcome, CliError> {
 fn known(id: &str) -> Result<&'static Entry, CliError> {
     find(id).ok_or_else(|| CliError::Zoo {
         name: id.to_owned(),
-        valid: entries().map(|entry| entry.id).collect::<Vec<_>>().join(", "),
+        help: help_for_unknown(id, &entries().map(|entry| entry.id).collect::<Vec<_>>()),
     })
 }
 

@@ -1,7 +1,7 @@
 //! A sweep as text: a line a point.
 
 use scenarios::sweep::PointResult;
-use scenarios::{Comparison, FindingVerdict, PolicyResult, SweepResult};
+use scenarios::{Comparison, FindingVerdict, Note, PolicyResult, SweepResult};
 
 use crate::format::{significant, span_ns};
 use crate::metric::{self, WORK_TOTAL};
@@ -12,7 +12,15 @@ const GAP: usize = 2;
 
 /// The sweep with the ratio of work to the baseline and the median latency of faults at each point.
 pub fn table(sweep: &SweepResult) -> String {
-    let mut blocks = vec![head(sweep), points(sweep), notes(sweep)];
+    let degenerate: Vec<(String, &[Note])> = sweep
+        .points
+        .iter()
+        .map(|point| (point.number.to_string(), point.comparison.notes.as_slice()))
+        .collect();
+    let degenerate: Vec<_> =
+        degenerate.iter().map(|(number, notes)| (number.as_str(), *notes)).collect();
+    let degenerate = crate::notes::at_points("at point", &degenerate);
+    let mut blocks = vec![head(sweep), points(sweep), notes(sweep), degenerate];
     blocks.push(reproduction(sweep));
     blocks.retain(|block| !block.is_empty());
     blocks.join("\n")
@@ -87,12 +95,15 @@ fn labels(sweep: &SweepResult) -> Vec<Column> {
         cells: sweep.points.iter().map(cell).collect(),
         left: true,
     };
+    let mut columns = vec![column("point", &|point| point.number.to_string())];
     if sweep.axes.is_empty() {
-        return vec![column("change", &|point| point.label.clone())];
+        columns.push(column("change", &|point| point.label.clone()));
     }
     let axes = sweep.axes.iter().enumerate();
-    axes.map(|(place, axis)| column(&axis.name, &|point| axis.values[point.values[place]].clone()))
-        .collect()
+    columns.extend(axes.map(|(place, axis)| {
+        column(&axis.name, &|point| axis.values[point.values[place]].clone())
+    }));
+    columns
 }
 
 /// The mean of a metric: times in the unit that suits them, counts whole.

@@ -13,7 +13,7 @@ use scenarios::{Comparison, MetricSummary, PolicyResult};
 pub use self::anatomy::anatomy;
 pub(crate) use self::grid::{Column, Grid};
 use crate::format::{grouped, significant, span_ns};
-use crate::metric;
+use crate::{metric, notes};
 
 /// No line is longer, but for the last one and names that are longer themselves.
 const WIDTH: usize = 78;
@@ -30,6 +30,7 @@ pub fn compare(comparison: &Comparison) -> String {
     blocks.push(by_policy(comparison, "CPU time (% of vCPU time)", TIME));
     blocks.push(by_policy(comparison, "Faults", FAULTS));
     blocks.push(findings::summary(comparison));
+    blocks.push(notes::block(&comparison.notes));
     blocks.push(reproduction(comparison));
     join(blocks)
 }
@@ -43,6 +44,7 @@ pub fn run(comparison: &Comparison) -> String {
         blocks.push(tasks(policy));
     }
     blocks.push(findings::stories(comparison));
+    blocks.push(notes::block(&comparison.notes));
     blocks.push(reproduction(comparison));
     join(blocks)
 }

@@ -57,12 +57,12 @@ pub enum CheckError {
         example: String,
     },
     /// There is no generation of that name.
-    #[error("there is no generation `{name}`\n  help: valid: {valid}")]
+    #[error("there is no generation `{name}`\n  help: {help}")]
     Generation {
         /// What was asked for.
         name: String,
-        /// The names there are.
-        valid: String,
+        /// The likeliest name and the names there are.
+        help: String,
     },
 }
 

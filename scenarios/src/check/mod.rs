@@ -19,6 +19,7 @@ use models::apf::rules;
 use models::machine::{family_of, known_violations};
 use models::monitors::log::{LogConfig, LogMonitors};
 
+use crate::error::help_for_unknown;
 pub use error::CheckError;
 use pfault::Pfaults;
 pub use pfault::{OpenPfault, PfaultSurvey};
@@ -41,9 +42,9 @@ impl CheckOptions {
 
     fn config(&self) -> Result<LogConfig, CheckError> {
         let Some(name) = &self.rules else { return Ok(LogConfig::default()) };
-        config_of(name).ok_or_else(|| CheckError::Generation {
-            name: name.clone(),
-            valid: rules::generations().iter().map(|one| one.name).collect::<Vec<_>>().join(", "),
+        config_of(name).ok_or_else(|| {
+            let names: Vec<&str> = rules::generations().iter().map(|one| one.name).collect();
+            CheckError::Generation { name: name.clone(), help: help_for_unknown(name, &names) }
         })
     }
 }

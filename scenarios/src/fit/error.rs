@@ -72,7 +72,7 @@ pub enum FitError {
         least: u64,
     },
     /// An option names something that does not exist.
-    #[error("{option} `{value}`: there is no {what} of that name\n  help: valid: {valid}")]
+    #[error("{option} `{value}`: there is no {what} of that name\n  help: {help}")]
     Unknown {
         /// The option.
         option: &'static str,
@@ -80,8 +80,8 @@ pub enum FitError {
         value: String,
         /// What it should name.
         what: &'static str,
-        /// The names there are.
-        valid: String,
+        /// The likeliest name and the names there are.
+        help: String,
     },
     /// An option is out of range.
     #[error("{option} {value} is out of range\n  help: {help}")]

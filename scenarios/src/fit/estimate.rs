@@ -10,6 +10,7 @@ use super::measure::Measure;
 use super::paths::{Part, PathId};
 use super::solve::{FittedCost, Lengths, Parts};
 use super::{FitOptions, Given};
+use crate::error::help_for_unknown;
 
 /// Faults that needed I/O, of which a log must have so many.
 pub(super) const LEAST_FAULTS: u64 = 10;
@@ -99,34 +100,31 @@ pub(super) struct Load {
     pub(super) kernel_steps: u32,
 }
 
-/// A named preset's options as one text.
-fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    names.into_iter().collect::<Vec<_>>().join(", ")
-}
-
 /// Looks at the options before a long log is read.
 pub(super) fn check_options(options: &FitOptions) -> Result<(), FitError> {
-    let unknown = |option, value: &str, what, valid| {
-        Err(FitError::Unknown { option, value: value.to_owned(), what, valid })
+    let unknown = |option, value: &str, what, names: &[&str]| {
+        let help = help_for_unknown(value, names);
+        Err(FitError::Unknown { option, value: value.to_owned(), what, help })
     };
     if let Some(name) = &options.policy
         && policy(name).is_none()
     {
-        return unknown("--policy", name, "policy", listed(policy_names()));
+        return unknown("--policy", name, "policy", &policy_names());
     }
     if let Some(name) = &options.cpu
         && presets::cpu(name).is_none()
     {
         let names = presets::cpu_names();
-        return unknown("--cpu", name, "processor", listed(names.iter().map(String::as_str)));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        return unknown("--cpu", name, "processor", &names);
     }
     if let Some(text) = &options.device
         && constant_of(text).is_none()
         && presets::device(text).is_none()
     {
         let names = presets::device_names();
-        let valid = format!("a time such as 500us, {}", listed(names.iter().map(String::as_str)));
-        return unknown("--device", text, "device", valid);
+        let names = names.iter().map(String::as_str).chain(["500us"]);
+        return unknown("--device", text, "device", &names.collect::<Vec<_>>());
     }
     for (option, value) in [("--faulters", options.faulters), ("--workers", options.workers)] {
         let least = u32::from(option == "--faulters");

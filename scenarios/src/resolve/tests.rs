@@ -158,7 +158,7 @@ fn unknown_names_are_corrected() {
         r#""pattern": "uniform""#,
         r#""pattern": "random""#,
         "f:25:69: in `workload.tasks[0].program[0].pattern`: unknown value `random`
-  help: valid: `uniform`, `sequential`, `shared`",
+  help: did you mean `uniform`? valid: `uniform`, `sequential`, `shared`",
     );
     check(
         r#""role": "worker""#,
@@ -767,7 +767,7 @@ fn tabs_letters_and_windows_lines_keep_the_caret_in_place() {
     let error = Scenario::from_str("f", text).expect_err("no scenario");
     assert_eq!(
         error.render(),
-        "f:3:17: not valid JSON: unexpected word\n  |\n3 | \t\"\u{e4}\": \"\u{1f600}\", \"x\": \u{e4}\n  | \t               ^\n  \
+        "f:3:17: not valid JSON: unexpected word\n  |\n3 | \t\"\u{e4}\": \"\u{1f600}\", \"x\": \u{e4}\n  | \t                ^\n  \
          = help: put text in double quotes; the bare words are true, false, null"
     );
 }

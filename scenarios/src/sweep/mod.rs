@@ -5,6 +5,7 @@
 //! it, resolved like any scenario. Points are run together ([`run`]).
 
 mod axis;
+mod collide;
 mod file;
 mod point;
 pub(crate) mod range;

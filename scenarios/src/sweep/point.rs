@@ -67,6 +67,16 @@ impl Base {
         Ok(Self { doc })
     }
 
+    /// The places that values come to when they are put in, in order.
+    pub(super) fn places(&self, patches: &[&Patch]) -> Result<Vec<FieldPath>, ScenarioError> {
+        let mut root = self.doc.root.clone();
+        let put = |patch: &&Patch| {
+            let set = patch.target.set(&mut root, &patch.value);
+            set.map_err(|error| patch.named.path_error(error))
+        };
+        patches.iter().map(put).collect()
+    }
+
     /// The scenario with values put into it, in order. `label` tells the point in errors.
     pub(crate) fn with(
         &self,

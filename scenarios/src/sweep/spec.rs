@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::axis::{Axis, text};
+use super::axis::Axis;
 use super::file::{AxisFile, SweepFile};
 use super::point::{Base, Origin, Patch, Point};
 use super::range::{Quantity, ends, spread};
-use super::{Laws, MAX_POINTS, Sweep, SweepOverrides, words};
+use super::{Laws, MAX_POINTS, Sweep, SweepOverrides, collide, words};
 use crate::error::{ScenarioError, help_for_unknown};
 use crate::expect::metric;
 use crate::library;
@@ -19,10 +19,11 @@ use crate::tree::{Document, FieldPath, Node, NodeValue};
 pub(super) struct Spec {
     name: String,
     title: String,
-    base: Base,
-    set: Vec<Patch>,
-    axes: Vec<AxisSpec>,
-    variations: Vec<Variation>,
+    pub(super) base: Base,
+    /// What every point has: first what a file says, then what a command line says.
+    pub(super) set: Vec<Patch>,
+    pub(super) axes: Vec<AxisSpec>,
+    pub(super) variations: Vec<Variation>,
     metrics: Vec<String>,
     laws: Option<Laws>,
     /// Whether the points are those of a file.
@@ -39,9 +40,9 @@ pub(super) struct AxisSpec {
     pub(super) whole: Origin,
 }
 
-struct Variation {
+pub(super) struct Variation {
     name: String,
-    set: Vec<Patch>,
+    pub(super) set: Vec<Patch>,
 }
 
 impl Spec {
@@ -175,6 +176,7 @@ impl Spec {
 
     /// Makes the points.
     pub(super) fn sweep(self, overrides: &ScenarioOverrides) -> Result<Sweep, ScenarioError> {
+        self.collisions()?;
         let mut points = Vec::new();
         // What is wrong with `set` is told of no point in particular.
         self.base.with(&self.set.iter().collect::<Vec<_>>(), "every point")?;
@@ -187,6 +189,7 @@ impl Spec {
             let changes = own.iter().map(change).collect();
             points.push(Point { number, label, values, changes, scenario });
         }
+        collide::equal_points(&self.axes, &points)?;
         let Self { name, title, axes, metrics, laws, .. } = self;
         let axes = axes.into_iter().map(|axis| axis.axis).collect();
         Ok(Sweep { name, title, axes, points, metrics, laws })
@@ -332,8 +335,6 @@ fn listed(doc: &Arc<Document>, at: &At<'_>) -> Result<Vec<(NodeValue, Origin)>, 
     if items.is_empty() {
         return Err(at.fail("there is no value", "at least one"));
     }
-    let texts: Vec<String> = items.iter().map(|item| text(&item.value)).collect();
-    at.distinct(texts.iter().map(String::as_str), None)?;
     let value = |(place, item): (usize, &Node)| {
         (item.value.clone(), origin(doc, at.path.index(place), item.span.clone()))
     };

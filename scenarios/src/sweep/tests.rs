@@ -233,7 +233,7 @@ fn what_is_wrong_with_a_file_is_told_with_its_place() {
         GRID,
         "\"values\": [100, 1000]",
         "\"values\": [100, 100]",
-        "s.json:10:44: in `axes[1].values[1]`: the name `100` is given twice",
+        "s.json:10:44: in `axes[1].values[1]`: the value `100` is given twice",
     );
     edited(
         CHANGES,
@@ -247,6 +247,76 @@ fn what_is_wrong_with_a_file_is_told_with_its_place() {
         "\"NVMe\"",
         "s.json:10:15: in `variations[2].name`: the name `NVMe` is given twice",
     );
+}
+
+#[test]
+fn equal_values_are_refused_however_they_are_written() {
+    for (axis, expect) in [
+        ("guest.hz=100,1000,100", "--axis:1:19: the value `100` is given twice"),
+        ("guest.hz=100,1e2", "--axis:1:14: the value `1e2` is the same as `100`"),
+        ("duration=1s,40ms,1000ms", "the value `1000ms` is the same as `1s`"),
+        ("host.memory_limit=24MiB,24576KiB", "the value `24576KiB` is the same as `24MiB`"),
+        ("host.cpus=1..3/3 linear,2", "the value `2` is given twice"),
+        ("guest.steal_clock=true,true", "the value `true` is given twice"),
+        // One and the same machine, in other words.
+        (
+            "host.swap.device=nvme-tlc-gen3,{\"preset\": \"nvme-tlc-gen3\"}",
+            "is the same as `nvme-tlc-gen3`",
+        ),
+    ] {
+        told(typed(&[axis], &[]), expect);
+    }
+    // A seed of its own makes another experiment.
+    typed(&["seed=1,2"], &[]).expect("valid");
+}
+
+#[test]
+fn names_and_fields_that_collide_are_refused() {
+    let hz = "guest.hz=100,1000";
+    for (axes, set, expect) in [
+        (&[hz, "guest.hz=250"][..], &[][..], "--axis:1:1: another axis is named `hz` already"),
+        (
+            &["workload.tasks[0].count=1,2", "workload.tasks[1].count=1,2"],
+            &[],
+            "another axis is named `count` already",
+        ),
+        (&["host.cpus,host.cpus=1,2"], &[], "--axis:1:11: this replaces the value of `host.cpus`"),
+        (
+            &["host.swap.device.read_latency=1ms", "host.swap.device=nvme-tlc-gen3"],
+            &[],
+            "--axis:1:1: this replaces the value of `host.swap.device.read_latency`",
+        ),
+        (&[hz], &["guest.hz=250"], "--set:1:1: `guest.hz` has no effect: the axis over `guest.hz`"),
+        (
+            &[hz],
+            &["host.cpus=2", "host.cpus=3"],
+            "--set:1:1: this replaces the value of `host.cpus`",
+        ),
+    ] {
+        told(typed(axes, set), expect);
+    }
+    // The same element by number and by name.
+    let axis = "workload.tasks[0].count,workload.tasks[faulter].count=1,2";
+    told(typed(&[axis], &[]), "this replaces the value of `workload.tasks[0].count`");
+    // An object before its own fields is no collision.
+    typed(&["host.swap.device=nvme-tlc-gen3,hdd-7200", "host.swap.device.channels=1,2"], &[])
+        .map(|_| ())
+        .unwrap_or_else(|error| assert!(!error.to_string().contains("replaces"), "{error}"));
+    let named = |name: &str| {
+        GRID.replace(
+            "\"field\": \"guest.hz\"",
+            &format!("\"name\": \"{name}\", \"field\": \"guest.hz\""),
+        )
+    };
+    told(read(&named("latency")), "another axis is named `latency` already");
+    for name in ["policy", "point", "work_ratio", "exits_mean", "work_total_stderr"] {
+        told(read(&named(name)), "results have such a column");
+    }
+    let twice = CHANGES.replace(
+        "{ \"guest.hz\": 100 }",
+        "{ \"workload.tasks[0].count\": 1, \"workload.tasks[faulter].count\": 2 }",
+    );
+    told(read(&twice), "this replaces the value of `workload.tasks[0].count`");
 }
 
 #[test]
