@@ -142,16 +142,17 @@ Examples:
     Zoo(ZooArgs),
     /// Check a real kernel's log of async page faults against the invariants
     #[command(after_help = "\
-A log is text of tracefs, `trace-cmd report` or `perf script`, also compressed with gzip; - is
-standard input. docs/check-a-real-host.md says what to record.
+A log is trace.dat of trace-cmd, perf.data, or text of tracefs, `trace-cmd report` or
+`perf script`, also compressed with gzip or zstd; - is standard input.
+docs/check-a-real-host.md says what to record.
 
 Exit status: 0 clean, undecided or a weakness; 1 an invariant was violated; 2 it cannot be read.
 
 Examples:
-  apfsim check trace.txt
+  apfsim check trace.dat
   apfsim check trace.txt.gz --format json
   apfsim check trace.txt.gz --out results/host     keep table, JSON, CSV and plots
-  trace-cmd report trace.dat | apfsim check -
+  dmesg | apfsim check -                           a buffer dumped by sysrq-z
   apfsim check old-host.txt --rules v5.3")]
     Check(CheckArgs),
     /// Make a scenario of a real host's log, run it, and show both side by side

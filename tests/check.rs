@@ -97,8 +97,8 @@ fn what_cannot_be_read_ends_with_status_2() {
     for (input, part) in [
         (&b""[..], "is empty"),
         (b"hello\n", "no event"),
-        (b"PERFILE2........", "perf script"),
-        (b"\x17\x08\x44tracing........", "trace-cmd report"),
+        (b"PERFILE2........", "the file ends at byte"),
+        (b"\x17\x08\x44tracing........", "the file ends at byte"),
         (&[0u8; 70_000], "no event"),
     ] {
         let (status, stdout, stderr) = apfsim(&["check", "-"], input);

@@ -31,6 +31,8 @@ pub fn object(report: &CheckReport) -> String {
         "version": env!("CARGO_PKG_VERSION"),
         "verdict": snake(overall(report)),
         "lines": report.lines,
+        "source": report.source,
+        "not_read": report.not_read,
         "events": report.events,
         "span_ns": survey.span,
         "kernels": report.kernels,
@@ -207,5 +209,8 @@ const fn kind(kind: SkippedKind) -> &'static str {
         SkippedKind::TooLong => "too_long",
         SkippedKind::HalfLine => "half_line",
         SkippedKind::BrokenCompression => "broken_compression",
+        SkippedKind::Damaged => "damaged",
+        SkippedKind::UnknownRecord => "unknown_record",
+        SkippedKind::CutShort => "cut_short",
     }
 }

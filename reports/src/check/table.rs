@@ -52,12 +52,11 @@ fn head(report: &CheckReport) -> String {
         None if report.kernels_shown => report.kernels.to_owned(),
         None => format!("{} (assumed: no event shows it)", report.kernels),
     };
-    let about = format!(
-        "{} events in {} lines, {}; kernel: {shown}",
-        number(report.events),
-        number(report.lines),
-        span(report.survey.span)
-    );
+    let about = match report.source.as_str() {
+        "text" => format!("{} events in {} lines", number(report.events), number(report.lines)),
+        file => format!("{} events of {file}, numbered as lines are", number(report.events)),
+    };
+    let about = format!("{about}, {}; kernel: {shown}", span(report.survey.span));
     let mut text = wrapped(&report.name, 0, 0) + &wrapped(&about, 0, 0);
     if report.pfaults.is_some() {
         let other = "This is a log of an s390 host. Its guests are told of missing pages by \
@@ -238,6 +237,9 @@ fn left_out(report: &CheckReport) -> String {
             "{} joined to the ones before: a program had wrapped them",
             counted(report.joined, "line was", "lines were")
         ));
+    }
+    for part in &report.not_read {
+        say(format!("not read: {part}"));
     }
     let (places, events) = report.losses;
     if places > 0 {

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::binary::BinaryError;
+
 /// A log that cannot be read, or is none.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -31,6 +33,14 @@ pub enum CheckError {
         /// What it is, and what to do.
         what: &'static str,
     },
+    /// It is a binary file that cannot be read.
+    #[error("cannot read {name}: {source}")]
+    Binary {
+        /// The log.
+        name: String,
+        /// Why, and where.
+        source: BinaryError,
+    },
     /// There is nothing in it.
     #[error(
         "{name} is empty\n  help: were events enabled while it was recorded? see \
@@ -43,8 +53,8 @@ pub enum CheckError {
     /// No line is an event.
     #[error(
         "{name} has no event: {lines} lines, of which {unreadable} are no line of a trace{example}\
-         \n  help: text of tracefs, `trace-cmd report` or `perf script` is read; see \
-         docs/check-a-real-host.md"
+         \n  help: trace.dat, perf.data and text of tracefs, `trace-cmd report` or \
+         `perf script` are read; see docs/check-a-real-host.md"
     )]
     NoEvents {
         /// The log.
@@ -68,16 +78,9 @@ pub enum CheckError {
 
 /// What a file is by its first bytes, if it is something that must be converted first.
 pub(super) fn other_format(head: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 6] = [
-        (
-            b"\x17\x08\x44tracing",
-            "trace-cmd's binary format\n  help: `trace-cmd report trace.dat > trace.txt`",
-        ),
-        (
-            b"PERFILE2",
-            "perf's binary format\n  help: `perf script --show-lost-events -F comm,pid,tid,cpu,time,event,trace > trace.txt`",
-        ),
-        (b"\x28\xb5\x2f\xfd", "compressed with zstd\n  help: `zstdcat LOG | apfsim check -`"),
+    let known: [(&[u8], &str); 5] = [
+        (b"\xff\xfe", "text in UTF-16\n  help: `iconv -f UTF-16 -t UTF-8 LOG | apfsim check -`"),
+        (b"\xfe\xff", "text in UTF-16\n  help: `iconv -f UTF-16 -t UTF-8 LOG | apfsim check -`"),
         (b"\xfd7zXZ", "compressed with xz\n  help: `xzcat LOG | apfsim check -`"),
         (b"BZh", "compressed with bzip2\n  help: `bzcat LOG | apfsim check -`"),
         (b"PK\x03\x04", "a zip archive\n  help: `unzip -p LOG | apfsim check -`"),

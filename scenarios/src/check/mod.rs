@@ -1,5 +1,6 @@
 //! A real kernel's log, read and held against the invariants.
 
+mod binary;
 mod error;
 mod join;
 mod lines;
@@ -11,7 +12,7 @@ mod report;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -20,6 +21,9 @@ use models::machine::{family_of, known_violations};
 use models::monitors::log::{LogConfig, LogMonitors};
 
 use crate::error::help_for_unknown;
+
+pub use binary::BinaryError;
+use binary::BinaryKind;
 pub use error::CheckError;
 use pfault::Pfaults;
 pub use pfault::{OpenPfault, PfaultSurvey};
@@ -65,7 +69,7 @@ pub fn check_path(path: &str, options: &CheckOptions) -> Result<CheckReport, Che
     Ok(session.report(&name, lines))
 }
 
-/// Checks a log that is read from a stream, which may be compressed with gzip.
+/// Checks a log that is read from a stream, which may be compressed with gzip or zstd.
 ///
 /// # Errors
 /// When it cannot be read, or is no log.
@@ -90,9 +94,19 @@ pub(crate) fn read_path<C: LogConsumer>(
         return read_stream(io::stdin().lock(), name, consumer).map(|read| named(name, read));
     }
     let failed = |source| CheckError::Open { path: path.to_owned(), source };
-    let file = File::open(Path::new(path)).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
+    let mut file = File::open(Path::new(path)).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
         return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
+    }
+    // A file of trace-cmd or perf is read in place; a pipe has no places.
+    if metadata.is_file() {
+        let head = head_of(&mut file, path)?;
+        file.rewind().map_err(failed)?;
+        if let Some(kind) = BinaryKind::of(&head) {
+            return binary::read(kind, BufReader::new(file), path, consumer)
+                .map(|read| named(path, read));
+        }
     }
     read_stream(file, path, consumer).map(|read| named(path, read))
 }
@@ -103,15 +117,46 @@ pub(crate) fn read_stream<C: LogConsumer>(
     name: &str,
     consumer: C,
 ) -> Result<(Session<C>, u64), CheckError> {
+    let head = head_of(&mut source, name)?;
+    let whole = Cursor::new(head.clone()).chain(source);
+    if head.starts_with(&[0x1f, 0x8b]) {
+        return read_plain(MultiGzDecoder::new(whole), true, name, consumer);
+    }
+    if head.starts_with(b"\x28\xb5\x2f\xfd") {
+        let decoder = ruzstd::decoding::StreamingDecoder::new(whole).map_err(|error| {
+            let source = io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+            CheckError::Read { name: name.to_owned(), line: 0, source }
+        })?;
+        return read_plain(decoder, true, name, consumer);
+    }
+    read_plain(whole, false, name, consumer)
+}
+
+/// The first bytes of a stream.
+fn head_of(source: &mut impl Read, name: &str) -> Result<Vec<u8>, CheckError> {
     let mut head = Vec::new();
     let begun = source.by_ref().take(16).read_to_end(&mut head);
     begun.map_err(|source| CheckError::Read { name: name.to_owned(), line: 0, source })?;
-    let whole = io::Cursor::new(head.clone()).chain(source);
-    if head.starts_with(&[0x1f, 0x8b]) {
-        return reader::read(MultiGzDecoder::new(whole), true, name, consumer);
+    Ok(head)
+}
+
+/// Reads what is no longer compressed.
+fn read_plain<C: LogConsumer>(
+    mut source: impl Read,
+    compressed: bool,
+    name: &str,
+    consumer: C,
+) -> Result<(Session<C>, u64), CheckError> {
+    let head = head_of(&mut source, name)?;
+    if let Some(kind) = BinaryKind::of(&head) {
+        // Its parts are read in another order than they stand in.
+        let mut all = head;
+        let read = source.read_to_end(&mut all);
+        read.map_err(|source| CheckError::Read { name: name.to_owned(), line: 0, source })?;
+        return binary::read(kind, Cursor::new(all), name, consumer);
     }
     if let Some(what) = error::other_format(&head) {
         return Err(CheckError::Format { name: name.to_owned(), what });
     }
-    reader::read(whole, false, name, consumer)
+    reader::read(Cursor::new(head).chain(source), compressed, name, consumer)
 }

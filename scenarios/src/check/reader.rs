@@ -5,7 +5,9 @@ use std::io::{self, Read};
 
 use models::monitors::log::{LogEvent, LogMonitors};
 use models::trace::kernel::clean::{cleaned, is_quoted_printable, unquoted};
-use models::trace::kernel::{Header, Line, Lost, is_evidence, parse_event, split};
+use models::trace::kernel::{
+    EventError, Header, KernelEvent, Line, Lost, is_evidence, parse_event, split,
+};
 
 use super::error::CheckError;
 use super::join::{Held, Made};
@@ -72,6 +74,10 @@ pub(crate) struct Session<C> {
     quoted: bool,
     /// Events that only an s390 host has.
     s390: u64,
+    /// What kind of file it is.
+    source: String,
+    /// Parts of the file that were left alone.
+    not_read: Vec<String>,
     /// The generation that wrote the log, as its head says.
     rules: Option<String>,
 }
@@ -135,6 +141,8 @@ impl<C: LogConsumer> Session<C> {
             joined: 0,
             quoted: false,
             s390: 0,
+            source: "text".to_owned(),
+            not_read: Vec::new(),
             rules: None,
         }
     }
@@ -206,6 +214,26 @@ impl<C: LogConsumer> Session<C> {
     }
 
     fn event(&mut self, number: u64, line: &[u8], header: &Header<'_>, fields: &[u8]) {
+        self.arrive(number, line, header, parse_event(header.name, fields));
+    }
+
+    /// Takes the next event of a binary file.
+    pub(super) fn record(
+        &mut self,
+        number: u64,
+        header: &Header<'_>,
+        event: Result<Option<KernelEvent>, EventError>,
+    ) {
+        self.arrive(number, b"", header, event);
+    }
+
+    fn arrive(
+        &mut self,
+        number: u64,
+        line: &[u8],
+        header: &Header<'_>,
+        event: Result<Option<KernelEvent>, EventError>,
+    ) {
         self.events += 1;
         self.grouped += u64::from(header.grouped);
         if header.raw_time {
@@ -230,7 +258,7 @@ impl<C: LogConsumer> Session<C> {
             }
         }
         self.now = self.now.max(ns);
-        match parse_event(header.name, fields) {
+        match event {
             Ok(Some(event)) => {
                 let Header { thread, cpu, .. } = *header;
                 self.enter(Entry::Event(LogEvent { line: number, ns, cpu, thread, event }));
@@ -246,7 +274,41 @@ impl<C: LogConsumer> Session<C> {
         }
     }
 
-    fn lost(&mut self, lost: Lost) {
+    /// What kind of file it is, where it is no text.
+    pub(super) fn set_source(&mut self, what: &str) {
+        what.clone_into(&mut self.source);
+    }
+
+    /// A part of the file is left alone.
+    pub(super) fn not_read(&mut self, what: &str) {
+        self.not_read.push(what.to_owned());
+    }
+
+    /// Events of a processor at a place in the file cannot be read.
+    pub(super) fn damaged(&mut self, number: u64, cpu: u32, offset: u64) {
+        let text = format!("processor {cpu}, before byte {offset}");
+        self.skip(SkippedKind::Damaged, number, text.as_bytes());
+    }
+
+    /// A record is of no event whose format the file has.
+    pub(super) fn unknown_record(&mut self, number: u64, cpu: u32) {
+        self.skip(SkippedKind::UnknownRecord, number, b"");
+        self.lost(Lost { cpu: Some(cpu), events: None });
+    }
+
+    /// The file ends within its records.
+    pub(super) fn cut_short(&mut self, number: u64) {
+        self.skip(SkippedKind::CutShort, number, b"");
+        self.lost_somewhere();
+    }
+
+    /// Events so far.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Takes a note that events were lost.
+    pub(super) fn lost(&mut self, lost: Lost) {
         self.lost_events = self.lost_events.saturating_add(lost.events.unwrap_or(0));
         if let Some(cpu) = lost.cpu {
             if self.cpus.len() < MOST_CPUS || self.cpus.contains_key(&cpu) {
@@ -332,9 +394,11 @@ impl<C: LogConsumer> Session<C> {
             return;
         }
         let event = Some(String::from_utf8_lossy(name).into_owned());
-        // Its end: what is before the fields is known to be well.
-        let from = text.len().saturating_sub(EXCERPT);
-        let begin = text.windows(name.len()).position(|part| part == name).unwrap_or(from);
+        // What is before its name is known to be well.
+        let begin = match name {
+            [] => 0,
+            name => text.windows(name.len()).position(|part| part == name).unwrap_or(0),
+        };
         self.skipped.push(Skipped { kind, event, count: 1, line, text: excerpt(&text[begin..]) });
     }
 
@@ -453,6 +517,8 @@ impl Session<Checker> {
         CheckReport {
             name: name.to_owned(),
             lines,
+            source: self.source,
+            not_read: self.not_read,
             events: self.events,
             counts,
             skipped: self.skipped,

@@ -27,6 +27,12 @@ pub enum SkippedKind {
     HalfLine,
     /// The compressed data ends early or is damaged.
     BrokenCompression,
+    /// A page of a binary file cannot be read.
+    Damaged,
+    /// A record of a binary file is of no event whose format it has.
+    UnknownRecord,
+    /// A binary file ends within its records.
+    CutShort,
 }
 
 impl SkippedKind {
@@ -38,6 +44,9 @@ impl SkippedKind {
             Self::TooLong => "longer than 65 536 bytes",
             Self::HalfLine => "the log ends in the middle of a line",
             Self::BrokenCompression => "the compressed data ends early or is damaged",
+            Self::Damaged => "events of a processor that cannot be read: the file is damaged",
+            Self::UnknownRecord => "records of events whose format the file does not have",
+            Self::CutShort => "the file ends within its records",
         }
     }
 }
@@ -72,8 +81,12 @@ impl Skipped {
 pub struct CheckReport {
     /// The log.
     pub name: String,
-    /// Lines.
+    /// Lines; of a binary file its events, whose numbers then stand for those of lines.
     pub lines: u64,
+    /// What kind of file it is: `text`, or what a binary one says of itself.
+    pub source: String,
+    /// Parts of the file that were left alone.
+    pub not_read: Vec<String>,
     /// Events.
     pub events: u64,
     /// Events by name, the most frequent first.
