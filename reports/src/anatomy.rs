@@ -89,7 +89,7 @@ fn points(fault: &Anatomy) -> Vec<Offset> {
     let rows = rows(fault);
     let groups = rows.iter().filter_map(Row::group);
     let mut points: Vec<Offset> = groups.map(|group| offset(fault, group[0].time)).collect();
-    points.push(offset(fault, fault.fault.exit));
+    points.push(offset(fault, fault.fault.begin));
     points.push(offset(fault, fault.fault.end));
     points.sort_unstable();
     points.dedup();
@@ -360,10 +360,10 @@ mod tests {
             _ => Event::ApfUnhalt { vcpu: V0 },
         };
         let step = |us: &u64| Step { time: at(*us), actor: Actor::Vcpu(V0), event: event(us) };
-        let (begin, end) = (at(100), at(times[times.len() - 1]));
+        let (begin, end) = (at(times[0]), at(times[times.len() - 1]));
         let (task, gfn, path) = (TaskId(1), Gfn(7), FaultPath::Sync);
         Anatomy {
-            fault: FaultSeen { vcpu: V0, task, gfn, path, exit: at(times[0]), begin, end },
+            fault: FaultSeen { vcpu: V0, task, gfn, path, begin, known: begin, end },
             lanes: Lanes::default(),
             steps: times.iter().map(step).collect(),
             parts: Parts::default(),

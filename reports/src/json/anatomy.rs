@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::anatomy::{Offset, actor, groups, happens, offset, task};
 
 /// The report as one JSON object on one line. Times are picoseconds: offsets count from the
-/// moment when the fault was known to need I/O.
+/// moment when the vCPU left guest mode for the fault.
 pub fn anatomy(report: &AnatomyReport) -> String {
     super::written(serde_json::to_string(&Document::of(report)))
 }
@@ -42,7 +42,7 @@ struct Fault {
     gfn: u64,
     path: &'static str,
     begin_ps: u64,
-    exit_offset_ps: Offset,
+    known_offset_ps: Offset,
     latency_ps: u64,
     parts: Vec<Part>,
     lanes: Lanes,
@@ -129,7 +129,7 @@ impl Fault {
             gfn: fault.gfn.0,
             path: fault.path.name(),
             begin_ps: fault.begin.as_ps(),
-            exit_offset_ps: offset(anatomy, fault.exit),
+            known_offset_ps: offset(anatomy, fault.known),
             latency_ps: fault.latency().as_ps(),
             parts: anatomy.parts.iter().map(part).collect(),
             lanes: Lanes::of(report, anatomy),

@@ -444,7 +444,7 @@ fn finish(mut scene: Scene, y: f64, shown: &Shown<'_>) -> Scene {
     let report = shown.report;
     let caption = format!(
         "Scenario {} ({} vCPUs, {} simulated), first replication of seed {}, {} fault by latency, \
-         apfsim {}. Offsets count from the moment when the fault was known to need I/O; between \
+         apfsim {}. Offsets count from the exit for the fault; between \
          the marks of a break time is compressed to the length that is written there.",
         report.scenario,
         report.vcpus,

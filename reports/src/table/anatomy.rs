@@ -63,7 +63,7 @@ pub fn anatomy(report: &AnatomyReport) -> String {
 }
 
 const LEGEND: &str = "\
-Offsets count from the moment when the fault was known to need I/O. Between ~ ~ time is compressed.
+Offsets count from the exit for the fault. Between ~ ~ time is compressed.
   task    # runs   - stopped with its vCPU   . waits for its page   r runnable, others run
   others  which other task runs on the vCPU: letters, with their names below the lanes
   vCPU    g guest mode   h host   H halted by the host   S stalled   _ idle   c waits for a CPU

@@ -11,7 +11,7 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 /// Name and unit of every metric that the models give, in their order; a test compares.
-pub(super) const METRICS: [(&str, &str); 44] = [
+pub(super) const METRICS: [(&str, &str); 43] = [
     ("work_total", "units"),
     ("major_faults", "1"),
     ("async_faults", "1"),
@@ -30,7 +30,6 @@ pub(super) const METRICS: [(&str, &str); 44] = [
     ("fault_latency_p90", "s"),
     ("fault_latency_p99", "s"),
     ("fault_latency_max", "s"),
-    ("fault_access_mean", "s"),
     ("worker_threads_peak", "1"),
     ("outstanding_peak", "1"),
     ("cpu_share_workers", "1"),

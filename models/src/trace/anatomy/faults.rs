@@ -16,10 +16,10 @@ pub struct FaultSeen {
     pub gfn: Gfn,
     /// How the host first handled it.
     pub path: FaultPath,
-    /// When the vCPU left guest mode for it.
-    pub exit: SimTime,
-    /// When it was known to need I/O; latencies count from here.
+    /// When the vCPU left guest mode for it; latencies count from here.
     pub begin: SimTime,
+    /// When it was known to need I/O.
+    pub known: SimTime,
     /// When the access went through.
     pub end: SimTime,
 }
@@ -69,7 +69,7 @@ pub struct FaultLog {
     most: usize,
     measuring: bool,
     /// When each vCPU last left guest mode for a fault.
-    exits: Vec<SimTime>,
+    exits: Vec<Option<SimTime>>,
     /// Faults that have not ended; `end` is not valid yet.
     open: Vec<FaultSeen>,
     faults: Faults,
@@ -101,7 +101,7 @@ impl FaultLog {
         Self {
             most: most.max(2),
             measuring: false,
-            exits: vec![SimTime::ZERO; usize::from(vcpus)],
+            exits: vec![None; usize::from(vcpus)],
             open: Vec::new(),
             faults: Faults { count: 0, every: 1, kept: Vec::new(), worst: None },
         }
@@ -114,13 +114,14 @@ impl FaultLog {
                 Event::PhaseBegin { phase } => self.measuring = phase == Phase::Measure,
                 Event::KvmExit { vcpu, reason: ExitReason::EptViolation } => {
                     if let Some(exit) = self.exits.get_mut(vcpu.index()) {
-                        *exit = time;
+                        *exit = Some(time);
                     }
                 }
                 Event::MajorFaultBegin { vcpu, task, gfn, path } if self.measuring => {
-                    let exit = self.exits.get(vcpu.index()).copied().unwrap_or(time);
-                    let (begin, end) = (time, time);
-                    self.open.push(FaultSeen { vcpu, task, gfn, path, exit, begin, end });
+                    let exit = self.exits.get(vcpu.index()).copied().flatten();
+                    let begin = exit.unwrap_or(time);
+                    let (known, end) = (time, time);
+                    self.open.push(FaultSeen { vcpu, task, gfn, path, begin, known, end });
                 }
                 Event::MajorFaultEnd { task, gfn, .. } => {
                     let mut open = self.open.iter();

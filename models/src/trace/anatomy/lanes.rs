@@ -303,7 +303,7 @@ impl Follower<'_> {
             Stage::None => return,
             // A worker that is off its processor has its say when it is back.
             Stage::Off => return,
-            Stage::Elsewhere if from < self.fault.begin => return,
+            Stage::Elsewhere if from < self.fault.known => return,
             Stage::Elsewhere => ItemState::Elsewhere,
             Stage::Queued => ItemState::Queued,
             Stage::Worked => ItemState::Worked,

@@ -47,14 +47,14 @@ impl Anatomy {
 }
 
 impl FaultSeen {
-    /// The time from the fault until the access went through.
+    /// The time from the exit until the access went through.
     pub fn latency(&self) -> SimDuration {
         self.end.saturating_since(self.begin)
     }
 
     /// The span of records that [`anatomy`] needs.
     pub fn span(&self) -> (SimTime, SimTime) {
-        let from = self.exit.as_ps().saturating_sub(LEAD.as_ps());
+        let from = self.begin.as_ps().saturating_sub(LEAD.as_ps());
         let to = self.end.as_ps().saturating_add(LEAD.as_ps());
         (SimTime::from_ps(from), SimTime::from_ps(to))
     }

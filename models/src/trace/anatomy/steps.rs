@@ -75,7 +75,7 @@ pub(super) fn steps(
         returns: false,
         steps: Vec::new(),
     };
-    let between = |record: &&Record| record.time >= fault.exit && record.time <= fault.end;
+    let between = |record: &&Record| record.time >= fault.begin && record.time <= fault.end;
     for &Record { time, event } in records.iter().filter(between) {
         selector.step(time, event);
         if matches!(event, Event::MajorFaultEnd { task, .. } if task == fault.task) {

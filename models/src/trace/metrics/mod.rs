@@ -46,8 +46,9 @@ struct Task {
     user_ps: u64,
     work: u64,
     major_faults: u64,
-    /// Major faults that have not ended: exit, begin, and whether that was in the measured phase.
-    faults: Vec<(Gfn, SimTime, SimTime, bool)>,
+    /// Major faults that have not ended: their exit, and whether they were found to need I/O in the
+    /// measured phase.
+    faults: Vec<(Gfn, SimTime, bool)>,
 }
 
 /// Counters of the measured phase.
@@ -74,7 +75,6 @@ struct Counts {
     exits: u64,
     guest_switches: u64,
     latency_sum_ps: u128,
-    access_sum_ps: u128,
     latency_max_ps: u64,
     /// Integral of the requests in flight over time, in request-picoseconds.
     in_flight_ps: u128,
@@ -198,7 +198,7 @@ impl Metrics {
                 let exit = self.vcpu(vcpu).and_then(|vcpu| vcpu.faulted.take()).unwrap_or(now);
                 let task = self.task(task);
                 task.major_faults += measuring;
-                task.faults.push((gfn, exit, now, measuring != 0));
+                task.faults.push((gfn, exit, measuring != 0));
             }
             Event::MajorFaultEnd { task, gfn, .. } => self.fault_ends(now, task, gfn),
 
@@ -298,12 +298,11 @@ impl Metrics {
     fn fault_ends(&mut self, now: SimTime, task: TaskId, gfn: Gfn) {
         let faults = &mut self.task(task).faults;
         let Some(place) = faults.iter().position(|&(frame, ..)| frame == gfn) else { return };
-        let (_, exit, began, measured) = faults.swap_remove(place);
+        let (_, exit, measured) = faults.swap_remove(place);
         if measured {
-            let latency = now.saturating_since(began);
+            let latency = now.saturating_since(exit);
             self.latency.record(latency.as_ns());
             self.counts.latency_sum_ps += u128::from(latency.as_ps());
-            self.counts.access_sum_ps += u128::from(now.saturating_since(exit).as_ps());
             self.counts.latency_max_ps = self.counts.latency_max_ps.max(latency.as_ps());
         }
     }

@@ -98,9 +98,6 @@ impl Metrics {
             out.push(name, self.latency.value_at_quantile(quantile) as f64 * 1e-9, "s");
         }
         out.push("fault_latency_max", self.counts.latency_max_ps as f64 * 1e-12, "s");
-        // As the task sees it: with what was done before the fault was known to need I/O.
-        let access = self.counts.access_sum_ps as f64 / n as f64 * 1e-12;
-        out.push("fault_access_mean", access, "s");
     }
 
     /// Shares of the vCPUs' time. User time by role, kernel, stalled, halted, idle and steal sum
