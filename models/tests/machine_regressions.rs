@@ -4,13 +4,20 @@
 
 mod world_kit;
 
-use models::config::{DeviceConfig, MachineConfig, Op, Pattern, Region};
-use models::ids::RegionId;
-use models::machine::{RunOutput, RunSettings};
+use models::config::{
+    DeviceConfig, Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, Region, TimerKind,
+};
+use models::ids::{RegionId, VcpuId};
+use models::machine::{RunOutput, RunSettings, prefill, run};
+use models::policy::policy_names;
 use models::presets;
-use models::trace::{BlockReason, Event, IoKind, TaskRole};
+use models::presets::costs::Cost;
+use models::trace::{BlockReason, Event, ExitReason, IoKind, Record, TaskRole};
 use sim_core::{SimDuration, SimTime};
-use world_kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us, write};
+use world_kit::{
+    assert_clean, closed_form, constant, crowded, fair, for_time, group, ms, named, simulate,
+    syscall, us, write,
+};
 
 fn recorded(config: &MachineConfig, policy: &str, duration: SimDuration) -> RunOutput {
     let settings = RunSettings { keep_records: true, ..for_time(duration) };
@@ -136,5 +143,131 @@ fn no_thread_is_switched_to_itself() {
         if let Event::HostSchedSwitch { prev, next, .. } = record.event {
             assert!(prev.is_none() || prev != next, "{prev:?} at {}", record.time);
         }
+    }
+}
+
+/// A timer that somebody else armed while the write of its own vCPU was on its way fired twice.
+#[test]
+fn a_timer_that_is_armed_meanwhile_fires_once() {
+    let mut config = crowded("skylake-sp", constant(us(200)));
+    config.guest.timers = TimerKind::Softirq;
+    config.guest.apic.timer_exits = true;
+    let sleeper = vec![Op::Sleep { span: us(3) }, Op::Compute { span: us(1) }];
+    config.workload.tasks = vec![group("sleeper", TaskRole::Worker, 12, sleeper)];
+    let output = recorded(&config, "sync", ms(200));
+    let armed = output.records.unwrap();
+    let armed = armed.iter().filter(|r| matches!(r.event, Event::GuestTick { .. }));
+    let mut ticks: Vec<_> = armed.map(|record| (record.time, record.event)).collect();
+    let all = ticks.len();
+    ticks.dedup();
+    assert_eq!((ticks.len(), all > 100), (all, true));
+}
+
+/// The error of a run that cannot go on, the same ahead and stepped.
+fn error(config: &MachineConfig, policy: &str) -> String {
+    let run = |skip| {
+        let settings = RunSettings { skip, ..for_time(ms(50)) };
+        let prefix = prefill(config, 42, &settings);
+        let output = prefix.and_then(|prefix| run(&prefix, &named(policy), &settings));
+        output.map(|output| output.digest).unwrap_err().to_string()
+    };
+    let (ahead, stepped) = (run(true), run(false));
+    assert_eq!(ahead, stepped);
+    ahead
+}
+
+/// A kick that is not used up makes every halt end at once; where exits cost nothing, no time passes.
+#[test]
+fn a_spin_without_time_stops_and_says_who_spins() {
+    let mut config = closed_form(ms(5), us(10), fair(ms(20), ms(10)));
+    config.workload.tasks[0].program =
+        syscall(us(1), &[write(Pattern::Sequential, SimDuration::ZERO)]);
+    config.workload.tasks.truncate(1);
+    let kick = DisturbanceKind::Kick;
+    config.disturbances =
+        vec![Disturbance { at: ms(1), every: Some(ms(1)), vcpu: VcpuId(0), kind: kick }];
+    let text = error(&config, "apf-v4.13");
+    assert!(
+        text.contains("vcpu0, which runs task1 (faulter), spins: 1048576 steps since"),
+        "{text}"
+    );
+    // With exits that take what they take on a processor the same run goes on.
+    config.cpu = presets::cpu("skylake-sp").unwrap().config;
+    simulate(&config, "apf-v4.13", &for_time(ms(50)));
+}
+
+/// A tick that costs more than the time to the next leaves no time for anything else.
+#[test]
+fn a_prefill_that_is_only_interrupted_stops() {
+    let mut config = crowded("lab-1gips", constant(us(200)));
+    config.host.tick = us(1);
+    config.cpu.costs.host_tick = Cost::Time(us(2));
+    let text = error(&config, "sync");
+    assert!(text.contains("vcpu0 gets nothing done: 1048576 interrupts"), "{text}");
+}
+
+/// Ticks that leave a twentieth of their period, and pages that take a second each.
+#[test]
+fn a_prefill_that_gets_nowhere_stops() {
+    let mut config = crowded("free", constant(us(200)));
+    config.host.tick = us(1);
+    config.cpu.costs.exit_interrupt = Cost::Time(SimDuration::from_ns(50));
+    config.cpu.costs.host_tick = Cost::Time(SimDuration::from_ns(900));
+    config.cpu.costs.zero_page = Cost::Time(SimDuration::from_secs(1));
+    let text = prefill(&config, 42, &for_time(ms(50))).unwrap_err().to_string();
+    assert!(text.contains("the prefill gets nowhere: 16777216 steps since"), "{text}");
+    assert!(text.contains("`host.tick` and `guest.hz`"), "{text}");
+}
+
+/// Spans within the limits of a scenario that lead beyond the end of simulated time.
+#[test]
+fn what_would_end_after_the_end_of_time_is_named() {
+    let day = SimDuration::from_secs(24 * 60 * 60);
+    let device = |read, write| DeviceConfig::Constant { read_latency: read, write_latency: write };
+    let with = |device| crowded("westmere-2010", device);
+    let text = error(&with(device(day.times(200), us(100))), "sync");
+    assert!(text.contains("100 days after power-on): a read of the swap device"), "{text}");
+    // No single span is too long, but their sum in the prefill is.
+    let text = error(&with(device(us(100), day.times(40))), "sync");
+    assert!(text.contains("a write of the swap device (`host.swap.device`)"), "{text}");
+    let mut config = with(device(us(100), us(100)));
+    config.workload.tasks[0].program = vec![Op::Sleep { span: day.times(150) }];
+    let text = error(&config, "sync");
+    assert!(text.contains("the sleep of task1 (faulter)"), "{text}");
+    let mut config = with(device(us(100), us(100)));
+    config.workload.tasks[0].program = vec![Op::Compute { span: SimDuration::MAX }];
+    let text = error(&config, "apf-v6.12");
+    assert!(text.contains("(faulter) (in guest mode)"), "{text}");
+}
+
+/// Latencies began at the try, after reclaim and the submission of the read, under policies that start
+/// the read at the fault.
+#[test]
+fn latency_begins_at_the_exit_under_every_policy() {
+    let config = crowded("westmere-2010", constant(us(300)));
+    for policy in policy_names() {
+        let output = recorded(&config, policy, ms(60));
+        let mut exits = [SimTime::ZERO; 4];
+        let (mut open, mut sum, mut count) = (Vec::new(), 0_u64, 0_u64);
+        for &Record { time, event } in output.records.as_ref().unwrap() {
+            match event {
+                Event::KvmExit { vcpu, reason: ExitReason::EptViolation } => {
+                    exits[vcpu.index()] = time;
+                }
+                Event::MajorFaultBegin { vcpu, task, gfn, .. } => {
+                    assert!(time > exits[vcpu.index()], "{policy}: the lookup takes time");
+                    open.push((task, gfn, exits[vcpu.index()]));
+                }
+                Event::MajorFaultEnd { task, gfn, .. } => {
+                    let place = open.iter().position(|&(t, g, _)| (t, g) == (task, gfn)).unwrap();
+                    sum += time.since(open.swap_remove(place).2).as_ps();
+                    count += 1;
+                }
+                _ => {}
+            }
+        }
+        let (mean, told) =
+            (sum as f64 / count as f64 * 1e-12, output.metrics.get("fault_latency_mean"));
+        assert!((told.unwrap() / mean - 1.0).abs() < 1e-9, "{policy}: {told:?} {mean}");
     }
 }

@@ -1,7 +1,12 @@
-//! Simulated time: integer picoseconds, checked arithmetic, no floats.
+//! Simulated time: integer picoseconds, no floats, nothing wraps.
 //!
 //! A `u64` of picoseconds spans 213 days. Frequencies convert between cycles and time with
 //! 128-bit integers, so that the same burst has the same length on every machine.
+//!
+//! Sums, products and conversions that leave the range stay at its end, [`SimTime::MAX`] or
+//! [`SimDuration::MAX`]: an instant there means "never". A model must not let anything happen so
+//! late; it refuses an event beyond a horizon of its own when it is scheduled, where it still
+//! knows the cause. Differences that would be negative are a lost order, and panic.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -150,15 +155,9 @@ impl SimDuration {
         self.0.checked_mul(n).map(Self)
     }
 
-    /// The span `n` times over.
-    ///
-    /// # Panics
-    /// When the product exceeds 213 days.
-    pub fn times(self, n: u64) -> Self {
-        match self.checked_mul(n) {
-            Some(d) => d,
-            None => panic!("{self} x {n} exceeds the range of simulated time"),
-        }
+    /// The span `n` times over; [`Self::MAX`] when that is longer.
+    pub const fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(n))
     }
 
     /// The span divided by `n`, rounded down.
@@ -179,21 +178,17 @@ const fn checked_mul(a: u64, b: u64) -> u64 {
 
 impl Add<SimDuration> for SimTime {
     type Output = Self;
+    /// The instant `span` later; [`Self::MAX`] past the end of time.
     fn add(self, span: SimDuration) -> Self {
-        match self.checked_add(span) {
-            Some(t) => t,
-            None => panic!("{self} + {span} exceeds the range of simulated time"),
-        }
+        Self(self.0.saturating_add(span.0))
     }
 }
 
 impl Add for SimDuration {
     type Output = Self;
+    /// Both one after the other; [`Self::MAX`] when that is longer.
     fn add(self, other: Self) -> Self {
-        match self.checked_add(other) {
-            Some(d) => d,
-            None => panic!("{self} + {other} exceeds the range of simulated time"),
-        }
+        Self(self.0.saturating_add(other.0))
     }
 }
 
@@ -221,15 +216,18 @@ impl Cycles {
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
+
+    /// The cycles `n` times over, at most `u64::MAX`.
+    pub const fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(n))
+    }
 }
 
 impl Add for Cycles {
     type Output = Self;
+    /// Both, at most `u64::MAX`.
     fn add(self, other: Self) -> Self {
-        match self.0.checked_add(other.0) {
-            Some(c) => Self(c),
-            None => panic!("cycle count exceeds 64 bits"),
-        }
+        Self(self.0.saturating_add(other.0))
     }
 }
 
@@ -250,36 +248,25 @@ impl Frequency {
         self.0
     }
 
-    /// The shortest time in which `cycles` have passed: `ceil(cycles * 10^12 / hz)`.
-    ///
-    /// # Panics
-    /// When the result exceeds 213 days.
+    /// The shortest time in which `cycles` have passed: `ceil(cycles * 10^12 / hz)`;
+    /// [`SimDuration::MAX`] when that is longer.
     pub fn time_of(self, cycles: Cycles) -> SimDuration {
         // Milliseconds at a time fit into 64 bits, whose division is far cheaper.
         if let Some(product) = cycles.0.checked_mul(PS_PER_SEC) {
             return SimDuration(product.div_ceil(self.0));
         }
         let ps = (u128::from(cycles.0) * u128::from(PS_PER_SEC)).div_ceil(u128::from(self.0));
-        match u64::try_from(ps) {
-            Ok(ps) => SimDuration(ps),
-            Err(_) => panic!("{} cycles exceed the range of simulated time", cycles.0),
-        }
+        SimDuration(u64::try_from(ps).unwrap_or(u64::MAX))
     }
 
     /// Whole cycles that have passed after `span`: `floor(span * hz / 10^12)`. The inverse of
-    /// [`Self::time_of`]: `cycles_in(time_of(c)) == c` at rates up to 1 THz.
-    ///
-    /// # Panics
-    /// When the result exceeds 64 bits.
+    /// [`Self::time_of`]: `cycles_in(time_of(c)) == c` at rates up to 1 THz. At most `u64::MAX`.
     pub fn cycles_in(self, span: SimDuration) -> Cycles {
         if let Some(product) = span.0.checked_mul(self.0) {
             return Cycles(product / PS_PER_SEC);
         }
         let cycles = u128::from(span.0) * u128::from(self.0) / u128::from(PS_PER_SEC);
-        match u64::try_from(cycles) {
-            Ok(c) => Cycles(c),
-            Err(_) => panic!("{span} holds more than 2^64 cycles"),
-        }
+        Cycles(u64::try_from(cycles).unwrap_or(u64::MAX))
     }
 }
 
@@ -423,8 +410,16 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "exceeds the range")]
     fn time_does_not_wrap() {
-        let _ = SimTime::MAX + SimDuration::from_ps(1);
+        let day = SimDuration::from_secs(24 * 60 * 60);
+        assert_eq!(SimTime::MAX + SimDuration::from_ps(1), SimTime::MAX);
+        assert_eq!(SimTime::ZERO + day.times(200) + day.times(200), SimTime::MAX);
+        assert_eq!(day.times(200) + day.times(200), SimDuration::MAX);
+        assert_eq!(day.times(u64::MAX), SimDuration::MAX);
+        let slow = Frequency::from_hz(1).unwrap();
+        assert_eq!(slow.time_of(Cycles(u64::MAX)), SimDuration::MAX);
+        let fast = Frequency::from_hz(u64::MAX).unwrap();
+        assert_eq!(fast.cycles_in(SimDuration::MAX), Cycles(u64::MAX));
+        assert_eq!(Cycles(u64::MAX) + Cycles(1), Cycles(u64::MAX).times(2));
     }
 }

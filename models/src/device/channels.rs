@@ -4,9 +4,9 @@
 
 use std::collections::VecDeque;
 
-use sim_core::{Distribution, DistributionError, KeyedStreams, Sampler, SimDuration, SimTime};
+use sim_core::{Distribution, DistributionError, KeyedStreams, Sampler, SimDuration};
 
-use super::{Request, Started, draw};
+use super::{Request, draw};
 use crate::trace::IoKind;
 
 /// State of the device.
@@ -35,41 +35,35 @@ impl Channels {
         })
     }
 
-    fn start(&mut self, now: SimTime, request: Request, draws: &KeyedStreams) -> Started {
-        self.free -= 1;
-        let mut stream = draw(draws, &request);
+    /// Takes a free channel, if there is one.
+    pub(super) fn issue(&mut self) -> bool {
+        let free = self.free > 0;
+        self.free -= u32::from(free);
+        free
+    }
+
+    /// How long a channel serves a request.
+    pub(super) fn service(&self, request: &Request, draws: &KeyedStreams) -> SimDuration {
+        let mut stream = draw(draws, request);
         let law = if request.op == IoKind::Read { &self.read } else { &self.write };
-        let service = SimDuration::from_ps(law.sample(&mut stream))
-            + self.per_page.times(u64::from(request.pages.saturating_sub(1)));
-        Started { request, completes: now + service }
+        SimDuration::from_ps(law.sample(&mut stream))
+            + self.per_page.times(u64::from(request.pages.saturating_sub(1)))
     }
 
-    pub(super) fn submit(
-        &mut self,
-        now: SimTime,
-        request: Request,
-        draws: &KeyedStreams,
-        started: &mut Vec<Started>,
-    ) {
-        if self.free > 0 {
-            let begun = self.start(now, request, draws);
-            started.push(begun);
-        } else {
-            self.waiting.push_back(request);
+    /// A request without a channel: it is returned if it has one now, or waits.
+    pub(super) fn submit(&mut self, request: Request) -> Option<Request> {
+        if self.issue() {
+            return Some(request);
         }
+        self.waiting.push_back(request);
+        None
     }
 
-    pub(super) fn completed(
-        &mut self,
-        now: SimTime,
-        draws: &KeyedStreams,
-        started: &mut Vec<Started>,
-    ) {
-        self.free += 1;
-        if let Some(next) = self.waiting.pop_front() {
-            let begun = self.start(now, next, draws);
-            started.push(begun);
-        }
+    /// A channel is free: the request that has waited longest has it now.
+    pub(super) fn completed(&mut self) -> Option<Request> {
+        let next = self.waiting.pop_front();
+        self.free += u32::from(next.is_none());
+        next
     }
 }
 
@@ -77,29 +71,42 @@ impl Channels {
 mod tests {
     use super::*;
     use crate::ids::{Gfn, RequestId, SwapSlot};
-    use sim_core::RandomStreams;
+    use sim_core::{RandomStreams, SimTime};
+
+    fn request(id: u32) -> Request {
+        Request {
+            id: RequestId(id),
+            op: IoKind::Read,
+            slot: SwapSlot(id),
+            pages: 1 + id,
+            gfn: Gfn(0),
+            occurrence: id,
+            submitted: SimTime::ZERO,
+        }
+    }
+
+    fn device(channels: u32) -> Channels {
+        let law = Distribution::Constant { value: 1_000 };
+        Channels::new(channels, &law, &law, SimDuration::from_ps(10)).unwrap()
+    }
 
     #[test]
     fn no_more_than_the_channels_are_served_at_once() {
-        let law = Distribution::Constant { value: 1_000 };
-        let mut device = Channels::new(2, &law, &law, SimDuration::from_ps(10)).unwrap();
+        let mut device = device(2);
+        assert!(device.issue());
+        assert_eq!(device.submit(request(1)), Some(request(1)));
+        assert!(!device.issue());
+        assert_eq!(device.submit(request(2)), None);
+        assert_eq!(device.completed(), Some(request(2)));
+        assert!(!device.issue());
+        assert_eq!(device.completed(), None);
+        assert!(device.issue());
+    }
+
+    #[test]
+    fn further_pages_take_their_time() {
         let draws = RandomStreams::new(1).label("device");
-        let mut started = Vec::new();
-        for id in 0..3 {
-            let request = Request {
-                id: RequestId(id),
-                op: IoKind::Read,
-                slot: SwapSlot(id),
-                pages: 1 + id,
-                gfn: Gfn(0),
-                occurrence: id,
-                submitted: SimTime::ZERO,
-            };
-            device.submit(SimTime::ZERO, request, &draws, &mut started);
-        }
-        let ends: Vec<u64> = started.iter().map(|s| s.completes.as_ps()).collect();
-        assert_eq!(ends, [1_000, 1_010]);
-        device.completed(SimTime::from_ps(1_000), &draws, &mut started);
-        assert_eq!(started[2].completes.as_ps(), 1_000 + 1_000 + 20);
+        let service = |id| device(1).service(&request(id), &draws).as_ps();
+        assert_eq!([service(0), service(1), service(7)], [1_000, 1_010, 1_070]);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use sim_core::{KeyedStreams, SimDuration, SimTime, fixed};
 
-use super::{Request, Started, draw};
+use super::{Request, draw};
 use crate::config::HddConfig;
 use crate::trace::IoKind;
 
@@ -78,38 +78,40 @@ impl Hdd {
         }
     }
 
-    pub(super) fn submit(
-        &mut self,
-        now: SimTime,
-        request: Request,
-        draws: &KeyedStreams,
-        started: &mut Vec<Started>,
-    ) {
+    /// Takes the arm for a request, if nobody has it.
+    pub(super) fn issue(&mut self, now: SimTime, request: Request) -> bool {
+        if self.busy {
+            return false;
+        }
+        self.submit(now, request).is_some()
+    }
+
+    /// The arm goes to the request that has it. Returns how long that is served.
+    pub(super) fn begin(&mut self, request: &Request, draws: &KeyedStreams) -> SimDuration {
+        let service = self.service(request, draws);
+        self.head = request.slot.0 + request.pages;
+        service
+    }
+
+    /// A request comes into the elevator. It is returned if it has the arm now.
+    pub(super) fn submit(&mut self, now: SimTime, request: Request) -> Option<Request> {
         match request.op {
             IoKind::Read => self.reads.insert(request),
             IoKind::Write => self.writes.insert(request),
         }
-        if !self.busy {
-            self.start_next(now, draws, started);
-        }
+        if self.busy { None } else { self.next(now) }
     }
 
-    pub(super) fn completed(
-        &mut self,
-        now: SimTime,
-        draws: &KeyedStreams,
-        started: &mut Vec<Started>,
-    ) {
+    /// The arm is free. Returns the request that has it next.
+    pub(super) fn completed(&mut self, now: SimTime) -> Option<Request> {
         self.busy = false;
-        self.start_next(now, draws, started);
+        self.next(now)
     }
 
-    fn start_next(&mut self, now: SimTime, draws: &KeyedStreams, started: &mut Vec<Started>) {
-        let Some(request) = self.choose(now) else { return };
-        let service = self.service(&request, draws);
-        self.head = request.slot.0 + request.pages;
+    fn next(&mut self, now: SimTime) -> Option<Request> {
+        let request = self.choose(now)?;
         self.busy = true;
-        started.push(Started { request, completes: now + service });
+        Some(request)
     }
 
     fn queue(&mut self, direction: IoKind) -> &mut Sorted {
@@ -214,17 +216,23 @@ mod tests {
         }
     }
 
+    fn serve(disk: &mut Hdd, request: Option<Request>) -> Option<SimDuration> {
+        let draws = RandomStreams::new(7).label("disk");
+        request.map(|request| disk.begin(&request, &draws))
+    }
+
     fn order(disk: &mut Hdd, requests: &[Request]) -> Vec<u32> {
-        let draws = RandomStreams::new(1).label("disk");
-        let mut started = Vec::new();
+        let mut order = Vec::new();
         for &r in requests {
-            disk.submit(SimTime::ZERO, r, &draws, &mut started);
+            let begun = disk.submit(SimTime::ZERO, r);
+            serve(disk, begun);
+            order.extend(begun.map(|r| r.id.0));
         }
-        for at in 0..requests.len() {
-            let now = started[at].completes;
-            disk.completed(now, &draws, &mut started);
+        while let Some(next) = disk.completed(SimTime::ZERO) {
+            serve(disk, Some(next));
+            order.push(next.id.0);
         }
-        started.iter().map(|s| s.request.id.0).collect()
+        order
     }
 
     #[test]
@@ -234,16 +242,14 @@ mod tests {
         // the whole stroke, and a tenth of the square-root term less over 1 % of it: 5.98 ms.
         for (name, low, high) in [("hdd-7200-swap", 5.93, 6.03), ("hdd-7200", 12.87, 13.01)] {
             let mut disk = disk(name);
-            let draws = RandomStreams::new(7).label("disk");
             let mut slots = RandomStreams::new(7).stream("slots");
             let mut now = SimTime::ZERO;
             let count = 100_000;
             for id in 0..count {
-                let mut started = Vec::new();
                 let r = request(id, IoKind::Read, slots.below(u64::from(SWAP_PAGES)) as u32);
-                disk.submit(now, r, &draws, &mut started);
-                now = started[0].completes;
-                disk.completed(now, &draws, &mut started);
+                let begun = disk.submit(now, r);
+                now = now + serve(&mut disk, begun).expect("nobody has the arm");
+                assert_eq!(disk.completed(now), None);
             }
             let mean_ms = now.as_secs_f64() * 1e3 / f64::from(count);
             assert!(mean_ms > low && mean_ms < high, "{name}: {mean_ms} ms");
@@ -275,14 +281,27 @@ mod tests {
     #[test]
     fn the_oldest_request_is_served_at_the_end_of_travel() {
         let mut disk = disk("hdd-7200-swap");
-        let draws = RandomStreams::new(1).label("disk");
-        let mut started = Vec::new();
-        disk.submit(SimTime::ZERO, request(5, IoKind::Read, 5000), &draws, &mut started);
-        disk.submit(SimTime::ZERO, request(9, IoKind::Read, 10), &draws, &mut started);
+        let first = disk.submit(SimTime::ZERO, request(5, IoKind::Read, 5000));
+        serve(&mut disk, first);
+        assert_eq!(disk.submit(SimTime::ZERO, request(9, IoKind::Read, 10)), None);
         let later = Request { submitted: SimTime::from_ps(1), ..request(1, IoKind::Read, 20) };
-        disk.submit(SimTime::from_ps(1), later, &draws, &mut started);
-        disk.completed(started[0].completes, &draws, &mut started);
-        assert_eq!(started[1].request.id, RequestId(9));
+        assert_eq!(disk.submit(SimTime::from_ps(1), later), None);
+        let next = disk.completed(SimTime::from_ps(2));
+        assert_eq!(next.map(|request| request.id), Some(RequestId(9)));
+    }
+
+    /// The driver copies the pages of a request that has the arm: nobody else gets it meanwhile.
+    #[test]
+    fn an_issued_request_keeps_the_arm() {
+        let mut disk = disk("hdd-7200-swap");
+        let first = request(1, IoKind::Read, 5000);
+        assert!(disk.issue(SimTime::ZERO, first));
+        assert!(!disk.issue(SimTime::ZERO, request(2, IoKind::Read, 0)));
+        assert_eq!(disk.submit(SimTime::ZERO, request(2, IoKind::Read, 0)), None);
+        serve(&mut disk, Some(first));
+        assert_eq!(disk.head, 5001);
+        let next = disk.completed(SimTime::from_ps(2));
+        assert_eq!(next.map(|request| request.id), Some(RequestId(2)));
     }
 
     #[test]

@@ -1,11 +1,17 @@
-//! Swap devices: one file a kind. A device takes requests and says when each completes; it draws
+//! Swap devices: one file a kind. A device takes requests and says how long each takes; it draws
 //! its random service times from streams keyed by what the request is for, so that policies see
 //! the same device.
+//!
+//! A request comes in two steps, because there are devices without DMA, whose pages the submitter
+//! copies: it is issued, and when the copy is over it is submitted. **A device begins no request
+//! before that, and takes those that wait in the order of that.** What an issued request may have
+//! at once is a place: a channel, or the arm; the driver keeps it meanwhile, as a tag is kept while
+//! a driver copies. Without a copy both steps happen at one instant.
 
 mod channels;
 mod hdd;
 
-use sim_core::{KeyedStreams, SimTime};
+use sim_core::{KeyedStreams, SimDuration, SimTime};
 
 use crate::config::DeviceConfig;
 use crate::ids::{Gfn, RequestId, SwapSlot};
@@ -28,7 +34,7 @@ pub struct Request {
     pub gfn: Gfn,
     /// How many requests were made on behalf of that page before.
     pub occurrence: u32,
-    /// When it was handed to the device, or will be when its pages are copied.
+    /// When it was submitted to the device, its pages copied.
     pub submitted: SimTime,
 }
 
@@ -37,8 +43,8 @@ pub struct Request {
 pub struct Started {
     /// The request.
     pub request: Request,
-    /// When it will be complete.
-    pub completes: SimTime,
+    /// How long it takes, from when its pages are copied.
+    pub service: SimDuration,
 }
 
 /// A swap device.
@@ -52,7 +58,7 @@ pub struct Device {
 enum Kind {
     Hdd(Hdd),
     Channels(Channels),
-    Constant { read: sim_core::SimDuration, write: sim_core::SimDuration },
+    Constant { read: SimDuration, write: SimDuration },
 }
 
 impl Device {
@@ -77,27 +83,46 @@ impl Device {
         Ok(Self { kind, draws })
     }
 
-    /// Hands a request to the device; what it begins to serve is appended to `started`.
-    pub fn submit(&mut self, now: SimTime, request: Request, started: &mut Vec<Started>) {
+    /// Issues a request whose pages are still to be copied. True: it has a place, and goes on with
+    /// [`Self::begin`]; otherwise, when they are copied, with [`Self::submit`].
+    pub fn issue(&mut self, now: SimTime, request: Request) -> bool {
         match &mut self.kind {
-            Kind::Constant { read, write } => {
-                let latency = if request.op == IoKind::Read { *read } else { *write };
-                let completes = request.submitted.max(now) + latency;
-                started.push(Started { request, completes });
-            }
-            Kind::Channels(device) => device.submit(now, request, &self.draws, started),
-            Kind::Hdd(device) => device.submit(now, request, &self.draws, started),
+            Kind::Constant { .. } => true,
+            Kind::Channels(device) => device.issue(),
+            Kind::Hdd(device) => device.issue(now, request),
         }
     }
 
-    /// Tells the device that the time of a completion has come; what it begins to serve next is
-    /// appended to `started`.
-    pub fn completed(&mut self, now: SimTime, started: &mut Vec<Started>) {
-        match &mut self.kind {
-            Kind::Constant { .. } => {}
-            Kind::Channels(device) => device.completed(now, &self.draws, started),
-            Kind::Hdd(device) => device.completed(now, &self.draws, started),
-        }
+    /// How the device serves a request that has a place, from when its pages are copied.
+    pub fn begin(&mut self, request: Request) -> Started {
+        let service = match &mut self.kind {
+            Kind::Constant { read, .. } if request.op == IoKind::Read => *read,
+            Kind::Constant { write, .. } => *write,
+            Kind::Channels(device) => device.service(&request, &self.draws),
+            Kind::Hdd(device) => device.begin(&request, &self.draws),
+        };
+        Started { request, service }
+    }
+
+    /// The pages of a request that has no place are copied. It is returned if there is one now.
+    pub fn submit(&mut self, now: SimTime, request: Request) -> Option<Started> {
+        let next = match &mut self.kind {
+            Kind::Constant { .. } => Some(request),
+            Kind::Channels(device) => device.submit(request),
+            Kind::Hdd(device) => device.submit(now, request),
+        };
+        next.map(|request| self.begin(request))
+    }
+
+    /// Tells the device that the time of a completion has come. Returns what it begins to serve
+    /// next.
+    pub fn completed(&mut self, now: SimTime) -> Option<Started> {
+        let next = match &mut self.kind {
+            Kind::Constant { .. } => None,
+            Kind::Channels(device) => device.completed(),
+            Kind::Hdd(device) => device.completed(now),
+        };
+        next.map(|request| self.begin(request))
     }
 }
 

@@ -48,6 +48,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let next = self.tick_period_now(vcpu) + 1;
         let at = self.tick_offset(vcpu) + next * self.w.config.guest.tick.as_ps();
         let at = SimTime::from_ps(at);
+        // Whoever needed the tick may have armed it while the write of its own vCPU was on its way:
+        // the later deadline counts.
+        if let Some((armed, _)) = self.w.vcpus[vcpu.index()].timer.take() {
+            self.queue.cancel(armed);
+        }
         let handle = self.schedule(at, MachineEvent::VcpuTimer(vcpu));
         self.w.vcpus[vcpu.index()].timer = Some((handle, at));
         at

@@ -7,14 +7,14 @@
 //! access takes effect when it begins; the rest of its time is plain computing. With skipping
 //! off a burst is one operation long, and nothing else differs.
 
-use sim_core::{Cycles, EventQueue};
+use sim_core::{Cycles, EventQueue, SimDuration};
 
 use crate::config::{Op, Pattern};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
-use crate::machine::world::{BurstOp, Frame, GuestThen, Program, Running, TaskState, Then};
+use crate::machine::world::{BurstOp, GuestThen, Program, Running, TaskState, Then};
 use crate::mmu::{TlbLevel, Translation};
 use crate::trace::{Event, ExitReason};
 
@@ -28,28 +28,35 @@ enum Choice {
     Fresh(u64),
 }
 
-/// An access that is about to begin.
+/// An access whose page is chosen and looked up.
 #[derive(Clone, Copy)]
 struct Access {
-    region: RegionId,
     page: Choice,
-    write: bool,
+    gva: Gva,
+    translation: Translation,
+    /// The frame that a walk found.
+    walked: Option<Gfn>,
 }
 
-/// What happened to an operation that was about to begin.
+/// What became of an operation that was to begin now.
 enum Begin {
     /// It takes so long.
     Takes(BurstOp),
-    /// It needs somebody else, and the burst has to end before it.
-    NotAhead,
     /// It counts until something interrupts it.
     Counts,
     /// It has gone elsewhere.
     Left(Flow),
 }
 
+impl Access {
+    fn misses(&self) -> bool {
+        matches!(self.translation, Translation::GuestFault | Translation::EptViolation(_))
+    }
+}
+
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Runs the current task in user mode from the vCPU's position on.
+    /// Runs the current task's program from the vCPU's position on: the operation that begins now,
+    /// and as many of the following ones as can run ahead.
     pub(crate) fn user_run(&mut self, vcpu: VcpuId, task: TaskId) -> Flow {
         let now = self.now();
         // A task that is to be switched away looks for the occasion after each operation.
@@ -63,98 +70,119 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // Nothing beyond the next tick can survive it.
         let horizon =
             state.timer.map(|(_, at)| begin + self.frequency.cycles_in(at.saturating_since(now)));
-        let mut at = begin;
-        loop {
-            match self.begin_op(vcpu, task, at, at == begin) {
-                Begin::Takes(op) => {
-                    at += op.len;
-                    self.w.vcpus[vcpu.index()].burst.push(op);
-                }
-                Begin::NotAhead => break,
-                Begin::Counts => {
-                    self.w.vcpus[vcpu.index()].running = Running::User;
-                    return Flow::Stopped;
-                }
-                Begin::Left(flow) => return flow,
+        let first = match self.begin_op(vcpu, task, begin) {
+            Begin::Takes(op) => op,
+            Begin::Counts => {
+                self.w.vcpus[vcpu.index()].running = Running::User;
+                return Flow::Stopped;
             }
-            let full = self.w.vcpus[vcpu.index()].burst.len() >= most;
-            if full || horizon.is_some_and(|horizon| at > horizon) {
-                break;
-            }
+            Begin::Left(flow) => return flow,
+        };
+        let mut at = begin + first.len;
+        self.w.vcpus[vcpu.index()].burst.push(first);
+        while self.w.vcpus[vcpu.index()].burst.len() < most
+            && horizon.is_none_or(|horizon| at <= horizon)
+            && let Some(op) = self.run_ahead(vcpu, task, at)
+        {
+            at += op.len;
+            self.w.vcpus[vcpu.index()].burst.push(op);
         }
-        let len = at.saturating_sub(begin);
-        self.start_guest_stretch(vcpu, len, Running::User);
+        self.start_guest_stretch(vcpu, at.saturating_sub(begin), Running::User);
         Flow::Stopped
     }
 
-    /// Begins the task's next operation at a position; `here` says that the position is now.
-    fn begin_op(&mut self, vcpu: VcpuId, task: TaskId, at: Cycles, here: bool) -> Begin {
-        let state = &mut self.w.tasks[task.index()];
-        let mut op = BurstOp {
+    /// An operation of the task's program at a position of the vCPU.
+    fn op_at(&self, vcpu: VcpuId, task: TaskId, at: Cycles) -> BurstOp {
+        BurstOp {
             start: at,
-            len: state.busy,
-            pc: state.pc,
+            len: Cycles::ZERO,
+            pc: self.w.tasks[task.index()].pc,
             tlb: self.w.vcpus[vcpu.index()].tlb.mark(),
             page: None,
             walked: None,
-            rest: true,
-        };
-        if state.busy > Cycles::ZERO {
-            state.busy = Cycles::ZERO;
+        }
+    }
+
+    /// The task's next operation if it can begin later than now, at a position of the vCPU.
+    ///
+    /// It has not begun: something may come between. So this changes nothing but what
+    /// [`Self::take_back`] undoes: the position in the program and the TLB; and the choice of a
+    /// page, which stays. What else an operation does when it begins is [`Self::begin_op`]'s alone,
+    /// and one that needs that, or needs somebody else, ends the burst before it.
+    fn run_ahead(&mut self, vcpu: VcpuId, task: TaskId, at: Cycles) -> Option<BurstOp> {
+        if matches!(self.w.tasks[task.index()].program, Program::Fill { .. }) {
+            // Its next page was never touched: the access exits.
+            return None;
+        }
+        let op = self.op_at(vcpu, task, at);
+        match self.current_op(task)? {
+            Op::Compute { span } => Some(self.compute(task, span, op)),
+            Op::Access { region, pattern, cost, .. } => {
+                let access = self.look_up(vcpu, task, region, pattern);
+                self.hit(task, access, cost, op)
+            }
+            // Where the mode changes a burst ends, so that each is in one mode.
+            Op::SyscallEnter { .. }
+            | Op::SyscallExit
+            | Op::SectionEnter { .. }
+            | Op::SectionExit { .. }
+            | Op::Sleep { .. }
+            | Op::Count { .. }
+            | Op::CallAll => None,
+        }
+    }
+
+    /// Begins the task's next operation, or goes on with the rest of the one before it. The
+    /// vCPU's position is now.
+    fn begin_op(&mut self, vcpu: VcpuId, task: TaskId, at: Cycles) -> Begin {
+        let mut op = self.op_at(vcpu, task, at);
+        let state = &mut self.w.tasks[task.index()];
+        op.len = std::mem::take(&mut state.busy);
+        if op.len > Cycles::ZERO {
             return Begin::Takes(op);
         }
-        op.rest = false;
-        match self.current_op(task) {
-            None if here => {
-                self.w.prefill_done = true;
-                Begin::Left(self.sleep_current(vcpu, task))
+        let Some(next) = self.current_op(task) else {
+            self.w.prefill_done = true;
+            return Begin::Left(self.sleep_current(vcpu, task));
+        };
+        match next {
+            Op::Count { .. } => return Begin::Counts,
+            Op::Compute { span } => return Begin::Takes(self.compute(task, span, op)),
+            Op::Access { region, pattern, write, cost } => {
+                let access = self.look_up(vcpu, task, region, pattern);
+                return self.begin_access(vcpu, task, access, (write, cost), op);
             }
-            Some(Op::Sleep { span }) if here => {
-                self.w.tasks[task.index()].pc += 1;
+            Op::Sleep { .. }
+            | Op::CallAll
+            | Op::SyscallEnter { .. }
+            | Op::SyscallExit
+            | Op::SectionEnter { .. }
+            | Op::SectionExit { .. } => self.w.tasks[task.index()].pc += 1,
+        }
+        match next {
+            Op::Sleep { span } => {
+                self.vcpu_gets_on(vcpu);
                 let event = MachineEvent::TaskTimer(task);
                 self.schedule(self.now() + span, event);
                 Begin::Left(self.sleep_current(vcpu, task))
             }
-            Some(Op::Count { .. }) if here => Begin::Counts,
-            Some(Op::CallAll) if here => {
-                self.w.tasks[task.index()].pc += 1;
-                Begin::Left(self.call_all(vcpu))
-            }
-            // Where the mode changes a burst ends, so that each is in one mode.
-            Some(Op::SyscallEnter { cost }) if here => {
-                self.w.tasks[task.index()].pc += 1;
+            Op::CallAll => Begin::Left(self.call_all(vcpu)),
+            Op::SyscallEnter { cost } => {
                 self.enter_syscall(vcpu, task);
                 op.len = Cycles(self.frequency.cycles_in(cost).0.max(1));
                 Begin::Takes(op)
             }
-            Some(change @ (Op::SyscallExit | Op::SectionEnter { .. } | Op::SectionExit { .. }))
-                if here =>
-            {
-                self.w.tasks[task.index()].pc += 1;
+            change => {
                 self.change_kernel_mode(vcpu, task, change);
                 Begin::Left(self.guest_run(vcpu))
             }
-            None
-            | Some(
-                Op::Sleep { .. }
-                | Op::Count { .. }
-                | Op::CallAll
-                | Op::SyscallEnter { .. }
-                | Op::SyscallExit
-                | Op::SectionEnter { .. }
-                | Op::SectionExit { .. },
-            ) => Begin::NotAhead,
-            Some(Op::Compute { span }) => {
-                self.w.tasks[task.index()].pc += 1;
-                op.len = Cycles(self.frequency.cycles_in(span).0.max(1));
-                Begin::Takes(op)
-            }
-            Some(Op::Access { region, pattern, write, cost }) => {
-                op.len = self.frequency.cycles_in(cost);
-                let page = self.choose_page(task, region, pattern);
-                self.begin_access(vcpu, task, Access { region, page, write }, op, here)
-            }
         }
+    }
+
+    fn compute(&mut self, task: TaskId, span: SimDuration, mut op: BurstOp) -> BurstOp {
+        self.w.tasks[task.index()].pc += 1;
+        op.len = Cycles(self.frequency.cycles_in(span).0.max(1));
+        op
     }
 
     fn current_op(&mut self, task: TaskId) -> Option<Op> {
@@ -200,63 +228,87 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         })
     }
 
-    fn begin_access(
+    /// Chooses the page of the task's next access and looks it up. The choice stays until the
+    /// access goes through.
+    fn look_up(
         &mut self,
         vcpu: VcpuId,
         task: TaskId,
-        access: Access,
-        mut op: BurstOp,
-        here: bool,
-    ) -> Begin {
-        let Access { region, page: choice, write } = access;
+        region: RegionId,
+        pattern: Pattern,
+    ) -> Access {
+        let choice = self.choose_page(task, region, pattern);
         let (Choice::Kept(page) | Choice::Fresh(page)) = choice;
         let gva = self.w.tables.gva(region, page);
         let (translation, walked) = self.translate(vcpu, gva);
-        let missed = matches!(translation, Translation::GuestFault | Translation::EptViolation(_));
-        if missed && matches!(choice, Choice::Fresh(_)) {
-            // It stays chosen until the access goes through.
+        let access = Access { page: choice, gva, translation, walked };
+        if access.misses() && matches!(choice, Choice::Fresh(_)) {
             self.w.tasks[task.index()].chosen.push_front(page);
         }
-        op.walked = walked;
-        let kernel = &mut self.w.tasks[task.index()].kernel;
-        kernel.mid_access = missed && kernel.syscall;
-        let cpl = if kernel.syscall { 0 } else { 3 };
-        let cost = match translation {
+        access
+    }
+
+    /// An access that goes through, and the position in the program behind it. None: it exits.
+    fn hit(
+        &mut self,
+        task: TaskId,
+        access: Access,
+        cost: SimDuration,
+        mut op: BurstOp,
+    ) -> Option<BurstOp> {
+        let walk = match access.translation {
             Translation::Hit(TlbLevel::L1) => Cycles::ZERO,
             Translation::Hit(TlbLevel::Stlb) => self.w.prices.stlb_hit.cycles,
             Translation::Walked => self.w.prices.page_walk.cycles,
-            Translation::GuestFault | Translation::EptViolation(_) if !here => {
-                return Begin::NotAhead;
-            }
-            Translation::GuestFault => {
-                self.end_user(vcpu);
-                let remaining =
-                    self.w.prices.guest_exception.cycles + self.w.prices.guest_minor_fault.cycles;
-                let then = GuestThen::FirstTouch { gva };
-                self.w.vcpus[vcpu.index()].frames.push(Frame { remaining, then });
-                return Begin::Left(self.guest_run(vcpu));
-            }
-            Translation::EptViolation(gfn) => {
-                return Begin::Left(self.ept_violation(vcpu, gfn, write, cpl));
-            }
+            Translation::GuestFault | Translation::EptViolation(_) => return None,
         };
         // The instruction itself takes a cycle at least, so that no program stands still.
-        op.len = Cycles((op.len + cost).0.max(1));
-        op.page = Some(page);
-        if here {
-            self.retire_major(vcpu, task);
-        }
+        op.len = Cycles((self.frequency.cycles_in(cost) + walk).0.max(1));
+        let (Choice::Kept(page) | Choice::Fresh(page)) = access.page;
+        (op.page, op.walked) = (Some(page), access.walked);
         let state = &mut self.w.tasks[task.index()];
         match &mut state.program {
             Program::Fill { page, .. } => *page += 1,
             Program::Loop { .. } => {
-                if matches!(choice, Choice::Kept(_)) {
+                if matches!(access.page, Choice::Kept(_)) {
                     state.chosen.pop_front();
                 }
                 state.pc += 1;
             }
         }
-        Begin::Takes(op)
+        Some(op)
+    }
+
+    fn begin_access(
+        &mut self,
+        vcpu: VcpuId,
+        task: TaskId,
+        access: Access,
+        (write, cost): (bool, SimDuration),
+        op: BurstOp,
+    ) -> Begin {
+        let kernel = &mut self.w.tasks[task.index()].kernel;
+        let syscall = kernel.syscall;
+        kernel.mid_access = syscall && access.misses();
+        match access.translation {
+            Translation::GuestFault => {
+                self.end_user(vcpu);
+                let prices = &self.w.prices;
+                let cost = prices.guest_exception.cycles + prices.guest_minor_fault.cycles;
+                self.push_frame(vcpu, cost, GuestThen::FirstTouch { gva: access.gva });
+                return Begin::Left(self.guest_run(vcpu));
+            }
+            Translation::EptViolation(gfn) => {
+                let cpl = if syscall { 0 } else { 3 };
+                return Begin::Left(self.ept_violation(vcpu, gfn, write, cpl));
+            }
+            Translation::Hit(_) | Translation::Walked => {}
+        }
+        self.retire_major(vcpu, task);
+        match self.hit(task, access, cost, op) {
+            Some(op) => Begin::Takes(op),
+            None => unreachable!("the translation is there"),
+        }
     }
 
     /// Looks up a translation; a walk fills the TLB. The frame that a walk found is returned too,
@@ -285,6 +337,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The burst is final: nothing is left to take back.
     pub(crate) fn finish_burst(&mut self, vcpu: VcpuId) {
+        self.vcpu_gets_on(vcpu);
         self.set_accessed_bits(vcpu);
         let state = &mut self.w.vcpus[vcpu.index()];
         state.burst.clear();
@@ -335,14 +388,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             state.burst.pop();
             state.tlb.undo_to(op.tlb);
             task.pc = op.pc;
-            match (&mut task.program, op.page) {
-                // A fill only ends at the end of a region or a fault, so the page is behind us.
-                (Program::Fill { page: next, .. }, Some(page)) => *next = page,
-                (Program::Loop { .. }, Some(page)) => task.chosen.push_front(page),
-                (_, None) => {}
-            }
-            if op.rest {
-                task.busy = op.len;
+            if let Some(page) = op.page {
+                task.chosen.push_front(page);
             }
         }
     }

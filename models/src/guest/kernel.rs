@@ -337,8 +337,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 u32::try_from(period.saturating_sub(state.tick_period)).unwrap_or(u32::MAX);
             let periods = periods.max(1);
             state.tick_period = period;
-            let missed = prices.guest_missed_tick.cycles.0 * u64::from(periods - 1);
-            let cost = entry + prices.guest_tick.cycles + Cycles(missed);
+            let missed = prices.guest_missed_tick.cycles.times(u64::from(periods - 1));
+            let cost = entry + prices.guest_tick.cycles + missed;
             // LOCAL_TIMER_VECTOR
             (0xef, cost, GuestThen::Tick { periods })
         };

@@ -53,7 +53,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// What it takes to handle so many expired timers: their wake-ups, which are most of it.
     pub(crate) fn timer_cost(&self, expired: u64) -> sim_core::Cycles {
-        sim_core::Cycles(self.w.prices.guest_wakeup.cycles.0 * expired)
+        self.w.prices.guest_wakeup.cycles.times(expired)
     }
 
     /// The handler has come through: whoever's timer has expired by now is woken.

@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::config::{Cgroup, MmuRetry, ReadAhead, WrittenPages};
-use crate::device::Request;
+use crate::device::{Request, Started};
 use crate::host::memory::{Arrival, Backing};
 use crate::host::reclaim::{ReclaimPass, YoungTest, reclaim};
 use crate::host::scheduler::Flow;
@@ -88,7 +88,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
         };
         let requests = reads.len() as u64;
-        self.w.threads[thread.index()].reads = reads;
+        self.w.threads[thread.index()].reads = reads.into();
         let prices = &self.w.prices;
         let cost = prices.swap_in_prepare.time
             + prices.read_ahead_page.time.times(extra)
@@ -189,14 +189,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         page.locked_by = Some(request);
     }
 
+    /// Issues the reads one after the other, and waits for them.
     pub(crate) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
-        let mut copying = SimDuration::ZERO;
-        for request in std::mem::take(&mut self.w.threads[thread.index()].reads) {
-            copying += self.w.prices.block_copy.time.times(request.pages.into());
-            self.submit(thread, request, copying);
+        match self.w.threads[thread.index()].reads.pop_front() {
+            Some(request) => Flow::Spend(self.issue(thread, request), Then::FetchCopied),
+            None if self.polls(thread) => Flow::Spend(SimDuration::ZERO, Then::FetchPoll),
+            None => Flow::Spend(SimDuration::ZERO, Then::Fetch),
         }
-        let next = if self.polls(thread) { Then::FetchPoll } else { Then::Fetch };
-        Flow::Spend(copying, next)
+    }
+
+    pub(crate) fn fetch_copied(&mut self, thread: ThreadId) -> Flow {
+        self.submit(thread);
+        Flow::Spend(SimDuration::ZERO, Then::FetchSubmit)
     }
 
     /// Whether a thread polls for the read that it has submitted: it is to wait for it, and the read
@@ -237,30 +241,57 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Hands a request to the device, which begins when `copying` is over.
-    fn submit(&mut self, thread: ThreadId, mut request: Request, copying: SimDuration) {
+    /// Issues a request, whose pages the thread copies next if the device has no DMA. Returns how
+    /// long it copies; then comes [`Self::submit`]. If the device has a place for the request, it
+    /// begins when the copy is over: drivers copy with preemption off.
+    fn issue(&mut self, thread: ThreadId, mut request: Request) -> SimDuration {
         let now = self.now();
-        request.submitted = now + copying;
-        self.w.requests[request.id.index()] = Some(request);
+        request.submitted = now;
         self.w.interrupts.resize(self.w.requests.len(), PcpuId(0));
         self.w.interrupts[request.id.index()] = self.w.threads[thread.index()].pcpu;
-        let mut started = std::mem::take(&mut self.w.started);
-        self.w.device.submit(now, request, &mut started);
-        self.schedule_completions(started);
+        self.w.requests[request.id.index()] = Some(request);
+        let copying = self.w.prices.block_copy.time.times(request.pages.into());
+        if self.w.device.issue(now, request) {
+            self.request_issued(&request);
+            let begun = self.w.device.begin(request);
+            self.schedule_completion(begun, copying);
+        } else {
+            self.w.threads[thread.index()].copying = Some(request);
+        }
+        copying
     }
 
-    fn schedule_completions(&mut self, mut started: Vec<crate::device::Started>) {
-        for begun in started.drain(..) {
-            let Request { id: request, op, slot, pages, .. } = begun.request;
-            self.emit(Event::BlockRqIssue { request, op, slot, pages });
-            let now = self.now();
-            if let Some(throttle) = &mut self.w.throttle {
-                throttle.issue(request, op, now);
-            }
-            let event = MachineEvent::DeviceComplete(request);
-            self.schedule(begun.completes, event);
+    /// The pages of the thread's request are copied; it may have no place at the device yet.
+    fn submit(&mut self, thread: ThreadId) {
+        let now = self.now();
+        let Some(mut request) = self.w.threads[thread.index()].copying.take() else { return };
+        request.submitted = now;
+        self.w.requests[request.id.index()] = Some(request);
+        let begun = self.w.device.submit(now, request);
+        self.request_begun(begun);
+    }
+
+    fn request_issued(&mut self, request: &Request) {
+        let &Request { id: request, op, slot, pages, .. } = request;
+        self.emit(Event::BlockRqIssue { request, op, slot, pages });
+        let now = self.now();
+        if let Some(throttle) = &mut self.w.throttle {
+            throttle.issue(request, op, now);
         }
-        self.w.started = started;
+    }
+
+    /// The device has begun to serve a request that had to wait for it.
+    fn request_begun(&mut self, begun: Option<Started>) {
+        if let Some(begun) = begun {
+            self.request_issued(&begun.request);
+            self.schedule_completion(begun, SimDuration::ZERO);
+        }
+    }
+
+    /// The device serves a request after so much time.
+    fn schedule_completion(&mut self, begun: Started, after: SimDuration) {
+        let event = MachineEvent::DeviceComplete(begun.request.id);
+        self.schedule(self.now() + after + begun.service, event);
     }
 
     /// The device has completed a request. Where that costs an interrupt, its handler comes first.
@@ -273,9 +304,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.wake_thread(thread);
             }
         }
-        let mut started = std::mem::take(&mut self.w.started);
-        self.w.device.completed(now, &mut started);
-        self.schedule_completions(started);
+        let begun = self.w.device.completed(now);
+        self.request_begun(begun);
         let cost = self.w.prices.device_interrupt.time;
         if cost.is_zero() {
             return self.request_done(id);
@@ -371,7 +401,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
             + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
             + prices.reclaim_write_page.time.times(written)
-            + prices.block_copy.time.times(written)
             + prices.shootdown_vcpu.time.times(flushed);
         let writes = self.write_requests(&pass.written);
         let pending = PendingReclaim {
@@ -428,8 +457,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     pub(crate) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
-        if !self.submit_writes(thread) {
-            return self.sleep_in_fetch(thread, BlockReason::Throttle);
+        if let Some(request) = self.next_write(thread) {
+            if !self.may_write(thread) {
+                return self.sleep_in_fetch(thread, BlockReason::Throttle);
+            }
+            self.w.threads[thread.index()].reclaim.submitted += 1;
+            self.open_throttle_window();
+            return Flow::Spend(self.issue(thread, request), Then::WriteCopied);
         }
         let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
         let PendingReclaim { writes, scanned, freed, written, in_flight, .. } = pending;
@@ -456,21 +490,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.sleep_in_fetch(thread, BlockReason::Reclaim)
     }
 
-    /// Submits the writes of a pass. False: the block layer makes the thread wait with the next one.
-    fn submit_writes(&mut self, thread: ThreadId) -> bool {
+    pub(crate) fn write_copied(&mut self, thread: ThreadId) -> Flow {
+        self.submit(thread);
+        Flow::Spend(SimDuration::ZERO, Then::ReclaimDone)
+    }
+
+    /// The next write of the thread's pass of reclaim.
+    fn next_write(&self, thread: ThreadId) -> Option<Request> {
+        let pending = &self.w.threads[thread.index()].reclaim;
+        pending.writes.get(pending.submitted).copied()
+    }
+
+    /// Whether the block layer takes a write now; otherwise the thread waits.
+    fn may_write(&mut self, thread: ThreadId) -> bool {
         let now = self.now();
-        loop {
-            let pending = &self.w.threads[thread.index()].reclaim;
-            let Some(&request) = pending.writes.get(pending.submitted) else { return true };
-            if let Some(throttle) = &mut self.w.throttle
-                && !throttle.admit(thread, now)
-            {
-                return false;
-            }
-            self.w.threads[thread.index()].reclaim.submitted += 1;
-            self.open_throttle_window();
-            self.submit(thread, request, SimDuration::ZERO);
-        }
+        self.w.throttle.as_mut().is_none_or(|throttle| throttle.admit(thread, now))
     }
 
     fn open_throttle_window(&mut self) {

@@ -72,6 +72,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let thread = &self.w.threads[current.index()];
         let left = thread.remaining.saturating_sub(now.since(thread.since));
         let then = thread.then;
+        self.count_interrupt(current, left);
         self.start_stretch(current, left + cost, then);
     }
 

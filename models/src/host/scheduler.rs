@@ -264,6 +264,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         thread.event = None;
         let mut then = thread.then;
         loop {
+            if !self.count_step(id, then) {
+                return;
+            }
             match self.perform(id, then) {
                 // Work that costs nothing needs no event of its own.
                 Flow::Spend(span, next) if span.is_zero() => then = next,

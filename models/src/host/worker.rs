@@ -3,6 +3,8 @@
 //! (`kernel/workqueue.c` since 2.6.36), or a thread for each item. Items without a worker are in
 //! `interrupt`.
 
+use std::collections::VecDeque;
+
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::HostInput;
@@ -11,6 +13,7 @@ use crate::host::scheduler::Flow;
 use crate::ids::{Gfn, ItemId, PcpuId, ThreadId, WorkerId};
 use crate::machine::Cx;
 use crate::machine::event::MachineEvent;
+use crate::machine::progress::Progress;
 use crate::machine::world::{
     Fetch, FetchGoal, PendingReclaim, Then, Thread, ThreadKind, ThreadState,
 };
@@ -123,9 +126,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             then: Then::WorkBegin,
             event: None,
             fetch: None,
+            progress: Progress::default(),
             waits_for: None,
             reclaim: PendingReclaim::default(),
-            reads: Vec::new(),
+            reads: VecDeque::new(),
+            copying: None,
         });
         id
     }
@@ -142,8 +147,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::Fetch => self.fetch_step(thread),
             Then::FetchAwake(reason) => self.fetch_awake(thread, reason),
             Then::FetchSubmit => self.fetch_submit(thread),
+            Then::FetchCopied => self.fetch_copied(thread),
             Then::FetchPoll => self.fetch_poll(thread),
             Then::ReclaimDone => self.reclaim_done(thread),
+            Then::WriteCopied => self.write_copied(thread),
             other => unreachable!("{thread} is no vCPU thread, but is to do {other:?}"),
         }
     }
@@ -155,6 +162,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.block_thread(thread, Then::WorkBegin);
             return Flow::Stopped;
         };
+        self.gets_on(thread);
         self.emit(Event::WorkqueueExecuteStart { worker, item });
         match self.protocol(HostInput::WorkerStart { item, worker }).fetch {
             Some(gfn) => {

@@ -7,6 +7,7 @@ use sim_core::{Cycles, EventQueue, RandomStreams, SimDuration, SimTime};
 
 use super::Cx;
 use super::event::MachineEvent;
+use super::progress::Progress;
 use super::run::{RunError, RunSettings};
 use super::world::{
     Hotplug, KernelMode, Pcpu, PendingReclaim, Program, Running, Task, TaskState, Then, Thread,
@@ -100,12 +101,12 @@ impl World {
             reached: SimTime::ZERO,
             steps_ahead: 0,
             prefill_done: false,
+            prefill_steps: 0,
             finished: false,
             failure: None,
             broken: Vec::new(),
             trace,
             effects: Vec::new(),
-            started: Vec::new(),
             pass: ReclaimPass::default(),
             config: Arc::new(config.clone()),
         })
@@ -174,9 +175,11 @@ fn vcpu_thread(config: &MachineConfig, vcpu: VcpuId) -> Thread {
         then: Then::Enter,
         event: None,
         fetch: None,
+        progress: Progress::default(),
         waits_for: None,
         reclaim: PendingReclaim::default(),
-        reads: Vec::new(),
+        reads: VecDeque::new(),
+        copying: None,
     }
 }
 

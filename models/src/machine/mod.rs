@@ -15,6 +15,7 @@ mod build;
 mod disturb;
 pub(crate) mod event;
 mod fault_path;
+pub(crate) mod progress;
 mod protocol;
 mod run;
 pub(crate) mod world;
@@ -26,6 +27,7 @@ use crate::trace::Event;
 
 pub use build::KERNEL_FRAMES;
 pub use event::MachineEvent;
+pub use progress::{END_OF_TIME, PREFILL_STEPS, SPIN_STEP, SPIN_STEPS};
 pub use run::{
     Observer, Prefix, RunError, RunOutput, RunSettings, Watch, family_of, known_violations,
     prefill, run, run_observed,
@@ -60,9 +62,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn key_at(&mut self, time: SimTime, event: MachineEvent) -> EventKey {
+        if time > END_OF_TIME {
+            self.beyond_time(event);
+        }
         event.key_after(time, self.key).unwrap_or_else(|| {
-            let failure = world::Failure::TimeStandsStill(time);
-            self.w.failure.get_or_insert(failure);
+            let what = self.w.event_name(event);
+            self.fail(world::Failure::TimeStandsStill { time, what });
             event.key(time + SimDuration::from_ps(1))
         })
     }

@@ -10,10 +10,12 @@ use sim_core::{
 
 use super::afterwards;
 use super::event::MachineEvent;
+use super::progress::{EndOfTime, PREFILL_STEPS, SPIN_STEPS};
 use super::world::{Failure, World};
 use crate::apf::Defects;
 use crate::apf::rules::{
-    Announce, CannotInject, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules, TokenZero,
+    Announce, CannotInject, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules, SetupOrder,
+    TokenZero,
 };
 use crate::config::{MachineConfig, Policy};
 use crate::ids::ThreadId;
@@ -96,10 +98,70 @@ pub enum RunError {
     Distribution(sim_core::DistributionError),
     /// Nothing in the scenario takes time.
     #[error(
-        "at {0} time stands still: things go on happening without taking any; \
-         give the swap device a latency or the processor costs"
+        "at {time} time stands still: {what} and what it causes go on happening without taking \
+         any; give the swap device a latency or the processor costs"
     )]
-    TimeStandsStill(SimTime),
+    TimeStandsStill {
+        /// When.
+        time: SimTime,
+        /// One of the things that go on happening.
+        what: String,
+    },
+    /// A thread goes round and round in next to no time.
+    #[error(
+        "at {time} {who} spins: {SPIN_STEPS} steps since {since}, and no operation of a task \
+         among them; the last was {doing}. Give the processor costs of exits (`host.cpu`, \
+         `host.costs`), or take away what makes it spin, such as a `kick`"
+    )]
+    Spins {
+        /// When it was stopped.
+        time: SimTime,
+        /// When it last got on.
+        since: SimTime,
+        /// The vCPU with its task, or the worker.
+        who: String,
+        /// What it did last.
+        doing: &'static str,
+    },
+    /// Interrupts take all the time of a thread.
+    #[error(
+        "at {time} {who} gets nothing done: {SPIN_STEPS} interrupts came while it was {doing}, \
+         and each cost more than the time to the next; raise `host.tick`, or lower `host_tick`, \
+         `timer_interrupt` and `exit_interrupt` of `host.costs`"
+    )]
+    Starved {
+        /// When it was stopped.
+        time: SimTime,
+        /// The vCPU with its task, or the worker.
+        who: String,
+        /// What it was interrupted in.
+        doing: &'static str,
+    },
+    /// The prefill has no end.
+    #[error(
+        "at {time} the prefill gets nowhere: {PREFILL_STEPS} steps since the last page was filled, \
+         the last by {who} {doing}; compare `host.tick` and `guest.hz` with what a tick costs \
+         (`host.costs`)"
+    )]
+    PrefillWithoutEnd {
+        /// When it was stopped.
+        time: SimTime,
+        /// Who did the last step.
+        who: String,
+        /// And which.
+        doing: &'static str,
+    },
+    /// A span ends after the end of simulated time.
+    #[error(
+        "at {time} begins what would be over only after the end of simulated time ({EndOfTime} \
+         after power-on): {what}; shorten that, or bound the law that it is drawn from"
+    )]
+    BeyondTime {
+        /// When it began.
+        time: SimTime,
+        /// What takes so long.
+        what: String,
+    },
     /// The machine stood still before its time.
     #[error("at {0} nothing was left to happen before the end of the run")]
     StoodStill(SimTime),
@@ -118,8 +180,22 @@ impl From<&Failure> for RunError {
     fn from(failure: &Failure) -> Self {
         match failure {
             Failure::OutOfMemory(time) => Self::OutOfMemory(*time),
-            Failure::TimeStandsStill(time) => Self::TimeStandsStill(*time),
             Failure::GuestOutOfMemory(time) => Self::GuestOutOfMemory(*time),
+            Failure::TimeStandsStill { time, what } => {
+                Self::TimeStandsStill { time: *time, what: what.clone() }
+            }
+            Failure::Spins { time, since, who, doing } => {
+                Self::Spins { time: *time, since: *since, who: who.clone(), doing }
+            }
+            Failure::Starved { time, who, doing } => {
+                Self::Starved { time: *time, who: who.clone(), doing }
+            }
+            Failure::PrefillWithoutEnd { time, who, doing } => {
+                Self::PrefillWithoutEnd { time: *time, who: who.clone(), doing }
+            }
+            Failure::BeyondTime { time, what } => {
+                Self::BeyondTime { time: *time, what: what.clone() }
+            }
         }
     }
 }
@@ -394,6 +470,7 @@ fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
         vcpus: world.config.guest.vcpus,
         family: family_of(&policy.rules),
         cap: Some(policy.rules.cap),
+        schedules_first: policy.rules.setup_order == SetupOrder::ScheduleFirst,
         known: known_violations(&policy.rules),
         liveness_bound: LIVENESS_BOUND,
         rsm_drops_items: policy.rules.paging_toggle == PagingToggle::DropsItems,

@@ -7,9 +7,10 @@ use sim_core::{
     Cycles, EventHandle, EventKey, KeyedStreams, RandomStreams, SimDuration, SimTime, Stream,
 };
 
+use super::progress::Progress;
 use crate::apf::{Apf, Effects};
 use crate::config::{MachineConfig, Op, Policy};
-use crate::device::{Device, Request, Started};
+use crate::device::{Device, Request};
 use crate::host::map_lock::MapLock;
 use crate::host::memory::HostMemory;
 use crate::host::read_ahead::ReadAheadState;
@@ -82,6 +83,8 @@ pub struct World {
     /// Steps carried out without going through the queue.
     pub(crate) steps_ahead: u64,
     pub(crate) prefill_done: bool,
+    /// Steps of threads since a page was filled.
+    pub(crate) prefill_steps: u32,
     pub(crate) finished: bool,
     pub(crate) failure: Option<Failure>,
     /// State invariants that did not hold, each with its first occurrence.
@@ -89,7 +92,6 @@ pub struct World {
     pub(crate) trace: TraceSink,
     /// Reused buffers; empty between events.
     pub(crate) effects: Effects,
-    pub(crate) started: Vec<Started>,
     pub(crate) pass: ReclaimPass,
 }
 
@@ -98,10 +100,18 @@ pub struct World {
 pub enum Failure {
     /// The limit is reached and nothing can be reclaimed.
     OutOfMemory(SimTime),
-    /// Things go on happening at one instant for ever.
-    TimeStandsStill(SimTime),
     /// The guest has no free frame left.
     GuestOutOfMemory(SimTime),
+    /// Things go on happening at one instant for ever.
+    TimeStandsStill { time: SimTime, what: String },
+    /// A thread goes round and round.
+    Spins { time: SimTime, since: SimTime, who: String, doing: &'static str },
+    /// A thread is interrupted so often that it gets nothing done.
+    Starved { time: SimTime, who: String, doing: &'static str },
+    /// No page is filled any more.
+    PrefillWithoutEnd { time: SimTime, who: String, doing: &'static str },
+    /// Something would happen after the end of time.
+    BeyondTime { time: SimTime, what: String },
 }
 
 /// A state invariant that did not hold after a step of the protocol.
@@ -181,12 +191,16 @@ pub(crate) enum Then {
     Fetch,
     /// Either: awake again after waiting for a page or for room.
     FetchAwake(BlockReason),
-    /// Either: submit the read.
+    /// Either: issue the next read.
     FetchSubmit,
+    /// Either: the pages of the read are copied.
+    FetchCopied,
     /// Either: poll the device until the read is over, without giving up the processor.
     FetchPoll,
-    /// Either: a pass of direct reclaim is over.
+    /// Either: a pass of direct reclaim is over; what it writes is issued.
     ReclaimDone,
+    /// Either: the pages of the write are copied.
+    WriteCopied,
 }
 
 /// Why a host thread fetches a page.
@@ -240,11 +254,14 @@ pub(crate) struct Thread {
     pub then: Then,
     pub event: Option<EventHandle>,
     pub fetch: Option<Fetch>,
+    pub progress: Progress,
     /// The locked page it waits for.
     pub waits_for: Option<Gfn>,
     pub reclaim: PendingReclaim,
-    /// The reads that it is about to submit.
-    pub reads: Vec<Request>,
+    /// The reads that it is about to issue.
+    pub reads: VecDeque<Request>,
+    /// The request whose pages it copies and for which the device has no place yet.
+    pub copying: Option<Request>,
 }
 
 /// A physical processor.
@@ -345,8 +362,6 @@ pub(crate) struct BurstOp {
     pub page: Option<u64>,
     /// Frame that a walk found.
     pub walked: Option<Gfn>,
-    /// The rest of an operation that an earlier burst began.
-    pub rest: bool,
 }
 
 /// Whether a vCPU takes part in the guest.

@@ -5,7 +5,8 @@
 
 use sim_core::{SimDuration, SimTime};
 
-use super::catalogue::{Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_15};
+use super::MonitorConfig;
+use super::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_15};
 use super::finding::{Breach, Context, Ledger};
 use super::lapic::Lapics;
 use crate::ids::{Gfn, Token, VcpuId};
@@ -105,7 +106,7 @@ impl VcpuItems {
 pub(super) struct Items {
     cap: Option<u32>,
     bound: SimDuration,
-    /// These kernels hand an item to a worker before they link it.
+    /// An item is handed to a worker before it is linked, who may be through first.
     schedules_first: bool,
     vcpus: Vec<VcpuItems>,
     /// Tokens of all outstanding items of the VM, in no particular order.
@@ -113,12 +114,9 @@ pub(super) struct Items {
 }
 
 impl Items {
-    pub(super) fn new(vcpus: usize, family: Family, cap: Option<u32>, bound: SimDuration) -> Self {
-        let schedules_first = match family {
-            Family::V5 | Family::V7 => true,
-            Family::Int => false,
-        };
-        let vcpus = vec![VcpuItems::default(); vcpus];
+    pub(super) fn new(config: &MonitorConfig) -> Self {
+        let &MonitorConfig { vcpus, cap, liveness_bound: bound, schedules_first, .. } = config;
+        let vcpus = vec![VcpuItems::default(); usize::from(vcpus)];
         Self { cap, bound, schedules_first, vcpus, tokens: Vec::new() }
     }
 
@@ -193,13 +191,12 @@ impl Items {
             item.done = Some(done);
             item.entries_at_done = own.entries;
             own.done += 1;
-            let message = || format!("item {token} of {vcpu} was completed before it was linked");
-            let history = || vec![Record { time: done, event: Event::ItemDone { vcpu, token } }];
-            let breach = Breach { vcpu, token: Some(token), message, history };
-            if self.schedules_first {
-                ledger.weakness(INV_06, at, breach);
-            } else {
-                ledger.breach(INV_06, at, breach);
+            if !self.schedules_first {
+                let message =
+                    || format!("item {token} of {vcpu} was completed before it was linked");
+                let history =
+                    || vec![Record { time: done, event: Event::ItemDone { vcpu, token } }];
+                ledger.breach(INV_06, at, Breach { vcpu, token: Some(token), message, history });
             }
         }
         own.items.push(item);

@@ -60,6 +60,9 @@ pub struct MonitorConfig {
     pub family: Family,
     /// Outstanding items that a vCPU may have; `None` for no bound.
     pub cap: Option<u32>,
+    /// Whether an item is handed to a worker before it is linked (until 5.8), so that it may be
+    /// completed first.
+    pub schedules_first: bool,
     /// Invariants that the generation is known to break.
     pub known: Vec<InvariantId>,
     /// How long what must happen in the end may take.
@@ -99,7 +102,7 @@ impl MonitorSet {
         let bound = config.liveness_bound;
         let en_bits = config.family.en_bits();
         Self {
-            items: Items::new(vcpus, config.family, config.cap, bound),
+            items: Items::new(config),
             notices: Notices::new(vcpus, config.family, bound),
             halts: Halts::new(vcpus, bound),
             faults: Faults::new(vcpus),

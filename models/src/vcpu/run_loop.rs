@@ -74,8 +74,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::Fetch => self.fetch_step(thread),
             Then::FetchAwake(reason) => self.fetch_awake(thread, reason),
             Then::FetchSubmit => self.fetch_submit(thread),
+            Then::FetchCopied => self.fetch_copied(thread),
             Then::FetchPoll => self.fetch_poll(thread),
             Then::ReclaimDone => self.reclaim_done(thread),
+            Then::WriteCopied => self.write_copied(thread),
             Then::WorkBegin | Then::WorkStep(_) => unreachable!("{thread} is no worker"),
         }
     }

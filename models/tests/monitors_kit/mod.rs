@@ -22,6 +22,7 @@ pub fn config(family: Family) -> MonitorConfig {
         vcpus: 2,
         family,
         cap: Some(2),
+        schedules_first: family != Family::Int,
         known: Vec::new(),
         liveness_bound: BOUND,
         rsm_drops_items: false,

@@ -90,7 +90,8 @@ pub(super) const LINES: &[Invariant] = &[
         sentence: "An item is queued, then completed, then freed, each once; only a queue that \
                   the guest has cleared drops items before they are completed.",
         why: "An item in a list it does not belong to is memory used after it was freed.",
-        breach: "item_link, item_done and item_unlink of a token in any other order.",
+        breach: "item_link, item_done and item_unlink of a token in any other order; where the \
+                 work is scheduled first (until 5.8), item_done may come before item_link.",
         state: true,
         step: false,
         trace: InTrace::Decided(&["item_link", "item_done", "item_unlink"]),

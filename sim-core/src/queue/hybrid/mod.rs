@@ -232,7 +232,8 @@ impl<E> EventQueue<E> for HybridQueue<E> {
         let event = self.nodes.remove_slot(entry.slot)?;
         debug_assert!(
             self.near.last().is_none_or(|next| next.key() > entry.key()),
-            "two pending events share a key, or the near array is not sorted"
+            "two pending events share the key {:?}, or the near array is not sorted",
+            EventKey::from_bits(entry.key())
         );
         self.last_popped = entry.key();
         Some((EventKey::from_bits(entry.key()), event))
