@@ -11,6 +11,7 @@ mod host;
 mod policy;
 mod program;
 mod sched;
+mod ticks;
 mod workload;
 
 use std::borrow::Cow;
@@ -323,6 +324,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let host = host::host(&host_at, &file.host, &guest)?;
     host::fits(&host_at, &host, &guest, &workload)?;
     let cpu = host::cpu(&host_at, &file.host)?;
+    ticks::fit(root, &host, &guest, &cpu)?;
     let policies = policy::policies(&root.field("policies"), &file.policies)?;
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
     let shortest = SimDuration::from_ps(1);

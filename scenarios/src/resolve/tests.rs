@@ -67,6 +67,35 @@ fn check(from: &str, to: &str, expect: &str) {
 }
 
 #[test]
+fn ticks_fit_into_their_periods() {
+    let costs = r#""costs": {},"#;
+    let tick = r#""tick": "20us", "costs": { "host_tick": "18us", "exit_interrupt": "2us" },"#;
+    check(
+        costs,
+        tick,
+        "f:14:13: in `host.tick`: the host's tick takes 20us, and comes every 20us: nothing else would get any time
+  help: change `host.tick`, or the costs in it (`host.costs`): host_tick 18us, exit_interrupt 2us",
+    );
+    check(
+        costs,
+        r#""costs": { "guest_tick": "1ms" },"#,
+        "f:17:77: in `guest.hz`: the guest's tick takes ...",
+    );
+    check(
+        costs,
+        r#""costs": { "guest_missed_tick": "1ms" },"#,
+        "f:17:77: in `guest.hz`: a missed tick of the guest takes 1ms, and comes every 1ms: nothing else would get any time
+  help: change `guest.hz`, or the costs in it (`host.costs`): guest_missed_tick 1ms",
+    );
+    check(
+        costs,
+        r#""costs": { "guest_tick": "600us", "host_tick": "500us" },"#,
+        "f:5:11: in `host.tick`: the ticks leave the guest no time: the host's takes ...",
+    );
+    check(costs, r#""costs": { "guest_tick": "400us", "host_tick": "400us" },"#, "fine");
+}
+
+#[test]
 fn syntax_errors_have_a_place() {
     check(
         r#""cpus": 6,"#,

@@ -1,0 +1,102 @@
+//! Valid scenarios that once panicked, never ended, or came out otherwise when they were stepped.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+
+use models::trace::Event;
+use models::trace::anatomy::Pick;
+use scenarios::{Comparison, RunOptions, Scenario, run_anatomy, run_comparison};
+
+fn text(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{name}.json"));
+    std::fs::read_to_string(file).unwrap()
+}
+
+fn scenario(name: &str) -> Scenario {
+    Scenario::from_str(name, &text(name)).unwrap()
+}
+
+/// As a user is told it.
+fn outcome(scenario: &Scenario, skip: bool) -> Result<Comparison, String> {
+    let options = RunOptions { skip, ..RunOptions::default() };
+    run_comparison(scenario, &options, &|_| {}).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn same_ahead_and_stepped(scenario: &Scenario) -> Comparison {
+    let (ahead, stepped) = (outcome(scenario, true).unwrap(), outcome(scenario, false).unwrap());
+    assert_eq!(ahead, stepped);
+    ahead
+}
+
+#[test]
+fn calls_give_way_at_the_same_operation_ahead_and_stepped() {
+    same_ahead_and_stepped(&scenario("call-gives-way"));
+    let text =
+        text("server-and-sleepers").replace("\"duration\": \"1s\"", "\"duration\": \"100ms\"");
+    same_ahead_and_stepped(&Scenario::from_str("server-and-sleepers", &text).unwrap());
+}
+
+#[test]
+fn a_disk_waits_for_the_copy_of_its_submitter() {
+    let text = text("disk-behind-a-copying-processor").replace("\"60s\"", "\"5s\"");
+    let comparison = same_ahead_and_stepped(&Scenario::from_str("disk", &text).unwrap());
+    assert!(!comparison.has_violation());
+}
+
+#[test]
+fn a_spin_that_takes_no_time_says_who_spins() {
+    for skip in [true, false] {
+        let error = outcome(&scenario("kick-on-a-free-processor"), skip).unwrap_err();
+        assert!(error.contains("policy `apf-v4.13`"), "{error}");
+        assert!(error.contains("vcpu0, which runs task") && error.contains("spins"), "{error}");
+    }
+}
+
+#[test]
+fn a_tick_that_takes_its_period_is_refused() {
+    let text = text("tick-longer-than-its-period");
+    let error = Scenario::from_str("f", &text).unwrap_err().to_string();
+    assert!(error.starts_with("f:1:"), "{error}");
+    assert!(error.contains("the host's tick takes") && error.contains("every 1us"), "{error}");
+    // One that leaves next to nothing is slow, and ends.
+    let text = text.replace("\"tick\":\"1us\"", "\"tick\":\"20us\"");
+    assert!(outcome(&Scenario::from_str("f", &text).unwrap(), true).is_ok());
+}
+
+#[test]
+fn a_law_without_bound_is_named() {
+    let error = outcome(&scenario("pareto-without-a-mean"), true).unwrap_err();
+    assert!(error.contains("the end of simulated time"), "{error}");
+    assert!(error.contains("a read of the swap device (`host.swap.device`)"), "{error}");
+}
+
+/// What the explorer calls legal is legal in a run.
+#[test]
+fn work_may_be_done_before_its_item_is_linked() {
+    let comparison = same_ahead_and_stepped(&scenario("work-done-before-its-link"));
+    assert!(!comparison.has_violation(), "{:?}", comparison.policy("apf-v5.8").unwrap().findings);
+}
+
+/// Under every policy a fault begins at the exit for it, before reclaim and before the read is
+/// submitted, and metrics and anatomy agree on that.
+#[test]
+fn latency_begins_at_the_exit_under_every_policy() {
+    let text = text("direct-reclaim-on-a-disk").replace("\"10s\"", "\"2s\"");
+    let scenario = Scenario::from_str("f", &text).unwrap();
+    let comparison = outcome(&scenario, true).unwrap();
+    let report = run_anatomy(&scenario, &[Pick::Worst], &|_| {}).unwrap();
+    assert_eq!(report.policies.len(), 4);
+    for policy in &report.policies {
+        let (name, anatomy) = (&policy.policy, &policy.picked[0].anatomy);
+        let exit = anatomy.steps[0];
+        assert!(matches!(exit.event, Event::KvmExit { .. }), "{name}: {exit:?}");
+        assert_eq!(anatomy.fault.begin, exit.time, "{name}");
+        assert!(anatomy.fault.known > anatomy.fault.begin, "{name}");
+        let metrics = comparison.policy(name).unwrap();
+        let worst = metrics.metric("fault_latency_max").unwrap().mean;
+        let shown = anatomy.fault.latency().as_secs_f64();
+        assert!((worst / shown - 1.0).abs() < 1e-9, "{name}: {worst} {shown}");
+    }
+}
