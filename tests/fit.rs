@@ -273,6 +273,38 @@ fn what_is_known_comes_back() {
     assert!((reads[1] / reads[0] - 2.0).abs() < 0.02, "{reads:?}");
 }
 
+/// A law is less the copy that the submitter makes before the device begins; a run adds it again.
+#[test]
+fn the_copy_that_is_taken_off_a_law_comes_back_in_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = fit(TOLD, &[&FOUR[..], &["--no-run"]].concat())["scenario"].clone();
+    let known = known.as_str().unwrap();
+    // A copy that is long enough to be seen beside the spread of the law.
+    let key = "\"block_copy\": \"";
+    let at = known.find(key).unwrap() + key.len();
+    let end = at + known[at..].find('"').unwrap();
+    let known = format!("{}60us{}", &known[..at], &known[end..]);
+    let copy = 60e3;
+    let at = known.find("\"device\": { \"kind\": \"constant\"").unwrap();
+    let end = at + known[at..].find('}').unwrap() + 1;
+    let law = "{ \"kind\": \"uniform\", \"low\": \"300us\", \"high\": \"700us\" }";
+    let device = format!(
+        "\"device\": {{ \"kind\": \"channels\", \"channels\": 64, \"read\": {law}, \
+         \"write\": \"1us\" }}"
+    );
+    let known = format!("{}{device}{}", &known[..at], &known[end..]);
+    let report = fit(&traced(&known, folder.path(), "uniform"), &FOUR);
+    assert!(report["scenario"].as_str().unwrap().contains("\"empirical\""));
+    let read = path(&report, "read");
+    let (recorded, simulated) = (
+        read["recorded_ns"]["p50"].as_f64().unwrap(),
+        read["simulated_ns"]["p50"].as_f64().unwrap(),
+    );
+    // The copy is in both, and neither is the law alone.
+    assert!((recorded - 500e3 - copy).abs() < 15e3, "{recorded}");
+    assert!((recorded - simulated).abs() < 0.4 * copy, "{recorded} {simulated}, copy {copy}");
+}
+
 /// A quarter of the touches is in the guest's kernel, whose faults are not told.
 #[test]
 fn the_share_of_faults_in_the_kernel_comes_back() {

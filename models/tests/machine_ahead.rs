@@ -137,7 +137,7 @@ impl Draw {
 
     fn machine(&mut self) -> MachineConfig {
         let cpus = ["free", "lab-1gips", "lab-1gips-traced", "westmere-2010", "skylake-sp"];
-        let mut config = crowded(&self.of(&cpus).to_string(), self.device());
+        let mut config = crowded(self.of(&cpus), self.device());
         self.host(&mut config);
         self.guest(&mut config);
         let regions = 1 + self.below(2) as u16;

@@ -69,6 +69,8 @@ struct Served {
     pages: u64,
     issued: SimTime,
     completed: SimTime,
+    /// When the last pass of reclaim began.
+    reclaim: SimTime,
 }
 
 impl Served {
@@ -82,6 +84,14 @@ impl Served {
     fn span(&self) -> SimDuration {
         self.completed.since(self.issued)
     }
+
+    /// What is copied between its issue and its beginning; the pages of a write are copied before.
+    fn copied(&self, copy: SimDuration) -> SimDuration {
+        match self.op {
+            IoKind::Read => copy.times(self.pages),
+            IoKind::Write => SimDuration::ZERO,
+        }
+    }
 }
 
 fn served(config: &MachineConfig, policy: &str) -> Vec<Served> {
@@ -89,18 +99,21 @@ fn served(config: &MachineConfig, policy: &str) -> Vec<Served> {
     let records = simulate(config, policy, &settings).records.unwrap();
     let mut open: Vec<(u32, Served)> = Vec::new();
     let mut all = Vec::new();
+    let mut reclaim = SimTime::ZERO;
     for &Record { time, event } in &records {
         match event {
             Event::BlockRqIssue { request, op, pages, .. } => {
                 let request = request.0;
                 let pages = u64::from(pages);
-                open.push((request, Served { op, pages, issued: time, completed: time }));
+                let (issued, completed) = (time, time);
+                open.push((request, Served { op, pages, issued, completed, reclaim }));
             }
             Event::BlockRqComplete { request } => {
                 let place = open.iter().position(|(id, _)| *id == request.0).unwrap();
                 let (_, served) = open.swap_remove(place);
                 all.push(Served { completed: time, ..served });
             }
+            Event::MemcgReclaimBegin { .. } => reclaim = time,
             _ => {}
         }
     }
@@ -118,7 +131,11 @@ fn every_kind_of_device_begins_when_the_copy_is_over() {
                     assert!(own.len() > 3, "{kind}, {policy}: {} of {op:?}", own.len());
                     let mut at_once = 0;
                     for served in own {
-                        let (least, copied) = (served.service(kind), copy.times(served.pages));
+                        let (least, copied) = (served.service(kind), served.copied(copy));
+                        if op == IoKind::Write && policy == "sync" {
+                            let before = served.issued.saturating_since(served.reclaim);
+                            assert!(before >= copy.times(served.pages), "{kind}: {served:?}");
+                        }
                         // One that had to wait for the arm was copied meanwhile.
                         let exact = served.span() == least + copied;
                         at_once += u32::from(exact);
@@ -161,7 +178,7 @@ fn a_crowded_device_serves_what_is_copied() {
             let all = served(&machine(device, copy, 4), "sync");
             assert!(all.len() > 50, "{kind}: {}", all.len());
             for served in &all {
-                let (least, copied) = (served.service(kind), copy.times(served.pages));
+                let (least, copied) = (served.service(kind), served.copied(copy));
                 let fits = served.span() >= least && served.span() <= least + copied;
                 assert!(fits, "{kind}, copy {copy}: {served:?}");
                 let at = served.issued;

@@ -192,7 +192,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Issues the reads one after the other, and waits for them.
     pub(crate) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
         match self.w.threads[thread.index()].reads.pop_front() {
-            Some(request) => Flow::Spend(self.issue(thread, request), Then::FetchCopied),
+            Some(request) => {
+                let copying = self.w.prices.block_copy.time.times(request.pages.into());
+                self.issue(thread, request, copying);
+                Flow::Spend(copying, Then::FetchCopied)
+            }
             None if self.polls(thread) => Flow::Spend(SimDuration::ZERO, Then::FetchPoll),
             None => Flow::Spend(SimDuration::ZERO, Then::Fetch),
         }
@@ -241,16 +245,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Issues a request, whose pages the thread copies next if the device has no DMA. Returns how
-    /// long it copies; then comes [`Self::submit`]. If the device has a place for the request, it
-    /// begins when the copy is over: drivers copy with preemption off.
-    fn issue(&mut self, thread: ThreadId, mut request: Request) -> SimDuration {
+    /// Issues a request, whose pages the thread copies next for so long if the device has no DMA;
+    /// then comes [`Self::submit`]. If the device has a place for the request, it begins when the
+    /// copy is over: drivers copy with preemption off.
+    fn issue(&mut self, thread: ThreadId, mut request: Request, copying: SimDuration) {
         let now = self.now();
         request.submitted = now;
         self.w.interrupts.resize(self.w.requests.len(), PcpuId(0));
         self.w.interrupts[request.id.index()] = self.w.threads[thread.index()].pcpu;
         self.w.requests[request.id.index()] = Some(request);
-        let copying = self.w.prices.block_copy.time.times(request.pages.into());
         if self.w.device.issue(now, request) {
             self.request_issued(&request);
             let begun = self.w.device.begin(request);
@@ -258,7 +261,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         } else {
             self.w.threads[thread.index()].copying = Some(request);
         }
-        copying
     }
 
     /// The pages of the thread's request are copied; it may have no place at the device yet.
@@ -401,6 +403,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
             + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
             + prices.reclaim_write_page.time.times(written)
+            + prices.block_copy.time.times(written)
             + prices.shootdown_vcpu.time.times(flushed);
         let writes = self.write_requests(&pass.written);
         let pending = PendingReclaim {
@@ -457,13 +460,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     pub(crate) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
-        if let Some(request) = self.next_write(thread) {
+        while let Some(request) = self.next_write(thread) {
             if !self.may_write(thread) {
                 return self.sleep_in_fetch(thread, BlockReason::Throttle);
             }
             self.w.threads[thread.index()].reclaim.submitted += 1;
             self.open_throttle_window();
-            return Flow::Spend(self.issue(thread, request), Then::WriteCopied);
+            // The time of the pass contains the copy.
+            self.issue(thread, request, SimDuration::ZERO);
+            self.submit(thread);
         }
         let pending = std::mem::take(&mut self.w.threads[thread.index()].reclaim);
         let PendingReclaim { writes, scanned, freed, written, in_flight, .. } = pending;
@@ -488,11 +493,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.w.room_waiters.push(thread);
         self.sleep_in_fetch(thread, BlockReason::Reclaim)
-    }
-
-    pub(crate) fn write_copied(&mut self, thread: ThreadId) -> Flow {
-        self.submit(thread);
-        Flow::Spend(SimDuration::ZERO, Then::ReclaimDone)
     }
 
     /// The next write of the thread's pass of reclaim.

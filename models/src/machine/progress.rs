@@ -56,6 +56,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.prefill_steps = 0;
     }
 
+    /// As [`Self::gets_on`], for the thread of a vCPU.
+    pub(crate) fn vcpu_gets_on(&mut self, vcpu: VcpuId) {
+        self.gets_on(self.w.vcpus[vcpu.index()].thread);
+    }
+
     /// Counts a step of a thread. False: there have been too many.
     pub(crate) fn count_step(&mut self, thread: ThreadId, then: Then) -> bool {
         let time = self.now();
@@ -193,7 +198,6 @@ impl Then {
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",
             Self::FetchPoll => "polling the swap device",
             Self::ReclaimDone => "reclaiming memory",
-            Self::WriteCopied => "submitting a write",
         }
     }
 }
@@ -204,13 +208,5 @@ pub(super) struct EndOfTime;
 impl fmt::Display for EndOfTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{END_DAYS} days")
-    }
-}
-
-/// The vCPU's thread gets on.
-impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    pub(crate) fn vcpu_gets_on(&mut self, vcpu: VcpuId) {
-        let thread = self.w.vcpus[vcpu.index()].thread;
-        self.gets_on(thread);
     }
 }

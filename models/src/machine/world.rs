@@ -197,10 +197,8 @@ pub(crate) enum Then {
     FetchCopied,
     /// Either: poll the device until the read is over, without giving up the processor.
     FetchPoll,
-    /// Either: a pass of direct reclaim is over; what it writes is issued.
+    /// Either: a pass of direct reclaim is over.
     ReclaimDone,
-    /// Either: the pages of the write are copied.
-    WriteCopied,
 }
 
 /// Why a host thread fetches a page.

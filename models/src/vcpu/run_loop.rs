@@ -77,7 +77,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::FetchCopied => self.fetch_copied(thread),
             Then::FetchPoll => self.fetch_poll(thread),
             Then::ReclaimDone => self.reclaim_done(thread),
-            Then::WriteCopied => self.write_copied(thread),
             Then::WorkBegin | Then::WorkStep(_) => unreachable!("{thread} is no worker"),
         }
     }
