@@ -4,10 +4,10 @@
 
 mod apf_bench;
 
-use apf_bench::{Bench, EN, EN_INT, USER, VCPU, bench, enabled, step};
+use apf_bench::{Bench, EN, EN_INT, USER, VCPU, bench, enabled, rules, step};
 use models::apf::host::{EN_NESTED_EXIT, EN_SEND_ALWAYS};
-use models::apf::rules::{Generation, Mechanism, generations, named_generation};
-use models::apf::{Effect, HostInput, MmuMode, VcpuView};
+use models::apf::rules::{Generation, Mechanism, MpStateWrite, generations, named_generation};
+use models::apf::{Defects, Effect, HostInput, MmuMode, VcpuView};
 use models::ids::Gfn;
 
 /// An address at which no guest has memory.
@@ -159,6 +159,45 @@ fn a_refused_write_of_en_says_not_whom_to_tell() {
         b.enable(EN_INT | EN_SEND_ALWAYS);
         b.host(HostInput::WriteEn { vcpu: VCPU, value: 0 });
         assert_eq!(b.apf.vcpu(VCPU).send_always(), kept, "{name}");
+    }
+}
+
+/// Registers have no place for the artificial halt, nor for a request for it.
+#[test]
+fn a_reset_by_the_vmm_keeps_the_artificial_halt() {
+    for (name, rule) in [("v6.12", None), ("v7.3", None), ("v7.3", Some(MpStateWrite::EndsHalt))] {
+        let mut rules = rules(name);
+        rules.mp_state_write = rule.unwrap_or(rules.mp_state_write);
+        let mut b = Bench::new(1, rules, Defects::none());
+        b.enable(EN_INT);
+        b.fault(KERNEL, 1);
+        b.host(HostInput::Requests { vcpu: VCPU });
+        assert!(block(&mut b) && b.apf.is_halted(VCPU));
+        b.host(HostInput::VmmReset { vcpu: VCPU });
+        let state = b.apf.vcpu(VCPU);
+        assert_eq!((state.en, state.queued, state.blocked), (0, 0, false), "{name}");
+        assert_eq!(b.apf.is_halted(VCPU), rule.is_none(), "{name}");
+        assert_eq!(b.violates("INV-16"), rule.is_none(), "{name}");
+        // A fault whose halt is only asked for.
+        b.host(HostInput::SetPaging { vcpu: VCPU, on: true });
+        b.fault(KERNEL, 2);
+        b.host(HostInput::VmmReset { vcpu: VCPU });
+        assert_eq!(b.apf.vcpu(VCPU).halt_request.is_some(), rule.is_none(), "{name}");
+    }
+}
+
+/// `kvm_pv_enable_async_pf` looks at nothing that `kvm_async_pf_wakeup_all` returns.
+#[test]
+fn notices_are_on_without_the_memory_for_a_wake_all() {
+    for (memory, queued) in [(true, 1), (false, 0)] {
+        let mut b = bench("v7.3");
+        let value = EN_INT;
+        b.host(match memory {
+            true => HostInput::WriteEn { vcpu: VCPU, value },
+            false => HostInput::WriteEnNoMemory { vcpu: VCPU, value },
+        });
+        assert!(b.apf.notices_on(VCPU));
+        assert_eq!((b.apf.done_len(VCPU), b.apf.outstanding(VCPU)), (queued, queued as u32));
     }
 }
 

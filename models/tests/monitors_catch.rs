@@ -191,6 +191,13 @@ fn the_gate_of_not_present_is_held() {
         let events = [link(V0, T1, G1), told, inject(V0, T1), entry(V0)];
         check("gate", Family::Int, &events, SOON, expected);
     }
+    // The series of 2010 looks at interrupts only where the guest asked for notices at CPL 0.
+    for (cpl, expected) in [(3, &[][..]), (0, &["INV-07"])] {
+        let (interrupts_on, send_always) = (false, cpl == 0);
+        let told = Event::NotPresentQueued { vcpu: V0, token: T1, cpl, interrupts_on, send_always };
+        let events = [link(V0, T1, G1), told, inject(V0, T1), entry(V0)];
+        check("gate of 2010", Family::V5, &events, SOON, expected);
+    }
 }
 
 #[test]

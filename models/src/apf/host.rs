@@ -89,7 +89,10 @@ impl Apf {
     /// Inputs that are no part of an item's life.
     fn change_of_vcpu(&mut self, input: HostInput, effects: &mut Effects) {
         match input {
-            HostInput::WriteEn { vcpu, value } => self.write_en(vcpu, value, effects),
+            HostInput::WriteEn { vcpu, value } => self.write_en(vcpu, value, true, effects),
+            HostInput::WriteEnNoMemory { vcpu, value } => {
+                self.write_en(vcpu, value, false, effects);
+            }
             HostInput::WriteInt { vcpu, value } => self.write_int(vcpu, value, effects),
             HostInput::WriteAck { vcpu, value } => self.write_ack(vcpu, value, effects),
             HostInput::MapWord { vcpu, writable } => self.map_word(vcpu, writable),
@@ -102,6 +105,7 @@ impl Apf {
                 self.vcpu_mut(vcpu).lapic.in_kernel = in_kernel;
             }
             HostInput::Reset { vcpu } => self.reset(vcpu, effects),
+            HostInput::VmmReset { vcpu } => self.vmm_reset(vcpu, effects),
             HostInput::Restore => self.restore(effects),
             HostInput::Destroy => self.destroy(effects),
             other => unreachable!("{other:?} is a part of an item's life"),

@@ -16,10 +16,11 @@ pub use crate::apf::token::TokenRule;
 pub use choices::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, NmiFault, NoticesOn, PageReady,
-    PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes, RefusedArea,
-    RepeatedFault, ResolvedBy, Runnable, SetupOrder, SlotAtEnable, Tell, TokenZero, WakeAllAppend,
-    WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
+    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite, NmiFault,
+    NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate,
+    ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder, SlotAtEnable, Tell,
+    TokenZero, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure,
+    WorkReference, Workers,
 };
 pub use generations::{
     Applied, Backport, Change, Generation, Origin, generation, generations, named_generation,
@@ -206,6 +207,8 @@ mechanisms! {
         kick_used_by, KickUsedBy: KickUsedBy;
         /// What an INIT leaves as it was.
         init_keeps, InitKeeps: InitKeeps;
+        /// What the VMM's write of a vCPU's state does to the artificial halt.
+        mp_state_write, MpStateWrite: MpStateWrite;
         /// Which sleep a delivery ends.
         ready_wakes, ReadyWakes: ReadyWakes;
     }

@@ -303,7 +303,9 @@ impl Names<'_> {
             text.push(number(item));
         }
         of_operation(*operation, &number, text);
-        text.extend([*en as u8, *asked as u8, *vector, *queued as u8]);
+        // Of the address it matters whether there is memory.
+        let nowhere = u8::from(*en > u64::from(u8::MAX));
+        text.extend([*en as u8, nowhere, *asked as u8, *vector, *queued as u8]);
         if self.canon.cycle.is_none() {
             text.extend(next_id.to_be_bytes());
         }
@@ -393,6 +395,9 @@ impl Names<'_> {
                 Script::Paging => 0x30,
                 Script::Again => 0x40,
                 Script::Rollback => 0x50,
+                Script::Refused => 0x90,
+                Script::Reboot => 0xa0,
+                Script::RebootUntold => 0xb0,
                 Script::TakeOver(takeover) => 0x60 + 0x10 * takeover as u8,
             }
         }));
@@ -522,6 +527,12 @@ mod tests {
             is_faithful(&setup);
             is_faithful(&Setup { budget: setup.budget.with(Disturbance::Evict, 1), ..setup });
             is_faithful(&Setup { budget: setup.budget.with(Disturbance::TracerFault, 1), ..setup });
+        }
+        for disturbance in [Disturbance::RefusedEn, Disturbance::VmmReset] {
+            for rules in ["v6.19", "v7.3"] {
+                let setup = Setup { pages: 1, tasks: 1, ..world(rules) };
+                is_faithful(&Setup { budget: setup.budget.with(disturbance, 1), ..setup });
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::apf::guest::WaitContext;
 use crate::apf::host::{HostVcpu, Life, Operation};
 use crate::apf::item::WorkStage;
-use crate::apf::rules::Kick;
+use crate::apf::rules::{Kick, Tell};
 use crate::apf::{Apf, Decision, Effect, HostInput, Input, invariants};
 use crate::ids::{Token, VcpuId};
 use crate::trace::{ApfReason, Event};
@@ -182,7 +182,8 @@ fn event_of(world: &World, (event, before): (Event, &Before), effects: &[Effect]
             if world.apf.guest.sleepers.iter().any(same) {
                 log.find(kinds::REUSED, || format!("{vcpu}: a task sleeps for token {token}"));
             }
-            if !world.apf.vcpu(vcpu).paging {
+            let looks = world.apf.rules.tell >= Tell::AlsoPaging;
+            if looks && !world.apf.vcpu(vcpu).paging {
                 log.find(kinds::PAGING, || format!("{vcpu}: token {token}"));
             }
         }

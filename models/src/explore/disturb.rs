@@ -5,14 +5,20 @@ use crate::apf::{Effect, Effects, GuestInput, HostInput, Input, Takeover};
 use crate::ids::{Token, VcpuId};
 
 use super::check::Log;
-use super::setup::Disturbance;
-use super::world::{At, Handler, Script, World};
+use super::setup::{Disturbance, Setup};
+use super::world::{At, Context, Handler, Script, Task, Then, World};
 
 /// What a tracer leaves in CR2: no token.
 const ELSEWHERE: Token = Token(0x00de_ad00);
 
 impl World {
-    pub(super) fn disturb(&mut self, vcpu: VcpuId, which: Disturbance, log: &mut Log) {
+    pub(super) fn disturb(
+        &mut self,
+        vcpu: VcpuId,
+        which: Disturbance,
+        setup: &Setup,
+        log: &mut Log,
+    ) {
         self.cpu_mut(vcpu).budget.take(which);
         match which {
             Disturbance::MsrRewrite => self.cpu_mut(vcpu).script = Some((Script::Rewrite, 0)),
@@ -21,6 +27,8 @@ impl World {
             Disturbance::OfflineRollback => {
                 self.cpu_mut(vcpu).script = Some((Script::Rollback, 0));
             }
+            Disturbance::RefusedEn => self.cpu_mut(vcpu).script = Some((Script::Refused, 0)),
+            Disturbance::AllocFailure => self.step_without_memory(vcpu, setup, log),
             Disturbance::NmiFault => self.nmi_fault(vcpu, log),
             Disturbance::Kexec => self.take_over(vcpu, Takeover::Restart),
             Disturbance::Hibernation => self.take_over(vcpu, Takeover::Hibernation),
@@ -53,6 +61,13 @@ impl World {
         }
     }
 
+    /// The next step of the guest's script, with no memory for a wake-all.
+    fn step_without_memory(&mut self, vcpu: VcpuId, setup: &Setup, log: &mut Log) {
+        if let Some(script) = self.cpu(vcpu).script {
+            self.go_in_script(vcpu, script, false, setup, log);
+        }
+    }
+
     /// Whoever lost the word cannot go on, nor can the NMI that took it.
     fn nmi_fault(&mut self, vcpu: VcpuId, log: &mut Log) {
         let effects = self.input(vcpu, Input::Guest(GuestInput::NmiFault { vcpu }), log);
@@ -80,18 +95,29 @@ impl World {
         self.exit(vcpu);
     }
 
-    pub(super) fn disturb_vm(&mut self, which: Disturbance, log: &mut Log) {
+    /// `without_memory` has a bit for each vCPU whose wake-all cannot be allocated.
+    pub(super) fn disturb_vm(
+        &mut self,
+        which: Disturbance,
+        without_memory: u8,
+        setup: &Setup,
+        log: &mut Log,
+    ) {
         self.budget.take(which);
         match which {
             Disturbance::MemslotChange => {
                 let moves = Some(VcpuId(0));
                 self.host(VcpuId(0), HostInput::MemslotChange { moves }, log);
             }
-            Disturbance::Migration => self.migrate(|_, saved| saved, log),
-            Disturbance::MigrationWithoutVector => self.migrate(|_, (_, en)| (0, en), log),
-            Disturbance::MigrationOneEnabled => {
-                self.migrate(|vcpu, (vector, en)| (vector, en * u64::from(vcpu.0 == 0)), log);
+            Disturbance::Migration => self.migrate(|_, saved| saved, without_memory, log),
+            Disturbance::MigrationWithoutVector => {
+                self.migrate(|_, (_, en)| (0, en), without_memory, log);
             }
+            Disturbance::MigrationOneEnabled => {
+                let one = |vcpu: VcpuId, (vector, en)| (vector, en * u64::from(vcpu.0 == 0));
+                self.migrate(one, without_memory, log);
+            }
+            Disturbance::VmmReset => self.restart_machine(setup, log),
             Disturbance::MapWrite => self.map_writer = self.apf.mmap_lock_readers() > 0,
             Disturbance::Destroy => {
                 for cpu in &mut self.cpus {
@@ -104,7 +130,12 @@ impl World {
     }
 
     /// `kept` is what the VMM writes of the INT and EN registers that it saved.
-    fn migrate(&mut self, kept: fn(VcpuId, (u8, u64)) -> (u8, u64), log: &mut Log) {
+    fn migrate(
+        &mut self,
+        kept: fn(VcpuId, (u8, u64)) -> (u8, u64),
+        without_memory: u8,
+        log: &mut Log,
+    ) {
         let saved: Vec<(u8, u64)> = self
             .vcpus()
             .map(|vcpu| (vcpu, self.apf.vcpu(vcpu)))
@@ -114,7 +145,28 @@ impl World {
         for (vcpu, registers) in self.vcpus().zip(saved) {
             let cpu = self.cpu_mut(vcpu);
             (cpu.kicked, cpu.at) = (false, At::Top);
-            self.restore_registers(vcpu, registers, log);
+            let memory = without_memory & (1 << vcpu.0) == 0;
+            if !memory {
+                self.cpu_mut(vcpu).budget.take(Disturbance::AllocFailure);
+            }
+            self.restore_registers(vcpu, registers, memory, log);
+        }
+    }
+
+    /// The VMM writes the registers of power-on into vCPUs that live on, and the guest boots again:
+    /// its new tasks touch what the old ones have not.
+    fn restart_machine(&mut self, setup: &Setup, log: &mut Log) {
+        self.input(VcpuId(0), Input::Guest(GuestInput::Restart), log);
+        let script = if setup.notices { Script::Reboot } else { Script::RebootUntold };
+        for vcpu in self.vcpus() {
+            let cpu = self.cpu_mut(vcpu);
+            (cpu.handler, cpu.frame, cpu.task) = (None, None, None);
+            (cpu.script, cpu.kicked, cpu.context) = (Some((script, 0)), false, Context::User);
+            for task in &mut cpu.tasks {
+                *task = Task { touched: task.touched, ..Task::default() };
+            }
+            let effects = self.host(vcpu, HostInput::VmmReset { vcpu }, log);
+            self.follow(vcpu, Then::Top, &effects);
         }
     }
 

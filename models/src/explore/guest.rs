@@ -12,6 +12,8 @@ use super::world::{
 
 /// The vector of page ready.
 const READY_VECTOR: u64 = 0xf3;
+/// An address at which no guest has memory.
+const NOWHERE: u64 = 1 << 60;
 /// What is written to ACK.
 const ACK: u64 = 1;
 
@@ -26,7 +28,7 @@ impl World {
         } else if let Some(frame) = self.cpu(vcpu).frame {
             self.go_in_frame(vcpu, frame, log);
         } else if let Some((script, at)) = self.cpu(vcpu).script {
-            self.go_in_script(vcpu, (script, at), setup, log);
+            self.go_in_script(vcpu, (script, at), true, setup, log);
         }
     }
 
@@ -207,10 +209,12 @@ impl World {
         self.cpu_mut(vcpu).at = if scans { At::Look(Then::Top) } else { self.after_exit(vcpu) };
     }
 
-    fn go_in_script(
+    /// `memory` says whether a wake-all can be allocated.
+    pub(super) fn go_in_script(
         &mut self,
         vcpu: VcpuId,
         (script, at): (Script, u8),
+        memory: bool,
         setup: &Setup,
         log: &mut Log,
     ) {
@@ -250,7 +254,9 @@ impl World {
                 }
                 HostInput::WriteInt { vcpu, value: READY_VECTOR }
             }
+            Step::WriteEn if !memory => HostInput::WriteEnNoMemory { vcpu, value: setup.en() },
             Step::WriteEn => HostInput::WriteEn { vcpu, value: setup.en() },
+            Step::WriteEnNowhere => HostInput::WriteEn { vcpu, value: setup.en() | NOWHERE },
             Step::WriteEnZero => HostInput::WriteEn { vcpu, value: 0 },
             Step::Paging(on) => HostInput::SetPaging { vcpu, on },
             Step::Reset => HostInput::Reset { vcpu },
@@ -277,6 +283,7 @@ impl World {
         &mut self,
         vcpu: VcpuId,
         (vector, en): (u8, u64),
+        memory: bool,
         log: &mut Log,
     ) {
         if vector != 0 {
@@ -285,7 +292,11 @@ impl World {
         if en == 0 {
             return;
         }
-        let mut effects = self.host(vcpu, HostInput::WriteEn { vcpu, value: en }, log);
+        let input = match memory {
+            true => HostInput::WriteEn { vcpu, value: en },
+            false => HostInput::WriteEnNoMemory { vcpu, value: en },
+        };
+        let mut effects = self.host(vcpu, input, log);
         while effects.last() == Some(&Effect::Decide(crate::apf::Decision::Continue)) {
             let view = crate::apf::VcpuView::USER;
             effects = self.host(vcpu, HostInput::Advance { vcpu, view }, log);

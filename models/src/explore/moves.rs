@@ -5,7 +5,7 @@ use crate::apf::item::WorkStage;
 use crate::ids::VcpuId;
 
 use super::setup::{Disturbance, Setup};
-use super::world::{At, Context, Move, Script, Stage, Task, World, pages_mask};
+use super::world::{At, Context, Move, Script, Stage, Step, Task, World, pages_mask};
 
 impl World {
     /// Everything that may happen next on one vCPU and with its items.
@@ -119,6 +119,10 @@ impl World {
         if wakes && cpu.budget.left(Disturbance::DummyFailure) > 0 {
             moves.push(Move::Disturb(vcpu, Disturbance::DummyFailure));
         }
+        let step = cpu.script.map(|(script, at)| script.steps()[usize::from(at)]);
+        if step == Some(Step::WriteEn) && cpu.budget.left(Disturbance::AllocFailure) > 0 {
+            moves.push(Move::Disturb(vcpu, Disturbance::AllocFailure));
+        }
         let boots = cpu.script == Some((Script::Boot, 0));
         let lapic = self.apf.vcpu(vcpu).lapic.enabled;
         if boots && lapic && cpu.budget.left(Disturbance::LapicOff) > 0 {
@@ -176,9 +180,11 @@ impl World {
                 moves.push(Move::Disturb(vcpu, disturbance));
             }
         }
-        let again = cpu.budget.left(Disturbance::EnRewrite) > 0;
-        if again && self.apf.notices_on(vcpu) && !through {
-            moves.push(Move::Disturb(vcpu, Disturbance::EnRewrite));
+        for disturbance in [Disturbance::EnRewrite, Disturbance::RefusedEn] {
+            let may = cpu.budget.left(disturbance) > 0;
+            if may && self.apf.notices_on(vcpu) && !through {
+                moves.push(Move::Disturb(vcpu, disturbance));
+            }
         }
         let last = self.vcpus().all(|other| other == vcpu || !self.apf.notices_on(other));
         for disturbance in [Disturbance::Kexec, Disturbance::Hibernation, Disturbance::Crash] {
@@ -224,8 +230,23 @@ impl World {
             };
             if free {
                 moves.push(Move::DisturbVm(disturbance));
+                self.migrations_without_memory(disturbance, moves);
             }
         }
+    }
+
+    /// The same migration, and no memory for the wake-all of some vCPUs.
+    fn migrations_without_memory(&self, which: Disturbance, moves: &mut Vec<Move>) {
+        use Disturbance::{Migration, MigrationOneEnabled, MigrationWithoutVector};
+        if !matches!(which, Migration | MigrationOneEnabled | MigrationWithoutVector) {
+            return;
+        }
+        let may = |vcpu: &VcpuId| {
+            self.apf.notices_on(*vcpu) && self.cpu(*vcpu).budget.left(Disturbance::AllocFailure) > 0
+        };
+        let able = self.vcpus().filter(may).fold(0_u8, |able, vcpu| able | 1 << vcpu.0);
+        let some = (1..=able).filter(|vcpus| vcpus & !able == 0);
+        moves.extend(some.map(|vcpus| Move::MigrateNoMemory(which, vcpus)));
     }
 
     /// Whether the VMM can have the vCPU thread back here.

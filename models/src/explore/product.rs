@@ -222,11 +222,15 @@ mod tests {
 
     #[test]
     fn disturbances_compose_as_well() {
-        use Disturbance::{Evict, Migration, Reset};
-        for disturbance in [Evict, Migration, Reset] {
+        use Disturbance::{AllocFailure, Evict, Migration, Reset, VmmReset};
+        for disturbance in [Evict, Migration, Reset, VmmReset] {
             let setup = world("v6.19", (2, 1, 1));
             agrees(&Setup { budget: setup.budget.with(disturbance, 1), ..setup });
         }
+        // A wake-all may be lost on each vCPU apart.
+        let setup = world("v7.3", (2, 1, 1));
+        let budget = setup.budget.with(Migration, 1).with(AllocFailure, 1);
+        agrees(&Setup { budget, ..setup });
     }
 
     #[test]

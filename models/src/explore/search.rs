@@ -293,7 +293,7 @@ fn by(world: &World, chosen: Move) -> By {
     match chosen {
         Move::Interrupt(_) => By::Interrupt,
         Move::Arrive(_) => By::Others,
-        Move::Evict(_) | Move::DisturbVm(_) => By::Vm,
+        Move::Evict(_) | Move::DisturbVm(_) | Move::MigrateNoMemory(..) => By::Vm,
         // Where no page can be read, a worker fails, and counts on nothing else.
         Move::Fail(_) if world.reads_fail() => By::Inside,
         Move::Disturb(..) | Move::Fail(_) | Move::RefuseWork(_) => By::Disturbance,
@@ -308,7 +308,7 @@ fn by(world: &World, chosen: Move) -> By {
 fn change(world: &World, chosen: Move, after: &World) -> Change {
     match chosen {
         Move::Evict(page) => Change::Evicts(page),
-        Move::DisturbVm(which) => Change::Happens(which),
+        Move::DisturbVm(which) | Move::MigrateNoMemory(which, _) => Change::Happens(which),
         _ => match after.resident & !world.resident {
             0 => Change::None,
             // A move brings one page at most.

@@ -73,7 +73,7 @@ impl Scope {
 }
 
 disturbances! {
-    /// An item is not set up for want of memory.
+    /// An item is not set up for want of memory, or a wake-all is not queued.
     AllocFailure => "alloc-failure", Vcpu;
     /// The pool refuses the work of an item.
     EnqueueFailure => "enqueue-failure", Vcpu;
@@ -145,6 +145,10 @@ disturbances! {
     NmiFault => "nmi-fault", Vcpu;
     /// The guest, or the VMM for it, writes EN once more while notices are on.
     EnRewrite => "en-rewrite", Vcpu;
+    /// The guest writes EN with an address at which it has no memory; the write is refused.
+    RefusedEn => "refused-en", Vcpu;
+    /// The VMM restarts the machine by writing the registers of all vCPUs; the guest boots again.
+    VmmReset => "vmm-reset", Vm;
 }
 
 /// The number of disturbances.
@@ -178,8 +182,15 @@ impl FromStr for Disturbance {
 }
 
 /// How often each disturbance may happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Budget([u8; DISTURBANCES]);
+
+impl Default for Budget {
+    /// Nothing happens.
+    fn default() -> Self {
+        Self([0; DISTURBANCES])
+    }
+}
 
 impl Budget {
     /// How often it may still happen.

@@ -29,14 +29,15 @@ impl World {
             Move::Fetch(item) => self.fetch(item, false, setup, log),
             Move::Fail(item) => self.fetch(item, true, setup, log),
             Move::Work(item) => self.work(item, log),
-            Move::Disturb(vcpu, which) => self.disturb(vcpu, which, log),
+            Move::Disturb(vcpu, which) => self.disturb(vcpu, which, setup, log),
             Move::EndDisturb(vcpu, which) => self.end_disturbance(vcpu, which, log),
             Move::Evict(page) => {
                 self.budget.take(Disturbance::Evict);
                 self.resident &= !(1 << page);
             }
             Move::Arrive(page) => self.resident |= 1 << page,
-            Move::DisturbVm(which) => self.disturb_vm(which, log),
+            Move::DisturbVm(which) => self.disturb_vm(which, 0, setup, log),
+            Move::MigrateNoMemory(which, vcpus) => self.disturb_vm(which, vcpus, setup, log),
             Move::GoOnDestroying => self.go_on_destroying(log),
         }
         // The VMM gets the lock when nobody holds it any more.

@@ -150,6 +150,7 @@ pub(super) fn show((input, effects): &(Input, Vec<Effect>), events: &mut Vec<Eve
         Input::Host(HostInput::Try { vcpu, .. }) => Some((vcpu, ExitReason::EptViolation)),
         Input::Host(
             HostInput::WriteEn { vcpu, .. }
+            | HostInput::WriteEnNoMemory { vcpu, .. }
             | HostInput::WriteInt { vcpu, .. }
             | HostInput::WriteAck { vcpu, .. },
         ) => Some((vcpu, ExitReason::MsrWrite)),
@@ -200,6 +201,7 @@ fn actor(world: &World, chosen: Move) -> Actor {
         | Move::Evict(_)
         | Move::Arrive(_)
         | Move::DisturbVm(_)
+        | Move::MigrateNoMemory(..)
         | Move::GoOnDestroying => Actor::Outside,
     }
 }
@@ -237,6 +239,9 @@ fn title(world: &World, chosen: Move) -> Option<String> {
         Move::Evict(page) => format!("page {page} is reclaimed"),
         Move::Arrive(page) => format!("another vCPU brings page {page}"),
         Move::DisturbVm(which) => which.describes().to_owned(),
+        Move::MigrateNoMemory(which, _) => {
+            format!("{} There is no memory for a wake-all.", which.describes())
+        }
         Move::GoOnDestroying => "the VMM goes on".to_owned(),
     })
 }
@@ -253,11 +258,15 @@ fn beginning(input: &Input) -> Option<String> {
         Input::Host(input) => match input {
             HostInput::Hlt { .. } => "HLT".to_owned(),
             HostInput::WriteEn { value, .. } => format!("writes EN {value:#x}"),
+            HostInput::WriteEnNoMemory { value, .. } => {
+                format!("writes EN {value:#x}, no memory for a wake-all")
+            }
             HostInput::WriteInt { value, .. } => format!("writes INT {value:#x}"),
             HostInput::WriteAck { .. } => "writes ACK".to_owned(),
             HostInput::SetPaging { on, .. } => format!("paging {}", on_off(on)),
             HostInput::SetLapic { enabled, .. } => format!("local APIC {}", on_off(enabled)),
             HostInput::Reset { .. } => "reset".to_owned(),
+            HostInput::VmmReset { .. } => "registers of power-on".to_owned(),
             HostInput::EnterSmm { .. } => "enters SMM".to_owned(),
             HostInput::LeaveSmm { .. } => "RSM".to_owned(),
             HostInput::Block { .. } => "must it sleep?".to_owned(),

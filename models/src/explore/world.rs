@@ -158,6 +158,7 @@ pub(super) enum Step {
     WriteInt,
     WriteEn,
     WriteEnZero,
+    WriteEnNowhere,
     Note(bool),
     WakeOwn,
     Paging(bool),
@@ -181,6 +182,12 @@ pub(super) enum Script {
     Reset,
     /// The vCPU half off and on again.
     Rollback,
+    /// A write of EN that is refused.
+    Refused,
+    /// The start of the guest after the VMM has restarted the machine.
+    Reboot,
+    /// The same of a guest that does not switch notices on.
+    RebootUntold,
     /// Paging off and on.
     Paging,
     /// The end of this kernel.
@@ -200,6 +207,15 @@ impl Script {
                 Step::Note(true),
             ],
             Self::Again => &[Step::WriteEn],
+            Self::Refused => &[Step::WriteEnNowhere],
+            Self::Reboot => &[
+                Step::Paging(true),
+                Step::LapicOn,
+                Step::WriteInt,
+                Step::WriteEn,
+                Step::Note(true),
+            ],
+            Self::RebootUntold => &[Step::Paging(true), Step::LapicOn],
             Self::Reset => &[
                 Step::WriteEnZero,
                 Step::Note(false),
@@ -284,6 +300,8 @@ pub(super) enum Move {
     Arrive(u8),
     /// A disturbance of the VM.
     DisturbVm(Disturbance),
+    /// A migration, and no memory for the wake-all of these vCPUs, a bit each.
+    MigrateNoMemory(Disturbance, u8),
     /// The VMM goes on giving the VM up.
     GoOnDestroying,
 }
@@ -460,8 +478,11 @@ impl Setup {
     /// Whether it matters that work has begun: it may be taken back before, or locks what somebody
     /// else wants.
     pub(super) fn beginning_matters(&self) -> bool {
-        use Disturbance::{Destroy, MapWrite, MsrRewrite, OfflineRollback, PagingOff, Reset, Smi};
-        let matter = [MsrRewrite, Reset, OfflineRollback, Smi, PagingOff, Destroy, MapWrite];
+        use Disturbance::{
+            Destroy, MapWrite, MsrRewrite, OfflineRollback, PagingOff, Reset, Smi, VmmReset,
+        };
+        let matter =
+            [MsrRewrite, Reset, OfflineRollback, Smi, PagingOff, Destroy, MapWrite, VmmReset];
         matter.iter().any(|&which| self.may(which))
     }
 }

@@ -68,6 +68,8 @@ pub(super) struct Gate {
 pub(super) struct Notices {
     /// Whether page ready is an exception like not present.
     ready_is_exception: bool,
+    /// Whether not present in user mode is told whatever the interrupt flag is.
+    user_may_have_interrupts_off: bool,
     bound: SimDuration,
     vcpus: Vec<VcpuNotices>,
 }
@@ -78,7 +80,9 @@ impl Notices {
             Family::V5 | Family::V7 => true,
             Family::Int => false,
         };
-        Self { ready_is_exception, bound, vcpus: vec![VcpuNotices::default(); vcpus] }
+        let user_may_have_interrupts_off = family == Family::V5;
+        let vcpus = vec![VcpuNotices::default(); vcpus];
+        Self { ready_is_exception, user_may_have_interrupts_off, bound, vcpus }
     }
 
     /// The same with another bound of liveness.
@@ -99,12 +103,14 @@ impl Notices {
         at: Context<'_>,
         ledger: &mut Ledger,
     ) {
-        if !gate.interrupts_on || (gate.cpl == 0 && !gate.send_always) {
+        // The series of 2010 asks for interrupts where it asks for nothing of the CPL.
+        let off = !gate.interrupts_on && (gate.cpl == 0 || !self.user_may_have_interrupts_off);
+        if off || (gate.cpl == 0 && !gate.send_always) {
             let message = || {
-                let why = if gate.interrupts_on {
-                    "at CPL 0, which the guest did not ask for"
-                } else {
+                let why = if off {
                     "with guest interrupts off"
+                } else {
+                    "at CPL 0, which the guest did not ask for"
                 };
                 format!("not present {token} is told to {vcpu} {why}")
             };

@@ -47,6 +47,7 @@ impl Apf {
         *area = match (found, refused) {
             (true, _) => AreaCache { valid: true, current: true, spoilt: false, place: word.place },
             (false, RefusedArea::Forgotten) => AreaCache::default(),
+            (false, RefusedArea::Kept) => *area,
             (false, RefusedArea::SpoiltUntilSlotsChange) => {
                 AreaCache { current: true, spoilt: true, ..*area }
             }

@@ -6,7 +6,7 @@ use crate::apf::defect::Defect;
 use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{HostHalf, HostVcpu, Operation};
 use crate::apf::item::{Work, WorkStage};
-use crate::apf::rules::{EnCommit, InitKeeps, KickUsedBy, PagingToggle};
+use crate::apf::rules::{EnCommit, InitKeeps, KickUsedBy, MpStateWrite, PagingToggle};
 use crate::ids::{ItemId, VcpuId};
 use crate::trace::Event;
 
@@ -134,6 +134,32 @@ impl Apf {
         }
         (state.lapic.requested, state.lapic.in_service) = (None, None);
         (state.lapic.enabled, state.paging, state.smm) = (false, false, false);
+        self.begin_clear(vcpu, effects);
+    }
+
+    /// Of the protocol the VMM writes EN and INT, which drops the items, and the state of HLT. The
+    /// artificial halt and requests have no register; whether the write of the state ends the halt
+    /// is a rule.
+    pub(super) fn vmm_reset(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} is inside an operation");
+        self.guest.cr2[vcpu.index()] = None;
+        self.forget_area(vcpu);
+        let derived = self.rules.en_commit == EnCommit::AfterValidation;
+        let uses_kick = self.rules.kick_used_by == KickUsedBy::HltOrReady;
+        let ends_halt = self.rules.mp_state_write == MpStateWrite::EndsHalt;
+        let state = self.vcpu_mut(vcpu);
+        (state.en, state.vector, state.hlt) = (0, 0, false);
+        if derived {
+            state.asked = 0;
+        }
+        state.pv_kicked &= !uses_kick;
+        (state.blocked, state.woken) = (false, false);
+        state.pending.clear();
+        (state.lapic.requested, state.lapic.in_service) = (None, None);
+        (state.lapic.enabled, state.paging, state.smm) = (false, false, false);
+        if ends_halt {
+            (state.halted, state.halt_request) = (None, None);
+        }
         self.begin_clear(vcpu, effects);
     }
 

@@ -187,6 +187,14 @@ pub enum HostInput {
         /// What it writes.
         value: u64,
     },
+    /// The same, when there is no memory for the wake-all that switching notices on queues. The
+    /// kernel does not look at that (`kvm_async_pf_wakeup_all` returns it to nobody).
+    WriteEnNoMemory {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// What it writes.
+        value: u64,
+    },
     /// The guest, or the VMM on restore, writes the INT register.
     WriteInt {
         /// The vCPU.
@@ -246,6 +254,14 @@ pub enum HostInput {
     },
     /// The vCPU is reset (`kvm_vcpu_reset`).
     Reset {
+        /// The vCPU.
+        vcpu: VcpuId,
+    },
+    /// The VMM puts a vCPU that lives on into the state of power-on, register by register
+    /// (`KVM_SET_REGS`, `KVM_SET_SREGS`, `KVM_SET_LAPIC`, `KVM_SET_VCPU_EVENTS`, `KVM_SET_MSRS`,
+    /// `KVM_SET_MP_STATE`), as for a restart of the machine. There is no INIT: what has no register
+    /// stays as it was.
+    VmmReset {
         /// The vCPU.
         vcpu: VcpuId,
     },

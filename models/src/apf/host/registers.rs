@@ -27,7 +27,14 @@ impl EnBits {
 }
 
 impl Apf {
-    pub(super) fn write_en(&mut self, vcpu: VcpuId, value: u64, effects: &mut Effects) {
+    /// `memory` says whether a wake-all can be allocated.
+    pub(super) fn write_en(
+        &mut self,
+        vcpu: VcpuId,
+        value: u64,
+        memory: bool,
+        effects: &mut Effects,
+    ) {
         assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} writes EN inside an operation");
         effects.push(Effect::Cost(CostKey::WriteEn));
         let reserved = value & self.rules.en_bits.reserved() != 0;
@@ -57,7 +64,7 @@ impl Apf {
         if !on {
             self.forget_area(vcpu);
             self.begin_clear(vcpu, effects);
-        } else if self.rules.wake_all_on_enable {
+        } else if self.rules.wake_all_on_enable && memory {
             self.wake_all_item(vcpu, effects);
         } else {
             effects.push(Effect::Decide(Decision::Retry));

@@ -245,6 +245,18 @@ choices! {
         /// The address, but no way to it until memory slots change (`__kvm_gfn_to_hva_cache_init`
         /// keeps `gpa` and spoils `hva`).
         SpoiltUntilSlotsChange => "spoilt-until-slots-change",
+        /// All of it. No kernel does that: it is what would mend a refused write.
+        Kept => "kept",
+    }
+
+    /// What the VMM's write of a vCPU's state does to the artificial halt
+    /// (`kvm_arch_vcpu_ioctl_set_mpstate`).
+    MpStateWrite {
+        /// Nothing: it is no part of that state.
+        KeepsHalt => "keeps-halt",
+        /// It ends the halt, and takes a request for one back. No kernel does that: it is what
+        /// would mend a machine that is restarted while it is halted.
+        EndsHalt => "ends-halt",
     }
 
     /// How a wake-all is put into the list of completed items.

@@ -10,11 +10,11 @@ use super::generations::{Backport, Change, Generation};
 use super::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, Mechanism, MmapLock, NmiFault, NoticesOn,
-    PageReady, PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate, ReadyWakes,
-    RefusedArea, RepeatedFault, ResolvedBy, Rules, Runnable, Setting, SetupOrder, SlotAtEnable,
-    Tell, TokenRule, TokenZero, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
-    WordWriteFailure, WorkReference, Workers,
+    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, Mechanism, MmapLock, MpStateWrite,
+    NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault,
+    ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Rules, Runnable, Setting,
+    SetupOrder, SlotAtEnable, Tell, TokenRule, TokenZero, WakeAllAppend, WakeAllScope,
+    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 
 const fn change(new: Setting, source: &'static str) -> Change {
@@ -62,6 +62,7 @@ pub(super) const ROOT: Rules = Rules {
     runnable: Runnable::DoneOrInterrupt,
     kick_used_by: KickUsedBy::Hlt,
     init_keeps: InitKeeps::Nothing,
+    mp_state_write: MpStateWrite::KeepsHalt,
     ready_wakes: ReadyWakes::Nothing,
     guest_enables: GuestEnables::KernelIfPreemptible,
     guest_wait: GuestWait::HaltIfIdleOrAtomic,
@@ -114,6 +115,11 @@ pub(super) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::Runnable, "v5 08/12: kvm_arch_vcpu_runnable gains the done list"),
     (Mechanism::KickUsedBy, "v5 08/12: there are no kicks"),
     (Mechanism::InitKeeps, "v5 02/12 and 08/12: a reset clears what there is"),
+    (
+        Mechanism::MpStateWrite,
+        "v5 08/12: there is no halt; kvm_arch_vcpu_ioctl_set_mpstate, read in 5.10.262, 6.1.192, \
+         6.12.117, 7.2.13 and 7.3.4: apf.halted is not written. Observed on 6.12.95 and 7.3.4",
+    ),
     (Mechanism::ReadyWakes, "v5 08/12: mp_state is not written, and there is no other halt"),
     (Mechanism::GuestEnables, "v5 03/12 and 11/12: SEND_ALWAYS with CONFIG_PREEMPT"),
     (Mechanism::GuestWait, "v5 10/12"),

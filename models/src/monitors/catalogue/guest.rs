@@ -112,8 +112,8 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Safety,
         severity: Severity::Violation,
         families: BY_INTERRUPT,
-        sentence: "The guest ends a page ready interrupt, clears the token, then acknowledges, \
-                  once per interrupt.",
+        sentence: "While its notices are on, the guest ends a page ready interrupt, clears the \
+                  token, then acknowledges, once per interrupt.",
         why: "Without it the host waits for ever; with one too many it delivers over an unread \
              token.",
         breach: "An ACK write with no kvm_inj_virq of page ready before it, or a second interrupt \
@@ -132,7 +132,7 @@ pub(super) const LINES: &[Invariant] = &[
         severity: Severity::Violation,
         families: ALL,
         sentence: "When a vCPU turns its notices off, every task that took its not present there \
-                  is woken.",
+                  is woken, unless its kernel ends there.",
         why: "No page ready will come for it any more: a hung task.",
         breach: "An apf_wait on a vCPU, then an EN write that turns notices off, and no apf_wake.",
         state: false,

@@ -9,7 +9,8 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Liveness,
         severity: Severity::Violation,
         families: ALL,
-        sentence: "Every completed item is dequeued while its vCPU goes on entering the guest.",
+        sentence: "Every completed item is dequeued while its vCPU goes on entering the guest and, \
+                  since 5.13, has its local APIC on.",
         why: "A stuck queue starves every fault behind it.",
         breach: "An item_done with kvm_entry after kvm_entry and no item_unlink.",
         state: false,
@@ -51,9 +52,10 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Liveness,
         severity: Severity::Violation,
         families: BY_INTERRUPT,
-        sentence: "A request to look for completed items is served before the vCPU sleeps in HLT.",
+        sentence: "A request to look for completed items is served before the vCPU sleeps in HLT, \
+                  if there are any: a worker may set it after its item was delivered.",
         why: "A kick that is missed leaves page ready waiting for the next interrupt.",
-        breach: "A vCPU thread that sleeps with the request set.",
+        breach: "A vCPU thread that sleeps with the request set and an item completed.",
         state: false,
         step: false,
         trace: InTrace::Undecidable(
@@ -83,10 +85,12 @@ pub(super) const LINES: &[Invariant] = &[
         severity: Severity::Violation,
         families: BY_INTERRUPT,
         sentence: "While the host holds page ready unacknowledged, an interrupt for it was raised \
-                  and the guest has not acknowledged it.",
+                  and the guest has not acknowledged it, unless a local APIC that is off or a \
+                  vector below 16 refused the interrupt, or an INIT took it away.",
         why: "Completions that come then ask for no kick and rely on the acknowledgement that \
              never comes.",
-        breach: "The host's pageready_pending is set and no interrupt was raised.",
+        breach: "The host's pageready_pending is set, no interrupt was raised since the last \
+                acknowledgement, and none of the exceptions holds.",
         state: false,
         step: false,
         trace: InTrace::Undecidable(

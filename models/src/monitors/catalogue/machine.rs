@@ -55,8 +55,8 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Safety,
         severity: Severity::Violation,
         families: ALL,
-        sentence: "When a vCPU turns its notices on, a wake-all is queued before any not present \
-                  is told to it.",
+        sentence: "When a vCPU turns its notices on, a wake-all is queued, or another item is \
+                  completed already, before any not present is told to it.",
         why: "Tasks that a snapshot or migration left asleep hold tokens that new faults will use \
              again.",
         breach: "An EN write that turns notices on, then a not_present_queued with no item_done \

@@ -11,11 +11,12 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Safety,
         severity: Severity::Violation,
         families: ALL,
-        sentence: "Not present is told only with guest interrupts on and while no other event is \
-                  being delivered, and at CPL 0 only to a guest that asked for it.",
+        sentence: "Not present is told only while no other event is being delivered and with guest \
+                  interrupts on, for which the series of 2010 does not look in user mode, and at \
+                  CPL 0 only to a guest that asked for it.",
         why: "The guest would sleep where it must not, and deadlock or panic.",
-        breach: "A not_present_queued with interrupts_on=false, or with cpl=0 and \
-                send_always=false, or between an injection and a kvm_reinject.",
+        breach: "A not_present_queued with interrupts_on=false (in the series of 2010: and cpl=0), \
+                or with cpl=0 and send_always=false, or between an injection and a kvm_reinject.",
         state: false,
         step: true,
         trace: InTrace::Decided(&["not_present_queued", "kvm_reinject"]),
@@ -26,8 +27,8 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Safety,
         severity: Severity::Violation,
         families: BY_INTERRUPT,
-        sentence: "Not present is not told to a guest without paging, nor to a nested guest \
-                  unless the guest asked for an exit.",
+        sentence: "Not present is not told to a nested guest unless the guest asked for an exit, \
+                  nor, since 5.18, to a guest without paging.",
         why: "There is no handler that knows of it: the wrong kernel takes it for a fault of its \
              own.",
         breach: "A synthetic #PF that hits a nested guest or a processor in real mode.",
