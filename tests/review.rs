@@ -139,7 +139,8 @@ fn counted(trace: &str) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
     for line in trace.lines() {
         for (name, text) in [
-            ("try", ": kvm_try_async_get_page:"),
+            // The fifth series shows lookups that found their page as well, with its frame.
+            ("try", ": kvm_try_async_get_page: gva"),
             ("not present", ": kvm_async_pf_not_present:"),
             ("ready", ": kvm_async_pf_ready:"),
             ("wake-all", ": kvm_async_pf_ready: token 0xffffffff "),

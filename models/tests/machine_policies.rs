@@ -70,6 +70,22 @@ fn four_threads_serve_the_oldest_series() {
     assert!(peak("apf-v7-2010") > 4.0);
 }
 
+/// The series of July 2010 shows every lookup through the open gate: each fault is one, and its page
+/// was there or not.
+#[test]
+fn the_oldest_series_shows_lookups_that_found_their_page() {
+    for (policy, shows) in [("apf-v5-2010", true), ("apf-v7-2010", false), ("apf-v7.3", false)] {
+        let output = run(policy);
+        let found = count(&output, |e| matches!(e, Event::LookupFound { .. }));
+        let missed = count(&output, |e| matches!(e, Event::KvmTryAsyncGetPage { .. }));
+        let faults = count(&output, |e| matches!(e, Event::KvmPageFault { cpl: 3, .. }));
+        assert_eq!(found > 100, shows, "{policy}: {found}");
+        assert!(found + missed <= faults, "{policy}: {found} and {missed} of {faults}");
+    }
+    // Where the host does nothing asynchronously, nothing is shown.
+    assert_eq!(count(&run("sync"), |e| matches!(e, Event::LookupFound { .. })), 0);
+}
+
 #[test]
 fn reads_without_read_ahead_are_waited_for_by_some_kernels() {
     let mut config = crowded("westmere-2010", constant(us(300)));

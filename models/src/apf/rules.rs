@@ -19,7 +19,7 @@ pub use choices::{
     GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite, NmiFault,
     NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate,
     ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder, SlotAtEnable, Tell,
-    TokenZero, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure,
+    TokenZero, TryLine, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure,
     WorkReference, Workers,
 };
 pub use generations::{
@@ -143,6 +143,8 @@ mechanisms! {
         gate, Gate: Gate;
         /// What the lookup that must not wait starts.
         first_lookup, FirstLookup: FirstLookup;
+        /// Which lookups the tracepoint of tries shows.
+        try_line, TryLine: TryLine;
         /// When the guest is told.
         announce, Announce: Announce;
         /// The order of a setup.

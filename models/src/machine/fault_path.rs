@@ -33,9 +33,24 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.prices;
         let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
         match self.w.memory.page(gfn).backing {
-            Backing::Resident | Backing::Writeback => Flow::Spend(rest, Then::MapFault),
+            Backing::Resident | Backing::Writeback => {
+                self.show_found(vcpu, gfn);
+                Flow::Spend(rest, Then::MapFault)
+            }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
             Backing::Swapped | Backing::Reading => self.fault_needs_io(vcpu),
+        }
+    }
+
+    /// The line of a lookup that found its page, where the host has one.
+    fn show_found(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        let host_async = self.w.policy.as_ref().is_some_and(|policy| policy.host_async);
+        let view = self.view(vcpu);
+        if host_async
+            && self.w.apf.shows_found(vcpu, view)
+            && let Some(pfn) = self.w.memory.page(gfn).pfn()
+        {
+            self.emit(Event::LookupFound { vcpu, pfn });
         }
     }
 

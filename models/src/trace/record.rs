@@ -501,6 +501,11 @@ events! {
     GuestTimerExpire = "guest_timer_expire" { /// The vCPU.
         vcpu: VcpuId, /// The task.
         task: TaskId, }
+    /// A lookup through the open gate found its page, where the series of 2010 shows that too (its
+    /// `kvm_try_async_get_page`, with a frame).
+    LookupFound = "lookup_found" { /// The vCPU.
+        vcpu: VcpuId, /// The frame of the host.
+        pfn: Pfn, }
 }
 
 #[cfg(test)]

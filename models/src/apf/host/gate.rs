@@ -4,7 +4,7 @@
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::host::VcpuView;
-use crate::apf::rules::{Gate, NoticesOn, ReadyGate, Tell};
+use crate::apf::rules::{Gate, NoticesOn, ReadyGate, Tell, TryLine};
 use crate::ids::VcpuId;
 
 impl Apf {
@@ -25,6 +25,11 @@ impl Apf {
         let overlooked = self.has(Defect::OverlookPendingException);
         let interrupts_on = view.interrupts_on || self.has(Defect::NotifyInterruptsOff);
         self.nothing_to_inject(vcpu, view, overlooked) && self.gate(vcpu, view, interrupts_on)
+    }
+
+    /// Whether the host shows a lookup that found its page (`kvm_try_async_get_page` of 2010).
+    pub fn shows_found(&self, vcpu: VcpuId, view: VcpuView) -> bool {
+        self.rules.try_line == TryLine::EveryLookup && self.fault_gate(vcpu, view)
     }
 
     /// Whether nothing waits to be injected, for the first time or again.

@@ -99,6 +99,14 @@ choices! {
         WaitsWithoutReadAhead => "waits-without-read-ahead",
     }
 
+    /// Which lookups through the open gate the tracepoint `kvm_try_async_get_page` shows.
+    TryLine {
+        /// All, with the frame that was found, if one was.
+        EveryLookup => "every-lookup",
+        /// Those that need I/O.
+        NeedsIo => "needs-io",
+    }
+
     /// When the guest is told of a new item.
     Announce {
         /// In the fault that sets it up (`kvm_setup_async_pf`).

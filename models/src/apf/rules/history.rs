@@ -13,7 +13,7 @@ use super::{
     GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, Mechanism, MmapLock, MpStateWrite,
     NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault,
     ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Rules, Runnable, Setting,
-    SetupOrder, SlotAtEnable, Tell, TokenRule, TokenZero, WakeAllAppend, WakeAllScope,
+    SetupOrder, SlotAtEnable, Tell, TokenRule, TokenZero, TryLine, WakeAllAppend, WakeAllScope,
     WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 
@@ -30,6 +30,7 @@ pub(super) const ROOT: Rules = Rules {
     cap: 100,
     gate: Gate::UserOrAsked,
     first_lookup: FirstLookup::NoIo,
+    try_line: TryLine::EveryLookup,
     announce: Announce::AtEntryIfMissing,
     setup_order: SetupOrder::ScheduleFirst,
     tell: Tell::Everybody,
@@ -83,6 +84,7 @@ pub(super) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::Cap, "v5 08/12: ASYNC_PF_PER_VCPU"),
     (Mechanism::Gate, "v5 08/12, can_do_async_pf, and 12/12 for guests that ask"),
     (Mechanism::FirstLookup, "v5 06/12: get_user_pages_noio"),
+    (Mechanism::TryLine, "v5 08/12: the trace call stands before the test of `async`"),
     (Mechanism::Announce, "v5 08/12: kvm_check_async_pf_completion announces"),
     (Mechanism::SetupOrder, "v5 08/12: slow_work_enqueue before list_add_tail"),
     (Mechanism::Tell, "v5 08/12: no further test at the announcement"),
@@ -287,6 +289,10 @@ pub(super) const GENERATIONS: &[Generation] = &[
 ];
 
 const V7_2010: &[Change] = &[
+    change(
+        Setting::TryLine(TryLine::NeedsIo),
+        "v7 01/12, try_async_pf: the trace call stands behind the return of a page that is there",
+    ),
     change(Setting::Cap(64), "v7 00/12"),
     change(
         Setting::Gate(Gate::QuietAndInterruptsOn),

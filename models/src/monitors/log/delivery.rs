@@ -246,6 +246,7 @@ impl std::fmt::Display for KernelEvent {
             Self::Try { gva, gfn } | Self::RepeatedFault { gva, gfn, .. } => {
                 write!(f, "{name}: gva = {gva}, gfn = {gfn}")
             }
+            Self::Lookup { pfn } => write!(f, "{name}: pfn {pfn:#x}"),
             Self::NotPresent { token, gva }
             | Self::Ready { token, gva }
             | Self::SendAsyncPf { token, gva, .. } => write!(f, "{name}: token {token} gva {gva}"),

@@ -253,6 +253,8 @@ impl LogMonitors {
             | KernelEvent::QueueWork { .. }
             | KernelEvent::ExecuteStart { .. }
             | KernelEvent::ExecuteEnd { .. }
+            // That a page was there says nothing of the protocol.
+            | KernelEvent::Lookup { .. }
             // Of another protocol.
             | KernelEvent::PfaultInit { .. }
             | KernelEvent::PfaultDone { .. } => return,

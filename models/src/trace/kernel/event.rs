@@ -33,6 +33,11 @@ pub enum KernelEvent {
         /// The frame.
         gfn: Gfn,
     },
+    /// `kvm_try_async_get_page` of the series of July 2010, which shows every lookup.
+    Lookup {
+        /// The frame of the host; all ones where there is none.
+        pfn: u64,
+    },
     /// `kvm_async_pf_repeated_fault`, before 6.1 `kvm_async_pf_doublefault`
     RepeatedFault {
         /// Fault address.
@@ -206,7 +211,7 @@ impl KernelEvent {
     pub const fn name(&self) -> &'static str {
         use super::forms as f;
         match self {
-            Self::Try { .. } => f::TRY.name,
+            Self::Try { .. } | Self::Lookup { .. } => f::TRY.name,
             Self::RepeatedFault { old_name: false, .. } => f::REPEATED_FAULT.name,
             Self::RepeatedFault { old_name: true, .. } => f::DOUBLEFAULT.name,
             Self::NotPresent { .. } => f::NOT_PRESENT.name,

@@ -63,6 +63,7 @@ fn of_kvm(name: &str, f: &impl Fields) -> Option<Option<KernelEvent>> {
     let vector = |name: &str| number(name).and_then(|vector| u8::try_from(vector).ok());
     let small = |name: &str| number(name).and_then(|number| u32::try_from(number).ok());
     let meant = match name {
+        "kvm_try_async_get_page" if number("gfn").is_none() => E::Lookup { pfn: number("pfn")? },
         "kvm_try_async_get_page" => E::Try { gva: gva()?, gfn: Gfn(number("gfn")?) },
         "kvm_async_pf_repeated_fault" | "kvm_async_pf_doublefault" => {
             let old_name = name == "kvm_async_pf_doublefault";

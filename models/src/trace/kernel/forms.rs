@@ -93,7 +93,10 @@ macro_rules! table {
 // The templates restate, as facts, what `include/trace/events/kvm.h`, `arch/x86/kvm/trace.h` and
 // the events of the scheduler, block layer and workqueues print.
 table! {
-    TRY = "kvm" "kvm_try_async_get_page" ["2.6.38+" => "gva = {#x}, gfn = {#x}"];
+    TRY = "kvm" "kvm_try_async_get_page" [
+        "2.6.38+" => "gva = {#x}, gfn = {#x}",
+        "series of July 2010" => "pfn {#x}",
+    ];
     REPEATED_FAULT = "kvm" "kvm_async_pf_repeated_fault" ["6.1+" => "gva = {#x}, gfn = {#x}"];
     DOUBLEFAULT = "kvm" "kvm_async_pf_doublefault" ["2.6.38 to 6.2" => "gva = {#x}, gfn = {#x}"];
     NOT_PRESENT = "kvm" "kvm_async_pf_not_present" ["2.6.38+" => "token {#x} gva {#x}"];

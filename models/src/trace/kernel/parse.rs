@@ -85,6 +85,7 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
     let byte = |at: usize| u8::try_from(number(at)).ok();
     let (gva, gfn) = (Gva(number(0)), Gfn(number(1)));
     let meant = match event.name {
+        "kvm_try_async_get_page" if form == 1 => KernelEvent::Lookup { pfn: number(0) },
         "kvm_try_async_get_page" => KernelEvent::Try { gva, gfn },
         "kvm_async_pf_repeated_fault" => KernelEvent::RepeatedFault { gva, gfn, old_name: false },
         "kvm_async_pf_doublefault" => KernelEvent::RepeatedFault { gva, gfn, old_name: true },

@@ -57,7 +57,9 @@ const FUNCTION: &str = "async_pf_execute [kvm]";
 pub fn write_event(event: &KernelEvent, with: &Details<'_>, out: &mut Vec<u8>) {
     let (forms, values) = values(event, with);
     let form: &Form = match event {
-        KernelEvent::Completed { with_pfn: true, .. } => &forms.forms[1],
+        KernelEvent::Completed { with_pfn: true, .. } | KernelEvent::Lookup { .. } => {
+            &forms.forms[1]
+        }
         KernelEvent::Exit { vcpu: None, .. } => &forms.forms[2],
         KernelEvent::InjException { error_code: None, .. } => &forms.forms[2],
         _ => forms.newest(),
@@ -76,6 +78,7 @@ fn values<'a>(event: &KernelEvent, with: &Details<'a>) -> (&'static EventForms, 
     let rip = number(with.rip);
     match *event {
         E::Try { gva, gfn } => (forms::TRY, fill([number(gva.0), number(gfn.0)])),
+        E::Lookup { pfn } => (forms::TRY, fill([number(pfn)])),
         E::RepeatedFault { gva, gfn, old_name } => {
             let forms = if old_name { forms::DOUBLEFAULT } else { forms::REPEATED_FAULT };
             (forms, fill([number(gva.0), number(gfn.0)]))
@@ -227,6 +230,7 @@ mod tests {
         let reads = any::<bool>();
         prop_oneof![
             (any::<u64>(), any::<u64>()).prop_map(|(a, g)| E::Try { gva: Gva(a), gfn: Gfn(g) }),
+            any::<u64>().prop_map(|pfn| E::Lookup { pfn }),
             (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(a, g, old_name)| {
                 E::RepeatedFault { gva: Gva(a), gfn: Gfn(g), old_name }
             }),

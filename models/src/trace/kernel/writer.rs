@@ -175,6 +175,9 @@ impl KernelWriter {
             Event::KvmTryAsyncGetPage { vcpu, gva, gfn } => {
                 self.of_vcpu(time, vcpu, false, &E::Try { gva, gfn }, out);
             }
+            Event::LookupFound { vcpu, pfn } => {
+                self.of_vcpu(time, vcpu, false, &E::Lookup { pfn: pfn.0 }, out);
+            }
             Event::KvmAsyncPfDoublefault { vcpu, gva, gfn } => {
                 let repeated = E::RepeatedFault { gva, gfn, old_name: false };
                 self.of_vcpu(time, vcpu, false, &repeated, out);
