@@ -4,10 +4,10 @@
 
 mod apf_bench;
 
-use apf_bench::{EN_INT, OTHER, READY, USER, VCPU, bench, enabled, msr_writes, rules, step};
+use apf_bench::{Bench, EN_INT, OTHER, READY, USER, VCPU, bench, enabled, msr_writes, rules, step};
 use models::apf::host::MSR_ACK;
 use models::apf::rules::Rules;
-use models::apf::{Apf, Defect, Defects, Effect, Effects, HostInput, invariants};
+use models::apf::{Apf, Defect, Defects, Effect, Effects, HostInput, VcpuView, invariants};
 use models::ids::{Gfn, Gva, Hva, ItemId, VcpuId, WorkerId};
 
 #[test]
@@ -86,6 +86,19 @@ fn a_reset_forgets_what_the_guest_set_up() {
     assert!(!state.lapic.enabled && !state.paging && !state.smm);
     assert_eq!(b.apf.guest.cr2[0], None);
     assert!(!b.apf.notices_on(VCPU));
+}
+
+/// It is a wake event, as an NMI is: the guest does not sleep in its handler, where nothing wakes it.
+#[test]
+fn a_system_management_interrupt_ends_both_halts() {
+    let mut b = enabled("v6.19");
+    b.host(HostInput::Hlt { vcpu: VCPU });
+    b.fault(VcpuView { cpl: 0, ..USER }, 1);
+    b.host(HostInput::Requests { vcpu: VCPU });
+    let halted = |b: &Bench| (b.apf.vcpu(VCPU).hlt, b.apf.vcpu(VCPU).halted.is_some());
+    assert_eq!(halted(&b), (true, true));
+    b.host(HostInput::EnterSmm { vcpu: VCPU });
+    assert_eq!(halted(&b), (false, false));
 }
 
 #[test]

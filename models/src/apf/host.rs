@@ -98,7 +98,7 @@ impl Apf {
             HostInput::MapWord { vcpu, writable } => self.map_word(vcpu, writable),
             HostInput::MemslotChange { moves } => self.memslot_change(moves),
             HostInput::SetPaging { vcpu, on } => self.set_paging(vcpu, on, effects),
-            HostInput::EnterSmm { vcpu } => self.enter_smm(vcpu),
+            HostInput::EnterSmm { vcpu } => self.enter_smm(vcpu, effects),
             HostInput::LeaveSmm { vcpu } => self.leave_smm(vcpu, effects),
             HostInput::SetLapic { vcpu, enabled } => self.set_lapic(vcpu, enabled),
             HostInput::SetIrqchip { vcpu, in_kernel } => {

@@ -77,11 +77,15 @@ impl Apf {
         self.paging_toggled(vcpu, on, effects);
     }
 
-    /// The host puts the guest into its handler itself, without the code of a write to CR0.
-    pub(super) fn enter_smm(&mut self, vcpu: VcpuId) {
+    /// The host puts the guest into its handler itself, without the code of a write to CR0. The
+    /// interrupt ends any halt before (`kvm_vcpu_has_events`).
+    pub(super) fn enter_smm(&mut self, vcpu: VcpuId, effects: &mut Effects) {
         let state = self.vcpu_mut(vcpu);
         assert!(!state.smm, "{vcpu} is in system management mode");
         (state.smm, state.paging) = (true, false);
+        if state.hlt || state.halted.is_some() {
+            self.leave_halts(vcpu, effects);
+        }
     }
 
     /// RSM writes CR0 through that code, twice.

@@ -104,7 +104,7 @@ impl Apf {
 
     /// A wake event was seen (`KVM_REQ_UNHALT`): both halts end, whatever the event was. Of the
     /// two, only HLT uses a kick up.
-    fn leave_halts(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+    pub(super) fn leave_halts(&mut self, vcpu: VcpuId, effects: &mut Effects) {
         let state = self.vcpu_mut(vcpu);
         if std::mem::take(&mut state.hlt) {
             state.pv_kicked = false;
