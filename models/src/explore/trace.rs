@@ -7,7 +7,7 @@ use crate::trace::{Event, ExitReason};
 use super::check::Log;
 use super::search::all_moves;
 use super::setup::Setup;
-use super::world::{At, Context, Move, World};
+use super::world::{At, Context, Move, Step, World};
 
 /// Moves after the last one of a way, for the sake of what they print.
 const MORE: usize = 60;
@@ -232,7 +232,8 @@ fn title(world: &World, chosen: Move) -> Option<String> {
         Move::Start(item) => format!("begins {}", item_of(item)),
         Move::Fetch(item) => format!("has the page of {}", item_of(item)),
         Move::Fail(item) => format!("cannot have the page of {}", item_of(item)),
-        Move::Work(_) | Move::Go(_) => return None,
+        Move::Go(vcpu) => return step_title(world, vcpu),
+        Move::Work(_) => return None,
         Move::RefuseWork(_) => "the pool refuses the work".to_owned(),
         Move::Disturb(vcpu, which) => format!("{vcpu}: {}", which.describes()),
         Move::EndDisturb(vcpu, which) => format!("{vcpu}: the end of {which}"),
@@ -244,6 +245,16 @@ fn title(world: &World, chosen: Move) -> Option<String> {
         }
         Move::GoOnDestroying => "the VMM goes on".to_owned(),
     })
+}
+
+/// A step of a script that is no input of the protocol.
+fn step_title(world: &World, vcpu: VcpuId) -> Option<String> {
+    match world.script_step(vcpu)? {
+        Step::Interrupts(true) => Some("lets interrupts in".to_owned()),
+        Step::Interrupts(false) => Some("interrupts off".to_owned()),
+        Step::Restart => Some("another kernel runs".to_owned()),
+        _ => None,
+    }
 }
 
 /// What one input did, in a few words.
@@ -334,6 +345,10 @@ fn of_effect(effect: Effect) -> Option<String> {
         Effect::InterruptRefused { vector, .. } => {
             format!("interrupt {vector:#x} is refused by the local APIC")
         }
+        Effect::WordTaken { .. } => "the word is gone, and the guest panics".to_owned(),
+        Effect::GuestPanic { .. } => "the guest panics".to_owned(),
+        Effect::AllocateDummy => "nobody waits, memory for a dummy".to_owned(),
+        Effect::WritesEn { .. } => "switches notices off".to_owned(),
         Effect::ForeignWrite { .. } => "writes to memory of the next kernel".to_owned(),
         Effect::Cost(_)
         | Effect::Decide(_)

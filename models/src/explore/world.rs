@@ -401,6 +401,14 @@ impl World {
         }
     }
 
+    /// The step of a script that a guest does next.
+    pub(super) fn script_step(&self, vcpu: VcpuId) -> Option<Step> {
+        let cpu = self.cpu(vcpu);
+        let outer = cpu.handler.is_none() && cpu.frame.is_none() && !self.apf.vcpu(vcpu).smm;
+        let (script, at) = cpu.script.filter(|_| outer && cpu.at == At::Guest)?;
+        script.steps().get(usize::from(at)).copied()
+    }
+
     pub(super) fn interrupts_on(&self, vcpu: VcpuId) -> bool {
         let cpu = self.cpu(vcpu);
         cpu.handler.is_none()
