@@ -10,6 +10,7 @@ const V5_3: Variant = Variant::of("v5.3");
 const V5_17: Variant = Variant::of("v5.17");
 const V6_12: Variant = Variant::of("v6.12");
 const V6_19: Variant = Variant::of("v6.19");
+const V7_3: Variant = Variant::of("v7.3");
 
 const fn explored(world: World) -> Exhibit {
     Exhibit::Explore(world, None)
@@ -187,7 +188,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         id: "G17",
         group: Group::Guest,
         subject: "x86/kvm: Don't consume async #PF flags on a kernel #PF in NMI",
-        source: "7.2.13, 6.12.115; not in 7.2.12, 6.12.113, 6.1.192 and 5.10.223 (read there)",
+        source: "7.3, 7.2.13, 6.12.115; not in 7.2.12, 6.12.113, 6.1.192 and 5.10.223",
         story: "Not present is injected, and a non-maskable interrupt comes before its handler has \
                 read the word: a profiler that walks the stack of user mode, which is paged out in \
                 the guest. The handler of that page fault reads and clears the word, finds not \
@@ -199,9 +200,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         wrong: &[
             V5_17,
             V6_12,
-            V6_19.set(LEAVES_WORD).defect(&[Defect::NmiTakesWord]),
+            V6_19,
+            V7_3.defect(&[Defect::NmiTakesWord]),
         ],
-        right: &[V6_19.set(LEAVES_WORD)],
+        right: &[V6_12.set(LEAVES_WORD), V7_3],
     },
     Entry {
         id: "G18",
@@ -218,7 +220,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "no kernel frees the slot before it switches notices on, which is what mends it here",
         ),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::OfflineRollback, 1)])),
-        wrong: &[Variant::of("v5.9"), V5_17, V6_12, V6_19],
-        right: &[V6_19.set(CLEARS_SLOT)],
+        wrong: &[Variant::of("v5.9"), V5_17, V6_12, V6_19, V7_3],
+        right: &[V7_3.set(CLEARS_SLOT)],
     },
 ];

@@ -1,7 +1,7 @@
 //! Mistakes of the host between a fault and its page ready.
 
 use models::apf::Defect;
-use models::apf::rules::{EnCommit, MmapLock, Setting, WordWriteFailure};
+use models::apf::rules::{MmapLock, Setting, WordWriteFailure};
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -12,6 +12,8 @@ const V5_3: Variant = Variant::of("v5.3");
 const V5_17: Variant = Variant::of("v5.17");
 const V6_12: Variant = Variant::of("v6.12");
 const V6_19: Variant = Variant::of("v6.19");
+const V7_2: Variant = Variant::of("v7.2");
+const V7_3: Variant = Variant::of("v7.3");
 
 const fn explored(world: World) -> Exhibit {
     Exhibit::Explore(world, None)
@@ -157,12 +159,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "page ready that cannot be written while the area is gone is lost under all rules",
         ),
         exhibit: explored(World::ONE_TASK.with(&[(Disturbance::AreaGone, 1)])),
-        wrong: &[
-            V6_12,
-            V6_19.set(COMMITS_FIRST),
-            V6_19.set(VALIDATES_FIRST).defect(&[Defect::CommitBeforeValidation]),
-        ],
-        right: &[V6_19.set(VALIDATES_FIRST)],
+        wrong: &[V6_12, V6_19, V7_2.defect(&[Defect::CommitBeforeValidation])],
+        right: &[V7_2, V7_3],
     },
     Entry {
         id: "H14",
@@ -353,8 +351,6 @@ const LAPIC_OFF: World =
 /// Three pages in a hash of two slots.
 const THREE_PAGES: World = World { pages: 3, ..World::TWO_TASKS };
 const HOLDS_MAP: &[Setting] = &[Setting::MmapLock(MmapLock::HeldDuringIo)];
-const COMMITS_FIRST: &[Setting] = &[Setting::EnCommit(EnCommit::BeforeValidation)];
-const VALIDATES_FIRST: &[Setting] = &[Setting::EnCommit(EnCommit::AfterValidation)];
 const IGNORES_WRITE_FAILURE: &[Setting] = &[Setting::WordWriteFailure(WordWriteFailure::Ignored)];
 
 /// What a shared area that is taken away breaks under the newest rules.
