@@ -21,7 +21,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         id: "H02",
         group: Group::Host,
         subject: "KVM: x86: Don't clear async #PF queue when CR0.PG is disabled (e.g. on #SMI)",
-        source: "ab4e41eb9fab, 6.19",
+        source: "ab4e41eb9fab, 6.19; 6.12.64, 6.1.160",
         story: "A system management interrupt ends with RSM, which writes CR0 twice, first without \
                 paging. Each switch of paging dropped all items, completed ones among them, without \
                 a word to the guest: tasks that had been told not present slept for ever. Seen by \
