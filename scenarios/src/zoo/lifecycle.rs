@@ -2,7 +2,7 @@
 //! migration, its end.
 
 use models::apf::Defect;
-use models::apf::rules::{FetchFailure, Setting};
+use models::apf::rules::{FetchFailure, MpStateWrite, RefusedArea, Setting};
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -11,6 +11,7 @@ const V2_6_39: Variant = Variant::of("v2.6.39");
 const V5_17: Variant = Variant::of("v5.17");
 const V6_12: Variant = Variant::of("v6.12");
 const V6_19: Variant = Variant::of("v6.19");
+const V7_3: Variant = Variant::of("v7.3");
 
 const fn explored(world: World) -> Exhibit {
     Exhibit::Explore(world, None)
@@ -162,8 +163,61 @@ pub(super) const ENTRIES: &[Entry] = &[
         wrong: &[V6_19.defect(&[Defect::HaltInMpState])],
         right: &[V6_12, V6_19],
     },
+    Entry {
+        id: "H37",
+        group: Group::Host,
+        subject: "a machine that is restarted while a vCPU is in the artificial halt",
+        source: "not mended in 7.3.4; seen on real 7.3.4 and 6.12.95",
+        story: "The host halts a vCPU for a page, and the VMM restarts the machine by writing the \
+                registers of power-on into the vCPUs that there are (QEMU's system_reset). Its write \
+                of EN drops the item that would have ended the halt. No register is the halt: the \
+                write of the vCPU's state does not end it, and at the reset vector interrupts are \
+                off. The vCPU that boots never runs again; the others get an INIT, which ends their \
+                halts. Guests without notices are hit as well.",
+        expect: Expect::only("INV-16").remark(
+            "no kernel ends the halt when that state is written, which is what mends it here",
+        ),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::VmmReset, 1)])),
+        wrong: &[V6_12, V6_19, V7_3],
+        right: &[V7_3.set(ENDS_HALT)],
+    },
+    Entry {
+        id: "H38",
+        group: Group::Host,
+        subject: "a write to EN that is refused spoils the area that is in use",
+        source: "not mended in 7.3.4 (923ca078f08c mends the register); seen on real 7.3.4",
+        story: "Notices are on, and EN is written once more with an address where the guest has no \
+                memory. The host looks the address up before it refuses the write, and does so in \
+                the place where it keeps the way to the area. The register keeps its value, but the \
+                area is not reached any more: not present is followed by a halt, page ready is never \
+                sent, until memory slots change.",
+        expect: Expect::only("INV-15").besides(&["INV-13", "INV-19"]).remark(
+            "up to 7.0 the refused value is in force besides (H13); no kernel keeps the area, which \
+             is what mends it here",
+        ),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::RefusedEn, 1)])),
+        wrong: &[V6_12, V6_19, V7_3],
+        right: &[V7_3.set(KEEPS_AREA)],
+    },
+    Entry {
+        id: "H39",
+        group: Group::Host,
+        subject: "a wake-all for which there is no memory",
+        source: "kvm_pv_enable_async_pf ignores what kvm_async_pf_wakeup_all returns; read in 7.3.4",
+        story: "After a migration the VMM writes EN, and the host queues a wake-all, so that whoever \
+                sleeps for a page of the old host wakes up and tries again. It is allocated without \
+                waiting. When that fails nobody looks, the write succeeds, and the tasks sleep on; \
+                tokens begin again and come to be those of sleepers.",
+        expect: Expect::only("INV-38").besides(&["INV-13", "INV-27"]),
+        exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Migration, 1)])),
+        wrong: &[V6_12.with(NO_MEMORY), V7_3.with(NO_MEMORY)],
+        right: &[V6_12, V7_3],
+    },
 ];
 
+const ENDS_HALT: &[Setting] = &[Setting::MpStateWrite(MpStateWrite::EndsHalt)];
+const KEEPS_AREA: &[Setting] = &[Setting::RefusedArea(RefusedArea::Kept)];
+const NO_MEMORY: &[(Disturbance, u8)] = &[(Disturbance::AllocFailure, 1)];
 const NO_VECTOR: &[(Disturbance, u8)] = &[(Disturbance::MigrationWithoutVector, 1)];
 const MIGRATED: &[(Disturbance, u8)] = &[(Disturbance::Migration, 1)];
 const NOTES_ERRORS: &[Setting] = &[Setting::FetchFailure(FetchFailure::NextFaultSynchronous)];
