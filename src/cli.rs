@@ -146,7 +146,8 @@ A log is trace.dat of trace-cmd, perf.data, or text of tracefs, `trace-cmd repor
 `perf script`, also compressed with gzip or zstd; - is standard input.
 docs/check-a-real-host.md says what to record.
 
-Exit status: 0 clean, undecided or a weakness; 1 an invariant was violated; 2 it cannot be read.
+Exit status: 0 clean, undecided or a weakness; 1 an invariant was violated, or something stands still
+(a stall); 2 it cannot be read.
 
 Examples:
   apfsim check trace.dat

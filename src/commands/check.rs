@@ -18,5 +18,5 @@ pub(super) fn execute(args: &CheckArgs) -> Result<Outcome, CliError> {
     })?;
     // After the result, which is worth having when the disk is full.
     tell(&written.transpose()?.unwrap_or_default(), args.quiet);
-    Ok(if report.is_violated() { Outcome::Violation } else { Outcome::Fine })
+    Ok(if report.is_violated() || report.has_stalls() { Outcome::Violation } else { Outcome::Fine })
 }

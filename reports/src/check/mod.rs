@@ -24,11 +24,14 @@ const fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What the whole log comes to: its worst verdict; undecided when nothing could be decided.
+/// What the whole log comes to: its worst verdict, where something that stands still comes right
+/// after a violation; undecided when nothing could be decided.
 pub(crate) fn overall(report: &CheckReport) -> &'static str {
     let any = |wanted: fn(&Verdict) -> bool| report.findings.iter().any(|f| wanted(&f.verdict));
     if any(|verdict| *verdict == Verdict::Violation) {
         "violation"
+    } else if !report.survey.stalls.is_empty() {
+        "stall"
     } else if any(|verdict| *verdict == Verdict::KnownViolation) {
         "known violation"
     } else if any(|verdict| *verdict == Verdict::Weakness) {

@@ -1,7 +1,8 @@
 //! For programs.
 
 use models::monitors::log::{
-    CourseRow, CourseWindow, Latencies, LogFinding, LogWitness, SpinCause, VcpuSurvey,
+    CourseRow, CourseWindow, Latencies, LogFinding, LogWitness, MissingStep, SpinCause, Stall,
+    StallKind, StoryLine, VcpuSurvey,
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
@@ -63,6 +64,7 @@ pub fn object(report: &CheckReport) -> String {
         "vcpus": survey.vcpus.iter().map(vcpu).collect::<Vec<_>>(),
         "latencies": latencies(&survey.course.total.latencies),
         "spins": spins.collect::<Vec<_>>(),
+        "stalls": survey.stalls.iter().map(stall).collect::<Vec<_>>(),
         "cap": survey.cap,
         "course": {
             "from_ns": survey.course.from,
@@ -152,14 +154,56 @@ fn finding(finding: &LogFinding) -> Value {
     })
 }
 
+fn stall(stall: &Stall) -> Value {
+    let (kind, missing) = match stall.kind {
+        StallKind::OpenRequest(step) => ("open_request", Some(missing(step))),
+        StallKind::SilentVcpu => ("silent_vcpu", None),
+        StallKind::Refaults => ("refaults_without_async", None),
+        StallKind::AskedAgain => ("asked_again", None),
+        StallKind::RefusedEn => ("refused_en", None),
+        StallKind::UnacknowledgedOff => ("unacknowledged_when_turned_off", None),
+    };
+    json!({
+        "kind": kind,
+        "missing": missing,
+        "vcpu": stall.vcpu,
+        "thread": stall.thread,
+        "line": stall.line,
+        "ns": stall.ns,
+        "token": stall.token.map(|token| token.0),
+        "frame": stall.frame.map(|frame| frame.0),
+        "count": stall.count,
+        "age_ns": stall.age,
+        "others_p99_ns": stall.others.map(|(p99, _)| p99),
+        "others": stall.others.map(|(_, count)| count),
+        "message": stall.message,
+        "story": story(&stall.story),
+    })
+}
+
+const fn missing(step: MissingStep) -> &'static str {
+    match step {
+        MissingStep::Io => "io",
+        MissingStep::Worker => "worker",
+        MissingStep::Page => "io_or_message",
+        MissingStep::Completion => "completion",
+        MissingStep::PageReady => "page_ready",
+        MissingStep::Interrupt => "interrupt",
+        MissingStep::Acknowledgement => "acknowledgement",
+    }
+}
+
+fn story(story: &[StoryLine]) -> Value {
+    let line = |one: &StoryLine| json!({ "line": one.line, "ns": one.ns, "text": one.text });
+    story.iter().map(line).collect()
+}
+
 fn witness(witness: &LogWitness) -> Value {
     json!({
         "line": witness.line,
         "ns": witness.ns,
         "message": witness.message,
-        "story": witness.story.iter().map(|one| json!({
-            "line": one.line, "ns": one.ns, "text": one.text,
-        })).collect::<Vec<_>>(),
+        "story": story(&witness.story),
     })
 }
 

@@ -1,6 +1,8 @@
 //! For terminals and mails.
 
-use models::monitors::log::{ClocksDiffer, LogFinding, LogSurvey, SpinCause, VcpuSurvey};
+use models::monitors::log::{
+    ClocksDiffer, LogFinding, LogSurvey, SpinCause, Stall, StoryLine, VcpuSurvey,
+};
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
 use scenarios::check::SkippedKind;
@@ -11,6 +13,8 @@ use crate::table::{Column, Grid, wrapped};
 
 /// Events that are listed by name.
 const MOST_EVENTS: usize = 24;
+/// Stalls that are told.
+const MOST_STALLS: usize = 16;
 /// vCPUs that are listed.
 const MOST_VCPUS: usize = 64;
 
@@ -19,6 +23,7 @@ pub fn table(report: &CheckReport) -> String {
     let blocks = [
         head(report),
         verdicts(report),
+        stalls(&report.survey),
         stories(report),
         open_cases(report),
         pfaults(report),
@@ -99,6 +104,13 @@ fn no_faults(report: &CheckReport) -> String {
     };
     let (lines, fields) = (unread(SkippedKind::NoEvent), unread(SkippedKind::BadFields));
     if fields == 0 && lines.saturating_mul(10) < report.events {
+        if report.survey.page_faults {
+            return "No asynchronous page fault is in this log, though there are second-stage \
+                    faults (kvm_page_fault): the host refuses asynchronous ones (sync), found \
+                    every page without waiting, or kvm_async_pf_* and kvm_try_async_get_page were \
+                    not recorded."
+                .to_owned();
+        }
         return "No asynchronous page fault is in this log: the host refuses them (sync), nothing \
                 faulted, or kvm_async_pf_* and kvm_try_async_get_page were not recorded."
             .to_owned();
@@ -177,6 +189,19 @@ fn stories(report: &CheckReport) -> String {
     texts.join("\n")
 }
 
+/// What stands still or goes round, each with the lines around it.
+fn stalls(survey: &LogSurvey) -> String {
+    let one = |stall: &Stall| {
+        wrapped(&format!("stall at line {}: {}", stall.line, stall.message), 0, 2)
+            + &story_lines(&stall.story)
+    };
+    let mut texts: Vec<String> = survey.stalls.iter().take(MOST_STALLS).map(one).collect();
+    if survey.stalls.len() > MOST_STALLS {
+        texts.push(format!("and {} more stalls\n", survey.stalls.len() - MOST_STALLS));
+    }
+    texts.join("\n")
+}
+
 fn story(finding: &LogFinding) -> String {
     let Some(first) = &finding.first else { return String::new() };
     let times = match finding.count {
@@ -190,8 +215,12 @@ fn story(finding: &LogFinding) -> String {
         first.line,
         first.message
     );
-    let mut text = wrapped(&line, 0, 2);
-    for line in &first.story {
+    wrapped(&line, 0, 2) + &story_lines(&first.story)
+}
+
+fn story_lines(story: &[StoryLine]) -> String {
+    let mut text = String::new();
+    for line in story {
         let micros = line.ns / 1000;
         let line = format!(
             "{:>8} {:>6}.{:06} {}",

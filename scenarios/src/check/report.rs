@@ -125,7 +125,12 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// The worst verdict.
+    /// Whether something stands still or goes round without progress.
+    pub fn has_stalls(&self) -> bool {
+        !self.survey.stalls.is_empty()
+    }
+
+    /// Whether an invariant was violated.
     pub fn is_violated(&self) -> bool {
         self.findings.iter().any(|finding| finding.verdict == Verdict::Violation)
     }

@@ -42,15 +42,16 @@ impl LogMonitors {
         self.note_order(at, place);
         let request = self.dequeued(at, place);
         self.time_ready(at, event, &request);
+        self.vcpus[at].watch.ready(event, token, request.gfn());
         let seq = self.seq;
         let own = &mut self.vcpus[at];
         own.answer(token, event);
         own.last_ready = Some((event, Some(request)));
         if let Some(untold) = own.untold.as_mut().filter(|untold| untold.token == token) {
-            untold.readied = Some(event.ns);
+            untold.readied = Some(event);
             untold.begun = Some(request.tried.unwrap_or(request.announced.ns));
         } else if request.told == Told::Yes {
-            own.raise(event.ns);
+            own.raise(event, Some(token));
         }
         if request.completed.is_none() && !request.doubtful && !request.shared {
             own.unfinished.push(Unfinished { request, ready: event, seq, overdue: None });
@@ -217,7 +218,7 @@ impl LogMonitors {
         own.counts.wake_alls += 1;
         own.readies_since_ack += 1;
         own.takes_part = true;
-        own.raise(event.ns);
+        own.raise(event, None);
         // It answers whatever was told before, and what was cleared before it needs no answer.
         for request in &mut own.requests {
             request.doubtful = true;

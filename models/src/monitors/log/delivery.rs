@@ -3,6 +3,7 @@
 
 use super::vcpu::{Raised, Told, VcpuLog};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
+use crate::ids::Token;
 use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_33};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
@@ -24,16 +25,17 @@ const MOST_RAISED: usize = 4;
 const UNKNOWN_ACKS: u64 = 2;
 const CANCELLED: &str =
     "the guest turned notices off before its worker said that the page is there";
+const OFF_FIRST: &str = "the guest turned notices off before it acknowledged a page ready";
 const NESTED: &str = "the guest has guests, and may have been told by an exit of one";
 
 impl VcpuLog {
     /// Page ready was told: its acknowledgement is expected.
-    pub(super) fn raise(&mut self, ns: u64) {
+    pub(super) fn raise(&mut self, event: LogEvent, token: Option<Token>) {
         if self.raised.len() >= MOST_RAISED {
             // Acknowledgements are not recorded.
             self.raised.remove(0);
         }
-        self.raised.push(Raised { ns });
+        self.raised.push(Raised { event, token, accepted: false });
     }
 }
 
@@ -70,12 +72,13 @@ impl LogMonitors {
             own.requests[place].told = Told::Yes;
             begun = Some(own.requests[place].announced.ns);
         }
-        if let Some(ns) = untold.readied {
+        if let Some(ready) = untold.readied {
             self.survey.ready_before_exception += 1;
-            let begun = untold.begun.unwrap_or(ns);
-            self.survey.course.latencies(at).told.record(ns.saturating_sub(begun));
-            own.raise(ns);
+            let begun = untold.begun.unwrap_or(ready.ns);
+            self.survey.course.latencies(at).told.record(ready.ns.saturating_sub(begun));
+            own.raise(ready, Some(untold.token));
         }
+        own.goes_on();
         if let Some(begun) = begun {
             let latency = event.ns.saturating_sub(begun);
             self.survey.course.latencies(at).not_present_to_exception.record(latency);
@@ -100,6 +103,10 @@ impl LogMonitors {
             return;
         }
         self.seen.by_interrupt = true;
+        self.seen.accepts = true;
+        if let Some(raised) = self.vcpus[at].raised.iter_mut().find(|one| !one.accepted) {
+            raised.accepted = true;
+        }
         let Some((ready, Some(request))) = self.vcpus[at].last_ready.take() else { return };
         let untold = self.vcpus[at].untold.as_mut();
         if let Some(untold) = untold.filter(|untold| untold.token == request.token) {
@@ -151,11 +158,14 @@ impl LogMonitors {
         let own = &mut self.vcpus[at];
         own.slept = false;
         own.last_ready = None;
+        own.goes_on();
     }
 
     pub(super) fn left(&mut self, at: usize, event: LogEvent, reason: KernelExit) {
         self.vcpus[at].last_exit = Some((reason, event.ns));
+        self.vcpus[at].watch.left(reason);
         if reason == KernelExit::Hlt {
+            self.seen.hlts = true;
             self.halted(at, event);
         } else if reason != KernelExit::NestedFault {
             self.vcpus[at].spin.hlts = 0;
@@ -168,7 +178,7 @@ impl LogMonitors {
                 self.seen.registers = true;
                 self.seen.by_interrupt |= data & 9 == 9;
                 if data & 1 == 0 {
-                    self.turned_off(at);
+                    self.turned_off(at, event);
                 } else {
                     self.vcpus[at].spin.turned_on = Some(event.line);
                 }
@@ -183,7 +193,22 @@ impl LogMonitors {
         }
     }
 
-    fn turned_off(&mut self, at: usize) {
+    /// A write that the host refused.
+    pub(super) fn refused(&mut self, at: usize, event: LogEvent, ecx: u32, data: u64) {
+        if ecx == MSR_EN {
+            let own = &mut self.vcpus[at];
+            let ready = own.counts.ready;
+            own.watch.refused(event, data, ready);
+        }
+    }
+
+    fn turned_off(&mut self, at: usize, event: LogEvent) {
+        let own = &mut self.vcpus[at];
+        if let Some(raised) = own.raised.first().copied().filter(|_| own.acks > 0) {
+            let ready = own.counts.ready;
+            own.watch.turned_off(raised.event, raised.token, event, ready);
+            self.ledger.unjudged(INV_33, OFF_FIRST, 1);
+        }
         while !self.vcpus[at].requests.is_empty() {
             self.drop_request(at, 0);
         }
@@ -222,7 +247,11 @@ impl LogMonitors {
         let after = own.ready_ns.filter(|&ns| ns >= inside);
         own.readies_since_ack = u64::from(after.is_some());
         own.acks += 1;
-        self.survey.course.latencies(at).ready_to_ack.record(event.ns.saturating_sub(raised.ns));
+        self.survey
+            .course
+            .latencies(at)
+            .ready_to_ack
+            .record(event.ns.saturating_sub(raised.event.ns));
     }
 
     pub(super) fn hypercall(&mut self, event: LogEvent, nr: u64, target: u64) {

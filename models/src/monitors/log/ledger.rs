@@ -260,7 +260,7 @@ impl SeenInLog {
                 .or(unless(self.ready, "kvm_async_pf_ready"))
                 .or(unless(self.completed, "kvm_async_pf_completed")),
             INV_19 => unless(
-                self.repeated || self.old_name || self.tries || self.exits,
+                self.repeated || self.old_name || self.tries || self.hlts,
                 "kvm_async_pf_repeated_fault",
             ),
             INV_33 => {

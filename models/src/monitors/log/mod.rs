@@ -28,8 +28,10 @@ mod groups;
 mod ledger;
 mod requests;
 mod spins;
+mod stalls;
 mod survey;
 mod vcpu;
+mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,8 +44,10 @@ pub use course::{Counted, Course, CourseRow, CourseWindow, Latencies, MOST_ROWS}
 use ledger::Ledger;
 pub use ledger::{LogFinding, LogWitness, StoryLine, Unjudged};
 pub use spins::{SpinCause, Spins};
+pub use stalls::{MissingStep, Stall, StallKind};
 pub use survey::{LogSurvey, VcpuSurvey};
 use vcpu::VcpuLog;
+use watch::Works;
 
 /// vCPU threads that are followed; more are counted and left alone.
 const MOST_VCPUS: usize = 8192;
@@ -102,6 +106,10 @@ pub(super) struct SeenInLog {
     pub(super) entries: bool,
     pub(super) exits: bool,
     pub(super) interrupts: bool,
+    /// Interrupts are recorded when the local APIC takes them.
+    pub(super) accepts: bool,
+    pub(super) page_faults: bool,
+    pub(super) hlts: bool,
     pub(super) registers: bool,
     /// The guest's registers or vector of page ready as interrupt.
     pub(super) by_interrupt: bool,
@@ -191,6 +199,7 @@ pub struct LogMonitors {
     /// Requests that were dequeued and never completed, besides those that vCPUs remember.
     overdue: u64,
     ledger: Ledger,
+    works: Works,
     survey: LogSurvey,
     seen: SeenInLog,
     /// Events so far.
@@ -217,6 +226,7 @@ impl LogMonitors {
             last_completed: 0,
             overdue: 0,
             deferred: Vec::new(),
+            works: Works::default(),
             survey: LogSurvey::default(),
             seen: SeenInLog::default(),
             seq: 0,
@@ -252,12 +262,16 @@ impl LogMonitors {
             | KernelEvent::BlockComplete { .. }
             | KernelEvent::QueueWork { .. }
             | KernelEvent::ExecuteStart { .. }
-            | KernelEvent::ExecuteEnd { .. }
+            | KernelEvent::ExecuteEnd { .. } => {
+                let at = self.by_pid.get(&event.thread.pid);
+                let own = at.map(|&at| &mut self.vcpus[at].watch);
+                self.works.observe(&event.event, own);
+                return;
+            }
             // That a page was there says nothing of the protocol.
-            | KernelEvent::Lookup { .. }
+            KernelEvent::Lookup { .. } => return,
             // Of another protocol.
-            | KernelEvent::PfaultInit { .. }
-            | KernelEvent::PfaultDone { .. } => return,
+            KernelEvent::PfaultInit { .. } | KernelEvent::PfaultDone { .. } => return,
             KernelEvent::Nested => {
                 self.seen.nested = true;
                 return;
@@ -319,6 +333,13 @@ impl LogMonitors {
             }
             KernelEvent::Msr { write: true, ecx, data, failed: false } => {
                 self.register(at, event, ecx, data);
+            }
+            KernelEvent::Msr { write: true, ecx, data, failed: true } => {
+                self.refused(at, event, ecx, data);
+            }
+            KernelEvent::PageFault { address, error_code } => {
+                self.seen.page_faults = true;
+                self.vcpus[at].watch.faulted(event, address, error_code);
             }
             KernelEvent::Hypercall { nr, target } => self.hypercall(event, nr, target),
             KernelEvent::VcpuWakeup { slept, .. } if slept => self.useful(at),
@@ -442,9 +463,13 @@ impl LogMonitors {
         self.close();
         self.settle_spins();
         let vms = groups::vms(&self.vcpus);
+        self.survey.course.finish(self.now);
+        if self.survey.clocks.is_none() {
+            self.find_stalls();
+        }
         let mut survey = std::mem::take(&mut self.survey);
         survey.span = self.now - self.first_ns.unwrap_or(self.now);
-        survey.course.finish(self.now);
+        survey.page_faults = self.seen.page_faults;
         survey.cap = self.config.cap;
         survey.exceptions = self.seen.exceptions;
         survey.finish(&self.vcpus, &vms);

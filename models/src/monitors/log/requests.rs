@@ -28,7 +28,11 @@ impl LogMonitors {
         }
         self.settle_attempt(at);
         self.settle_told(at);
-        self.vcpus[at].attempt = Some(Attempt { told: None, gva, gfn, ns: event.ns });
+        let own = &mut self.vcpus[at];
+        let outstanding = own.requests.len();
+        own.attempt = Some(Attempt { outstanding, told: None, gva, gfn, ns: event.ns });
+        own.watch.progress();
+        own.halted_for = Some((gfn, event));
     }
 
     /// A try that led to neither a request nor a halt was served in the vCPU thread.
@@ -38,7 +42,7 @@ impl LogMonitors {
         let Some(attempt) = own.attempt.take() else { return };
         own.in_vain(attempt);
         self.survey.course.count(at, attempt.ns, Counted::Sync);
-        if own.requests.len() >= cap {
+        if attempt.outstanding >= cap {
             own.counts.at_cap += 1;
         } else {
             own.counts.refused += 1;
@@ -64,7 +68,7 @@ impl LogMonitors {
             self.defer(Deferred { id: INV_12, needs, event, text, story });
         }
         if let Some((ready, begun)) = untold.readied.zip(untold.begun) {
-            self.survey.course.latencies(at).halted.record(ready.saturating_sub(begun));
+            self.survey.course.latencies(at).halted.record(ready.ns.saturating_sub(begun));
         }
     }
 
@@ -109,7 +113,12 @@ impl LogMonitors {
             doubtful: false,
             shared: false,
             doubled: None,
+            read: own.watch.read.take(),
+            work: own.watch.work.take(),
         });
+        own.watch.announced(event, frame.unwrap_or(Gfn(gva.0 / PAGE_SIZE)));
+        own.watch.progress();
+        own.halted_for = Some((frame.unwrap_or(Gfn(gva.0 / PAGE_SIZE)), event));
         own.untold =
             Some(Untold { token, readied: None, begun: None, crossed: false, interrupts: None });
         own.slept = false;

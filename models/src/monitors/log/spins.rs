@@ -122,6 +122,8 @@ impl LogMonitors {
         self.survey.course.count(at, event.ns, Counted::Repeated);
         let own = &mut self.vcpus[at];
         own.attempt = None;
+        own.halted_for = Some((gfn, event));
+        own.watch.progress();
         own.counts.repeated += 1;
         let row = &mut own.spin;
         if event.ns.saturating_sub(row.last) > CLOSE {

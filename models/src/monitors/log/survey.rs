@@ -3,6 +3,7 @@
 use super::clocks::ClocksDiffer;
 use super::course::Course;
 use super::spins::Spins;
+use super::stalls::Stall;
 use super::vcpu::VcpuLog;
 
 /// Spins that are listed one by one.
@@ -72,6 +73,10 @@ pub struct LogSurvey {
     pub from_before: u64,
     /// Completions of requests that the log does not have.
     pub foreign_completions: u64,
+    /// What stands still or goes round at the end of the log.
+    pub stalls: Vec<Stall>,
+    /// `kvm_page_fault` is recorded.
+    pub page_faults: bool,
     /// Processors whose clocks differ.
     pub clocks: Option<ClocksDiffer>,
     /// Events of threads beyond the number that is followed.

@@ -1,5 +1,8 @@
 //! What a log has said of one vCPU.
 
+use sim_core::Histogram;
+
+use super::watch::Watch;
 use super::{LogEvent, VCPU_BITS};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::trace::kernel::{KernelExit, Thread};
@@ -71,6 +74,10 @@ pub(super) struct Request {
     pub(super) shared: bool,
     /// Another request for the same frame was announced meanwhile.
     pub(super) doubled: Option<LogEvent>,
+    /// The read that the vCPU thread sent for it.
+    pub(super) read: Option<(u32, u64)>,
+    /// Its work item.
+    pub(super) work: Option<u64>,
 }
 
 impl Request {
@@ -102,8 +109,8 @@ pub(super) struct Over {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Untold {
     pub(super) token: Token,
-    /// When its own page ready came, if it came first.
-    pub(super) readied: Option<u64>,
+    /// Its own page ready, if it came first.
+    pub(super) readied: Option<LogEvent>,
     /// When it was tried, if its page ready came first.
     pub(super) begun: Option<u64>,
     /// Another page ready came in between.
@@ -115,12 +122,17 @@ pub(super) struct Untold {
 /// A page ready that raised an interrupt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Raised {
-    pub(super) ns: u64,
+    pub(super) event: LogEvent,
+    pub(super) token: Option<Token>,
+    /// The local APIC took the interrupt.
+    pub(super) accepted: bool,
 }
 
 /// A try whose outcome is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
+    /// Requests that were outstanding then.
+    pub(super) outstanding: usize,
     /// An exception came of it though no not present was printed.
     pub(super) told: Option<LogEvent>,
     pub(super) gva: Gva,
@@ -229,6 +241,11 @@ pub(super) struct VcpuLog {
     /// Place in the log of its last event and of the one before.
     pub(super) last_seq: u64,
     pub(super) before_last: u64,
+    /// How long its thread printed nothing, each time.
+    pub(super) silences: Histogram,
+    /// It is halted for this frame, since that event.
+    pub(super) halted_for: Option<(Gfn, LogEvent)>,
+    pub(super) watch: Watch,
     recent: Ring<LogEvent>,
 }
 
@@ -267,12 +284,16 @@ impl VcpuLog {
             last_ns: 0,
             last_seq: 0,
             before_last: 0,
+            silences: Histogram::default(),
+            halted_for: None,
+            watch: Watch::default(),
             recent: Ring::default(),
         }
     }
 
     /// Keeps an event for stories.
     pub(super) fn note(&mut self, event: LogEvent, seq: u64) {
+        self.note_silence(event.ns);
         self.last_ns = event.ns;
         self.before_last = std::mem::replace(&mut self.last_seq, seq);
         self.events += 1;
@@ -361,6 +382,8 @@ impl VcpuLog {
         self.readies_since_ack = 0;
         self.odd_ack = None;
         self.last_exit = None;
+        self.halted_for = None;
+        self.watch = Watch::default();
         self.spin = super::spins::Row::default();
     }
 }

@@ -1,0 +1,325 @@
+//! What goes round without progress, or stops quietly: faults on one address that are never
+//! asynchronous, pages that are ready and asked for again, registers that are refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::stalls::{StallKind, time};
+use super::{LogEvent, LogMonitors};
+use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use crate::trace::kernel::{KernelEvent, KernelExit};
+
+/// Faults on one address in a row that make a row without progress. An assumption: a fault is
+/// retried while a range that it is in is being invalidated, which takes some tens of
+/// microseconds a page; a retry takes one or two.
+const REFAULTS: u64 = 64;
+/// How far apart they may be, in nanoseconds: as between the turns of a halt that spins.
+const CLOSE: u64 = 100_000;
+/// Times that a page is asked for again which make a row. An assumption: reclaim that takes a page
+/// before it is touched does not choose the same one so often in a row.
+const AGAIN: u64 = 16;
+/// How soon after its page ready a frame is asked for again, in nanoseconds: a guest that runs
+/// touches the page in its next time slice, which is a few milliseconds.
+const SOON: u64 = 10_000_000;
+/// Frames whose last page ready is remembered a vCPU.
+const MOST_FRAMES: usize = 128;
+/// Work items and reads that are followed.
+const MOST_WORKS: usize = 1 << 16;
+/// Bits of the error code of a nested fault (AMD): a reserved bit, as in entries of devices'
+/// memory, which are emulated; the address is the final one, or that of a page table.
+const RESERVED: u64 = 1 << 3;
+const NESTED: u64 = 3 << 32;
+
+/// How far a work item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    Queued,
+    Begun,
+    Ended,
+}
+
+/// Work items and reads, as far as they are recorded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Works {
+    pub(super) items: BTreeMap<u64, Work>,
+    /// Reads that are sent and not completed.
+    pub(super) reads: BTreeSet<(u32, u64)>,
+    /// That a worker begins is recorded.
+    pub(super) begun: bool,
+}
+
+/// The numbers of a stall.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watched {
+    pub(super) token: Option<Token>,
+    pub(super) frame: Option<Gfn>,
+    pub(super) count: u64,
+    pub(super) age: u64,
+    pub(super) others: Option<(u64, u64)>,
+}
+
+/// Faults on one address in a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refaults {
+    address: Gva,
+    first: LogEvent,
+    last: u64,
+    count: u64,
+}
+
+/// A frame that was ready.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    gfn: Gfn,
+    first: LogEvent,
+    token: Token,
+    ready: u64,
+    /// Times that it was asked for again at once.
+    count: u64,
+}
+
+/// A write to the register of notices that was refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    event: LogEvent,
+    data: u64,
+    /// Announcements and page readies before it.
+    announced: u64,
+    ready: u64,
+}
+
+/// Notices were turned off while a page ready was not acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OffUnacknowledged {
+    pub(super) raised: LogEvent,
+    pub(super) token: Option<Token>,
+    off: LogEvent,
+    /// Page readies before it.
+    ready: u64,
+}
+
+/// What is watched of a vCPU.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watch {
+    row: Option<Refaults>,
+    longest: Option<Refaults>,
+    rows: u64,
+    frames: Vec<Frame>,
+    worst: Option<(Frame, u64)>,
+    refused: Option<Refused>,
+    pub(super) off: Option<OffUnacknowledged>,
+    /// Announcements so far.
+    pub(super) announced: u64,
+    /// The read that its thread sent since it left the guest.
+    pub(super) read: Option<(u32, u64)>,
+    /// The item that it queued.
+    pub(super) work: Option<u64>,
+}
+
+impl Works {
+    /// An event of a device or of a worker; `own` is what is watched of the thread, if it runs a
+    /// vCPU.
+    pub(super) fn observe(&mut self, event: &KernelEvent, own: Option<&mut Watch>) {
+        match *event {
+            KernelEvent::BlockIssue { read: true, at, .. } => {
+                if let Some(own) = own {
+                    own.read = Some(at);
+                    if self.reads.len() < MOST_WORKS {
+                        self.reads.insert(at);
+                    }
+                }
+            }
+            KernelEvent::BlockComplete { at } => _ = self.reads.remove(&at),
+            KernelEvent::QueueWork { work } => {
+                if let Some(own) = own {
+                    own.work = Some(work);
+                }
+                if self.items.len() < MOST_WORKS || self.items.contains_key(&work) {
+                    self.items.insert(work, Work::Queued);
+                }
+            }
+            KernelEvent::ExecuteStart { work } => {
+                self.begun = true;
+                if let Some(item) = self.items.get_mut(&work) {
+                    *item = Work::Begun;
+                }
+            }
+            KernelEvent::ExecuteEnd { work } => {
+                if let Some(item) = self.items.get_mut(&work) {
+                    *item = Work::Ended;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Watch {
+    /// A second-stage fault.
+    pub(super) fn faulted(&mut self, event: LogEvent, address: Gva, error_code: u64) {
+        if error_code & RESERVED != 0 && error_code & NESTED != 0 {
+            self.row = None;
+            return;
+        }
+        match &mut self.row {
+            Some(row) if row.address == address && event.ns.saturating_sub(row.last) <= CLOSE => {
+                row.count += 1;
+                row.last = event.ns;
+            }
+            _ => self.row = Some(Refaults { address, first: event, last: event.ns, count: 1 }),
+        }
+        let Some(row) = self.row else { return };
+        if row.count == REFAULTS {
+            self.rows += 1;
+        }
+        if self.longest.is_none_or(|longest| longest.count <= row.count) {
+            self.longest = Some(row);
+        }
+    }
+
+    /// The vCPU goes on, or its fault is asynchronous.
+    pub(super) fn progress(&mut self) {
+        self.row = None;
+    }
+
+    pub(super) fn left(&mut self, reason: KernelExit) {
+        (self.read, self.work) = (None, None);
+        if !super::vcpu::VcpuLog::stands(reason) {
+            self.progress();
+        }
+    }
+
+    pub(super) fn ready(&mut self, event: LogEvent, token: Token, gfn: Gfn) {
+        if let Some(frame) = self.frames.iter_mut().find(|frame| frame.gfn == gfn) {
+            frame.ready = event.ns;
+            return;
+        }
+        if self.frames.len() == MOST_FRAMES {
+            self.frames.remove(0);
+        }
+        self.frames.push(Frame { gfn, first: event, token, ready: event.ns, count: 0 });
+    }
+
+    pub(super) fn announced(&mut self, event: LogEvent, gfn: Gfn) {
+        self.announced += 1;
+        let Some(place) = self.frames.iter().position(|frame| frame.gfn == gfn) else { return };
+        if event.ns.saturating_sub(self.frames[place].ready) > SOON {
+            self.frames.remove(place);
+            return;
+        }
+        let frame = &mut self.frames[place];
+        frame.count += 1;
+        let age = event.ns.saturating_sub(frame.first.ns);
+        if self.worst.is_none_or(|(worst, _)| worst.count < frame.count) {
+            self.worst = Some((*frame, age));
+        }
+    }
+
+    pub(super) fn refused(&mut self, event: LogEvent, data: u64, ready: u64) {
+        let announced = self.announced;
+        self.refused.get_or_insert(Refused { event, data, announced, ready });
+    }
+
+    pub(super) fn turned_off(
+        &mut self,
+        raised: LogEvent,
+        token: Option<Token>,
+        off: LogEvent,
+        ready: u64,
+    ) {
+        self.off = Some(OffUnacknowledged { raised, token, off, ready });
+    }
+}
+
+impl LogMonitors {
+    /// What was watched of a vCPU, where it comes to something.
+    pub(super) fn watched(&mut self, at: usize) {
+        self.say_refaults(at);
+        self.say_again(at);
+        self.say_refused(at);
+        self.say_off(at);
+    }
+
+    fn say_refaults(&mut self, at: usize) {
+        let watch = &self.vcpus[at].watch;
+        let (rows, Some(row)) = (watch.rows, watch.longest) else { return };
+        if row.count < REFAULTS {
+            return;
+        }
+        let age = row.last.saturating_sub(row.first.ns);
+        let label = self.vcpus[at].label();
+        let more = if rows > 1 { format!(" ({rows} such rows)") } else { String::new() };
+        let message = format!(
+            "{label} took {} faults on address {} in a row without progress, {} each, from line \
+             {} on{more}, and none of them was asynchronous: the host finds the page and the \
+             vCPU faults on it again. Look at invalidations that make faults retry \
+             (mmu_notifier) and at stale entries of the second-stage tables",
+            row.count,
+            row.address,
+            time(age / row.count.saturating_sub(1).max(1)),
+            row.first.line,
+        );
+        let frame = Some(Gfn(row.address.0 / PAGE_SIZE));
+        let watched = Watched { frame, count: row.count, age, ..Watched::default() };
+        self.stall(at, StallKind::Refaults, row.first, watched, message);
+    }
+
+    fn say_again(&mut self, at: usize) {
+        let Some((frame, age)) = self.vcpus[at].watch.worst else { return };
+        if frame.count < AGAIN {
+            return;
+        }
+        let message = format!(
+            "frame {} of {} was ready and asked for again {} times within {}, from line {} on: \
+             page ready is told though the page is not there. Its read fails (look for errors of \
+             the swap device or of the file), or it is taken away again at once",
+            frame.gfn,
+            self.vcpus[at].label(),
+            frame.count,
+            time(age),
+            frame.first.line,
+        );
+        let (token, frame_of) = (Some(frame.token), Some(frame.gfn));
+        let watched =
+            Watched { token, frame: frame_of, count: frame.count, age, ..Watched::default() };
+        self.stall(at, StallKind::AskedAgain, frame.first, watched, message);
+    }
+
+    fn say_refused(&mut self, at: usize) {
+        let Some(refused) = self.vcpus[at].watch.refused else { return };
+        let own = &self.vcpus[at];
+        let announced = own.watch.announced - refused.announced;
+        let ready = own.counts.ready - refused.ready;
+        let age = self.now.saturating_sub(refused.event.ns);
+        let message = format!(
+            "{} wrote {:#x} to MSR_KVM_ASYNC_PF_EN at line {}, and the host refused it (#GP); \
+             since then {announced} not present and {ready} page ready. Kernels differ in what a \
+             refused write leaves behind: the refused value, or the old one with an area that \
+             the host cannot write any more, after which no page ready comes",
+            own.label(),
+            refused.data,
+            refused.event.line,
+        );
+        let watched = Watched { count: announced, age, ..Watched::default() };
+        self.stall(at, StallKind::RefusedEn, refused.event, watched, message);
+    }
+
+    fn say_off(&mut self, at: usize) {
+        let own = &self.vcpus[at];
+        let Some(off) = own.watch.off else { return };
+        let waiting = own.requests.iter().filter(|one| one.completed.is_some()).count() as u64;
+        if waiting == 0 || own.counts.ready > off.ready {
+            return;
+        }
+        let age = self.now.saturating_sub(off.off.ns);
+        let message = format!(
+            "page ready of {} at line {} was not acknowledged when the guest turned notices off at \
+             line {}; it turned them on again, and no page ready has come since, though {waiting} \
+             completed requests wait: the host takes the slot for full",
+            own.label(),
+            off.raised.line,
+            off.off.line,
+        );
+        let watched = Watched { token: off.token, count: waiting, age, ..Watched::default() };
+        self.stall(at, StallKind::UnacknowledgedOff, off.raised, watched, message);
+    }
+}
