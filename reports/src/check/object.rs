@@ -77,6 +77,7 @@ pub fn object(report: &CheckReport) -> String {
             })).collect::<Vec<_>>(),
         },
         "exceptions_recorded": survey.exceptions,
+        "told_by_page_ready": survey.told_by_ready,
         "order": {
             "completed_out_of_order": survey.completed_out_of_order,
             "ready_out_of_order": survey.ready_out_of_order,
@@ -215,6 +216,7 @@ fn vcpu(one: &VcpuSurvey) -> Value {
         "tries": one.tries,
         "told": one.told,
         "halted": one.halted,
+        "halted_or_told": one.unsure,
         "repeated": one.repeated,
         "at_cap": one.at_cap,
         "other_sync": one.refused,

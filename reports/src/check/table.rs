@@ -342,10 +342,22 @@ fn faults(survey: &LogSurvey) -> String {
     if vcpus.len() > MOST_VCPUS {
         text.push_str(&format!("  and {} more\n", vcpus.len() - MOST_VCPUS));
     }
-    if !survey.exceptions && vcpus.iter().any(|one| one.halted > 0) {
-        let note = "No kvm_inj_exception is in this log: if it was not recorded, some of the \
-                    requests that count as halted were told to the guest.";
-        text.push_str(&wrapped(note, 2, 2));
+    let unsure: u64 = vcpus.iter().map(|one| one.unsure).sum();
+    if survey.told_by_ready > 0 {
+        let note = format!(
+            "No kvm_inj_exception is in this log: that the guest was told of {} is seen from their \
+             page ready (its interrupt or acknowledgement), as since Linux 5.9.",
+            counted(survey.told_by_ready, "request", "requests")
+        );
+        text.push_str(&wrapped(&note, 2, 2));
+    }
+    if unsure > 0 {
+        let note = format!(
+            "No exception is in this log: {} that count as halted may have been told. Record \
+             kvm_inj_exception, or kvm_apic_accept_irq and kvm_msr.",
+            counted(unsure, "request", "requests")
+        );
+        text.push_str(&wrapped(&note, 2, 2));
     }
     text
 }

@@ -54,7 +54,7 @@ impl CheckOptions {
 }
 
 /// What a generation means for its logs.
-fn config_of(name: &str) -> Option<LogConfig> {
+pub(crate) fn config_of(name: &str) -> Option<LogConfig> {
     let rules = rules::generation(name)?;
     let (family, known) = (Some(family_of(&rules)), known_violations(&rules));
     Some(LogConfig { family, cap: rules.cap, known, ..LogConfig::default() })

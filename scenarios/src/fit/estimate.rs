@@ -53,7 +53,7 @@ impl Mode {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Told => "asynchronous, the guest is told",
-            Self::Halted => "asynchronous, the vCPU is halted and no guest told",
+            Self::Halted => "asynchronous, the vCPU is halted; no guest is seen to be told",
             Self::Synchronous => "synchronous: the vCPU thread reads and sleeps",
             Self::Polled => "synchronous: the vCPU thread reads and polls",
         }
@@ -264,7 +264,7 @@ fn policy_for(
     let counts = &measure.counts;
     // A guest that is told of page ready by #PF too has two for each fault.
     let told = measure.told();
-    let by_interrupt = counts.exceptions * 2 < told * 3;
+    let by_interrupt = !counts.by_exception && counts.exceptions * 2 < told * 3;
     let worker_reads = counts.reads_by_worker > counts.reads_before_try;
     let name = match mode {
         Mode::Told if by_interrupt => "apf-v6.12",

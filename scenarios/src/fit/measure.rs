@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use models::monitors::log::LogEvent;
+use models::monitors::Family;
+use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
 use models::trace::kernel::{KernelEvent, KernelExit};
 use sim_core::Histogram;
 
@@ -53,8 +54,6 @@ pub(super) struct Vcpu {
     /// Time in the guest since its last fault that needed I/O.
     pub(super) thinking: Option<u64>,
     pub(super) last_timer: Option<u64>,
-    /// Announced and not injected yet.
-    untold: bool,
     /// Last write of its timer's deadline, and what was written.
     deadline: Option<(u64, u64)>,
 }
@@ -66,6 +65,8 @@ pub struct Counts {
     pub announced: u64,
     /// Those of which the guest was told.
     pub told: u64,
+    /// Page ready is an exception, as before Linux 5.8.
+    pub by_exception: bool,
     /// `#PF`s injected.
     pub exceptions: u64,
     /// Exceptions of any kind: without them the log does not say itself who was told.
@@ -137,6 +138,8 @@ pub(crate) struct Measure {
     pub(super) last_bare: Option<u64>,
     /// Time in exits in which the vCPU thread did not sleep, in nanoseconds.
     pub(super) awake: u64,
+    /// Who was told is concluded where `check` does.
+    monitors: LogMonitors,
     pub(crate) first: Option<u64>,
     pub(crate) last: u64,
     pub(crate) whole_us: bool,
@@ -164,6 +167,7 @@ impl Default for Measure {
             host_tick: Samples::default(),
             last_bare: None,
             awake: 0,
+            monitors: LogMonitors::new(LogConfig::default()),
             first: None,
             last: 0,
             whole_us: true,
@@ -181,14 +185,22 @@ impl LogConsumer for Measure {
             self.processors.entry(event.cpu).or_default();
         }
         self.observe(&event);
+        self.monitors.observe(event);
+    }
+
+    fn written_by(&mut self, rules: &str) -> bool {
+        let Some(config) = crate::check::config_of(rules) else { return false };
+        self.monitors.set_config(config);
+        true
     }
 
     /// What was under way may have ended among the lost.
-    fn lost(&mut self, _since: u64) {
+    fn lost(&mut self, since: u64) {
+        self.monitors.lost(since);
         self.counts.losses += 1;
         for vcpu in self.vcpus.values_mut() {
             (vcpu.exit, vcpu.entered, vcpu.thinking) = (None, None, None);
-            (vcpu.untold, vcpu.last_timer) = (false, None);
+            vcpu.last_timer = None;
         }
         self.outstanding_now = 0;
         self.requests.clear();
@@ -202,10 +214,20 @@ impl LogConsumer for Measure {
 
     fn ticks(&mut self) {
         self.ticks = true;
+        self.monitors.ticks_are_short();
     }
 }
 
 impl Measure {
+    /// The log is over: who was told.
+    pub(crate) fn conclude(&mut self) {
+        let monitors =
+            std::mem::replace(&mut self.monitors, LogMonitors::new(LogConfig::default()));
+        self.counts.by_exception = monitors.family() == (Family::V7, true);
+        let (_, survey) = monitors.finish();
+        self.counts.told = survey.told;
+    }
+
     /// A span of a path.
     pub(super) fn span(&mut self, path: PathId, ns: u64) {
         self.paths[path as usize].record(ns);
@@ -236,8 +258,6 @@ impl Measure {
                 }
                 self.counts.exceptions += 1;
                 self.in_exit(pid, |exit| exit.told = true);
-                let Some(vcpu) = self.vcpus.get_mut(&pid) else { return };
-                self.counts.told += u64::from(std::mem::take(&mut vcpu.untold));
             }
             KernelEvent::AcceptIrq { vector } | KernelEvent::AcceptPosted { vector } => {
                 self.counts.interrupts += 1;
@@ -361,8 +381,9 @@ impl Measure {
     fn announce(&mut self, ns: u64, pid: u32, gva: u64) {
         self.counts.announced += 1;
         self.in_exit(pid, |exit| exit.announced = true);
-        let Some(vcpu) = self.vcpu(pid, None) else { return };
-        vcpu.untold = true;
+        if self.vcpu(pid, None).is_none() {
+            return;
+        }
         self.outstanding_now += 1;
         self.outstanding.record(self.outstanding_now);
         self.most_outstanding = self.most_outstanding.max(self.outstanding_now);

@@ -196,7 +196,8 @@ fn fit_measured(
         return Err(FitError::S390 { name: name.to_owned() });
     }
     let skipped = session.left_out().to_vec();
-    let measure = session.consumer;
+    let mut measure = session.consumer;
+    measure.conclude();
     let mut estimate = estimate::estimate(name, &measure, options)?;
     if estimate.load.workers_open {
         find_workers(name, &measure, &mut estimate)?;

@@ -45,5 +45,6 @@ pub(super) fn simulate(scenario: &Scenario) -> Result<Measure, FitError> {
     machine::run_observed(&prefix, policy, &settings, Some(&mut observer))
         .map_err(|source| failed(&policy.name, source))?;
     session.end();
+    session.consumer.conclude();
     Ok(session.consumer)
 }

@@ -84,6 +84,7 @@ impl LogMonitors {
         let begun = request.tried.unwrap_or(request.announced.ns);
         match request.told {
             Told::Yes => latencies.told.record(event.ns.saturating_sub(begun)),
+            Told::No if request.uncounted => self.unsure(at, request.token, event, begun),
             Told::No => latencies.halted.record(event.ns.saturating_sub(begun)),
             // Its own exception is still to come.
             Told::Open => {}

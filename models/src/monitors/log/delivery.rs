@@ -2,7 +2,7 @@
 //! INV-33.
 
 use super::vcpu::{Raised, Told, VcpuLog};
-use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
+use super::{Deferred, LogEvent, LogMonitors, Needs};
 use crate::ids::Token;
 use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_33};
 use crate::trace::kernel::{KernelEvent, KernelExit};
@@ -59,30 +59,21 @@ impl LogMonitors {
             // Before 5.8 page ready is an exception too.
             let just = matches!(own.last_ready, Some((ready, _)) if event.ns - ready.ns.min(event.ns) < 1_000_000);
             self.seen.ready_exceptions += u64::from(just);
-            own.last_ready = None;
+            self.ready_exception(at, event);
             return;
         };
-        own.counts.told += 1;
+        if !self.own_exception(at, event, untold) {
+            return;
+        }
+        let own = &mut self.vcpus[at];
         own.takes_part = true;
-        self.survey.told += 1;
-        self.survey.course.count(at, event.ns, Counted::Told);
-        self.survey.crossed += u64::from(untold.crossed);
-        let mut begun = None;
         if let Some(place) = own.place_of(untold.token) {
             own.requests[place].told = Told::Yes;
-            begun = Some(own.requests[place].announced.ns);
         }
         if let Some(ready) = untold.readied {
-            self.survey.ready_before_exception += 1;
-            let begun = untold.begun.unwrap_or(ready.ns);
-            self.survey.course.latencies(at).told.record(ready.ns.saturating_sub(begun));
             own.raise(ready, Some(untold.token));
         }
         own.goes_on();
-        if let Some(begun) = begun {
-            let latency = event.ns.saturating_sub(begun);
-            self.survey.course.latencies(at).not_present_to_exception.record(latency);
-        }
         // The guest takes part, and was not sent a wake-all: it never turned notices off.
         for (request, seen) in std::mem::take(&mut self.vcpus[at].suspects) {
             self.unanswered(at, &request, seen);
@@ -94,7 +85,18 @@ impl LogMonitors {
         if !reinjected {
             self.useful(at);
         }
-        self.seen.by_interrupt |= vector == LINUX_VECTOR;
+        if vector == LINUX_VECTOR && !reinjected {
+            self.page_ready_injected(at);
+        }
+    }
+
+    /// An interrupt that the processor delivers without an exit.
+    pub(super) fn posted(&mut self, at: usize, vector: u8) {
+        self.useful(at);
+        self.seen.accepts = true;
+        if vector == LINUX_VECTOR {
+            self.page_ready_accepted(at);
+        }
     }
 
     pub(super) fn accepted(&mut self, at: usize, event: LogEvent, vector: u8) {
@@ -102,8 +104,7 @@ impl LogMonitors {
         if vector != LINUX_VECTOR {
             return;
         }
-        self.seen.by_interrupt = true;
-        self.seen.accepts = true;
+        self.page_ready_accepted(at);
         if let Some(raised) = self.vcpus[at].raised.iter_mut().find(|one| !one.accepted) {
             raised.accepted = true;
         }
@@ -224,6 +225,7 @@ impl LogMonitors {
     }
 
     fn acknowledged(&mut self, at: usize, event: LogEvent) {
+        self.told_by_acknowledgement(at);
         let own = &mut self.vcpus[at];
         if own.raised.is_empty() {
             // A second one in a row, with no page ready of any kind in between.

@@ -3,7 +3,7 @@
 use super::answers::OFF;
 use super::requests::OLD as OLD_KERNEL;
 use super::{Deferred, LogMonitors, MOST_DEFERRED, Needs};
-use crate::monitors::catalogue::{INV_04, INV_05, INV_06, INV_13, INV_15};
+use crate::monitors::catalogue::{Family, INV_04, INV_05, INV_06, INV_13, INV_15};
 
 /// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
 const ACTIVE: u64 = 16;
@@ -14,12 +14,24 @@ impl LogMonitors {
     pub(super) fn defer(&mut self, breach: Deferred) {
         if self.deferred.len() < MOST_DEFERRED {
             self.deferred.push(breach);
+        } else {
+            *self.deferred_more.entry((breach.id, breach.needs)).or_default() += 1;
+        }
+    }
+
+    /// Whether the log has shown what a breach depends on.
+    fn shows(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Announcements => self.seen.announced,
+            Needs::Exceptions => self.seen.exceptions,
+            Needs::ReadyByException => self.family() == (Family::V7, true),
         }
     }
 
     /// The log is over.
     pub(super) fn close(&mut self) {
         let end = self.now;
+        self.settle_told_by();
         let bound = self.config.liveness_bound;
         for at in 0..self.vcpus.len() {
             self.settle_attempt(at);
@@ -48,7 +60,7 @@ impl LogMonitors {
             for request in requests.iter().filter(|request| !request.doubtful) {
                 open += 1;
                 let Some(done) = request.completed else { continue };
-                if end.saturating_sub(done.ns) <= bound {
+                if end.saturating_sub(done.ns) <= bound || !self.seen.ready {
                     continue;
                 }
                 let own = &self.vcpus[at];
@@ -76,12 +88,13 @@ impl LogMonitors {
             self.ledger.unjudged(INV_13, END, open);
         }
         for Deferred { id, needs, event, text, story } in std::mem::take(&mut self.deferred) {
-            let shown = match needs {
-                Needs::Announcements => self.seen.announced,
-                Needs::Exceptions => self.seen.exceptions,
-            };
-            if shown {
+            if self.shows(needs) {
                 self.ledger.breach(id, event, text, story);
+            }
+        }
+        for ((id, needs), count) in std::mem::take(&mut self.deferred_more) {
+            if self.shows(needs) {
+                self.ledger.more(id, count);
             }
         }
         let before = self.orphans.len();

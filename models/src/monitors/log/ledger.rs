@@ -153,6 +153,11 @@ impl Ledger {
         notes.first.get_or_insert(witness);
     }
 
+    /// Counts more breaches of an invariant of which one is told.
+    pub(super) fn more(&mut self, id: InvariantId, count: u64) {
+        self.notes.entry(id).or_default().count += count;
+    }
+
     /// Notes something that the log leaves open.
     pub(super) fn unjudged(&mut self, id: InvariantId, reason: &'static str, count: u64) {
         if count > 0 {

@@ -30,12 +30,13 @@ mod requests;
 mod spins;
 mod stalls;
 mod survey;
+mod told;
 mod vcpu;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::catalogue::{Family, InvariantId};
+use super::catalogue::{Family, INV_12, InvariantId};
 use crate::ids::{Gva, Hva};
 use crate::trace::kernel::{KernelEvent, Thread};
 
@@ -46,6 +47,7 @@ pub use ledger::{LogFinding, LogWitness, StoryLine, Unjudged};
 pub use spins::{SpinCause, Spins};
 pub use stalls::{MissingStep, Stall, StallKind};
 pub use survey::{LogSurvey, VcpuSurvey};
+use told::Ambiguous;
 use vcpu::VcpuLog;
 use watch::Works;
 
@@ -108,6 +110,10 @@ pub(super) struct SeenInLog {
     pub(super) interrupts: bool,
     /// Interrupts are recorded when the local APIC takes them.
     pub(super) accepts: bool,
+    /// The vector of page ready.
+    pub(super) vector: bool,
+    /// Writes to registers of any kind.
+    pub(super) writes: bool,
     pub(super) page_faults: bool,
     pub(super) hlts: bool,
     pub(super) registers: bool,
@@ -139,12 +145,14 @@ struct Orphan {
 }
 
 /// What the log must show for a breach to be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Needs {
     /// `kvm_async_pf_not_present`
     Announcements,
     /// `kvm_inj_exception`
     Exceptions,
+    /// A kernel whose page ready is an exception.
+    ReadyByException,
 }
 
 /// A breach that waits for the end of the log.
@@ -196,6 +204,10 @@ pub struct LogMonitors {
     last_completed: u64,
     /// Breaches that are none if an event is not recorded which the log has not shown yet.
     deferred: Vec<Deferred>,
+    /// More of them than are kept.
+    deferred_more: BTreeMap<(InvariantId, Needs), u64>,
+    /// Exceptions that may be of two kinds.
+    ambiguous: Vec<Ambiguous>,
     /// Requests that were dequeued and never completed, besides those that vCPUs remember.
     overdue: u64,
     ledger: Ledger,
@@ -226,6 +238,8 @@ impl LogMonitors {
             last_completed: 0,
             overdue: 0,
             deferred: Vec::new(),
+            deferred_more: BTreeMap::new(),
+            ambiguous: Vec::new(),
             works: Works::default(),
             survey: LogSurvey::default(),
             seen: SeenInLog::default(),
@@ -310,15 +324,18 @@ impl LogMonitors {
                 }
             }
             KernelEvent::InjException { vector, error_code, reinjected } => {
-                self.seen.exceptions = true;
+                self.exceptions_are_recorded();
                 self.exception(at, event, (vector, error_code, reinjected));
             }
             KernelEvent::InjVirq { vector, reinjected } => {
                 self.seen.interrupts = true;
                 self.interrupt(at, vector, reinjected);
             }
-            KernelEvent::AcceptIrq { vector } => self.accepted(at, event, vector),
-            KernelEvent::AcceptPosted { .. } => self.useful(at),
+            KernelEvent::AcceptIrq { vector } => {
+                self.seen.accepts = true;
+                self.accepted(at, event, vector);
+            }
+            KernelEvent::AcceptPosted { vector } => self.posted(at, vector),
             KernelEvent::Entry { vcpu } => {
                 self.seen.entries = true;
                 self.runs(at, vcpu);
@@ -332,6 +349,7 @@ impl LogMonitors {
                 self.left(at, event, reason);
             }
             KernelEvent::Msr { write: true, ecx, data, failed: false } => {
+                self.seen.writes = true;
                 self.register(at, event, ecx, data);
             }
             KernelEvent::Msr { write: true, ecx, data, failed: true } => {
@@ -342,7 +360,12 @@ impl LogMonitors {
                 self.vcpus[at].watch.faulted(event, address, error_code);
             }
             KernelEvent::Hypercall { nr, target } => self.hypercall(event, nr, target),
-            KernelEvent::VcpuWakeup { slept, .. } if slept => self.useful(at),
+            KernelEvent::VcpuWakeup { slept, .. } => {
+                self.vcpus[at].slept = true;
+                if slept {
+                    self.useful(at);
+                }
+            }
             _ => {}
         }
     }
@@ -386,6 +409,7 @@ impl LogMonitors {
             own.resynchronise();
         }
         self.deferred.clear();
+        self.deferred_more.clear();
         self.done.clear();
         self.waiting.clear();
         self.strays.clear();
@@ -422,12 +446,17 @@ impl LogMonitors {
             (Family::V5, true)
         } else if self.seen.by_interrupt {
             (Family::Int, true)
-        } else if self.seen.ready_exceptions > 2 && self.seen.ready_exceptions * 2 > told {
+        } else if self.seen.with_pfn || self.seen.ready_exceptions > self.may_lack() {
             (Family::V7, true)
         } else {
             // What 5.8 and later print, unless something speaks against it.
             (Family::Int, self.seen.repeated || told > 0)
         }
+    }
+
+    /// Exceptions whose not present may be missing: a vCPU's first, and one after each loss.
+    fn may_lack(&self) -> u64 {
+        (self.vcpus.len() as u64).saturating_mul(1 + self.losses)
     }
 
     /// The kernels that print what the log has, in words.
@@ -478,7 +507,12 @@ impl LogMonitors {
             self.seen.clocks_differ = true;
             self.ledger.leave_open(clocks::DIFFER, clocks::rests_on_order);
         }
-        let findings = self.ledger.findings(family, &self.config.known, self.seen);
+        let mut known = self.config.known.clone();
+        if self.config.family.is_none() && family == Family::V7 {
+            // All of them tell page ready of requests that were not told.
+            known.push(INV_12);
+        }
+        let findings = self.ledger.findings(family, &known, self.seen);
         (findings, survey)
     }
 }

@@ -53,10 +53,21 @@ impl LogMonitors {
     pub(super) fn settle_told(&mut self, at: usize) {
         let own = &mut self.vcpus[at];
         let Some(untold) = own.untold.take() else { return };
-        own.counts.halted += 1;
-        self.survey.course.count(at, self.now, Counted::Halted);
+        // Who is told does not sleep before it goes on.
+        let recorded = self.seen.exceptions || own.slept;
         if let Some(place) = own.place_of(untold.token) {
             own.requests[place].told = Told::No;
+            own.requests[place].uncounted = !recorded;
+        }
+        if recorded {
+            own.counts.halted += 1;
+            self.survey.course.count(at, self.now, Counted::Halted);
+        } else if let Some(ready) = untold.readied {
+            self.unsure(at, untold.token, ready, untold.begun.unwrap_or(ready.ns));
+            if untold.interrupts.is_some() {
+                self.told_by_interrupt(at, untold.token);
+                return;
+            }
         }
         if let Some(event) = untold.interrupts.filter(|_| !self.seen.nested) {
             let own = &self.vcpus[at];
@@ -67,7 +78,7 @@ impl LogMonitors {
             let needs = Needs::Exceptions;
             self.defer(Deferred { id: INV_12, needs, event, text, story });
         }
-        if let Some((ready, begun)) = untold.readied.zip(untold.begun) {
+        if let Some((ready, begun)) = untold.readied.zip(untold.begun).filter(|_| recorded) {
             self.survey.course.latencies(at).halted.record(ready.ns.saturating_sub(begun));
         }
     }
@@ -110,6 +121,7 @@ impl LogMonitors {
             told: Told::Open,
             went_on: false,
             again: false,
+            uncounted: false,
             doubtful: false,
             shared: false,
             doubled: None,

@@ -72,7 +72,7 @@ impl MissingStep {
                  stack, at the device, or at the handler of userfaultfd"
             }
             Self::Completion => {
-                "kvm_async_pf_completed is missing, not page ready: the host's read, the message \
+                "not page ready is late but kvm_async_pf_completed: the host's read, the message \
                  to a userfaultfd handler, or the worker hangs (block_rq_issue, \
                  block_rq_complete and workqueue_execute_start tell them apart)"
             }
@@ -237,8 +237,8 @@ impl LogMonitors {
                 count => format!(" ({} more wait for the same)", count - 1),
             };
             let message = format!(
-                "request {} of {} for frame {}, announced at line {}, is open since {} when the \
-                 log ends, while {others}; missing: {}{more}. {}{}",
+                "request {} of {} for frame {}, announced at line {}, has been open for {} when \
+                 the log ends, while {others}; missing: {}{more}. {}{}",
                 first.token,
                 self.vcpus[at].label(),
                 first.gfn(),
@@ -302,7 +302,7 @@ impl LogMonitors {
             format!(" (the 99th percentile of {n} others is {})", time(p99))
         });
         let message = format!(
-            "page ready of {} at line {} is not acknowledged since {}{p99}; missing: {}. {}",
+            "page ready of {} at line {} has not been acknowledged for {}{p99}; missing: {}. {}",
             own.label(),
             raised.event.line,
             time(age),

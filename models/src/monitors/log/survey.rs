@@ -36,6 +36,9 @@ pub struct VcpuSurvey {
     pub wake_alls: u64,
     /// The largest number of outstanding requests.
     pub most: usize,
+    /// Requests that count as halted and may have been told: the log has neither exceptions nor what
+    /// page ready leaves behind.
+    pub unsure: u64,
 }
 
 /// What was counted and measured.
@@ -53,6 +56,8 @@ pub struct LogSurvey {
     pub spins: Vec<Spins>,
     /// Requests that the guest was told of.
     pub told: u64,
+    /// Those of them of which its page ready says so, where no exception is recorded.
+    pub told_by_ready: u64,
     /// Repeated faults.
     pub repeated: u64,
     /// The log has exceptions of any kind: without them it does not say who was told.
@@ -110,6 +115,7 @@ impl LogSurvey {
                 ready: c.ready,
                 wake_alls: c.wake_alls,
                 most: c.most,
+                unsure: c.unsure,
             });
         }
     }

@@ -1,7 +1,10 @@
 //! What a log has said of one vCPU.
 
+use std::collections::VecDeque;
+
 use sim_core::Histogram;
 
+use super::told::Unsure;
 use super::watch::Watch;
 use super::{LogEvent, VCPU_BITS};
 use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
@@ -67,6 +70,8 @@ pub(super) struct Request {
     pub(super) went_on: bool,
     /// The vCPU faulted on the frame again.
     pub(super) again: bool,
+    /// Whether it was told is not known yet: no exception is recorded so far.
+    pub(super) uncounted: bool,
     /// Its page ready may be among what the log does not show.
     pub(super) doubtful: bool,
     /// A completion may have been this request's or that of one for the same address of which the
@@ -187,6 +192,7 @@ pub(super) struct Counts {
     pub(super) ready: u64,
     pub(super) wake_alls: u64,
     pub(super) most: usize,
+    pub(super) unsure: u64,
 }
 
 /// All that is kept of a vCPU.
@@ -243,6 +249,8 @@ pub(super) struct VcpuLog {
     pub(super) before_last: u64,
     /// How long its thread printed nothing, each time.
     pub(super) silences: Histogram,
+    /// Requests that are ready and may have been told.
+    pub(super) unsure: VecDeque<Unsure>,
     /// It is halted for this frame, since that event.
     pub(super) halted_for: Option<(Gfn, LogEvent)>,
     pub(super) watch: Watch,
@@ -285,6 +293,7 @@ impl VcpuLog {
             last_seq: 0,
             before_last: 0,
             silences: Histogram::default(),
+            unsure: VecDeque::new(),
             halted_for: None,
             watch: Watch::default(),
             recent: Ring::default(),
