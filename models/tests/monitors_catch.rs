@@ -308,3 +308,18 @@ fn a_story_tells_the_life_of_the_item() {
     assert!(story.iter().any(|record| record.event == unlink(V0, T1)));
     assert!(story.len() < 20, "{story:#?}");
 }
+
+/// The other vCPUs were busy for so long that what was before is not kept, wherever batches were cut.
+#[test]
+fn a_story_does_not_depend_on_where_batches_are_cut() {
+    let mut events = delivered();
+    for _ in 0..400 {
+        events.extend([exit(V1), entry(V1)]);
+    }
+    events.extend([done(V0, T2), entry(V0)]);
+    // Compares one batch with batches of one record.
+    let found = findings(&config(Family::Int), &events, SOON);
+    let broken = found.iter().find(|finding| finding.id == InvariantId(6)).expect("listed");
+    let first = broken.first.as_ref().expect("broken");
+    assert!(first.story.iter().all(|record| !matches!(record.event, Event::KvmExit { .. })));
+}

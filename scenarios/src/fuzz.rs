@@ -83,6 +83,8 @@ pub struct FuzzReport {
     pub refused: u64,
     /// Scenarios all of whose ways stopped with the same error.
     pub stopped: u64,
+    /// Scenarios that end, but whose prefill takes more events than a run may have.
+    pub too_long: u64,
     /// Runs of one way.
     pub runs: u64,
     /// Runs whose end could not be followed to the bound of liveness within the number of events.
@@ -188,7 +190,11 @@ impl Hunt<'_> {
                 _ => None,
             }
         };
-        let most = self.options.tries;
+        // A scenario without end takes seconds each time.
+        let most = match kind {
+            FailureKind::Bound => self.options.tries.min(20),
+            _ => self.options.tries,
+        };
         let (value, tries) = shrink::shrink(examined.value.clone(), most, &mut fails);
         let text = format!("{}{}", head(seed, &last), print::text(&value));
         FuzzFailure { seed, failure: last, text, tries }
@@ -213,6 +219,7 @@ impl Hunt<'_> {
                 report.stopped += 1;
                 *report.reasons.entry(reason(error)).or_default() += 1;
             }
+            Outcome::TooLong => report.too_long += 1,
             Outcome::Failed(_) => {}
         }
         if let Some(failure) = failure {

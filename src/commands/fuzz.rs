@@ -130,7 +130,7 @@ fn of_kind(report: &FuzzReport, kind: FailureKind) -> usize {
 
 /// Counts, then failures.
 fn table(report: &FuzzReport, options: &FuzzOptions) -> String {
-    let FuzzReport { scenarios, refused, stopped, runs, cut, against, .. } = report;
+    let FuzzReport { scenarios, refused, stopped, too_long, runs, cut, against, .. } = report;
     let mut text = format!("seeds {} to {}\n", options.seeds.start, report.next.saturating_sub(1));
     let mut line = |count: u64, what: &str| text.push_str(&format!("{count:>9}  {what}\n"));
     line(*scenarios, "scenarios");
@@ -140,6 +140,7 @@ fn table(report: &FuzzReport, options: &FuzzOptions) -> String {
     }
     line(*refused, "refused, with place and help");
     line(*stopped, "stopped by the same error in all ways");
+    line(*too_long, "left out, as their prefill alone takes too many events");
     line(*cut, "runs whose end was not followed to the bound of liveness");
     for kind in FailureKind::ALL {
         line(of_kind(report, kind) as u64, &format!("{kind}: {}", kind.describes()));
@@ -180,6 +181,7 @@ fn object(report: &FuzzReport, options: &FuzzOptions) -> Value {
         "against": report.against,
         "refused": report.refused,
         "stopped": report.stopped,
+        "left_out": report.too_long,
         "cut_afterwards": report.cut,
         "reasons": report.reasons,
         "failed": kinds.collect::<std::collections::BTreeMap<_, _>>(),

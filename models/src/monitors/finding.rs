@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sim_core::SimTime;
 
+use super::RECENT;
 use super::catalogue::{CATALOGUE, Family, Invariant, InvariantId, Kind, Severity, position};
 use crate::ids::{Token, VcpuId};
 use crate::trace::record::{Event, Record};
@@ -204,7 +205,9 @@ fn story(
     mut history: Vec<Record>,
 ) -> Vec<Record> {
     let seen = at.batch.iter().rev().chain(at.recent.iter().rev());
+    // No further back than what is kept, or the story would tell where batches were cut.
     let mut tail: Vec<Record> = seen
+        .take(RECENT)
         .filter(|record| concerns(&record.event, vcpu, token))
         .take(STORY_RECORDS)
         .copied()

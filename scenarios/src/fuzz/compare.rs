@@ -35,6 +35,12 @@ fn results(one: &StoredRun, other: &StoredRun, cut: bool) -> Option<String> {
         return Some("tasks have other times or other work".to_owned());
     }
     if !cut && one.findings != other.findings {
+        let differs = one.findings.iter().zip(&other.findings).find(|(a, b)| a != b);
+        if one.findings.len() == other.findings.len()
+            && let Some((a, b)) = differs
+        {
+            return Some(format!("findings: {b:?} instead of {a:?}"));
+        }
         let told = |run: &StoredRun| {
             let findings = run.findings.iter();
             let findings = findings.map(|f| format!("{} {:?} {}", f.invariant, f.verdict, f.count));

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub enum FailureKind {
     /// The program failed in a way that it should not.
     Panic,
-    /// A run needs more events than it may have, however short it is.
+    /// A run has no end, and does not stop with what spins.
     Bound,
     /// Running ahead or another queue gives another result.
     Difference,
@@ -57,7 +57,7 @@ impl FailureKind {
     pub const fn describes(self) -> &'static str {
         match self {
             Self::Panic => "the program failed where it must not",
-            Self::Bound => "a run did not end within its number of events",
+            Self::Bound => "a run has no end and does not say what spins",
             Self::Difference => "stepped and ahead, or two queues, differ",
             Self::Jobs => "several jobs give another result",
             Self::Build => "the other build gives another result",
@@ -103,6 +103,8 @@ pub(super) enum Outcome {
     Refused(String),
     /// All ways stop with the same error.
     Stopped(String),
+    /// It ends, but its prefill alone takes more events than a run may have.
+    TooLong,
     /// Something is wrong.
     Failed(Failure),
 }
