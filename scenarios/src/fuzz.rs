@@ -109,6 +109,20 @@ pub fn scenario_text(seed: u64) -> String {
     print::text(&generate::scenario(seed))
 }
 
+/// Runs one scenario in every way; `seed` draws which queues and how many jobs. Gives what is wrong.
+pub fn examine(text: &str, seed: u64, events: u64) -> Option<Failure> {
+    let Ok(doc) = crate::resolve::document("scenario.json", text) else {
+        return Some(Failure::new(FailureKind::Refusal, "it is no JSON"));
+    };
+    let Ok(value) = serde_json::from_str(&doc.root.value.json()) else {
+        return Some(Failure::new(FailureKind::Refusal, "it is no JSON"));
+    };
+    match (Examiner { events, against: None }).examine(value, seed).outcome {
+        Outcome::Failed(failure) => Some(failure),
+        _ => None,
+    }
+}
+
 /// Runs the scenarios of all seeds. `found` is told of each failure at once, `step` of each scenario;
 /// both may be called from several threads, one at a time. `stop` ends it.
 pub fn fuzz(

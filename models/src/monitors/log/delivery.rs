@@ -26,6 +26,7 @@ const UNKNOWN_ACKS: u64 = 2;
 const CANCELLED: &str =
     "the guest turned notices off before its worker said that the page is there";
 const OFF_FIRST: &str = "the guest turned notices off before it acknowledged a page ready";
+const SMM: &str = "a system management interrupt ended, which may drop what is outstanding";
 const NESTED: &str = "the guest has guests, and may have been told by an exit of one";
 
 impl VcpuLog {
@@ -85,6 +86,8 @@ impl LogMonitors {
         if !reinjected {
             self.useful(at);
         }
+        self.seen.by_interrupt |= vector == LINUX_VECTOR;
+        self.vcpus[at].interrupted = true;
         if vector == LINUX_VECTOR && !reinjected {
             self.page_ready_injected(at);
         }
@@ -101,6 +104,7 @@ impl LogMonitors {
 
     pub(super) fn accepted(&mut self, at: usize, event: LogEvent, vector: u8) {
         self.useful(at);
+        self.vcpus[at].interrupted = true;
         if vector != LINUX_VECTOR {
             return;
         }
@@ -152,12 +156,12 @@ impl LogMonitors {
         if let Some(untold) = own.untold
             && let Some(place) = own.place_of(untold.token)
         {
-            own.requests[place].went_on = !own.slept;
+            own.requests[place].went_on = !own.slept && !own.interrupted;
         }
         self.settle_attempt(at);
         self.settle_told(at);
         let own = &mut self.vcpus[at];
-        own.slept = false;
+        (own.slept, own.interrupted) = (false, false);
         own.last_ready = None;
         own.goes_on();
     }
@@ -165,6 +169,9 @@ impl LogMonitors {
     pub(super) fn left(&mut self, at: usize, event: LogEvent, reason: KernelExit) {
         self.vcpus[at].last_exit = Some((reason, event.ns));
         self.vcpus[at].watch.left(reason);
+        if reason == KernelExit::Rsm {
+            self.left_smm(at);
+        }
         if reason == KernelExit::Hlt {
             self.seen.hlts = true;
             self.halted(at, event);
@@ -201,6 +208,21 @@ impl LogMonitors {
             let ready = own.counts.ready;
             own.watch.refused(event, data, ready);
         }
+    }
+
+    /// The handler of a system management interrupt is over, which switches paging on again: many
+    /// kernels drop without a word what is outstanding then (`kvm_clear_async_pf_completion_queue`).
+    fn left_smm(&mut self, at: usize) {
+        let own = &mut self.vcpus[at];
+        let sure = own.requests.iter_mut().filter(|request| !request.doubtful);
+        let mut dropped = 0;
+        for request in sure {
+            request.doubtful = true;
+            dropped += 1;
+        }
+        own.suspects.clear();
+        own.over = None;
+        self.ledger.unjudged(INV_13, SMM, dropped);
     }
 
     fn turned_off(&mut self, at: usize, event: LogEvent) {

@@ -133,7 +133,7 @@ impl LogMonitors {
         own.halted_for = Some((frame.unwrap_or(Gfn(gva.0 / PAGE_SIZE)), event));
         own.untold =
             Some(Untold { token, readied: None, begun: None, crossed: false, interrupts: None });
-        own.slept = false;
+        (own.slept, own.interrupted) = (false, false);
         self.running.insert((gva.0, seq), at);
         self.claim_early(at, gva, begun);
         if self.vcpus[at].requests.len() > MOST_REQUESTS {

@@ -235,6 +235,9 @@ pub(super) struct VcpuLog {
     pub(super) last_exit: Option<(KernelExit, u64)>,
     /// The thread slept since its last entry or announcement.
     pub(super) slept: bool,
+    /// An interrupt came in since its last entry or announcement: it ends an artificial halt before
+    /// the thread sleeps.
+    pub(super) interrupted: bool,
     /// A wake-all was dequeued, or the guest was told something: it takes part.
     pub(super) takes_part: bool,
     pub(super) spin: super::spins::Row,
@@ -284,6 +287,7 @@ impl VcpuLog {
             acks: 0,
             last_exit: None,
             slept: false,
+            interrupted: false,
             takes_part: false,
             spin: super::spins::Row::default(),
             bases: Vec::new(),
