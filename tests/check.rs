@@ -188,9 +188,10 @@ fn the_page_can_be_followed() {
                 continue;
             }
             let (status, stdout, stderr) = apfsim(&words[1..], b"");
-            assert_eq!((status, stderr.as_str()), (Some(0), ""), "{line}: {stdout}");
+            let stalls = i32::from(line.contains("never-completed"));
+            assert_eq!((status, stderr.as_str()), (Some(stalls), ""), "{line}: {stdout}");
             commands += 1;
         }
     }
-    assert_eq!(commands, 3);
+    assert_eq!(commands, 4);
 }

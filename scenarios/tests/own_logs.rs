@@ -91,10 +91,10 @@ fn try_all<'a>(
 
 #[test]
 fn runs_without_violation_have_logs_without() {
-    for name in ["lab-500us-8f4w-2vcpu-shared", "lab-500us-4f4w-4vcpu", "faulting-pair", "smoke"] {
+    for name in ["lab-500us-8f4w-2vcpu-shared", "smoke"] {
         let scenario = Scenario::load(name).unwrap();
         let names = policies().iter().map(|&(name, _)| name);
-        try_all(&scenario, names, SimDuration::from_ms(10));
+        try_all(&scenario, names, SimDuration::from_ms(5));
     }
 }
 
