@@ -53,7 +53,7 @@ impl Mode {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Told => "asynchronous, the guest is told",
-            Self::Halted => "asynchronous, the vCPU is halted; no guest is seen to be told",
+            Self::Halted => "asynchronous, the vCPU is halted and no guest told",
             Self::Synchronous => "synchronous: the vCPU thread reads and sleeps",
             Self::Polled => "synchronous: the vCPU thread reads and polls",
         }

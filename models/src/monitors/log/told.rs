@@ -57,9 +57,16 @@ impl LogMonitors {
                 request.uncounted = false;
                 open += 1;
             }
-            let counts = &mut self.vcpus[at].counts;
-            counts.halted += open;
-            counts.unsure = 0;
+            self.vcpus[at].counts.unsure = 0;
+            self.halted_still(at, open);
+        }
+    }
+
+    /// Requests that are outstanding and count as halted.
+    fn halted_still(&mut self, at: usize, open: u64) {
+        self.vcpus[at].counts.halted += open;
+        for _ in 0..open {
+            self.survey.course.count(at, self.now, Counted::Halted);
         }
     }
 
@@ -263,9 +270,8 @@ impl LogMonitors {
                 self.settle_oldest(at);
             }
             let open = self.vcpus[at].requests.iter().filter(|one| one.uncounted).count() as u64;
-            let counts = &mut self.vcpus[at].counts;
-            counts.halted += open;
-            counts.unsure += open;
+            self.vcpus[at].counts.unsure += open;
+            self.halted_still(at, open);
         }
     }
 
