@@ -387,16 +387,16 @@ mod tests {
         let fault = fault(&[98, 101, 104, 1100, 1103, 9000]);
         let breaks = Breaks { threshold: 10 * PS_A_US, most: 5 };
         let expect = [
-            (false, -4.0, 6.0),
-            (true, 6.0, 998.0),
-            (false, 998.0, 1005.0),
-            (true, 1005.0, 8898.0),
-            (false, 8898.0, 8902.0),
+            (false, -2.0, 8.0),
+            (true, 8.0, 1000.0),
+            (false, 1000.0, 1007.0),
+            (true, 1007.0, 8900.0),
+            (false, 8900.0, 8904.0),
         ];
         assert_eq!(axis(breaks, &fault), expect);
         // Nothing is a long wait.
         let breaks = Breaks { threshold: 10_000 * PS_A_US, most: 5 };
-        assert_eq!(axis(breaks, &fault), [(false, -5.0, 8903.0)]);
+        assert_eq!(axis(breaks, &fault), [(false, -3.0, 8905.0)]);
     }
 
     #[test]

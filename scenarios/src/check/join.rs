@@ -163,6 +163,9 @@ impl Held {
         let mut best = (alone, None);
         let mut texts = vec![without_end(&first.text).to_vec()];
         for next in from + 1..count.min(from + MOST_PIECES) {
+            if begins_event(&self.lines[next].text) {
+                break;
+            }
             texts = self.longer(&texts, next);
             let before = best.0;
             for text in texts.iter().filter(|text| text.len() <= LONGEST_EVENT) {
@@ -223,6 +226,15 @@ fn worth(text: &[u8], first: usize) -> Worth {
         Line::Lost(_) => Worth::Whole,
         Line::Comment | Line::Unknown => Worth::Nothing,
     }
+}
+
+/// Whether a line is all that stands before the name of an event, which is in the next line then.
+fn begins_event(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let named = [line, b" kvm_entry: vcpu 0"].concat();
+    line.ends_with(b":")
+        && matches!(split(&named), Line::Event(header, _)
+            if header.name == b"kvm_entry" && end_of(header.name, &named) > line.len())
 }
 
 /// Where a part of a text ends in it.
@@ -308,6 +320,29 @@ mod tests {
                 "8+1 kvm_entry: vcpu 0, rip 0x401d85",
                 "10+1 kvm_msr: msr_write 4b564d07 = 0x1",
                 "12+1 note CPU:2 [LOST 31 EVENTS]",
+            ]
+        );
+    }
+
+    /// The rest of an event ends where another begins whose name is in the next line only.
+    #[test]
+    fn an_event_takes_nothing_of_the_next() {
+        let lines = [
+            "  vcpu0-248     [001] d..2.    42.742539: sched_switch:",
+            "prev_comm=vcpu0 prev_pid=248 prev_prio=120 prev_state=R ==>",
+            "next_comm=kworker/1:4 next_pid=230 next_prio=120",
+            "     kworker/1:4-230     [001] .....    42.742547:",
+            "kvm_async_pf_completed: gva 0x9db3000 address 0x7f3e285b3000",
+            "     kworker/1:4-230     [001] .....    42.742548:",
+            "workqueue_execute_end: work struct 0000000056621cdf: function",
+            "async_pf_execute [kvm]",
+        ];
+        assert_eq!(
+            read(&lines),
+            [
+                "1+2 sched_switch: prev_comm=vcpu0 prev_pid=248 prev_prio=120 prev_state=R ==> next_comm=kworker/1:4 next_pid=230 next_prio=120",
+                "4+1 kvm_async_pf_completed: gva 0x9db3000 address 0x7f3e285b3000",
+                "6+2 workqueue_execute_end: work struct 0000000056621cdf: function async_pf_execute [kvm]",
             ]
         );
     }

@@ -108,7 +108,7 @@ fn completions_of_one_address_on_two_vcpus_are_not_told_apart() {
 fn what_is_no_log_says_so() {
     assert!(matches!(checked(b""), Err(CheckError::Empty { .. })));
     assert!(matches!(checked(b"# tracer: nop\n#\n"), Err(CheckError::Empty { .. })));
-    assert!(matches!(checked(b"PERFILE2\0\0\0\0"), Err(CheckError::Format { .. })));
+    assert!(matches!(checked(b"PERFILE2\0\0\0\0"), Err(CheckError::Binary { .. })));
     assert!(matches!(checked(b"hello\nworld\n"), Err(CheckError::NoEvents { .. })));
     assert!(matches!(checked(&[0xff; 3000]), Err(CheckError::NoEvents { .. })));
 }

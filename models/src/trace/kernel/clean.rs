@@ -161,8 +161,11 @@ fn logger(text: &[u8]) -> Option<&[u8]> {
 fn file_name(text: &[u8]) -> Option<&[u8]> {
     let end = text.iter().position(|&b| b == b':' || b == b' ')?;
     let (word, rest) = text.split_at(end);
-    let name =
-        word.iter().any(|b| *b == b'.' || *b == b'/') && word.iter().any(u8::is_ascii_alphabetic);
+    // A field is none, and neither is a worker of the kernel: `prev_comm=kworker/0:3`.
+    let field = word.contains(&b'=') || word.starts_with(b"kworker/");
+    let name = !field
+        && word.iter().any(|b| *b == b'.' || *b == b'/')
+        && word.iter().any(u8::is_ascii_alphabetic);
     (name && rest.starts_with(b":")).then(|| &rest[1..])
 }
 
@@ -189,6 +192,14 @@ mod tests {
 
     fn clean(line: &str) -> String {
         String::from_utf8(cleaned(line.as_bytes()).into_owned()).expect("text")
+    }
+
+    #[test]
+    fn fields_and_workers_are_no_names_of_files() {
+        for text in ["next_comm=kworker/0:3 next_pid=157", "kworker/0:3-157 [000] d..2."] {
+            assert_eq!(unprefixed(text.as_bytes()), text.as_bytes());
+        }
+        assert_eq!(unprefixed(b"logs/trace.txt:12:gva 0x1"), b"gva 0x1");
     }
 
     #[test]

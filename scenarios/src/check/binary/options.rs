@@ -5,8 +5,8 @@ use std::io::{Cursor, Read};
 use super::BinaryError;
 use super::bytes::Source;
 
-/// The largest option. Statistics and maps of processes are long texts.
-const MOST_OPTION: u64 = 1 << 26;
+/// Bytes of all options together. Statistics and maps of processes are long texts.
+const MOST_BYTES: u64 = 1 << 26;
 /// The most options of a file.
 const MOST_OPTIONS: usize = 1 << 16;
 /// Processors.
@@ -59,6 +59,8 @@ pub(super) struct Options {
     /// Sections of version 7 by the number of their option: where they are.
     pub(super) sections: Vec<(u16, u64)>,
     count: usize,
+    /// Bytes of the options so far.
+    bytes: u64,
 }
 
 const DONE: u16 = 0;
@@ -86,7 +88,8 @@ impl Options {
                 return Ok(0);
             }
             let size = source.u32()?.into();
-            let data = source.bytes(size, MOST_OPTION)?;
+            let data = source.bytes(size, MOST_BYTES - self.bytes)?;
+            self.bytes += size;
             let mut data =
                 Source::new(Cursor::new(data), source.at - size, source.endian, "an option");
             self.count += 1;
