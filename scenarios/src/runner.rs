@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use models::apf::rules;
 use models::machine::{self, Prefix, RunSettings};
 use models::trace::Record;
 use models::trace::kernel::KernelWriter;
@@ -595,11 +596,13 @@ impl<'a> Work<'a> {
 /// The first line of a trace: which run it is, and the rules that it follows.
 pub(crate) fn trace_remark(scenario: &Scenario, run: Run) -> String {
     let policy = &scenario.policies[run.policy];
+    // Mechanisms that a scenario sets are those of no kernel.
+    let released = rules::generation(policy.rules.name) == Some(policy.rules);
     format!(
         "run={} policy={} rules={} replication={} seed={} apfsim={}",
         scenario.name,
         policy.name,
-        policy.rules.name,
+        if released { policy.rules.name } else { "custom" },
         run.replication,
         run.seed,
         crate::VERSION

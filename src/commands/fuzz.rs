@@ -3,8 +3,8 @@
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use scenarios::fuzz::{
@@ -86,9 +86,11 @@ fn options(args: &FuzzArgs) -> Result<FuzzOptions, CliError> {
 fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
+    let asked = OnceLock::new();
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            // Whoever asks twice does not want to wait.
+        flag.store(true, Ordering::Relaxed);
+        // Whoever asks again does not want to wait; a group of processes is told twice at once.
+        if asked.get_or_init(Instant::now).elapsed() > Duration::from_secs(1) {
             std::process::exit(130);
         }
     })
