@@ -1,5 +1,4 @@
 //! Random scenarios that failed once, as small as they were made. Each runs in every way again.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::path::Path;
