@@ -97,9 +97,7 @@ fn hold_pairs(pairs: &[[Disturbance; 2]]) {
             _ => false,
         };
         if !as_documented {
-            let found = found.unwrap_or_else(|| format!("{begins} nothing new |"));
-            eprintln!("{found}");
-            wrong.push(found);
+            wrong.push(found.unwrap_or_else(|| format!("{begins} nothing new |")));
         }
     }
     assert!(wrong.is_empty(), "docs/findings.md does not say so of these pairs:\n{wrong:#?}");

@@ -9,7 +9,7 @@
 use super::vcpu::{Base, Place, Request, Unfinished, VcpuLog};
 use super::{Done, LogEvent, LogMonitors, Orphan, REMEMBERED, Waiting};
 use crate::ids::{Gva, Hva, PAGE_SIZE};
-use crate::monitors::catalogue::{INV_01, INV_06, INV_13};
+use crate::monitors::catalogue::{Family, INV_01, INV_06, INV_13};
 use crate::trace::kernel::KernelEvent;
 
 /// How long a worker may take from publishing a page to saying so, in nanoseconds. An assumption:
@@ -27,6 +27,7 @@ const MOST_UNFINISHED: usize = 512;
 const MANY: u64 = 5;
 const PARTLY: &str = "many completions are missing: recorded on some processors only?";
 const UNSEEN: &str = "a request of which the log has no not present was for the same address";
+const UNANNOUNCED: &str = "the series of 2010 does not announce what is completed before the entry";
 const LOST: &str = "events were lost at that time";
 
 /// A request that is not completed, by address and place in the log, and its vCPU.
@@ -374,7 +375,13 @@ impl LogMonitors {
                 self.ledger.breach(INV_06, ready, text, vec![request.announced]);
             }
         }
+        // The series of 2010 announces at the entry what is not completed before it.
+        let unannounced = self.family().0 == Family::V5;
         for orphan in std::mem::take(&mut self.orphans) {
+            if unannounced {
+                self.ledger.unjudged(INV_06, UNANNOUNCED, 1);
+                continue;
+            }
             if partly || !(orphan.certain && orphan.event.ns < since) {
                 self.ledger.unjudged(INV_06, if partly { PARTLY } else { LOST }, 1);
                 continue;
