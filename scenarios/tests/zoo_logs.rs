@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use models::apf::rules::ResolvedBy;
+use models::apf::rules::{PageReadyTold, ResolvedBy};
 use models::config::Policy;
 use models::machine::{RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -74,13 +74,13 @@ fn mistakes() -> impl Iterator<Item = &'static Entry> {
 }
 
 /// Entries and variants whose shortest way, written as a log, is flagged with the entry's invariant;
-/// `docs/zoo.md` says why no other is.
-const SHOWN: [(&str, &str); 6] = [
+/// `docs/zoo.md` says why no other is. Of H04 by interrupt the log has no exception at all, so that
+/// the interrupt of page ready counts as the sign that the guest was told, as it is since 5.9.
+const SHOWN: [(&str, &str); 5] = [
     ("H01", "v5.8"),
     ("H01", "v5.13"),
     ("H01", "v6.19, token-zero"),
-    ("H04", "v5.8"),
-    ("H04", "v6.19, ready-without-not-present"),
+    ("H04", "v4.13"),
     ("H36", "v6.19, 1 token bit"),
 ];
 
@@ -103,9 +103,17 @@ fn mistakes_as_logs() {
                 list(&log),
             );
             // What is said of a log is right: it is the mistake, or what that kernel does anyway.
-            let anyway = |id: &str| id == "INV-04" && variant.rules.starts_with("v5.");
+            let rules = variant.rules().unwrap();
+            let anyway = |id: &str| match id {
+                "INV-04" => variant.rules.starts_with("v5."),
+                // Page ready comes for whoever only halted, too.
+                "INV-12" => rules.page_ready_told == PageReadyTold::Always,
+                _ => false,
+            };
+            // The way of H39 goes through a migration: what two hosts print is not the log of one.
+            let one_host = entry.id != "H39";
             assert!(
-                way.iter().all(|id| id == expected || anyway(id)),
+                !one_host || way.iter().all(|id| id == expected || anyway(id)),
                 "{}: {way:?}",
                 shown.variant
             );
