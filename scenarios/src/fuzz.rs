@@ -91,14 +91,22 @@ pub struct FuzzReport {
     pub cut: u64,
     /// Scenarios given to the other build.
     pub against: u64,
-    /// How often which error or refusal came, without its numbers.
-    pub reasons: BTreeMap<String, u64>,
+    /// How often which error or refusal came, without its numbers, and the lowest seed of it.
+    pub reasons: BTreeMap<String, (u64, u64)>,
     /// The failures by seed.
     pub failures: Vec<FuzzFailure>,
     /// The first seed that was not run.
     pub next: u64,
     /// Whether it ended before all seeds were run.
     pub ended_early: bool,
+}
+
+impl FuzzReport {
+    fn reason(&mut self, error: &str, seed: u64) {
+        let (count, first) = self.reasons.entry(reason(error)).or_insert((0, seed));
+        *count += 1;
+        *first = seed.min(*first);
+    }
 }
 
 /// Is told of each failure at once.
@@ -227,11 +235,11 @@ impl Hunt<'_> {
             }
             Outcome::Refused(error) => {
                 report.refused += 1;
-                *report.reasons.entry(reason(error)).or_default() += 1;
+                report.reason(error, seed);
             }
             Outcome::Stopped(error) => {
                 report.stopped += 1;
-                *report.reasons.entry(reason(error)).or_default() += 1;
+                report.reason(error, seed);
             }
             Outcome::TooLong => report.too_long += 1,
             Outcome::Failed(_) => {}

@@ -9,7 +9,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use models::apf::rules;
@@ -206,7 +206,9 @@ struct Work<'a> {
     total: u32,
     /// Whether the first failure ends the batch.
     end_early: bool,
-    failed: AtomicBool,
+    /// Number of the lowest run that failed and so ends the batch: no higher one is begun, and every
+    /// lower one is finished, so that the same failure is told whatever the threads do.
+    failed: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -337,7 +339,7 @@ impl<'a> Work<'a> {
             progress,
             total,
             end_early: true,
-            failed: AtomicBool::new(false),
+            failed: AtomicU32::new(u32::MAX),
             state: Mutex::new(state),
         }
     }
@@ -372,8 +374,10 @@ impl<'a> Work<'a> {
 
     fn start_next<'s>(&'s self, scope: &Scope<'s>, open: &'s [Chain], next: &'s AtomicUsize) {
         // A replication that fails ends the batch, so this is rarely more than one turn.
-        while !self.failed.load(Ordering::Relaxed) {
-            let Some(chain) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+        while let Some(chain) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if self.is_over(&self.parts[chain.part], chain.runs[0]) {
+                return;
+            }
             let Some(prefix) = self.prefill(chain) else { continue };
             let prefix = Arc::new(prefix);
             let left = Arc::new(AtomicUsize::new(chain.runs.len()));
@@ -391,6 +395,11 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Whether a run before this one has failed.
+    fn is_over(&self, part: &PartWork<'_>, run: Run) -> bool {
+        part.number(run) > self.failed.load(Ordering::Relaxed)
+    }
+
     fn prefill(&self, chain: &Chain) -> Option<Prefix> {
         let (part, run) = (&self.parts[chain.part], chain.runs[0]);
         self.report(|_, _| Progress::Prefill { replication: run.replication });
@@ -403,10 +412,10 @@ impl<'a> Work<'a> {
     }
 
     fn run(&self, place: usize, run: Run, prefix: &Prefix) {
-        if self.failed.load(Ordering::Relaxed) {
+        let part = &self.parts[place];
+        if self.is_over(part, run) {
             return;
         }
-        let part = &self.parts[place];
         let scenario = part.part.scenario;
         let policy = &scenario.policies[run.policy];
         let mut trace = match self.trace_of(part, run, prefix) {
@@ -505,10 +514,11 @@ impl<'a> Work<'a> {
     }
 
     fn fail(&self, place: usize, run: Run, error: RunnerError) {
-        // Where failures spoil only their part, all its runs are tried, so that the same one is
-        // told whatever the threads do.
-        self.failed.fetch_or(self.end_early, Ordering::Relaxed);
         let part = &self.parts[place];
+        // Where failures spoil only their part, all its runs are tried.
+        if self.end_early {
+            self.failed.fetch_min(part.number(run), Ordering::Relaxed);
+        }
         let error = match &part.part.label {
             Some(label) => RunnerError::Point { label: label.clone(), source: Box::new(error) },
             None => error,

@@ -149,8 +149,8 @@ fn table(report: &FuzzReport, options: &FuzzOptions) -> String {
     }
     if !report.reasons.is_empty() {
         text.push_str("\nrefused or stopped:\n");
-        for (reason, count) in &report.reasons {
-            text.push_str(&format!("{count:>9}  {reason}\n"));
+        for (reason, (count, seed)) in &report.reasons {
+            text.push_str(&format!("{count:>9}  (first by seed {seed}) {reason}\n"));
         }
     }
     for failure in &report.failures {
@@ -165,6 +165,7 @@ fn table(report: &FuzzReport, options: &FuzzOptions) -> String {
 
 fn object(report: &FuzzReport, options: &FuzzOptions) -> Value {
     let kinds = FailureKind::ALL.iter().map(|&kind| (kind.name(), of_kind(report, kind)));
+    let reason = |(reason, (count, seed)): (&String, &(u64, u64))| json!({ "reason": reason, "count": count, "first_seed": seed });
     let failures = report.failures.iter().map(|failure| {
         json!({
             "seed": failure.seed,
@@ -185,7 +186,7 @@ fn object(report: &FuzzReport, options: &FuzzOptions) -> Value {
         "stopped": report.stopped,
         "left_out": report.too_long,
         "cut_afterwards": report.cut,
-        "reasons": report.reasons,
+        "reasons": report.reasons.iter().map(reason).collect::<Vec<_>>(),
         "failed": kinds.collect::<std::collections::BTreeMap<_, _>>(),
         "failures": failures.collect::<Vec<_>>(),
     })

@@ -152,7 +152,11 @@ fn no_flipped_digit_of_a_replay_file_is_believed() {
     for (at, flipped) in flipped(&text) {
         fs::write(&path, flipped).expect("written");
         let error = ReplayFile::load(&path).map(|_| ()).expect_err("a digit was changed");
-        let told = matches!(error, ReplayError::Changed { .. } | ReplayError::Format { .. });
+        // A number that begins with 0 is no JSON.
+        let told = matches!(
+            error,
+            ReplayError::Changed { .. } | ReplayError::Format { .. } | ReplayError::Broken { .. }
+        );
         assert!(told, "byte {at}: {error}");
     }
     fs::write(&path, text.replace('\n', "\r\n")).expect("written");
