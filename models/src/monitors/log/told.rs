@@ -167,15 +167,16 @@ impl LogMonitors {
 
     /// An exception after a page ready, while a request waits for its own.
     fn whose_exception(&mut self, at: usize) -> Whose {
-        if self.config.family.is_some_and(|family| family != Family::V7)
-            || self.seen.by_interrupt
-            || self.seen.repeated
-            || self.seen.series
-        {
-            return Whose::Request;
-        }
-        if self.is_by_exception() {
-            return Whose::PageReady;
+        // What is said of the kernel goes before what its events look like.
+        match self.family() {
+            (Family::V7, _) => return Whose::PageReady,
+            (Family::V5, _) => return Whose::Request,
+            (Family::Int, _) => {
+                let given = self.config.family.is_some();
+                if given || self.seen.by_interrupt || self.seen.repeated {
+                    return Whose::Request;
+                }
+            }
         }
         if self.vcpus[at].slept {
             // Who is told does not sleep before the exception.
