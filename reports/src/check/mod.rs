@@ -1,5 +1,6 @@
 //! The verdict on a real kernel's log, as text and JSON.
 
+mod backports;
 mod csv;
 mod object;
 mod table;

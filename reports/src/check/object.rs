@@ -10,7 +10,7 @@ use scenarios::check::{PfaultSurvey, Skipped, SkippedKind};
 use serde_json::{Value, json};
 use sim_core::Histogram;
 
-use super::{overall, row_name, word};
+use super::{backports, overall, row_name, word};
 use crate::json::written;
 
 /// Everything that was found as one JSON object. Times are in nanoseconds.
@@ -52,6 +52,7 @@ pub fn object(report: &CheckReport) -> String {
         "has_faults": report.has_faults,
         "pfaults": report.pfaults.as_ref().map(pfaults),
         "invariants": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "backports": report.backports.iter().map(backports::value).collect::<Vec<_>>(),
         "skipped": skipped(&report.skipped),
         "joined": report.joined,
         "lost": { "places": report.losses.0, "events": report.losses.1 },
@@ -131,7 +132,7 @@ fn course(row: &CourseRow) -> Value {
     })
 }
 
-fn snake(text: &str) -> String {
+pub(super) fn snake(text: &str) -> String {
     text.replace(' ', "_")
 }
 
@@ -156,14 +157,7 @@ fn finding(finding: &LogFinding) -> Value {
 }
 
 fn stall(stall: &Stall) -> Value {
-    let (kind, missing) = match stall.kind {
-        StallKind::OpenRequest(step) => ("open_request", Some(missing(step))),
-        StallKind::SilentVcpu => ("silent_vcpu", None),
-        StallKind::Refaults => ("refaults_without_async", None),
-        StallKind::AskedAgain => ("asked_again", None),
-        StallKind::RefusedEn => ("refused_en", None),
-        StallKind::UnacknowledgedOff => ("unacknowledged_when_turned_off", None),
-    };
+    let (kind, missing) = stall_kind(stall.kind);
     json!({
         "kind": kind,
         "missing": missing,
@@ -180,6 +174,18 @@ fn stall(stall: &Stall) -> Value {
         "message": stall.message,
         "story": story(&stall.story),
     })
+}
+
+/// The word for what stands still, and for the step that is missing.
+pub(super) const fn stall_kind(kind: StallKind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        StallKind::OpenRequest(step) => ("open_request", Some(missing(step))),
+        StallKind::SilentVcpu => ("silent_vcpu", None),
+        StallKind::Refaults => ("refaults_without_async", None),
+        StallKind::AskedAgain => ("asked_again", None),
+        StallKind::RefusedEn => ("refused_en", None),
+        StallKind::UnacknowledgedOff => ("unacknowledged_when_turned_off", None),
+    }
 }
 
 const fn missing(step: MissingStep) -> &'static str {

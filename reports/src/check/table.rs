@@ -7,6 +7,7 @@ use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
 use scenarios::check::SkippedKind;
 
+use super::backports::table as backports;
 use super::{overall, word};
 use crate::format::{grouped, span_ns};
 use crate::table::{Column, Grid, wrapped};
@@ -25,6 +26,7 @@ pub fn table(report: &CheckReport) -> String {
         verdicts(report),
         stalls(&report.survey),
         stories(report),
+        backports(report),
         open_cases(report),
         pfaults(report),
         left_out(report),

@@ -1,5 +1,6 @@
 //! A real kernel's log, read and held against the invariants.
 
+mod backports;
 mod binary;
 mod error;
 mod join;
@@ -22,6 +23,7 @@ use models::monitors::log::{LogConfig, LogMonitors};
 
 use crate::error::help_for_unknown;
 
+pub use backports::{BackportNote, ChangedMechanism, Difference, Subject};
 pub use binary::BinaryError;
 use binary::BinaryKind;
 pub use error::CheckError;
@@ -39,9 +41,8 @@ pub struct CheckOptions {
 
 impl CheckOptions {
     fn checker(&self) -> Result<Checker, CheckError> {
-        let given = self.rules.is_some();
         let monitors = LogMonitors::new(self.config()?);
-        Ok(Checker { monitors, given, pfaults: Pfaults::default() })
+        Ok(Checker { monitors, given: self.rules.clone(), pfaults: Pfaults::default() })
     }
 
     fn config(&self) -> Result<LogConfig, CheckError> {

@@ -9,6 +9,7 @@ use models::trace::kernel::{
     EventError, Header, KernelEvent, Line, Lost, is_evidence, parse_event, split,
 };
 
+use super::backports;
 use super::error::CheckError;
 use super::join::{Held, Made};
 use super::lines::{End, Lines};
@@ -457,8 +458,8 @@ fn deliver(consumer: &mut impl LogConsumer, entry: Entry) {
 /// The invariants' monitors, as the readers of a log.
 pub(super) struct Checker {
     pub(super) monitors: LogMonitors,
-    /// The user has said which generation wrote the log.
-    pub(super) given: bool,
+    /// The generation that wrote the log, where the user has said it.
+    pub(super) given: Option<String>,
     /// For logs of s390 hosts.
     pub(super) pfaults: Pfaults,
 }
@@ -480,7 +481,7 @@ impl LogConsumer for Checker {
 
     fn written_by(&mut self, rules: &str) -> bool {
         let Some(config) = super::config_of(rules) else { return false };
-        if !self.given {
+        if self.given.is_none() {
             self.monitors.set_config(config);
         }
         true
@@ -504,7 +505,8 @@ impl Session<Checker> {
         }
         self.skipped.sort_by(|a, b| (a.kind, &a.event).cmp(&(b.kind, &b.event)));
         let monitors = self.consumer.monitors;
-        let (mut kernels, mut shown) = (monitors.kernels(), monitors.family().1);
+        let (family, is_shown) = monitors.family();
+        let (mut kernels, mut shown) = (monitors.kernels(), is_shown);
         let has_faults = monitors.has_faults();
         let losses = (monitors.losses(), self.lost_events);
         let (mut findings, survey) = monitors.finish();
@@ -514,6 +516,8 @@ impl Session<Checker> {
             findings.clear();
             (kernels, shown) = ("s390", true);
         }
+        let assumed = self.consumer.given.as_deref().or(self.rules.as_deref());
+        let backports = backports::notes(assumed, family, &findings, &survey.stalls);
         CheckReport {
             name: name.to_owned(),
             lines,
@@ -536,6 +540,7 @@ impl Session<Checker> {
             pfaults,
             has_faults,
             findings,
+            backports,
             survey,
         }
     }

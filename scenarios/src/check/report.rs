@@ -3,6 +3,7 @@
 use models::monitors::Verdict;
 use models::monitors::log::{LogFinding, LogSurvey};
 
+use super::backports::BackportNote;
 use super::pfault::PfaultSurvey;
 
 /// How often an event is in a log.
@@ -120,6 +121,8 @@ pub struct CheckReport {
     pub has_faults: bool,
     /// What was concluded.
     pub findings: Vec<LogFinding>,
+    /// Findings that depend on what a later release of the kernel's tree has changed.
+    pub backports: Vec<BackportNote>,
     /// What was counted.
     pub survey: LogSurvey,
 }
