@@ -64,6 +64,11 @@ pub enum DisturbanceKind {
         /// For so long.
         span: SimDuration,
     },
+    /// The guest writes EN with an address at which it has no memory, while notices are on: the
+    /// write is refused.
+    RefusedEn,
+    /// There is no memory for the wake-all of the vCPU's next write of EN that switches notices on.
+    WakeAllFails,
 }
 
 impl DisturbanceKind {
@@ -78,6 +83,8 @@ impl DisturbanceKind {
             Self::LapicOff => DisturbanceName::LapicOff,
             Self::LapicOn => DisturbanceName::LapicOn,
             Self::MapWrite { .. } => DisturbanceName::MapWrite,
+            Self::RefusedEn => DisturbanceName::RefusedEn,
+            Self::WakeAllFails => DisturbanceName::WakeAllFails,
         }
     }
 }

@@ -4,13 +4,17 @@
 
 mod world_kit;
 
+use models::apf::rules::RefusedArea;
 use models::config::{Disturbance, DisturbanceKind, MachineConfig, Pattern};
 use models::ids::{Token, VcpuId};
 use models::machine::{RunOutput, RunSettings};
 use models::monitors::Verdict;
 use models::trace::{BlockReason, Event, ExitReason, Phase, Record};
 use sim_core::{SimDuration, SimTime};
-use world_kit::{assert_clean, constant, crowded, for_time, ms, simulate, syscall, us, write};
+use world_kit::{
+    assert_clean, constant, crowded, for_time, ms, named, simulate, simulate_policy, syscall, us,
+    write,
+};
 
 fn once(at: SimDuration, vcpu: u16, kind: DisturbanceKind) -> Disturbance {
     Disturbance { at, every: None, vcpu: VcpuId(vcpu), kind }
@@ -229,4 +233,44 @@ fn items_that_a_system_management_interrupt_drops_before_a_worker_begins_break_n
             );
         }
     }
+}
+
+/// The invariants of which a run shows a violation.
+fn violated(output: &RunOutput) -> Vec<u8> {
+    let bad = output.findings.iter().filter(|one| one.verdict == Verdict::Violation);
+    bad.map(|one| one.id.0).collect()
+}
+
+#[test]
+fn a_refused_write_of_en_loses_page_ready_where_it_spoils_the_area() {
+    let config = machine(&[once(ms(10), 0, DisturbanceKind::RefusedEn)]);
+    let settings = RunSettings { keep_records: true, ..for_time(ms(60)) };
+    let weak = simulate(&config, "apf-v7.3", &settings);
+    assert!(violated(&weak).contains(&13), "{:?}", violated(&weak));
+    // With the area kept, as kernels up to 4.13 did, nothing is lost.
+    let mut policy = named("apf-v7.3");
+    policy.rules.refused_area = RefusedArea::Kept;
+    let output = simulate_policy(&config, &policy, &settings);
+    assert_clean(&output);
+    let written = |record: &&Record| match record.event {
+        Event::KvmExit { vcpu, reason: ExitReason::MsrWrite } => vcpu.0 == 0,
+        _ => false,
+    };
+    assert!(records(&output).iter().any(|record| written(&record)));
+    assert!(violated(&simulate(&config, "sync", &settings)).is_empty());
+}
+
+/// Nobody sleeps yet when the guest starts, and still it is told before any wake-all.
+#[test]
+fn a_wake_all_without_memory_is_missed() {
+    let settings = RunSettings { keep_records: true, ..for_time(ms(60)) };
+    let fails = once(ms(0), 0, DisturbanceKind::WakeAllFails);
+    let output = simulate(&machine(&[fails]), "apf-v7.3", &settings);
+    assert_eq!(violated(&output), [38]);
+    assert_eq!(wake_alls(&output, 0), []);
+    // Only that vCPU's, and only once.
+    let output = simulate(&machine(&[]), "apf-v7.3", &settings);
+    assert_clean(&output);
+    assert_eq!(wake_alls(&output, 0).len(), 1);
+    assert_clean(&simulate(&machine(&[fails]), "halt-v6.12", &settings));
 }

@@ -159,6 +159,8 @@ const MEANINGS: &[(&[&str], &[&str])] = &[
     (&["nmi_smi", "system_management"], &["smi"]),
     (&["reboot", "restart", "kexec", "init"], &["reset"]),
     (&["mmap", "mmap_lock", "munmap"], &["map_write"]),
+    (&["gp_fault", "bad_en", "en_refused"], &["refused_en"]),
+    (&["no_wake_all", "no_memory"], &["wake_all_fails"]),
 ];
 
 /// What means the newest generation of the protocol.

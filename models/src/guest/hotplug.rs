@@ -83,6 +83,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let state = &mut self.w.vcpus[vcpu.index()];
         (state.tick_pending, state.arm_timer, state.reschedule_pending) = (false, false, false);
+        state.refused_en_pending = false;
         state.hotplug = Hotplug::Offline;
         self.emit(Event::GuestCpuOffline { vcpu });
         self.push_frame(vcpu, Cycles::ZERO, GuestThen::Offline);

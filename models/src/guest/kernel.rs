@@ -34,6 +34,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.tick_pending
             || state.reschedule_pending
             || state.enable_pending
+            || state.refused_en_pending
             || state.smi_pending.is_some()
             || !state.calls.is_empty()
             || self.task_timer_pending(vcpu)
@@ -161,6 +162,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::EnableApf => {
                 let cost = self.w.prices.exit_light.time;
                 return Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteEn));
+            }
+            GuestThen::RefusedEn => {
+                // A guest whose notices are off has nothing to write.
+                if !self.w.apf.notices_on(vcpu) {
+                    return None;
+                }
+                let cost = self.w.prices.exit_light.time;
+                return Some(self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::RefusedEn));
             }
             GuestThen::LeaveSmm => {
                 let cost = self.w.prices.exit_light.time;
@@ -316,6 +325,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
             // CALL_FUNCTION_VECTOR
             (0xfc, entry, GuestThen::EnableApf)
+        } else if std::mem::take(&mut state.refused_en_pending) {
+            (0xfc, entry, GuestThen::RefusedEn)
         } else if let Some(to) = state.calls.pop() {
             (0xfc, entry, GuestThen::Answer { to })
         } else if std::mem::take(&mut state.reschedule_pending) {

@@ -150,6 +150,8 @@ fn new_vcpu(config: &MachineConfig, vcpu: VcpuId) -> Vcpu {
         ipi_exits_due: 0,
         reschedule_pending: false,
         enable_pending: false,
+        refused_en_pending: false,
+        wake_all_fails: false,
         calls: Vec::new(),
         answers_due: 0,
         tick_period: 0,

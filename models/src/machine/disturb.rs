@@ -4,7 +4,7 @@ use sim_core::{EventQueue, SimDuration};
 
 use super::Cx;
 use super::event::MachineEvent;
-use super::world::{Running, Then};
+use super::world::{Hotplug, Running, Then};
 use crate::apf::{Decision, HostInput};
 use crate::config::{Disturbance, DisturbanceKind};
 use crate::host::scheduler::Flow;
@@ -51,6 +51,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             DisturbanceKind::MapWrite { span } => self.write_map(span),
             DisturbanceKind::LapicOff => self.switch_lapic(vcpu, false),
             DisturbanceKind::LapicOn => self.switch_lapic(vcpu, true),
+            DisturbanceKind::RefusedEn => self.ask_refused_en(vcpu),
+            DisturbanceKind::WakeAllFails => self.w.vcpus[vcpu.index()].wake_all_fails = true,
         }
     }
 
@@ -61,6 +63,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let state = &self.w.vcpus[vcpu.index()];
         if state.in_guest && state.running != Running::Nothing {
             self.force_exit(vcpu, ExitReason::ApicAccess);
+        }
+    }
+
+    /// The guest writes EN in the handler of an interrupt, as it does to switch notices on. A vCPU
+    /// that is offline writes nothing.
+    fn ask_refused_en(&mut self, vcpu: VcpuId) {
+        let state = &mut self.w.vcpus[vcpu.index()];
+        if state.hotplug == Hotplug::Online {
+            state.refused_en_pending = true;
+            self.interrupt(vcpu);
         }
     }
 

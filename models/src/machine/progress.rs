@@ -188,7 +188,9 @@ impl Then {
             Self::Deliver => "delivering page ready",
             Self::HaltPoll => "polling in HLT",
             Self::Unblocked => "waking up",
-            Self::WriteEn | Self::WriteAck | Self::ClearEn => "handling an MSR write",
+            Self::WriteEn | Self::WriteAck | Self::ClearEn | Self::RefusedEn => {
+                "handling an MSR write"
+            }
             Self::SendCalls => "sending interrupts to other vCPUs",
             Self::ArmTimer => "arming the guest's timer",
             Self::LeaveSmm => "leaving system management mode",

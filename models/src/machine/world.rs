@@ -181,6 +181,8 @@ pub(crate) enum Then {
     ArmTimer,
     /// vCPU: the guest's write of zero to the EN register.
     ClearEn,
+    /// vCPU: the guest's write to the EN register of an address where it has no memory.
+    RefusedEn,
     /// vCPU: the guest left system management mode.
     LeaveSmm,
     /// Worker: begin the next queued item.
@@ -306,6 +308,8 @@ pub(crate) enum GuestThen {
     Timers { softirq: bool },
     /// Call-function interrupt: enable asynchronous page faults on this vCPU.
     EnableApf,
+    /// Call-function interrupt: write EN with an address that the host refuses.
+    RefusedEn,
     /// Spinning, with interrupts on, until all other vCPUs have answered.
     CallWait,
     /// Call-function interrupt: answer this vCPU.
@@ -428,6 +432,10 @@ pub(crate) struct Vcpu {
     pub ipi_exits_due: u32,
     pub reschedule_pending: bool,
     pub enable_pending: bool,
+    /// A disturbance: the guest is to write EN with an address that the host refuses.
+    pub refused_en_pending: bool,
+    /// A disturbance: the next wake-all finds no memory.
+    pub wake_all_fails: bool,
     /// vCPUs that wait for an answer of this one, the last one first.
     pub calls: Vec<VcpuId>,
     /// Answers that this vCPU waits for.

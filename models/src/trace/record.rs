@@ -179,6 +179,10 @@ field_enum! {
         LapicOn => "lapic_on",
         /// The VMM changes its memory map.
         MapWrite => "map_write",
+        /// A write of EN that is refused.
+        RefusedEn => "refused_en",
+        /// No memory for the next wake-all.
+        WakeAllFails => "wake_all_fails",
     }
 
     /// What a guest task is for, as metrics group it.

@@ -18,6 +18,9 @@ use crate::trace::{BlockReason, Event};
 /// Where the guest keeps its shared words; the first page of its memory is as good as any.
 const SHARED_AREA: u64 = PAGE_SIZE;
 
+/// An address bit beyond all memory.
+const NOWHERE: u64 = 1 << 60;
+
 /// The vector of Linux guests for page ready (`HYPERVISOR_CALLBACK_VECTOR`).
 pub(crate) const READY_VECTOR: u8 = 0xf3;
 
@@ -69,6 +72,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
             }
             Then::ClearEn => self.clear_en(vcpu),
+            Then::RefusedEn => self.write_en_nowhere(vcpu),
             Then::LeaveSmm => self.leave_smm(vcpu),
             Then::ArmTimer => self.write_deadline(vcpu),
             Then::Fetch => self.fetch_step(thread),
@@ -257,12 +261,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         self.protocol(GuestInput::BeforeEnable { vcpu });
         let value = (SHARED_AREA + 64 * u64::from(vcpu.0)) | EN_ENABLED | how;
-        let mut outcome = self.protocol(HostInput::WriteEn { vcpu, value });
+        let mut outcome = match std::mem::take(&mut self.w.vcpus[vcpu.index()].wake_all_fails) {
+            true => self.protocol(HostInput::WriteEnNoMemory { vcpu, value }),
+            false => self.protocol(HostInput::WriteEn { vcpu, value }),
+        };
         while outcome.decision == Some(Decision::Continue) {
             let view = self.view(vcpu);
             outcome = self.protocol(HostInput::Advance { vcpu, view });
         }
         self.protocol(GuestInput::SetEnabled { vcpu, on: true });
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+
+    /// The guest writes EN with an address at which it has no memory. It takes the #GP and goes on
+    /// (`wrmsr_safe`, or the kernel's fixup with a warning).
+    fn write_en_nowhere(&mut self, vcpu: VcpuId) -> Flow {
+        let value = self.w.apf.vcpu(vcpu).en | NOWHERE;
+        self.protocol(HostInput::WriteEn { vcpu, value });
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }
 

@@ -85,6 +85,8 @@ fn disturbance(
         DisturbanceKindFile::MemslotChange => DisturbanceKind::MemslotChange,
         DisturbanceKindFile::LapicOff => DisturbanceKind::LapicOff,
         DisturbanceKindFile::LapicOn => DisturbanceKind::LapicOn,
+        DisturbanceKindFile::RefusedEn => DisturbanceKind::RefusedEn,
+        DisturbanceKindFile::WakeAllFails => DisturbanceKind::WakeAllFails,
         DisturbanceKindFile::MapWrite => {
             let Some(span) = file.span else {
                 let help = "add `\"span\": ...`, the time that the lock is held";
@@ -104,5 +106,24 @@ fn disturbance(
         return Err(place.fail(message, "a time before `warmup` and `duration` are over"));
     }
     let every = file.every.map(|every| at.field("every").span(every.0, SHORTEST_EVERY..=MAX_SPAN));
-    Ok(Disturbance { at: when, every: every.transpose()?, vcpu, kind })
+    let every = every.transpose()?;
+    leaves_smm(at, kind, every)?;
+    Ok(Disturbance { at: when, every, vcpu, kind })
+}
+
+/// Refuses system management interrupts of which the next one waits when the handler of one ends.
+fn leaves_smm(
+    at: &At<'_>,
+    kind: DisturbanceKind,
+    every: Option<SimDuration>,
+) -> Result<(), ScenarioError> {
+    let (DisturbanceKind::Smi { span }, Some(every)) = (kind, every) else { return Ok(()) };
+    if every > span {
+        return Ok(());
+    }
+    let message = format!(
+        "the handler takes {span}, and the next interrupt comes after {every}: the vCPU would never \
+         leave system management mode"
+    );
+    Err(at.field("every").fail(message, "a longer `every`, or a shorter `span`"))
 }

@@ -1467,6 +1467,11 @@ fn disturbances_are_checked() {
   help: from 1us to 100s",
         ),
         (
+            r#"{ "at": "1ms", "kind": "smi", "vcpu": 0, "span": "2ms", "every": "2ms" }"#,
+            "f:38:105: in `disturbances[0].every`: the handler takes 2ms, and the next interrupt comes after 2ms: the vCPU would never leave system management mode
+  help: a longer `every`, or a shorter `span`",
+        ),
+        (
             r#"{ "at": "2ms", "kind": "offline", "vcpu": 0 }, { "at": "1ms", "kind": "offline", "vcpu": 1 }"#,
             "f:38:39: in `disturbances[0]`: no vCPU would be left online
   help: start another one first, or leave this one online",

@@ -7,8 +7,18 @@ use serde_json::{Value, json};
 use crate::fuzz::draw::{Draw, MS, NS, US, written};
 use sim_core::SimDuration;
 
-const KINDS: [&str; 8] =
-    ["offline", "online", "smi", "kick", "memslot_change", "lapic_off", "lapic_on", "map_write"];
+const KINDS: [&str; 10] = [
+    "offline",
+    "online",
+    "smi",
+    "kick",
+    "memslot_change",
+    "lapic_off",
+    "lapic_on",
+    "map_write",
+    "refused_en",
+    "wake_all_fails",
+];
 
 /// In the order of time; one vCPU stays online.
 pub(super) fn disturbances(draw: &Draw, vcpus: u64, end: u64) -> Vec<Value> {
@@ -54,15 +64,18 @@ fn disturbance(draw: &Draw, at: SimDuration, vcpus: u64, offline: &mut BTreeSet<
     if kind != "map_write" {
         value["vcpu"] = json!(vcpu);
     }
+    let span = draw.at("span").span(NS, 5 * MS);
     if matches!(kind, "smi" | "map_write") {
-        value["span"] = draw.at("span").written_span(NS, 5 * MS);
+        value["span"] = written(span);
     }
     let mut every = draw.at("every");
     if every.percent(30) {
-        value["every"] = match every.percent(10) {
-            true => every.written_span(US, 10 * US),
-            false => every.written_span(20 * US, 20 * MS),
+        let gap = match every.percent(10) {
+            true => every.span(US, 10 * US),
+            false => every.span(20 * US, 20 * MS),
         };
+        // Between two system management interrupts a vCPU runs.
+        value["every"] = written(if kind == "smi" { span + gap } else { gap });
     }
     value
 }
