@@ -572,6 +572,29 @@ pub struct Region {
     pub pages: u64,
     /// Whether the main task writes every page once, in order, before the start barrier.
     pub prefill: bool,
+    /// What backs its memory in the host.
+    pub backing: RegionBacking,
+}
+
+/// What backs the memory of a region in the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegionBacking {
+    /// Memory of the VMM, which the host may swap out.
+    #[default]
+    Vmm,
+    /// guest_memfd, as private memory of the guest: never swapped, and its faults never go
+    /// asynchronous.
+    GuestMemfd,
+}
+
+impl RegionBacking {
+    /// The backing as a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vmm => "vmm",
+            Self::GuestMemfd => "guest_memfd",
+        }
+    }
 }
 
 /// Some equal tasks.

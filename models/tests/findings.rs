@@ -50,8 +50,8 @@ fn hold_table(disturbances: &[Disturbance]) {
 
 #[test]
 fn documented_findings_of_some_disturbances() {
-    use Disturbance::{EnRewrite, EnqueueFailure, OtherException, PvKick, Reset};
-    hold_table(&[EnRewrite, EnqueueFailure, OtherException, PvKick, Reset]);
+    use Disturbance::{EnRewrite, EnqueueFailure, OtherException, PrivateMemory, PvKick, Reset};
+    hold_table(&[EnRewrite, EnqueueFailure, OtherException, PrivateMemory, PvKick, Reset]);
 }
 
 #[test]

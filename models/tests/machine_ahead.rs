@@ -9,8 +9,8 @@ mod world_kit;
 use models::apf::rules::Workers;
 use models::config::{
     ApicConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, HostKernel, MachineConfig,
-    MmuRetry, Op, Pattern, Policy, Preemption, Region, Section, StealClock, TaskGroup, TimerKind,
-    WakeTime,
+    MmuRetry, Op, Pattern, Policy, Preemption, Region, RegionBacking, Section, StealClock,
+    TaskGroup, TimerKind, WakeTime,
 };
 use models::ids::{RegionId, VcpuId};
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
@@ -145,6 +145,7 @@ impl Draw {
             name: format!("region{n}"),
             pages: if n == 0 { 5 * MIB } else { MIB },
             prefill: n == 0,
+            backing: RegionBacking::Vmm,
         };
         config.workload.regions = (0..regions).map(region).collect();
         let groups = 1 + self.below(3);
@@ -253,8 +254,12 @@ fn a_call_gives_way_at_the_same_operation() {
                 (config.guest.preemption, config.guest.timers) = (preemption, timers);
                 config.host.memory_limit_pages = 3 * MIB;
                 config.host.other_resident_pages = 0;
-                let region =
-                    |name: &str, prefill| Region { name: name.into(), pages: 2 * MIB, prefill };
+                let region = |name: &str, prefill| Region {
+                    name: name.into(),
+                    pages: 2 * MIB,
+                    prefill,
+                    backing: RegionBacking::Vmm,
+                };
                 config.workload.regions = vec![region("filled", true), region("fresh", false)];
                 config.workload.tasks = vec![
                     group("caller", TaskRole::Faulter, 2, syscall(SimDuration::ZERO, body)),

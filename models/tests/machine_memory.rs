@@ -6,11 +6,11 @@ mod world_kit;
 
 use models::config::{
     Cgroup, DeviceConfig, HostKernel, Lru, MachineConfig, Op, Pattern, ReadAhead, Region,
-    WrittenPages,
+    RegionBacking, WrittenPages,
 };
 use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings};
-use models::trace::{BlockReason, Event, IoKind, TaskRole};
+use models::trace::{BlockReason, Event, IoKind, Record, TaskRole};
 use sim_core::SimDuration;
 use world_kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us, write};
 
@@ -67,7 +67,12 @@ fn hot_pages_stay() {
     for lru in LRUS {
         let kernel = HostKernel { lru, ..HostKernel::LINUX_6_12 };
         let mut config = machine(Pattern::Sequential, kernel);
-        let region = |name: &str, pages| Region { name: name.into(), pages, prefill: true };
+        let region = |name: &str, pages| Region {
+            name: name.into(),
+            pages,
+            prefill: true,
+            backing: RegionBacking::Vmm,
+        };
         config.workload.regions = vec![region("cold", 30 * MIB), region("hot", 2 * MIB)];
         let hot = Op::Access {
             region: RegionId(1),
@@ -218,4 +223,31 @@ fn writes_are_throttled_where_no_read_is_fast_enough() {
         let (sleeps, most) = throttled(read, target);
         assert!(sleeps == 0 && most > 4, "{read}: {sleeps} {most}");
     }
+}
+
+/// A region in guest_memfd beside one that is swapped: it stays, and no fault on it goes
+/// asynchronous or to the device.
+#[test]
+fn memory_in_guest_memfd_stays_and_never_goes_asynchronous() {
+    let asynchronous = |backing: RegionBacking| {
+        let mut config = crowded("skylake-sp", constant(us(500)));
+        let region = |name: &str, pages, backing| Region {
+            name: name.into(),
+            pages,
+            prefill: true,
+            backing,
+        };
+        // Prefilled first, and so the first to be swapped out, if it can be.
+        config.workload.regions = vec![
+            region("private", 8 * MIB, backing),
+            region("array", 24 * MIB, RegionBacking::Vmm),
+        ];
+        let settings = RunSettings { keep_records: true, ..for_time(ms(40)) };
+        let output = simulate(&config, "apf-v7.3", &settings);
+        assert_clean(&output);
+        let linked = |record: &&Record| matches!(record.event, Event::ItemLink { .. });
+        output.records.unwrap().iter().filter(linked).count()
+    };
+    assert!(asynchronous(RegionBacking::Vmm) > 20);
+    assert_eq!(asynchronous(RegionBacking::GuestMemfd), 0);
 }

@@ -5,7 +5,8 @@
 mod world_kit;
 
 use models::config::{
-    DeviceConfig, Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, Region, TimerKind,
+    DeviceConfig, Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, Region, RegionBacking,
+    TimerKind,
 };
 use models::ids::{RegionId, VcpuId};
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -52,7 +53,12 @@ fn a_waiter_for_room_is_woken_when_a_page_becomes_reclaimable() {
         config.host.reclaim_batch_pages = 1;
         config.host.read_ahead_pages = 1;
         config.guest.vcpus = 2;
-        let region = |name: &str, pages| Region { name: name.into(), pages, prefill: true };
+        let region = |name: &str, pages| Region {
+            name: name.into(),
+            pages,
+            prefill: true,
+            backing: RegionBacking::Vmm,
+        };
         config.workload.regions = vec![region("big", 64), region("small", 5)];
         let access = |region| Op::Access {
             region: RegionId(region),
@@ -102,7 +108,12 @@ fn no_read_is_over_before_the_device_has_served_it() {
 #[test]
 fn a_race_for_a_fresh_page_loses_no_frame() {
     let mut config = crowded("westmere-2010", constant(us(200)));
-    config.workload.regions = vec![Region { name: "fresh".into(), pages: 2048, prefill: false }];
+    config.workload.regions = vec![Region {
+        name: "fresh".into(),
+        pages: 2048,
+        prefill: false,
+        backing: RegionBacking::Vmm,
+    }];
     config.guest.memory_pages = 256 + 2048 + 4;
     config.host.memory_limit_pages = 1024;
     let walker = || vec![write(Pattern::Sequential, SimDuration::ZERO)];

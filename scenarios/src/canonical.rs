@@ -334,8 +334,10 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
 
 fn workload(form: &mut Form, workload: &Workload) {
     let Workload { regions, tasks } = workload;
-    for Region { name, pages, prefill } in regions {
-        form.line("region", format_args!("{name} pages={pages} prefill={prefill}"));
+    for Region { name, pages, prefill, backing } in regions {
+        let backing = backing.name();
+        let line = format_args!("{name} pages={pages} prefill={prefill} backing={backing}");
+        form.line("region", line);
     }
     for TaskGroup { name, count, role, start_on, program } in tasks {
         form.line("tasks", format_args!("{name} count={count} role={}", role.name()));

@@ -130,6 +130,11 @@ impl Scenario {
                     let help = help_for_unknown(name, &policy::names(&self.policies));
                     return fail(format!("there is no policy `{name}`"), help);
                 };
+                if let Some((message, help)) =
+                    policy::without_memory(&policy, &self.machine.workload)
+                {
+                    return fail(message, help);
+                }
                 if policies.iter().any(|known| known.name == policy.name) {
                     let message = format!("the policy `{name}` is given twice");
                     return fail(message, "name each policy once".into());
@@ -326,6 +331,11 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let cpu = host::cpu(&host_at, &file.host)?;
     ticks::fit(root, &host, &guest, &cpu)?;
     let policies = policy::policies(&root.field("policies"), &file.policies)?;
+    for (index, one) in policies.iter().enumerate() {
+        if let Some((message, help)) = policy::without_memory(one, &workload) {
+            return Err(root.field("policies").index(index).fail(message, help));
+        }
+    }
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
     let shortest = SimDuration::from_ps(1);
     let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;

@@ -30,7 +30,7 @@ mod state;
 mod tests;
 mod worker;
 
-pub use input::{HostInput, MmuMode, SetupFailure, VcpuView};
+pub use input::{FaultMemory, HostInput, MmuMode, SetupFailure, VcpuView};
 pub use state::{AreaCache, Halt, HostHalf, HostVcpu, Lapic, Life, Operation, Scan};
 
 use crate::apf::effect::Effects;

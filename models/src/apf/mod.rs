@@ -28,7 +28,7 @@ pub mod token;
 pub use defect::{Defect, Defects};
 pub use effect::{CostKey, Decision, Effect, Effects};
 pub use guest::{GuestHalf, GuestInput, Takeover, WaitContext};
-pub use host::{HostHalf, HostInput, MmuMode, SetupFailure, VcpuView};
+pub use host::{FaultMemory, HostHalf, HostInput, MmuMode, SetupFailure, VcpuView};
 pub use rules::Rules;
 
 use crate::ids::{Token, VcpuId};

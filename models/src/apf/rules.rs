@@ -15,12 +15,12 @@ use std::fmt;
 pub use crate::apf::token::TokenRule;
 pub use choices::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
-    EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite, NmiFault,
-    NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate,
-    ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder, SlotAtEnable, Tell,
-    TokenZero, TryLine, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure,
-    WorkReference, Workers,
+    EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestMemfd,
+    GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite,
+    NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault,
+    ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder,
+    SlotAtEnable, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
+    WordWriteFailure, WorkReference, Workers,
 };
 pub use generations::{
     Applied, Backport, Change, Generation, Origin, generation, generations, named_generation,
@@ -141,6 +141,8 @@ mechanisms! {
         cap, Cap: u32;
         /// May a fault go asynchronous?
         gate, Gate: Gate;
+        /// Which faults are served from guest_memfd, and so never go asynchronous.
+        guest_memfd, GuestMemfd: GuestMemfd;
         /// What the lookup that must not wait starts.
         first_lookup, FirstLookup: FirstLookup;
         /// Which lookups the tracepoint of tries shows.

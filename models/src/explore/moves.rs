@@ -2,6 +2,7 @@
 
 use crate::apf::host::Life;
 use crate::apf::item::WorkStage;
+use crate::apf::rules::GuestMemfd;
 use crate::ids::VcpuId;
 
 use super::setup::{Disturbance, Setup};
@@ -166,7 +167,10 @@ impl World {
             moves.push(access(task.context, true));
         }
         if task.page.is_none() {
-            let special = Context::SPECIAL.iter().filter(|&&(which, _)| budget.left(which) > 0);
+            let has_private = self.apf.rules.guest_memfd != GuestMemfd::None;
+            let special = Context::SPECIAL.iter().filter(|&&(which, context)| {
+                budget.left(which) > 0 && (has_private || context != Context::Private)
+            });
             moves.extend(special.map(|&(_, context)| access(context, false)));
         }
     }

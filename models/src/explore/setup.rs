@@ -138,6 +138,8 @@ disturbances! {
     Nested => "nested", Vcpu;
     /// A task touches its page while another exception waits for injection.
     OtherException => "other-exception", Vcpu;
+    /// A task touches its page as private memory, which guest_memfd holds (since 6.8).
+    PrivateMemory => "private-memory", Vcpu;
     /// A tracer of the guest's #PF handler takes a page fault of its own.
     TracerFault => "tracer-fault", Vcpu;
     /// A non-maskable interrupt takes a page fault of its own before the #PF handler of a notice

@@ -117,6 +117,13 @@ impl World {
         setup: &Setup,
         log: &mut Log,
     ) {
+        let memory = self.cpu(vcpu).context.memory();
+        if self.apf.is_served_from_guest_memfd(memory) {
+            // An allocation: no device is read that could fail.
+            self.resident |= 1 << page;
+            self.cpu_mut(vcpu).at = self.after_exit(vcpu);
+            return;
+        }
         let (view, gfn) = (self.view(vcpu, setup), frame_of(page));
         let (gva, hva) = (Gva(gfn.gpa().0), Hva(gfn.gpa().0));
         let effects = self.host(vcpu, HostInput::Try { vcpu, view, gva, gfn, hva, failure }, log);

@@ -221,6 +221,7 @@ fn title(world: &World, chosen: Move) -> Option<String> {
                 Context::RcuReader => " as RCU reader",
                 Context::Nested => " while its own guest runs",
                 Context::OtherException => " with another exception pending",
+                Context::Private => " as private memory",
             };
             let there = if world.is_resident(page) { "" } else { ", which is not there" };
             let failure = if failure { ", and there is no memory for an item" } else { "" };

@@ -7,7 +7,7 @@
 use crate::apf::guest::WaitContext;
 use crate::apf::host::{Life, MmuMode};
 use crate::apf::rules::Drain;
-use crate::apf::{Apf, Defect, Takeover, VcpuView};
+use crate::apf::{Apf, Defect, FaultMemory, Takeover, VcpuView};
 use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 
 use super::setup::{Budget, Disturbance, Scope, Setup};
@@ -30,16 +30,19 @@ pub(super) enum Context {
     Nested,
     /// Another exception waits for injection.
     OtherException,
+    /// User mode; the page is private, and in guest_memfd.
+    Private,
 }
 
 impl Context {
-    pub(super) const SPECIAL: [(Disturbance, Self); 6] = [
+    pub(super) const SPECIAL: [(Disturbance, Self); 7] = [
         (Disturbance::KernelMode, Self::Kernel),
         (Disturbance::InterruptsOff, Self::InterruptsOff),
         (Disturbance::Atomic, Self::Atomic),
         (Disturbance::RcuReader, Self::RcuReader),
         (Disturbance::Nested, Self::Nested),
         (Disturbance::OtherException, Self::OtherException),
+        (Disturbance::PrivateMemory, Self::Private),
     ];
 
     /// Whether no other task can run on the vCPU meanwhile.
@@ -49,9 +52,14 @@ impl Context {
 
     fn cpl(self) -> u8 {
         match self {
-            Self::User | Self::Nested | Self::OtherException => 3,
+            Self::User | Self::Nested | Self::OtherException | Self::Private => 3,
             Self::Kernel | Self::InterruptsOff | Self::Atomic | Self::RcuReader => 0,
         }
+    }
+
+    /// What backs the page.
+    pub(super) fn memory(self) -> FaultMemory {
+        if self == Self::Private { FaultMemory::Private } else { FaultMemory::Vmm }
     }
 
     pub(super) fn wait(self) -> WaitContext {

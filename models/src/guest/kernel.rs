@@ -7,7 +7,7 @@
 use sim_core::{Cycles, EventQueue};
 
 use crate::apf::{GuestInput, HostInput, WaitContext};
-use crate::config::{Preemption, WakeTime};
+use crate::config::{Preemption, RegionBacking, WakeTime};
 use crate::host::scheduler::Flow;
 use crate::ids::{Gva, TaskId, Token, VcpuId};
 use crate::machine::Cx;
@@ -154,7 +154,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::MapFresh { gva, gfn } => {
                 if self.w.tables.translate(gva).is_some() {
                     // Another vCPU was faster (`pte_same`): the frame goes back.
-                    self.w.tables.release(gfn);
+                    let in_memfd = self.w.memory.page(gfn).in_guest_memfd;
+                    self.w.tables.release(gfn, in_memfd);
                 } else {
                     self.w.tables.map(gva, gfn);
                 }
@@ -188,8 +189,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Another vCPU was faster.
             return None;
         }
-        match self.w.tables.allocate() {
+        let in_memfd = self.is_in_guest_memfd(gva);
+        match self.w.tables.allocate(in_memfd) {
             Some(gfn) => {
+                if in_memfd {
+                    self.w.memory.page_mut(gfn).in_guest_memfd = true;
+                }
                 self.push_frame(vcpu, Cycles::ZERO, GuestThen::ClearPage { gva, gfn });
                 None
             }
@@ -199,6 +204,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Some(Flow::Stopped)
             }
         }
+    }
+
+    /// Whether the memory slot of a region is backed by guest_memfd.
+    fn is_in_guest_memfd(&self, gva: Gva) -> bool {
+        let region = self.w.tables.region_of(gva);
+        self.w.config.workload.regions[region.index()].backing == RegionBacking::GuestMemfd
     }
 
     /// The synthetic #PF: what does the shared word say?

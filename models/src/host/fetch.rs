@@ -54,7 +54,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     return self.direct_reclaim(thread);
                 }
                 self.w.memory.charge(gfn);
-                self.w.memory.lru_arrive(gfn, Arrival::Fresh);
+                if !self.w.memory.page(gfn).in_guest_memfd {
+                    self.w.memory.lru_arrive(gfn, Arrival::Fresh);
+                }
                 let page = self.w.memory.page_mut(gfn);
                 page.backing = Backing::Resident;
                 page.dirty = true;

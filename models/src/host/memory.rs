@@ -89,6 +89,8 @@ pub struct Page {
     pub dirty: bool,
     /// A write to the slot is under way although the page is mapped again.
     pub write_in_flight: bool,
+    /// It is in guest_memfd: unevictable, so that it is on no list and never swapped.
+    pub in_guest_memfd: bool,
     /// References by work items that keep the page from reclaim.
     pub pins: u8,
     /// How often the page has been the target of device I/O; keys its random draws.
@@ -112,6 +114,7 @@ impl Default for Page {
             read_ahead: false,
             dirty: false,
             write_in_flight: false,
+            in_guest_memfd: false,
             pins: 0,
             io_count: 0,
             locked_by: None,

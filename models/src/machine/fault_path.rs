@@ -7,7 +7,7 @@ use super::Cx;
 use super::event::MachineEvent;
 use super::world::{Fetch, FetchGoal, Then};
 use crate::apf::rules::{FirstLookup, Workers};
-use crate::apf::{Decision, HostInput, SetupFailure};
+use crate::apf::{Decision, FaultMemory, HostInput, SetupFailure};
 use crate::config::{MmuRetry, ReadAhead};
 use crate::host::memory::{Arrival, Backing, hva_of};
 use crate::host::scheduler::Flow;
@@ -32,6 +32,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.begin_mapping(vcpu);
         let prices = &self.w.prices;
         let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
+        if self.is_served_from_guest_memfd(gfn) {
+            // `kvm_mmu_faultin_pfn_gmem` finds the page or allocates it; no lookup is shown.
+            return match self.w.memory.page(gfn).backing {
+                Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
+                _ => Flow::Spend(rest, Then::MapFault),
+            };
+        }
         match self.w.memory.page(gfn).backing {
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
@@ -39,6 +46,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
             Backing::Swapped | Backing::Reading => self.fault_needs_io(vcpu),
+        }
+    }
+
+    /// Where the host has asynchronous faults, its kernel knows guest_memfd: the scenario was
+    /// refused otherwise.
+    fn is_served_from_guest_memfd(&self, gfn: Gfn) -> bool {
+        let host_async = self.w.policy.as_ref().is_some_and(|policy| policy.host_async);
+        match (self.w.memory.page(gfn).in_guest_memfd, host_async) {
+            (true, true) => self.w.apf.is_served_from_guest_memfd(FaultMemory::Private),
+            (in_memfd, _) => in_memfd,
         }
     }
 

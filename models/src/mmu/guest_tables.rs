@@ -18,6 +18,8 @@ pub struct GuestTables {
     end: u64,
     /// Frames that were given back, the last one used first.
     released: Vec<Gfn>,
+    /// The same of frames in guest_memfd, which stay there.
+    released_in_memfd: Vec<Gfn>,
 }
 
 impl GuestTables {
@@ -38,6 +40,7 @@ impl GuestTables {
             next_free: first_free.0,
             end: end.0,
             released: Vec::new(),
+            released_in_memfd: Vec::new(),
         }
     }
 
@@ -70,14 +73,25 @@ impl GuestTables {
         *self.entries.get_mut(Self::index(gva)) = gfn.0 + 1;
     }
 
+    /// The region that an address is in.
+    pub fn region_of(&self, gva: Gva) -> RegionId {
+        let page = Self::index(gva);
+        let behind = self.regions.partition_point(|&(start, _)| start <= page);
+        RegionId(behind.saturating_sub(1) as u16)
+    }
+
+    fn released(&mut self, in_memfd: bool) -> &mut Vec<Gfn> {
+        if in_memfd { &mut self.released_in_memfd } else { &mut self.released }
+    }
+
     /// Gives a frame back.
-    pub fn release(&mut self, gfn: Gfn) {
-        self.released.push(gfn);
+    pub fn release(&mut self, gfn: Gfn, in_memfd: bool) {
+        self.released(in_memfd).push(gfn);
     }
 
     /// A fresh frame, as the guest's page allocator hands it out; `None` when memory is used up.
-    pub fn allocate(&mut self) -> Option<Gfn> {
-        if let Some(gfn) = self.released.pop() {
+    pub fn allocate(&mut self, in_memfd: bool) -> Option<Gfn> {
+        if let Some(gfn) = self.released(in_memfd).pop() {
             return Some(gfn);
         }
         if self.next_free == self.end {
@@ -99,11 +113,11 @@ mod tests {
         let last = tables.gva(RegionId(0), 3);
         let first = tables.gva(RegionId(1), 0);
         assert_eq!(first.0 - last.0, PAGE_SIZE);
-        let gfn = tables.allocate().unwrap();
+        let gfn = tables.allocate(false).unwrap();
         tables.map(last, gfn);
         assert_eq!(tables.translate(last), Some(Gfn(100)));
         assert_eq!(tables.translate(first), None);
-        assert_eq!(tables.allocate(), Some(Gfn(101)));
-        assert_eq!(tables.allocate(), None);
+        assert_eq!(tables.allocate(false), Some(Gfn(101)));
+        assert_eq!(tables.allocate(false), None);
     }
 }

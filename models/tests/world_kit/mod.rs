@@ -5,8 +5,8 @@
 use models::apf::rules::Workers;
 use models::config::{
     ApicConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig, HostKernel,
-    MachineConfig, Op, Pattern, Policy, Preemption, Region, TaskGroup, TimerKind, WakeTime,
-    Workload,
+    MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, TaskGroup, TimerKind,
+    WakeTime, Workload,
 };
 use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -81,7 +81,12 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
         },
         disturbances: Vec::new(),
         workload: Workload {
-            regions: vec![Region { name: "array".into(), pages: 32 * MIB, prefill: true }],
+            regions: vec![Region {
+                name: "array".into(),
+                pages: 32 * MIB,
+                prefill: true,
+                backing: RegionBacking::Vmm,
+            }],
             tasks: vec![
                 group(
                     "faulter",

@@ -41,7 +41,7 @@ pub(super) fn scenario(seed: u64) -> Value {
     if !disturbances.is_empty() {
         object.insert("disturbances".into(), Value::Array(disturbances));
     }
-    let policies = policy::policies(&draw.at("policies"));
+    let policies = policy::policies(&draw.at("policies"), shape.has_memfd());
     let names: Vec<String> = policies.iter().map(name_of).collect();
     object.insert("policies".into(), Value::Array(policies));
     object.insert("duration".into(), written(duration));

@@ -1,8 +1,8 @@
 //! The host: processor, memory limit, swap.
 
 use models::config::{
-    Cgroup, CpuConfig, GuestConfig, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, TlbGeometry,
-    Workload, WrittenPages,
+    Cgroup, CpuConfig, GuestConfig, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead,
+    RegionBacking, TlbGeometry, Workload, WrittenPages,
 };
 use models::presets;
 use models::presets::costs::{CostError, Costs};
@@ -163,19 +163,24 @@ pub(super) fn fits(
         return Err(at.field("memory_limit").fail(message, "at most `guest.memory`"));
     }
     let in_flight = in_flight(host, workload);
-    let least = other + MIN_RECLAIMABLE_PAGES + 2 * in_flight;
+    let of = |backing: RegionBacking| -> u64 {
+        let regions = workload.regions.iter().filter(|region| region.backing == backing);
+        regions.map(|region| region.pages).sum()
+    };
+    let (touched, kept) = (of(RegionBacking::Vmm), other + of(RegionBacking::GuestMemfd));
+    let least = kept + MIN_RECLAIMABLE_PAGES + 2 * in_flight;
     if limit < least {
         let message = format!("the limit ({}) leaves the guest no memory to run", size(limit));
         let help = format!(
-            "at least {}: `other_resident`, {}, and twice a read-ahead window for each task and a \
+            "at least {}: `other_resident`, {}{}, and twice a read-ahead window for each task and a \
              reclaim batch",
             size(least),
+            if kept == other { "" } else { "regions in guest_memfd, " },
             size(MIN_RECLAIMABLE_PAGES)
         );
         return Err(at.field("memory_limit").fail(message, help));
     }
-    let touched: u64 = workload.regions.iter().map(|region| region.pages).sum();
-    let swapped = touched.saturating_sub(limit - other);
+    let swapped = touched.saturating_sub(limit - kept);
     // Pages that are on their way in or out have both a frame and a slot.
     let least = if swapped == 0 { 0 } else { swapped + in_flight };
     if u64::from(host.swap_pages) < least {

@@ -1,8 +1,10 @@
 //! Policies by name, and custom ones: a built-in policy with other mechanisms and with defects.
 
-use models::apf::rules::{Mechanism, PARTS, ResolvedBy, SetError, Setting, named_generation};
+use models::apf::rules::{
+    GuestMemfd, Mechanism, PARTS, ResolvedBy, SetError, Setting, named_generation,
+};
 use models::apf::{Defect, Defects, Rules};
-use models::config::Policy;
+use models::config::{Policy, Region, RegionBacking, Workload};
 use models::policy;
 
 use super::At;
@@ -120,6 +122,20 @@ fn defects(at: &At<'_>, names: &[String]) -> Result<Defects, ScenarioError> {
     };
     let defects: Result<Vec<Defect>, _> = names.iter().enumerate().map(find).collect();
     Ok(defects?.into_iter().collect())
+}
+
+/// Why a policy cannot be run on this memory, if it cannot: the message, and what would be right.
+pub(super) fn without_memory(policy: &Policy, workload: &Workload) -> Option<(String, String)> {
+    let in_memfd = |region: &&Region| region.backing == RegionBacking::GuestMemfd;
+    let region = workload.regions.iter().find(in_memfd)?;
+    let knows = !policy.host_async || policy.rules.guest_memfd != GuestMemfd::None;
+    (!knows).then(|| {
+        let message = format!(
+            "the host of `{}` has no guest_memfd, in which the region `{}` is",
+            policy.name, region.name
+        );
+        (message, "a generation since v6.12, or a region without `backing`".to_owned())
+    })
 }
 
 /// Names that a scenario can refer to: its own policies, then the built-in ones.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use models::config::{Cgroup, HostKernel, Lru, ReadAhead, WrittenPages};
+use models::config::{Cgroup, HostKernel, Lru, ReadAhead, RegionBacking, WrittenPages};
 use proptest::prelude::*;
 
 use super::*;
@@ -1468,7 +1468,7 @@ fn disturbances_are_checked() {
         ),
         (
             r#"{ "at": "1ms", "kind": "smi", "vcpu": 0, "span": "2ms", "every": "2ms" }"#,
-            "f:38:105: in `disturbances[0].every`: the handler takes 2ms, and the next interrupt comes after 2ms: the vCPU would never leave system management mode
+            "f:38:104: in `disturbances[0].every`: the handler takes 2ms, and the next interrupt comes after 2ms: the vCPU would never leave system management mode
   help: a longer `every`, or a shorter `span`",
         ),
         (
@@ -1479,4 +1479,33 @@ fn disturbances_are_checked() {
     ] {
         assert_eq!(told(disturbances), expect, "for {disturbances}");
     }
+}
+
+#[test]
+fn regions_in_guest_memfd_need_room_and_a_kernel_that_has_it() {
+    let with = |policy: &str, size: &str| {
+        let region = format!(
+            r#"{{ "name": "private", "size": "{size}", "backing": "guest_memfd" }}, {{ "name": "array""#
+        );
+        let text = SMALL.replace(r#"{ "name": "array""#, &region);
+        Scenario::from_str(
+            "f",
+            &text.replace(r#"["sync", "halt"]"#, &format!(r#"["sync", "{policy}"]"#)),
+        )
+    };
+    let fine = with("apf-v6.12", "8MiB").unwrap();
+    assert_eq!(fine.machine.workload.regions[0].backing, RegionBacking::GuestMemfd);
+    assert_ne!(fine.hash(), small().hash());
+    let told = |policy: &str, size: &str| with(policy, size).err().unwrap().to_string();
+    let old = told("apf-v5.9", "8MiB");
+    assert!(old.contains("in `policies[1]`: the host of `apf-v5.9` has no guest_memfd"), "{old}");
+    assert!(old.contains("a generation since v6.12"), "{old}");
+    let full = told("apf-v6.12", "23MiB");
+    assert!(
+        full.contains("`host.memory_limit`") && full.contains("regions in guest_memfd"),
+        "{full}"
+    );
+    let overrides = ScenarioOverrides { policies: vec!["halt".into()], ..Default::default() };
+    let refused = fine.with_overrides(&overrides).err().unwrap().to_string();
+    assert!(refused.contains("has no guest_memfd"), "{refused}");
 }

@@ -1,13 +1,13 @@
 //! Regions and tasks.
 
-use models::config::{GuestConfig, Region, TaskGroup, Workload};
+use models::config::{GuestConfig, Region, RegionBacking, TaskGroup, Workload};
 use models::ids::{PAGE_SIZE, VcpuId};
 use models::machine::KERNEL_FRAMES;
 use models::trace::TaskRole;
 
 use super::{At, program};
 use crate::error::ScenarioError;
-use crate::file::{OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
+use crate::file::{BackingFile, OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
 use crate::units::Bytes;
 
 const MAX_REGIONS: usize = 256;
@@ -57,8 +57,10 @@ fn regions(
             return Err(at.fail("the region has no pages", "at least one page, \"4KiB\""));
         }
         total += pages;
-        // Each vCPU may hold a fresh page that another one turns out to have mapped already.
-        let kept = KERNEL_FRAMES + u64::from(guest.vcpus);
+        // Each vCPU may hold a fresh page that another one turns out to have mapped already, of each
+        // kind of memory.
+        let memfd = files.iter().any(|file| file.backing == Some(BackingFile::GuestMemfd));
+        let kept = KERNEL_FRAMES + u64::from(guest.vcpus) * if memfd { 2 } else { 1 };
         if total > guest.memory_pages.saturating_sub(kept) {
             let memory = Bytes(guest.memory_pages * PAGE_SIZE);
             let kernel = Bytes(kept * PAGE_SIZE);
@@ -69,7 +71,11 @@ fn regions(
                 format!("`guest.memory` is {memory}, of which the guest's kernel keeps {kernel}"),
             ));
         }
-        regions.push(Region { name, pages, prefill: file.prefill });
+        let backing = match file.backing {
+            None | Some(BackingFile::Vmm) => RegionBacking::Vmm,
+            Some(BackingFile::GuestMemfd) => RegionBacking::GuestMemfd,
+        };
+        regions.push(Region { name, pages, prefill: file.prefill, backing });
     }
     Ok(regions)
 }

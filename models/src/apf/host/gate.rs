@@ -3,8 +3,8 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::host::VcpuView;
-use crate::apf::rules::{Gate, NoticesOn, ReadyGate, Tell, TryLine};
+use crate::apf::host::{FaultMemory, VcpuView};
+use crate::apf::rules::{Gate, GuestMemfd, NoticesOn, ReadyGate, Tell, TryLine};
 use crate::ids::VcpuId;
 
 impl Apf {
@@ -25,6 +25,23 @@ impl Apf {
         let overlooked = self.has(Defect::OverlookPendingException);
         let interrupts_on = view.interrupts_on || self.has(Defect::NotifyInterruptsOff);
         self.nothing_to_inject(vcpu, view, overlooked) && self.gate(vcpu, view, interrupts_on)
+    }
+
+    /// Whether a fault is served from guest_memfd by the vCPU thread: then no lookup is made and
+    /// nothing is asked of the gate, not even shown (`kvm_mmu_faultin_pfn_gmem`).
+    ///
+    /// # Panics
+    ///
+    /// When the kernel has no such memory.
+    pub fn is_served_from_guest_memfd(&self, memory: FaultMemory) -> bool {
+        match (memory, self.rules.guest_memfd) {
+            (FaultMemory::Vmm, _) => false,
+            (FaultMemory::Private, GuestMemfd::Private) | (_, GuestMemfd::PrivateAndOnly) => true,
+            (FaultMemory::Private, GuestMemfd::None)
+            | (FaultMemory::GuestMemfdOnly, GuestMemfd::None | GuestMemfd::Private) => {
+                panic!("{} has no memory of this kind: {memory:?}", self.rules.name)
+            }
+        }
     }
 
     /// Whether the host shows a lookup that found its page (`kvm_try_async_get_page` of 2010).

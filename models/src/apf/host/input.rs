@@ -50,6 +50,17 @@ impl VcpuView {
     };
 }
 
+/// What backs the memory of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultMemory {
+    /// The memory of the VMM, which may be swapped out.
+    Vmm,
+    /// A private page of the guest, in guest_memfd (`fault->is_private`).
+    Private,
+    /// A shared page of a memory slot that guest_memfd alone backs (`kvm_memslot_is_gmem_only`).
+    GuestMemfdOnly,
+}
+
 /// Why the host cannot set up an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SetupFailure {

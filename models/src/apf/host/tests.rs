@@ -1,8 +1,8 @@
 //! The life of an item as a reader of a trace sees it, and the corners of the host's half.
 
 use crate::apf::effect::{Decision, Effect, Effects};
-use crate::apf::host::{HostInput, MmuMode, VcpuView};
-use crate::apf::rules::{Prefault, Rules, WordWriteFailure, generation};
+use crate::apf::host::{FaultMemory, HostInput, MmuMode, VcpuView};
+use crate::apf::rules::{Prefault, Rules, WordWriteFailure, generation, generations};
 use crate::apf::{Apf, Defects, GuestInput, Input};
 use crate::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId, WorkerId};
 use crate::trace::{ApfReason, Event};
@@ -295,4 +295,28 @@ fn the_host_writes_over_an_unread_word() {
     let mut effects = Effects::new();
     apf.step(Input::Guest(GuestInput::PfEntry { vcpu: VCPU }), &mut effects);
     assert!(effects.contains(&Effect::Word(ApfReason::Ready)));
+}
+
+/// guest_memfd came with 6.8, and slots that it alone backs with 6.18.
+#[test]
+fn faults_on_guest_memfd_are_served_before_the_gate() {
+    let served = |name: &str, memory: FaultMemory| {
+        apf(generation(name).expect("a known generation"), 0).is_served_from_guest_memfd(memory)
+    };
+    for generation in generations() {
+        assert!(!served(generation.name, FaultMemory::Vmm), "{}", generation.name);
+    }
+    for name in ["v6.12", "v6.15", "v6.19", "v7.3"] {
+        assert!(served(name, FaultMemory::Private), "{name}");
+    }
+    for name in ["v6.19", "v7.2", "v7.3"] {
+        assert!(served(name, FaultMemory::GuestMemfdOnly), "{name}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "v6.1 has no memory of this kind: Private")]
+fn a_kernel_without_guest_memfd_has_no_private_faults() {
+    let old = apf(generation("v6.1").expect("a known generation"), 0);
+    old.is_served_from_guest_memfd(FaultMemory::Private);
 }

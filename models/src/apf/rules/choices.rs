@@ -64,6 +64,17 @@ choices! {
         AlsoTellableWithoutHltExits => "also-tellable-without-hlt-exits",
     }
 
+    /// Which faults are served from guest_memfd before anybody asks whether they may go asynchronous.
+    /// Its memory is never swapped, so that such a fault waits for nothing but an allocation.
+    GuestMemfd {
+        /// There is no such memory.
+        None => "none",
+        /// Private faults.
+        Private => "private",
+        /// Private faults, and all faults on memory slots that guest_memfd alone backs.
+        PrivateAndOnly => "private-and-only",
+    }
+
     /// Whom the announcement tells; anyone else is halted.
     Tell {
         /// Everybody: the gate has looked already.

@@ -9,12 +9,12 @@
 use super::generations::{Backport, Change, Generation};
 use super::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
-    EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestTeardown,
-    GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, Mechanism, MmapLock, MpStateWrite,
-    NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault,
-    ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Rules, Runnable, Setting,
-    SetupOrder, SlotAtEnable, Tell, TokenRule, TokenZero, TryLine, WakeAllAppend, WakeAllScope,
-    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
+    EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestMemfd,
+    GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, Mechanism, MmapLock,
+    MpStateWrite, NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle,
+    Prefault, ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Rules, Runnable,
+    Setting, SetupOrder, SlotAtEnable, Tell, TokenRule, TokenZero, TryLine, WakeAllAppend,
+    WakeAllScope, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 
 const fn change(new: Setting, source: &'static str) -> Change {
@@ -29,6 +29,7 @@ pub(super) const ROOT: Rules = Rules {
     token_zero: TokenZero::Possible,
     cap: 100,
     gate: Gate::UserOrAsked,
+    guest_memfd: GuestMemfd::None,
     first_lookup: FirstLookup::NoIo,
     try_line: TryLine::EveryLookup,
     announce: Announce::AtEntryIfMissing,
@@ -83,6 +84,7 @@ pub(super) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::TokenZero, "v5 08/12: the counter starts at 0"),
     (Mechanism::Cap, "v5 08/12: ASYNC_PF_PER_VCPU"),
     (Mechanism::Gate, "v5 08/12, can_do_async_pf, and 12/12 for guests that ask"),
+    (Mechanism::GuestMemfd, "v5 08/12: all guest memory is the VMM's own"),
     (Mechanism::FirstLookup, "v5 06/12: get_user_pages_noio"),
     (Mechanism::TryLine, "v5 08/12: the trace call stands before the test of `async`"),
     (Mechanism::Announce, "v5 08/12: kvm_check_async_pf_completion announces"),
@@ -495,6 +497,11 @@ const V6_1: &[Change] = &[change(
 
 const V6_12: &[Change] = &[
     change(
+        Setting::GuestMemfd(GuestMemfd::Private),
+        "__kvm_faultin_pfn goes to kvm_faultin_pfn_private before it looks whether a page needs I/O \
+         (first release from memory: 6.8). In 6.12.117; not in 6.1.192",
+    ),
+    change(
         Setting::FirstLookup(FirstLookup::StartsRead),
         "swap-in polls no more, 6.6: read_swap_cache_async has no do_poll in 6.12.117, 7.3.4, and \
          passes false in Ubuntu 6.8; it has it in 6.1.192, Ubuntu 6.5. Observed on 6.12",
@@ -536,6 +543,11 @@ const V6_15: &[Change] = &[
 ];
 
 const V6_19: &[Change] = &[
+    change(
+        Setting::GuestMemfd(GuestMemfd::PrivateAndOnly),
+        "__kvm_mmu_faultin_pfn goes to kvm_mmu_faultin_pfn_gmem also where kvm_memslot_is_gmem_only \
+         (first release from memory: 6.18). In 7.2.6, 7.3.4; not in 6.12.117",
+    ),
     change(
         Setting::PagingToggle(PagingToggle::RequestsScan),
         "kvm_post_set_cr0, ab4e41eb9fab, 6.19. In 7.2.6, 7.3.4, Ubuntu 7.0, and in 6.1.192, \

@@ -1,21 +1,24 @@
 //! Policies: built-in ones, and custom ones whose rules make sense.
 
 use models::apf::Defect;
-use models::apf::rules::{Mechanism, PARTS, ResolvedBy, Rules};
+use models::apf::rules::{GuestMemfd, Mechanism, PARTS, ResolvedBy};
+use models::config::Policy;
 use models::policy;
 use serde_json::{Map, Value, json};
 
 use crate::fuzz::draw::Draw;
 
-pub(super) fn policies(draw: &Draw) -> Vec<Value> {
-    let names = policy::policy_names();
+/// `memfd` says that regions are in guest_memfd, which only newer hosts have.
+pub(super) fn policies(draw: &Draw, memfd: bool) -> Vec<Value> {
+    let fits = |name: &&str| policy::policy(name).is_some_and(|one| knows(&one, memfd));
+    let names: Vec<&str> = policy::policy_names().into_iter().filter(fits).collect();
     let number = *draw.at("number").pick(&[1, 1, 2, 2, 3]);
     let mut policies: Vec<Value> = Vec::new();
     for index in 0..number {
         let draw = draw.index(index);
         let mut form = draw.at("form");
         let policy = match form.percent(20) {
-            true => custom(&draw, index),
+            true => custom(&draw, index, &names, memfd),
             false => json!(form.pick(&names)),
         };
         if !policies.contains(&policy) {
@@ -25,15 +28,19 @@ pub(super) fn policies(draw: &Draw) -> Vec<Value> {
     policies
 }
 
-fn custom(draw: &Draw, index: usize) -> Value {
+fn knows(policy: &Policy, memfd: bool) -> bool {
+    !memfd || !policy.host_async || policy.rules.guest_memfd != GuestMemfd::None
+}
+
+fn custom(draw: &Draw, index: usize, names: &[&str], memfd: bool) -> Value {
     let mut base = draw.at("base");
-    let name = *base.pick(&policy::policy_names());
+    let name = *base.pick(names);
     let mut value = json!({ "name": format!("custom-{index}") });
     // A generation stands for its policy.
     let generation = name.strip_prefix("apf-").filter(|_| base.percent(50));
     value["base"] = json!(generation.unwrap_or(name));
     if let Some(policy) = policy::policy(name) {
-        let set = settings(&draw.at("set"), policy.rules);
+        let set = settings(&draw.at("set"), &policy, memfd);
         if !set.is_empty() {
             value["set"] = Value::Object(set);
         }
@@ -53,7 +60,8 @@ fn custom(draw: &Draw, index: usize) -> Value {
 }
 
 /// Mechanisms that differ. One that makes no sense with the others is left out.
-fn settings(draw: &Draw, mut rules: Rules) -> Map<String, Value> {
+fn settings(draw: &Draw, policy: &Policy, memfd: bool) -> Map<String, Value> {
+    let mut rules = policy.rules;
     let mut set = Map::new();
     for index in 0..draw.at("number").between(0, 4) as usize {
         let mut draw = draw.index(index);
@@ -63,7 +71,8 @@ fn settings(draw: &Draw, mut rules: Rules) -> Map<String, Value> {
         let mut changed = rules;
         let fits = changed.set(name, &text(&value)).is_ok()
             && changed.nonsense().is_none()
-            && changed.resolved_by == ResolvedBy::Kernel;
+            && changed.resolved_by == ResolvedBy::Kernel
+            && knows(&Policy { rules: changed, ..policy.clone() }, memfd);
         // A part and the whole are read in the order of their names.
         let alone = !name.starts_with("token") || !set.keys().any(|key| key.starts_with("token"));
         if fits && alone && !set.contains_key(name) {

@@ -10,6 +10,7 @@ pub(super) struct RegionShape {
     pub(super) name: String,
     pub(super) pages: u64,
     pub(super) prefill: bool,
+    pub(super) in_memfd: bool,
 }
 
 /// Where an operation stands.

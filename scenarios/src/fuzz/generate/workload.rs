@@ -71,6 +71,11 @@ impl Shape {
         shape
     }
 
+    /// Whether the host's kernel has to know guest_memfd.
+    pub(super) fn has_memfd(&self) -> bool {
+        self.regions.iter().any(|region| region.in_memfd)
+    }
+
     /// Pages that may be under way at once.
     fn in_flight(&self) -> u64 {
         let tasks: u64 = self.groups.iter().sum();
@@ -91,19 +96,26 @@ impl Shape {
             1 => room,
             _ => room + main.magnitude(1, room),
         };
+        let mut memfd = draw.at("memfd");
+        let has_memfd = memfd.percent(15);
         let number = draw.at("regions").below(3) as usize;
         for index in 0..=number {
             let mut region = draw.at("region").index(index);
             let size = if index == 0 { large } else { region.magnitude(1, 128) };
             let prefill = region.percent(if index == 0 { 75 } else { 50 });
-            self.regions.push(RegionShape { name: format!("r{index}"), pages: size, prefill });
+            let in_memfd = has_memfd && index > 0;
+            let name = format!("r{index}");
+            self.regions.push(RegionShape { name, pages: size, prefill, in_memfd });
         }
         let mut none = draw.at("no_regions");
         if none.percent(2) {
             self.regions.clear();
         }
         let touched: u64 = self.regions.iter().map(|region| region.pages).sum();
-        let kept = KERNEL_FRAMES + self.vcpus;
+        // What is never swapped comes on top of what the rest has.
+        let in_memfd = self.regions.iter().filter(|region| region.in_memfd);
+        self.limit_pages += in_memfd.map(|region| region.pages).sum::<u64>();
+        let kept = KERNEL_FRAMES + 2 * self.vcpus;
         let mut memory = draw.at("memory");
         let more = if memory.percent(40) { 0 } else { memory.magnitude(0, 1 << 14) };
         self.memory_pages = self.limit_pages.max(touched + kept) + more;
@@ -135,7 +147,8 @@ fn groups(draw: &Draw) -> Vec<u64> {
 pub(super) fn workload(draw: &Draw, shape: &Shape) -> Value {
     let mut object = Object::new();
     if !shape.regions.is_empty() {
-        let regions: Vec<Value> = shape.regions.iter().map(region).collect();
+        let named = shape.has_memfd();
+        let regions: Vec<Value> = shape.regions.iter().map(|one| region(one, named)).collect();
         object.insert("regions".into(), Value::Array(regions));
     }
     let tasks = shape.groups.iter().enumerate();
@@ -145,10 +158,14 @@ pub(super) fn workload(draw: &Draw, shape: &Shape) -> Value {
     Value::Object(object)
 }
 
-fn region(shape: &RegionShape) -> Value {
+/// `named` says that the backing is written down, whatever it is.
+fn region(shape: &RegionShape, named: bool) -> Value {
     let mut region = json!({ "name": shape.name, "size": pages(shape.pages) });
     if shape.prefill {
         region["prefill"] = json!(true);
+    }
+    if named {
+        region["backing"] = json!(if shape.in_memfd { "guest_memfd" } else { "vmm" });
     }
     region
 }
