@@ -1,4 +1,5 @@
-//! Picking faults, and small parts of the machinery; whole faults are in `models/tests/anatomy.rs`.
+//! Picking faults, and small parts of the machinery; whole faults are in
+//! `models/tests/it/machine/anatomy.rs`.
 
 use sim_core::{SimDuration, SimTime};
 

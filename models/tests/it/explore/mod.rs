@@ -1,0 +1,8 @@
+//! The protocol in every schedule of small worlds.
+
+mod combinations;
+mod findings;
+mod host;
+mod schedules;
+mod steps;
+mod tokens;

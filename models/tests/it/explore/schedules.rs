@@ -1,0 +1,167 @@
+//! Every schedule of small worlds: what the kernels keep, what they broke, and what defects break.
+
+use models::apf::rules::{Generation, NmiFault, Rules, SlotAtEnable, generation};
+use models::apf::{Defect, Defects};
+use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
+
+fn world(rules: &str) -> Setup {
+    Setup::new(generation(rules).expect("a known generation"), Defects::none(), 2)
+}
+
+fn with(rules: &str, disturbance: Disturbance) -> Setup {
+    let world = world(rules);
+    Setup { budget: world.budget.with(disturbance, 1), ..world }
+}
+
+fn all(setup: &Setup) -> Explored {
+    let explored = explore(setup, &Bounds::default(), None).expect("a world of sound size");
+    assert_eq!(explored.limit, None);
+    explored
+}
+
+fn ids(explored: &Explored) -> Vec<&'static str> {
+    explored.violations().map(|finding| finding.kind.id).collect()
+}
+
+#[test]
+fn the_newest_kernels_keep_every_invariant() {
+    for name in ["v6.12", "v6.19", Generation::newest().name, "user"] {
+        let explored = all(&world(name));
+        assert_eq!(ids(&explored), [""; 0], "{name}");
+        assert!(explored.states > 5_000, "{name}");
+    }
+}
+
+#[test]
+fn disturbances_that_the_newest_kernel_bears() {
+    use Disturbance::{AllocFailure, KernelMode, Migration, MsrRewrite, PagingOff, Smi};
+    for disturbance in [AllocFailure, KernelMode, Migration, MsrRewrite, PagingOff, Smi] {
+        assert_eq!(ids(&all(&with("v6.19", disturbance))), [""; 0], "{disturbance}");
+    }
+}
+
+#[test]
+fn what_was_mended_is_found_before() {
+    for (disturbance, id) in [
+        (Disturbance::Smi, "INV-13"),
+        (Disturbance::LapicOff, "INV-21"),
+        (Disturbance::KernelMode, "INV-12"),
+    ] {
+        let setup = Setup { rules: without_zero(world("v5.8").rules), ..with("v5.8", disturbance) };
+        assert!(ids(&all(&setup)).contains(&id), "{disturbance}");
+    }
+    assert!(ids(&all(&world("v5.8"))).contains(&"INV-04"));
+}
+
+/// These rules with the mend of 5.17, so that what else is wrong shows.
+fn without_zero(rules: Rules) -> Rules {
+    let token_zero = generation("v5.17").expect("a known generation").token_zero;
+    Rules { token_zero, ..rules }
+}
+
+#[test]
+fn defects_are_found_and_their_absence_is_not() {
+    for (defect, setup) in [
+        (Defect::NoEoi, world("v6.19")),
+        (Defect::RefuseAck, world("v6.19")),
+        (Defect::StalePendingRead, world("v6.19")),
+        (Defect::DropOnPagingToggle, with("v6.19", Disturbance::Smi)),
+        (Defect::StaleTranslation, with("v6.19", Disturbance::MemslotChange)),
+        (Defect::GarbagePage, with("v6.19", Disturbance::FetchFailure)),
+        (Defect::PrefaultAnyMode, Setup { shadow: true, ..world("v6.19") }),
+        (Defect::HaltInMpState, Setup { notices: false, ..world("v6.19") }),
+    ] {
+        let expected = defect.expected_invariant();
+        let none = all(&setup);
+        assert!(!ids(&none).contains(&expected), "{expected} without {defect}");
+        let defects = Defects::none().with(defect);
+        let found = explore(&Setup { defects, ..setup }, &Bounds::default(), Some(expected));
+        assert!(ids(&found.expect("a world of sound size")).contains(&expected), "{defect}");
+    }
+}
+
+/// What is known of the fifth series is found by exploring it, with the disturbance that it takes,
+/// and not in the kernel in which it was mended.
+#[test]
+fn the_series_of_2010_shows_its_known_mistakes() {
+    use Disturbance::{Atomic, EnRewrite, FetchFailure, Hibernation, MapWrite};
+    for (disturbance, id, mended) in [
+        (Atomic, "INV-30", "v2.6.39"),
+        (EnRewrite, "INV-06", "v2.6.39"),
+        (FetchFailure, "INV-24", "v2.6.39"),
+        (Hibernation, "INV-22", "v5.13"),
+        (MapWrite, "INV-40", "v4.13"),
+    ] {
+        let small = |rules| {
+            let setup = with(rules, disturbance);
+            Setup { vcpus: 1, tasks: 1, send_always: disturbance == Atomic, ..setup }
+        };
+        let found = explore(&small("v5-2010"), &Bounds::default(), Some(id));
+        assert!(ids(&found.expect("a small world")).contains(&id), "{disturbance}");
+        assert!(!ids(&all(&small(mended))).contains(&id), "{disturbance} under {mended}");
+    }
+}
+
+/// A page ready that is taken while notices are off leaves its token in the slot, with or without a
+/// reset behind it.
+#[test]
+fn a_vcpu_that_was_offline_gets_no_page_ready_any_more() {
+    for disturbance in [Disturbance::Reset, Disturbance::OfflineRollback] {
+        for rules in ["v6.12", "v6.19"] {
+            let setup = Setup { vcpus: 1, ..with(rules, disturbance) };
+            assert_eq!(ids(&all(&setup)), ["INV-13", "INV-15", "INV-19"], "{disturbance}");
+            let rules = Rules { slot_at_enable: SlotAtEnable::Cleared, ..setup.rules };
+            assert_eq!(ids(&all(&Setup { rules, ..setup })), [""; 0], "{disturbance}");
+        }
+    }
+}
+
+/// The boot processor's notices outlive hibernation until 5.13, everybody's a crash, and nobody's a
+/// restart.
+#[test]
+fn another_kernel_gets_what_the_last_one_left_on() {
+    use Disturbance::{Crash, Hibernation, Kexec};
+    for name in ["v7-2010", "v2.6.39", "v4.13", "v5.3", "v5.9", "v5.13", "v6.19"] {
+        for disturbance in [Kexec, Hibernation, Crash] {
+            let setup = Setup { vcpus: 1, tasks: 1, ..with(name, disturbance) };
+            let open = disturbance != Kexec && !matches!(name, "v5.13" | "v6.19");
+            assert_eq!(ids(&all(&setup)).contains(&"INV-22"), open, "{disturbance} under {name}");
+        }
+    }
+}
+
+#[test]
+fn a_page_fault_inside_an_nmi_takes_the_word_of_a_notice() {
+    let setup = Setup { vcpus: 1, ..with("v6.12", Disturbance::NmiFault) };
+    assert_eq!(ids(&all(&setup)), ["INV-31"]);
+    let rules = Rules { nmi_fault: NmiFault::LeavesWord, ..setup.rules };
+    assert_eq!(ids(&all(&Setup { rules, ..setup })), [""; 0]);
+}
+
+#[test]
+fn an_unlocked_wake_all_is_found_where_notices_are_switched_on_twice() {
+    let setup = Setup { vcpus: 1, ..with("v6.19", Disturbance::EnRewrite) };
+    // What else it finds is in docs/findings.md.
+    assert_eq!(ids(&all(&setup)), ["INV-28"]);
+    let defects = Defects::none().with(Defect::UnlockedWakeAll);
+    let found = explore(&Setup { defects, ..setup }, &Bounds::default(), Some("INV-06"));
+    assert!(ids(&found.expect("a small world")).contains(&"INV-06"));
+}
+
+#[test]
+fn a_bound_is_told_and_is_no_verdict() {
+    let bounds = Bounds { depth: 5, ..Bounds::default() };
+    let explored = explore(&world("v6.19"), &bounds, None).expect("a world of sound size");
+    assert!(explored.limit.is_some() && explored.depth == 5);
+    assert!(explore(&Setup { tasks: 9, ..world("v6.19") }, &bounds, None).is_err());
+}
+
+#[test]
+fn a_way_leads_somewhere_even_if_all_is_lost_from_the_beginning() {
+    let defects = Defects::none().with(Defect::NoEoi);
+    let explored = all(&Setup { vcpus: 1, defects, ..world("v6.12") });
+    assert!(ids(&explored).contains(&"INV-13"));
+    for finding in explored.violations() {
+        assert!(finding.trace.moves > 10, "{}: {}", finding.kind.id, finding.trace.moves);
+    }
+}

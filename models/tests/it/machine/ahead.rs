@@ -1,0 +1,307 @@
+//! Running ahead and stepping give the same bytes: small random machines whose programs cross system
+//! calls, sections, sleeps and calls between vCPUs with the preemption of the kernel, the kinds of
+//! timers and the policies.
+
+use super::kit::{MIB, constant, crowded, for_time, group, named, syscall, us, with_workers};
+use models::apf::rules::Workers;
+use models::config::{
+    ApicConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, HostKernel, MachineConfig,
+    MmuRetry, Op, Pattern, Policy, Preemption, Region, RegionBacking, Section, StealClock,
+    TaskGroup, TimerKind, WakeTime,
+};
+use models::ids::{RegionId, VcpuId};
+use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
+use models::trace::TaskRole;
+use models::{policy, presets};
+use sim_core::{Distribution, RandomStreams, SimDuration, Stream};
+
+/// Draws of one random machine.
+struct Draw(Stream);
+
+impl Draw {
+    fn new(seed: u64) -> Self {
+        Self(RandomStreams::new(seed).stream("machine"))
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.0.below(n)
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn of<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize].clone()
+    }
+
+    fn ns(&mut self, choices: &[u64]) -> SimDuration {
+        SimDuration::from_ns(self.of(choices))
+    }
+
+    fn access(&mut self, regions: u16) -> Op {
+        Op::Access {
+            region: RegionId(self.below(regions.into()) as u16),
+            pattern: self.of(&[Pattern::Uniform, Pattern::Sequential, Pattern::Shared]),
+            write: self.chance(50),
+            cost: self.ns(&[0, 1, 20, 700, 3_000]),
+        }
+    }
+
+    fn compute(&mut self) -> Op {
+        Op::Compute { span: self.ns(&[1, 300, 2_500, 41_000]) }
+    }
+
+    /// Operations of a section, which may have one inside it.
+    fn section(&mut self, depth: u32) -> Vec<Op> {
+        let kind = self.of(&[Section::PreemptOff, Section::IrqOff, Section::RcuReader]);
+        let mut ops = vec![Op::SectionEnter { kind }];
+        for _ in 0..=self.below(3) {
+            match self.below(5) {
+                0 if depth < 2 => ops.extend(self.section(depth + 1)),
+                // The first region is the one that is filled.
+                1 | 2 => ops.push(self.access(1)),
+                _ => ops.push(self.compute()),
+            }
+        }
+        ops.push(Op::SectionExit { kind });
+        ops
+    }
+
+    fn operations(&mut self, regions: u16, call: bool) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for _ in 0..=self.below(4) {
+            match self.below(12) {
+                0 => ops.push(Op::Sleep { span: self.ns(&[50, 2_500, 90_000, 730_000]) }),
+                1 if self.chance(30) => ops.push(Op::CallAll),
+                2..=4 => ops.push(self.compute()),
+                5 | 6 if call => ops.extend(self.section(0)),
+                5..=7 if !call => {
+                    let (cost, body) = (self.ns(&[0, 300, 1_000]), self.operations(regions, true));
+                    ops.extend(syscall(cost, &body));
+                }
+                _ => ops.push(self.access(regions)),
+            }
+        }
+        ops
+    }
+
+    fn task(&mut self, name: &str, regions: u16) -> TaskGroup {
+        let mut program = self.operations(regions, false);
+        match self.below(3) {
+            0 => program.push(Op::Count { units_per_sec: 1_000_000 }),
+            _ => program.push(Op::Compute { span: self.ns(&[200, 1_300]) }),
+        }
+        let role = self.of(&[TaskRole::Faulter, TaskRole::Worker]);
+        group(name, role, 1 + self.below(4) as u32, program)
+    }
+
+    fn device(&mut self) -> DeviceConfig {
+        match self.below(5) {
+            0 => constant(self.ns(&[1_000, 60_000, 1_000_000])),
+            1 => presets::device("hdd-7200-swap").unwrap().config,
+            2 => presets::device("nvme-tlc-gen3").unwrap().config,
+            _ => DeviceConfig::Channels {
+                channels: 1 + self.below(3) as u32,
+                read: Distribution::Exponential { mean: 30_000_000 },
+                write: Distribution::Uniform { low: 1_000_000, high: 90_000_000 },
+                per_page: us(3),
+            },
+        }
+    }
+
+    fn disturbance(&mut self, vcpus: u16) -> Disturbance {
+        let kind = self.of(&[
+            DisturbanceKind::Kick,
+            DisturbanceKind::MemslotChange,
+            DisturbanceKind::Smi { span: us(30) },
+            DisturbanceKind::MapWrite { span: us(90) },
+            DisturbanceKind::Online,
+            DisturbanceKind::Offline,
+            DisturbanceKind::LapicOff,
+            DisturbanceKind::LapicOn,
+        ]);
+        let vcpu = match kind {
+            // The first one stays.
+            DisturbanceKind::Offline if vcpus > 1 => 1 + self.below(u64::from(vcpus) - 1) as u16,
+            DisturbanceKind::Offline => return self.disturbance(vcpus),
+            _ => self.below(vcpus.into()) as u16,
+        };
+        let vcpu = VcpuId(vcpu);
+        Disturbance { at: us(self.below(900)), every: Some(us(40 + self.below(900))), vcpu, kind }
+    }
+
+    fn machine(&mut self) -> MachineConfig {
+        let cpus = ["free", "lab-1gips", "lab-1gips-traced", "westmere-2010", "skylake-sp"];
+        let mut config = crowded(self.of(&cpus), self.device());
+        self.host(&mut config);
+        self.guest(&mut config);
+        let regions = 1 + self.below(2) as u16;
+        let region = |n: u16| Region {
+            name: format!("region{n}"),
+            pages: if n == 0 { 5 * MIB } else { MIB },
+            prefill: n == 0,
+            backing: RegionBacking::Vmm,
+        };
+        config.workload.regions = (0..regions).map(region).collect();
+        let groups = 1 + self.below(3);
+        config.workload.tasks =
+            (0..groups).map(|n| self.task(&format!("tasks{n}"), regions)).collect();
+        if self.chance(60) {
+            // Somebody who often asks for the vCPU of another task.
+            let program = vec![Op::Sleep { span: self.ns(&[700, 2_500, 20_000]) }];
+            config.workload.tasks.push(group("sleeper", TaskRole::Worker, 2, program));
+        }
+        for _ in 0..self.below(3) {
+            let disturbance = self.disturbance(config.guest.vcpus);
+            config.disturbances.push(disturbance);
+        }
+        config
+    }
+
+    fn host(&mut self, config: &mut MachineConfig) {
+        config.host.cpus = 1 + self.below(4) as u16;
+        config.host.memory_limit_pages = 3 * MIB;
+        config.host.other_resident_pages = 0;
+        config.host.read_ahead_pages = self.of(&[1, 8]);
+        config.host.tick = us(self.of(&[250, 1_000, 4_000]));
+        if self.chance(40) {
+            config.host.kernel = HostKernel::LINUX_6_12;
+        }
+        config.host.kernel.mmu_retry =
+            self.of(&[MmuRetry::OwnPage, MmuRetry::Evictions, MmuRetry::Unmappings]);
+        if self.chance(50) {
+            let kernel = presets::guest_kernel("linux-6.12").unwrap();
+            config.host.sched = kernel.sched(config.host.cpus);
+        }
+    }
+
+    fn guest(&mut self, config: &mut MachineConfig) {
+        let guest = &mut config.guest;
+        guest.vcpus = 1 + self.below(4) as u16;
+        guest.memory_pages = 8 * MIB;
+        guest.tick = us(self.of(&[1_000, 4_000]));
+        let kernel = self.of(&["linux-2.6.36", "linux-6.12"]);
+        guest.sched = presets::guest_kernel(kernel).unwrap().sched(guest.vcpus);
+        guest.steal_clock = self.of(&[StealClock::Off, StealClock::Waiting, StealClock::Every]);
+        guest.wake = if self.chance(20) { WakeTime::Tick } else { WakeTime::Now };
+        guest.wake_delay = self.ns(&[0, 0, 5_000]);
+        guest.timers = self.of(&[TimerKind::Direct, TimerKind::Interrupt, TimerKind::Softirq]);
+        let voluntary = Preemption::Voluntary;
+        guest.preemption = self.of(&[Preemption::None, voluntary, voluntary, Preemption::Full]);
+        guest.send_always = self.chance(30);
+        if self.chance(30) {
+            guest.apic = ApicConfig { timer_exits: true, eoi_exits: true, ipi_exits: true };
+        }
+        guest.event_pages = self.of(&[EventPages::Resident, EventPages::Reclaimable]);
+    }
+
+    fn policy(&mut self) -> Policy {
+        match self.below(10) {
+            0 => with_workers("apf-v6.12", Workers::NativeIo),
+            1 => with_workers("apf-v2.6.39", Workers::ThreadPerFault),
+            _ => named(self.of(&policy::policy_names())),
+        }
+    }
+}
+
+fn simulate(config: &MachineConfig, policy: &Policy, skip: bool) -> Result<RunOutput, RunError> {
+    let settings = RunSettings { skip, warmup: us(200), ..for_time(us(2_500)) };
+    run(&prefill(config, 42, &settings)?, policy, &settings)
+}
+
+/// What is compared of a run; one that has no result has an error.
+fn outcome(config: &MachineConfig, policy: &Policy, skip: bool) -> (String, u64) {
+    match simulate(config, policy, skip) {
+        Ok(output) => {
+            let RunOutput { digest, metrics, findings, handled_events, .. } = output;
+            (format!("{digest:?} {metrics:?} {findings:?}"), handled_events)
+        }
+        Err(error) => (error.to_string(), 0),
+    }
+}
+
+/// Two tasks on one vCPU: one whose call computes and then faults, one that sleeps in its call, so that
+/// it asks for the vCPU in the middle of the other's operations. In every kernel, with every kind of
+/// timer and section, and under every policy.
+#[test]
+fn a_call_gives_way_at_the_same_operation() {
+    let compute = Op::Compute { span: SimDuration::from_ns(2_500) };
+    let sleep = Op::Sleep { span: SimDuration::from_ns(2_500) };
+    let touch = |region| Op::Access {
+        region: RegionId(region),
+        pattern: Pattern::Uniform,
+        write: true,
+        cost: SimDuration::ZERO,
+    };
+    let sections = [Section::PreemptOff, Section::IrqOff, Section::RcuReader];
+    let mut bodies = vec![vec![compute, touch(1)], vec![touch(0), compute, touch(0), touch(1)]];
+    for kind in sections {
+        let section = [Op::SectionEnter { kind }, compute, touch(0), Op::SectionExit { kind }];
+        bodies.push([&section[..], &[compute, touch(1)]].concat());
+    }
+    let mut ahead_of = 0;
+    for body in &bodies {
+        for preemption in [Preemption::None, Preemption::Voluntary, Preemption::Full] {
+            for timers in [TimerKind::Direct, TimerKind::Interrupt, TimerKind::Softirq] {
+                let mut config = crowded("free", constant(us(1_000)));
+                (config.guest.vcpus, config.host.cpus) = (1, 1);
+                config.guest.memory_pages = 8 * MIB;
+                (config.guest.preemption, config.guest.timers) = (preemption, timers);
+                config.host.memory_limit_pages = 3 * MIB;
+                config.host.other_resident_pages = 0;
+                let region = |name: &str, prefill| Region {
+                    name: name.into(),
+                    pages: 2 * MIB,
+                    prefill,
+                    backing: RegionBacking::Vmm,
+                };
+                config.workload.regions = vec![region("filled", true), region("fresh", false)];
+                config.workload.tasks = vec![
+                    group("caller", TaskRole::Faulter, 2, syscall(SimDuration::ZERO, body)),
+                    group("sleeper", TaskRole::Worker, 1, syscall(SimDuration::ZERO, &[sleep])),
+                ];
+                for policy in ["sync", "apf-v2.6.39", "apf-v6.12"].map(named) {
+                    let ahead = outcome(&config, &policy, true);
+                    let stepped = outcome(&config, &policy, false);
+                    let name = &policy.name;
+                    assert!(ahead.0 == stepped.0, "{body:?}, {preemption:?}, {timers:?}, {name}");
+                    ahead_of += stepped.1 - ahead.1;
+                }
+            }
+        }
+    }
+    assert!(ahead_of > 10_000, "only {ahead_of} events are saved by running ahead");
+}
+
+/// Compares the machines of these seeds. Returns the events of all runs, ahead and stepped.
+fn compare(seeds: std::ops::Range<u64>) -> (u64, u64) {
+    let mut events = (0, 0);
+    for seed in seeds {
+        let mut draw = Draw::new(seed);
+        let (config, policy) = (draw.machine(), draw.policy());
+        let (ahead, stepped) = (outcome(&config, &policy, true), outcome(&config, &policy, false));
+        assert!(
+            ahead.0 == stepped.0,
+            "seed {seed}, {}: {config:#?}\n{}\n{}",
+            policy.name,
+            ahead.0,
+            stepped.0
+        );
+        events.0 += ahead.1;
+        events.1 += stepped.1;
+    }
+    events
+}
+
+#[test]
+fn random_machines_are_the_same_ahead_and_stepped() {
+    let (ahead, stepped) = compare(0..200);
+    assert!(ahead + 100_000 < stepped, "{ahead} events ahead, {stepped} stepped");
+}
+
+#[test]
+#[ignore = "minutes: cargo test --release -p models --test it machine::ahead -- --ignored"]
+fn many_random_machines_are_the_same_ahead_and_stepped() {
+    compare(200..20_000);
+}

@@ -1,0 +1,73 @@
+//! Tasks that the guest's scheduler moves from one vCPU to another.
+
+use super::kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us};
+use models::config::{MachineConfig, Op};
+use models::ids::VcpuId;
+use models::machine::RunSettings;
+use models::presets;
+use models::trace::{Event, TaskRole};
+
+const NEVER: u32 = 1_000_000_000;
+
+/// Two vCPUs, and counting tasks that start on them as told.
+fn machine(kernel: &str, start_on: &[u16], balance_ticks: u32) -> MachineConfig {
+    let mut config = crowded("skylake-sp", constant(us(300)));
+    config.guest.vcpus = 2;
+    config.guest.sched = presets::guest_kernel(kernel).unwrap().sched(2);
+    config.guest.balance_ticks = balance_ticks;
+    let count = vec![Op::Count { units_per_sec: 1_000_000_000 }];
+    let mut tasks = group("counter", TaskRole::Worker, start_on.len() as u32, count);
+    tasks.start_on = start_on.iter().copied().map(VcpuId).collect();
+    config.workload.tasks = vec![tasks];
+    config
+}
+
+/// The least work of a task over the most, and how many tasks were moved.
+fn evenness(config: &MachineConfig) -> (f64, usize) {
+    let settings = RunSettings { keep_records: true, ..for_time(ms(400)) };
+    let output = simulate(config, "sync", &settings);
+    assert_clean(&output);
+    let work = output.metrics.per_task.iter().filter(|task| task.role == TaskRole::Worker);
+    let work: Vec<f64> = work.map(|task| task.work as f64).collect();
+    let least = work.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = work.iter().copied().fold(0.0, f64::max);
+    let moved = |event: &Event| matches!(event, Event::GuestMigrateTask { .. });
+    let records = output.records.unwrap();
+    (least / most, records.iter().filter(|record| moved(&record.event)).count())
+}
+
+#[test]
+fn the_balancer_evens_out_what_started_unevenly() {
+    for kernel in ["linux-2.6.36", "linux-6.12"] {
+        let (even, moved) = evenness(&machine(kernel, &[0, 0, 0, 1], 8));
+        assert!(moved >= 1 && even > 0.8, "{kernel}: {even}, {moved} moved");
+        // Nobody is idle, so that only the balancer would move anything.
+        let (uneven, moved) = evenness(&machine(kernel, &[0, 0, 0, 1], NEVER));
+        assert!(moved == 0 && uneven < 0.45, "{kernel}: {uneven}, {moved} moved");
+    }
+}
+
+/// A vCPU that is idle from the beginning is asked by nobody; one that becomes idle looks around.
+#[test]
+fn a_vcpu_that_becomes_idle_takes_what_waits() {
+    for kernel in ["linux-2.6.36", "linux-6.12"] {
+        let mut config = machine(kernel, &[0, 0], NEVER);
+        let nap = vec![Op::Compute { span: us(10) }, Op::Sleep { span: ms(100) }];
+        let mut napper = group("napper", TaskRole::Faulter, 1, nap);
+        napper.start_on = vec![VcpuId(1)];
+        config.workload.tasks.push(napper);
+        let output = simulate(&config, "sync", &for_time(ms(400)));
+        // Two counters on two vCPUs, for nearly all of the time.
+        let work = output.metrics.get("work_total").unwrap();
+        assert!(work > 2.0 * 0.4e9 * 0.95, "{kernel}: {work}");
+        let (even, moved) = evenness(&config);
+        assert!(moved >= 1 && even > 0.9, "{kernel}: {even}, {moved} moved");
+    }
+}
+
+#[test]
+fn a_balancer_that_runs_rarely_leaves_more_unevenness() {
+    let of = |ticks| evenness(&machine("linux-2.6.36", &[0, 0, 0, 1], ticks)).0;
+    let (often, rarely) = (of(8), of(200));
+    assert!(rarely < often - 0.1, "{rarely} against {often}");
+}

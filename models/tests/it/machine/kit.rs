@@ -1,0 +1,183 @@
+//! Small machines for tests.
+
+use models::apf::rules::Workers;
+use models::config::{
+    ApicConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig, HostKernel,
+    MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, TaskGroup, TimerKind,
+    WakeTime, Workload,
+};
+use models::ids::RegionId;
+use models::machine::{RunOutput, RunSettings, prefill, run};
+use models::monitors::Verdict;
+use models::trace::TaskRole;
+use models::{policy, presets};
+use sim_core::SimDuration;
+
+pub(crate) const MIB: u64 = 256;
+
+pub(crate) fn ms(n: u64) -> SimDuration {
+    SimDuration::from_ms(n)
+}
+
+pub(crate) fn us(n: u64) -> SimDuration {
+    SimDuration::from_us(n)
+}
+
+pub(crate) fn constant(latency: SimDuration) -> DeviceConfig {
+    DeviceConfig::Constant { read_latency: latency, write_latency: latency }
+}
+
+pub(crate) fn write(pattern: Pattern, cost: SimDuration) -> Op {
+    Op::Access { region: RegionId(0), pattern, write: true, cost }
+}
+
+/// A system call with a body.
+pub(crate) fn syscall(cost: SimDuration, body: &[Op]) -> Vec<Op> {
+    let mut ops = vec![Op::SyscallEnter { cost }];
+    ops.extend_from_slice(body);
+    ops.push(Op::SyscallExit);
+    ops
+}
+
+pub(crate) fn group(name: &str, role: TaskRole, count: u32, program: Vec<Op>) -> TaskGroup {
+    TaskGroup { name: name.into(), count, role, start_on: Vec::new(), program }
+}
+
+/// Four vCPUs with four faulters and four workers in less memory than they want.
+pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
+    let kernel = presets::guest_kernel("linux-2.6.36").unwrap();
+    MachineConfig {
+        cpu: presets::cpu(cpu).unwrap().config,
+        host: HostConfig {
+            cpus: 8,
+            sched: presets::host_sched(8),
+            tick: ms(1),
+            memory_limit_pages: 28 * MIB,
+            other_resident_pages: 2 * MIB,
+            read_ahead_pages: 8,
+            reclaim_batch_pages: 32,
+            write_pages: u32::MAX,
+            swap_pages: 64 * 256,
+            device,
+            kernel: HostKernel::LINUX_2_6_36,
+            allocation_failure_ppm: 0,
+        },
+        guest: GuestConfig {
+            vcpus: 4,
+            memory_pages: 64 * MIB,
+            tick: ms(1),
+            sched: kernel.sched(4),
+            balance_ticks: 8,
+            steal_clock: false.into(),
+            wake: WakeTime::Now,
+            wake_delay: SimDuration::ZERO,
+            timers: TimerKind::Direct,
+            send_always: false,
+            preemption: Preemption::Voluntary,
+            apic: ApicConfig::default(),
+            event_pages: EventPages::default(),
+        },
+        disturbances: Vec::new(),
+        workload: Workload {
+            regions: vec![Region {
+                name: "array".into(),
+                pages: 32 * MIB,
+                prefill: true,
+                backing: RegionBacking::Vmm,
+            }],
+            tasks: vec![
+                group(
+                    "faulter",
+                    TaskRole::Faulter,
+                    4,
+                    vec![write(Pattern::Uniform, SimDuration::from_ns(20))],
+                ),
+                group(
+                    "worker",
+                    TaskRole::Worker,
+                    4,
+                    vec![Op::Count { units_per_sec: 1_100_000_000 }],
+                ),
+            ],
+        },
+    }
+}
+
+/// A fair scheduler with this credit and slices of half the latency between two tasks.
+pub(crate) fn fair(latency: SimDuration, credit: SimDuration) -> FairParams {
+    FairParams {
+        latency,
+        min_granularity: latency.divided_by(8),
+        wakeup_granularity: latency.divided_by(6),
+        sleeper_credit: credit,
+        wakeup_preemption: true,
+    }
+}
+
+/// One vCPU on which everything is free: one faulter that computes for `compute` between faults of
+/// `latency`, and one worker. Every access faults: it walks a region far larger than memory.
+pub(crate) fn closed_form(
+    latency: SimDuration,
+    compute: SimDuration,
+    sched: FairParams,
+) -> MachineConfig {
+    let mut config = crowded("free", constant(latency));
+    config.host.read_ahead_pages = 1;
+    config.host.memory_limit_pages = 8 * MIB;
+    config.host.other_resident_pages = 0;
+    config.host.device = DeviceConfig::Constant { read_latency: latency, write_latency: us(1) };
+    config.guest.vcpus = 1;
+    config.guest.sched = sched.into();
+    config.workload.regions[0].pages = 40 * MIB;
+    let mut program = vec![write(Pattern::Sequential, SimDuration::ZERO)];
+    if !compute.is_zero() {
+        program.push(Op::Compute { span: compute });
+    }
+    config.workload.tasks = vec![
+        group("faulter", TaskRole::Faulter, 1, program),
+        group("worker", TaskRole::Worker, 1, vec![Op::Count { units_per_sec: 1_000_000_000 }]),
+    ];
+    config
+}
+
+pub(crate) fn named(name: &str) -> Policy {
+    policy::policy(name).unwrap()
+}
+
+pub(crate) fn simulate(config: &MachineConfig, policy: &str, settings: &RunSettings) -> RunOutput {
+    simulate_policy(config, &named(policy), settings)
+}
+
+pub(crate) fn simulate_policy(
+    config: &MachineConfig,
+    policy: &Policy,
+    settings: &RunSettings,
+) -> RunOutput {
+    let prefix = prefill(config, 42, settings).unwrap();
+    run(&prefix, policy, settings).unwrap()
+}
+
+/// A built-in policy with other workers.
+pub(crate) fn with_workers(base: &str, workers: Workers) -> Policy {
+    let mut policy = named(base);
+    policy.name = format!("{base}, {workers}");
+    policy.rules.workers = workers;
+    policy
+}
+
+pub(crate) fn for_time(duration: SimDuration) -> RunSettings {
+    RunSettings { duration, ..RunSettings::default() }
+}
+
+/// Fails on any violation, showing the story.
+pub(crate) fn assert_clean(output: &RunOutput) {
+    for finding in &output.findings {
+        if finding.verdict == Verdict::Violation {
+            panic!("{} is violated {} times: {:#?}", finding.id, finding.count, finding.first);
+        }
+    }
+}
+
+pub(crate) fn share(output: &RunOutput, who: &str) -> f64 {
+    output.metrics.get(&format!("cpu_share_{who}")).unwrap_or(0.0)
+}

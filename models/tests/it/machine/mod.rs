@@ -1,0 +1,26 @@
+//! The timed machine.
+
+pub(crate) mod kit;
+
+mod ahead;
+mod allocation;
+mod anatomy;
+mod apic;
+mod balance;
+mod calls;
+mod closed_form;
+mod defects;
+mod determinism;
+mod devices;
+mod disturbances;
+mod halt_poll;
+mod map_lock;
+mod memory;
+mod mmu_retry;
+mod policies;
+mod regressions;
+mod reinjection;
+mod series;
+mod syscalls;
+mod timers;
+mod workers;
