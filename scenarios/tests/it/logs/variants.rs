@@ -2,8 +2,8 @@
 //! broken promise.
 //!
 //! The suite tries a sample. Many more:
-//! `cargo test --release -p scenarios --test log_variants -- --ignored --nocapture`
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! `cargo test --release -p scenarios --test it logs::variants -- --ignored --nocapture`
+
 #![expect(clippy::print_stdout, reason = "the numbers are what the long run is for")]
 
 use std::collections::BTreeSet;

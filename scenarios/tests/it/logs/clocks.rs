@@ -1,6 +1,5 @@
 //! Logs of hosts whose processors' clocks differ, and of workers that are done before the vCPU thread
 //! says that it has asked them.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use models::monitors::Verdict;
 use scenarios::{CheckOptions, CheckReport, check};

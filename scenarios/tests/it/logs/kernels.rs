@@ -1,6 +1,5 @@
 //! What kernels, hosts and guests do that looks like a broken promise in a log and is none, and what
 //! is one that looks almost the same.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use models::monitors::Verdict;
 use scenarios::{CheckOptions, CheckReport, check};

@@ -1,8 +1,8 @@
 //! The zoo as logs: what `apfsim check` says of each mistake, in the shortest way to it and in a run
 //! of a whole machine that has it.
 //!
-//! `cargo test -p scenarios --test zoo_logs -- --nocapture` prints the table of `docs/zoo.md`.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! `cargo test -p scenarios --test it logs::zoo -- --nocapture` prints the table of `docs/zoo.md`.
+
 #![expect(clippy::print_stdout, reason = "the table is what the documentation shows")]
 
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! Logs of real kernels, one thing in them changed at a time: does the check notice?
 //!
 //! The suite tries a sample. All candidates, with the rates by kind:
-//! `cargo test --release -p scenarios --test log_mutations -- --ignored --nocapture`
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! `cargo test --release -p scenarios --test it logs::mutations -- --ignored --nocapture`
+
 #![expect(clippy::print_stdout, reason = "the rates are what the long run is for")]
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The M/M/1 example against theory, on every queue.
 
-#[path = "../examples/mm1/model.rs"]
+#[path = "../../examples/mm1/model.rs"]
 mod model;
 
 use model::Event;

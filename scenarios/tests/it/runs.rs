@@ -1,7 +1,5 @@
 //! Valid scenarios that once panicked, never ended, or came out otherwise when they were stepped.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::path::Path;
 
 use models::trace::Event;

@@ -2,8 +2,8 @@
 //!
 //! The suite takes some built-in scenarios for some milliseconds, with all policies. All scenarios,
 //! for longer:
-//! `cargo test --release -p scenarios --test own_logs -- --ignored --nocapture`
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! `cargo test --release -p scenarios --test it logs::own -- --ignored --nocapture`
+
 #![expect(clippy::print_stdout, reason = "the numbers are what the long run is for")]
 
 use std::collections::BTreeSet;

@@ -1,0 +1,9 @@
+//! `check` on logs of real kernels and of runs.
+
+mod clocks;
+mod fuzz;
+mod kernels;
+mod mutations;
+mod own;
+mod variants;
+mod zoo;

@@ -1,0 +1,7 @@
+//! All tests of this crate's public side in one program, as linking takes longer than running most of
+//! them. `cargo test -p scenarios --test it logs::zoo` runs one module.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod fuzzed;
+mod logs;
+mod runs;
