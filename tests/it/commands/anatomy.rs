@@ -1,0 +1,107 @@
+//! `apfsim anatomy` from outside.
+
+use std::fs;
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn run(args: &[&str]) -> Output {
+    Command::cargo_bin("apfsim").unwrap().arg("anatomy").args(args).output().unwrap()
+}
+
+#[track_caller]
+fn fine(args: &[&str]) -> String {
+    let output = run(args);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.as_str()), (Some(0), ""), "{args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn fails(args: &[&str], parts: &[&str]) {
+    let output = run(args);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+    for part in parts {
+        assert!(error.contains(part), "{args:?}: no `{part}` in:\n{error}");
+    }
+    assert!(!error.contains("internal error"), "{error}");
+}
+
+/// The text without its last lines: digests change with every change of the model.
+#[test]
+fn smoke_is_shown_as_text() {
+    let text = fine(&["smoke", "-q", "--duration", "200ms"]);
+    let (shown, digests) = text.split_once("\napfsim ").unwrap();
+    assert!(digests.contains("scenario smoke (") && digests.matches("digest").count() >= 2);
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn the_same_command_gives_the_same_bytes() {
+    let args = ["smoke", "-q", "--duration", "50ms", "--format", "json"];
+    assert_eq!(fine(&args), fine(&args));
+}
+
+#[test]
+fn json_has_every_step_and_parts_that_add_up() {
+    let args = ["smoke", "-q", "--duration", "100ms", "--format", "json", "--policy", "sync"];
+    let args = [&args[..], &["--policy", "apf-v7-2010", "--pick", "worst", "--pick", "median"]];
+    let value: Value = serde_json::from_str(&fine(&args.concat())).unwrap();
+    let policies = value["policies"].as_array().unwrap();
+    let names: Vec<&Value> = policies.iter().map(|policy| &policy["policy"]).collect();
+    assert_eq!(names, ["sync", "apf-v7-2010"]);
+    for fault in policies.iter().flat_map(|policy| policy["faults"].as_array().unwrap()) {
+        let parts = fault["parts"].as_array().unwrap();
+        let sum: u64 = parts.iter().map(|part| part["ps"].as_u64().unwrap()).sum();
+        assert_eq!(Some(sum), fault["latency_ps"].as_u64());
+        let steps = fault["steps"].as_array().unwrap();
+        assert_eq!(steps[0]["records"][0], "kvm_exit");
+        assert_eq!(steps[steps.len() - 1]["text"], "the access goes through");
+        assert_eq!(steps[steps.len() - 1]["offset_ps"], fault["latency_ps"]);
+    }
+    let picks: Vec<&Value> =
+        policies[0]["faults"].as_array().unwrap().iter().map(|fault| &fault["pick"]).collect();
+    assert_eq!(picks, ["median", "worst"]);
+}
+
+#[test]
+fn files_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a/b");
+    let printed = fine(&[
+        "smoke",
+        "-q",
+        "--duration",
+        "50ms",
+        "--pick",
+        "p99",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let mut names: Vec<_> = fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["anatomy-p99.png", "anatomy-p99.svg", "anatomy.json", "anatomy.txt"]);
+    assert_eq!(fs::read_to_string(out.join("anatomy.txt")).unwrap(), printed);
+}
+
+#[test]
+fn mistakes_are_told() {
+    fails(&["smoke", "--policy", "apf-v8"], &["there is no policy `apf-v8`", "did you mean"]);
+    fails(&["smokes"], &["`smokes`", "smoke"]);
+    fails(&["smoke", "--pick", "best"], &["best", "median, p99, worst"]);
+    fails(&["smoke", "--duration", "0s"], &["--duration", "longer than 0"]);
+    fails(&["smoke", "--duration", "2"], &["--duration"]);
+    fails(
+        &["smoke", "--duration", "1us", "-q"],
+        &["no major fault began and ended in 1us of `smoke` under `sync`", "longer --duration"],
+    );
+}

@@ -1,0 +1,15 @@
+//! The commands from outside.
+
+mod anatomy;
+mod cli;
+mod explore;
+mod fit;
+mod fuzz;
+mod invariants;
+mod rules;
+mod settings;
+mod stored;
+mod sweep;
+mod told;
+mod trace;
+mod zoo;

@@ -1,0 +1,93 @@
+//! Same scenario, same seed, same bytes: whatever the number of jobs, the queue, and whether vCPUs
+//! run ahead. Every shipped scenario is run, shortened.
+
+use scenarios::{RunOptions, Scenario, ScenarioOverrides, library, run_comparison};
+use sim_core::QueueKind;
+
+/// The text of a library scenario with other lengths, so that debug builds are quick.
+fn shortened(name: &str, duration: &str, replications: u32) -> Scenario {
+    let entry = library::find(name).unwrap();
+    let change = |text: &str, field: &str, value: &str| {
+        let lines = text.lines().map(|line| match line.trim_start().starts_with(field) {
+            true => format!("  {field} {value}{}", if line.ends_with(',') { "," } else { "" }),
+            false => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let text = change(entry.text, "\"duration\":", &format!("\"{duration}\""));
+    let text = change(&text, "\"warmup\":", "\"5ms\"");
+    let text = change(&text, "\"replications\":", &replications.to_string());
+    Scenario::from_str(name, &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn options(jobs: usize, queue: QueueKind, skip: bool) -> RunOptions {
+    RunOptions { jobs, queue, skip, ..RunOptions::default() }
+}
+
+fn digest(scenario: &Scenario, options: &RunOptions) -> String {
+    let comparison = run_comparison(scenario, options, &|_| {}).unwrap();
+    assert!(!comparison.has_violation(), "{} has a violation", comparison.scenario);
+    comparison.digest.to_string()
+}
+
+const SHORT: [(&str, &str, u32); 22] = [
+    ("smoke", "100ms", 2),
+    ("closed-form", "200ms", 1),
+    ("sixteen-vcpus", "20ms", 1),
+    ("token-wrap", "5ms", 1),
+    ("faulting-pair", "100ms", 2),
+    ("natapov-2010", "500ms", 2),
+    ("natapov-nvme", "30ms", 1),
+    ("lab-100us-1f1w", "40ms", 1),
+    ("lab-100us-4f4w", "40ms", 1),
+    ("lab-500us-1f1w", "40ms", 1),
+    ("lab-500us-4f4w", "40ms", 1),
+    ("lab-2ms-4f4w", "40ms", 1),
+    ("lab-500us-4f4w-syscall", "40ms", 1),
+    ("lab-500us-4f-idle", "40ms", 1),
+    ("lab-5ms-4f4w", "40ms", 1),
+    ("lab-500us-8f4w-shared", "40ms", 1),
+    ("lab-500us-8f4w-2vcpu-shared", "40ms", 1),
+    ("lab-500us-4f4w-4vcpu", "40ms", 1),
+    ("lab-cap", "40ms", 1),
+    ("lab-boot-under-limit", "110ms", 1),
+    ("lab-stray-kicks", "110ms", 1),
+    ("lab-500us-4f4w-linux-6.1", "40ms", 1),
+];
+
+#[test]
+fn every_shipped_scenario_is_in_the_list() {
+    let shipped: Vec<&str> = library::all().iter().map(|entry| entry.name).collect();
+    for name in &shipped {
+        assert!(SHORT.iter().any(|(known, ..)| known == name), "{name} is run by no test");
+    }
+    assert_eq!(shipped.len(), SHORT.len());
+}
+
+#[test]
+fn jobs_queues_and_running_ahead_change_no_byte() {
+    for (name, duration, replications) in SHORT {
+        let scenario = shortened(name, duration, replications);
+        let reference = digest(&scenario, &options(1, QueueKind::Hybrid, true));
+        for (jobs, queue, skip) in [
+            (2, QueueKind::Hybrid, true),
+            (2, QueueKind::Std, true),
+            (2, QueueKind::Reference, true),
+            (2, QueueKind::Hybrid, false),
+        ] {
+            let other = digest(&scenario, &options(jobs, queue, skip));
+            assert_eq!(other, reference, "{name}: -j {jobs}, queue {queue}, skip {skip}");
+        }
+    }
+}
+
+/// The digest of one small scenario, pinned: debug and release builds, and every machine, must
+/// print it. It changes only when a model, a preset or a record does; then say so in the
+/// changelog.
+#[test]
+fn the_smoke_digest_is_what_it_was() {
+    let overrides = ScenarioOverrides { replications: Some(1), ..ScenarioOverrides::default() };
+    let scenario = Scenario::load("smoke").unwrap().with_overrides(&overrides).unwrap();
+    let found = digest(&scenario, &options(2, QueueKind::Hybrid, true));
+    assert_eq!(found, include_str!("../data/smoke.digest").trim());
+}

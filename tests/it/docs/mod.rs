@@ -1,0 +1,7 @@
+//! What the documents say is what the program does.
+
+mod figures;
+mod published;
+mod regression_testing;
+mod review;
+mod tutorial;

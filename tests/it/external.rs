@@ -1,0 +1,217 @@
+//! Every recorded log, and the trace of every library scenario, through the programs with which
+//! people record: `trace-cmd report` and `perf script` as text, `trace.dat` and `perf.data` as they
+//! are. The facts are those of the plain log.
+//!
+//! `tests/tools/mkdat.py` writes the files in the layout of Linux 6.12, and the real programs print
+//! them.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Lines that are taken of a trace of ours: the longest has more than a million.
+const MOST_LINES: usize = 6_000;
+
+/// Runs a program; what it prints, and whether it did not fail.
+fn run(program: &str, args: &[&str]) -> (Vec<u8>, bool) {
+    let output = Command::new(program).args(args).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    (output.stdout, output.status.success())
+}
+
+fn ran(program: &str, args: &[&str]) -> Vec<u8> {
+    let (out, fine) = run(program, args);
+    assert!(fine, "{program} {args:?}");
+    out
+}
+
+fn apfsim(args: &[&str]) -> (Vec<u8>, bool) {
+    run(env!("CARGO_BIN_EXE_apfsim"), args)
+}
+
+/// What must not depend on who printed a log.
+fn facts(path: &Path) -> Value {
+    let (out, _) = apfsim(&["check", path.to_str().unwrap(), "--format", "json"]);
+    let report: Value = serde_json::from_slice(&out).unwrap_or_else(|error| {
+        panic!("{}: {error}: {}", path.display(), String::from_utf8_lossy(&out))
+    });
+    let of = |list: &str, fields: &[&str]| -> Vec<Value> {
+        let all = report[list].as_array().unwrap().iter();
+        let busy = |one: &&Value| list != "vcpus" || one["tries"] != 0 || one["ready"] != 0;
+        all.filter(busy)
+            .map(|one| fields.iter().map(|field| one[*field].clone()).collect())
+            .collect()
+    };
+    let vcpus = [
+        "thread",
+        "tries",
+        "told",
+        "halted",
+        "repeated",
+        "at_cap",
+        "other_sync",
+        "ready",
+        "wake_alls",
+        "most_outstanding",
+    ];
+    let times = ["name", "count", "min_ns", "p50_ns", "p99_ns", "max_ns"];
+    json!({
+        "verdict": report["verdict"],
+        "events": report["events"],
+        "kernels": report["kernels"],
+        "invariants": of("invariants", &["invariant", "verdict", "record", "count", "open"]),
+        "vcpus": of("vcpus", &vcpus),
+        "latencies": of("latencies", &times),
+        "spins": of("spins", &["cause", "spins", "turns"]),
+        "order": report["order"],
+        "lost": report["lost"],
+        "skipped": report["skipped"],
+    })
+}
+
+/// A folder with a log in it, and its forms.
+struct Forms {
+    folder: TempDir,
+    log: PathBuf,
+}
+
+impl Forms {
+    fn of(text: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let log = folder.path().join("plain.txt");
+        std::fs::write(&log, text).unwrap();
+        Self { folder, log }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A file by our own tool.
+    fn made(&self, name: &str, options: &[&str]) -> String {
+        let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/mkdat.py");
+        let path = self.path(name);
+        ran("python3", &[&[tool, self.log.to_str().unwrap(), &path], options].concat());
+        path
+    }
+
+    /// The text that a program prints, as a file.
+    fn printed(&self, name: &str, program: &str, args: &[&str]) -> String {
+        let path = self.path(name);
+        // perf fails at its end on files that it did not record; what it printed is whole.
+        let (text, _) = run(program, args);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The log in every form.
+    fn all(&self) -> Vec<String> {
+        let mut forms = Vec::new();
+        for vendor in ["amd", "intel"] {
+            let dat = self.made(&format!("{vendor}.dat"), &["--vendor", vendor]);
+            for (name, more) in [("", &[][..]), ("-N", &["-N"]), ("-R", &["-R"]), ("-l", &["-l"])] {
+                let args = [&["report", "-t", "-i", &dat], more].concat();
+                forms.push(self.printed(&format!("{vendor}{name}.txt"), "trace-cmd", &args));
+            }
+            forms.push(dat);
+        }
+        let dat = self.path("amd.dat");
+        for compression in ["none", "zstd"] {
+            let path = self.path(&format!("{compression}.dat"));
+            let version = ["--file-version", "7", "--compression", compression];
+            ran("trace-cmd", &[&["convert", "-i", &dat, "-o", &path], &version[..]].concat());
+            forms.push(path);
+        }
+        for compression in ["none", "zlib"] {
+            let options = ["--kind", "dat7", "--compression", compression];
+            forms.push(self.made(&format!("own-{compression}.dat"), &options));
+        }
+        forms.push(self.made("stream.perf", &["--kind", "perf-stream"]));
+        let perf = self.made("file.perf", &["--kind", "perf", "--vendor", "intel"]);
+        let fields = ["-F", "comm,pid,tid,cpu,time,event,trace"];
+        for (name, more) in [("perf.txt", &fields[..]), ("default.txt", &[])] {
+            let args = ["script", "--ns", "--show-lost-events", "-i", &perf];
+            forms.push(self.printed(name, "perf", &[&args, more].concat()));
+        }
+        forms.push(perf);
+        forms
+    }
+}
+
+#[track_caller]
+fn same_in_every_form(name: &str, text: &str) {
+    let forms = Forms::of(text);
+    let expected = facts(&forms.log);
+    assert!(expected["events"].as_u64() > Some(10), "{name}: {expected}");
+    for form in forms.all() {
+        assert_eq!(facts(Path::new(&form)), expected, "{name} as {form}");
+    }
+}
+
+/// Lines of events alone: the head of a trace of ours names its generation, which files do not.
+fn events(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with('#'))
+}
+
+#[test]
+fn recorded_logs() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/logs");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let mut text = String::new();
+        GzDecoder::new(std::fs::File::open(&path).unwrap()).read_to_string(&mut text).unwrap();
+        let text: String = events(&text).map(|line| format!("{line}\n")).collect();
+        same_in_every_form(&path.display().to_string(), &text);
+        count += 1;
+    }
+    assert!(count >= 12, "{count}");
+}
+
+/// The same time with the number of the line among those of the same microsecond, so that files that
+/// are sorted by time keep the order.
+fn in_order(text: &str) -> String {
+    let mut last = ("", 0_u32);
+    let mut out = String::new();
+    for line in events(text).take(MOST_LINES) {
+        let end = line.find(": ").unwrap();
+        let begin = line[..end].rfind(' ').unwrap() + 1;
+        let time = &line[begin..end];
+        last = if last.0 == time { (time, last.1 + 1) } else { (time, 0) };
+        assert!(last.1 < 1000, "{line}");
+        out.push_str(&format!("{}{time}{:03}{}\n", &line[..begin], last.1, &line[end..]));
+    }
+    out
+}
+
+/// The library scenarios, cut to the shortest time that they take.
+#[test]
+fn traces_of_every_library_scenario() {
+    let (list, _) = apfsim(&["scenarios"]);
+    let list = String::from_utf8(list).unwrap();
+    // A name begins its line; what follows the empty line are sweeps.
+    let own = list.split("\n\n").next().unwrap().lines();
+    let names = own.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    let names: Vec<&str> = names.map(|line| line.split(' ').next().unwrap()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (whole, _) = apfsim(&["show", name]);
+        let whole = String::from_utf8(whole).unwrap();
+        let at = whole.find("\"duration\": \"").unwrap() + "\"duration\": \"".len();
+        let end = at + whole[at..].find('"').unwrap();
+        let (scenario, trace) = (path("short.json"), path("trace.txt"));
+        let ran = ["30ms", "150ms"].iter().any(|duration| {
+            let short = format!("{}{duration}{}", &whole[..at], &whole[end..]);
+            std::fs::write(&scenario, short).unwrap();
+            apfsim(&["run", &scenario, "-q", "--trace", &trace]).1
+        });
+        assert!(ran, "{name}");
+        same_in_every_form(name, &in_order(&std::fs::read_to_string(&trace).unwrap()));
+    }
+}

@@ -1,0 +1,5 @@
+//! A measured guest against its simulation.
+
+mod lab;
+mod lessons;
+mod measured;
