@@ -69,14 +69,12 @@ fn jobs_queues_and_running_ahead_change_no_byte() {
     for (name, duration, replications) in SHORT {
         let scenario = shortened(name, duration, replications);
         let reference = digest(&scenario, &options(1, QueueKind::Hybrid, true));
-        for (jobs, queue, skip) in [
-            (2, QueueKind::Hybrid, true),
-            (2, QueueKind::Std, true),
-            (2, QueueKind::Reference, true),
-            (2, QueueKind::Hybrid, false),
-        ] {
-            let other = digest(&scenario, &options(jobs, queue, skip));
-            assert_eq!(other, reference, "{name}: -j {jobs}, queue {queue}, skip {skip}");
+        // With two jobs each, so that these are compared with one as well.
+        for (queue, skip) in
+            [(QueueKind::Std, true), (QueueKind::Reference, true), (QueueKind::Hybrid, false)]
+        {
+            let other = digest(&scenario, &options(2, queue, skip));
+            assert_eq!(other, reference, "{name}: -j 2, queue {queue}, skip {skip}");
         }
     }
 }

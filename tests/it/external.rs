@@ -13,6 +13,8 @@ use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::kit::PROGRAM;
+
 /// Lines that are taken of a trace of ours: the longest has more than a million.
 const MOST_LINES: usize = 6_000;
 
@@ -30,7 +32,7 @@ fn ran(program: &str, args: &[&str]) -> Vec<u8> {
 }
 
 fn apfsim(args: &[&str]) -> (Vec<u8>, bool) {
-    run(env!("CARGO_BIN_EXE_apfsim"), args)
+    run(PROGRAM, args)
 }
 
 /// What must not depend on who printed a log.

@@ -9,5 +9,6 @@ mod docs;
 #[cfg(feature = "external-tests")]
 mod external;
 mod guest;
+mod kit;
 mod tidy;
 mod workers;

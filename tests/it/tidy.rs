@@ -108,3 +108,80 @@ fn layers_point_one_way() {
         }
     }
 }
+
+/// Documents and scripts.
+fn pages() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];
+    for folder in ["docs", ".ci"] {
+        pages.extend(fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path()));
+    }
+    pages.retain(|path| path.is_file());
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path, text)
+    };
+    pages.into_iter().map(read).collect()
+}
+
+/// What `cargo test` is asked for, word by word, wherever documents, comments and scripts ask.
+fn commands() -> Vec<(PathBuf, Vec<String>)> {
+    let tests = ["tests", "models/tests", "scenarios/tests", "sim-core/tests"];
+    let texts = pages().into_iter().chain(tests.into_iter().flat_map(sources));
+    let mut commands = Vec::new();
+    for (path, text) in texts {
+        // A command may go on in the next line.
+        for command in text.replace("\\\n", "").split("cargo test ").skip(1) {
+            let command = command.split(['`', '"', '\n', ')']).next().unwrap();
+            let words = command.split_whitespace().map(str::to_owned).collect();
+            commands.push((path.clone(), words));
+        }
+    }
+    commands
+}
+
+/// Whether the tests of a package have a module, or a test in a module, of this path.
+fn has_test(tests: &Path, filter: &str) -> bool {
+    let mut place = tests.to_owned();
+    let mut names = filter.split("::").peekable();
+    while let Some(name) = names.next_if(|name| place.join(name).is_dir()) {
+        place.push(name);
+    }
+    let file = match names.next() {
+        None => return true,
+        Some(name) => place.join(name).with_extension("rs"),
+    };
+    let Ok(text) = fs::read_to_string(file) else { return false };
+    names.next().is_none_or(|name| text.contains(&format!("\nfn {name}")))
+}
+
+#[test]
+fn tests_that_are_asked_for_by_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut by_name = 0;
+    for (path, words) in commands() {
+        let after = |flag: &str| words.iter().skip_while(|word| *word != flag).nth(1);
+        let Some(test) = after("--test") else { continue };
+        let package = after("-p").map_or(root.to_owned(), |name| root.join(name));
+        let tests = package.join("tests").join(test);
+        let filter = words.iter().skip_while(|word| *word != test).nth(1);
+        let filter = filter.filter(|word| *word != "--").map_or("", |word| word);
+        let found =
+            tests.join("main.rs").is_file() && (filter.is_empty() || has_test(&tests, filter));
+        assert!(found, "{}: cargo test {}", path.display(), words.join(" "));
+        by_name += 1;
+    }
+    assert!(by_name >= 10, "only {by_name}");
+}
+
+#[test]
+fn files_of_tests_that_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, text) in pages().into_iter().filter(|(page, _)| page.extension().is_some()) {
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        for word in text.split(|c| !is_path(c)) {
+            let is_test = word.ends_with(".rs") && word.contains("tests/");
+            assert!(!is_test || root.join(word).is_file(), "{}: {word}", page.display());
+        }
+    }
+}

@@ -4,10 +4,11 @@
 
 use std::io::Read as _;
 
-use assert_cmd::Command;
 use flate2::read::GzDecoder;
 use scenarios::{CheckOptions, check};
 use serde_json::{Value, json};
+
+use crate::kit::{program, with_input};
 
 const TOLD: &str = "forms/tracefs-told.txt.gz";
 const TWO_VCPUS: &str = "logs/tr24-pv-2cpu-4f4w-500us-detail.txt.gz";
@@ -42,8 +43,7 @@ fn text(name: &str) -> String {
 }
 
 fn apfsim(args: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
-    let output =
-        Command::cargo_bin("apfsim").unwrap().args(args).write_stdin(input).output().unwrap();
+    let output = with_input(program().args(args), input);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

@@ -4,11 +4,12 @@
 
 use std::io::{Read as _, Write as _};
 
-use assert_cmd::Command;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+
+use crate::kit::{program, with_input};
 
 /// Every event, two vCPUs.
 const DETAIL: &str = "tr24-pv-2cpu-4f4w-500us-detail";
@@ -28,9 +29,8 @@ fn text_of(log: &str) -> String {
 }
 
 fn run(input: &[u8]) -> (Option<i32>, String, String) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
-    let output =
-        command.args(["check", "-", "--format", "json"]).write_stdin(input).output().unwrap();
+    let mut command = program();
+    let output = with_input(command.args(["check", "-", "--format", "json"]), input);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

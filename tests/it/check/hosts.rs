@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::kit::{program, with_input};
+
 fn checked(args: &[&str], stdin: &[u8]) -> (Option<i32>, Value) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let mut command = program();
     command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("check").args(args);
-    let output = command.args(["--format", "json"]).write_stdin(stdin).output().unwrap();
+    let output = with_input(command.args(["--format", "json"]), stdin);
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
 }
 

@@ -1,15 +1,15 @@
 //! `apfsim check` from outside: the logs of real kernels, and what is no log.
 
-use assert_cmd::Command;
 use serde_json::Value;
+
+use crate::kit::{program, with_input};
 
 const DETAIL: &str = "tests/data/logs/tr24-pv-2cpu-4f4w-500us-detail.txt.gz";
 const BOOT: &str = "tests/data/logs/tr16-pv-1cpu-boot-under-limit-500us.txt.gz";
 
 fn apfsim(args: &[&str], stdin: &[u8]) -> (Option<i32>, String, String) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).write_stdin(stdin);
-    let output = command.output().unwrap();
+    let mut command = program();
+    let output = with_input(command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args), stdin);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
-use assert_cmd::Command;
 use flate2::read::GzDecoder;
 use serde_json::Value;
+
+use crate::kit::program;
 
 /// What the script prints.
 #[derive(Debug, Default, PartialEq)]
@@ -100,7 +101,7 @@ fn script(text: &str) -> Numbers {
 }
 
 fn apfsim(args: &[&str]) -> String {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let mut command = program();
     let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

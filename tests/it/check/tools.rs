@@ -3,9 +3,10 @@
 
 use std::io::Read as _;
 
-use assert_cmd::Command;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
+
+use crate::kit::{program, with_input};
 
 fn data(name: &str) -> String {
     let path = format!("{}/tests/data/{name}.txt.gz", env!("CARGO_MANIFEST_DIR"));
@@ -15,8 +16,8 @@ fn data(name: &str) -> String {
 }
 
 fn apfsim(args: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
-    let output = command.args(args).write_stdin(input.as_bytes()).output().unwrap();
+    let mut command = program();
+    let output = with_input(command.args(args), input.as_bytes());
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

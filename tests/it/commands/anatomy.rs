@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::kit::program;
+
 fn run(args: &[&str]) -> Output {
-    Command::cargo_bin("apfsim").unwrap().arg("anatomy").args(args).output().unwrap()
+    program().arg("anatomy").args(args).output().unwrap()
 }
 
 #[track_caller]
@@ -30,7 +31,24 @@ fn fails(args: &[&str], parts: &[&str]) {
     assert!(!error.contains("internal error"), "{error}");
 }
 
-/// The text without its last lines: digests change with every change of the model.
+/// Each fault that is shown: policy and pick, and its text.
+fn faults(shown: &str) -> Vec<(String, String)> {
+    let mut faults: Vec<(String, String)> = Vec::new();
+    for line in shown.lines() {
+        if line.ends_with(" major faults are not slower)") {
+            let (name, _) = line.split_once(": ").unwrap();
+            faults.push((name.to_owned(), String::new()));
+        }
+        if let Some((_, text)) = faults.last_mut() {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    faults
+}
+
+/// The median of each policy as it is shown, and that there is as much of all others. The last lines
+/// are left out: digests change with every change of the model.
 #[test]
 fn smoke_is_shown_as_text() {
     let text = fine(&["smoke", "-q", "--duration", "200ms"]);
@@ -39,7 +57,24 @@ fn smoke_is_shown_as_text() {
     for line in shown.lines() {
         assert!(line.chars().count() <= 100, "{line}");
     }
-    insta::assert_snapshot!(shown);
+    let (shown, legend) = shown.split_once("\nOffsets count from").unwrap();
+    insta::assert_snapshot!("legend", legend);
+    let faults = faults(shown);
+    let names: Vec<&str> = faults.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = ["median", "p99", "worst"]
+        .iter()
+        .flat_map(|pick| ["sync", "halt", "apf-v2.6.39"].map(|policy| format!("{policy}, {pick}")));
+    assert_eq!(names, expected.collect::<Vec<_>>());
+    for (name, text) in &faults {
+        for part in ["\n  latency  ", "\nstep     offset (us)", "leaves guest mode: EPT violation"]
+        {
+            assert!(text.contains(part), "{name} has no `{part}`: {text}");
+        }
+        assert!(text.trim_end().ends_with("the access goes through"), "{text}");
+    }
+    for (name, text) in &faults[..3] {
+        insta::assert_snapshot!(name.replace(", ", "-"), text);
+    }
 }
 
 #[test]

@@ -2,18 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
-use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn apfsim() -> Command {
-    Command::cargo_bin("apfsim").unwrap()
-}
+use crate::kit::program;
 
 fn run(args: &[&str]) -> Output {
-    apfsim().args(args).output().unwrap()
+    program().args(args).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -139,13 +136,8 @@ mod listings {
 
     #[test]
     fn a_reader_that_goes_away_is_no_error() {
-        let program = assert_cmd::cargo::cargo_bin("apfsim");
-        let mut child = std::process::Command::new(program)
-            .arg("schema")
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            program().arg("schema").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0));
@@ -156,9 +148,7 @@ mod listings {
     #[cfg(target_os = "linux")]
     fn a_full_device_is_an_error() {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let program = assert_cmd::cargo::cargo_bin("apfsim");
-        let output =
-            std::process::Command::new(program).arg("schema").stdout(full).output().unwrap();
+        let output = program().arg("schema").stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains("standard output"));
     }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use assert_cmd::Command;
 use models::apf::rules::Generation;
 
+use crate::kit::program;
+
 fn explore(args: &[&str], folder: &Path) -> (Option<i32>, String, String) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let mut command = program();
     let output = command.arg("explore").args(args).current_dir(folder).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
@@ -25,7 +26,7 @@ fn the_newest_rules_are_clean_and_the_search_is_exhaustive() {
 #[test]
 fn a_known_finding_does_not_fail_and_a_new_one_does() {
     let folder = tempfile::tempdir().unwrap();
-    let base = ["--rules", "v6.19", "--with", "reset"];
+    let base = ["--rules", "v6.19", "--vcpus", "1", "--with", "reset"];
     let (status, stdout, _) =
         explore(&[&base[..], &["--out", "known.json"]].concat(), folder.path());
     assert_eq!(status, Some(1), "{stdout}");
@@ -33,7 +34,7 @@ fn a_known_finding_does_not_fail_and_a_new_one_does() {
     let with_baseline =
         |args: &[&str]| explore(&[args, &["--baseline", "known.json"]].concat(), folder.path()).0;
     assert_eq!(with_baseline(&base), Some(0));
-    let other = ["--rules", "v5.8", "--with", "smi"];
+    let other = ["--rules", "v5.8", "--vcpus", "1", "--with", "smi"];
     assert_eq!(with_baseline(&other), Some(1));
 }
 
@@ -62,7 +63,7 @@ fn ways_are_written_as_logs() {
     names.sort();
     assert!(names.iter().any(|name| name == "way.txt" || name == "way.INV-04.txt"), "{names:?}");
     for name in names {
-        let mut command = Command::cargo_bin("apfsim").unwrap();
+        let mut command = program();
         let output = command
             .args(["check", &name, "--format", "json"])
             .current_dir(folder.path())

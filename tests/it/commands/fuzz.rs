@@ -3,12 +3,13 @@
 use std::fs;
 use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::kit::program;
+
 fn run(args: &[&str]) -> Output {
-    Command::cargo_bin("apfsim").unwrap().arg("fuzz").args(args).output().unwrap()
+    program().arg("fuzz").args(args).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -65,7 +66,7 @@ fn what_fails_is_made_small_and_written_down() {
     // Next to nothing is needed to fail so; and what is left is a scenario.
     assert!(text.lines().count() < 40, "{text}");
     let file = out.join("fuzz-1-build.json");
-    let again = Command::cargo_bin("apfsim").unwrap().arg("run").arg(file).output().unwrap();
+    let again = program().arg("run").arg(file).output().unwrap();
     assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
 }
 

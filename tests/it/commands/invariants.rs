@@ -1,10 +1,11 @@
 //! `apfsim invariants` from outside.
 
-use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::kit::program;
+
 fn output(args: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let mut command = program();
     let output = command.arg("invariants").args(args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))

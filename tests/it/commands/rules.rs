@@ -1,11 +1,12 @@
 //! `apfsim rules` from outside.
 
-use assert_cmd::Command;
 use models::apf::rules::Generation;
 use serde_json::Value;
 
+use crate::kit::program;
+
 fn output(args: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::cargo_bin("apfsim").unwrap().arg("rules").args(args).output().unwrap();
+    let output = program().arg("rules").args(args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -29,9 +30,20 @@ fn the_generations_are_listed() {
     insta::assert_snapshot!("generations", fine(&[]));
 }
 
+/// Its beginning as it is laid out; the rest is held against JSON.
 #[test]
 fn a_generation_is_told_mechanism_by_mechanism() {
-    insta::assert_snapshot!("v5.8", fine(&["v5.8"]));
+    let text = fine(&["v5.8"]);
+    insta::assert_snapshot!("v5.8", text.lines().take(12).collect::<Vec<_>>().join("\n"));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = words(&text);
+    for one in json(&["v5.8"])["mechanisms"].as_array().unwrap() {
+        let field = |name: &str| one[name].as_str().unwrap();
+        let (name, value, since) = (field("mechanism"), field("value"), field("since"));
+        let line = words(&format!("{name} {value}, since {since}."));
+        assert!(told.contains(&line), "{line}");
+        assert!(told.contains(&words(field("source"))), "{}", field("source"));
+    }
 }
 
 /// Long-term trees take over what newer kernels mended, and most hosts run those.
@@ -78,8 +90,6 @@ fn json_says_the_same() {
     let cap = mechanisms.iter().find(|m| m["mechanism"] == "cap").unwrap();
     assert_eq!((&cap["value"], &cap["since"]), (&Value::from("64"), &Value::from("v7-2010")));
     assert_eq!(cap["side"], "host");
-    let text = fine(&["v5.8"]);
-    assert!(mechanisms.iter().all(|m| text.contains(m["mechanism"].as_str().unwrap())));
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use assert_cmd::Command;
 use tempfile::TempDir;
+
+use crate::kit::program;
 
 #[track_caller]
 fn fine(args: &[&str]) -> String {
-    let output = Command::cargo_bin("apfsim").unwrap().args(args).output().unwrap();
+    let output = program().args(args).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{args:?}: {error}");
     String::from_utf8(output.stdout).unwrap()

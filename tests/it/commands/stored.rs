@@ -3,14 +3,15 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
-use assert_cmd::Command;
 use scenarios::plan::replication_seed;
 use serde_json::{Value, json};
 
+use crate::kit::{PROGRAM, program};
+
 fn apfsim(args: &[&str], folder: &Path) -> Output {
-    Command::cargo_bin("apfsim").unwrap().args(args).current_dir(folder).output().unwrap()
+    program().args(args).current_dir(folder).output().unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -100,11 +101,10 @@ fn a_full_disk_is_told_with_the_file_after_the_result() {
 #[test]
 fn a_file_that_does_not_fit_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin("apfsim");
     let limited = |blocks: u32, args: &str| {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {args}");
         let mut shell = Command::new("sh");
-        let shell = shell.arg("-c").arg(script).arg(&program).current_dir(folder.path());
+        let shell = shell.arg("-c").arg(script).arg(PROGRAM).current_dir(folder.path());
         let output = shell.output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
@@ -129,8 +129,7 @@ fn a_file_that_does_not_fit_is_not_there() {
 #[test]
 fn a_killed_command_leaves_no_half_file() {
     let folder = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin("apfsim");
-    let mut command = std::process::Command::new(program);
+    let mut command = program();
     command.args(["run", "natapov-2010", "--trace", "d/t.txt", "-q", "--out", "d"]);
     let mut child = command.current_dir(folder.path()).spawn().unwrap();
     let d = folder.path().join("d");

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn apfsim() -> Command {
-    Command::new(assert_cmd::cargo::cargo_bin("apfsim"))
-}
+use crate::kit::program;
 
 fn run(args: &[&str]) -> Output {
-    apfsim().args(args).output().unwrap()
+    program().args(args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -217,7 +215,7 @@ fn a_killed_sweep_ends_like_an_uninterrupted_one() {
     let mut interrupted = 0;
     // Killed again and again, each time after some more runs.
     for wanted in [4, 20, 50] {
-        let mut child = apfsim()
+        let mut child = program()
             .args(with(&LONG, &out))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

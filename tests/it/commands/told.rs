@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::kit::program;
+
 /// Exit status, standard output, standard error.
 fn apfsim(args: &[&str], folder: &Path) -> (Option<i32>, String, String) {
-    let output =
-        Command::cargo_bin("apfsim").unwrap().args(args).current_dir(folder).output().unwrap();
+    let output = program().args(args).current_dir(folder).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }

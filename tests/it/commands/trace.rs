@@ -5,12 +5,13 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use flate2::read::GzDecoder;
 use tempfile::TempDir;
 
+use crate::kit::program;
+
 fn apfsim(args: &[&str]) -> Output {
-    Command::cargo_bin("apfsim").unwrap().args(args).output().unwrap()
+    program().args(args).output().unwrap()
 }
 
 #[track_caller]

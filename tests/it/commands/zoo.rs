@@ -1,10 +1,11 @@
 //! `apfsim zoo` from outside.
 
-use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::kit::program;
+
 fn zoo(args: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let mut command = program();
     let output = command.arg("zoo").args(args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
@@ -70,7 +71,7 @@ fn a_mistake_is_a_log_with_its_invariant() {
     let path = path.to_str().unwrap();
     let (status, _, stderr) = zoo(&["H36", "--trace", path]);
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
-    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let mut command = program();
     let output = command.args(["check", path]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use models::config::Op;
 use models::monitors::CATALOGUE;
 use scenarios::Scenario;
 use serde_json::Value;
 use sim_core::{QueueKind, SimDuration};
+
+use crate::kit::program;
 
 const README: &str = include_str!("../../../README.md");
 const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
@@ -84,9 +85,10 @@ fn compare(scenario: &str) -> Value {
         .unwrap()
 }
 
+/// What is printed, whatever the verdict.
 fn printed(args: &[&str], folder: &Path) -> String {
-    let run = Command::cargo_bin("apfsim").unwrap().args(args).current_dir(folder).assert();
-    String::from_utf8(run.get_output().stdout.clone()).unwrap()
+    let output = program().args(args).current_dir(folder).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -186,10 +188,21 @@ fn tables_have_at_most_so_many_columns() {
     for args in [
         &["compare", "smoke"][..],
         &["run", "smoke"],
-        &["anatomy", "smoke"],
+        &["anatomy", "smoke", "--duration", "200ms"],
         &["sweep", "smoke", "--axis", "guest.hz=100,1000", "--set", "duration=60ms"],
         &["test", "smoke"],
-        &["crossover", "smoke", "--field", "guest.hz", "--from", "100", "--to", "1000"],
+        &[
+            "crossover",
+            "smoke",
+            "--field",
+            "guest.hz",
+            "--from",
+            "100",
+            "--to",
+            "1000",
+            "--set",
+            "duration=100ms",
+        ],
         &["explore", "--vcpus", "1", "--defect", "no-eoi"],
         &["zoo", "H03"],
         &["invariants"],

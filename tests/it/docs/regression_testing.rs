@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::kit::program;
+
 fn apfsim(args: &[&str], folder: &Path) -> Output {
-    Command::cargo_bin("apfsim").unwrap().args(args).current_dir(folder).output().unwrap()
+    program().args(args).current_dir(folder).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use assert_cmd::Command;
 use models::ids::Token;
 use models::machine::{RunSettings, prefill, run_observed};
 use models::monitors::Verdict;
@@ -14,6 +13,8 @@ use models::trace::{ApfReason, DummyAction, Event, Record};
 use scenarios::Scenario;
 use serde_json::Value;
 use sim_core::SimDuration;
+
+use crate::kit::program;
 
 /// A block: a command, and lines of what it prints, in order.
 struct Shown<'a> {
@@ -38,7 +39,7 @@ fn shown(text: &str) -> Vec<Shown<'_>> {
 }
 
 fn apfsim(words: &str, folder: &Path) -> (i32, String) {
-    let mut command = Command::cargo_bin("apfsim").unwrap();
+    let mut command = program();
     let output = command.args(words.split_whitespace()).current_dir(folder).output().unwrap();
     let code = output.status.code().unwrap();
     assert!(code < 2, "{words}: {}", String::from_utf8_lossy(&output.stderr));

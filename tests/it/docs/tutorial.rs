@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use assert_cmd::Command;
+use crate::kit::{printed, program};
 
 /// A fenced block: what stands behind the fence, and its lines.
 struct Block<'a> {
@@ -32,9 +32,7 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
 fn run(line: &str, folder: &Path) -> String {
     let mut words = line.split_whitespace();
     assert_eq!(words.next(), Some("apfsim"), "only apfsim can be run: {line}");
-    let run = Command::cargo_bin("apfsim").unwrap().args(words).current_dir(folder).assert();
-    let output = run.try_success().unwrap_or_else(|error| panic!("{line}: {error}"));
-    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    printed(program().args(words).current_dir(folder))
 }
 
 #[test]

@@ -1,13 +1,31 @@
 //! Records of a built-in scenario, for the tests of the measured guest.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock};
+
 use models::machine::{RunSettings, prefill, run};
 use models::monitors::Verdict;
 use models::presets;
 use models::trace::{Event, Phase, Record};
 use scenarios::Scenario;
 
-/// The records of one run of a policy, from the start barrier on; no invariant is violated.
-pub(crate) fn records(name: &str, policy: &str, cpu: &str) -> Vec<Record> {
+/// The records of one run of a policy, from the start barrier on; no invariant is violated. Several
+/// tests look at the same run, which is made once.
+pub(crate) fn records(
+    scenario: &'static str,
+    policy: &'static str,
+    cpu: &'static str,
+) -> &'static [Record] {
+    type Runs = BTreeMap<[&'static str; 3], &'static OnceLock<Vec<Record>>>;
+    static RUNS: Mutex<Runs> = Mutex::new(BTreeMap::new());
+    let mut runs = RUNS.lock().unwrap();
+    let run = *runs.entry([scenario, policy, cpu]).or_insert_with(|| Box::leak(Box::default()));
+    // Other runs go on meanwhile.
+    drop(runs);
+    run.get_or_init(|| simulated(scenario, policy, cpu))
+}
+
+fn simulated(name: &str, policy: &str, cpu: &str) -> Vec<Record> {
     let scenario = Scenario::load(name).unwrap();
     let mut config = scenario.machine.clone();
     config.cpu = presets::cpu(cpu).unwrap().config;

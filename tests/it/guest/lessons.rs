@@ -9,6 +9,8 @@ use sim_core::SimDuration;
 
 use super::lab::records;
 
+use crate::kit::{printed, program};
+
 const CPU: &str = "lab-1gips";
 
 fn count(records: &[Record], wanted: impl Fn(&Event) -> bool) -> usize {
@@ -62,7 +64,7 @@ fn a_worker_preempts_the_vcpu_thread_that_wakes_it() {
     let records = records("lab-500us-4f4w", "halt-v6.12", CPU);
     let (mut announced, mut at_once, mut asleep) = (0, 0, true);
     let (mut read, mut waits) = (None, Vec::new());
-    for record in &records {
+    for record in records {
         match record.event {
             Event::KvmAsyncPfNotPresent { .. } => (announced, asleep) = (announced + 1, false),
             Event::WorkqueueExecuteStart { .. } => at_once += u32::from(!asleep),
@@ -82,7 +84,7 @@ fn the_vcpu_thread_submits_the_read() {
     let records = records("lab-500us-4f4w", "apf-v6.12", CPU);
     let (mut exit, mut read, mut before, mut tries) = (0, None, Vec::new(), 0);
     let mut fetching = false;
-    for record in &records {
+    for record in records {
         let now = record.time.as_ps() / 1000;
         match record.event {
             Event::KvmExit { reason: ExitReason::EptViolation, .. } => (exit, read) = (now, None),
@@ -137,7 +139,7 @@ fn the_cap_is_reached_exactly() {
     let records = records("lab-cap", "apf-v6.12", CPU);
     let (mut outstanding, mut most, mut refused) = (0_u32, 0, 0);
     let mut tried = false;
-    for record in &records {
+    for record in records {
         match record.event {
             Event::KvmTryAsyncGetPage { .. } => tried = true,
             Event::KvmAsyncPfDoublefault { .. } => tried = false,
@@ -158,7 +160,7 @@ fn the_cap_is_reached_exactly() {
 }
 
 /// How many of the tries were repeated faults.
-fn repeated_share(name: &str, policy: &str) -> f64 {
+fn repeated_share(name: &'static str, policy: &'static str) -> f64 {
     let records = records(name, policy, CPU);
     share(count(&records, is_repeated), count(&records, is_try))
 }
@@ -192,7 +194,7 @@ fn tasks_with_the_same_pages_are_halted() {
 fn halted_vcpus_wake_for_anything_and_find_their_page() {
     let records = records("lab-5ms-4f4w", "halt-v6.12", CPU);
     let (mut ready, mut since, mut woken_early) = (Vec::new(), false, 0);
-    for record in &records {
+    for record in records {
         match record.event {
             Event::VcpuBlock { reason: BlockReason::ApfHalt, .. } => since = false,
             Event::KvmAsyncPfCompleted { .. } => since = true,
@@ -297,9 +299,9 @@ fn overtaken(records: &[Record]) -> f64 {
 /// of cases on one vCPU, in 40 % on four.
 #[test]
 fn ready_comes_in_the_order_of_completion() {
-    let one = overtaken(&records("lab-500us-4f4w", "apf-v6.12", CPU));
+    let one = overtaken(records("lab-500us-4f4w", "apf-v6.12", CPU));
     assert!((0.005..0.03).contains(&one), "{one}");
-    let four = overtaken(&records("lab-500us-4f4w-4vcpu", "apf-v6.12", CPU));
+    let four = overtaken(records("lab-500us-4f4w-4vcpu", "apf-v6.12", CPU));
     assert!((0.25..0.5).contains(&four), "{four}");
 }
 
@@ -335,9 +337,9 @@ fn ready_before_injection(records: &[Record]) -> (f64, f64) {
 /// all events), and where vCPUs wait for a processor their own (recorded: 4 %). No invariant minds.
 #[test]
 fn page_ready_may_come_before_the_exception() {
-    let (others, own) = ready_before_injection(&records("lab-500us-4f4w", "apf-v6.12", CPU));
+    let (others, own) = ready_before_injection(records("lab-500us-4f4w", "apf-v6.12", CPU));
     assert!((0.05..0.35).contains(&others) && own == 0.0, "{others} {own}");
-    let (_, own) = ready_before_injection(&records("lab-500us-4f4w-4vcpu", "apf-v6.12", CPU));
+    let (_, own) = ready_before_injection(records("lab-500us-4f4w-4vcpu", "apf-v6.12", CPU));
     assert!((0.01..0.08).contains(&own), "{own}");
 }
 
@@ -349,7 +351,7 @@ fn a_further_page_ready_comes_inside_the_exit_of_an_ack() {
     let records = records("lab-500us-4f4w", "apf-v6.12", "lab-1gips-traced");
     let (mut inside, mut written, mut writes, mut before, mut after) = (false, false, 0, 0, 0);
     let mut pending = 0;
-    for record in &records {
+    for record in records {
         match record.event {
             Event::KvmExit { reason, .. } => {
                 (inside, written) = (reason == ExitReason::MsrWrite, false);
@@ -382,7 +384,7 @@ fn one_page_is_outstanding_on_two_vcpus() {
     let records = records("lab-500us-8f4w-2vcpu-shared", "apf-v6.12", CPU);
     let mut outstanding: Vec<(Gva, Token, VcpuId)> = Vec::new();
     let (mut both, mut counters) = (0, BTreeMap::new());
-    for record in &records {
+    for record in records {
         match record.event {
             Event::KvmAsyncPfNotPresent { vcpu, token, gva } => {
                 assert_eq!(token.0 & 0xfff, u32::from(vcpu.0));
@@ -426,8 +428,8 @@ fn synchronous_faults_are_not_traced() {
 #[test]
 fn the_logs_come_out() {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = assert_cmd::Command::cargo_bin("apfsim").unwrap();
-    command.args(["sweep", "lab-logs", "--out"]).arg(dir.path()).assert().success();
+    let mut command = program();
+    printed(command.args(["sweep", "lab-logs", "--out"]).arg(dir.path()));
     let table = std::fs::read_to_string(dir.path().join("sweep.csv")).unwrap();
     let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let head = lines.next().unwrap();

@@ -189,7 +189,7 @@ fn paths_take_as_long_as_in_the_detailed_logs() {
     let since_last = |from: fn(&Event) -> bool, to: fn(&Event) -> bool| {
         let mut last = None;
         let mut spans = Vec::new();
-        for record in &records {
+        for record in records {
             if from(&record.event) {
                 last = Some(record.time);
             } else if to(&record.event)
@@ -218,7 +218,7 @@ fn notices_are_as_in_the_logs() {
 
     let mut begun = Vec::new();
     let (mut waits, mut completed, mut ready) = (Vec::new(), Vec::new(), Vec::new());
-    for record in &records {
+    for record in records {
         match record.event {
             Event::KvmAsyncPfNotPresent { gva, .. } => begun.push((gva, record.time)),
             Event::KvmAsyncPfCompleted { gva, .. } => {

@@ -12,7 +12,7 @@ use models::config::Policy;
 use models::machine::{RunSettings, prefill, run};
 use models::monitors::Verdict;
 use models::trace::kernel::KernelWriter;
-use scenarios::zoo::{Entry, Group, Variant, entries, show};
+use scenarios::zoo::{Entry, Group, Shown, Variant, entries, show};
 use scenarios::{CheckOptions, Scenario, check};
 use sim_core::SimDuration;
 
@@ -69,6 +69,11 @@ fn list(ids: &Ids) -> String {
     ids.iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
+/// The variants with the mistake alone: that those without are quiet is held by `apfsim zoo`.
+fn mistaken(entry: &Entry) -> Vec<Shown> {
+    show(Box::leak(Box::new(Entry { right: &[], ..*entry }))).wrong
+}
+
 fn mistakes() -> impl Iterator<Item = &'static Entry> {
     entries().filter(|entry| entry.group != Group::Control && !entry.is_slow())
 }
@@ -88,9 +93,8 @@ const SHOWN: [(&str, &str); 5] = [
 fn mistakes_as_logs() {
     let mut shown_by_logs = Vec::new();
     for entry in mistakes() {
-        let row = show(entry);
         let expected = entry.expect.invariant.unwrap_or_default();
-        for (variant, shown) in entry.wrong.iter().zip(&row.wrong) {
+        for (variant, shown) in entry.wrong.iter().zip(&mistaken(entry)) {
             let caught = shown.caught.as_ref().unwrap();
             let way = said(&caught.log);
             let (online, log) = simulated(variant).unwrap_or_default();
@@ -128,13 +132,10 @@ fn mistakes_as_logs() {
     assert_eq!(shown_by_logs, expected);
 }
 
-/// Without a mistake the shortest way to anything is a clean log, too.
+/// Without a mistake the log of a run shows nothing that its monitors have not seen.
 #[test]
 fn controls_as_logs() {
     for entry in entries().filter(|entry| entry.group == Group::Control && !entry.is_slow()) {
-        for shown in &show(entry).right {
-            assert!(shown.caught.is_none(), "{}", shown.variant);
-        }
         for variant in entry.right {
             let (online, log) = simulated(variant).unwrap_or_default();
             assert!(log.is_subset(&online), "{}: {log:?}, {online:?}", entry.id);
