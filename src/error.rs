@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use reports::ReportError;
-use scenarios::expect::suite::SuiteError;
+use scenarios::experiments::suite::SuiteError;
 use scenarios::{AnatomyError, CheckError, CrossoverError, FitError, RunnerError, ScenarioError};
 
 /// Any failure, as told to the user. All lead to exit status 2.

@@ -2,9 +2,9 @@
 //!
 //! All run with what a user's run has: digest, metrics, monitors and state invariants.
 
+use models::base::record::TaskRole;
 use models::config::{Op, Policy};
 use models::machine::{self, Prefix, RunError, RunOutput, RunSettings};
-use models::trace::TaskRole;
 use scenarios::{Scenario, ScenarioError};
 use sim_core::SimDuration;
 

@@ -6,18 +6,11 @@
 //! [`config::Policy`].
 
 pub mod apf;
+pub mod base;
 pub mod config;
-pub mod device;
 pub mod explore;
-mod guest;
-pub mod host;
-pub mod ids;
 pub mod machine;
-pub mod mmu;
 pub mod monitors;
-pub mod policy;
+pub mod parts;
 pub mod presets;
-pub mod radix;
-pub mod sched;
 pub mod trace;
-mod vcpu;

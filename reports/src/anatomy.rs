@@ -1,8 +1,8 @@
 //! What the text and the picture of a fault's anatomy share: the broken axis, and words.
 
-use models::ids::TaskId;
+use models::base::ids::TaskId;
+use models::base::record::{BlockReason, Event, FaultPath, IoKind};
 use models::trace::anatomy::{Actor, Anatomy, Lane, Step};
-use models::trace::{BlockReason, Event, FaultPath, IoKind};
 use scenarios::AnatomyReport;
 use sim_core::SimTime;
 
@@ -342,7 +342,7 @@ pub(crate) fn rounded_parts(fault: &Anatomy) -> Vec<(&'static str, Offset)> {
 
 #[cfg(test)]
 mod tests {
-    use models::ids::{Gfn, TaskId, VcpuId};
+    use models::base::ids::{Gfn, TaskId, VcpuId};
     use models::trace::anatomy::{FaultSeen, Lanes, Parts};
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use scenarios::Crossover;
-use scenarios::crossover::{CrossoverAnswer, CrossoverStep, Larger};
+use scenarios::experiments::crossover::{CrossoverAnswer, CrossoverStep, Larger};
 use serde_json::{Value, json};
 
 use crate::format::{grouped, significant, span_ns};

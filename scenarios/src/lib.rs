@@ -2,8 +2,8 @@
 //!
 //! A scenario is a JSON file with comments. It is read in three steps, each of which knows the place
 //! of what it complains about: text to a tree of placed values (`tree`), tree to typed structs
-//! ([`mod@file`], by a serde deserializer of our own in `de`), structs to a checked [`Scenario`]
-//! ([`resolve`]) with presets and defaults filled in. A scenario expands to a [`plan`] of numbered
+//! ([`scenario::file`], by a serde deserializer of our own in `de`), structs to a checked [`Scenario`]
+//! ([`scenario::resolve`]) with presets and defaults filled in. A scenario expands to a [plan](run::plan) of numbered
 //! independent runs, and [`run_comparison`] runs them on several threads and sums them up in a
 //! [`Comparison`].
 //!
@@ -19,63 +19,39 @@
 //! ```
 //!
 //! The file format is documented in `docs/scenario-format.md`, and as a schema in
-//! `scenarios/schema/scenario-1.json` ([`schema_json`]). Built-in scenarios are in [`library`].
+//! `scenarios/schema/scenario-1.json` ([`schema_json`]). Built-in scenarios are in [`scenario::library`].
 
-pub mod anatomy;
-mod canonical;
-pub mod check;
-pub mod checksum;
-pub mod crossover;
-mod de;
-mod error;
-pub mod expect;
-pub mod file;
-mod files;
-pub mod fit;
-mod folder;
-pub mod fuzz;
-pub mod library;
-mod notes;
-mod patch;
-pub mod plan;
-pub mod replay;
-pub mod resolve;
-pub mod results;
-mod runner;
-mod schema;
-mod store;
-mod stored;
-mod suggest;
-mod summary;
-pub mod sweep;
-mod trace_file;
-mod tree;
-pub mod units;
-mod visible;
+pub mod experiments;
+pub mod logs;
+pub mod run;
+pub mod scenario;
+pub mod syntax;
 pub mod zoo;
 
-pub use anatomy::{AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_anatomy};
-pub use check::{CheckError, CheckOptions, CheckReport, check, check_path};
-pub use crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
-pub use error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError, help_for_unknown};
-pub use files::write_file;
-pub use fit::{FitError, FitOptions, FitReport, fit_path};
-pub use folder::FolderLock;
-pub use notes::{Note, NoteKind};
-pub use plan::Plan;
-pub use replay::{ReplayError, ReplayFile};
-pub use resolve::{Scenario, ScenarioOverrides};
-pub use results::{
+pub use experiments::anatomy::{
+    AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_anatomy,
+};
+pub use experiments::crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
+pub use experiments::sweep::{Sweep, SweepOverrides, SweepResult, run_sweep};
+pub use logs::check::{CheckError, CheckOptions, CheckReport, check, check_path};
+pub use logs::fit::{FitError, FitOptions, FitReport, fit_path};
+pub use run::files::write_file;
+pub use run::folder::FolderLock;
+pub use run::notes::{Note, NoteKind};
+pub use run::plan::Plan;
+pub use run::replay::{ReplayError, ReplayFile};
+pub use run::results::{
     Comparison, FindingSummary, FindingVerdict, MetricSummary, PolicyResult, Published, Ratio,
     TaskSummary,
 };
-pub use runner::{Progress, RunOptions, run_comparison};
-pub use schema::{schema_json, sweep_schema_json};
-pub use store::RUNS_FILE;
-pub use suggest::suggestion;
-pub use sweep::{Sweep, SweepOverrides, SweepResult, run_sweep};
-pub use trace_file::explored_log;
-pub use visible::visible;
+pub use run::runner::{Progress, RunOptions, run_comparison};
+pub use run::store::RUNS_FILE;
+pub use run::trace_file::explored_log;
+pub use scenario::resolve::{Scenario, ScenarioOverrides};
+pub use scenario::schema::{schema_json, sweep_schema_json};
+pub use syntax::error::{Diagnostic, MAX_FILE_BYTES, RunnerError, ScenarioError, help_for_unknown};
+pub use syntax::suggest::suggestion;
+pub use syntax::visible::visible;
 
 /// Version of the program, as results name it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,7 +1,7 @@
 //! `apfsim anatomy`: single major faults in detail.
 
 use models::trace::anatomy::Pick;
-use scenarios::resolve::MAX_DURATION;
+use scenarios::scenario::resolve::MAX_DURATION;
 use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy};
 use sim_core::SimDuration;
 

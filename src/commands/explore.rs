@@ -11,7 +11,8 @@ use models::apf::{Defect, Defects};
 use models::explore::{
     Bounds, Budget, Disturbance, Explored, Finding, Limit, Product, Setup, Severity, explore,
 };
-use scenarios::{FolderLock, checksum, explored_log, help_for_unknown, suggestion};
+use scenarios::run::checksum;
+use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
 use serde_json::{Value, json};
 
 use super::{Outcome, listing, tell, write};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use scenarios::fuzz::{
+use scenarios::experiments::fuzz::{
     Against, FailureKind, FuzzFailure, FuzzOptions, FuzzReport, fuzz, scenario_text,
 };
 use scenarios::{FolderLock, write_file};

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use scenarios::expect::suite::{CaseOutcome, CaseResult};
+use scenarios::experiments::suite::{CaseOutcome, CaseResult};
 
 /// The whole document: a suite a file, a case an expectation.
 pub(super) fn document(results: &[CaseResult]) -> String {
@@ -114,7 +114,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::expect::Judgement;
+    use scenarios::experiments::judge::Judgement;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! `apfsim policies`: what scenarios can compare.
 
-use models::policy;
+use models::presets::policies;
 
 use super::{Outcome, listing};
 use crate::error::CliError;
@@ -8,7 +8,7 @@ use crate::output;
 
 pub(super) fn execute() -> Result<Outcome, CliError> {
     let entries: Vec<(String, String)> =
-        policy::policies().iter().map(|&(name, says)| (name.into(), says.into())).collect();
+        policies::policies().iter().map(|&(name, says)| (name.into(), says.into())).collect();
     output::result(&listing(&entries, 0))?;
     Ok(Outcome::Fine)
 }

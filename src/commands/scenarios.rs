@@ -1,6 +1,6 @@
 //! `apfsim scenarios`: the library.
 
-use scenarios::library::{self, LibraryEntry};
+use scenarios::scenario::library::{self, LibraryEntry};
 
 use super::{Outcome, listing};
 use crate::error::CliError;

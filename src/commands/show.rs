@@ -1,6 +1,7 @@
 //! `apfsim show`: the text of a scenario or sweep, comments included.
 
-use scenarios::{Scenario, library};
+use scenarios::Scenario;
+use scenarios::scenario::library;
 
 use super::Outcome;
 use crate::cli::ShowArgs;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use scenarios::expect::Judgement;
-use scenarios::expect::suite::{CaseOutcome, CaseResult, Suite};
+use scenarios::experiments::judge::Judgement;
+use scenarios::experiments::suite::{CaseOutcome, CaseResult, Suite};
 use scenarios::{FolderLock, RunOptions};
 use serde_json::{Value, json};
 

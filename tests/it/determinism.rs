@@ -1,7 +1,8 @@
 //! Same scenario, same seed, same bytes: whatever the number of jobs, the queue, and whether vCPUs
 //! run ahead. Every shipped scenario is run, shortened.
 
-use scenarios::{RunOptions, Scenario, ScenarioOverrides, library, run_comparison};
+use scenarios::scenario::library;
+use scenarios::{RunOptions, Scenario, ScenarioOverrides, run_comparison};
 use sim_core::QueueKind;
 
 /// The text of a library scenario with other lengths, so that debug builds are quick.

@@ -1,8 +1,8 @@
 //! What a step of the protocol did, for whoever drives it.
 
 use crate::apf::host::MmuMode;
-use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
-use crate::trace::{ApfReason, Event};
+use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use crate::base::record::{ApfReason, Event};
 
 /// Effects of a step, in the order in which they happened.
 pub type Effects = Vec<Effect>;

@@ -6,7 +6,7 @@
 //! `kvm_async_pf_gfn_slot`, `kvm_add_async_pf_gfn`, `kvm_del_async_pf_gfn` in
 //! `arch/x86/kvm/x86.c`.
 
-use crate::ids::Gfn;
+use crate::base::ids::Gfn;
 
 /// `GOLDEN_RATIO_PRIME_32` of the kernels before 4.7.
 const GOLDEN_RATIO_32: u32 = 0x9e37_0001;

@@ -8,7 +8,7 @@ mod tests;
 
 use crate::apf::effect::Effects;
 use crate::apf::{Apf, Notice};
-use crate::ids::{TaskId, Token, VcpuId};
+use crate::base::ids::{TaskId, Token, VcpuId};
 
 /// What decides whether a task can be scheduled away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

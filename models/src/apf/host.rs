@@ -36,7 +36,7 @@ pub use state::{AreaCache, Halt, HostHalf, HostVcpu, Lapic, Life, Operation, Sca
 use crate::apf::effect::Effects;
 use crate::apf::rules::Drain;
 use crate::apf::{Apf, Notice};
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 /// The register that enables notices (`MSR_KVM_ASYNC_PF_EN`).
 pub const MSR_EN: u32 = 0x4b56_4d02;

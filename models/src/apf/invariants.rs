@@ -9,7 +9,7 @@ mod host;
 
 use crate::apf::Apf;
 use crate::apf::host::Operation;
-use crate::ids::{ItemId, VcpuId};
+use crate::base::ids::{ItemId, VcpuId};
 
 /// What is wrong, in words that name the vCPU and the item.
 pub type Finding = Result<(), String>;

@@ -5,7 +5,7 @@
 //! again. A number therefore stands for both and is used anew only when both are through.
 
 use crate::apf::host::MmuMode;
-use crate::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId, WorkerId};
+use crate::base::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId, WorkerId};
 
 /// The fault that an item stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

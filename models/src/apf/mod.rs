@@ -31,8 +31,8 @@ pub use guest::{GuestHalf, GuestInput, Takeover, WaitContext};
 pub use host::{FaultMemory, HostHalf, HostInput, MmuMode, SetupFailure, VcpuView};
 pub use rules::Rules;
 
-use crate::ids::{Token, VcpuId};
-use crate::trace::ApfReason;
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::ApfReason;
 
 /// Something that happens to the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::apf::rules::TokenZero;
-use crate::ids::{Token, VcpuId};
+use crate::base::ids::{Token, VcpuId};
 
 /// Layout of a token: a counter of the vCPU above the number of the vCPU
 /// (`kvm_arch_setup_async_pf`: `apf.id++ << 12 | vcpu_id`).

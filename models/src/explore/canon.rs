@@ -14,8 +14,8 @@ use crate::apf::host::{
 };
 use crate::apf::item::{Item, Work};
 use crate::apf::{Apf, Defect, Notice, SharedWord};
-use crate::ids::{Gfn, ItemId, Token, VcpuId};
-use crate::trace::ApfReason;
+use crate::base::ids::{Gfn, ItemId, Token, VcpuId};
+use crate::base::record::ApfReason;
 
 use super::setup::Setup;
 use super::world::{At, Cpu, Frame, Halting, Handler, Script, Task, Then, World};

@@ -5,8 +5,8 @@ use crate::apf::host::{HostVcpu, Life, Operation};
 use crate::apf::item::WorkStage;
 use crate::apf::rules::{Kick, Tell};
 use crate::apf::{Apf, Decision, Effect, HostInput, Input, invariants};
-use crate::ids::{Token, VcpuId};
-use crate::trace::{ApfReason, Event};
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::{ApfReason, Event};
 
 use super::setup::Setup;
 use super::world::{At, World};

@@ -2,7 +2,7 @@
 
 use crate::apf::host::Life;
 use crate::apf::{Effect, Effects, GuestInput, HostInput, Input, Takeover};
-use crate::ids::{Token, VcpuId};
+use crate::base::ids::{Token, VcpuId};
 
 use super::check::Log;
 use super::setup::{Disturbance, Setup};

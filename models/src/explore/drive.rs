@@ -2,7 +2,7 @@
 //! brings about by itself.
 
 use crate::apf::{Apf, Effects, HostInput, Input, invariants};
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 use super::check::{Kind, Log};
 use super::setup::{Setup, SetupError};
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::apf::rules::generation;
     use crate::apf::{Defect, Defects, Effect, GuestInput};
-    use crate::ids::{TaskId, Token};
+    use crate::base::ids::{TaskId, Token};
 
     fn wake_then_wait() -> [Input; 3] {
         let (vcpu, token) = (VCPU, Token(9));

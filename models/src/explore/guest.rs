@@ -1,8 +1,8 @@
 //! Moves of guests: handlers, waiting tasks, scripts.
 
 use crate::apf::{Effect, Effects, GuestInput, HostInput, Input};
-use crate::ids::{TaskId, Token, VcpuId};
-use crate::trace::ApfReason;
+use crate::base::ids::{TaskId, Token, VcpuId};
+use crate::base::record::ApfReason;
 
 use super::check::{self, Log, kinds};
 use super::setup::Setup;

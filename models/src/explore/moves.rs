@@ -3,7 +3,7 @@
 use crate::apf::host::Life;
 use crate::apf::item::WorkStage;
 use crate::apf::rules::GuestMemfd;
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 use super::setup::{Disturbance, Setup};
 use super::world::{At, Context, Move, Script, Stage, Step, Task, World, pages_mask};

@@ -18,7 +18,7 @@
 //! outside. A disturbance of the whole VM touches every vCPU, so nothing is left out while one may
 //! still come.
 
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 use super::setup::Setup;
 use super::world::{At, Move, World, pages_mask};

@@ -1,6 +1,6 @@
 //! Breadth first through all states of a world.
 
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 use super::canon::Canon;
 use super::check::{Found, Kind, Log};

@@ -2,7 +2,7 @@
 
 use crate::apf::rules::{Drain, Runnable};
 use crate::apf::{Decision, Effect, Effects, HostInput, Input, SetupFailure};
-use crate::ids::{Gva, Hva, ItemId, VcpuId, WorkerId};
+use crate::base::ids::{Gva, Hva, ItemId, VcpuId, WorkerId};
 
 use super::check::{self, Before, Log, kinds};
 use super::setup::{Disturbance, Setup};
@@ -261,7 +261,7 @@ impl World {
     /// Whether a completed item stays where it is whatever the run loop does.
     fn keeps_done(&self, vcpu: VcpuId) -> bool {
         let lapic = self.apf.vcpu(vcpu).lapic;
-        let busy = self.apf.words[vcpu.index()].token != crate::ids::Token::NONE;
+        let busy = self.apf.words[vcpu.index()].token != crate::base::ids::Token::NONE;
         self.apf.rules.drain == Drain::AllOnRequestAndAck
             && self.apf.notices_on(vcpu)
             && (busy || !lapic.enabled)
@@ -289,7 +289,7 @@ impl World {
         let interrupts_on = self.interrupts_on(vcpu);
         let nested = self.cpu(vcpu).handler.is_some();
         let ready = self.apf.ready_interrupt(vcpu).is_some();
-        let token = crate::ids::Token::NONE;
+        let token = crate::base::ids::Token::NONE;
         let cpu = self.cpu_mut(vcpu);
         cpu.at = At::Guest;
         if lost || (injected && nested) {

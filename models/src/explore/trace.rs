@@ -1,8 +1,8 @@
 //! The way to a finding, as lines of who does what.
 
 use crate::apf::{Effect, GuestInput, HostInput, Input};
-use crate::ids::{ItemId, VcpuId};
-use crate::trace::{Event, ExitReason};
+use crate::base::ids::{ItemId, VcpuId};
+use crate::base::record::{Event, ExitReason};
 
 use super::check::Log;
 use super::search::all_moves;

@@ -8,7 +8,7 @@ use crate::apf::guest::WaitContext;
 use crate::apf::host::{Life, MmuMode};
 use crate::apf::rules::Drain;
 use crate::apf::{Apf, Defect, FaultMemory, Takeover, VcpuView};
-use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 
 use super::setup::{Budget, Disturbance, Scope, Setup};
 

@@ -10,9 +10,9 @@ use sim_core::{EventQueue, SimDuration, SimTime, Simulation};
 use super::event::MachineEvent;
 use super::run::{EventBound, LIVENESS_BOUND};
 use super::world::World;
+use crate::base::record::Phase;
+use crate::machine::sink::TraceSink;
 use crate::monitors::{Finding, MonitorSet};
-use crate::trace::Phase;
-use crate::trace::sink::TraceSink;
 
 /// The first look, after so much time; each further one after twice as much.
 const FIRST_LOOK: SimDuration = SimDuration::from_us(500);

@@ -14,30 +14,30 @@ use super::world::{
     ThreadKind, ThreadState, Vcpu, World,
 };
 use crate::apf::{Apf, Defects, Rules};
+use crate::base::ids::{Gfn, PcpuId, RegionId, TaskId, ThreadId, VcpuId};
+use crate::base::record::{Event, Phase, TaskRole};
 use crate::config::{Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, TaskGroup};
-use crate::device::Device;
-use crate::host::fetch::QUEUE_DEPTH;
-use crate::host::map_lock::MapLock;
-use crate::host::memory::HostMemory;
-use crate::host::read_ahead::ReadAheadState;
-use crate::host::reclaim::ReclaimPass;
-use crate::host::swap::SwapArea;
-use crate::host::throttle::WriteThrottle;
-use crate::ids::{Gfn, PcpuId, RegionId, TaskId, ThreadId, VcpuId};
-use crate::mmu::{GuestTables, Tlb};
-use crate::policy;
-use crate::sched::{Entity, RunQueue};
+use crate::machine::host::fetch::QUEUE_DEPTH;
+use crate::machine::host::map_lock::MapLock;
+use crate::machine::sink::TraceSink;
+use crate::parts::device::Device;
+use crate::parts::memory::pages::HostMemory;
+use crate::parts::memory::read_ahead::ReadAheadState;
+use crate::parts::memory::reclaim::ReclaimPass;
+use crate::parts::memory::swap::SwapArea;
+use crate::parts::memory::throttle::WriteThrottle;
+use crate::parts::mmu::{GuestTables, Tlb};
+use crate::parts::sched::{Entity, RunQueue};
+use crate::presets::policies;
 use crate::trace::metrics::Metrics;
 use crate::trace::series::Series;
-use crate::trace::sink::TraceSink;
-use crate::trace::{Event, Phase, TaskRole};
 
 /// Frames at the bottom of guest memory that belong to its kernel and hold no task's pages. An
 /// assumption without effect on results: it only has to be left over.
 pub const KERNEL_FRAMES: u64 = 256;
 
 fn rules_at_power_on() -> Result<Rules, RunError> {
-    policy::policy("sync").map(|p| p.rules).ok_or(RunError::Internal("no policy named sync"))
+    policies::policy("sync").map(|p| p.rules).ok_or(RunError::Internal("no policy named sync"))
 }
 
 impl World {

@@ -6,10 +6,10 @@ use super::Cx;
 use super::event::MachineEvent;
 use super::world::{Hotplug, Running, Then};
 use crate::apf::{Decision, HostInput};
+use crate::base::ids::VcpuId;
+use crate::base::record::{Event, ExitReason};
 use crate::config::{Disturbance, DisturbanceKind};
-use crate::host::scheduler::Flow;
-use crate::ids::VcpuId;
-use crate::trace::{Event, ExitReason};
+use crate::machine::host::scheduler::Flow;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The start barrier: disturbances of that very instant happen before the guest enables

@@ -2,8 +2,8 @@
 
 use sim_core::{EventKey, SimTime};
 
-use crate::ids::{ItemId, PcpuId, RequestId, TaskId, ThreadId, VcpuId};
-use crate::trace::Phase;
+use crate::base::ids::{ItemId, PcpuId, RequestId, TaskId, ThreadId, VcpuId};
+use crate::base::record::Phase;
 
 /// An event of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

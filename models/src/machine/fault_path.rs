@@ -8,11 +8,11 @@ use super::event::MachineEvent;
 use super::world::{Fetch, FetchGoal, Then};
 use crate::apf::rules::{FirstLookup, Workers};
 use crate::apf::{Decision, FaultMemory, HostInput, SetupFailure};
+use crate::base::ids::{Gfn, Gva, ItemId, VcpuId};
+use crate::base::record::{Event, FaultPath};
 use crate::config::{MmuRetry, ReadAhead};
-use crate::host::memory::{Arrival, Backing, hva_of};
-use crate::host::scheduler::Flow;
-use crate::ids::{Gfn, Gva, ItemId, VcpuId};
-use crate::trace::{Event, FaultPath};
+use crate::machine::host::scheduler::Flow;
+use crate::parts::memory::pages::{Arrival, Backing, hva_of};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn fault_gfn(&self, vcpu: VcpuId) -> Gfn {

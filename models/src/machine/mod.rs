@@ -15,15 +15,19 @@ mod build;
 mod disturb;
 pub(crate) mod event;
 mod fault_path;
+mod guest;
+pub(crate) mod host;
 pub(crate) mod progress;
 mod protocol;
 mod run;
+pub mod sink;
+mod vcpu;
 pub(crate) mod world;
 
 use sim_core::{EventHandle, EventKey, EventQueue, Frequency, Model, SimDuration, SimTime};
 
-use crate::ids::ThreadId;
-use crate::trace::Event;
+use crate::base::ids::ThreadId;
+use crate::base::record::Event;
 
 pub use build::KERNEL_FRAMES;
 pub use event::MachineEvent;

@@ -20,8 +20,8 @@ use sim_core::{EventQueue, SimDuration, SimTime};
 use super::Cx;
 use super::event::MachineEvent;
 use super::world::{Failure, Then, ThreadKind, World};
-use crate::ids::{TaskId, ThreadId, VcpuId};
-use crate::trace::IoKind;
+use crate::base::ids::{TaskId, ThreadId, VcpuId};
+use crate::base::record::IoKind;
 
 /// Nothing happens so late: a hundred days after power-on. An experiment of a day, after a day of
 /// warm-up and whatever its prefill takes, is over long before.

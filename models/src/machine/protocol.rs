@@ -7,8 +7,8 @@ use super::Cx;
 use super::event::MachineEvent;
 use super::world::{Running, StateViolation};
 use crate::apf::{Decision, Effect, Input, invariants};
-use crate::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
-use crate::trace::{ApfReason, Event, ExitReason};
+use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use crate::base::record::{ApfReason, Event, ExitReason};
 
 /// What a step left for its caller to do.
 #[derive(Clone, Copy, Debug, Default)]

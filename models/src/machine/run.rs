@@ -17,11 +17,11 @@ use crate::apf::rules::{
     Announce, CannotInject, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules, SetupOrder,
     TokenZero,
 };
+use crate::base::ids::ThreadId;
+use crate::base::record::Record;
 use crate::config::{MachineConfig, Policy};
-use crate::ids::ThreadId;
 use crate::monitors::catalogue::{INV_04, INV_10, INV_12, INV_16, InvariantId};
 use crate::monitors::{Family, Finding, MonitorConfig, MonitorSet};
-use crate::trace::Record;
 use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::DigestValue;
 use crate::trace::kernel::Setting;

@@ -9,23 +9,25 @@ use sim_core::{
 
 use super::progress::Progress;
 use crate::apf::{Apf, Effects};
+use crate::base::ids::{
+    Gfn, Gva, ItemId, PcpuId, RequestId, TaskId, ThreadId, Token, VcpuId, WorkerId,
+};
+use crate::base::record::{BlockReason, Record, TaskRole};
+use crate::config::costs::Prices;
 use crate::config::{MachineConfig, Op, Policy};
-use crate::device::{Device, Request};
-use crate::host::map_lock::MapLock;
-use crate::host::memory::HostMemory;
-use crate::host::read_ahead::ReadAheadState;
-use crate::host::reclaim::ReclaimPass;
-use crate::host::swap::SwapArea;
-use crate::host::throttle::WriteThrottle;
-use crate::ids::{Gfn, Gva, ItemId, PcpuId, RequestId, TaskId, ThreadId, Token, VcpuId, WorkerId};
-use crate::mmu::GuestTables;
-use crate::mmu::Tlb;
-use crate::mmu::tlb::Mark;
+use crate::machine::host::map_lock::MapLock;
+use crate::machine::sink::TraceSink;
 use crate::monitors::{Finding, Verdict, Witness};
-use crate::presets::costs::Prices;
-use crate::sched::{Entity, RunQueue};
-use crate::trace::sink::TraceSink;
-use crate::trace::{BlockReason, Record, TaskRole};
+use crate::parts::device::{Device, Request};
+use crate::parts::memory::pages::HostMemory;
+use crate::parts::memory::read_ahead::ReadAheadState;
+use crate::parts::memory::reclaim::ReclaimPass;
+use crate::parts::memory::swap::SwapArea;
+use crate::parts::memory::throttle::WriteThrottle;
+use crate::parts::mmu::GuestTables;
+use crate::parts::mmu::Tlb;
+use crate::parts::mmu::tlb::Mark;
+use crate::parts::sched::{Entity, RunQueue};
 
 /// Everything that changes during a run, besides the event queue.
 #[derive(Clone, Debug)]
@@ -483,7 +485,7 @@ pub(crate) struct KernelMode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     /// Writes every page of these regions once, then waits for ever at the barrier.
-    Fill { regions: Vec<(crate::ids::RegionId, u64)>, at: usize, page: u64 },
+    Fill { regions: Vec<(crate::base::ids::RegionId, u64)>, at: usize, page: u64 },
     /// The operations of a task group, again and again.
     Loop { ops: Arc<Vec<Op>> },
 }

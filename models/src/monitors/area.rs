@@ -2,8 +2,8 @@
 
 use super::catalogue::{Family, INV_09, INV_10, INV_22, INV_31, INV_38, InvariantId};
 use super::finding::{Breach, Context, Ledger};
-use crate::ids::VcpuId;
-use crate::trace::record::{ApfReason, Record};
+use crate::base::ids::VcpuId;
+use crate::base::record::{ApfReason, Record};
 
 /// Whether notices of a vCPU are on, as far as the trace has said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

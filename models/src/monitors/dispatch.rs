@@ -4,8 +4,8 @@ use sim_core::SimTime;
 
 use super::notices::Gate;
 use super::{Context, EN_DELIVERY_AS_INT, EN_ENABLED, Family, MonitorSet};
-use crate::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
-use crate::trace::record::{ApfReason, DisturbanceName, Event, ExitReason, Phase, Record};
+use crate::base::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
+use crate::base::record::{ApfReason, DisturbanceName, Event, ExitReason, Phase, Record};
 
 /// `MSR_KVM_ASYNC_PF_EN`.
 const MSR_EN: u32 = 0x4b56_4d02;

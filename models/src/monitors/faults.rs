@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::catalogue::{INV_35, INV_37};
 use super::finding::{Breach, Context, Ledger};
-use crate::ids::{Gfn, TaskId, VcpuId};
-use crate::trace::record::{Event, Record};
+use crate::base::ids::{Gfn, TaskId, VcpuId};
+use crate::base::record::{Event, Record};
 
 /// Frames in one piece of the table of mapped frames; a piece takes 4 KiB.
 const PIECE_FRAMES: u64 = 1 << 15;

@@ -5,8 +5,8 @@ use sim_core::SimTime;
 
 use super::RECENT;
 use super::catalogue::{CATALOGUE, Family, Invariant, InvariantId, Kind, Severity, position};
-use crate::ids::{Token, VcpuId};
-use crate::trace::record::{Event, Record};
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::{Event, Record};
 
 /// Records of the same vCPU that a story shows before the breach.
 const STORY_RECORDS: usize = 12;

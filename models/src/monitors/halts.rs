@@ -5,8 +5,8 @@ use sim_core::{SimDuration, SimTime};
 use super::catalogue::{INV_16, INV_17};
 use super::finding::{Breach, Context, Ledger};
 use super::items::Items;
-use crate::ids::{Gfn, VcpuId};
-use crate::trace::record::{BlockReason, Event, Record};
+use crate::base::ids::{Gfn, VcpuId};
+use crate::base::record::{BlockReason, Event, Record};
 
 /// An artificial halt that is set.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use sim_core::{SimDuration, SimTime};
 use super::catalogue::{INV_21, INV_33};
 use super::finding::{Breach, Context, Ledger};
 use super::lapic::Lapics;
-use crate::ids::{Token, VcpuId};
-use crate::trace::record::{BlockReason, Record};
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::{BlockReason, Record};
 
 /// The vector that Linux guests use (`HYPERVISOR_CALLBACK_VECTOR`); for traces that begin after
 /// the guest has registered one.

@@ -9,8 +9,8 @@ use super::MonitorConfig;
 use super::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_15};
 use super::finding::{Breach, Context, Ledger};
 use super::lapic::Lapics;
-use crate::ids::{Gfn, Token, VcpuId};
-use crate::trace::record::{Event, Record};
+use crate::base::ids::{Gfn, Token, VcpuId};
+use crate::base::record::{Event, Record};
 
 /// An item between its link and its unlink.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 
 use sim_core::{SimDuration, SimTime};
 
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 /// Where page ready comes as an interrupt: which local APICs are on, and since when.
 #[derive(Clone, Debug, Default)]

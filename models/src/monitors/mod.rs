@@ -28,8 +28,8 @@ pub use catalogue::{
 };
 pub use finding::{Finding, Verdict, Witness};
 
-use crate::ids::VcpuId;
-use crate::trace::record::Record;
+use crate::base::ids::VcpuId;
+use crate::base::record::Record;
 use area::Areas;
 use faults::Faults;
 use finding::{Context, Ledger};

@@ -9,8 +9,8 @@ use super::catalogue::{Family, INV_07, INV_11, INV_12, INV_13, INV_14};
 use super::finding::{Breach, Context, Ledger};
 use super::items::Items;
 use super::lapic::Lapics;
-use crate::ids::{Token, VcpuId};
-use crate::trace::record::{Event, Record};
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::{Event, Record};
 
 /// Tokens of past page readies that a vCPU's table remembers. A token comes back only after the
 /// counter has gone round, so a page ready without an open notice either repeats a recent one or

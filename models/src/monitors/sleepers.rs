@@ -6,8 +6,8 @@ use sim_core::{SimDuration, SimTime};
 
 use super::catalogue::{Family, INV_26, INV_27, INV_28, INV_32, INV_34};
 use super::finding::{Breach, Context, Ledger};
-use crate::ids::{TaskId, Token, VcpuId};
-use crate::trace::record::{DummyAction, Event, Record};
+use crate::base::ids::{TaskId, Token, VcpuId};
+use crate::base::record::{DummyAction, Event, Record};
 
 /// Dummies that are remembered; a guest that leaks more is known for it by then.
 const REMEMBERED_DUMMIES: usize = 1 << 16;

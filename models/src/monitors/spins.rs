@@ -2,7 +2,7 @@
 
 use super::catalogue::INV_19;
 use super::finding::{Breach, Context, Ledger};
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 /// Turns in a row that are still put down to bad luck. An assumption: real kernels spin about 90
 /// times during one fault of 500 us, and a vCPU that is broken does so a million times a second.

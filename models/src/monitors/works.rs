@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::catalogue::INV_24;
 use super::finding::{Breach, Context, Ledger};
-use crate::ids::{ItemId, VcpuId, WorkerId};
-use crate::trace::record::Record;
+use crate::base::ids::{ItemId, VcpuId, WorkerId};
+use crate::base::record::Record;
 
 /// Where an item is on its way through a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

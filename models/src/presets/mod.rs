@@ -1,15 +1,15 @@
 //! Processors, guest kernels and swap devices as data files in which every number has its source.
 
-pub mod costs;
+pub mod policies;
 
 use serde::Deserialize;
 use sim_core::{Distribution, Frequency, SimDuration};
 
+use crate::config::costs::Costs;
 use crate::config::{
     CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, HddConfig, Preemption,
     SchedParams, StealClock, TlbGeometry,
 };
-use costs::Costs;
 
 const CPU_FILES: [&str; 5] = [
     include_str!("data/westmere-2010.json"),

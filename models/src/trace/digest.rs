@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::record::Record;
+use crate::base::record::Record;
 
 /// The digest of a trace, printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,8 +94,8 @@ mod tests {
     use sim_core::SimTime;
 
     use super::*;
-    use crate::ids::VcpuId;
-    use crate::trace::record::Event;
+    use crate::base::ids::VcpuId;
+    use crate::base::record::Event;
 
     fn records(n: u16) -> Vec<Record> {
         (0..n)

@@ -2,7 +2,7 @@
 
 use models::monitors::log::StallKind;
 use scenarios::CheckReport;
-use scenarios::check::{BackportNote, ChangedMechanism, Difference, Subject};
+use scenarios::logs::check::{BackportNote, ChangedMechanism, Difference, Subject};
 use serde_json::{Value, json};
 
 use super::object::{snake, stall_kind};

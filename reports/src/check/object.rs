@@ -6,7 +6,7 @@ use models::monitors::log::{
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
-use scenarios::check::{PfaultSurvey, Skipped, SkippedKind};
+use scenarios::logs::check::{PfaultSurvey, Skipped, SkippedKind};
 use serde_json::{Value, json};
 use sim_core::Histogram;
 

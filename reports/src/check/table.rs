@@ -5,7 +5,7 @@ use models::monitors::log::{
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
-use scenarios::check::SkippedKind;
+use scenarios::logs::check::SkippedKind;
 
 use super::backports::table as backports;
 use super::{overall, word};

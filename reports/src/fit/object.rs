@@ -1,7 +1,7 @@
 //! For programs and spreadsheets.
 
 use scenarios::FitReport;
-use scenarios::fit::Summary;
+use scenarios::logs::fit::Summary;
 use serde_json::{Value, json};
 
 use crate::check::skipped;

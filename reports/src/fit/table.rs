@@ -1,7 +1,7 @@
 //! For terminals and mails.
 
 use scenarios::FitReport;
-use scenarios::fit::{Mode, PathRow, Summary};
+use scenarios::logs::fit::{Mode, PathRow, Summary};
 
 use crate::format::{grouped, significant};
 use crate::table::{Column, Grid, wrapped};

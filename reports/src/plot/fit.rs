@@ -1,7 +1,7 @@
 //! Paths of a host, recorded and simulated.
 
 use scenarios::FitReport;
-use scenarios::fit::PathRow;
+use scenarios::logs::fit::PathRow;
 
 use super::latency::{self, Curve, Words};
 use super::page::{self, elide};
@@ -45,7 +45,7 @@ pub(super) fn scene(report: &FitReport) -> Scene {
 #[cfg(test)]
 mod tests {
     use scenarios::FitOptions;
-    use scenarios::fit::fit;
+    use scenarios::logs::fit::fit;
 
     use super::super::tests::check_texts;
     use super::*;

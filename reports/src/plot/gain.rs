@@ -1,7 +1,7 @@
 //! Gain along the axis of a sweep: work in relation to the baseline, and, where the axis is a time,
 //! the latency of faults and the vCPU time that a fault costs.
 
-use scenarios::sweep::{Axis, AxisKind};
+use scenarios::experiments::sweep::{Axis, AxisKind};
 use scenarios::{PolicyResult, SweepResult};
 
 use super::font::{self, Weight};

@@ -1,7 +1,7 @@
 //! Sweeps for programs: CSV with a row a point and policy, and JSON lines with an object a point.
 
 use scenarios::SweepResult;
-use scenarios::sweep::PointResult;
+use scenarios::experiments::sweep::PointResult;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::json::{Document, csv_field, finite, written};
@@ -75,7 +75,7 @@ fn values<'a>(
     sweep: &'a SweepResult,
     point: &'a PointResult,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let value = |(axis, &place): (&'a scenarios::sweep::Axis, &usize)| {
+    let value = |(axis, &place): (&'a scenarios::experiments::sweep::Axis, &usize)| {
         (axis.name.as_str(), axis.values[place].as_str())
     };
     sweep.axes.iter().zip(&point.values).map(value)

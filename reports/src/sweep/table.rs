@@ -1,6 +1,6 @@
 //! A sweep as text: a line a point.
 
-use scenarios::sweep::PointResult;
+use scenarios::experiments::sweep::PointResult;
 use scenarios::{Comparison, FindingVerdict, Note, PolicyResult, SweepResult};
 
 use crate::format::{significant, span_ns};

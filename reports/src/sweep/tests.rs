@@ -1,6 +1,6 @@
 //! Golden texts of small sweeps, and a plot without text that covers other text.
 
-use scenarios::sweep::{Axis, AxisKind, Laws, PointResult};
+use scenarios::experiments::sweep::{Axis, AxisKind, Laws, PointResult};
 use scenarios::{Comparison, FindingSummary, FindingVerdict, MetricSummary, Ratio, SweepResult};
 use sim_core::SimDuration;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use models::ids::TaskId;
+use models::base::ids::TaskId;
 use models::trace::anatomy::{Anatomy, DeviceState, ItemState, Lane, TaskActivity, VcpuState};
 use scenarios::{AnatomyReport, PickedFault, PolicyAnatomy};
 

@@ -4,9 +4,9 @@
 use models::apf::item::WorkStage;
 use models::apf::rules::{Setting, SetupOrder};
 use models::apf::{Apf, Decision, Defect, Effect, Effects, GuestInput, HostInput, Input};
+use models::base::ids::{TaskId, Token, VcpuId};
+use models::base::record::Event;
 use models::explore::{Disturbance, Shows};
-use models::ids::{TaskId, Token, VcpuId};
-use models::trace::Event;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
 

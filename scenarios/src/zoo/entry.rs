@@ -5,7 +5,7 @@ use models::apf::{Defect, Defects, Input};
 use models::explore::{Budget, Disturbance, Setup, Shows};
 use sim_core::SimDuration;
 
-use crate::Scenario;
+use crate::scenario::resolve::Scenario;
 
 /// Which part of the zoo an entry belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::entry::{Entry, Exhibit, Variant, World};
 use super::simulate::{Simulated, simulate};
-use crate::trace_file::explored_log;
+use crate::run::trace_file::explored_log;
 
 /// How a mistake was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

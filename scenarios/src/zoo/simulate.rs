@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use models::base::ids::{Gfn, Gva, Token, VcpuId};
+use models::base::record::{Event, FaultPath, Record};
 use models::config::Policy;
-use models::ids::{Gfn, Gva, Token, VcpuId};
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
 use models::trace::kernel::KernelWriter;
-use models::trace::{Event, FaultPath, Record};
 use sim_core::{SimDuration, SimTime};
 
 use super::entry::{Slow, Variant};
-use crate::Scenario;
-use crate::stored::line;
+use crate::run::stored::line;
+use crate::scenario::resolve::Scenario;
 
 /// The policy that the others are held against.
 const SYNC: &str = "sync";
@@ -39,7 +39,7 @@ pub(super) fn simulate(text: &str, variant: &Variant, slow: Slow) -> Result<Simu
         RunSettings { duration: scenario.duration, keep_records: true, ..RunSettings::default() };
     let rules =
         variant.rules().ok_or_else(|| format!("there is no generation `{}`", variant.rules))?;
-    let sync = models::policy::policy(SYNC).ok_or("there is no policy `sync`")?;
+    let sync = models::presets::policies::policy(SYNC).ok_or("there is no policy `sync`")?;
     let policy = Policy {
         name: variant.name(),
         rules,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use scenarios::fuzz::examine;
+use scenarios::experiments::fuzz::examine;
 
 #[test]
 fn what_failed_once_fails_no_more() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use models::trace::Event;
+use models::base::record::Event;
 use models::trace::anatomy::Pick;
 use scenarios::{Comparison, RunOptions, Scenario, run_anatomy, run_comparison};
 

@@ -223,7 +223,7 @@ fn generations_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("smoke.txt.gz");
     let policies = ["sync", "halt", "halt-v6.12", "apf-v7-2010", "apf-v4.13", "apf-v6.12"];
-    let smoke = scenarios::library::find("smoke").unwrap().text;
+    let smoke = scenarios::scenario::library::find("smoke").unwrap().text;
     let short = smoke.replace("\"duration\": \"1s\"", "\"duration\": \"300ms\"");
     assert_ne!(short, smoke);
     let file = folder.path().join("smoke.json");

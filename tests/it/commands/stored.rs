@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use scenarios::plan::replication_seed;
+use scenarios::run::plan::replication_seed;
 use serde_json::{Value, json};
 
 use crate::kit::{PROGRAM, program};

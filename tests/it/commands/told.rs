@@ -20,7 +20,7 @@ fn apfsim(args: &[&str], folder: &Path) -> (Option<i32>, String, String) {
 /// A folder with the smoke scenario, edited, as `s.json`.
 fn edited(edits: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let mut text = scenarios::library::find("smoke").unwrap().text.to_owned();
+    let mut text = scenarios::scenario::library::find("smoke").unwrap().text.to_owned();
     for (from, to) in [&[("\"duration\": \"1s\"", "\"duration\": \"40ms\"")], edits].concat() {
         assert!(text.contains(from), "no {from}");
         text = text.replace(from, to);

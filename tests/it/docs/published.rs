@@ -1,7 +1,7 @@
 //! The published tables, as far as their orderings and ratios go, and the README's copy of the whole
 //! comparison.
 
-use scenarios::expect::judge;
+use scenarios::experiments::judge::judge;
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
 
 use crate::kit::{printed, program};
@@ -9,7 +9,7 @@ use crate::kit::{printed, program};
 /// Ten seconds, twice.
 fn natapov() -> Comparison {
     let duration = "10s";
-    let text = scenarios::library::find("natapov-2010").unwrap().text;
+    let text = scenarios::scenario::library::find("natapov-2010").unwrap().text;
     let text = text
         .replace("\"duration\": \"60s\"", &format!("\"duration\": \"{duration}\""))
         .replace("\"replications\": 10", "\"replications\": 2");

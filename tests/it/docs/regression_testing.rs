@@ -115,7 +115,7 @@ fn what_cannot_be_run_ends_with_two_after_all_else() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     };
-    let smoke = scenarios::library::find("smoke").unwrap().text;
+    let smoke = scenarios::scenario::library::find("smoke").unwrap().text;
     let quiet = smoke.split("  \"expect\"").next().unwrap().trim_end().trim_end_matches(',');
     let silent = format!("{quiet}\n}}");
     let with = |line: &str| format!("{quiet},\n  \"expect\": [{line}]\n}}");

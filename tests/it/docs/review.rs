@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use models::ids::Token;
+use models::base::ids::Token;
+use models::base::record::{ApfReason, DummyAction, Event, Record};
 use models::machine::{RunSettings, prefill, run_observed};
 use models::monitors::Verdict;
-use models::policy;
-use models::trace::{ApfReason, DummyAction, Event, Record};
+use models::presets::policies;
 use scenarios::Scenario;
 use serde_json::Value;
 use sim_core::SimDuration;
@@ -90,7 +90,7 @@ fn every_figure_is_what_its_command_prints() {
 /// began anew. Every token must be the one after the last.
 fn wraps(base: &str, id_bits: u8, duration: SimDuration) -> (u64, u64) {
     let scenario = Scenario::load("token-wrap").unwrap();
-    let mut policy = policy::policy(base).unwrap();
+    let mut policy = policies::policy(base).unwrap();
     policy.rules.token.id_bits = id_bits;
     let rules = policy.rules;
     let settings = RunSettings { duration, ..RunSettings::default() };
@@ -159,7 +159,7 @@ fn counted(trace: &str) -> BTreeMap<&'static str, u64> {
 /// What the guest's half records, by event; and of the host's half, what it was told.
 fn by_halves(base: &str) -> BTreeMap<&'static str, u64> {
     let scenario = Scenario::load("smoke").unwrap();
-    let policy = policy::policy(base).unwrap();
+    let policy = policies::policy(base).unwrap();
     let duration = SimDuration::from_ms(200);
     let settings = RunSettings { duration, ..RunSettings::default() };
     let prefix = prefill(&scenario.machine, scenario.seed, &settings).unwrap();

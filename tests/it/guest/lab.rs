@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
+use models::base::record::{Event, Phase, Record};
 use models::machine::{RunSettings, prefill, run};
 use models::monitors::Verdict;
 use models::presets;
-use models::trace::{Event, Phase, Record};
 use scenarios::Scenario;
 
 /// The records of one run of a policy, from the start barrier on; no invariant is violated. Several
@@ -31,7 +31,7 @@ fn simulated(name: &str, policy: &str, cpu: &str) -> Vec<Record> {
     config.cpu = presets::cpu(cpu).unwrap().config;
     let settings =
         RunSettings { keep_records: true, duration: scenario.duration, ..RunSettings::default() };
-    let policy = models::policy::policy(policy).unwrap();
+    let policy = presets::policies::policy(policy).unwrap();
     let output = run(&prefill(&config, 1, &settings).unwrap(), &policy, &settings).unwrap();
     assert!(output.findings.iter().all(|f| f.verdict == Verdict::Clean), "{:?}", output.findings);
     let measured = |r: &Record| matches!(r.event, Event::PhaseBegin { phase: Phase::Measure });

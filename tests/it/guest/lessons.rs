@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use models::ids::{Gva, Token, VcpuId};
-use models::trace::{BlockReason, Event, ExitReason, IoKind, Record};
+use models::base::ids::{Gva, Token, VcpuId};
+use models::base::record::{BlockReason, Event, ExitReason, IoKind, Record};
 use sim_core::SimDuration;
 
 use super::lab::records;

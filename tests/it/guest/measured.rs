@@ -1,7 +1,7 @@
 //! A guest that was measured on real KVM, held against its simulation. The preset `lab-1gips` is
 //! made of lengths of kernel paths; nothing in it is fitted to the results here.
 
-use models::trace::{Event, ExitReason, IoKind, Record};
+use models::base::record::{Event, ExitReason, IoKind, Record};
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
 
 use super::lab::records;

@@ -5,8 +5,8 @@ use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::guest::{GuestHalf, Takeover};
 use crate::apf::rules::{GuestTeardown, NmiFault, SlotAtEnable};
 use crate::apf::{Apf, SharedWord};
-use crate::ids::{Token, VcpuId};
-use crate::trace::{ApfReason, Event};
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::{ApfReason, Event};
 
 /// The processor that boots the guest.
 const BOOT: VcpuId = VcpuId(0);

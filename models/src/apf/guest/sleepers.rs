@@ -5,8 +5,8 @@ use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::guest::{GuestHalf, Sleeper, WaitContext};
 use crate::apf::rules::{DummyAllocation, GuestHalt, GuestWait, WakeAllScope, WakeBeforeWait};
-use crate::ids::{TaskId, Token, VcpuId};
-use crate::trace::{DummyAction, Event};
+use crate::base::ids::{TaskId, Token, VcpuId};
+use crate::base::record::{DummyAction, Event};
 
 /// How a task that was told not present waits.
 #[derive(Clone, Copy, PartialEq, Eq)]

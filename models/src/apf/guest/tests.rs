@@ -4,8 +4,8 @@ use super::{GuestInput, WaitContext};
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::rules::generation;
 use crate::apf::{Apf, Defects};
-use crate::ids::{TaskId, Token, VcpuId};
-use crate::trace::{DummyAction, Event};
+use crate::base::ids::{TaskId, Token, VcpuId};
+use crate::base::record::{DummyAction, Event};
 
 const HERE: VcpuId = VcpuId(0);
 const THERE: VcpuId = VcpuId(1);

@@ -6,8 +6,8 @@ use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::host::AreaCache;
 use crate::apf::rules::{RefusedArea, WordCache, WordWriteFailure};
-use crate::ids::{Token, VcpuId};
-use crate::trace::{ApfReason, Event};
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::{ApfReason, Event};
 
 /// No guest has memory at an address of more bits than x86 has for physical ones.
 const ADDRESS_BITS: u32 = 52;

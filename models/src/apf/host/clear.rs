@@ -7,8 +7,8 @@ use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{HostHalf, HostVcpu, Operation};
 use crate::apf::item::{Work, WorkStage};
 use crate::apf::rules::{EnCommit, InitKeeps, KickUsedBy, MpStateWrite, PagingToggle};
-use crate::ids::{ItemId, VcpuId};
-use crate::trace::Event;
+use crate::base::ids::{ItemId, VcpuId};
+use crate::base::record::Event;
 
 impl Apf {
     pub(super) fn begin_clear(&mut self, vcpu: VcpuId, effects: &mut Effects) {

@@ -10,8 +10,8 @@ use crate::apf::rules::{
     RepeatedFault,
 };
 use crate::apf::{Apf, Notice};
-use crate::ids::{Gva, ItemId, Token, VcpuId};
-use crate::trace::{ApfReason, Event};
+use crate::base::ids::{Gva, ItemId, Token, VcpuId};
+use crate::base::record::{ApfReason, Event};
 
 /// The vector of #PF.
 const PAGE_FAULT: u8 = 14;

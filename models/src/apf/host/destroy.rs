@@ -7,7 +7,7 @@ use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::Life;
 use crate::apf::item::{Work, WorkStage};
 use crate::apf::rules::{ClearWaits, WorkReference};
-use crate::ids::ItemId;
+use crate::base::ids::ItemId;
 
 impl Apf {
     fn works_keep_the_vm(&self) -> bool {

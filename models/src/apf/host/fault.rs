@@ -10,8 +10,8 @@ use crate::apf::rules::{
     Announce, CannotInject, RepeatedFault, ResolvedBy, SetupOrder, TokenZero, WordWriteFailure,
     Workers,
 };
-use crate::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId};
-use crate::trace::{ApfReason, Event};
+use crate::base::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId};
+use crate::base::record::{ApfReason, Event};
 
 /// The sections of a setup after allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]

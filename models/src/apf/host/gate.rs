@@ -5,7 +5,7 @@ use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::host::{FaultMemory, VcpuView};
 use crate::apf::rules::{Gate, GuestMemfd, NoticesOn, ReadyGate, Tell, TryLine};
-use crate::ids::VcpuId;
+use crate::base::ids::VcpuId;
 
 impl Apf {
     /// Whether the notices of a vCPU count as switched on.

@@ -6,8 +6,8 @@ use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::host::{Halt, Operation, Scan, VcpuView};
 use crate::apf::rules::Runnable;
-use crate::ids::{Gfn, VcpuId};
-use crate::trace::Event;
+use crate::base::ids::{Gfn, VcpuId};
+use crate::base::record::Event;
 
 impl Apf {
     pub(super) fn request_halt(&mut self, vcpu: VcpuId, gfn: Gfn, effects: &mut Effects) {

@@ -1,6 +1,6 @@
 //! What can happen in the host.
 
-use crate::ids::{Gfn, Gva, Hva, ItemId, VcpuId, WorkerId};
+use crate::base::ids::{Gfn, Gva, Hva, ItemId, VcpuId, WorkerId};
 
 /// How the second-stage tables of a vCPU are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

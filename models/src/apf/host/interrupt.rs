@@ -4,8 +4,8 @@ use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::rules::LapicEnable;
-use crate::ids::{Token, VcpuId};
-use crate::trace::Event;
+use crate::base::ids::{Token, VcpuId};
+use crate::base::record::Event;
 
 /// Vectors below are exceptions; a local APIC accepts none of them.
 const FIRST_VECTOR: u8 = 16;

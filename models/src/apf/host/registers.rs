@@ -9,8 +9,8 @@ use crate::apf::host::{AreaCache, EN_ENABLED, EN_INTERRUPT, MSR_ACK, MSR_EN, MSR
 use crate::apf::host::{Operation, Scan};
 use crate::apf::item::Item;
 use crate::apf::rules::{Drain, EnBits, EnCommit, EnWithoutLapic, NoticesOn, WakeAllAppend};
-use crate::ids::{ItemId, Token, VcpuId};
-use crate::trace::Event;
+use crate::base::ids::{ItemId, Token, VcpuId};
+use crate::base::record::Event;
 
 /// The bit of ACK that acknowledges.
 const ACK: u64 = 1;

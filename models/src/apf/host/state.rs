@@ -4,7 +4,7 @@ use crate::apf::Notice;
 use crate::apf::gfn_table::{GfnTable, MAX_SLOTS};
 use crate::apf::item::Items;
 use crate::apf::rules::Rules;
-use crate::ids::{Gfn, ItemId};
+use crate::base::ids::{Gfn, ItemId};
 
 use super::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 

@@ -4,8 +4,8 @@ use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{FaultMemory, HostInput, MmuMode, VcpuView};
 use crate::apf::rules::{Prefault, Rules, WordWriteFailure, generation, generations};
 use crate::apf::{Apf, Defects, GuestInput, Input};
-use crate::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId, WorkerId};
-use crate::trace::{ApfReason, Event};
+use crate::base::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId, WorkerId};
+use crate::base::record::{ApfReason, Event};
 
 const VCPU: VcpuId = VcpuId(0);
 const ITEM: ItemId = ItemId(0);

@@ -6,8 +6,8 @@ use crate::apf::defect::Defect;
 use crate::apf::effect::{CostKey, Effect, Effects};
 use crate::apf::item::{Work, WorkStage};
 use crate::apf::rules::{FetchFailure, Kick, MmapLock, ResolvedBy};
-use crate::ids::{ItemId, VcpuId, WorkerId};
-use crate::trace::Event;
+use crate::base::ids::{ItemId, VcpuId, WorkerId};
+use crate::base::record::Event;
 
 /// Stands for the VMM where a worker is named.
 const VMM: WorkerId = WorkerId(u32::MAX);

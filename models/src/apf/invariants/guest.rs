@@ -3,8 +3,8 @@
 use super::Finding;
 use crate::apf::guest::Sleeper;
 use crate::apf::{Apf, Notice};
-use crate::ids::Token;
-use crate::trace::ApfReason;
+use crate::base::ids::Token;
+use crate::base::record::ApfReason;
 
 /// INV-26. The table is ordered by token.
 pub(super) fn one_entry_per_token(apf: &Apf) -> Finding {

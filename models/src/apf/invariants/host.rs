@@ -5,7 +5,7 @@ use crate::apf::Apf;
 use crate::apf::host::{Life, Operation};
 use crate::apf::item::{Item, WorkStage};
 use crate::apf::rules::{PageReady, RepeatedFault};
-use crate::ids::{Gfn, ItemId, Token, VcpuId};
+use crate::base::ids::{Gfn, ItemId, Token, VcpuId};
 
 /// INV-01, which kernels promise that look a frame up.
 pub(super) fn frames(apf: &Apf, vcpu: VcpuId) -> Finding {

@@ -3,7 +3,7 @@
 use super::ledger::About;
 use super::vcpu::{Request, Told, Unfinished, VcpuLog, after, counter, owner};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
-use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_03, INV_05, INV_12, INV_13, INV_14};
 
 /// Why a missing page ready may be no breach where `kvm_msr` is not recorded.

@@ -6,7 +6,7 @@
 
 use super::vcpu::Request;
 use super::{LogEvent, LogMonitors};
-use crate::ids::{Gva, Token};
+use crate::base::ids::{Gva, Token};
 use crate::monitors::catalogue::{INV_03, INV_04, INV_13, INV_19, InvariantId};
 use crate::trace::kernel::KernelEvent;
 

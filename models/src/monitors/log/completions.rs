@@ -8,7 +8,7 @@
 
 use super::vcpu::{Base, Place, Request, Unfinished, VcpuLog};
 use super::{Done, LogEvent, LogMonitors, Orphan, REMEMBERED, Waiting};
-use crate::ids::{Gva, Hva, PAGE_SIZE};
+use crate::base::ids::{Gva, Hva, PAGE_SIZE};
 use crate::monitors::catalogue::{Family, INV_01, INV_06, INV_13};
 use crate::trace::kernel::KernelEvent;
 

@@ -3,7 +3,7 @@
 
 use super::vcpu::{Raised, Told, VcpuLog};
 use super::{Deferred, LogEvent, LogMonitors, Needs};
-use crate::ids::Token;
+use crate::base::ids::Token;
 use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_33};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::clocks::rests_on_order;
 use super::{LogEvent, SeenInLog};
-use crate::ids::Gva;
+use crate::base::ids::Gva;
 use crate::monitors::catalogue::{
     CATALOGUE, Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14,
     INV_15, INV_19, INV_33, InvariantId, Severity,

@@ -37,7 +37,7 @@ mod watch;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::catalogue::{Family, INV_12, InvariantId};
-use crate::ids::{Gva, Hva};
+use crate::base::ids::{Gva, Hva};
 use crate::trace::kernel::{KernelEvent, Thread};
 
 pub use clocks::ClocksDiffer;

@@ -3,7 +3,7 @@
 
 use super::vcpu::{Attempt, Over, Request, Told, Untold, VcpuLog, after, counter, owner};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
-use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_12, InvariantId};
 use crate::trace::kernel::KernelExit;
 

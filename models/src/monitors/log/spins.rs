@@ -7,7 +7,7 @@
 use super::ledger::{self, LogWitness};
 use super::vcpu::Told;
 use super::{Counted, LogEvent, LogMonitors};
-use crate::ids::Gfn;
+use crate::base::ids::Gfn;
 use crate::monitors::catalogue::INV_19;
 
 /// Repeated faults in a row that make a spin. An assumption: an interrupt or another event wakes a

@@ -9,7 +9,7 @@ use super::ledger::{self, StoryLine};
 use super::vcpu::{Request, VcpuLog};
 use super::watch::Watched;
 use super::{LogEvent, LogMonitors};
-use crate::ids::{Gfn, Token};
+use crate::base::ids::{Gfn, Token};
 use crate::trace::kernel::KernelExit;
 
 /// So many times the others' 99th percentile is no tail of theirs. An assumption: a full queue of

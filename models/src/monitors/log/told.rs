@@ -7,7 +7,7 @@
 
 use super::vcpu::{Raised, Request, Told, Untold};
 use super::{Counted, Deferred, LogEvent, LogMonitors, Needs};
-use crate::ids::Token;
+use crate::base::ids::Token;
 use crate::monitors::catalogue::{Family, INV_12};
 
 /// Requests that wait to be known as told or not, a vCPU.

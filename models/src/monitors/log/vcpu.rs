@@ -7,7 +7,7 @@ use sim_core::Histogram;
 use super::told::Unsure;
 use super::watch::Watch;
 use super::{LogEvent, VCPU_BITS};
-use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::trace::kernel::{KernelExit, Thread};
 
 /// Events kept for the stories of breaches.

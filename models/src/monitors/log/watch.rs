@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::stalls::{StallKind, time};
 use super::{LogEvent, LogMonitors};
-use crate::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
 /// Faults on one address in a row that make a row without progress. An assumption: a fault is

@@ -8,8 +8,8 @@
 use sim_core::SimTime;
 
 use super::lanes::Lane;
-use crate::ids::RequestId;
-use crate::trace::record::{Event, IoKind};
+use crate::base::ids::RequestId;
+use crate::base::record::{Event, IoKind};
 
 /// What the swap device does about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

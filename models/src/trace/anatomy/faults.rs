@@ -2,8 +2,8 @@
 
 use sim_core::SimTime;
 
-use crate::ids::{Gfn, TaskId, VcpuId};
-use crate::trace::record::{Event, ExitReason, FaultPath, Phase, Record};
+use crate::base::ids::{Gfn, TaskId, VcpuId};
+use crate::base::record::{Event, ExitReason, FaultPath, Phase, Record};
 
 /// A major fault that began and ended in the measured phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use sim_core::SimTime;
 
 use super::device::{DeviceState, Requests};
 use super::faults::FaultSeen;
-use crate::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
+use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
+use crate::base::record::{BlockReason, Event, ExitReason, FaultPath, Record};
 use crate::trace::metrics::clock::{State, VcpuClocks};
-use crate::trace::record::{BlockReason, Event, ExitReason, FaultPath, Record};
 
 /// Something that is in one state at a time, or in none: states with their beginnings and ends,
 /// in order.

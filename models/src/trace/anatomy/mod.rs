@@ -20,8 +20,8 @@ pub use self::faults::{Excerpts, FaultLog, FaultSeen, Faults, Pick};
 pub use self::lanes::{ItemState, Lane, Lanes, TaskActivity, VcpuState};
 pub use self::parts::{Part, Parts};
 pub use self::steps::{Actor, Step};
-use super::record::Record;
-use crate::ids::TaskId;
+use crate::base::ids::TaskId;
+use crate::base::record::Record;
 
 /// How long before the exit and after the retirement records are kept.
 pub const LEAD: SimDuration = SimDuration::from_us(3);

@@ -4,8 +4,8 @@ use sim_core::SimTime;
 
 use super::device::Requests;
 use super::faults::FaultSeen;
-use crate::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
-use crate::trace::record::{BlockReason, Event, ExitReason, Record};
+use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
+use crate::base::record::{BlockReason, Event, ExitReason, Record};
 
 /// The vector that Linux registers for page ready, where that is an interrupt
 /// (`HYPERVISOR_CALLBACK_VECTOR`).

@@ -4,8 +4,8 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::*;
-use crate::ids::{Gfn, RequestId, SwapSlot, TaskId, VcpuId};
-use crate::trace::record::{Event, FaultPath, IoKind, Phase, Record};
+use crate::base::ids::{Gfn, RequestId, SwapSlot, TaskId, VcpuId};
+use crate::base::record::{Event, FaultPath, IoKind, Phase, Record};
 
 const V0: VcpuId = VcpuId(0);
 

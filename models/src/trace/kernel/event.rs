@@ -1,6 +1,6 @@
 //! What a printed event means.
 
-use crate::ids::{Gfn, Gva, Hva, Token};
+use crate::base::ids::{Gfn, Gva, Hva, Token};
 
 /// Why a vCPU left the guest, as far as anything depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

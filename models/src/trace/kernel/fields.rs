@@ -9,7 +9,7 @@ use super::event::KernelEvent;
 use super::exits;
 use super::forms;
 use super::parse::{EventError, WORKER_FUNCTION};
-use crate::ids::{Gfn, Gva, Hva, Token};
+use crate::base::ids::{Gfn, Gva, Hva, Token};
 
 /// The fields of an event by their names.
 pub trait Fields {

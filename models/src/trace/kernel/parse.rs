@@ -4,7 +4,7 @@ use super::event::KernelEvent;
 use super::exits;
 use super::fields::{RawText, event_of_fields};
 use super::forms::{self, EventForms, Value, Values};
-use crate::ids::{Gfn, Gva, Hva, Token};
+use crate::base::ids::{Gfn, Gva, Hva, Token};
 
 /// An event whose text does not say what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -211,7 +211,7 @@ mod tests {
 
     use super::super::parse_event;
     use super::*;
-    use crate::ids::{Gfn, Gva, Hva, Token};
+    use crate::base::ids::{Gfn, Gva, Hva, Token};
 
     fn any_event() -> impl Strategy<Value = KernelEvent> {
         use KernelEvent as E;

@@ -14,8 +14,8 @@ use sim_core::SimTime;
 
 use super::event::{KernelEvent, KernelExit};
 use super::text::{Details, write_event};
-use crate::ids::{Gva, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
-use crate::trace::{BlockReason, Event, ExitReason, IoKind, Record};
+use crate::base::ids::{Gva, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
+use crate::base::record::{BlockReason, Event, ExitReason, IoKind, Record};
 
 /// What precedes the events in tracefs.
 const HEADER: &str = "\
@@ -509,7 +509,7 @@ fn address_of(number: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Gfn, Gpa, Hva, ItemId, Token};
+    use crate::base::ids::{Gfn, Gpa, Hva, ItemId, Token};
     use crate::trace::kernel::{Line, parse_event, split};
 
     const V0: VcpuId = VcpuId(0);

@@ -2,8 +2,8 @@
 
 use sim_core::SimTime;
 
-use crate::ids::{ThreadId, VcpuId};
-use crate::trace::record::{BlockReason, Event};
+use crate::base::ids::{ThreadId, VcpuId};
+use crate::base::record::{BlockReason, Event};
 
 /// What a vCPU thread does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

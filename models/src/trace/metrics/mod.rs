@@ -16,8 +16,8 @@ use sim_core::{Histogram, SimTime};
 
 use self::clock::VcpuClocks;
 pub use self::values::{Metric, MetricValues, TaskMetrics};
-use super::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
-use crate::ids::{Gfn, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
+use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
 
 /// `MSR_KVM_ASYNC_PF_INT`: its low byte is the vector of page ready.
 const MSR_INT: u32 = 0x4b56_4d06;

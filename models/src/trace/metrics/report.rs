@@ -5,8 +5,8 @@ use sim_core::{SimDuration, SimTime};
 use super::clock::{STATES, State};
 use super::values::{MetricValues, TaskMetrics};
 use super::{Metrics, Task};
-use crate::ids::TaskId;
-use crate::trace::record::TaskRole;
+use crate::base::ids::TaskId;
+use crate::base::record::TaskRole;
 
 impl Metrics {
     /// The metrics of a run that ends at `end`, up to which everything is settled.

@@ -3,8 +3,8 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::*;
-use crate::ids::{ItemId, PcpuId, RequestId, SwapSlot, ThreadId, WorkerId};
-use crate::trace::record::{BlockReason, ExitReason};
+use crate::base::ids::{ItemId, PcpuId, RequestId, SwapSlot, ThreadId, WorkerId};
+use crate::base::record::{BlockReason, ExitReason};
 
 const V0: VcpuId = VcpuId(0);
 const V1: VcpuId = VcpuId(1);
@@ -223,7 +223,7 @@ fn only_the_measured_phase_counts_and_states_are_carried_into_it() {
 #[test]
 fn faults_are_counted_by_path_and_timed_from_first_access_to_retirement() {
     let doublefault =
-        Event::KvmAsyncPfDoublefault { vcpu: V0, gva: crate::ids::Gva(0), gfn: Gfn(2) };
+        Event::KvmAsyncPfDoublefault { vcpu: V0, gva: crate::base::ids::Gva(0), gfn: Gfn(2) };
     let observed = observed(
         1,
         &[

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use sim_core::{Histogram, SimDuration};
 
-use crate::ids::TaskId;
-use crate::trace::record::TaskRole;
+use crate::base::ids::TaskId;
+use crate::base::record::TaskRole;
 
 /// One number of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -11,8 +11,8 @@ use sim_core::{SimDuration, SimTime};
 
 pub use self::values::{Level, SeriesValues, Window};
 use super::metrics::clock::{State, VcpuClocks};
-use super::record::{Event, Phase, Record, TaskRole};
-use crate::ids::{TaskId, Token};
+use crate::base::ids::{TaskId, Token};
+use crate::base::record::{Event, Phase, Record, TaskRole};
 
 /// Windows of a measured phase: as many as a plot can show apart.
 pub const WINDOWS: u32 = 120;

@@ -3,8 +3,8 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::*;
-use crate::ids::{Gfn, ItemId, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
-use crate::trace::record::{BlockReason, ExitReason, FaultPath, IoKind};
+use crate::base::ids::{Gfn, ItemId, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
+use crate::base::record::{BlockReason, ExitReason, FaultPath, IoKind};
 
 const V0: VcpuId = VcpuId(0);
 const WORKER: TaskId = TaskId(1);

@@ -5,8 +5,8 @@ use models::apf::{
     Apf, Decision, Defect, Defects, Effect, Effects, GuestInput, HostInput, Input, VcpuView,
     WaitContext, invariants,
 };
-use models::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
-use models::trace::Event;
+use models::base::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::base::record::Event;
 
 /// Notices on.
 pub(crate) const EN: u64 = 1;

@@ -4,7 +4,7 @@
 use super::bench::{Bench, EN, EN_INT, READY};
 use models::apf::rules::{Rules, generation};
 use models::apf::{CostKey, Defects, Effect, GuestInput, HostInput, VcpuView};
-use models::ids::VcpuId;
+use models::base::ids::VcpuId;
 
 const VCPU: VcpuId = VcpuId(0);
 const USER: VcpuView = VcpuView::USER;

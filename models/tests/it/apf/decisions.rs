@@ -7,8 +7,8 @@ use super::bench::{
 use models::apf::host::{EN_INTERRUPT, MSR_EN};
 use models::apf::rules::{FetchFailure, Rules};
 use models::apf::{Defect, Defects, Effect, Effects, GuestInput, HostInput, VcpuView};
-use models::ids::{Gfn, ItemId};
-use models::trace::{ApfReason, Event};
+use models::base::ids::{Gfn, ItemId};
+use models::base::record::{ApfReason, Event};
 
 #[test]
 fn notices_are_on_with_all_their_bits_only() {

@@ -7,8 +7,8 @@ use models::apf::{
     Decision, Defect, Defects, Effect, GuestInput, HostInput, MmuMode, Takeover, VcpuView,
     WaitContext,
 };
-use models::ids::{TaskId, Token, VcpuId};
-use models::trace::ApfReason;
+use models::base::ids::{TaskId, Token, VcpuId};
+use models::base::record::ApfReason;
 
 const VCPU: VcpuId = VcpuId(0);
 const USER: VcpuView = VcpuView::USER;

@@ -3,8 +3,8 @@
 use super::bench::{Bench, USER, VCPU, bench, enabled};
 use models::apf::rules::{NmiFault, Rules, SlotAtEnable, generation, generations};
 use models::apf::{Defects, Effect, Effects, GuestInput, HostInput, Takeover, WaitContext};
-use models::ids::{TaskId, Token, VcpuId};
-use models::trace::{ApfReason, Event};
+use models::base::ids::{TaskId, Token, VcpuId};
+use models::base::record::{ApfReason, Event};
 
 #[test]
 fn a_kernel_that_does_not_count_waits_in_hlt_outside_user_mode() {

@@ -3,8 +3,8 @@
 use super::bench::{Bench, EN, EN_INT, READY};
 use models::apf::rules::{EnBits, generation};
 use models::apf::{Decision, Defects, Effect, HostInput, SetupFailure, VcpuView};
-use models::ids::{Gfn, Gva, Hva, Token, VcpuId, WorkerId};
-use models::trace::{ApfReason, Event};
+use models::base::ids::{Gfn, Gva, Hva, Token, VcpuId, WorkerId};
+use models::base::record::{ApfReason, Event};
 
 const VCPU: VcpuId = VcpuId(0);
 const USER: VcpuView = VcpuView::USER;

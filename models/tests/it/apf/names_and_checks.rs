@@ -6,8 +6,8 @@ use models::apf::host::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS
 use models::apf::rules::{Generation, Mechanism, Side, generations};
 use models::apf::token::TokenRule;
 use models::apf::{Defect, Defects, GuestInput, invariants};
-use models::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
-use models::trace::ApfReason;
+use models::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use models::base::record::ApfReason;
 
 #[test]
 fn bits_and_names() {

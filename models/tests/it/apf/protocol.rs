@@ -4,7 +4,7 @@ use super::world::{Setup, World};
 use models::apf::gfn_table::GfnTable;
 use models::apf::rules::{Rules, TokenRule, generation};
 use models::apf::{Defects, invariants};
-use models::ids::{Gfn, VcpuId};
+use models::base::ids::{Gfn, VcpuId};
 use proptest::prelude::*;
 
 fn setup(name: &str, en: Option<u64>, cap: u32) -> Setup {

@@ -9,7 +9,7 @@ use models::apf::{
     Defects, Effect, GuestInput, HostInput, MmuMode, SetupFailure, VcpuView, WaitContext,
     invariants,
 };
-use models::ids::{Gfn, Gva, Hva, ItemId, TaskId, VcpuId, WorkerId};
+use models::base::ids::{Gfn, Gva, Hva, ItemId, TaskId, VcpuId, WorkerId};
 use proptest::prelude::*;
 
 const VCPU: VcpuId = VcpuId(0);
@@ -134,7 +134,8 @@ fn guest(bench: &mut Bench, choice: u8) {
     let Some(notice) = bench.apf.guest.cr2[VCPU.index()] else { return };
     let (token, task) = (notice.token, TaskId(u32::from(choice)));
     let word = bench.guest(GuestInput::PfEntry { vcpu: VCPU });
-    let ready = word.iter().any(|e| matches!(e, Effect::Word(models::trace::ApfReason::Ready)));
+    let ready =
+        word.iter().any(|e| matches!(e, Effect::Word(models::base::record::ApfReason::Ready)));
     if ready {
         for effect in bench.guest(GuestInput::Wake { vcpu: VCPU, token }) {
             if effect == Effect::AllocateDummy {

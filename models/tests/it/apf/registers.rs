@@ -6,7 +6,7 @@ use super::bench::{
 use models::apf::host::MSR_ACK;
 use models::apf::rules::Rules;
 use models::apf::{Apf, Defect, Defects, Effect, Effects, HostInput, VcpuView, invariants};
-use models::ids::{Gfn, Gva, Hva, ItemId, VcpuId, WorkerId};
+use models::base::ids::{Gfn, Gva, Hva, ItemId, VcpuId, WorkerId};
 
 #[test]
 fn a_vm_adopts_rules_for_each_vcpu() {

@@ -4,7 +4,7 @@ use super::bench::{Bench, EN, EN_INT, USER, VCPU, bench, enabled, rules, step};
 use models::apf::host::{EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use models::apf::rules::{Generation, Mechanism, MpStateWrite, generations, named_generation};
 use models::apf::{Defects, Effect, HostInput, MmuMode, VcpuView};
-use models::ids::Gfn;
+use models::base::ids::Gfn;
 
 /// An address at which no guest has memory.
 const NOWHERE: u64 = 1 << 60;
@@ -109,7 +109,7 @@ fn after_an_init_nobody_kicks_until_the_first_acknowledgement() {
     b.host(HostInput::Reset { vcpu: VCPU });
     b.host(HostInput::SetLapic { vcpu: VCPU, enabled: true });
     b.host(HostInput::SetPaging { vcpu: VCPU, on: true });
-    b.apf.words[0].token = models::ids::Token::NONE;
+    b.apf.words[0].token = models::base::ids::Token::NONE;
     b.enable(EN_INT);
     assert!(!kicks(&mut b, 2));
     b.scan();

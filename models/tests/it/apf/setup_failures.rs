@@ -7,7 +7,7 @@ use models::apf::rules::{Rules, generations};
 use models::apf::{
     Apf, Decision, Defect, Defects, Effect, Effects, HostInput, SetupFailure, VcpuView,
 };
-use models::ids::{Gfn, Gva, Hva, VcpuId};
+use models::base::ids::{Gfn, Gva, Hva, VcpuId};
 
 const VCPU: VcpuId = VcpuId(0);
 const GFN: u64 = 7;

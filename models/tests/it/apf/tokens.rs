@@ -2,7 +2,7 @@
 
 use models::apf::rules::{Rules, TokenRule, generation};
 use models::apf::{Apf, Decision, Defects, Effect, HostInput, VcpuView, invariants};
-use models::ids::{Gfn, Gva, Hva, Token, VcpuId};
+use models::base::ids::{Gfn, Gva, Hva, Token, VcpuId};
 
 const KERNEL: TokenRule = TokenRule { id_bits: 20, vcpu_bits: 12, first_vcpu: 0 };
 

@@ -9,8 +9,8 @@ use models::apf::{
     Apf, Decision, Defects, Effect, Effects, GuestInput, HostInput, Input, Rules, VcpuView,
     WaitContext,
 };
-use models::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
-use models::trace::{ApfReason, Event};
+use models::base::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::base::record::{ApfReason, Event};
 
 /// What the world consists of.
 #[derive(Clone, Debug)]

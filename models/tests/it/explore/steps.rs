@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::apf::world::{Move, Setup, World};
 use models::apf::rules::{PageReadyTold, ReadyWakes, Rules, SetupOrder, TokenRule, generation};
 use models::apf::{Defect, Defects, invariants};
-use models::ids::Gfn;
+use models::base::ids::Gfn;
 
 const ENABLED: u64 = 1;
 const ENABLED_ALWAYS: u64 = 3;

@@ -4,15 +4,16 @@
 
 use super::kit::{MIB, constant, crowded, for_time, group, named, syscall, us, with_workers};
 use models::apf::rules::Workers;
+use models::base::ids::{RegionId, VcpuId};
+use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, HostKernel, MachineConfig,
     MmuRetry, Op, Pattern, Policy, Preemption, Region, RegionBacking, Section, StealClock,
     TaskGroup, TimerKind, WakeTime,
 };
-use models::ids::{RegionId, VcpuId};
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
-use models::trace::TaskRole;
-use models::{policy, presets};
+use models::presets;
+use models::presets::policies;
 use sim_core::{Distribution, RandomStreams, SimDuration, Stream};
 
 /// Draws of one random machine.
@@ -200,7 +201,7 @@ impl Draw {
         match self.below(10) {
             0 => with_workers("apf-v6.12", Workers::NativeIo),
             1 => with_workers("apf-v2.6.39", Workers::ThreadPerFault),
-            _ => named(self.of(&policy::policy_names())),
+            _ => named(self.of(&policies::policy_names())),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::kit::{assert_clean, constant, crowded, for_time, ms, named, simulate_policy, us};
+use models::base::ids::Gfn;
+use models::base::record::{Event, FaultPath};
 use models::config::MachineConfig;
-use models::ids::Gfn;
 use models::machine::{RunOutput, RunSettings};
-use models::trace::{Event, FaultPath};
 
 fn machine(ppm: u32) -> MachineConfig {
     let mut config = crowded("skylake-sp", constant(us(500)));

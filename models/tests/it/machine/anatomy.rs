@@ -2,10 +2,10 @@
 
 use super::kit::{closed_form, constant, crowded, fair, for_time, ms, named, us, with_workers};
 use models::apf::rules::Workers;
+use models::base::record::{Event, FaultPath};
 use models::config::MachineConfig;
 use models::machine::{RunSettings, Watch, prefill, run};
 use models::trace::anatomy::{Anatomy, ItemState, Part, Pick, TaskActivity, VcpuState, anatomy};
-use models::trace::{Event, FaultPath};
 use sim_core::SimDuration;
 
 /// Both passes over a run.

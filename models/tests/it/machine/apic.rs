@@ -1,11 +1,11 @@
 //! Exits of the local APIC and of kicks: which there are, and that they cost what the processor says.
 
 use super::kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us};
+use models::base::ids::VcpuId;
+use models::base::record::{Event, ExitReason, Record, TaskRole};
+use models::config::costs::Cost;
 use models::config::{ApicConfig, Disturbance, DisturbanceKind, MachineConfig, Op};
-use models::ids::VcpuId;
 use models::machine::{RunOutput, RunSettings};
-use models::presets::costs::Cost;
-use models::trace::{Event, ExitReason, Record, TaskRole};
 
 /// `MSR_IA32_TSC_DEADLINE`.
 const DEADLINE: u32 = 0x6e0;

@@ -1,11 +1,11 @@
 //! Tasks that the guest's scheduler moves from one vCPU to another.
 
 use super::kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us};
+use models::base::ids::VcpuId;
+use models::base::record::{Event, TaskRole};
 use models::config::{MachineConfig, Op};
-use models::ids::VcpuId;
 use models::machine::RunSettings;
 use models::presets;
-use models::trace::{Event, TaskRole};
 
 const NEVER: u32 = 1_000_000_000;
 

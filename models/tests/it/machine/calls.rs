@@ -4,9 +4,9 @@
 use super::kit::{
     assert_clean, closed_form, fair, for_time, group, ms, share, simulate, us, write,
 };
+use models::base::ids::VcpuId;
+use models::base::record::TaskRole;
 use models::config::{MachineConfig, Op, Pattern};
-use models::ids::VcpuId;
-use models::trace::TaskRole;
 use sim_core::SimDuration;
 
 /// Everything is free. On vCPU 0 a task computes for 1 ms and then calls; on vCPU 1 a task does
@@ -63,7 +63,7 @@ fn tasks_start_where_they_are_told_to() {
         .unwrap()
         .iter()
         .filter_map(|record| match record.event {
-            models::trace::Event::TaskNew { vcpu, role, .. } if role != TaskRole::Main => {
+            models::base::record::Event::TaskNew { vcpu, role, .. } if role != TaskRole::Main => {
                 Some(vcpu)
             }
             _ => None,

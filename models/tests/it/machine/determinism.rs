@@ -6,16 +6,16 @@ use super::kit::{
     syscall, us, with_workers, write,
 };
 use models::apf::rules::Workers;
+use models::base::ids::VcpuId;
+use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, Disturbance, DisturbanceKind, HostKernel, Lru, MachineConfig, Op, Pattern, Policy,
     Preemption, ReadAhead, Section,
 };
-use models::ids::VcpuId;
 use models::machine::{RunSettings, prefill, run};
 use models::monitors::Verdict;
-use models::policy;
 use models::presets;
-use models::trace::TaskRole;
+use models::presets::policies;
 use sim_core::{QueueKind, SimDuration};
 
 /// Machines that between them reach every kind of interaction with a vCPU that ran ahead.
@@ -114,7 +114,7 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
 
 /// Every built-in policy, and one for each other way of getting the work of an item done.
 fn policies() -> Vec<Policy> {
-    let mut policies: Vec<Policy> = policy::policy_names().into_iter().map(named).collect();
+    let mut policies: Vec<Policy> = policies::policy_names().into_iter().map(named).collect();
     for workers in [Workers::ThreadPerFault, Workers::NativeIo] {
         policies.push(with_workers("apf-v6.12", workers));
     }
@@ -179,7 +179,7 @@ fn a_shared_prefill_equals_one_of_its_own() {
     let config = crowded("westmere-2010", constant(us(300)));
     let settings = for_time(ms(40));
     let shared = prefill(&config, 42, &settings).unwrap();
-    for policy in policy::policy_names() {
+    for policy in policies::policy_names() {
         let own = simulate(&config, policy, &settings);
         let from_shared = run(&shared, &named(policy), &settings).unwrap();
         assert_eq!(own.digest, from_shared.digest, "{policy}");

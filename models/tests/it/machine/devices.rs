@@ -2,10 +2,10 @@
 //! without a processor that copies, reads and writes, with room at the device and without.
 
 use super::kit::{MIB, closed_form, fair, for_time, group, ms, simulate, us, write};
+use models::base::record::{Event, IoKind, Record, TaskRole};
+use models::config::costs::Cost;
 use models::config::{DeviceConfig, ElevatorConfig, HddConfig, MachineConfig, Op, Pattern};
 use models::machine::RunSettings;
-use models::presets::costs::Cost;
-use models::trace::{Event, IoKind, Record, TaskRole};
 use sim_core::{Distribution, SimDuration, SimTime};
 
 /// What a page of a read takes; the first page of a write takes as long.

@@ -1,14 +1,15 @@
 //! What happens to vCPUs in the middle of a run, and what the protocol makes of it.
 
 use super::kit::{
-    assert_clean, constant, crowded, for_time, ms, named, simulate, simulate_policy, syscall, us, write,
+    assert_clean, constant, crowded, for_time, ms, named, simulate, simulate_policy, syscall, us,
+    write,
 };
 use models::apf::rules::RefusedArea;
+use models::base::ids::{Token, VcpuId};
+use models::base::record::{BlockReason, Event, ExitReason, Phase, Record};
 use models::config::{Disturbance, DisturbanceKind, MachineConfig, Pattern};
-use models::ids::{Token, VcpuId};
 use models::machine::{RunOutput, RunSettings};
 use models::monitors::Verdict;
-use models::trace::{BlockReason, Event, ExitReason, Phase, Record};
 use sim_core::{SimDuration, SimTime};
 
 fn once(at: SimDuration, vcpu: u16, kind: DisturbanceKind) -> Disturbance {

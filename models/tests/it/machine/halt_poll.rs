@@ -4,10 +4,10 @@ use super::kit::{
     assert_clean, constant, crowded, for_time, ms, named, simulate_policy, us, with_workers,
 };
 use models::apf::rules::Workers;
+use models::base::ids::ThreadId;
+use models::base::record::{Event, Record};
 use models::config::{MachineConfig, Policy};
-use models::ids::ThreadId;
 use models::machine::{RunOutput, RunSettings};
-use models::trace::{Event, Record};
 use sim_core::SimDuration;
 
 /// One task that faults, alone on its vCPU, which is idle while the page comes.

@@ -1,16 +1,17 @@
 //! Small machines for tests.
 
 use models::apf::rules::Workers;
+use models::base::ids::RegionId;
+use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig, HostKernel,
     MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, TaskGroup, TimerKind,
     WakeTime, Workload,
 };
-use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
-use models::trace::TaskRole;
-use models::{policy, presets};
+use models::presets;
+use models::presets::policies;
 use sim_core::SimDuration;
 
 pub(crate) const MIB: u64 = 256;
@@ -141,7 +142,7 @@ pub(crate) fn closed_form(
 }
 
 pub(crate) fn named(name: &str) -> Policy {
-    policy::policy(name).unwrap()
+    policies::policy(name).unwrap()
 }
 
 pub(crate) fn simulate(config: &MachineConfig, policy: &str, settings: &RunSettings) -> RunOutput {

@@ -2,10 +2,10 @@
 
 use super::kit::{assert_clean, constant, crowded, for_time, ms, named, simulate_policy, us};
 use models::apf::rules::MmapLock;
+use models::base::ids::VcpuId;
+use models::base::record::{BlockReason, Event, Record};
 use models::config::{Disturbance, DisturbanceKind, MachineConfig, Policy};
-use models::ids::VcpuId;
 use models::machine::{RunOutput, RunSettings};
-use models::trace::{BlockReason, Event, Record};
 use sim_core::SimDuration;
 
 /// Faults of 2 ms on four vCPUs; the map is changed a thousand times a second.

@@ -1,13 +1,13 @@
 //! The host's memory under its limit: control groups, the order of pages, what is read ahead.
 
 use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us, write};
+use models::base::ids::RegionId;
+use models::base::record::{BlockReason, Event, IoKind, Record, TaskRole};
 use models::config::{
     Cgroup, DeviceConfig, HostKernel, Lru, MachineConfig, Op, Pattern, ReadAhead, Region,
     RegionBacking, WrittenPages,
 };
-use models::ids::RegionId;
 use models::machine::{RunOutput, RunSettings};
-use models::trace::{BlockReason, Event, IoKind, Record, TaskRole};
 use sim_core::SimDuration;
 
 const LRUS: [Lru; 3] = [

@@ -1,10 +1,10 @@
 //! Faults that begin again because the host took pages of the VM away meanwhile.
 
 use super::kit::{assert_clean, constant, crowded, for_time, simulate, us};
+use models::base::ids::{Gfn, PAGE_SIZE};
+use models::base::record::{Event, Record};
 use models::config::{MachineConfig, MmuRetry};
-use models::ids::{Gfn, PAGE_SIZE};
 use models::machine::RunSettings;
-use models::trace::{Event, Record};
 
 /// Four vCPUs that fault and reclaim all the time.
 fn machine(cpu: &str, retry: MmuRetry) -> MachineConfig {

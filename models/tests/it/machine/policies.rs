@@ -2,9 +2,9 @@
 
 use super::kit::{assert_clean, constant, crowded, for_time, ms, simulate, us};
 use models::apf::rules::{PageReady, generation};
+use models::base::record::{Event, ExitReason};
 use models::machine::{RunOutput, RunSettings};
-use models::policy;
-use models::trace::{Event, ExitReason};
+use models::presets::policies;
 
 /// The register with which guests acknowledge.
 const MSR_ACK: u32 = 0x4b56_4d07;
@@ -21,7 +21,7 @@ fn count(output: &RunOutput, wanted: impl Fn(&Event) -> bool) -> usize {
 }
 
 fn generations() -> impl Iterator<Item = &'static str> {
-    policy::policy_names().into_iter().filter_map(|name| name.strip_prefix("apf-"))
+    policies::policy_names().into_iter().filter_map(|name| name.strip_prefix("apf-"))
 }
 
 #[test]

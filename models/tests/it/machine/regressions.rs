@@ -4,16 +4,16 @@ use super::kit::{
     assert_clean, closed_form, constant, crowded, fair, for_time, group, ms, named, simulate,
     syscall, us, write,
 };
+use models::base::ids::{RegionId, VcpuId};
+use models::base::record::{BlockReason, Event, ExitReason, IoKind, Record, TaskRole};
+use models::config::costs::Cost;
 use models::config::{
     DeviceConfig, Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, Region, RegionBacking,
     TimerKind,
 };
-use models::ids::{RegionId, VcpuId};
 use models::machine::{RunOutput, RunSettings, prefill, run};
-use models::policy::policy_names;
 use models::presets;
-use models::presets::costs::Cost;
-use models::trace::{BlockReason, Event, ExitReason, IoKind, Record, TaskRole};
+use models::presets::policies::policy_names;
 use sim_core::{SimDuration, SimTime};
 
 fn recorded(config: &MachineConfig, policy: &str, duration: SimDuration) -> RunOutput {

@@ -2,13 +2,13 @@
 
 use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us};
 use models::apf::{Defect, Defects};
+use models::base::ids::{Gfn, PAGE_SIZE, VcpuId};
+use models::base::record::{Event, ExitReason, Record, TaskRole};
+use models::config::costs::Cost;
 use models::config::{EventPages, MachineConfig, Op};
-use models::ids::{Gfn, PAGE_SIZE, VcpuId};
 use models::machine::{KERNEL_FRAMES, RunSettings};
 use models::monitors::Verdict;
-use models::presets::costs::Cost;
 use models::trace::kernel::{KernelWriter, Setting};
-use models::trace::{Event, ExitReason, Record, TaskRole};
 use sim_core::SimDuration;
 
 /// Two vCPUs and their workers on one processor of the host, so that there is always somebody else.

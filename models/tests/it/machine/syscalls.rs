@@ -3,9 +3,9 @@
 use super::kit::{
     assert_clean, constant, crowded, for_time, group, ms, simulate, syscall, us, write,
 };
+use models::base::record::{BlockReason, Event, TaskRole};
 use models::config::{MachineConfig, Op, Pattern, Preemption, Section};
 use models::machine::{RunOutput, RunSettings};
-use models::trace::{BlockReason, Event, TaskRole};
 use sim_core::SimDuration;
 
 /// Faulters that touch memory in a system call only, with `sections` around the touch.

@@ -1,10 +1,10 @@
 //! Sleeping tasks and who wakes them; wake-ups after page ready that come late.
 
 use super::kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us};
+use models::base::ids::TaskId;
+use models::base::record::{Event, Record, TaskRole};
 use models::config::{MachineConfig, Op, TimerKind};
-use models::ids::TaskId;
 use models::machine::RunSettings;
-use models::trace::{Event, Record, TaskRole};
 use sim_core::{SimDuration, SimTime};
 
 const NAP: SimDuration = SimDuration::from_us(300);

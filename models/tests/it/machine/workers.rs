@@ -7,9 +7,9 @@ use super::kit::{
     write,
 };
 use models::apf::rules::Workers;
+use models::base::record::{Event, ExitReason, IoKind, Record, TaskRole};
 use models::config::{MachineConfig, Policy};
 use models::machine::{RunOutput, RunSettings};
-use models::trace::{Event, ExitReason, IoKind, Record, TaskRole};
 use sim_core::SimDuration;
 
 /// Many faulters on one vCPU, so that many items are outstanding.

@@ -1,9 +1,9 @@
 //! Mutated traces, each of which its monitor must catch.
 
 use super::kit::*;
-use models::ids::{Gfn, Token};
+use models::base::ids::{Gfn, Token};
+use models::base::record::{BlockReason, Event, FaultPath};
 use models::monitors::{Family, InvariantId, MonitorConfig, MonitorSet, Verdict};
-use models::trace::record::{BlockReason, Event, FaultPath};
 use sim_core::{SimDuration, SimTime};
 
 #[test]

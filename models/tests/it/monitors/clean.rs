@@ -2,9 +2,9 @@
 
 use super::kit::*;
 use models::apf;
-use models::ids::{Gfn, Gva, VcpuId};
+use models::base::ids::{Gfn, Gva, VcpuId};
+use models::base::record::{BlockReason, Event, FaultPath, Phase};
 use models::monitors::{CATALOGUE, Family, InTrace, InvariantId, Verdict};
-use models::trace::record::{BlockReason, Event, FaultPath, Phase};
 
 #[test]
 fn legal_traces_pass() {

@@ -2,9 +2,9 @@
 //! shared area, the interrupt, the sleepers, the workers and the accesses must catch.
 
 use super::kit::*;
-use models::ids::{ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::base::ids::{ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::base::record::{ApfReason, DummyAction, Event, ExitReason, FaultPath};
 use models::monitors::{Family, InvariantId, Verdict};
-use models::trace::record::{ApfReason, DummyAction, Event, ExitReason, FaultPath};
 use sim_core::SimDuration;
 
 const TASK: TaskId = TaskId(7);
@@ -337,7 +337,7 @@ fn mutations_of_workers_and_accesses_are_caught() {
 fn a_vcpu_that_spins_is_a_weakness() {
     let hlt = Event::KvmExit { vcpu: V0, reason: ExitReason::Hlt };
     let turns = |turn: &[Event], count: usize| turn.repeat(count);
-    let slept = [hlt, block(V0, models::trace::record::BlockReason::Hlt), entry(V0)];
+    let slept = [hlt, block(V0, models::base::record::BlockReason::Hlt), entry(V0)];
     let halted = [exit(V0), again(V0, G1), halt(V0, G1), unhalt(V0), entry(V0)];
     for (name, events, expected) in [
         ("spins", turns(&[hlt, entry(V0)], 140), &["INV-19"][..]),

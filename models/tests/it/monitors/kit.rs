@@ -1,8 +1,8 @@
 //! Small traces of the protocol written by hand, and what to expect of monitors.
 
-use models::ids::{Gfn, Gva, Hva, Pfn, TaskId, ThreadId, Token, VcpuId, WorkerId};
+use models::base::ids::{Gfn, Gva, Hva, Pfn, TaskId, ThreadId, Token, VcpuId, WorkerId};
+use models::base::record::{BlockReason, Event, ExitReason, FaultPath, Record};
 use models::monitors::{Family, Finding, MonitorConfig, MonitorSet, Verdict};
-use models::trace::record::{BlockReason, Event, ExitReason, FaultPath, Record};
 use sim_core::{SimDuration, SimTime};
 
 pub(crate) const V0: VcpuId = VcpuId(0);

@@ -2,10 +2,10 @@
 //! is decided.
 
 use crate::machine::kit::{constant, crowded, for_time, ms, simulate, us};
+use models::base::record::Event;
 use models::machine::RunSettings;
 use models::monitors::Verdict;
-use models::policy;
-use models::trace::Event;
+use models::presets::policies;
 
 /// The counter of tokens begins at zero before 5.17.
 const KNOWN: [&str; 3] = [
@@ -36,7 +36,7 @@ fn told(policy: &str, shape: impl Fn(&mut models::config::MachineConfig)) -> Vec
 
 #[test]
 fn every_policy_keeps_its_promises() {
-    let told: Vec<_> = policy::policy_names().into_iter().flat_map(|p| told(p, |_| ())).collect();
+    let told: Vec<_> = policies::policy_names().into_iter().flat_map(|p| told(p, |_| ())).collect();
     assert_eq!(told, KNOWN);
 }
 
@@ -47,6 +47,7 @@ fn promises_are_kept_in_other_machines_too() {
         config.guest.send_always = true;
         config.workload.tasks[0].count = 8;
     };
-    let told: Vec<_> = policy::policy_names().into_iter().flat_map(|p| told(p, one_vcpu)).collect();
+    let told: Vec<_> =
+        policies::policy_names().into_iter().flat_map(|p| told(p, one_vcpu)).collect();
     assert_eq!(told, KNOWN);
 }

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 
 use models::machine::{Prefix, RunSettings, prefill, run};
 use models::monitors::{Finding, Verdict};
-use models::policy::{policies, policy};
+use models::presets::policies::{policies, policy};
 use models::trace::kernel::KernelWriter;
-use scenarios::{CheckOptions, CheckReport, Scenario, check, library};
+use scenarios::scenario::library;
+use scenarios::{CheckOptions, CheckReport, Scenario, check};
 use sim_core::SimDuration;
 
 /// Events that a host may not have recorded.

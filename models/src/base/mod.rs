@@ -1,0 +1,5 @@
+//! What every room speaks of: typed records, numbers of things, and a table indexed by them.
+
+pub mod ids;
+pub mod radix;
+pub mod record;

@@ -1,0 +1,541 @@
+//! The typed tracepoint. Models emit records and nothing else; statistics, monitors, digests and
+//! plots consume them.
+//!
+//! Events of the host carry the kernel's own names and fields where the kernel has them
+//! (`include/trace/events/kvm.h`, `arch/x86/kvm/trace.h`). Events that no kernel has are marked
+//! *ours*; they are left out of kernel-format text.
+
+use sim_core::{SimDuration, SimTime};
+
+use crate::base::ids::{
+    Gfn, Gpa, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId,
+    WorkerId,
+};
+
+/// One tracepoint hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// When it was hit.
+    pub time: SimTime,
+    /// What was hit.
+    pub event: Event,
+}
+
+/// A field of a record as a number, for the digest and for generic printing.
+pub trait Field {
+    /// The value, widened; distinct values of one type give distinct numbers.
+    fn as_u64(&self) -> u64;
+}
+
+macro_rules! field_by_cast {
+    ($($t:ty),*) => {$(impl Field for $t { fn as_u64(&self) -> u64 { u64::from(*self) } })*};
+}
+field_by_cast!(u8, u16, u32, u64, bool);
+
+macro_rules! field_by_inner {
+    ($($t:ty),*) => {$(impl Field for $t { fn as_u64(&self) -> u64 { self.0.into() } })*};
+}
+field_by_inner!(
+    Gfn, Gpa, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId,
+    WorkerId
+);
+
+impl Field for SimDuration {
+    fn as_u64(&self) -> u64 {
+        self.as_ps()
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    fn as_u64(&self) -> u64 {
+        // Identifiers are far below 2^63, so the shift loses nothing.
+        self.as_ref().map_or(0, |v| (v.as_u64() << 1) | 1)
+    }
+}
+
+macro_rules! field_enum {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// The word used in traces, tables and legends.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl Field for $name {
+            fn as_u64(&self) -> u64 { *self as u64 }
+        }
+    )*};
+}
+
+field_enum! {
+    /// Why a vCPU left guest mode.
+    ExitReason {
+        /// The second-stage walk found no usable entry.
+        EptViolation => "EPT_VIOLATION",
+        /// A host interrupt arrived, the timer of the vCPU among them.
+        ExternalInterrupt => "EXTERNAL_INTERRUPT",
+        /// The guest executed HLT.
+        Hlt => "HLT",
+        /// The guest wrote a model-specific register.
+        MsrWrite => "MSR_WRITE",
+        /// Another host thread asked the vCPU to leave guest mode (TLB flush, reschedule).
+        Kick => "KICK",
+        /// The guest wrote a register of its local APIC, to send an interrupt or to end one.
+        ApicAccess => "APIC_ACCESS",
+        /// The guest left system management mode.
+        Rsm => "RSM",
+        /// The guest lets interrupts in, for which one had waited.
+        InterruptWindow => "INTERRUPT_WINDOW",
+        /// The guest called the host.
+        Hypercall => "VMCALL",
+    }
+
+    /// Why a vCPU thread sleeps in the host.
+    BlockReason {
+        /// The guest executed HLT and nothing is pending.
+        Hlt => "hlt",
+        /// The artificial halt: the host waits for a page on the guest's behalf.
+        ApfHalt => "halt",
+        /// A synchronous fetch waits for the device (a stall).
+        Fetch => "fetch",
+        /// Direct reclaim waits for write-back (a stall).
+        Reclaim => "reclaim",
+        /// A fetch waits for the lock of the VMM's memory map (a stall).
+        MapLock => "map_lock",
+        /// Direct reclaim waits until the block layer takes its next write (a stall).
+        Throttle => "throttle",
+    }
+
+    /// The `reason` half of the shared word (`KVM_PV_REASON_*`).
+    ApfReason {
+        /// The word is free.
+        None => "none",
+        /// Page not present.
+        NotPresent => "not_present",
+        /// Page ready.
+        Ready => "ready",
+    }
+
+    /// What happened to a dummy sleeper (a wake that came before its wait).
+    DummyAction {
+        /// A page ready found no sleeper and left a dummy.
+        Added => "added",
+        /// A wait found the dummy and did not sleep.
+        Consumed => "consumed",
+        /// A wake-all removed it.
+        Dropped => "dropped",
+    }
+
+    /// Direction of a swap-device request.
+    IoKind {
+        /// Swap-in.
+        Read => "R",
+        /// Swap-out.
+        Write => "W",
+    }
+
+    /// How an access that needed device I/O was first handled by the host.
+    FaultPath {
+        /// In the vCPU thread, which slept for the page.
+        Sync => "sync",
+        /// By a work item, the guest being told or the vCPU halted.
+        Async => "async",
+        /// The gfn was outstanding on this vCPU already.
+        Repeated => "repeated",
+    }
+
+    /// The parts of a run.
+    Phase {
+        /// The workload fills its memory; nothing is measured.
+        Prefill => "prefill",
+        /// The workload runs; nothing is measured yet.
+        Warmup => "warmup",
+        /// Metrics count from here on.
+        Measure => "measure",
+        /// The run is over.
+        End => "end",
+    }
+
+    /// What a scenario has happen to a vCPU.
+    DisturbanceName {
+        /// The guest takes it offline.
+        Offline => "offline",
+        /// The guest starts it again.
+        Online => "online",
+        /// A system management interrupt.
+        Smi => "smi",
+        /// A paravirtual kick.
+        Kick => "kick",
+        /// A change of memory slots.
+        MemslotChange => "memslot_change",
+        /// The local APIC is switched off.
+        LapicOff => "lapic_off",
+        /// The local APIC is switched on.
+        LapicOn => "lapic_on",
+        /// The VMM changes its memory map.
+        MapWrite => "map_write",
+        /// A write of EN that is refused.
+        RefusedEn => "refused_en",
+        /// No memory for the next wake-all.
+        WakeAllFails => "wake_all_fails",
+    }
+
+    /// What a guest task is for, as metrics group it.
+    TaskRole {
+        /// Sets up the workload.
+        Main => "main",
+        /// Touches memory that may be swapped out.
+        Faulter => "faulter",
+        /// Does the work that is counted.
+        Worker => "worker",
+    }
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)* })*) => {
+        /// What a tracepoint says. The variants are the complete output of the models.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Event { $($(#[$doc])* $variant { $($(#[$fdoc])* $field: $ty,)* },)* }
+
+        #[derive(Clone, Copy)]
+        #[repr(u8)]
+        enum Tag { $($variant,)* }
+
+        impl Event {
+            /// The name of the tracepoint, as the kernel prints it where the kernel has it.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $text,)* }
+            }
+
+            /// Calls `visit` with the name and value of every field, in declaration order.
+            pub fn visit_fields(&self, mut visit: impl FnMut(&'static str, u64)) {
+                match self { $(Self::$variant { $($field,)* } => { $(visit(stringify!($field), $field.as_u64());)* })* }
+            }
+
+            /// Appends the event's stable byte form: a tag, then each field as 8 bytes,
+            /// little-endian. Digests are made over this form.
+            pub fn encode(&self, out: &mut Vec<u8>) {
+                match self { $(Self::$variant { $($field,)* } => {
+                    // One copy of known length is much cheaper than one a field.
+                    let fields: &[u64] = &[$($field.as_u64(),)*];
+                    let mut bytes = [0; 1 + 8 * <[&str]>::len(&[$(stringify!($field),)*])];
+                    bytes[0] = Tag::$variant as u8;
+                    for (bytes, field) in bytes[1..].chunks_exact_mut(8).zip(fields) {
+                        bytes.copy_from_slice(&field.to_le_bytes());
+                    }
+                    out.extend_from_slice(&bytes);
+                })* }
+            }
+        }
+    };
+}
+
+events! {
+    /// A part of the run begins (ours).
+    PhaseBegin = "phase_begin" { /// Which part.
+        phase: Phase, }
+    /// A guest task comes into being (ours).
+    TaskNew = "task_new" { /// The task.
+        task: TaskId, /// What it is for.
+        role: TaskRole, /// The vCPU it is placed on.
+        vcpu: VcpuId, }
+
+    /// The vCPU enters guest mode.
+    KvmEntry = "kvm_entry" { /// The vCPU.
+        vcpu: VcpuId, }
+    /// The vCPU leaves guest mode.
+    KvmExit = "kvm_exit" { /// The vCPU.
+        vcpu: VcpuId, /// Why.
+        reason: ExitReason, }
+    /// The host begins to handle a second-stage fault.
+    KvmPageFault = "kvm_page_fault" { /// The vCPU.
+        vcpu: VcpuId, /// The faulting guest physical address.
+        address: Gpa, /// Bit 1: write.
+        error_code: u32, /// Privilege level of the guest at the fault.
+        cpl: u8, }
+    /// An asynchronous fault is tried, because the page needs I/O and the gate is open.
+    KvmTryAsyncGetPage = "kvm_try_async_get_page" { /// The vCPU.
+        vcpu: VcpuId, /// Fault address (a gpa under direct paging).
+        gva: Gva, /// The frame.
+        gfn: Gfn, }
+    /// The frame is outstanding on this vCPU already; the vCPU is going to be halted.
+    KvmAsyncPfDoublefault = "kvm_async_pf_doublefault" { /// The vCPU.
+        vcpu: VcpuId, /// Fault address.
+        gva: Gva, /// The frame.
+        gfn: Gfn, }
+    /// A work item is announced, to the guest or only by a halt.
+    KvmAsyncPfNotPresent = "kvm_async_pf_not_present" { /// The vCPU.
+        vcpu: VcpuId, /// Names the item.
+        token: Token, /// Fault address.
+        gva: Gva, }
+    /// A completed item is dequeued, told to the guest or not.
+    KvmAsyncPfReady = "kvm_async_pf_ready" { /// The vCPU.
+        vcpu: VcpuId, /// Names the item; all ones for wake-all.
+        token: Token, /// Fault address; 0 for wake-all.
+        gva: Gva, }
+    /// A worker has fetched the page of an item and published it.
+    KvmAsyncPfCompleted = "kvm_async_pf_completed" { /// The worker.
+        worker: WorkerId, /// The vCPU that owns the item (not printed by the kernel).
+        vcpu: VcpuId, /// Fault address.
+        gva: Gva, /// Host virtual address of the page.
+        address: Hva, }
+    /// An exception is injected at entry.
+    KvmInjException = "kvm_inj_exception" { /// The vCPU.
+        vcpu: VcpuId, /// 14 is #PF.
+        vector: u8, /// Pushed on the guest's stack.
+        error_code: u32, /// CR2: the token of an asynchronous fault.
+        cr2: u64, }
+    /// A virtual interrupt is injected at entry.
+    KvmInjVirq = "kvm_inj_virq" { /// The vCPU.
+        vcpu: VcpuId, /// The vector.
+        vector: u8, }
+    /// The guest writes a model-specific register.
+    KvmMsrWrite = "kvm_msr" { /// The vCPU.
+        vcpu: VcpuId, /// Register number.
+        ecx: u32, /// Value.
+        data: u64, }
+
+    /// A vCPU thread goes to sleep in the host (ours).
+    VcpuBlock = "vcpu_block" { /// The vCPU.
+        vcpu: VcpuId, /// Why.
+        reason: BlockReason, }
+    /// A vCPU thread stops sleeping in the host (ours; the kernel has `kvm_vcpu_wakeup`).
+    VcpuUnblock = "vcpu_unblock" { /// The vCPU.
+        vcpu: VcpuId, /// Why it slept.
+        reason: BlockReason, }
+
+    /// An item is linked into the vCPU's queue of outstanding items (ours).
+    ItemLink = "item_link" { /// The vCPU.
+        vcpu: VcpuId, /// Names the item.
+        token: Token, /// The frame.
+        gfn: Gfn, }
+    /// An item is linked into the vCPU's list of completed items (ours).
+    ItemDone = "item_done" { /// The vCPU.
+        vcpu: VcpuId, /// Names the item; all ones for wake-all, which was never in the queue.
+        token: Token, }
+    /// An item leaves all lists and is freed (ours).
+    ItemUnlink = "item_unlink" { /// The vCPU.
+        vcpu: VcpuId, /// Names the item.
+        token: Token, }
+    /// The artificial halt is set (ours).
+    ApfHalt = "apf_halt" { /// The vCPU.
+        vcpu: VcpuId, /// The frame that the vCPU waits for.
+        gfn: Gfn, }
+    /// The artificial halt is cleared (ours).
+    ApfUnhalt = "apf_unhalt" { /// The vCPU.
+        vcpu: VcpuId, }
+    /// Page not present is queued for injection (ours: says what the gate saw).
+    NotPresentQueued = "not_present_queued" { /// The vCPU.
+        vcpu: VcpuId, /// Names the item.
+        token: Token, /// Privilege level of the guest.
+        cpl: u8, /// Whether the guest had interrupts on.
+        interrupts_on: bool, /// Whether the guest asked for notices at CPL 0 too.
+        send_always: bool, }
+    /// Page ready is queued for injection (ours).
+    PageReadyQueued = "page_ready_queued" { /// The vCPU.
+        vcpu: VcpuId, /// Names the item; all ones for wake-all.
+        token: Token, }
+    /// The host writes the shared word (ours).
+    SharedWordWrite = "shared_word_write" { /// The vCPU.
+        vcpu: VcpuId, /// What the word held before.
+        old: ApfReason, /// What is written.
+        reason: ApfReason, }
+    /// The guest reads and clears the shared word (ours).
+    SharedWordRead = "shared_word_read" { /// The vCPU.
+        vcpu: VcpuId, /// What was read.
+        reason: ApfReason, }
+    /// A guest task links itself as sleeper of a token (ours).
+    ApfWait = "apf_wait" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// The token.
+        token: Token, }
+    /// A sleeper is unlinked and its task made runnable (ours).
+    ApfWake = "apf_wake" { /// The vCPU that runs the handler.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// The sleeper's token.
+        token: Token, }
+    /// A wake that came before its wait is remembered, or the memory used (ours).
+    ApfDummy = "apf_dummy" { /// The vCPU.
+        vcpu: VcpuId, /// The token.
+        token: Token, /// What happened.
+        action: DummyAction, }
+
+    /// A work item is handed to the worker pool.
+    WorkqueueQueueWork = "workqueue_queue_work" { /// The item.
+        item: ItemId, }
+    /// A worker begins an item.
+    WorkqueueExecuteStart = "workqueue_execute_start" { /// The worker.
+        worker: WorkerId, /// The item.
+        item: ItemId, }
+    /// A worker has ended an item.
+    WorkqueueExecuteEnd = "workqueue_execute_end" { /// The worker.
+        worker: WorkerId, /// The item.
+        item: ItemId, }
+
+    /// A second-stage entry is made (ours).
+    EptMap = "ept_map" { /// The vCPU whose fault or completion made it.
+        vcpu: VcpuId, /// The guest frame.
+        gfn: Gfn, /// The host frame.
+        pfn: Pfn, }
+    /// A second-stage entry is removed by the host (ours).
+    EptUnmap = "ept_unmap" { /// The guest frame.
+        gfn: Gfn, }
+    /// An access needs device I/O for the first time (ours): a major fault begins.
+    MajorFaultBegin = "major_fault_begin" { /// The vCPU.
+        vcpu: VcpuId, /// The task whose access it is.
+        task: TaskId, /// The frame.
+        gfn: Gfn, /// How the host handles it.
+        path: FaultPath, }
+    /// The access of a major fault retires (ours).
+    MajorFaultEnd = "major_fault_end" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// The frame.
+        gfn: Gfn, }
+
+    /// Direct reclaim begins.
+    MemcgReclaimBegin = "mm_vmscan_memcg_reclaim_begin" { /// The thread that pays for it.
+        thread: ThreadId, }
+    /// Direct reclaim ends.
+    MemcgReclaimEnd = "mm_vmscan_memcg_reclaim_end" { /// The thread.
+        thread: ThreadId, /// Pages scanned.
+        scanned: u32, /// Pages freed at once.
+        freed: u32, /// Pages whose write-back was begun.
+        written: u32, }
+    /// A request goes to the swap device's driver.
+    BlockRqIssue = "block_rq_issue" { /// The request.
+        request: RequestId, /// Direction.
+        op: IoKind, /// First slot.
+        slot: SwapSlot, /// Pages.
+        pages: u32, }
+    /// The swap device has completed a request.
+    BlockRqComplete = "block_rq_complete" { /// The request.
+        request: RequestId, }
+    /// The host's scheduler gives a physical processor to another thread.
+    HostSchedSwitch = "sched_switch" { /// The processor.
+        pcpu: PcpuId, /// Who ran; nobody when idle.
+        prev: Option<ThreadId>, /// Who runs now; nobody when idle.
+        next: Option<ThreadId>, }
+
+    /// The guest's scheduler gives the vCPU to another task (ours: the guest's own `sched_switch`).
+    GuestSchedSwitch = "guest_sched_switch" { /// The vCPU.
+        vcpu: VcpuId, /// Who ran; nobody when idle.
+        prev: Option<TaskId>, /// Who runs now; nobody when idle.
+        next: Option<TaskId>, }
+    /// A guest task becomes runnable (ours: the guest's own `sched_wakeup`).
+    GuestSchedWakeup = "guest_sched_wakeup" { /// The task.
+        task: TaskId, /// Where it is queued.
+        vcpu: VcpuId, }
+    /// A guest task changes vCPU (ours: the guest's own `sched_migrate_task`).
+    GuestMigrateTask = "guest_sched_migrate_task" { /// The task.
+        task: TaskId, /// From.
+        from: VcpuId, /// To.
+        to: VcpuId, }
+    /// The guest handles its timer tick (ours).
+    GuestTick = "guest_tick" { /// The vCPU.
+        vcpu: VcpuId, /// Tick periods since the last tick handled on this vCPU, at least 1.
+        periods: u32, }
+    /// A guest task has run in user mode without interruption (ours).
+    TaskRun = "task_run" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// User time of the stretch.
+        span: SimDuration, }
+    /// A guest task has done counted work (ours); reported with the stretch that did it.
+    TaskWork = "task_work" { /// The task.
+        task: TaskId, /// Units of work, the 2010 benchmark's increments.
+        units: u64, }
+    /// A guest task has run in the kernel on its own behalf, in a system call, without
+    /// interruption (ours).
+    TaskKernelRun = "task_kernel_run" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// Kernel time of the stretch.
+        span: SimDuration, }
+    /// A disturbance that the scenario asks for (ours).
+    Disturbed = "disturbed" { /// The vCPU.
+        vcpu: VcpuId, /// What happens to it.
+        kind: DisturbanceName, }
+    /// A vCPU has left the guest's set of online processors (ours).
+    GuestCpuOffline = "guest_cpu_offline" { /// The vCPU.
+        vcpu: VcpuId, }
+    /// A vCPU starts again, reset (ours).
+    GuestCpuOnline = "guest_cpu_online" { /// The vCPU.
+        vcpu: VcpuId, }
+    /// Somebody has to wait for the lock of the VMM's memory map. Kernels trace every attempt.
+    MmapLockStartLocking = "mmap_lock_start_locking" { /// Who; nobody: a thread outside the machine.
+        thread: Option<ThreadId>, /// For writing.
+        write: bool, }
+    /// Somebody has the lock of the VMM's memory map.
+    MmapLockAcquired = "mmap_lock_acquire_returned" { /// Who; nobody: a thread outside the machine.
+        thread: Option<ThreadId>, /// For writing.
+        write: bool, }
+    /// Somebody lets go of the lock of the VMM's memory map.
+    MmapLockReleased = "mmap_lock_released" { /// Who; nobody: a thread outside the machine.
+        thread: Option<ThreadId>, /// For writing.
+        write: bool, }
+    /// Before a write the host looks up anew where a shared area lies in the VMM (ours).
+    AreaTranslated = "area_translated" { /// The vCPU whose area it is.
+        vcpu: VcpuId, }
+    /// Write-back throttling has changed how many writes may be in flight.
+    WbtStep = "wbt_step" { /// For background writes while reads are near.
+        background: u32, /// For others.
+        normal: u32, /// For those that must not wait.
+        max: u32, }
+    /// A vCPU thread will poll for longer or shorter in the guest's next HLT.
+    KvmHaltPollNs = "kvm_halt_poll_ns" { /// The vCPU.
+        vcpu: VcpuId, /// Longer.
+        grow: bool, /// For so long.
+        new: SimDuration, /// Instead of so long.
+        old: SimDuration, }
+    /// A second-stage entry is not made, because the host has taken pages away meanwhile; the guest
+    /// faults again (ours).
+    MmuNotifierRetry = "mmu_notifier_retry" { /// The vCPU.
+        vcpu: VcpuId, /// The frame that was to be mapped.
+        gfn: Gfn, }
+    /// An exception or interrupt whose delivery did not come to its end is injected again (ours;
+    /// kernels print `kvm_inj_exception` or `kvm_inj_virq` with `[reinjected]`).
+    KvmReinject = "kvm_reinject" { /// The vCPU.
+        vcpu: VcpuId, /// The vector; 14 is #PF.
+        vector: u8, }
+    /// The guest handles the expired timer of a sleeping task (ours: the guest's own
+    /// `hrtimer_expire_entry` or `timer_expire_entry`).
+    GuestTimerExpire = "guest_timer_expire" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, }
+    /// A lookup through the open gate found its page, where the series of 2010 shows that too (its
+    /// `kvm_try_async_get_page`, with a frame).
+    LookupFound = "lookup_found" { /// The vCPU.
+        vcpu: VcpuId, /// The frame of the host.
+        pfn: Pfn, }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_tells_events_and_fields_apart() {
+        let mut forms = std::collections::BTreeSet::new();
+        let vcpu = VcpuId(1);
+        for event in [
+            Event::KvmEntry { vcpu },
+            Event::KvmEntry { vcpu: VcpuId(2) },
+            Event::KvmExit { vcpu, reason: ExitReason::Hlt },
+            Event::KvmExit { vcpu, reason: ExitReason::Kick },
+            Event::GuestSchedSwitch { vcpu, prev: None, next: Some(TaskId(0)) },
+            Event::GuestSchedSwitch { vcpu, prev: Some(TaskId(0)), next: None },
+        ] {
+            let mut bytes = Vec::new();
+            event.encode(&mut bytes);
+            assert!(forms.insert(bytes), "{event:?} is not distinct");
+        }
+    }
+
+    #[test]
+    fn records_stay_small() {
+        assert!(size_of::<Record>() <= 48, "{} bytes", size_of::<Record>());
+    }
+}

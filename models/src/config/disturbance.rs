@@ -1,0 +1,70 @@
+//! What happens to vCPUs meanwhile.
+
+use sim_core::SimDuration;
+
+use crate::base::ids::VcpuId;
+use crate::base::record::DisturbanceName;
+
+/// Something that happens to a vCPU at a given time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disturbance {
+    /// Time after the start barrier.
+    pub at: SimDuration,
+    /// Time from one occurrence to the next; none: it happens once.
+    pub every: Option<SimDuration>,
+    /// To which vCPU.
+    pub vcpu: VcpuId,
+    /// What.
+    pub kind: DisturbanceKind,
+}
+
+/// What can happen to a vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisturbanceKind {
+    /// The guest takes it offline: notices off, sleepers woken, tasks elsewhere.
+    Offline,
+    /// The guest starts it again.
+    Online,
+    /// A system management interrupt.
+    Smi {
+        /// Time that its handler takes, of the vCPU's own.
+        span: SimDuration,
+    },
+    /// Another vCPU kicks it (the paravirtual KICK_CPU call), whether or not it is in HLT.
+    Kick,
+    /// The VMM changes its memory slots; the vCPU's shared area lies elsewhere from then on.
+    MemslotChange,
+    /// The guest switches its local APIC off, or has not switched it on yet.
+    LapicOff,
+    /// The guest switches its local APIC on.
+    LapicOn,
+    /// Another thread of the VMM changes its memory map (`madvise`, `munmap`), not that of the guest's
+    /// memory: it holds the map's lock for writing. No vCPU has a part in it.
+    MapWrite {
+        /// For so long.
+        span: SimDuration,
+    },
+    /// The guest writes EN with an address at which it has no memory, while notices are on: the
+    /// write is refused.
+    RefusedEn,
+    /// There is no memory for the wake-all of the vCPU's next write of EN that switches notices on.
+    WakeAllFails,
+}
+
+impl DisturbanceKind {
+    /// Which kind it is, without what belongs to it.
+    pub const fn name_of(self) -> DisturbanceName {
+        match self {
+            Self::Offline => DisturbanceName::Offline,
+            Self::Online => DisturbanceName::Online,
+            Self::Smi { .. } => DisturbanceName::Smi,
+            Self::Kick => DisturbanceName::Kick,
+            Self::MemslotChange => DisturbanceName::MemslotChange,
+            Self::LapicOff => DisturbanceName::LapicOff,
+            Self::LapicOn => DisturbanceName::LapicOn,
+            Self::MapWrite { .. } => DisturbanceName::MapWrite,
+            Self::RefusedEn => DisturbanceName::RefusedEn,
+            Self::WakeAllFails => DisturbanceName::WakeAllFails,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The guest and its kernel.
+
+use serde::{Deserialize, Serialize};
+use sim_core::SimDuration;
+
+use super::sched::SchedParams;
+
+/// When a page ready makes the sleeper runnable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WakeTime {
+    /// In the handler.
+    Now,
+    /// At the next timer tick of the vCPU.
+    Tick,
+}
+
+/// Who wakes a task whose sleep is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimerKind {
+    /// Nobody: it is runnable at that time, without cost. A simplification.
+    #[default]
+    Direct,
+    /// The interrupt of the local timer of the vCPU on which it went to sleep (`hrtimer_interrupt`).
+    Interrupt,
+    /// The softirq behind the next tick of that vCPU (`TIMER_SOFTIRQ`, the timer wheel).
+    Softirq,
+}
+
+impl TimerKind {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Interrupt => "interrupt",
+            Self::Softirq => "softirq",
+        }
+    }
+}
+
+/// The guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestConfig {
+    /// Virtual processors.
+    pub vcpus: u16,
+    /// Guest memory in pages.
+    pub memory_pages: u64,
+    /// Period of the timer tick (1 / HZ).
+    pub tick: SimDuration,
+    /// The guest's fair scheduler.
+    pub sched: SchedParams,
+    /// Ticks between two runs of the periodic load balancer on a busy vCPU.
+    pub balance_ticks: u32,
+    /// Which time without its vCPU is kept from the running task's account.
+    pub steal_clock: StealClock,
+    /// When page ready makes a sleeper runnable.
+    pub wake: WakeTime,
+    /// How much later than that.
+    pub wake_delay: SimDuration,
+    /// Who wakes a task whose sleep is over.
+    pub timers: TimerKind,
+    /// Whether the guest asks for notices at CPL 0 too (a preemptible kernel of 2010 to 2020).
+    pub send_always: bool,
+    /// When the guest's kernel lets another task run.
+    pub preemption: Preemption,
+    /// Which uses of the local APIC leave guest mode.
+    pub apic: ApicConfig,
+    /// The pages through which the guest takes exceptions and interrupts.
+    pub event_pages: EventPages,
+}
+
+/// What the host may do with the page through which a vCPU takes exceptions and interrupts (its entry
+/// stack; tables are taken to be there).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventPages {
+    /// They stay, as part of what is never reclaimed.
+    #[default]
+    Resident,
+    /// They are reclaimed like any page. An event that finds its page unmapped exits in its delivery.
+    Reclaimable,
+}
+
+impl EventPages {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resident => "resident",
+            Self::Reclaimable => "reclaimable",
+        }
+    }
+}
+
+/// Which uses of the local APIC leave guest mode, each at the cost `exit_light`. Without such exits
+/// they cost what the handlers cost, and `guest_tick` says what that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApicConfig {
+    /// Arming and stopping the timer: a write to `MSR_IA32_TSC_DEADLINE`.
+    pub timer_exits: bool,
+    /// The end of an interrupt; it does not exit where the host keeps a paravirtual flag.
+    pub eoi_exits: bool,
+    /// Sending an interrupt to another vCPU.
+    pub ipi_exits: bool,
+}
+
+/// When a task that is in the guest's kernel may lose its vCPU to another one, besides when it
+/// sleeps. A task in user mode may at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preemption {
+    /// On its way back to user mode (`CONFIG_PREEMPT_NONE`).
+    None,
+    /// Also between the operations of a system call, outside all sections
+    /// (`CONFIG_PREEMPT_VOLUNTARY`: the kernel asks, `cond_resched`).
+    #[default]
+    Voluntary,
+    /// Wherever preemption and interrupts are on (`CONFIG_PREEMPT`). Only this kernel counts its
+    /// sections (`CONFIG_PREEMPT_COUNT`).
+    Full,
+}
+
+impl Preemption {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Voluntary => "voluntary",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// Which time in which the vCPU could not run is kept from the running task's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StealClock {
+    /// None.
+    Off,
+    /// That in which its thread waited for a processor: what the host tells a guest (`MSR_KVM_STEAL_TIME`).
+    Waiting,
+    /// That in which the host stalled or halted it, too. No kernel does this.
+    Every,
+}
+
+impl From<bool> for StealClock {
+    fn from(on: bool) -> Self {
+        if on { Self::Every } else { Self::Off }
+    }
+}
+
+impl StealClock {
+    /// The word used in files; the two that a file may say are booleans.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "false",
+            Self::Waiting => "waiting",
+            Self::Every => "true",
+        }
+    }
+}

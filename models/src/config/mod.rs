@@ -1,0 +1,36 @@
+//! What a machine is made of, resolved to plain values: one file a part of the machine. Scenario
+//! files are turned into this; nothing here is read from a file or has a default.
+
+pub mod costs;
+mod cpu;
+mod device;
+mod disturbance;
+mod guest;
+mod host;
+mod policy;
+mod sched;
+mod workload;
+
+pub use cpu::{CpuConfig, TlbGeometry};
+pub use device::{DeviceConfig, ElevatorConfig, HddConfig};
+pub use disturbance::{Disturbance, DisturbanceKind};
+pub use guest::{ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TimerKind, WakeTime};
+pub use host::{Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, WrittenPages};
+pub use policy::Policy;
+pub use sched::{EevdfParams, FairParams, SchedParams};
+pub use workload::{Op, Pattern, Region, RegionBacking, Section, TaskGroup, Workload};
+
+/// A whole simulated machine with its workload: one host, one VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineConfig {
+    /// The processor and its costs.
+    pub cpu: CpuConfig,
+    /// The host.
+    pub host: HostConfig,
+    /// The guest.
+    pub guest: GuestConfig,
+    /// What the guest does.
+    pub workload: Workload,
+    /// What happens to its vCPUs meanwhile.
+    pub disturbances: Vec<Disturbance>,
+}

@@ -1,0 +1,150 @@
+//! What the guest runs: regions, tasks, programs.
+
+use sim_core::SimDuration;
+
+use crate::base::ids::{RegionId, VcpuId};
+use crate::base::record::TaskRole;
+
+/// What the guest runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Regions of one address space that all tasks share.
+    pub regions: Vec<Region>,
+    /// Tasks; each line may stand for several equal tasks.
+    pub tasks: Vec<TaskGroup>,
+}
+
+/// A page-aligned stretch of the workload's address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Name in the scenario file.
+    pub name: String,
+    /// Size in pages.
+    pub pages: u64,
+    /// Whether the main task writes every page once, in order, before the start barrier.
+    pub prefill: bool,
+    /// What backs its memory in the host.
+    pub backing: RegionBacking,
+}
+
+/// What backs the memory of a region in the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegionBacking {
+    /// Memory of the VMM, which the host may swap out.
+    #[default]
+    Vmm,
+    /// guest_memfd, as private memory of the guest: never swapped, and its faults never go
+    /// asynchronous.
+    GuestMemfd,
+}
+
+impl RegionBacking {
+    /// The backing as a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vmm => "vmm",
+            Self::GuestMemfd => "guest_memfd",
+        }
+    }
+}
+
+/// Some equal tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskGroup {
+    /// Name in the scenario file.
+    pub name: String,
+    /// How many.
+    pub count: u32,
+    /// How metrics group them.
+    pub role: TaskRole,
+    /// The vCPUs that they start on, taken in turn; none: wherever the fewest tasks are. Load
+    /// balancing may move them afterwards.
+    pub start_on: Vec<VcpuId>,
+    /// Operations, repeated for ever; a group of several tasks runs them independently.
+    pub program: Vec<Op>,
+}
+
+/// One operation of a task's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Counted work without end: units at a rate per second of CPU time.
+    Count {
+        /// Units per second of user CPU time.
+        units_per_sec: u64,
+    },
+    /// Uncounted computation for a span of user CPU time.
+    Compute {
+        /// User CPU time.
+        span: SimDuration,
+    },
+    /// One access to a page.
+    Access {
+        /// The region.
+        region: RegionId,
+        /// Which page.
+        pattern: Pattern,
+        /// Store or load.
+        write: bool,
+        /// CPU time besides translation: the instruction itself and choosing the page.
+        cost: SimDuration,
+    },
+    /// Sleep for a span of time.
+    Sleep {
+        /// Wall time.
+        span: SimDuration,
+    },
+    /// Interrupt all other vCPUs and wait, spinning in the kernel with preemption off, until each
+    /// has answered (`smp_call_function` with `wait`, the shape of a TLB flush too).
+    CallAll,
+    /// A system call begins: what follows happens at CPL 0.
+    SyscallEnter {
+        /// CPU time of the entry and of the call's own work before its first operation.
+        cost: SimDuration,
+    },
+    /// The system call is over: back to user mode.
+    SyscallExit,
+    /// Inside a system call, a section begins.
+    SectionEnter {
+        /// Which.
+        kind: Section,
+    },
+    /// The section is over.
+    SectionExit {
+        /// Which.
+        kind: Section,
+    },
+}
+
+/// A section of the kernel in which a task must not be scheduled away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Preemption is off (`preempt_disable`, a spinlock).
+    PreemptOff,
+    /// Interrupts are off (`local_irq_disable`).
+    IrqOff,
+    /// It reads under RCU (`rcu_read_lock`): it may be preempted, but must not sleep.
+    RcuReader,
+}
+
+impl Section {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PreemptOff => "preempt_off",
+            Self::IrqOff => "irq_off",
+            Self::RcuReader => "rcu_reader",
+        }
+    }
+}
+
+/// How successive accesses choose their page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// Uniformly at random, independently.
+    Uniform,
+    /// One page after the other, wrapping at the end. Tasks of a group start equally spaced.
+    Sequential,
+    /// Uniformly at random, but the tasks of a group all draw the same pages in the same order, each at
+    /// its own pace.
+    Shared,
+}

@@ -1,0 +1,112 @@
+//! A device with parallel channels: solid-state disks, remote memory. Requests wait in order of
+//! submission for a free channel; service times follow a law for the first page and a fixed time
+//! for each further one.
+
+use std::collections::VecDeque;
+
+use sim_core::{Distribution, DistributionError, KeyedStreams, Sampler, SimDuration};
+
+use super::{Request, draw};
+use crate::base::record::IoKind;
+
+/// State of the device.
+#[derive(Clone, Debug)]
+pub(super) struct Channels {
+    free: u32,
+    waiting: VecDeque<Request>,
+    read: Sampler,
+    write: Sampler,
+    per_page: SimDuration,
+}
+
+impl Channels {
+    pub(super) fn new(
+        channels: u32,
+        read: &Distribution,
+        write: &Distribution,
+        per_page: SimDuration,
+    ) -> Result<Self, DistributionError> {
+        Ok(Self {
+            free: channels,
+            waiting: VecDeque::new(),
+            read: read.sampler()?,
+            write: write.sampler()?,
+            per_page,
+        })
+    }
+
+    /// Takes a free channel, if there is one.
+    pub(super) fn issue(&mut self) -> bool {
+        let free = self.free > 0;
+        self.free -= u32::from(free);
+        free
+    }
+
+    /// How long a channel serves a request.
+    pub(super) fn service(&self, request: &Request, draws: &KeyedStreams) -> SimDuration {
+        let mut stream = draw(draws, request);
+        let law = if request.op == IoKind::Read { &self.read } else { &self.write };
+        SimDuration::from_ps(law.sample(&mut stream))
+            + self.per_page.times(u64::from(request.pages.saturating_sub(1)))
+    }
+
+    /// A request without a channel: it is returned if it has one now, or waits.
+    pub(super) fn submit(&mut self, request: Request) -> Option<Request> {
+        if self.issue() {
+            return Some(request);
+        }
+        self.waiting.push_back(request);
+        None
+    }
+
+    /// A channel is free: the request that has waited longest has it now.
+    pub(super) fn completed(&mut self) -> Option<Request> {
+        let next = self.waiting.pop_front();
+        self.free += u32::from(next.is_none());
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::{Gfn, RequestId, SwapSlot};
+    use sim_core::{RandomStreams, SimTime};
+
+    fn request(id: u32) -> Request {
+        Request {
+            id: RequestId(id),
+            op: IoKind::Read,
+            slot: SwapSlot(id),
+            pages: 1 + id,
+            gfn: Gfn(0),
+            occurrence: id,
+            submitted: SimTime::ZERO,
+        }
+    }
+
+    fn device(channels: u32) -> Channels {
+        let law = Distribution::Constant { value: 1_000 };
+        Channels::new(channels, &law, &law, SimDuration::from_ps(10)).unwrap()
+    }
+
+    #[test]
+    fn no_more_than_the_channels_are_served_at_once() {
+        let mut device = device(2);
+        assert!(device.issue());
+        assert_eq!(device.submit(request(1)), Some(request(1)));
+        assert!(!device.issue());
+        assert_eq!(device.submit(request(2)), None);
+        assert_eq!(device.completed(), Some(request(2)));
+        assert!(!device.issue());
+        assert_eq!(device.completed(), None);
+        assert!(device.issue());
+    }
+
+    #[test]
+    fn further_pages_take_their_time() {
+        let draws = RandomStreams::new(1).label("device");
+        let service = |id| device(1).service(&request(id), &draws).as_ps();
+        assert_eq!([service(0), service(1), service(7)], [1_000, 1_010, 1_070]);
+    }
+}

@@ -1,0 +1,232 @@
+//! Reclaim by generations, in the manner of the multi-generational LRU (`mm/vmscan.c`,
+//! `CONFIG_LRU_GEN`) for anonymous memory: the oldest generation is reclaimed; when too few are left,
+//! ageing walks the page tables, moves what was used since to the youngest one and begins a new one.
+//!
+//! Simplifications: one type of pages and one tier; the walk covers all resident pages at once, and
+//! those that it moves are counted as scanned (the walk over the others is far cheaper a page); who
+//! reclaims also ages, at the beginning of its pass.
+
+use crate::base::ids::Gfn;
+use crate::parts::memory::pages::{HostMemory, MIN_GENERATIONS, generation};
+use crate::parts::memory::reclaim::{ReclaimPass, YoungTest, evict, test_and_clear_young};
+use crate::parts::memory::swap::SwapArea;
+
+/// Pages that reclaim takes off the lists at once, to ask each whether it was used: `MIN_LRU_BATCH`,
+/// the bits of a word.
+const ISOLATED: u32 = 64;
+
+/// Whether there are so few generations that none may be reclaimed.
+fn must_age(memory: &HostMemory) -> bool {
+    let (oldest, youngest) = memory.generations();
+    oldest + MIN_GENERATIONS > youngest
+}
+
+/// Whether ageing is due before that (`should_run_aging`): the youngest generation is too large, or
+/// the one to be reclaimed too small.
+fn should_age(memory: &HostMemory) -> bool {
+    let (oldest, youngest) = memory.generations();
+    let total = memory.on_lists();
+    oldest + MIN_GENERATIONS == youngest
+        && (memory.generation_len(youngest) * MIN_GENERATIONS > total
+            || memory.generation_len(oldest) * (MIN_GENERATIONS + 2) < total)
+}
+
+/// Whether a page was used, as far as the walk can see.
+fn walk_finds_used(
+    memory: &mut HostMemory,
+    gfn: Gfn,
+    (test, sees_guest): (YoungTest, bool),
+    pass: &mut ReclaimPass,
+) -> bool {
+    let in_vmm = std::mem::take(&mut memory.page_mut(gfn).young_in_vmm);
+    let in_guest = sees_guest && test_and_clear_young(memory, gfn, test, pass);
+    in_vmm || in_guest
+}
+
+/// Ageing (`try_to_inc_max_seq`).
+fn age(memory: &mut HostMemory, how: (YoungTest, bool), pass: &mut ReclaimPass) {
+    let (oldest, youngest) = memory.generations();
+    for number in oldest..=youngest {
+        let mut next = memory.generation_head(number);
+        while let Some(gfn) = next {
+            next = memory.lru_next(gfn);
+            if walk_finds_used(memory, gfn, how, pass) && number != youngest {
+                memory.lru_remove(gfn);
+                memory.lru_add(gfn, generation(youngest));
+                pass.scanned += 1;
+            }
+        }
+    }
+    memory.new_generation();
+}
+
+/// Gives up empty generations, as long as enough are left (`try_to_inc_min_seq`).
+fn drop_empty(memory: &mut HostMemory) {
+    let (mut oldest, youngest) = memory.generations();
+    while oldest + MIN_GENERATIONS <= youngest && memory.generation_len(oldest) == 0 {
+        memory.drop_oldest_generation();
+        oldest += 1;
+    }
+}
+
+/// One pass of direct reclaim: a batch of pages of the oldest generation (`evict_folios`), and further
+/// ones until something goes. Gives up after all pages have been scanned twice.
+pub(super) fn reclaim(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    batch: u32,
+    how: (YoungTest, bool),
+    pass: &mut ReclaimPass,
+) {
+    let most = 2 * memory.on_lists();
+    let isolated = u64::from(batch.max(ISOLATED));
+    let mut looked_at = 0;
+    drop_empty(memory);
+    if should_age(memory) {
+        age(memory, how, pass);
+    }
+    let mut begun = memory.generations().0;
+    while looked_at < most && memory.on_lists() > 0 {
+        drop_empty(memory);
+        let something_goes = pass.freed > 0 || !pass.written.is_empty();
+        if something_goes && (looked_at >= isolated || memory.generations().0 != begun) {
+            return;
+        }
+        // Nothing that ageing moves is found used again, so this ends.
+        while must_age(memory) {
+            age(memory, how, pass);
+            drop_empty(memory);
+        }
+        let (oldest, youngest) = memory.generations();
+        begun = oldest;
+        let Some(gfn) = memory.lru_tail(generation(oldest)) else { return };
+        looked_at += 1;
+        pass.scanned += 1;
+        scan_one(memory, swap, (gfn, oldest, youngest), how.0, pass);
+    }
+}
+
+/// Tries to reclaim a page of the oldest generation.
+fn scan_one(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    (gfn, oldest, youngest): (Gfn, u64, u64),
+    test: YoungTest,
+    pass: &mut ReclaimPass,
+) {
+    memory.lru_remove(gfn);
+    if memory.page(gfn).pins > 0 || memory.page(gfn).write_in_flight {
+        // `sort_folio`: busy pages wait one generation on.
+        memory.lru_add(gfn, generation(oldest + 1));
+        return;
+    }
+    let in_vmm = std::mem::take(&mut memory.page_mut(gfn).young_in_vmm);
+    if test_and_clear_young(memory, gfn, test, pass) || in_vmm {
+        // `lru_gen_add_folio`: an anonymous page that is kept goes to the second youngest.
+        memory.lru_add(gfn, generation(youngest - 1));
+        return;
+    }
+    if !evict(memory, swap, gfn, pass) {
+        memory.lru_add(gfn, generation(youngest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Lru;
+    use crate::parts::memory::pages::{Arrival, Backing};
+    use proptest::prelude::*;
+
+    fn resident(pages: u64) -> HostMemory {
+        let mut memory = HostMemory::new(pages, pages, Lru::Generations { walk_sees_guest: true });
+        for gfn in (0..pages).map(Gfn) {
+            memory.charge(gfn);
+            memory.lru_arrive(gfn, Arrival::Fresh);
+            let page = memory.page_mut(gfn);
+            page.backing = Backing::Resident;
+            page.dirty = true;
+        }
+        // They grow old, unused.
+        drop_empty(&mut memory);
+        while must_age(&memory) {
+            let how = (YoungTest::AccessedBit, true);
+            age(&mut memory, how, &mut ReclaimPass::default());
+            drop_empty(&mut memory);
+        }
+        memory
+    }
+
+    fn pass(memory: &mut HostMemory, swap: &mut SwapArea, sees_guest: bool) -> ReclaimPass {
+        let mut pass = ReclaimPass::default();
+        reclaim(memory, swap, 8, (YoungTest::AccessedBit, sees_guest), &mut pass);
+        pass
+    }
+
+    #[test]
+    fn what_the_guest_uses_stays_and_the_oldest_of_the_rest_goes() {
+        for sees_guest in [true, false] {
+            let mut memory = resident(64);
+            for gfn in (0..64).step_by(2).map(Gfn) {
+                memory.page_mut(gfn).ept_mapped = true;
+                memory.page_mut(gfn).young = true;
+            }
+            age(&mut memory, (YoungTest::AccessedBit, sees_guest), &mut ReclaimPass::default());
+            // A walk that sees the guest's accesses takes them all at once; otherwise each page is
+            // asked when its turn comes.
+            assert_eq!(memory.page(Gfn(62)).young, !sees_guest);
+            let pass = pass(&mut memory, &mut SwapArea::new(256), sees_guest);
+            let gone: Vec<u64> = pass.written.iter().map(|w| w.0.0).collect();
+            assert_eq!(gone, (1..64).step_by(2).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn pages_that_the_vmm_has_just_mapped_get_a_round_more() {
+        let mut memory = resident(32);
+        memory.page_mut(Gfn(0)).young_in_vmm = true;
+        let pass = pass(&mut memory, &mut SwapArea::new(256), false);
+        assert_eq!(pass.written[0].0, Gfn(1));
+        assert_eq!(pass.written.len(), 31);
+        assert_eq!(memory.page(Gfn(0)).backing, Backing::Resident);
+    }
+
+    #[test]
+    fn a_page_that_was_rotated_is_the_next_to_be_freed() {
+        let mut memory = resident(32);
+        let mut swap = SwapArea::new(256);
+        let written = pass(&mut memory, &mut swap, true).written;
+        for &(gfn, _) in &written {
+            memory.page_mut(gfn).backing = Backing::Resident;
+            memory.lru_rotate(gfn);
+        }
+        let next = pass(&mut memory, &mut swap, true);
+        assert_eq!((next.freed, next.written.len()), (32, 0));
+        assert_eq!(memory.charged(), 0);
+    }
+
+    proptest! {
+        /// Whatever is used between passes, passes end, every page stays on exactly one list or goes,
+        /// and there are two to four generations.
+        #[test]
+        fn passes_end_and_lose_no_page(used in prop::collection::vec(0u64..40, 0..200)) {
+            let mut memory = resident(40);
+            let mut swap = SwapArea::new(256);
+            let mut gone = 0;
+            for chunk in used.chunks(5) {
+                for &gfn in chunk {
+                    let page = memory.page_mut(Gfn(gfn));
+                    if page.backing == Backing::Resident {
+                        page.ept_mapped = true;
+                        page.young = true;
+                    }
+                }
+                let pass = pass(&mut memory, &mut swap, gone % 2 == 0);
+                gone += pass.written.len() as u64;
+                prop_assert_eq!(memory.on_lists() + gone, 40);
+                let (oldest, youngest) = memory.generations();
+                prop_assert!((1..=3).contains(&(youngest - oldest)) || memory.on_lists() == 0);
+            }
+        }
+    }
+}

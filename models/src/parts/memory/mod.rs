@@ -1,0 +1,8 @@
+//! Guest memory under a limit: pages and their lists, reclaim, swap slots, read-ahead, throttled writes.
+
+mod generations;
+pub mod pages;
+pub mod read_ahead;
+pub mod reclaim;
+pub mod swap;
+pub(crate) mod throttle;

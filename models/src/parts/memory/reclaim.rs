@@ -1,0 +1,234 @@
+//! Direct reclaim: which pages go, in the manner of `shrink_zone` of 2.6.3x for anonymous memory.
+//!
+//! The active list is shrunk while it is the longer one (`inactive_anon_is_low` with a ratio of
+//! one, as for containers below 1 GiB). Pages move from its old end to the inactive list; there a
+//! page that was used since gets a second chance. Without accessed bits in the second-stage
+//! tables, "used since" means "mapped", and asking unmaps (`kvm_age_rmapp`).
+//!
+//! What becomes of the frame of a written page is the host kernel's setting
+//! ([`crate::config::WrittenPages`]).
+
+use crate::base::ids::{Gfn, SwapSlot};
+use crate::config::Lru;
+use crate::parts::memory::generations;
+use crate::parts::memory::pages::{Backing, HostMemory, LruList};
+use crate::parts::memory::swap::SwapArea;
+
+/// What one pass of reclaim did. The buffers are reused from pass to pass.
+#[derive(Clone, Debug, Default)]
+pub struct ReclaimPass {
+    /// Pages looked at.
+    pub scanned: u32,
+    /// Clean pages freed at once.
+    pub freed: u32,
+    /// Pages whose second-stage entry was removed; their vCPUs must flush.
+    pub unmapped: Vec<Gfn>,
+    /// Pages to be written, each with the slot it got, in the order of allocation.
+    pub written: Vec<(Gfn, SwapSlot)>,
+}
+
+impl ReclaimPass {
+    fn clear(&mut self) {
+        self.scanned = 0;
+        self.freed = 0;
+        self.unmapped.clear();
+        self.written.clear();
+    }
+}
+
+/// How reclaim tells a used page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum YoungTest {
+    /// Reads and clears the accessed bit.
+    AccessedBit,
+    /// Takes a mapped page for used, and unmaps it.
+    Unmap,
+}
+
+/// Removes the second-stage entry, if there is one.
+pub(super) fn unmap(memory: &mut HostMemory, gfn: Gfn, pass: &mut ReclaimPass) {
+    let page = memory.page_mut(gfn);
+    if page.ept_mapped {
+        page.ept_mapped = false;
+        page.young = false;
+        pass.unmapped.push(gfn);
+    }
+}
+
+/// Whether the page was used since the last question (`page_referenced`).
+pub(super) fn test_and_clear_young(
+    memory: &mut HostMemory,
+    gfn: Gfn,
+    test: YoungTest,
+    pass: &mut ReclaimPass,
+) -> bool {
+    match test {
+        YoungTest::AccessedBit => std::mem::take(&mut memory.page_mut(gfn).young),
+        YoungTest::Unmap => {
+            let mapped = memory.page(gfn).ept_mapped;
+            unmap(memory, gfn, pass);
+            mapped
+        }
+    }
+}
+
+/// Moves a batch from the old end of the active list to the inactive list.
+fn shrink_active(memory: &mut HostMemory, batch: u32, test: YoungTest, pass: &mut ReclaimPass) {
+    for _ in 0..batch {
+        let Some(gfn) = memory.lru_tail(LruList::Active) else { return };
+        pass.scanned += 1;
+        // Anonymous pages are deactivated whether used or not; the question clears the bit.
+        test_and_clear_young(memory, gfn, test, pass);
+        memory.lru_remove(gfn);
+        memory.lru_add(gfn, LruList::Inactive);
+    }
+}
+
+/// Tries to reclaim the page at the old end of the inactive list.
+fn shrink_one_inactive(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    test: YoungTest,
+    gfn: Gfn,
+    pass: &mut ReclaimPass,
+) {
+    memory.lru_remove(gfn);
+    if memory.page(gfn).pins > 0 || memory.page(gfn).write_in_flight {
+        memory.lru_add(gfn, LruList::Inactive);
+        return;
+    }
+    if test_and_clear_young(memory, gfn, test, pass) {
+        memory.lru_add(gfn, LruList::Active);
+        return;
+    }
+    if !evict(memory, swap, gfn, pass) {
+        memory.lru_add(gfn, LruList::Active);
+    }
+}
+
+/// Takes a page that is on no list away: frees it when the swap area has its contents, begins to
+/// write it otherwise. False when the swap area is full (`add_to_swap` fails, the page is
+/// activated).
+pub(super) fn evict(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    gfn: Gfn,
+    pass: &mut ReclaimPass,
+) -> bool {
+    let page = memory.page(gfn);
+    if !page.dirty && page.slot().is_some() {
+        unmap(memory, gfn, pass);
+        memory.page_mut(gfn).forget(Backing::Swapped);
+        memory.uncharge(gfn);
+        pass.freed += 1;
+        return true;
+    }
+    let Some(slot) = page.slot().or_else(|| swap.allocate(gfn)) else { return false };
+    unmap(memory, gfn, pass);
+    memory.set_slot(gfn, Some(slot));
+    memory.page_mut(gfn).forget(Backing::Writeback);
+    pass.written.push((gfn, slot));
+    true
+}
+
+/// One pass of direct reclaim that aims at `batch` pages (`SWAP_CLUSTER_MAX`). Gives up after
+/// both lists have been scanned twice.
+pub fn reclaim(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    batch: u32,
+    test: YoungTest,
+    pass: &mut ReclaimPass,
+) {
+    pass.clear();
+    if let Lru::Generations { walk_sees_guest } = memory.lru() {
+        generations::reclaim(memory, swap, batch, (test, walk_sees_guest), pass);
+        return;
+    }
+    let most = 2 * (memory.active_len() + memory.inactive_len());
+    while pass.freed as usize + pass.written.len() < batch as usize
+        && u64::from(pass.scanned) < most
+    {
+        if memory.active_len() + memory.inactive_len() == 0 {
+            // All that could go is on its way.
+            return;
+        }
+        if memory.active_len() > memory.inactive_len() {
+            shrink_active(memory, batch, test, pass);
+        }
+        for _ in 0..batch {
+            if pass.freed as usize + pass.written.len() >= batch as usize {
+                return;
+            }
+            let Some(gfn) = memory.lru_tail(LruList::Inactive) else { break };
+            pass.scanned += 1;
+            shrink_one_inactive(memory, swap, test, gfn, pass);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resident(memory: &mut HostMemory, gfn: Gfn, mapped: bool) {
+        memory.charge(gfn);
+        memory.lru_add(gfn, LruList::Active);
+        let page = memory.page_mut(gfn);
+        page.backing = Backing::Resident;
+        page.dirty = true;
+        page.ept_mapped = mapped;
+    }
+
+    #[test]
+    fn the_oldest_pages_are_written_to_neighbouring_slots() {
+        let mut memory = HostMemory::new(100, 100, Lru::TwoLists);
+        for gfn in 0..64 {
+            resident(&mut memory, Gfn(gfn), true);
+        }
+        let mut swap = SwapArea::new(1024);
+        let mut pass = ReclaimPass::default();
+        reclaim(&mut memory, &mut swap, 8, YoungTest::Unmap, &mut pass);
+        let expected: Vec<_> = (0..8).map(|i| (Gfn(i), SwapSlot(i as u32))).collect();
+        assert_eq!(pass.written, expected);
+        assert!(pass.unmapped.contains(&Gfn(0)));
+        assert_eq!(memory.page(Gfn(0)).backing, Backing::Writeback);
+    }
+
+    #[test]
+    fn a_page_mapped_again_on_the_inactive_list_is_activated() {
+        for test in [YoungTest::Unmap, YoungTest::AccessedBit] {
+            let mut memory = HostMemory::new(10, 10, Lru::TwoLists);
+            resident(&mut memory, Gfn(0), false);
+            resident(&mut memory, Gfn(1), false);
+            memory.lru_remove(Gfn(0));
+            memory.lru_add(Gfn(0), LruList::Inactive);
+            memory.page_mut(Gfn(0)).ept_mapped = true;
+            memory.page_mut(Gfn(0)).young = true;
+            let mut pass = ReclaimPass::default();
+            reclaim(&mut memory, &mut SwapArea::new(64), 1, test, &mut pass);
+            assert_eq!(pass.written.first().map(|w| w.0), Some(Gfn(1)), "{test:?}");
+            assert_eq!(memory.page(Gfn(0)).backing, Backing::Resident);
+        }
+    }
+
+    #[test]
+    fn pinned_pages_stay_and_clean_pages_go_at_once() {
+        let mut memory = HostMemory::new(10, 10, Lru::TwoLists);
+        let mut swap = SwapArea::new(64);
+        for gfn in [Gfn(0), Gfn(1)] {
+            resident(&mut memory, gfn, false);
+            memory.lru_remove(gfn);
+            memory.lru_add(gfn, LruList::Inactive);
+        }
+        memory.page_mut(Gfn(0)).pins = 1;
+        let slot = swap.allocate(Gfn(1));
+        memory.set_slot(Gfn(1), slot);
+        memory.page_mut(Gfn(1)).dirty = false;
+        let mut pass = ReclaimPass::default();
+        reclaim(&mut memory, &mut swap, 2, YoungTest::Unmap, &mut pass);
+        assert_eq!((pass.freed, pass.written.len()), (1, 0));
+        assert_eq!(memory.page(Gfn(1)).backing, Backing::Swapped);
+        assert_eq!(memory.charged(), 1);
+    }
+}

@@ -1,0 +1,166 @@
+//! Swap devices and laws of service times.
+
+use models::config::DeviceConfig;
+use models::presets;
+use serde_json::{Value, json};
+
+use super::{Object, give};
+use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US};
+
+/// Laws inside each other.
+const MAX_DEPTH: u64 = 2;
+
+pub(super) fn device(draw: &Draw) -> Value {
+    let mut kind = draw.at("form");
+    let names = presets::device_names();
+    match kind.below(10) {
+        0..=2 => json!(kind.pick(&names)),
+        3..=4 => preset(draw, kind.pick(&names).as_str()),
+        5..=6 => constant(draw),
+        7 => hdd(draw),
+        _ => channels(draw),
+    }
+}
+
+/// Mostly what devices take, now and then next to nothing or very long.
+fn latency(draw: &mut Draw) -> Value {
+    match draw.below(30) {
+        0 => draw.written_span(1, NS),
+        1 => draw.written_span(100 * MS, 100 * SEC),
+        _ => draw.written_span(US, 10 * MS),
+    }
+}
+
+fn constant(draw: &Draw) -> Value {
+    json!({
+        "kind": "constant",
+        "read_latency": latency(&mut draw.at("read_latency")),
+        "write_latency": latency(&mut draw.at("write_latency")),
+    })
+}
+
+fn channels(draw: &Draw) -> Value {
+    let mut object = Object::new();
+    object.insert("kind".into(), json!("channels"));
+    object.insert("channels".into(), number_of_channels(&mut draw.at("channels")));
+    object.insert("read".into(), service(&draw.at("read"), 0));
+    object.insert("write".into(), service(&draw.at("write"), 0));
+    give(&mut object, draw, "per_page", |draw| draw.written_span(0, MS));
+    Value::Object(object)
+}
+
+fn number_of_channels(draw: &mut Draw) -> Value {
+    json!(match draw.below(3) {
+        0 => draw.magnitude(1, 65_536),
+        _ => draw.between(1, 8),
+    })
+}
+
+fn hdd(draw: &Draw) -> Value {
+    let mut object = Object::new();
+    object.insert("kind".into(), json!("hdd"));
+    for field in ["seek_base", "seek_sqrt"] {
+        object.insert(field.into(), draw.at(field).written_span(0, 20 * MS));
+    }
+    object.insert("rotation".into(), draw.at("rotation").written_span(NS, 20 * MS));
+    let transfer = draw.at("transfer_per_page").written_span(NS, MS);
+    object.insert("transfer_per_page".into(), transfer);
+    give(&mut object, draw, "controller", |draw| draw.written_span(0, MS));
+    let span = draw.at("swap_span_ppm").magnitude(1, 1_000_000);
+    object.insert("swap_span_ppm".into(), json!(span));
+    give(&mut object, draw, "elevator", elevator);
+    Value::Object(object)
+}
+
+fn elevator(draw: &mut Draw) -> Value {
+    let mut object = Object::new();
+    give(&mut object, draw, "read_expire", |draw| draw.written_span(1, SEC));
+    give(&mut object, draw, "write_expire", |draw| draw.written_span(1, 10 * SEC));
+    give(&mut object, draw, "fifo_batch", |draw| json!(draw.magnitude(1, 1_000_000)));
+    give(&mut object, draw, "writes_starved", |draw| json!(draw.magnitude(1, 1_000_000)));
+    Value::Object(object)
+}
+
+/// A preset with some of its own fields changed.
+fn preset(draw: &Draw, name: &str) -> Value {
+    let mut object = Object::new();
+    object.insert("preset".into(), json!(name));
+    let object_ref = &mut object;
+    match presets::device(name).map(|preset| preset.config) {
+        Some(DeviceConfig::Constant { .. }) => {
+            give(object_ref, draw, "read_latency", latency);
+            give(object_ref, draw, "write_latency", latency);
+        }
+        Some(DeviceConfig::Channels { .. }) => {
+            give(object_ref, draw, "channels", number_of_channels);
+            give(object_ref, draw, "read", |draw| service(draw, 0));
+            give(object_ref, draw, "write", |draw| service(draw, 0));
+            give(object_ref, draw, "per_page", |draw| draw.written_span(0, MS));
+        }
+        Some(DeviceConfig::Hdd(_)) => {
+            give(object_ref, draw, "seek_base", |draw| draw.written_span(0, 20 * MS));
+            give(object_ref, draw, "seek_sqrt", |draw| draw.written_span(0, 20 * MS));
+            give(object_ref, draw, "rotation", |draw| draw.written_span(NS, 20 * MS));
+            give(object_ref, draw, "transfer_per_page", |draw| draw.written_span(NS, MS));
+            give(object_ref, draw, "controller", |draw| draw.written_span(0, MS));
+            give(object_ref, draw, "swap_span_ppm", |d| json!(d.magnitude(1, 1_000_000)));
+            give(object_ref, draw, "elevator", elevator);
+        }
+        None => {}
+    }
+    Value::Object(object)
+}
+
+/// A service time: a constant or a law.
+fn service(draw: &Draw, depth: u64) -> Value {
+    let mut form = draw.at("form");
+    if form.percent(40) {
+        return latency(&mut form);
+    }
+    law(draw, form.below(if depth < MAX_DEPTH { 7 } else { 6 }), depth)
+}
+
+fn law(draw: &Draw, which: u64, depth: u64) -> Value {
+    let mut of = draw.at("law");
+    match which {
+        0 => json!({ "kind": "constant", "value": latency(&mut of) }),
+        1 => {
+            let (a, b) = (of.span(1, 20 * MS), of.span(1, 20 * MS));
+            json!({ "kind": "uniform", "low": a.min(b).to_string(), "high": a.max(b).to_string() })
+        }
+        2 => json!({ "kind": "exponential", "mean": latency(&mut of) }),
+        3 => {
+            let sigma = if of.percent(10) { 10_000 } else { 1_500 };
+            let median = latency(&mut of);
+            let sigma = of.between(0, sigma);
+            json!({ "kind": "log_normal", "median": median, "sigma_milli": sigma })
+        }
+        4 => {
+            let (scale, heavy) = (latency(&mut of), of.percent(10));
+            let shape = if heavy { of.between(1, 500) } else { of.between(500, 8_000) };
+            json!({ "kind": "pareto", "scale": scale, "shape_milli": shape })
+        }
+        5 => empirical(&mut of),
+        _ => {
+            let part = |index: usize| {
+                let mut part = of.index(index);
+                let weight = part.between(1, 100);
+                json!({ "weight": weight, "law": service(&part.at("law"), depth + 1) })
+            };
+            let parts = draw.at("parts").between(1, 3) as usize;
+            json!({ "kind": "mixture", "parts": (0..parts).map(part).collect::<Vec<_>>() })
+        }
+    }
+}
+
+fn empirical(draw: &mut Draw) -> Value {
+    let between = draw.below(3) as usize;
+    let mut ppm: Vec<u64> = (0..between).map(|_| draw.between(1, 999_999)).collect();
+    ppm.extend([0, 1_000_000]);
+    ppm.sort_unstable();
+    let mut values: Vec<_> = ppm.iter().map(|_| draw.span(NS, 20 * MS)).collect();
+    values.sort_unstable();
+    let point = |(ppm, value): (&u64, &sim_core::SimDuration)| json!({ "ppm": ppm, "value": value.to_string() });
+    let points: Vec<Value> = ppm.iter().zip(&values).map(point).collect();
+    json!({ "kind": "empirical", "points": points })
+}

@@ -1,0 +1,41 @@
+//! The guest.
+
+use serde_json::{Value, json};
+
+use super::workload::Shape;
+use super::{Object, flag, give, sched, word};
+use crate::experiments::fuzz::draw::{Draw, MS, SEC, pages};
+
+pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
+    let mut object = Object::new();
+    object.insert("kernel".into(), json!(shape.kernel));
+    object.insert("vcpus".into(), json!(shape.vcpus));
+    object.insert("memory".into(), pages(shape.memory_pages));
+    give(&mut object, draw, "hz", |draw| match draw.below(6) {
+        0 => json!(draw.magnitude(1, 10_000)),
+        _ => json!(draw.pick(&[100, 250, 300, 1000])),
+    });
+    give(&mut object, draw, "sched", |draw| sched::sched(draw, &shape.kernel));
+    give(&mut object, draw, "steal_clock", flag);
+    give(&mut object, draw, "wake", word(&["now", "tick"]));
+    give(&mut object, draw, "wake_delay", |draw| match draw.percent(85) {
+        true => draw.written_span(0, 5 * MS),
+        false => draw.written_span(0, SEC),
+    });
+    give(&mut object, draw, "timers", word(&["direct", "interrupt", "softirq"]));
+    give(&mut object, draw, "send_always", flag);
+    give(&mut object, draw, "balance_ticks", |draw| json!(draw.magnitude(1, 1_000_000_000)));
+    give(&mut object, draw, "preemption", word(&["none", "voluntary", "full"]));
+    give(&mut object, draw, "apic", |draw| {
+        let mut apic = Object::new();
+        for field in ["timer_exits", "eoi_exits", "ipi_exits"] {
+            let mut field_draw = draw.at(field);
+            if field_draw.percent(60) {
+                apic.insert(field.into(), flag(&mut field_draw));
+            }
+        }
+        Value::Object(apic)
+    });
+    give(&mut object, draw, "event_pages", word(&["resident", "reclaimable"]));
+    Value::Object(object)
+}

@@ -1,0 +1,137 @@
+//! The host: processor, limit, swap, kernel.
+
+use models::config::costs::Costs;
+use models::presets;
+use serde_json::{Value, json};
+
+use super::workload::Shape;
+use super::{Object, device, flag, give, sched, word};
+use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US, pages};
+use crate::scenario::resolve::HOST_KERNELS;
+
+pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
+    let mut object = Object::new();
+    object.insert("cpu".into(), cpu(&draw.at("cpu")));
+    object.insert("cpus".into(), cpus(&mut draw.at("cpus"), shape.vcpus));
+    object.insert("memory_limit".into(), pages(shape.limit_pages));
+    if shape.other_pages > 0 {
+        object.insert("other_resident".into(), pages(shape.other_pages));
+    }
+    object.insert("swap".into(), swap(&draw.at("swap"), shape));
+    give(&mut object, draw, "costs", costs);
+    give(&mut object, draw, "sched", |draw| sched::sched(draw, presets::HOST_KERNEL));
+    give(&mut object, draw, "tick", |draw| match draw.below(8) {
+        0 => draw.written_span(US, 100 * US),
+        1 => draw.written_span(10 * MS, SEC),
+        _ => draw.written_span(100 * US, 10 * MS),
+    });
+    if let Some(batch) = shape.reclaim_batch {
+        object.insert("reclaim_batch".into(), json!(batch));
+    }
+    let mut form = draw.at("kernel_form");
+    if form.percent(60) {
+        object.insert("kernel".into(), kernel(&draw.at("kernel"), &mut form));
+    }
+    give(&mut object, draw, "allocation_failure_ppm", |draw| json!(draw.magnitude(0, 1_000_000)));
+    Value::Object(object)
+}
+
+/// About as many as vCPUs; also far too few and far too many.
+fn cpus(draw: &mut Draw, vcpus: u64) -> Value {
+    json!(match draw.below(8) {
+        0 => 1,
+        1 => draw.magnitude(1, 1024),
+        2 => 2,
+        _ => draw.between(1, vcpus + 2),
+    })
+}
+
+fn cpu(draw: &Draw) -> Value {
+    let mut form = draw.at("form");
+    let names = presets::cpu_names();
+    let name = match form.percent(25) {
+        true => "free",
+        false => form.pick(&names).as_str(),
+    };
+    if form.percent(75) {
+        return json!(name);
+    }
+    let mut object = Object::new();
+    object.insert("preset".into(), json!(name));
+    give(&mut object, draw, "frequency", |draw| {
+        let mhz = draw.magnitude(1, 100_000);
+        match draw.percent(50) {
+            true => json!(format!("{mhz}MHz")),
+            false => json!(format!(
+                "{}Hz",
+                mhz * 1_000_000 + draw.below(1_000_000) * u64::from(mhz < 100_000)
+            )),
+        }
+    });
+    give(&mut object, draw, "l1_dtlb", tlb);
+    give(&mut object, draw, "stlb", tlb);
+    give(&mut object, draw, "ept_accessed_dirty", flag);
+    Value::Object(object)
+}
+
+/// `entries / ways` is a power of two.
+fn tlb(draw: &mut Draw) -> Value {
+    let ways = draw.between(1, 8);
+    let sets = 1u64 << draw.below(8);
+    json!({ "entries": ways * sets, "ways": ways })
+}
+
+fn costs(draw: &mut Draw) -> Value {
+    let mut object = Object::new();
+    for _ in 0..draw.between(1, 4) {
+        let name = *draw.pick(Costs::NAMES);
+        let text = match draw.below(16) {
+            0 => "0s".to_owned(),
+            1 => draw.span(10 * US, 10 * MS).to_string(),
+            2..=7 => format!("{} cycles", draw.magnitude(0, 20_000)),
+            _ => draw.span(1, 10 * US).to_string(),
+        };
+        object.insert(name.into(), json!(text));
+    }
+    Value::Object(object)
+}
+
+fn swap(draw: &Draw, shape: &Shape) -> Value {
+    let mut object = Object::new();
+    object.insert("device".into(), device::device(&draw.at("device")));
+    if let Some(size) = shape.swap_pages {
+        object.insert("size".into(), pages(size));
+    }
+    if let Some(ahead) = shape.read_ahead {
+        object.insert("read_ahead".into(), json!(ahead));
+    }
+    give(&mut object, draw, "max_write", |draw| pages(draw.magnitude(1, 1 << 18)));
+    Value::Object(object)
+}
+
+fn kernel(draw: &Draw, form: &mut Draw) -> Value {
+    let names = HOST_KERNELS.map(|(name, _)| name);
+    let name = *form.pick(&names);
+    if form.percent(60) {
+        return json!(name);
+    }
+    let mut object = Object::new();
+    if form.percent(70) {
+        object.insert("preset".into(), json!(name));
+    }
+    give(&mut object, draw, "slow_work_threads", |draw| json!(draw.magnitude(1, 255)));
+    give(&mut object, draw, "workqueue_max_active", |draw| json!(draw.magnitude(1, 512)));
+    let lists = ["two-lists", "generations", "generations-second-stage"];
+    give(&mut object, draw, "lru", word(&lists));
+    give(&mut object, draw, "cgroup", word(&["v1", "v2"]));
+    give(&mut object, draw, "written_pages", word(&["freed", "rotated"]));
+    give(&mut object, draw, "read_ahead", word(&["fixed", "adaptive", "address-space"]));
+    give(&mut object, draw, "polled_reads", flag);
+    give(&mut object, draw, "writeback_throttling", |draw| draw.written_span(0, SEC));
+    give(&mut object, draw, "halt_poll", |draw| match draw.percent(80) {
+        true => draw.written_span(NS, MS),
+        false => draw.written_span(0, SEC),
+    });
+    give(&mut object, draw, "mmu_retry", word(&["own-page", "evictions", "unmappings"]));
+    Value::Object(object)
+}

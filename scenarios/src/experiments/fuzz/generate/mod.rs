@@ -1,0 +1,126 @@
+//! Random scenarios, valid by construction: what [`crate::scenario::resolve`] asks is known here.
+//!
+//! One file an object of the scenario file. **Every field, every name and every value of the schema
+//! comes up**: a test walks the schema and says which one does not.
+
+mod device;
+mod disturbance;
+mod guest;
+mod host;
+mod policy;
+mod program;
+mod sched;
+mod workload;
+
+use serde_json::{Map, Value, json};
+
+use super::draw::{Draw, MS, SEC, US, written};
+use crate::scenario::expect::metric;
+
+pub(super) type Object = Map<String, Value>;
+
+/// The scenario of a seed.
+pub(super) fn scenario(seed: u64) -> Value {
+    let draw = Draw::new(seed);
+    let shape = workload::Shape::draw(&draw);
+    let mut object = Object::new();
+    object.insert("format".into(), json!(1));
+    object.insert("name".into(), json!(format!("fuzz-{seed}")));
+    object.insert("title".into(), json!(format!("Does seed {seed} agree with itself?")));
+    if draw.at("$schema").given() {
+        object.insert("$schema".into(), json!("scenario-1.json"));
+    }
+    object.insert("host".into(), host::host(&draw.at("host"), &shape));
+    object.insert("guest".into(), guest::guest(&draw.at("guest"), &shape));
+    object.insert("workload".into(), workload::workload(&draw.at("workload"), &shape));
+    let duration = duration(&mut draw.at("duration"));
+    let mut warmup = draw.at("warmup");
+    let warmup = if warmup.given() { warmup.span(0, 5 * MS) } else { Default::default() };
+    let end = (duration + warmup).as_ps();
+    let disturbances = disturbance::disturbances(&draw.at("disturbances"), shape.vcpus, end);
+    if !disturbances.is_empty() {
+        object.insert("disturbances".into(), Value::Array(disturbances));
+    }
+    let policies = policy::policies(&draw.at("policies"), shape.has_memfd());
+    let names: Vec<String> = policies.iter().map(name_of).collect();
+    object.insert("policies".into(), Value::Array(policies));
+    object.insert("duration".into(), written(duration));
+    if !warmup.is_zero() {
+        object.insert("warmup".into(), written(warmup));
+    }
+    rest(&draw, &mut object, &names);
+    Value::Object(object)
+}
+
+/// Longer than a few ticks of the slower kernels; what is too long is shortened later.
+fn duration(draw: &mut Draw) -> sim_core::SimDuration {
+    match draw.below(20) {
+        0 => draw.span(1, US),
+        1 => draw.span(100 * MS, 3 * SEC),
+        _ => draw.span(500 * US, 60 * MS),
+    }
+}
+
+/// What says how often it is run and what is shown.
+fn rest(draw: &Draw, object: &mut Object, policies: &[String]) {
+    let mut seed = draw.at("seed");
+    if seed.given() {
+        object.insert("seed".into(), json!(seed.magnitude(0, u64::MAX)));
+    }
+    let mut replications = draw.at("replications");
+    if replications.given() {
+        object.insert("replications".into(), json!(replications.between(1, 3)));
+    }
+    let mut baseline = draw.at("baseline");
+    if baseline.given() {
+        object.insert("baseline".into(), json!(baseline.pick(policies)));
+    }
+    let mut published = draw.at("published");
+    if published.given() {
+        let metric = *published.pick(&metric::names());
+        let mut line = json!({
+            "policy": policies[0],
+            "metric": metric,
+            "mean": published.below(1000) as f64 / 8.0,
+            "source": "nowhere"
+        });
+        if published.percent(50) {
+            line["stderr"] = json!(0.5);
+        }
+        object.insert("published".into(), json!([line]));
+    }
+    let mut expected = draw.at("expect");
+    if expected.given() {
+        let (first, last) = (&policies[0], &policies[policies.len() - 1]);
+        let mut lines =
+            vec![format!("major_faults {first} in 0 .. 1000000"), "invariants clean".to_owned()];
+        if first != last {
+            lines.push(format!("work_total {first}/{last} >= 0"));
+        }
+        object.insert("expect".into(), json!([expected.pick(&lines)]));
+    }
+}
+
+fn name_of(policy: &Value) -> String {
+    let name = policy.as_str().or_else(|| policy["name"].as_str());
+    name.unwrap_or_default().to_owned()
+}
+
+/// Puts a field into an object if it is to be given.
+fn give(object: &mut Object, draw: &Draw, name: &str, value: impl FnOnce(&mut Draw) -> Value) {
+    let mut field = draw.at(name);
+    if field.given() {
+        object.insert(name.into(), value(&mut field));
+    }
+}
+
+/// One of several names.
+fn word(names: &[&str]) -> impl FnOnce(&mut Draw) -> Value {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    move |draw| json!(draw.pick(&names))
+}
+
+/// True or false.
+fn flag(draw: &mut Draw) -> Value {
+    json!(draw.percent(50))
+}

@@ -1,0 +1,156 @@
+//! Programs of tasks.
+
+use serde_json::{Value, json};
+
+use super::{Object, give};
+use crate::experiments::fuzz::draw::{Draw, MS, NS, US};
+
+/// A region as programs use it.
+pub(super) struct RegionShape {
+    pub(super) name: String,
+    pub(super) pages: u64,
+    pub(super) prefill: bool,
+    pub(super) in_memfd: bool,
+}
+
+/// Where an operation stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    UserMode,
+    Syscall,
+    Section,
+}
+
+/// Bodies inside each other; the format allows eight.
+const MAX_DEPTH: u64 = 4;
+
+pub(super) fn program(draw: &Draw, regions: &[RegionShape]) -> Value {
+    let writer = Writer { regions };
+    let mut ops = writer.body(draw, Inside::UserMode, 0);
+    let mut end = draw.at("end");
+    if end.percent(25) {
+        ops.push(json!({ "op": "count", "per_second": units(&mut end) }));
+    }
+    if !ops.iter().any(takes_time) {
+        ops.push(json!({ "op": "compute", "span": end.written_span(NS, 100 * US) }));
+    }
+    Value::Array(ops)
+}
+
+fn units(draw: &mut Draw) -> u64 {
+    draw.magnitude(1, 1_000_000_000_000)
+}
+
+/// Whether an operation takes time for certain.
+fn takes_time(op: &Value) -> bool {
+    let costs = || op["cost"].as_str().is_some_and(|cost| !cost.starts_with("0"));
+    match op["op"].as_str() {
+        Some("access") => costs(),
+        Some("syscall") => {
+            costs() || op["body"].as_array().is_some_and(|b| b.iter().any(takes_time))
+        }
+        Some("critical") => op["body"].as_array().is_some_and(|body| body.iter().any(takes_time)),
+        Some("call_all") => false,
+        _ => true,
+    }
+}
+
+struct Writer<'a> {
+    regions: &'a [RegionShape],
+}
+
+impl Writer<'_> {
+    fn body(&self, draw: &Draw, inside: Inside, depth: u64) -> Vec<Value> {
+        let mut number = draw.at("number");
+        let least = u64::from(inside == Inside::Section);
+        let most = match (number.below(12), inside) {
+            (0, _) => 6,
+            (_, Inside::UserMode) => 3,
+            _ => 2,
+        };
+        let number = number.between(least, most) as usize;
+        (0..number).map(|index| self.op(&draw.index(index), inside, depth)).collect()
+    }
+
+    fn op(&self, draw: &Draw, inside: Inside, depth: u64) -> Value {
+        let mut which = draw.at("op");
+        let nest = depth < MAX_DEPTH;
+        match (which.below(20), inside) {
+            (0..=2, Inside::UserMode | Inside::Syscall) => {
+                json!({ "op": "sleep", "span": draw.at("span").written_span(NS, 20 * MS) })
+            }
+            (3, Inside::UserMode | Inside::Syscall) => json!({ "op": "call_all" }),
+            (4..=8, Inside::UserMode) if nest => self.syscall(draw, depth),
+            (4..=8, Inside::Syscall) | (4..=5, Inside::Section) if nest => {
+                self.section(draw, depth)
+            }
+            (9..=11, _) => compute(draw),
+            _ => self.access(draw, inside).unwrap_or_else(|| compute(draw)),
+        }
+    }
+
+    fn access(&self, draw: &Draw, inside: Inside) -> Option<Value> {
+        let fits = |region: &&RegionShape| inside != Inside::Section || region.prefill;
+        let regions: Vec<&RegionShape> = self.regions.iter().filter(fits).collect();
+        if regions.is_empty() {
+            return None;
+        }
+        let mut region = draw.at("region");
+        // The first one is what does not fit into memory.
+        let region = if region.percent(60) { regions[0] } else { *region.pick(&regions) };
+        let mut object = Object::new();
+        object.insert("op".into(), json!("access"));
+        object.insert("region".into(), json!(region.name));
+        let pattern = *draw.at("pattern").pick(&["uniform", "sequential", "shared"]);
+        object.insert("pattern".into(), json!(pattern));
+        let mut write = draw.at("write");
+        if write.percent(60) {
+            object.insert("write".into(), json!(write.percent(70)));
+        }
+        let mut cost = draw.at("cost");
+        let cost = match cost.below(10) {
+            0 => json!("0s"),
+            1 => cost.written_span(1, NS),
+            2 => cost.written_span(US, MS),
+            _ => cost.written_span(10 * NS, 20 * US),
+        };
+        object.insert("cost".into(), cost);
+        Some(Value::Object(object))
+    }
+
+    fn syscall(&self, draw: &Draw, depth: u64) -> Value {
+        let mut object = Object::new();
+        object.insert("op".into(), json!("syscall"));
+        give(&mut object, draw, "name", |_| json!("read"));
+        object.insert("cost".into(), cost(&mut draw.at("cost")));
+        give(&mut object, draw, "return_cost", cost);
+        let body = self.body(&draw.at("body"), Inside::Syscall, depth + 1);
+        if !body.is_empty() {
+            object.insert("body".into(), Value::Array(body));
+        }
+        Value::Object(object)
+    }
+
+    fn section(&self, draw: &Draw, depth: u64) -> Value {
+        let kind = *draw.at("kind").pick(&["preempt_off", "irq_off", "rcu_reader"]);
+        let body = self.body(&draw.at("body"), Inside::Section, depth + 1);
+        json!({ "op": "critical", "kind": kind, "body": body })
+    }
+}
+
+fn cost(draw: &mut Draw) -> Value {
+    match draw.percent(15) {
+        true => json!("0s"),
+        false => draw.written_span(NS, 50 * US),
+    }
+}
+
+fn compute(draw: &Draw) -> Value {
+    let mut span = draw.at("span");
+    let span = match span.below(20) {
+        0 => span.written_span(1, NS),
+        1 => span.written_span(10 * MS, 1000 * MS),
+        _ => span.written_span(100 * NS, 10 * MS),
+    };
+    json!({ "op": "compute", "span": span })
+}

@@ -1,0 +1,187 @@
+//! Regions and tasks, and the sizes that depend on each other.
+
+use models::machine::KERNEL_FRAMES;
+use models::presets;
+use serde_json::{Value, json};
+
+use super::program::{self, RegionShape};
+use super::{Object, give};
+use crate::experiments::fuzz::draw::{Draw, pages};
+
+/// Read-ahead and reclaim batch of a scenario that does not say them.
+const READ_AHEAD: u64 = 8;
+const RECLAIM_BATCH: u64 = 32;
+/// What a limit leaves beyond twice what is under way.
+const RECLAIMABLE: u64 = 256;
+
+/// What fields in different objects have to agree on.
+pub(super) struct Shape {
+    pub(super) kernel: String,
+    pub(super) vcpus: u64,
+    pub(super) memory_pages: u64,
+    pub(super) limit_pages: u64,
+    pub(super) other_pages: u64,
+    pub(super) read_ahead: Option<u64>,
+    pub(super) reclaim_batch: Option<u64>,
+    /// Size of the swap area, where it is given.
+    pub(super) swap_pages: Option<u64>,
+    pub(super) regions: Vec<RegionShape>,
+    /// Number of tasks of each group.
+    pub(super) groups: Vec<u64>,
+}
+
+impl Shape {
+    pub(super) fn draw(draw: &Draw) -> Self {
+        let draw = draw.at("shape");
+        let kernel = draw.at("kernel").pick(&presets::guest_kernel_names()).clone();
+        let mut vcpus = draw.at("vcpus");
+        let vcpus = match vcpus.below(20) {
+            0 => vcpus.magnitude(1, 64),
+            1..=7 => 1,
+            8..=13 => 2,
+            _ => vcpus.between(1, 6),
+        };
+        let groups = groups(&draw.at("groups"));
+        let optional = |name: &str, value: fn(&mut Draw) -> u64| {
+            let mut field = draw.at(name);
+            field.given().then(|| value(&mut field))
+        };
+        let read_ahead = optional("read_ahead", |draw| match draw.percent(10) {
+            true => 1 << draw.below(9),
+            false => 1 << draw.below(5),
+        });
+        let reclaim_batch = optional("reclaim_batch", |draw| match draw.percent(10) {
+            true => draw.magnitude(1, 1024),
+            false => draw.between(1, 64),
+        });
+        let other_pages = optional("other_resident", |draw| draw.magnitude(1, 512)).unwrap_or(0);
+        let mut shape = Self {
+            kernel,
+            vcpus,
+            memory_pages: 0,
+            limit_pages: 0,
+            other_pages,
+            read_ahead,
+            reclaim_batch,
+            swap_pages: None,
+            regions: Vec::new(),
+            groups,
+        };
+        shape.sizes(&draw.at("sizes"));
+        shape
+    }
+
+    /// Whether the host's kernel has to know guest_memfd.
+    pub(super) fn has_memfd(&self) -> bool {
+        self.regions.iter().any(|region| region.in_memfd)
+    }
+
+    /// Pages that may be under way at once.
+    fn in_flight(&self) -> u64 {
+        let tasks: u64 = self.groups.iter().sum();
+        let ahead = self.read_ahead.unwrap_or(READ_AHEAD);
+        tasks * ahead + self.reclaim_batch.unwrap_or(RECLAIM_BATCH)
+    }
+
+    /// Limit, regions, memory and swap, in this order.
+    fn sizes(&mut self, draw: &Draw) {
+        let mut slack = draw.at("slack");
+        let least = self.other_pages + RECLAIMABLE + 2 * self.in_flight();
+        self.limit_pages = least + if slack.percent(50) { 0 } else { slack.magnitude(0, 512) };
+        let room = self.limit_pages - self.other_pages;
+        // Mostly somewhat more than there is room for, so that pages are swapped.
+        let mut main = draw.at("main");
+        let large = match main.below(10) {
+            0 => main.magnitude(1, room),
+            1 => room,
+            _ => room + main.magnitude(1, room),
+        };
+        let mut memfd = draw.at("memfd");
+        let has_memfd = memfd.percent(15);
+        let number = draw.at("regions").below(3) as usize;
+        for index in 0..=number {
+            let mut region = draw.at("region").index(index);
+            let size = if index == 0 { large } else { region.magnitude(1, 128) };
+            let prefill = region.percent(if index == 0 { 75 } else { 50 });
+            let in_memfd = has_memfd && index > 0;
+            let name = format!("r{index}");
+            self.regions.push(RegionShape { name, pages: size, prefill, in_memfd });
+        }
+        let mut none = draw.at("no_regions");
+        if none.percent(2) {
+            self.regions.clear();
+        }
+        let touched: u64 = self.regions.iter().map(|region| region.pages).sum();
+        // What is never swapped comes on top of what the rest has.
+        let in_memfd = self.regions.iter().filter(|region| region.in_memfd);
+        self.limit_pages += in_memfd.map(|region| region.pages).sum::<u64>();
+        let kept = KERNEL_FRAMES + 2 * self.vcpus;
+        let mut memory = draw.at("memory");
+        let more = if memory.percent(40) { 0 } else { memory.magnitude(0, 1 << 14) };
+        self.memory_pages = self.limit_pages.max(touched + kept) + more;
+        let mut swap = draw.at("swap");
+        let swapped = touched.saturating_sub(room);
+        let least = if swapped == 0 { 0 } else { swapped + self.in_flight() };
+        // Left out it is the guest's memory, which may be too little.
+        if swap.given() || least > self.memory_pages {
+            let more = if swap.percent(40) { 0 } else { swap.magnitude(0, 4096) };
+            self.swap_pages = Some(least + more);
+        }
+    }
+}
+
+/// How many tasks each group has.
+fn groups(draw: &Draw) -> Vec<u64> {
+    let groups = draw.at("number").between(1, 4) as usize;
+    let count = |index: usize| {
+        let mut count = draw.index(index);
+        match count.below(40) {
+            0 => count.magnitude(1, 256),
+            1..=24 => 1,
+            _ => count.between(1, 5),
+        }
+    };
+    (0..groups).map(count).collect()
+}
+
+pub(super) fn workload(draw: &Draw, shape: &Shape) -> Value {
+    let mut object = Object::new();
+    if !shape.regions.is_empty() {
+        let named = shape.has_memfd();
+        let regions: Vec<Value> = shape.regions.iter().map(|one| region(one, named)).collect();
+        object.insert("regions".into(), Value::Array(regions));
+    }
+    let tasks = shape.groups.iter().enumerate();
+    let tasks =
+        tasks.map(|(index, &count)| task(&draw.at("tasks").index(index), index, count, shape));
+    object.insert("tasks".into(), tasks.collect());
+    Value::Object(object)
+}
+
+/// `named` says that the backing is written down, whatever it is.
+fn region(shape: &RegionShape, named: bool) -> Value {
+    let mut region = json!({ "name": shape.name, "size": pages(shape.pages) });
+    if shape.prefill {
+        region["prefill"] = json!(true);
+    }
+    if named {
+        region["backing"] = json!(if shape.in_memfd { "guest_memfd" } else { "vmm" });
+    }
+    region
+}
+
+fn task(draw: &Draw, index: usize, count: u64, shape: &Shape) -> Value {
+    let mut object = Object::new();
+    object.insert("name".into(), json!(format!("t{index}")));
+    let role = *draw.at("role").pick(&["faulter", "worker"]);
+    object.insert("role".into(), json!(role));
+    if count > 1 {
+        object.insert("count".into(), json!(count));
+    }
+    give(&mut object, draw, "start_on", |draw| {
+        let places = draw.between(1, 3);
+        (0..places).map(|_| json!(draw.below(shape.vcpus))).collect()
+    });
+    object.insert("program".into(), program::program(&draw.at("program"), &shape.regions));
+    Value::Object(object)
+}

@@ -1,0 +1,8 @@
+//! What one asks of many runs.
+
+pub mod anatomy;
+pub mod crossover;
+pub mod fuzz;
+pub mod judge;
+pub mod suite;
+pub mod sweep;

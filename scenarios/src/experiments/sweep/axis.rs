@@ -1,0 +1,61 @@
+//! Axes of a sweep.
+
+use super::point::Origin;
+use super::range::{Kind, Quantity};
+use crate::scenario::patch::Target;
+use crate::syntax::tree::NodeValue;
+
+/// Something that is varied, with its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// Its name in tables.
+    pub name: String,
+    /// Paths of the fields that have the value.
+    pub fields: Vec<String>,
+    /// The values, as tables have them.
+    pub values: Vec<String>,
+    /// What the values are.
+    pub kind: AxisKind,
+}
+
+/// What the values of an axis are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AxisKind {
+    /// Times, in seconds.
+    Time(Vec<f64>),
+    /// Sizes in bytes, rates in hertz, cycles, or plain numbers.
+    Number(Vec<f64>),
+    /// Something that has no order.
+    Other,
+}
+
+impl Axis {
+    /// Named like the first field unless it has a name of its own.
+    pub(super) fn new(
+        name: Option<String>,
+        targets: &[(Target, Origin)],
+        values: &[NodeValue],
+    ) -> Self {
+        let first = targets.first().map_or("", |(target, _)| target.last_name());
+        let name = name.unwrap_or_else(|| first.to_owned());
+        let fields = targets.iter().map(|(target, _)| target.text().to_owned()).collect();
+        let quantities: Option<Vec<Quantity>> = values.iter().map(Quantity::of).collect();
+        let kind = quantities.filter(|all| all.windows(2).all(|two| two[0].kind == two[1].kind));
+        let kind = kind.map_or(AxisKind::Other, |all| {
+            let amounts = all.iter().map(|quantity| quantity.amount as f64);
+            match all.first().map(|quantity| quantity.kind) {
+                Some(Kind::Time) => AxisKind::Time(amounts.map(|ps| ps / 1e12).collect()),
+                _ => AxisKind::Number(amounts.collect()),
+            }
+        });
+        Self { name, fields, values: values.iter().map(text).collect(), kind }
+    }
+}
+
+/// A value as tables have it: text without quotes, everything else as JSON.
+pub(super) fn text(value: &NodeValue) -> String {
+    match value {
+        NodeValue::String(text) => text.trim().into(),
+        other => other.json(),
+    }
+}

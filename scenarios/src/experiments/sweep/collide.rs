@@ -1,0 +1,160 @@
+//! What a sweep must not have twice: names, fields, and values that are one and the same.
+
+use std::collections::BTreeMap;
+
+use super::point::{Origin, Patch, Point};
+use super::range::Quantity;
+use super::spec::{AxisSpec, Spec};
+use crate::scenario::expect::metric;
+use crate::syntax::error::ScenarioError;
+use crate::syntax::tree::{FieldPath, NodeValue};
+
+/// Columns of tables that are no axes.
+const COLUMNS: [&str; 7] =
+    ["point", "label", "variation", "policy", "work_ratio", "work_ratio_low", "work_ratio_high"];
+
+impl Spec {
+    /// Refuses names, fields and values that collide.
+    pub(super) fn collisions(&self) -> Result<(), ScenarioError> {
+        self.names()?;
+        self.axes.iter().try_for_each(values)?;
+        self.fields()?;
+        for variation in &self.variations {
+            let patches: Vec<&Patch> = self.set.iter().chain(&variation.set).collect();
+            let places = self.base.places(&patches)?;
+            one_after_the_other(&patches[self.set.len()..], &places[self.set.len()..])?;
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Result<(), ScenarioError> {
+        let mut known: Vec<&str> = Vec::new();
+        for AxisSpec { axis, whole, .. } in &self.axes {
+            let name = axis.name.as_str();
+            let help = "give it another `name`, in a sweep file; by default it is the last word of \
+                        the field";
+            let of_metric = name.strip_suffix("_mean").or_else(|| name.strip_suffix("_stderr"));
+            if COLUMNS.contains(&name) || of_metric.is_some_and(metric::exists) {
+                let message =
+                    format!("an axis cannot be named `{name}`: results have such a column");
+                return Err(whole.error(message, Some(help.into())));
+            }
+            if known.contains(&name) {
+                let message = format!("another axis is named `{name}` already");
+                return Err(whole.error(message, Some(help.into())));
+            }
+            known.push(name);
+        }
+        Ok(())
+    }
+
+    /// What has a value from an axis has it from that axis alone.
+    fn fields(&self) -> Result<(), ScenarioError> {
+        let varied: Vec<Patch> = self.axes.iter().flat_map(first_patches).collect();
+        let patches: Vec<&Patch> = self.set.iter().chain(&varied).collect();
+        let places = self.base.places(&patches)?;
+        let (of_set, of_axes) = places.split_at(self.set.len());
+        let typed: Vec<usize> =
+            (0..self.set.len()).filter(|&at| self.set[at].named.doc.file == "--set").collect();
+        for (number, &at) in typed.iter().enumerate() {
+            if let Some(&first) = typed[..number].iter().find(|&&it| of_set[it] == of_set[at]) {
+                return Err(twice(&self.set[at].named, self.set[first].target.text()));
+            }
+        }
+        for (patch, place) in self.set.iter().zip(of_set) {
+            if let Some(at) = of_axes.iter().position(|axis| axis.leads_to(place)) {
+                let message = format!(
+                    "`{}` has no effect: the axis over `{}` replaces it",
+                    patch.target.text(),
+                    varied[at].target.text()
+                );
+                let help = "leave out one of the two".to_owned();
+                return Err(patch.named.error(message, Some(help)));
+            }
+        }
+        one_after_the_other(&varied.iter().collect::<Vec<_>>(), of_axes)
+    }
+}
+
+/// What the first values of an axis put into the scenario.
+fn first_patches(axis: &AxisSpec) -> Vec<Patch> {
+    let Some((value, origin)) = axis.values.first() else { return Vec::new() };
+    let patch = |(target, named): &(crate::scenario::patch::Target, Origin)| Patch {
+        target: target.clone(),
+        named: named.clone(),
+        value: value.clone(),
+        origin: origin.clone(),
+    };
+    axis.targets.iter().map(patch).collect()
+}
+
+/// No value replaces one that was put in before it.
+fn one_after_the_other(patches: &[&Patch], places: &[FieldPath]) -> Result<(), ScenarioError> {
+    for (at, place) in places.iter().enumerate() {
+        if let Some(first) = places[..at].iter().position(|before| place.leads_to(before)) {
+            return Err(twice(&patches[at].named, patches[first].target.text()));
+        }
+    }
+    Ok(())
+}
+
+fn twice(named: &Origin, before: &str) -> ScenarioError {
+    let message = format!("this replaces the value of `{before}`, which was given before");
+    let help = "name each field once, and an object before its own fields";
+    named.error(message, Some(help.into()))
+}
+
+/// Values of an axis that are written differently and are the same.
+fn values(axis: &AxisSpec) -> Result<(), ScenarioError> {
+    let mut known: BTreeMap<String, &str> = BTreeMap::new();
+    for ((value, origin), text) in axis.values.iter().zip(&axis.axis.values) {
+        if let Some(first) = known.insert(meaning(value), text) {
+            return Err(same_value(origin, text, first));
+        }
+    }
+    Ok(())
+}
+
+fn same_value(origin: &Origin, text: &str, first: &str) -> ScenarioError {
+    let message = match text == first {
+        true => format!("the value `{text}` is given twice"),
+        false => format!("the value `{text}` is the same as `{first}`"),
+    };
+    origin.error(message, Some("give each value of an axis once".into()))
+}
+
+/// A value as text that equals that of every other way to write it.
+fn meaning(value: &NodeValue) -> String {
+    if let Some(Quantity { kind, amount }) = Quantity::of(value) {
+        return format!("{kind:?} {amount}");
+    }
+    match value {
+        NodeValue::Number(text) => match text.parse::<f64>() {
+            // As whole numbers are told above.
+            Ok(number) if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => {
+                format!("Number {number:.0}")
+            }
+            Ok(number) => format!("float {number:e}"),
+            Err(_) => format!("other {text}"),
+        },
+        NodeValue::String(text) => format!("text {}", text.trim()),
+        other => format!("other {}", other.json()),
+    }
+}
+
+/// Refuses points of a grid that are one and the same experiment: two values that differ in words
+/// only.
+pub(super) fn equal_points(axes: &[AxisSpec], points: &[Point]) -> Result<(), ScenarioError> {
+    let mut known: BTreeMap<(String, u64), usize> = BTreeMap::new();
+    for (at, point) in points.iter().enumerate() {
+        let key = (point.scenario.hash(), point.scenario.seed);
+        let Some(first) = known.insert(key, at) else { continue };
+        let pairs = points[first].values.iter().zip(&point.values).zip(axes);
+        let differing = pairs.into_iter().find(|((before, now), _)| before != now);
+        if let Some(((&before, &now), axis)) = differing {
+            let texts = &axis.axis.values;
+            return Err(same_value(&axis.values[now].1, &texts[now], &texts[before]));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Why a log cannot be made a scenario.
+
+use crate::logs::check::CheckError;
+use crate::syntax::error::{RunnerError, ScenarioError};
+
+/// A log, or an option, from which no scenario can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// The log cannot be read, or is none.
+    #[error(transparent)]
+    Log(#[from] CheckError),
+    /// Times have no unit.
+    #[error(
+        "the times of {name} are ticks whose length the log does not say\n  \
+         help: record with `trace_clock` mono (`trace-cmd record -C mono`)"
+    )]
+    Ticks {
+        /// The log.
+        name: String,
+    },
+    /// The host is no x86.
+    #[error(
+        "{name} is a log of an s390 host, whose guests are told of missing pages by another \
+         protocol (pfault)\n  help: scenarios are of x86 hosts; `apfsim check` pairs its faults"
+    )]
+    S390 {
+        /// The log.
+        name: String,
+    },
+    /// Nothing is of KVM.
+    #[error(
+        "{name} has no event of KVM\n  \
+         help: record kvm:*, block:block_rq_issue, block:block_rq_complete and \
+         sched:sched_switch; see docs/fit-scenario.md"
+    )]
+    NoKvm {
+        /// The log.
+        name: String,
+    },
+    /// Two threads run a vCPU of the same number.
+    #[error(
+        "{name} shows more than one guest: two threads run a vCPU of the same number\n  \
+         help: trace one VMM only (`set_event_pid`, `trace-cmd record -P`), or keep its threads, \
+         kworkers and the swap device's lines"
+    )]
+    SeveralGuests {
+        /// The log.
+        name: String,
+    },
+    /// No read of the swap device belongs to a fault.
+    #[error(
+        "{name} does not show the swap device: no read was issued by a vCPU thread that handles a \
+         fault, or by its worker, and completed\n  \
+         help: record block:block_rq_issue, block:block_rq_complete, kvm:kvm_exit and \
+         kvm:kvm_entry too, or say what the device is: --device 500us, --device nvme-tlc-gen3"
+    )]
+    NoDevice {
+        /// The log.
+        name: String,
+    },
+    /// There is too little to conclude anything from.
+    #[error(
+        "{name} shows {faults} faults that needed I/O, of at least {least}\n  \
+         help: record for longer, while the guest faults"
+    )]
+    TooFew {
+        /// The log.
+        name: String,
+        /// How many there are.
+        faults: u64,
+        /// How many are needed.
+        least: u64,
+    },
+    /// An option names something that does not exist.
+    #[error("{option} `{value}`: there is no {what} of that name\n  help: {help}")]
+    Unknown {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What it should name.
+        what: &'static str,
+        /// The likeliest name and the names there are.
+        help: String,
+    },
+    /// An option is out of range.
+    #[error("{option} {value} is out of range\n  help: {help}")]
+    Range {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be right.
+        help: &'static str,
+    },
+    /// The scenario is refused, as an option gives it what it cannot have.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The scenario's run failed.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+}

@@ -1,0 +1,4 @@
+//! Logs of a kernel: held against the invariants, turned into scenarios.
+
+pub mod check;
+pub mod fit;

@@ -1,0 +1,14 @@
+//! How runs become results: plan, threads, stored runs, sums.
+
+pub mod checksum;
+pub(crate) mod files;
+pub(crate) mod folder;
+pub(crate) mod notes;
+pub mod plan;
+pub mod replay;
+pub mod results;
+pub(crate) mod runner;
+pub(crate) mod store;
+pub(crate) mod stored;
+pub(crate) mod summary;
+pub(crate) mod trace_file;

@@ -1,0 +1,375 @@
+//! Runs that answer no question: what is degenerate about them, in a sentence each. A note is no
+//! error, as a scenario may be meant so.
+
+use serde::{Deserialize, Serialize};
+
+use models::apf::rules::FirstLookup;
+use models::config::Policy;
+
+use crate::run::results::PolicyResult;
+use crate::scenario::resolve::Scenario;
+
+/// Something about results that whoever reads them should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What kind it is.
+    pub kind: NoteKind,
+    /// The policy that it is about; none where it is about all.
+    pub policy: Option<String>,
+    /// What is the matter, in a sentence or two.
+    pub text: String,
+}
+
+/// What is degenerate about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// No major fault ended in the measured time.
+    NoFaults,
+    /// So few that quantiles say little.
+    FewFaults,
+    /// The measured time is hardly longer than one fault.
+    ShortTime,
+    /// The policy is asynchronous and no fault was.
+    AllSynchronous,
+    /// No unit of work was counted.
+    NoWork,
+    /// The vCPUs did nothing.
+    AllIdle,
+    /// The cap is in question and was never reached.
+    CapNotReached,
+    /// Two policies did the same, record by record.
+    SameRuns,
+}
+
+impl NoteKind {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoFaults => "no-faults",
+            Self::FewFaults => "few-faults",
+            Self::ShortTime => "short-time",
+            Self::AllSynchronous => "all-synchronous",
+            Self::NoWork => "no-work",
+            Self::AllIdle => "all-idle",
+            Self::CapNotReached => "cap-not-reached",
+            Self::SameRuns => "same-runs",
+        }
+    }
+}
+
+/// Faults of all replications below which quantiles are noted as resting on few.
+const FEW: f64 = 20.0;
+/// Share of the vCPUs' time from which on they count as idle.
+const IDLE: f64 = 0.99;
+
+/// What is degenerate about the results of a scenario.
+pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> {
+    let mut found = Found { scenario, results, notes: Vec::new() };
+    let faultless = found.faults();
+    found.time();
+    found.synchronous();
+    found.work();
+    found.idle();
+    found.cap();
+    if !faultless {
+        found.same();
+    }
+    found.notes
+}
+
+struct Found<'a> {
+    scenario: &'a Scenario,
+    results: &'a [PolicyResult],
+    notes: Vec<Note>,
+}
+
+impl<'a> Found<'a> {
+    fn note(&mut self, kind: NoteKind, policy: Option<&str>, text: impl Into<String>) {
+        self.notes.push(Note { kind, policy: policy.map(str::to_owned), text: text.into() });
+    }
+
+    /// Policies with their results.
+    fn pairs(&self) -> impl Iterator<Item = (&'a Policy, &'a PolicyResult)> + use<'a> {
+        self.scenario.policies.iter().zip(self.results)
+    }
+
+    /// Whether there was no fault under any policy.
+    fn faults(&mut self) -> bool {
+        let without: Vec<&PolicyResult> =
+            self.results.iter().filter(|it| is_zero(it, "major_faults")).collect();
+        let all = without.len() == self.results.len();
+        if all {
+            let text = self.no_fault();
+            self.note(NoteKind::NoFaults, None, text);
+        }
+        for result in without.iter().filter(|_| !all) {
+            let text = format!("no major fault ended in the measured time of {}", self.measured());
+            self.note(NoteKind::NoFaults, Some(&result.policy), text);
+        }
+        for result in self.results {
+            let faults: f64 = values(result, "major_faults").iter().sum();
+            if faults > 0.0 && faults < FEW {
+                let text = format!(
+                    "latencies rest on {faults:.0} major faults in {} runs: measure longer",
+                    self.scenario.replications
+                );
+                self.note(NoteKind::FewFaults, Some(&result.policy), text);
+            }
+        }
+        all
+    }
+
+    fn measured(&self) -> String {
+        self.scenario.duration.to_string()
+    }
+
+    /// Why there may have been no fault at all.
+    fn no_fault(&self) -> String {
+        let fetched = |it: &PolicyResult| !is_zero(it, "swap_read_requests");
+        if self.results.iter().any(fetched) {
+            return format!(
+                "pages were being fetched and no major fault ended in the measured time of {}: \
+                 measure longer",
+                self.measured()
+            );
+        }
+        let (host, guest) = (&self.scenario.machine.host, &self.scenario.machine.guest);
+        let wanted = guest.memory_pages + host.other_resident_pages;
+        let why = match host.memory_limit_pages >= wanted {
+            true => "`host.memory_limit` holds all of the guest's memory",
+            false => {
+                "what the tasks touch may fit in `host.memory_limit`, or nothing was swapped \
+                      out before (`prefill`, `warmup`)"
+            }
+        };
+        format!("no major fault under any policy, so async page faults make no difference: {why}")
+    }
+
+    fn time(&mut self) {
+        for result in self.results {
+            let Some(median) = mean(result, "fault_latency_p50") else { continue };
+            if self.scenario.duration.as_secs_f64() < 2.0 * median {
+                let text = format!(
+                    "the measured time of {} is shorter than two faults of median latency: measure \
+                     longer",
+                    self.measured()
+                );
+                self.note(NoteKind::ShortTime, Some(&result.policy), text);
+            }
+        }
+    }
+
+    fn synchronous(&mut self) {
+        let host = &self.scenario.machine.host;
+        for (policy, result) in self.pairs() {
+            let asynchronous = policy.host_async && policy.guest_enabled;
+            if !asynchronous || is_zero(result, "major_faults") {
+                continue;
+            }
+            if is_zero(result, "async_faults") {
+                // The lookup that waits has its page when it is over.
+                let waits = policy.rules.first_lookup == FirstLookup::WaitsWithoutReadAhead
+                    && host.read_ahead_pages <= 1;
+                let why = match (waits, host.kernel.polled_reads) {
+                    (true, true) => {
+                        ": the first lookup waits for a read without read-ahead, and polls for it \
+                         (`host.kernel.polled_reads`), so that no fault can go asynchronous"
+                    }
+                    (true, false) => {
+                        ": the first lookup waits for a read without read-ahead, so that no fault \
+                         can go asynchronous"
+                    }
+                    (false, _) => "",
+                };
+                let text = format!("all faults were synchronous, though the policy is not{why}");
+                self.note(NoteKind::AllSynchronous, Some(&result.policy), text);
+            }
+        }
+    }
+
+    fn work(&mut self) {
+        let without: Vec<&PolicyResult> =
+            self.results.iter().filter(|it| is_zero(it, "work_total")).collect();
+        if without.len() == self.results.len() {
+            let text = "no work was counted under any policy, so there are no ratios of work: tasks \
+                        count with `count`";
+            return self.note(NoteKind::NoWork, None, text);
+        }
+        for result in without {
+            let text = "no work was counted, so ratios to it are not defined";
+            self.note(NoteKind::NoWork, Some(&result.policy), text);
+        }
+    }
+
+    fn idle(&mut self) {
+        for result in self.results {
+            let share = mean(result, "cpu_share_idle").unwrap_or(0.0);
+            if share >= IDLE {
+                let text = format!(
+                    "the vCPUs were idle for {:.1} % of the measured time: tasks have ended, or \
+                     sleep",
+                    share * 100.0
+                );
+                self.note(NoteKind::AllIdle, Some(&result.policy), text);
+            }
+        }
+    }
+
+    /// The cap is in question where policies differ in it, or where the title asks for it.
+    fn cap(&mut self) {
+        let words = self.scenario.title.split(|c: char| !c.is_alphanumeric());
+        let mut asked = words.map(str::to_lowercase).any(|word| word == "cap" || word == "caps");
+        let mut caps =
+            self.pairs().filter(|(policy, _)| policy.host_async).map(|(it, _)| it.rules.cap);
+        if let Some(first) = caps.next() {
+            asked |= caps.any(|cap| cap != first);
+        }
+        let most = |result: &PolicyResult| {
+            values(result, "outstanding_peak").iter().copied().fold(0.0, f64::max)
+        };
+        // The count is that of all vCPUs. That a higher cap gave the same runs leaves no doubt.
+        let unbound = |cap: u32, result: &PolicyResult| {
+            let same = |(policy, it): (&Policy, &PolicyResult)| {
+                policy.rules.cap > cap && it.digest == result.digest
+            };
+            self.pairs().any(same)
+        };
+        let reached = |(policy, result): (&Policy, &PolicyResult)| {
+            let cap = policy.rules.cap;
+            policy.host_async && most(result) >= f64::from(cap) && !unbound(cap, result)
+        };
+        if !asked || self.pairs().any(reached) {
+            return;
+        }
+        let most = self.results.iter().map(most).fold(0.0, f64::max);
+        let caps = self.pairs().filter(|(policy, _)| policy.host_async).map(|(it, _)| it.rules.cap);
+        if let Some(least) = caps.min() {
+            let text = format!(
+                "the cap on outstanding faults was never reached: at most {most:.0} were \
+                 outstanding, and the lowest cap is {least}"
+            );
+            self.note(NoteKind::CapNotReached, None, text);
+        }
+    }
+
+    fn same(&mut self) {
+        for (at, result) in self.results.iter().enumerate() {
+            let Some(first) = self.results[..at].iter().find(|it| it.digest == result.digest)
+            else {
+                continue;
+            };
+            let text = format!("it did the same as {}, record by record", first.policy);
+            self.note(NoteKind::SameRuns, Some(&result.policy), text);
+        }
+    }
+}
+
+fn values<'a>(result: &'a PolicyResult, metric: &str) -> &'a [f64] {
+    result.metric(metric).map_or(&[], |metric| &metric.values)
+}
+
+fn mean(result: &PolicyResult, metric: &str) -> Option<f64> {
+    result.metric(metric).map(|metric| metric.mean)
+}
+
+/// Whether a count is zero in all replications. One that is not given is.
+fn is_zero(result: &PolicyResult, metric: &str) -> bool {
+    values(result, metric).iter().all(|value| *value == 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::run::runner::{RunOptions, run_comparison};
+
+    /// The smoke scenario with other texts, each of which must be there.
+    fn smoke(edits: &[(&str, &str)]) -> Scenario {
+        let text = crate::scenario::library::find("smoke").expect("built in").text;
+        let text = text.split("  \"expect\"").next().unwrap_or_default();
+        let text = format!("{}\n}}", text.trim_end().trim_end_matches(','));
+        let edit = |text: String, (from, to): &(&str, &str)| {
+            assert!(text.contains(from), "no {from}");
+            text.replace(from, to)
+        };
+        let edits = [&[("\"duration\": \"1s\"", "\"duration\": \"40ms\"")], edits].concat();
+        let text = edits.iter().fold(text, edit);
+        Scenario::from_str("smoke", &text).unwrap_or_else(|error| panic!("{}", error.render()))
+    }
+
+    fn told(scenario: &Scenario) -> String {
+        let result = run_comparison(scenario, &RunOptions::default(), &|_| {});
+        let result = result.unwrap_or_else(|error| panic!("{error}"));
+        let mut told = String::new();
+        for Note { kind, policy, .. } in &result.notes {
+            let _ = write!(told, "{} {}; ", kind.name(), policy.as_deref().unwrap_or("all"));
+        }
+        told
+    }
+
+    #[test]
+    fn an_ordinary_run_has_no_note() {
+        assert_eq!(told(&smoke(&[])), "");
+    }
+
+    #[test]
+    fn without_faults_all_are_the_same() {
+        let scenario = smoke(&[("\"24MiB\"", "\"64MiB\"")]);
+        assert_eq!(told(&scenario), "no-faults all; ");
+    }
+
+    #[test]
+    fn a_time_shorter_than_a_fault_is_noted() {
+        let scenario = smoke(&[("\"40ms\"", "\"20us\"")]);
+        let told = told(&scenario);
+        assert!(told.contains("no-faults") || told.contains("short-time"), "{told}");
+        let times = ["10ms", "15ms", "20ms", "30ms"].map(|time| format!("\"{time}\""));
+        let told = times.map(|time| self::told(&smoke(&[("\"40ms\"", &time)])));
+        assert!(told.iter().any(|told| told.contains("few-faults")), "{told:?}");
+    }
+
+    #[test]
+    fn reads_that_are_waited_for_leave_nothing_asynchronous() {
+        let edits =
+            [("\"read_ahead\": 8", "\"read_ahead\": 1"), ("\"apf-v7-2010\"", "\"apf-v5.3\"")];
+        let told = told(&smoke(&edits));
+        assert!(told.contains("all-synchronous apf-v5.3"), "{told}");
+    }
+
+    #[test]
+    fn without_work_and_without_anybody_awake_it_is_noted() {
+        let count = "\"program\": [{ \"op\": \"count\", \"per_second\": 1000000000 }]";
+        let sleep = "\"program\": [{ \"op\": \"sleep\", \"span\": \"10s\" }]";
+        let told = told(&smoke(&[(count, sleep)]));
+        assert!(told.contains("no-work all"), "{told}");
+        assert!(!told.contains("all-idle"), "{told}");
+        let scenario = smoke(&[(count, sleep)]);
+        let mut idle = scenario.clone();
+        for group in &mut idle.machine.workload.tasks {
+            group.program.clone_from(&scenario.machine.workload.tasks[1].program);
+        }
+        let told = self::told(&idle);
+        assert!(told.contains("no-faults all") && told.contains("all-idle sync"), "{told}");
+    }
+
+    #[test]
+    fn equal_policies_and_a_cap_that_is_never_reached_are_noted() {
+        let policies = |cap: &str| {
+            let own = format!(
+                "{{ \"name\": \"own\", \"base\": \"v6.12\", \"set\": {{ \"cap\": {cap} }} }}"
+            );
+            let mut scenario = smoke(&[("\"vcpus\": 4", "\"vcpus\": 1")]);
+            let text = scenario.text.replace("\"apf-v7-2010\"", &own);
+            scenario =
+                Scenario::from_str("smoke", &text).unwrap_or_else(|e| panic!("{}", e.render()));
+            let policies = vec!["own".to_owned(), "apf-v6.12".to_owned()];
+            let overrides =
+                crate::scenario::resolve::ScenarioOverrides { policies, ..Default::default() };
+            scenario.with_overrides(&overrides).expect("valid")
+        };
+        assert_eq!(told(&policies("32")), "cap-not-reached all; same-runs apf-v6.12; ");
+        assert_eq!(told(&policies("1")), "");
+    }
+}

@@ -1,0 +1,184 @@
+//! What a comparison found out, as plain data. The `reports` crate renders it.
+
+use models::trace::digest::DigestValue;
+use models::trace::series::SeriesValues;
+use serde::{Deserialize, Serialize, Serializer};
+use sim_core::{Histogram, SimDuration};
+
+use crate::run::notes::Note;
+
+/// The results of a scenario under all its policies.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// One line: which question it answers.
+    pub title: String,
+    /// Version of the program that ran it.
+    pub version: String,
+    /// [`Scenario::hash`](crate::scenario::resolve::Scenario::hash): 32 hexadecimal digits.
+    pub scenario_hash: String,
+    /// Seed of the scenario; see [`crate::run::plan::replication_seed`].
+    pub seed: u64,
+    /// Runs of each policy.
+    pub replications: u32,
+    /// Measured time of each run; text such as `60s` in the stored form.
+    #[serde(serialize_with = "as_text")]
+    pub duration: SimDuration,
+    /// Virtual processors of the guest.
+    pub vcpus: u16,
+    /// Digest over the digests of the policies, in order.
+    pub digest: DigestValue,
+    /// Name of the policy that the others are compared with.
+    pub baseline: String,
+    /// One result a policy, in the scenario's order.
+    pub policies: Vec<PolicyResult>,
+    /// Each other policy against the baseline: first `work_total`, then fault latencies. A ratio
+    /// that is undefined (to nothing) is left out.
+    pub ratios: Vec<Ratio>,
+    /// Published results from the scenario file.
+    pub published: Vec<Published>,
+    /// What is degenerate about the runs, so that they answer less than they seem to.
+    pub notes: Vec<Note>,
+}
+
+/// The results of one policy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PolicyResult {
+    /// Name of the policy.
+    pub policy: String,
+    /// Digest over the digests of its replications, in order.
+    pub digest: DigestValue,
+    /// The metrics, in the order in which the models give them.
+    pub metrics: Vec<MetricSummary>,
+    /// Latencies of major faults in nanoseconds, of all replications together.
+    #[serde(skip)]
+    pub latency: Histogram,
+    /// The first replication over time, where it was followed.
+    #[serde(skip)]
+    pub series: Option<SeriesValues>,
+    /// The guest's tasks, by number.
+    pub per_task: Vec<TaskSummary>,
+    /// Invariants that were broken, or that could not be decided.
+    pub findings: Vec<FindingSummary>,
+}
+
+/// A metric over replications.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetricSummary {
+    /// Its name.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// The mean of `values`.
+    pub mean: f64,
+    /// The standard error of the mean; none for one value.
+    pub stderr: Option<f64>,
+    /// The value of each replication that defines it, in order.
+    pub values: Vec<f64>,
+}
+
+/// A guest task, as the mean of replications.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskSummary {
+    /// Name of its group, with its place there when there are several: `worker[2]`.
+    pub name: String,
+    /// What it is for: `main`, `faulter`, `worker`.
+    pub role: String,
+    /// User time in seconds.
+    pub user_time: f64,
+    /// Counted units of work.
+    pub work: f64,
+    /// Major faults.
+    pub major_faults: f64,
+}
+
+/// How many times the baseline's value another policy's is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ratio {
+    /// The policy above the line.
+    pub policy: String,
+    /// The policy below the line.
+    pub baseline: String,
+    /// The metric.
+    pub metric: String,
+    /// The mean of the ratios of each replication.
+    pub mean: f64,
+    /// Its 95 % confidence interval over replications; none for one replication.
+    pub ci95: Option<(f64, f64)>,
+}
+
+/// A published result.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Published {
+    /// The policy that stands for the published setup.
+    pub policy: String,
+    /// The metric.
+    pub metric: String,
+    /// The published mean.
+    pub mean: f64,
+    /// Its published standard error.
+    pub stderr: Option<f64>,
+    /// Where it was published.
+    pub source: String,
+}
+
+/// How an invariant fared, when it was not simply kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingVerdict {
+    /// It was broken: the run fails.
+    Violation,
+    /// It was broken in a way that the generation is known for.
+    KnownViolation,
+    /// A corner was met that kernels in use show too.
+    Weakness,
+    /// The trace lacks an event that the decision needs.
+    Undecided,
+}
+
+/// An invariant over replications, with its first breach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingSummary {
+    /// The invariant, as `INV-07`.
+    pub invariant: String,
+    /// How it fared.
+    pub verdict: FindingVerdict,
+    /// How often it was broken, over all replications.
+    pub count: u64,
+    /// The first replication concerned, from 0.
+    pub replication: u32,
+    /// The seed of that replication's runs.
+    pub seed: u64,
+    /// What was wrong, in one sentence.
+    pub message: String,
+    /// The records that led to the breach, one a line, oldest first.
+    pub story: Vec<String>,
+}
+
+impl Comparison {
+    /// Whether any policy broke an invariant that it is not known to break.
+    pub fn has_violation(&self) -> bool {
+        self.policies
+            .iter()
+            .flat_map(|policy| &policy.findings)
+            .any(|finding| finding.verdict == FindingVerdict::Violation)
+    }
+
+    /// The result of a policy.
+    pub fn policy(&self, name: &str) -> Option<&PolicyResult> {
+        self.policies.iter().find(|policy| policy.policy == name)
+    }
+}
+
+impl PolicyResult {
+    /// A metric by name.
+    pub fn metric(&self, name: &str) -> Option<&MetricSummary> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+}
+
+fn as_text<S: Serializer>(span: &SimDuration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(span)
+}

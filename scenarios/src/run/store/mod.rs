@@ -1,0 +1,203 @@
+//! The directory of a comparison: finished runs, one JSON line each, as they finish.
+//!
+//! `runs.jsonl` begins with a header that says what the runs are of: program version and build,
+//! setup (hash of machine, workload and times), seed, and settings. A run belongs to a policy and a
+//! replication. So an interrupted comparison goes on where it stopped, and one with more
+//! replications or other policies of the same setup takes over the runs that it shares. Runs of
+//! anything else are refused rather than mixed. The file is locked as long as it is open: two
+//! processes never write to one directory.
+//!
+//! Every line ends with a checksum over its content and the header, so a line that was changed, or
+//! that is of another file, is refused with its place. Lines are numbered and their numbers rise, so
+//! one that was moved or copied is refused too. One that was taken out is run again.
+
+mod read;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use models::trace::digest::DigestValue;
+use serde::{Deserialize, Serialize};
+
+use self::read::{Content, Reader};
+use crate::run::checksum;
+use crate::run::folder;
+use crate::run::stored::{RunKey, StoredRun};
+use crate::syntax::error::RunnerError;
+
+/// Version of the form of `runs.jsonl`.
+const FORMAT: u32 = 2;
+
+/// Name of the file in the output directory.
+pub const RUNS_FILE: &str = "runs.jsonl";
+
+/// What every header begins with, also one of another format.
+const HEADER_BEGIN: &str = "{\"format\":";
+/// What every run begins with.
+const RUN_BEGIN: &str = "{\"line\":";
+
+/// What all runs of a file have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Header {
+    format: u32,
+    /// Program version: another one may give other results.
+    version: String,
+    /// Hash of the program's sources: so may another build.
+    build: String,
+    /// Hash of machine, workload and times.
+    setup: String,
+    seed: u64,
+    /// Event queue and skipping change no result; but whoever asks for another wants it run.
+    queue: String,
+    skip: bool,
+}
+
+impl Header {
+    pub(crate) fn new(setup: String, seed: u64, queue: &str, skip: bool) -> Self {
+        let (version, build) = (crate::VERSION.into(), crate::BUILD.into());
+        Self { format: FORMAT, version, build, setup, seed, queue: queue.into(), skip }
+    }
+
+    /// How `self`, which is wanted, differs from what is there.
+    fn difference(&self, there: &Self) -> Option<String> {
+        let differ = |what: &str, here: &str, there: &str| {
+            (here != there).then(|| format!("{what} {there} instead of {here}"))
+        };
+        differ("program version", &self.version, &there.version)
+            .or_else(|| differ("another build of this program,", &self.build, &there.build))
+            .or_else(|| differ("seed", &self.seed.to_string(), &there.seed.to_string()))
+            .or_else(|| differ("event queue", &self.queue, &there.queue))
+            .or_else(|| differ("`skip`", &self.skip.to_string(), &there.skip.to_string()))
+            .or_else(|| (self.setup != there.setup).then(|| "another scenario".into()))
+    }
+
+    /// The header as a line, and what its runs are bound to.
+    pub(crate) fn line(&self) -> (String, String) {
+        let line = checksum::seal_line(RUNS_FILE, &json(self));
+        let context = checksum::of_line(&line).unwrap_or_default().to_owned();
+        (line + "\n", context)
+    }
+}
+
+fn json(content: &impl Serialize) -> String {
+    match serde_json::to_string(content) {
+        Ok(text) => text,
+        Err(error) => unreachable!("plain data is always JSON: {error}"),
+    }
+}
+
+/// A run as a line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunLine<R> {
+    line: u64,
+    run: R,
+}
+
+/// The runs of a file.
+pub(crate) type StoredRuns = BTreeMap<RunKey, StoredRun>;
+
+/// The open file.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    length: u64,
+    /// What lines are bound to: the checksum of the header.
+    context: String,
+    /// The number of the last line.
+    last: u64,
+    /// Number of the line and digest of each run: one that is run again must come out the same.
+    there: BTreeMap<RunKey, (u64, DigestValue)>,
+}
+
+impl Store {
+    /// Opens or makes the directory and its file, locks it, and reads the runs that are there. A
+    /// last line that was cut off is dropped.
+    pub(crate) fn open(dir: &Path, header: &Header) -> Result<(Self, StoredRuns), RunnerError> {
+        fs::create_dir_all(dir).map_err(|source| RunnerError::write(dir, source))?;
+        let path = dir.join(RUNS_FILE);
+        let fail = |source| RunnerError::write(&path, source);
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).open(&path).map_err(fail)?;
+        match folder::lock_file(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RunnerError::InUse { path: dir.into() }),
+            Err(TryLockError::Error(source)) => return Err(fail(source)),
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)
+            .map_err(|source| RunnerError::Read { path: path.clone(), source })?;
+        let (line, context) = header.line();
+        let reader = Reader { path: &path, header, context: &context };
+        let Content { runs, there, last, length } = reader.read(&text)?;
+        if length < text.len() {
+            file.set_len(length as u64).map_err(fail)?;
+        }
+        let length = length as u64;
+        let mut store = Self { path, file, length, context, last, there };
+        if length == 0 {
+            store.write(line.as_bytes())?;
+            store.last = 1;
+        }
+        Ok((store, runs))
+    }
+
+    /// A file that is only written.
+    #[cfg(test)]
+    pub(crate) fn for_test(path: &Path) -> Self {
+        let file = OpenOptions::new().append(true).open(path).expect("the file exists");
+        let (context, there) = (String::new(), BTreeMap::new());
+        Self { path: path.into(), file, length: 0, context, last: 1, there }
+    }
+
+    /// Adds a run. One that is there already, and came out the same, is not added again.
+    pub(crate) fn append(&mut self, run: &StoredRun, text: &RunText) -> Result<(), RunnerError> {
+        let key = run.key();
+        match self.there.get(&key) {
+            Some((_, digest)) if *digest == run.digest => return Ok(()),
+            Some((line, digest)) => {
+                let message =
+                    format!("it has digest {digest}; the same run now gave {}", run.digest);
+                return Err(RunnerError::Broken { path: self.path.clone(), line: *line, message });
+            }
+            None => {}
+        }
+        let number = self.last + 1;
+        let object = format!("{RUN_BEGIN}{number},\"run\":{}}}", text.0);
+        self.write((checksum::seal_line(&self.context, &object) + "\n").as_bytes())?;
+        self.last = number;
+        self.there.insert(key, (number, run.digest));
+        Ok(())
+    }
+
+    /// Adds whole lines. When the disk refuses, what was written of them is taken back.
+    pub(crate) fn write(&mut self, lines: &[u8]) -> Result<(), RunnerError> {
+        let written = self.file.write_all(lines).and_then(|()| self.file.flush());
+        if let Err(source) = written {
+            // If this fails too, the next reader drops the part of a line.
+            let _ = self.file.set_len(self.length);
+            return Err(RunnerError::write(&self.path, source));
+        }
+        self.length += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Makes sure that all runs are on the disk.
+    pub(crate) fn close(self) -> Result<(), RunnerError> {
+        self.file.sync_all().map_err(|source| RunnerError::write(&self.path, source))
+    }
+}
+
+/// A run as it is stored, made before the file is waited for.
+pub(crate) struct RunText(String);
+
+impl RunText {
+    pub(crate) fn of(run: &StoredRun) -> Self {
+        Self(json(run))
+    }
+}

@@ -1,0 +1,245 @@
+//! One finished run in the form in which it is stored: everything that results are made from, and
+//! nothing that changes by being written and read back.
+
+use models::base::record::{Record, TaskRole};
+use models::config::TaskGroup;
+use models::machine::RunOutput;
+use models::monitors::{Finding, Verdict};
+use models::trace::digest::DigestValue;
+use models::trace::series::SeriesValues;
+use serde::{Deserialize, Serialize};
+use sim_core::Histogram;
+
+use crate::run::plan::Run;
+use crate::run::results::{FindingSummary, FindingVerdict};
+
+/// A finished run. All results are made from this form, whether it was just run or read back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredRun {
+    /// Hash of the setup that was run; empty where the header of the file names the only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) setup: String,
+    /// Number of the point, of a sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) point: Option<u32>,
+    /// Name of the policy.
+    pub(crate) policy: String,
+    /// Hash of the policy's rules.
+    pub(crate) policy_hash: String,
+    /// Which replication.
+    pub(crate) replication: u32,
+    /// Its seed.
+    pub(crate) seed: u64,
+    /// The digest of the trace.
+    pub(crate) digest: DigestValue,
+    /// Events that the machine handled.
+    pub(crate) handled_events: u64,
+    pub(crate) metrics: Vec<StoredMetric>,
+    pub(crate) tasks: Vec<StoredTask>,
+    pub(crate) findings: Vec<FindingSummary>,
+    /// Fault latencies in nanoseconds as (value, count).
+    pub(crate) latency: Histogram,
+    /// The run over time; only of the first replication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) series: Option<SeriesValues>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredMetric {
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) value: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredTask {
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) user_time_ps: u64,
+    pub(crate) work: u64,
+    pub(crate) major_faults: u64,
+}
+
+/// What tells a stored run from all others of its file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RunKey {
+    /// As in [`StoredRun`].
+    pub(crate) setup: String,
+    pub(crate) point: Option<u32>,
+    pub(crate) policy: String,
+    pub(crate) policy_hash: String,
+    pub(crate) replication: u32,
+    pub(crate) seed: u64,
+}
+
+impl StoredRun {
+    pub(crate) fn key(&self) -> RunKey {
+        RunKey {
+            setup: self.setup.clone(),
+            point: self.point,
+            policy: self.policy.clone(),
+            policy_hash: self.policy_hash.clone(),
+            replication: self.replication,
+            seed: self.seed,
+        }
+    }
+
+    pub(crate) fn new(
+        run: Run,
+        (policy, policy_hash): (&str, &str),
+        groups: &[TaskGroup],
+        output: &RunOutput,
+    ) -> Self {
+        let metrics = output.metrics.values.iter();
+        // JSON has no infinities; a metric that is none of the numbers is as good as undefined.
+        let metrics = metrics.filter(|metric| metric.value.is_finite()).map(|metric| {
+            StoredMetric { name: metric.name.into(), unit: metric.unit.into(), value: metric.value }
+        });
+        let per_task = &output.metrics.per_task;
+        let names = task_names(per_task.iter().map(|task| task.role), groups);
+        let tasks = per_task.iter().zip(names).map(|(task, name)| StoredTask {
+            name,
+            role: task.role.name().into(),
+            user_time_ps: task.user_time.as_ps(),
+            work: task.work,
+            major_faults: task.major_faults,
+        });
+        // A histogram that is read back names each value by its bucket. Taking that form from the
+        // start makes no difference between runs that were stored and runs that were not.
+        let mut latency = Histogram::new();
+        output.latency.iter().for_each(|(value, count)| latency.record_n(value, count));
+        Self {
+            setup: String::new(),
+            point: None,
+            policy: policy.into(),
+            policy_hash: policy_hash.into(),
+            replication: run.replication,
+            seed: run.seed,
+            digest: output.digest,
+            handled_events: output.handled_events,
+            metrics: metrics.collect(),
+            tasks: tasks.collect(),
+            findings: output.findings.iter().filter_map(|line| finding(run, line)).collect(),
+            latency,
+            series: output.series.clone(),
+        }
+    }
+
+    /// The run as one of the given setup and point.
+    pub(crate) fn of(self, setup: &str, point: Option<u32>) -> Self {
+        Self { setup: setup.into(), point, ..self }
+    }
+}
+
+/// Names for tasks: `main`, or the group in whose place a task was created.
+pub(crate) fn task_names(
+    roles: impl Iterator<Item = TaskRole>,
+    groups: &[TaskGroup],
+) -> Vec<String> {
+    let mut created = groups.iter().flat_map(|group| {
+        (0..group.count).map(move |place| match group.count {
+            1 => group.name.clone(),
+            _ => format!("{}[{place}]", group.name),
+        })
+    });
+    roles
+        .map(|role| match role {
+            TaskRole::Main => "main".into(),
+            TaskRole::Faulter | TaskRole::Worker => {
+                created.next().unwrap_or_else(|| role.name().into())
+            }
+        })
+        .collect()
+}
+
+fn finding(run: Run, finding: &Finding) -> Option<FindingSummary> {
+    let (verdict, missing) = match finding.verdict {
+        Verdict::Clean => return None,
+        Verdict::Violation => (FindingVerdict::Violation, None),
+        Verdict::KnownViolation => (FindingVerdict::KnownViolation, None),
+        Verdict::Weakness => (FindingVerdict::Weakness, None),
+        Verdict::Undecided { missing } => (FindingVerdict::Undecided, Some(missing)),
+    };
+    let missing = missing.map(|name| format!("the trace lacks `{name}`"));
+    let first = finding.first.as_ref();
+    Some(FindingSummary {
+        invariant: finding.id.to_string(),
+        verdict,
+        count: finding.count,
+        replication: run.replication,
+        seed: run.seed,
+        message: missing
+            .or_else(|| first.map(|witness| witness.message.clone()))
+            .unwrap_or_default(),
+        story: first.map(|witness| witness.story.iter().map(line).collect()).unwrap_or_default(),
+    })
+}
+
+/// A record as a line: time in seconds, name, fields.
+pub(crate) fn line(record: &Record) -> String {
+    let ps = record.time.as_ps();
+    let (seconds, rest) = (ps / 1_000_000_000_000, ps % 1_000_000_000_000);
+    // The derived form knows the words of enums; of identifiers only the number is of interest.
+    let derived = format!("{:?}", record.event);
+    let fields = derived.split_once('{').map_or("", |(_, fields)| fields.trim_end_matches('}'));
+    let mut plain = String::new();
+    for field in fields.split(", ").map(str::trim).filter(|field| !field.is_empty()) {
+        let (name, value) = field.split_once(": ").unwrap_or((field, ""));
+        plain.push_str(&format!(" {name}={}", unwrapped(value)));
+    }
+    format!("{seconds}.{rest:012} {}:{plain}", record.event.name())
+}
+
+/// `VcpuId(3)` as `3`, `Some(TaskId(1))` as `1`, `None` as `-`, other words in lower case.
+fn unwrapped(value: &str) -> String {
+    if value == "None" {
+        return "-".into();
+    }
+    let inner = value.rsplit_once('(').map_or(value, |(_, inner)| inner);
+    inner.trim_end_matches(')').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use models::base::ids::{TaskId, VcpuId};
+    use models::base::record::{BlockReason, Event};
+    use models::config::Op;
+    use sim_core::{SimDuration, SimTime};
+
+    use super::*;
+
+    #[test]
+    fn records_are_told_in_a_line() {
+        let vcpu = VcpuId(3);
+        for (event, expect) in [
+            (
+                Event::VcpuBlock { vcpu, reason: BlockReason::Fetch },
+                "1.500000000007 vcpu_block: vcpu=3 reason=fetch",
+            ),
+            (
+                Event::GuestSchedSwitch { vcpu, prev: None, next: Some(TaskId(5)) },
+                "1.500000000007 guest_sched_switch: vcpu=3 prev=- next=5",
+            ),
+        ] {
+            let time = SimTime::from_ps(1_500_000_000_007);
+            assert_eq!(line(&Record { time, event }), expect);
+        }
+    }
+
+    #[test]
+    fn tasks_are_named_by_group_and_place() {
+        let group = |name: &str, count, role| TaskGroup {
+            name: name.into(),
+            count,
+            role,
+            start_on: Vec::new(),
+            program: vec![Op::Sleep { span: SimDuration::from_ns(1) }],
+        };
+        let groups = [group("f", 2, TaskRole::Faulter), group("w", 1, TaskRole::Worker)];
+        let roles = [TaskRole::Main, TaskRole::Faulter, TaskRole::Faulter, TaskRole::Worker];
+        assert_eq!(task_names(roles.into_iter(), &groups), ["main", "f[0]", "f[1]", "w"]);
+    }
+}

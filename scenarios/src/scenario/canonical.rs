@@ -1,0 +1,387 @@
+//! The canonical form of a scenario: what is simulated, as text that depends on nothing else. Its
+//! hash names a scenario in results.
+//!
+//! Every struct is taken apart field by field, so that a new field is a compile error here rather
+//! than two different machines with one hash.
+
+use std::fmt::{Display, Write as _};
+
+use models::apf::rules::Mechanism;
+use models::config::{
+    ApicConfig, Cgroup, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams,
+    ElevatorConfig, EventPages, FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, Lru,
+    MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams,
+    TaskGroup, TimerKind, TlbGeometry, WakeTime, Workload, WrittenPages,
+};
+use sim_core::{Distribution, SimDuration};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::scenario::resolve::Scenario;
+
+/// Version of the canonical form itself: to be raised when the same scenario gets another text.
+const VERSION: u32 = 1;
+
+/// The hash of all that decides a scenario's results, but for the seed.
+pub(crate) fn scenario_hash(scenario: &Scenario) -> String {
+    let mut form = setup(scenario);
+    form.line("replications", scenario.replications);
+    for entry in &scenario.policies {
+        policy(&mut form, entry);
+    }
+    form.hash()
+}
+
+/// The hash of what all runs of a scenario share: machine, workload and times.
+pub(crate) fn setup_hash(scenario: &Scenario) -> String {
+    setup(scenario).hash()
+}
+
+/// The hash of a policy.
+pub(crate) fn policy_hash(entry: &Policy) -> String {
+    let mut form = Form(String::new());
+    policy(&mut form, entry);
+    form.hash()
+}
+
+fn setup(scenario: &Scenario) -> Form {
+    let mut form = Form(String::new());
+    form.line("canonical", VERSION);
+    form.line("duration", scenario.duration.as_ps());
+    form.line("warmup", scenario.warmup.as_ps());
+    let MachineConfig { cpu: c, host: h, guest: g, workload: w, disturbances } = &scenario.machine;
+    cpu(&mut form, c);
+    host(&mut form, h);
+    guest(&mut form, g);
+    workload(&mut form, w);
+    for Disturbance { at, every, vcpu, kind } in disturbances {
+        let every = every.map_or(0, SimDuration::as_ps);
+        let span = match kind {
+            DisturbanceKind::Smi { span } | DisturbanceKind::MapWrite { span } => span.as_ps(),
+            _ => 0,
+        };
+        let (at, vcpu, kind) = (at.as_ps(), vcpu.0, kind.name_of().name());
+        let line = format!("at={at} every={every} vcpu={vcpu} {kind} span={span}");
+        form.line("disturbance", line);
+    }
+    form
+}
+
+/// Lines of `name=value`. Times are in picoseconds.
+struct Form(String);
+
+impl Form {
+    fn line(&mut self, name: &str, value: impl Display) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{name}={value}");
+    }
+
+    fn time(&mut self, name: &str, span: SimDuration) {
+        self.line(name, span.as_ps());
+    }
+
+    fn hash(&self) -> String {
+        format!("{:032x}", xxh3_128(self.0.as_bytes()))
+    }
+}
+
+fn cpu(form: &mut Form, cpu: &CpuConfig) {
+    let CpuConfig { frequency, l1_dtlb, stlb, ept_accessed_dirty, costs } = cpu;
+    form.line("cpu.hz", frequency.hz());
+    for (name, TlbGeometry { entries, ways }) in [("l1_dtlb", l1_dtlb), ("stlb", stlb)] {
+        form.line(&format!("cpu.{name}"), format_args!("{entries}/{ways}"));
+    }
+    form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
+    for (name, cost, _) in costs.describe() {
+        // Left out where there is none, so that older hashes stand.
+        if name != "inject_window" || !cost.time(*frequency).is_zero() {
+            form.line(&format!("cost.{name}"), cost);
+        }
+    }
+}
+
+fn host(form: &mut Form, host: &HostConfig) {
+    let HostConfig {
+        cpus,
+        sched: scheduler,
+        tick,
+        memory_limit_pages,
+        other_resident_pages,
+        read_ahead_pages,
+        reclaim_batch_pages,
+        write_pages,
+        swap_pages,
+        device: swap_device,
+        kernel: host_kernel,
+        allocation_failure_ppm,
+    } = host;
+    form.line("host.cpus", cpus);
+    sched(form, "host", scheduler);
+    form.time("host.tick", *tick);
+    form.line("host.memory_limit_pages", memory_limit_pages);
+    form.line("host.other_resident_pages", other_resident_pages);
+    form.line("host.read_ahead_pages", read_ahead_pages);
+    form.line("host.reclaim_batch_pages", reclaim_batch_pages);
+    form.line("host.swap_pages", swap_pages);
+    if *write_pages != u32::MAX {
+        form.line("host.write_pages", write_pages);
+    }
+    kernel(form, host_kernel);
+    device(form, swap_device);
+    // Left out where there are none, so that older hashes stand.
+    if *allocation_failure_ppm > 0 {
+        form.line("host.allocation_failure_ppm", allocation_failure_ppm);
+    }
+}
+
+fn kernel(form: &mut Form, kernel: &HostKernel) {
+    let HostKernel {
+        slow_work_threads,
+        workqueue_max_active,
+        lru,
+        cgroup,
+        written_pages,
+        read_ahead,
+        polled_reads,
+        writeback_throttling,
+        halt_poll,
+        mmu_retry,
+    } = kernel;
+    form.line("host.slow_work_threads", slow_work_threads);
+    form.line("host.workqueue_max_active", workqueue_max_active);
+    let lru = match lru {
+        Lru::TwoLists => "two-lists",
+        Lru::Generations { walk_sees_guest: false } => "generations",
+        Lru::Generations { walk_sees_guest: true } => "generations-second-stage",
+    };
+    form.line("host.lru", lru);
+    let cgroup = match cgroup {
+        Cgroup::V1 => "v1",
+        Cgroup::V2 => "v2",
+    };
+    form.line("host.cgroup", cgroup);
+    let written_pages = match written_pages {
+        WrittenPages::Freed => "freed",
+        WrittenPages::Rotated => "rotated",
+    };
+    form.line("host.written_pages", written_pages);
+    let read_ahead = match read_ahead {
+        ReadAhead::Fixed => "fixed",
+        ReadAhead::Adaptive => "adaptive",
+        ReadAhead::AddressSpace => "address-space",
+    };
+    form.line("host.read_ahead", read_ahead);
+    if !halt_poll.is_zero() {
+        form.time("host.halt_poll", *halt_poll);
+    }
+    if let Some(target) = writeback_throttling {
+        form.time("host.writeback_throttling", *target);
+    }
+    if *mmu_retry != MmuRetry::OwnPage {
+        form.line("host.mmu_retry", mmu_retry.name());
+    }
+    if *polled_reads {
+        form.line("host.polled_reads", polled_reads);
+    }
+}
+
+fn device(form: &mut Form, device: &DeviceConfig) {
+    match device {
+        DeviceConfig::Constant { read_latency, write_latency } => {
+            form.line("device", "constant");
+            form.time("device.read_latency", *read_latency);
+            form.time("device.write_latency", *write_latency);
+        }
+        DeviceConfig::Channels { channels, read, write, per_page } => {
+            form.line("device", "channels");
+            form.line("device.channels", channels);
+            form.line("device.read", law(read));
+            form.line("device.write", law(write));
+            form.time("device.per_page", *per_page);
+        }
+        DeviceConfig::Hdd(hdd) => {
+            let HddConfig {
+                seek_base,
+                seek_sqrt,
+                rotation,
+                transfer_per_page,
+                controller,
+                swap_span_ppm,
+                elevator: ElevatorConfig { read_expire, write_expire, fifo_batch, writes_starved },
+            } = hdd;
+            form.line("device", "hdd");
+            form.time("device.seek_base", *seek_base);
+            form.time("device.seek_sqrt", *seek_sqrt);
+            form.time("device.rotation", *rotation);
+            form.time("device.transfer_per_page", *transfer_per_page);
+            form.time("device.controller", *controller);
+            form.line("device.swap_span_ppm", swap_span_ppm);
+            form.time("device.read_expire", *read_expire);
+            form.time("device.write_expire", *write_expire);
+            form.line("device.fifo_batch", fifo_batch);
+            form.line("device.writes_starved", writes_starved);
+        }
+    }
+}
+
+fn law(law: &Distribution) -> String {
+    match law {
+        Distribution::Constant { value } => format!("constant({value})"),
+        Distribution::Uniform { low, high } => format!("uniform({low},{high})"),
+        Distribution::Exponential { mean } => format!("exponential({mean})"),
+        Distribution::LogNormal { median, sigma_milli } => {
+            format!("log_normal({median},{sigma_milli})")
+        }
+        Distribution::Pareto { scale, shape_milli } => format!("pareto({scale},{shape_milli})"),
+        Distribution::Zipf { n, exponent_milli } => format!("zipf({n},{exponent_milli})"),
+        Distribution::Empirical { points } => {
+            let points = points.iter().map(|(ppm, value)| format!("{ppm}:{value}"));
+            format!("empirical({})", points.collect::<Vec<_>>().join(","))
+        }
+        Distribution::Mixture { parts } => {
+            let parts = parts.iter().map(|(weight, part)| format!("{weight}:{}", self::law(part)));
+            format!("mixture({})", parts.collect::<Vec<_>>().join(","))
+        }
+    }
+}
+
+fn sched(form: &mut Form, whose: &str, params: &SchedParams) {
+    match params {
+        SchedParams::Cfs(params) => fair(form, whose, params),
+        SchedParams::Eevdf(params) => eevdf(form, whose, params),
+    }
+}
+
+fn eevdf(form: &mut Form, whose: &str, params: &EevdfParams) {
+    let EevdfParams {
+        base_slice,
+        run_to_parity,
+        place_lag,
+        delay_dequeue,
+        wakeup_preemption,
+        tick,
+    } = params;
+    form.time(&format!("{whose}.sched.base_slice"), *base_slice);
+    form.line(&format!("{whose}.sched.run_to_parity"), run_to_parity);
+    form.line(&format!("{whose}.sched.place_lag"), place_lag);
+    form.line(&format!("{whose}.sched.delay_dequeue"), delay_dequeue);
+    form.line(&format!("{whose}.sched.wakeup_preemption"), wakeup_preemption);
+    form.time(&format!("{whose}.sched.tick"), *tick);
+}
+
+fn fair(form: &mut Form, whose: &str, params: &FairParams) {
+    let FairParams {
+        latency,
+        min_granularity,
+        wakeup_granularity,
+        sleeper_credit,
+        wakeup_preemption,
+    } = params;
+    form.time(&format!("{whose}.sched.latency"), *latency);
+    form.time(&format!("{whose}.sched.min_granularity"), *min_granularity);
+    form.time(&format!("{whose}.sched.wakeup_granularity"), *wakeup_granularity);
+    form.time(&format!("{whose}.sched.sleeper_credit"), *sleeper_credit);
+    form.line(&format!("{whose}.sched.wakeup_preemption"), wakeup_preemption);
+}
+
+fn guest(form: &mut Form, guest: &GuestConfig) {
+    let GuestConfig {
+        vcpus,
+        memory_pages,
+        tick,
+        sched: scheduler,
+        balance_ticks,
+        steal_clock,
+        wake,
+        wake_delay,
+        timers,
+        send_always,
+        preemption,
+        apic,
+        event_pages,
+    } = guest;
+    form.line("guest.vcpus", vcpus);
+    form.line("guest.memory_pages", memory_pages);
+    form.time("guest.tick", *tick);
+    sched(form, "guest", scheduler);
+    form.line("guest.balance_ticks", balance_ticks);
+    form.line("guest.steal_clock", steal_clock.name());
+    let wake = match wake {
+        WakeTime::Now => "now",
+        WakeTime::Tick => "tick",
+    };
+    form.line("guest.wake", wake);
+    if !wake_delay.is_zero() {
+        form.time("guest.wake_delay", *wake_delay);
+    }
+    if *timers != TimerKind::default() {
+        form.line("guest.timers", timers.name());
+    }
+    form.line("guest.send_always", send_always);
+    // Left out where it is what it was before there was a choice.
+    if *preemption != Preemption::default() {
+        form.line("guest.preemption", preemption.name());
+    }
+    if *event_pages != EventPages::default() {
+        form.line("guest.event_pages", event_pages.name());
+    }
+    if *apic != ApicConfig::default() {
+        let ApicConfig { timer_exits, eoi_exits, ipi_exits } = apic;
+        form.line("guest.apic.timer_exits", timer_exits);
+        form.line("guest.apic.eoi_exits", eoi_exits);
+        form.line("guest.apic.ipi_exits", ipi_exits);
+    }
+}
+
+fn workload(form: &mut Form, workload: &Workload) {
+    let Workload { regions, tasks } = workload;
+    for Region { name, pages, prefill, backing } in regions {
+        let backing = backing.name();
+        let line = format_args!("{name} pages={pages} prefill={prefill} backing={backing}");
+        form.line("region", line);
+    }
+    for TaskGroup { name, count, role, start_on, program } in tasks {
+        form.line("tasks", format_args!("{name} count={count} role={}", role.name()));
+        if !start_on.is_empty() {
+            let places: Vec<String> = start_on.iter().map(|vcpu| vcpu.0.to_string()).collect();
+            form.line("tasks", format_args!("{name} start_on={}", places.join(",")));
+        }
+        for op in program {
+            form.line("op", operation(op));
+        }
+    }
+}
+
+fn operation(op: &Op) -> String {
+    match op {
+        Op::Count { units_per_sec } => format!("count per_second={units_per_sec}"),
+        Op::Compute { span } => format!("compute span={}", span.as_ps()),
+        Op::Sleep { span } => format!("sleep span={}", span.as_ps()),
+        Op::CallAll => "call_all".into(),
+        Op::SyscallEnter { cost } => format!("syscall_enter cost={}", cost.as_ps()),
+        Op::SyscallExit => "syscall_exit".into(),
+        Op::SectionEnter { kind } => format!("section_enter {}", kind.name()),
+        Op::SectionExit { kind } => format!("section_exit {}", kind.name()),
+        Op::Access { region, pattern, write, cost } => {
+            let pattern = match pattern {
+                Pattern::Uniform => "uniform",
+                Pattern::Sequential => "sequential",
+                Pattern::Shared => "shared",
+            };
+            let (region, cost) = (region.0, cost.as_ps());
+            format!("access region={region} pattern={pattern} write={write} cost={cost}")
+        }
+    }
+}
+
+fn policy(form: &mut Form, policy: &Policy) {
+    let Policy { name, rules, host_async, guest_enabled, defects } = policy;
+    form.line("policy", name);
+    form.line("policy.host_async", host_async);
+    form.line("policy.guest_enabled", guest_enabled);
+    for mechanism in Mechanism::ALL {
+        form.line(&format!("rule.{}", mechanism.name()), rules.get(*mechanism));
+    }
+    for defect in defects.iter() {
+        form.line("policy.defect", defect);
+    }
+}

@@ -1,0 +1,133 @@
+//! The built-in scenarios and sweeps. Their files are documentation: each says in comments which question it
+//! answers, what to expect, and where its numbers come from.
+
+use std::sync::OnceLock;
+
+use crate::syntax::tree::{Document, NodeValue};
+
+/// A built-in scenario or sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryEntry {
+    /// Name by which it is run.
+    pub name: &'static str,
+    /// The file, comments included.
+    pub text: &'static str,
+    /// The question it answers.
+    pub title: String,
+}
+
+const FILES: [(&str, &str); 22] = [
+    ("natapov-2010", include_str!("../../library/natapov-2010.json")),
+    ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
+    ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
+    ("lab-100us-4f4w", include_str!("../../library/lab-100us-4f4w.json")),
+    ("lab-500us-1f1w", include_str!("../../library/lab-500us-1f1w.json")),
+    ("lab-500us-4f4w", include_str!("../../library/lab-500us-4f4w.json")),
+    ("lab-2ms-4f4w", include_str!("../../library/lab-2ms-4f4w.json")),
+    ("lab-500us-4f4w-syscall", include_str!("../../library/lab-500us-4f4w-syscall.json")),
+    ("lab-500us-4f-idle", include_str!("../../library/lab-500us-4f-idle.json")),
+    ("lab-5ms-4f4w", include_str!("../../library/lab-5ms-4f4w.json")),
+    ("lab-500us-8f4w-shared", include_str!("../../library/lab-500us-8f4w-shared.json")),
+    ("lab-500us-8f4w-2vcpu-shared", include_str!("../../library/lab-500us-8f4w-2vcpu-shared.json")),
+    ("lab-500us-4f4w-4vcpu", include_str!("../../library/lab-500us-4f4w-4vcpu.json")),
+    ("lab-cap", include_str!("../../library/lab-cap.json")),
+    ("lab-boot-under-limit", include_str!("../../library/lab-boot-under-limit.json")),
+    ("lab-stray-kicks", include_str!("../../library/lab-stray-kicks.json")),
+    ("lab-500us-4f4w-linux-6.1", include_str!("../../library/lab-500us-4f4w-linux-6.1.json")),
+    ("closed-form", include_str!("../../library/closed-form.json")),
+    ("faulting-pair", include_str!("../../library/faulting-pair.json")),
+    ("sixteen-vcpus", include_str!("../../library/sixteen-vcpus.json")),
+    ("token-wrap", include_str!("../../library/token-wrap.json")),
+    ("smoke", include_str!("../../library/smoke.json")),
+];
+
+const SWEEPS: [(&str, &str); 11] = [
+    ("device-latency", include_str!("../../library/sweeps/device-latency.json")),
+    (
+        "natapov-2010-sensitivity",
+        include_str!("../../library/sweeps/natapov-2010-sensitivity.json"),
+    ),
+    ("lab-mixes", include_str!("../../library/sweeps/lab-mixes.json")),
+    ("lab-logs", include_str!("../../library/sweeps/lab-logs.json")),
+    ("natapov-2010-halt", include_str!("../../library/sweeps/natapov-2010-halt.json")),
+    ("cap-vcpus", include_str!("../../library/sweeps/cap-vcpus.json")),
+    ("cap-workers", include_str!("../../library/sweeps/cap-workers.json")),
+    ("without-threads", include_str!("../../library/sweeps/without-threads.json")),
+    ("kernel-faults", include_str!("../../library/sweeps/kernel-faults.json")),
+    ("allocation-failure", include_str!("../../library/sweeps/allocation-failure.json")),
+    ("memslot-cache", include_str!("../../library/sweeps/memslot-cache.json")),
+];
+
+/// All built-in scenarios, the most telling first.
+pub fn all() -> &'static [LibraryEntry] {
+    static ENTRIES: OnceLock<Vec<LibraryEntry>> = OnceLock::new();
+    ENTRIES.get_or_init(|| FILES.into_iter().map(entry).collect())
+}
+
+/// All built-in sweeps.
+pub fn sweeps() -> &'static [LibraryEntry] {
+    static ENTRIES: OnceLock<Vec<LibraryEntry>> = OnceLock::new();
+    ENTRIES.get_or_init(|| SWEEPS.into_iter().map(entry).collect())
+}
+
+fn entry((name, text): (&'static str, &'static str)) -> LibraryEntry {
+    LibraryEntry { name, text, title: title(name, text) }
+}
+
+/// The built-in scenario of that name.
+pub fn find(name: &str) -> Option<&'static LibraryEntry> {
+    all().iter().find(|entry| entry.name == name)
+}
+
+/// The built-in sweep of that name.
+pub fn find_sweep(name: &str) -> Option<&'static LibraryEntry> {
+    sweeps().iter().find(|entry| entry.name == name)
+}
+
+/// A test holds that every file has one.
+fn title(name: &str, text: &str) -> String {
+    let doc = Document::parse(name, text).ok();
+    let value = doc.and_then(|doc| doc.root.get("title").map(|node| node.value.clone()));
+    match value {
+        Some(NodeValue::String(title)) => title,
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::resolve::Scenario;
+
+    #[test]
+    fn every_file_is_a_valid_scenario_of_its_own_name() {
+        for entry in all() {
+            let scenario = Scenario::from_str(entry.name, entry.text)
+                .unwrap_or_else(|error| panic!("{}", error.render()));
+            assert_eq!(scenario.name, entry.name);
+            assert_eq!(scenario.title, entry.title);
+            assert_eq!(Scenario::load(entry.name).expect("loads by name"), scenario);
+        }
+    }
+
+    #[test]
+    fn every_file_in_the_directory_is_built_in_and_commented() {
+        for (folder, entries) in [("library", all()), ("library/sweeps", sweeps())] {
+            let dir = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let mut names: Vec<String> = std::fs::read_dir(dir)
+                .expect("the library is part of the crate")
+                .map(|file| file.expect("readable").path())
+                .filter(|path| path.is_file())
+                .map(|path| path.file_stem().expect("named").to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            let mut built_in: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
+            built_in.sort_unstable();
+            assert_eq!(names, built_in);
+            for entry in entries {
+                assert!(entry.text.starts_with("// "), "{} says nothing of itself", entry.name);
+                assert!(entry.text.contains("What to expect"), "{}", entry.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What a scenario is: its file, what that means, and its canonical form.
+
+pub(crate) mod canonical;
+pub mod expect;
+pub mod file;
+pub mod library;
+pub(crate) mod patch;
+pub mod resolve;
+pub(crate) mod schema;

@@ -1,0 +1,129 @@
+//! Disturbances.
+
+use models::base::ids::VcpuId;
+use models::config::{Disturbance, DisturbanceKind, GuestConfig};
+use sim_core::SimDuration;
+
+use super::{At, MAX_DURATION, MAX_SPAN};
+use crate::scenario::file::{DisturbanceFile, DisturbanceKindFile};
+use crate::syntax::error::ScenarioError;
+
+const MAX_DISTURBANCES: usize = 1024;
+/// More often than this a vCPU would do nothing else.
+const SHORTEST_EVERY: SimDuration = SimDuration::from_us(1);
+
+pub(super) fn disturbances(
+    at: &At<'_>,
+    files: &[DisturbanceFile],
+    guest: &GuestConfig,
+    end: SimDuration,
+) -> Result<Vec<Disturbance>, ScenarioError> {
+    if files.len() > MAX_DISTURBANCES {
+        let message = format!("there are {} disturbances", files.len());
+        return Err(at.fail(message, format!("at most {MAX_DISTURBANCES}")));
+    }
+    let read = |(index, file)| disturbance(&at.index(index), file, guest, end);
+    let all: Vec<_> = files.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let online = guest.vcpus;
+    if let Some(index) = never_alone(&all, online) {
+        let help = "start another one first, or leave this one online";
+        return Err(at.index(index).fail("no vCPU would be left online", help));
+    }
+    Ok(all)
+}
+
+/// The disturbance that takes the last vCPU offline, if one does. Repeated ones count once.
+fn never_alone(all: &[Disturbance], vcpus: u16) -> Option<usize> {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|&index| (all[index].at, index));
+    let mut offline = std::collections::BTreeSet::new();
+    order.into_iter().find(|&index| {
+        let Disturbance { vcpu, kind, .. } = all[index];
+        match kind {
+            DisturbanceKind::Offline => offline.insert(vcpu),
+            DisturbanceKind::Online => offline.remove(&vcpu),
+            _ => return false,
+        };
+        offline.len() >= usize::from(vcpus)
+    })
+}
+
+fn disturbance(
+    at: &At<'_>,
+    file: &DisturbanceFile,
+    guest: &GuestConfig,
+    end: SimDuration,
+) -> Result<Disturbance, ScenarioError> {
+    let vcpus = guest.vcpus;
+    let vcpu = match (file.vcpu, file.kind) {
+        (None, DisturbanceKindFile::MapWrite) => VcpuId(0),
+        (Some(_), DisturbanceKindFile::MapWrite) => {
+            let message = "a change of the memory map happens to no vCPU";
+            return Err(at.field("vcpu").fail(message, "remove it"));
+        }
+        (None, _) => return Err(at.fail("no vCPU is named", "add `\"vcpu\": ...`")),
+        (Some(number), _) => {
+            let vcpu = u16::try_from(number).ok().filter(|vcpu| *vcpu < vcpus).map(VcpuId);
+            vcpu.ok_or_else(|| {
+                let help = format!("they are numbered 0 to {}", vcpus - 1);
+                at.field("vcpu").fail(format!("there is no vCPU {number}"), help)
+            })?
+        }
+    };
+    let lasts = matches!(file.kind, DisturbanceKindFile::Smi | DisturbanceKindFile::MapWrite);
+    let kind = match file.kind {
+        DisturbanceKindFile::Offline => DisturbanceKind::Offline,
+        DisturbanceKindFile::Online => DisturbanceKind::Online,
+        DisturbanceKindFile::Smi => {
+            let Some(span) = file.span else {
+                let help = "add `\"span\": ...`, the time that the handler takes";
+                return Err(at.fail("the SMI has no length", help));
+            };
+            DisturbanceKind::Smi { span: at.field("span").some_time(span.0)? }
+        }
+        DisturbanceKindFile::Kick => DisturbanceKind::Kick,
+        DisturbanceKindFile::MemslotChange => DisturbanceKind::MemslotChange,
+        DisturbanceKindFile::LapicOff => DisturbanceKind::LapicOff,
+        DisturbanceKindFile::LapicOn => DisturbanceKind::LapicOn,
+        DisturbanceKindFile::RefusedEn => DisturbanceKind::RefusedEn,
+        DisturbanceKindFile::WakeAllFails => DisturbanceKind::WakeAllFails,
+        DisturbanceKindFile::MapWrite => {
+            let Some(span) = file.span else {
+                let help = "add `\"span\": ...`, the time that the lock is held";
+                return Err(at.fail("the change of the memory map has no length", help));
+            };
+            DisturbanceKind::MapWrite { span: at.field("span").some_time(span.0)? }
+        }
+    };
+    if !lasts && file.span.is_some() {
+        let help = "remove it; only `smi` and `map_write` have a length";
+        return Err(at.field("span").fail("this disturbance takes no time of its own", help));
+    }
+    let place = at.field("at");
+    let when = place.span(file.at.0, SimDuration::ZERO..=MAX_DURATION)?;
+    if when >= end {
+        let message = format!("the run is over after {end}");
+        return Err(place.fail(message, "a time before `warmup` and `duration` are over"));
+    }
+    let every = file.every.map(|every| at.field("every").span(every.0, SHORTEST_EVERY..=MAX_SPAN));
+    let every = every.transpose()?;
+    leaves_smm(at, kind, every)?;
+    Ok(Disturbance { at: when, every, vcpu, kind })
+}
+
+/// Refuses system management interrupts of which the next one waits when the handler of one ends.
+fn leaves_smm(
+    at: &At<'_>,
+    kind: DisturbanceKind,
+    every: Option<SimDuration>,
+) -> Result<(), ScenarioError> {
+    let (DisturbanceKind::Smi { span }, Some(every)) = (kind, every) else { return Ok(()) };
+    if every > span {
+        return Ok(());
+    }
+    let message = format!(
+        "the handler takes {span}, and the next interrupt comes after {every}: the vCPU would never \
+         leave system management mode"
+    );
+    Err(at.field("every").fail(message, "a longer `every`, or a shorter `span`"))
+}

@@ -1,0 +1,63 @@
+//! The guest.
+
+use models::config::{ApicConfig, EventPages, GuestConfig, Preemption, TimerKind, WakeTime};
+use models::presets;
+use sim_core::SimDuration;
+
+use super::At;
+use super::sched::sched;
+use crate::scenario::file::{
+    ApicFile, EventPagesFile, GuestFile, PreemptionFile, TimersFile, WakeFile,
+};
+use crate::syntax::error::ScenarioError;
+
+/// Delays of a wake-up.
+const DELAYS: std::ops::RangeInclusive<SimDuration> = SimDuration::ZERO..=SimDuration::from_secs(1);
+
+pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, ScenarioError> {
+    let Some(kernel) = presets::guest_kernel(&file.kernel) else {
+        let names = presets::guest_kernel_names();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        return Err(at.field("kernel").unknown("guest kernel preset", &file.kernel, &names));
+    };
+    let vcpus = at.field("vcpus").number(file.vcpus, 1..=256)?;
+    let hz = at.field("hz").number(file.hz.unwrap_or(kernel.hz.into()), 1..=10_000)?;
+    let tick = SimDuration::from_secs(1).divided_by(hz);
+    let balance_ticks = file.balance_ticks.unwrap_or(kernel.balance_ticks.into());
+    let memory_pages = at.field("memory").pages(file.memory)?;
+    if memory_pages == 0 {
+        return Err(at.field("memory").fail("the guest has no memory", "a size such as \"2GiB\""));
+    }
+    let ApicFile { timer_exits, eoi_exits, ipi_exits } = file.apic.unwrap_or_default();
+    Ok(GuestConfig {
+        vcpus,
+        memory_pages,
+        tick,
+        sched: sched(&at.field("sched"), file.sched.as_ref(), &file.kernel, vcpus, tick)?,
+        balance_ticks: at.field("balance_ticks").number(balance_ticks, 1..=1_000_000_000)?,
+        steal_clock: file.steal_clock.map_or(kernel.steal_clock, Into::into),
+        wake: match file.wake.unwrap_or(WakeFile::Now) {
+            WakeFile::Now => WakeTime::Now,
+            WakeFile::Tick => WakeTime::Tick,
+        },
+        wake_delay: at
+            .field("wake_delay")
+            .span(file.wake_delay.map_or(SimDuration::ZERO, |delay| delay.0), DELAYS)?,
+        timers: match file.timers {
+            None | Some(TimersFile::Direct) => TimerKind::Direct,
+            Some(TimersFile::Interrupt) => TimerKind::Interrupt,
+            Some(TimersFile::Softirq) => TimerKind::Softirq,
+        },
+        send_always: file.send_always.unwrap_or(kernel.send_always),
+        preemption: file.preemption.map_or(kernel.preemption, |file| match file {
+            PreemptionFile::None => Preemption::None,
+            PreemptionFile::Voluntary => Preemption::Voluntary,
+            PreemptionFile::Full => Preemption::Full,
+        }),
+        apic: ApicConfig { timer_exits, eoi_exits, ipi_exits },
+        event_pages: match file.event_pages {
+            None | Some(EventPagesFile::Resident) => EventPages::Resident,
+            Some(EventPagesFile::Reclaimable) => EventPages::Reclaimable,
+        },
+    })
+}

@@ -1,0 +1,271 @@
+//! The host: processor, memory limit, swap.
+
+use models::config::costs::{CostError, Costs};
+use models::config::{
+    Cgroup, CpuConfig, GuestConfig, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead,
+    RegionBacking, TlbGeometry, Workload, WrittenPages,
+};
+use models::presets;
+use sim_core::SimDuration;
+
+use super::At;
+use super::device;
+use super::sched::sched;
+use crate::scenario::file::{
+    CgroupFile, CpuRef, HostFile, HostKernelRef, LruFile, MmuRetryFile, ReadAheadFile, TlbFile,
+    WrittenPagesFile,
+};
+use crate::syntax::error::ScenarioError;
+use crate::syntax::units::Bytes;
+
+/// Pages that the container must have beyond what is never reclaimed, besides twice what may be
+/// under way at once (see [`in_flight`]). With much less, tasks take each other's pages away before
+/// they are used, and nothing goes on.
+const MIN_RECLAIMABLE_PAGES: u64 = 256;
+
+/// A gibibyte.
+const MAX_WRITE_PAGES: u64 = 1 << 18;
+const DEFAULT_READ_AHEAD: u64 = 8;
+const DEFAULT_RECLAIM_BATCH: u64 = 32;
+const DEFAULT_TICK: SimDuration = SimDuration::from_ms(1);
+
+pub(super) fn host(
+    at: &At<'_>,
+    file: &HostFile,
+    guest: &GuestConfig,
+) -> Result<HostConfig, ScenarioError> {
+    let cpus = at.field("cpus").number(file.cpus, 1..=1024)?;
+    let tick = file.tick.map_or(DEFAULT_TICK, |tick| tick.0);
+    let tick_range = SimDuration::from_us(1)..=SimDuration::from_secs(1);
+    let other_resident = file.other_resident.unwrap_or(Bytes(0));
+    let batch = file.reclaim_batch.unwrap_or(DEFAULT_RECLAIM_BATCH);
+    let swap_at = at.field("swap");
+    let swap_pages = match file.swap.size {
+        Some(size) => swap_at.field("size").pages(size)?,
+        None => guest.memory_pages,
+    };
+    let ahead_at = swap_at.field("read_ahead");
+    let ahead = file.swap.read_ahead.unwrap_or(DEFAULT_READ_AHEAD);
+    let read_ahead_pages: u32 = ahead_at.number(ahead, 1..=256)?;
+    if !read_ahead_pages.is_power_of_two() {
+        let message = format!("{ahead} is not a power of two");
+        return Err(ahead_at.fail(message, "1, 2, 4, 8, ... 256"));
+    }
+    let write_pages = match file.swap.max_write {
+        None => u32::MAX,
+        Some(size) => {
+            let at = swap_at.field("max_write");
+            at.number(at.pages(size)?, 1..=MAX_WRITE_PAGES)?
+        }
+    };
+    Ok(HostConfig {
+        cpus,
+        sched: sched(&at.field("sched"), file.sched.as_ref(), presets::HOST_KERNEL, cpus, tick)?,
+        tick: at.field("tick").span(tick, tick_range)?,
+        memory_limit_pages: at.field("memory_limit").pages(file.memory_limit)?,
+        other_resident_pages: at.field("other_resident").pages(other_resident)?,
+        read_ahead_pages,
+        write_pages,
+        reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
+        swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
+        device: device::device(&swap_at.field("device"), &file.swap.device)?,
+        kernel: kernel(&at.field("kernel"), file.kernel.as_ref())?,
+        allocation_failure_ppm: at
+            .field("allocation_failure_ppm")
+            .number(file.allocation_failure_ppm.unwrap_or(0), 0..=1_000_000)?,
+    })
+}
+
+/// The kernels of hosts by name.
+pub(crate) const KERNELS: [(&str, HostKernel); 2] =
+    [("linux-2.6.36", HostKernel::LINUX_2_6_36), ("linux-6.12", HostKernel::LINUX_6_12)];
+
+fn kernel_preset(at: &At<'_>, name: &str) -> Result<HostKernel, ScenarioError> {
+    let known = KERNELS.iter().find(|(known, _)| *known == name);
+    known.map(|&(_, kernel)| kernel).ok_or_else(|| {
+        let names = KERNELS.map(|(name, _)| name);
+        at.unknown("kernel preset of hosts", name, &names)
+    })
+}
+
+fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, ScenarioError> {
+    let file = match file {
+        None => return Ok(KERNELS[0].1),
+        Some(HostKernelRef::Name(name)) => return kernel_preset(at, name),
+        Some(HostKernelRef::Inline(file)) => file,
+    };
+    let mut kernel = match &file.preset {
+        None => KERNELS[0].1,
+        Some(name) => kernel_preset(&at.field("preset"), name)?,
+    };
+    if let Some(threads) = file.slow_work_threads {
+        kernel.slow_work_threads = at.field("slow_work_threads").number(threads, 1..=255)?;
+    }
+    if let Some(active) = file.workqueue_max_active {
+        kernel.workqueue_max_active = at.field("workqueue_max_active").number(active, 1..=512)?;
+    }
+    kernel.lru = match file.lru {
+        None => kernel.lru,
+        Some(LruFile::TwoLists) => Lru::TwoLists,
+        Some(LruFile::Generations) => Lru::Generations { walk_sees_guest: false },
+        Some(LruFile::GenerationsSecondStage) => Lru::Generations { walk_sees_guest: true },
+    };
+    kernel.cgroup = match file.cgroup {
+        None => kernel.cgroup,
+        Some(CgroupFile::V1) => Cgroup::V1,
+        Some(CgroupFile::V2) => Cgroup::V2,
+    };
+    kernel.written_pages = match file.written_pages {
+        None => kernel.written_pages,
+        Some(WrittenPagesFile::Freed) => WrittenPages::Freed,
+        Some(WrittenPagesFile::Rotated) => WrittenPages::Rotated,
+    };
+    kernel.read_ahead = match file.read_ahead {
+        None => kernel.read_ahead,
+        Some(ReadAheadFile::Fixed) => ReadAhead::Fixed,
+        Some(ReadAheadFile::Adaptive) => ReadAhead::Adaptive,
+        Some(ReadAheadFile::AddressSpace) => ReadAhead::AddressSpace,
+    };
+    if let Some(target) = file.writeback_throttling {
+        let at = at.field("writeback_throttling");
+        let target = at.span(target.0, SimDuration::ZERO..=SimDuration::from_secs(1))?;
+        kernel.writeback_throttling = (!target.is_zero()).then_some(target);
+    }
+    if let Some(most) = file.halt_poll {
+        let range = SimDuration::ZERO..=SimDuration::from_secs(1);
+        kernel.halt_poll = at.field("halt_poll").span(most.0, range)?;
+    }
+    kernel.mmu_retry = match file.mmu_retry {
+        None => kernel.mmu_retry,
+        Some(MmuRetryFile::OwnPage) => MmuRetry::OwnPage,
+        Some(MmuRetryFile::Evictions) => MmuRetry::Evictions,
+        Some(MmuRetryFile::Unmappings) => MmuRetry::Unmappings,
+    };
+    kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
+    Ok(kernel)
+}
+
+/// Whether limit, swap and workload go together.
+pub(super) fn fits(
+    at: &At<'_>,
+    host: &HostConfig,
+    guest: &GuestConfig,
+    workload: &Workload,
+) -> Result<(), ScenarioError> {
+    let size = |pages: u64| Bytes(pages * models::base::ids::PAGE_SIZE);
+    let (limit, other) = (host.memory_limit_pages, host.other_resident_pages);
+    if limit > guest.memory_pages {
+        let message = format!(
+            "the limit ({}) is larger than the guest's memory ({})",
+            size(limit),
+            size(guest.memory_pages)
+        );
+        return Err(at.field("memory_limit").fail(message, "at most `guest.memory`"));
+    }
+    let in_flight = in_flight(host, workload);
+    let of = |backing: RegionBacking| -> u64 {
+        let regions = workload.regions.iter().filter(|region| region.backing == backing);
+        regions.map(|region| region.pages).sum()
+    };
+    let (touched, kept) = (of(RegionBacking::Vmm), other + of(RegionBacking::GuestMemfd));
+    let least = kept + MIN_RECLAIMABLE_PAGES + 2 * in_flight;
+    if limit < least {
+        let message = format!("the limit ({}) leaves the guest no memory to run", size(limit));
+        let help = format!(
+            "at least {}: `other_resident`, {}{}, and twice a read-ahead window for each task and a \
+             reclaim batch",
+            size(least),
+            if kept == other { "" } else { "regions in guest_memfd, " },
+            size(MIN_RECLAIMABLE_PAGES)
+        );
+        return Err(at.field("memory_limit").fail(message, help));
+    }
+    let swapped = touched.saturating_sub(limit - kept);
+    // Pages that are on their way in or out have both a frame and a slot.
+    let least = if swapped == 0 { 0 } else { swapped + in_flight };
+    if u64::from(host.swap_pages) < least {
+        let message = format!(
+            "the swap ({}) cannot hold what does not fit in memory ({})",
+            size(host.swap_pages.into()),
+            size(swapped)
+        );
+        let help = format!(
+            "at least {}, with a read-ahead window for each task and a reclaim batch; leave `size` \
+             out for as much swap as the guest has memory",
+            size(least)
+        );
+        return Err(at.field("swap").field("size").fail(message, help));
+    }
+    Ok(())
+}
+
+/// Pages that may be under way at once: a read-ahead window for each task, and a batch that is
+/// being reclaimed.
+fn in_flight(host: &HostConfig, workload: &Workload) -> u64 {
+    let tasks: u64 = workload.tasks.iter().map(|group| u64::from(group.count)).sum();
+    tasks * u64::from(host.read_ahead_pages) + u64::from(host.reclaim_batch_pages)
+}
+
+pub(super) fn cpu(at: &At<'_>, file: &HostFile) -> Result<CpuConfig, ScenarioError> {
+    let cpu_at = at.field("cpu");
+    let mut cpu = match &file.cpu {
+        CpuRef::Name(name) => preset(&cpu_at, name)?,
+        CpuRef::Preset(changes) => {
+            let mut cpu = preset(&cpu_at.field("preset"), &changes.preset)?;
+            if let Some(rate) = changes.frequency {
+                if !(1_000_000..=100_000_000_000).contains(&rate.0.hz()) {
+                    let message = format!("{rate} is out of range");
+                    return Err(cpu_at.field("frequency").fail(message, "from 1MHz to 100GHz"));
+                }
+                cpu.frequency = rate.0;
+            }
+            if let Some(shape) = changes.l1_dtlb {
+                cpu.l1_dtlb = tlb(&cpu_at.field("l1_dtlb"), shape)?;
+            }
+            if let Some(shape) = changes.stlb {
+                cpu.stlb = tlb(&cpu_at.field("stlb"), shape)?;
+            }
+            cpu.ept_accessed_dirty = changes.ept_accessed_dirty.unwrap_or(cpu.ept_accessed_dirty);
+            cpu
+        }
+    };
+    for (name, text) in &file.costs {
+        let at = at.field("costs").field(name);
+        if !Costs::NAMES.contains(&name.as_str()) {
+            return Err(at.unknown("cost", name, Costs::NAMES));
+        }
+        cpu.costs.set(name, text).map_err(|error| {
+            let help = "cycles such as \"2200 cycles\", or a time such as \"4.5us\"";
+            let message = match error {
+                CostError::Unreadable(text) => format!("`{text}` is not a cost"),
+                CostError::TooLarge(_) | CostError::UnknownName(_) => error.to_string(),
+            };
+            at.fail(message, help)
+        })?;
+    }
+    Ok(cpu)
+}
+
+fn preset(at: &At<'_>, name: &str) -> Result<CpuConfig, ScenarioError> {
+    let preset = presets::cpu(name).map(|preset| preset.config);
+    preset.ok_or_else(|| {
+        let names = presets::cpu_names();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        at.unknown("processor preset", name, &names)
+    })
+}
+
+fn tlb(at: &At<'_>, file: TlbFile) -> Result<TlbGeometry, ScenarioError> {
+    let entries: u32 = at.field("entries").number(file.entries, 1..=65_536)?;
+    let ways: u32 = at.field("ways").number(file.ways, 1..=65_536)?;
+    if !entries.is_multiple_of(ways) {
+        let message = format!("{entries} entries do not divide into sets of {ways}");
+        return Err(at.field("ways").fail(message, "a divisor of `entries`"));
+    }
+    let sets = entries / ways;
+    if !sets.is_power_of_two() {
+        let message = format!("{entries} entries of {ways} ways make {sets} sets");
+        return Err(at.fail(message, "the number of sets must be a power of two"));
+    }
+    Ok(TlbGeometry { entries, ways })
+}

@@ -1,0 +1,153 @@
+//! Policies by name, and custom ones: a built-in policy with other mechanisms and with defects.
+
+use models::apf::rules::{
+    GuestMemfd, Mechanism, PARTS, ResolvedBy, SetError, Setting, named_generation,
+};
+use models::apf::{Defect, Defects, Rules};
+use models::config::{Policy, Region, RegionBacking, Workload};
+use models::presets::policies;
+
+use super::At;
+use crate::scenario::file::{PolicyFile, PolicyRef, SettingText};
+use crate::syntax::error::{ScenarioError, help_for_unknown};
+
+/// The policies of a scenario, in order.
+pub(super) fn policies(at: &At<'_>, files: &[PolicyRef]) -> Result<Vec<Policy>, ScenarioError> {
+    if files.is_empty() {
+        let help = format!("name at least one of {}", policies::policy_names().join(", "));
+        return Err(at.fail("there is no policy to run", help));
+    }
+    let mut policies: Vec<Policy> = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let here = at.index(index);
+        let (here, policy) = match file {
+            PolicyRef::Name(name) => (here.clone(), known(&here, name)?),
+            PolicyRef::Inline(file) => (here.field("name"), custom(&here, file)?),
+        };
+        if let Some(first) = policies.iter().position(|known| known.name == policy.name) {
+            let help = format!("`{}` has that name already", at.index(first).path);
+            return Err(here.fail(format!("the name `{}` is given twice", policy.name), help));
+        }
+        policies.push(policy);
+    }
+    Ok(policies)
+}
+
+fn known(at: &At<'_>, name: &str) -> Result<Policy, ScenarioError> {
+    policies::policy(name).ok_or_else(|| at.unknown("policy", name, &policies::policy_names()))
+}
+
+/// A policy of the file's own.
+fn custom(at: &At<'_>, file: &PolicyFile) -> Result<Policy, ScenarioError> {
+    let name = at.field("name").name(&file.name)?;
+    if policies::policy(&name).is_some() {
+        let message = format!("`{name}` is a built-in policy");
+        return Err(at.field("name").fail(message, "give the custom policy another name"));
+    }
+    let base = base(&at.field("base"), &file.base)?;
+    let mut rules = base.rules;
+    let set_at = at.field("set");
+    for (name, value) in &file.set {
+        set(&set_at.field(name), &mut rules, name, value)?;
+    }
+    if let Some(nonsense) = rules.nonsense() {
+        let of_file = |setting: &Setting| {
+            let name = setting.mechanism().name();
+            let part = || PARTS.into_iter().find(|part| part.starts_with(name));
+            let named = file.set.contains_key(name).then_some(name);
+            named.or_else(|| part().filter(|part| file.set.contains_key(*part)))
+        };
+        let blamed = of_file(&nonsense.one).or_else(|| of_file(&nonsense.other));
+        let place = blamed.map_or_else(|| set_at.clone(), |name| set_at.field(name));
+        let help = "set the other mechanism too, or begin with another `base`";
+        return Err(place.fail(nonsense.to_string(), help));
+    }
+    runnable(&set_at, &rules)?;
+    let defects = defects(&at.field("defects"), &file.defects)?;
+    Ok(Policy { name, rules, defects, ..base })
+}
+
+/// A built-in policy, or a generation, which stands for its policy.
+fn base(at: &At<'_>, name: &str) -> Result<Policy, ScenarioError> {
+    let of_generation = || policies::policy(&format!("apf-{name}"));
+    match policies::policy(name).or_else(of_generation) {
+        Some(policy) => Ok(policy),
+        None if named_generation(name).is_some() => {
+            let message = format!("`{name}` cannot be run: its faults are resolved by the VMM");
+            Err(at.fail(message, format!("valid: {}", policies::policy_names().join(", "))))
+        }
+        None => Err(at.unknown("policy", name, &policies::policy_names())),
+    }
+}
+
+fn set(
+    at: &At<'_>,
+    rules: &mut Rules,
+    name: &str,
+    value: &SettingText,
+) -> Result<(), ScenarioError> {
+    rules.set(name, &value.0).map_err(|error| {
+        let message = error.to_string();
+        let help = match &error {
+            SetError::Mechanism { name } => {
+                let names = Mechanism::ALL.iter().map(|mechanism| mechanism.name());
+                let names: Vec<&str> = names.chain(PARTS).collect();
+                help_for_unknown(name, &names)
+            }
+            SetError::Value { valid, form, .. } if valid.is_empty() => (*form).to_owned(),
+            SetError::Value { value, valid, .. } => {
+                let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
+                help_for_unknown(value, &valid)
+            }
+        };
+        at.fail(message, help)
+    })
+}
+
+/// What the machine has no parts for.
+fn runnable(at: &At<'_>, rules: &Rules) -> Result<(), ScenarioError> {
+    if rules.resolved_by == ResolvedBy::Vmm {
+        let message = "the simulated machine has no VMM that resolves faults";
+        let help = "`kernel`; `apfsim explore --rules user` knows the other";
+        return Err(at.field("resolved_by").fail(message, help));
+    }
+    Ok(())
+}
+
+fn defects(at: &At<'_>, names: &[String]) -> Result<Defects, ScenarioError> {
+    at.distinct(names.iter().map(String::as_str), None)?;
+    let find = |(index, name): (usize, &String)| {
+        let valid: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
+        name.parse().map_err(|_| at.index(index).unknown("defect", name, &valid))
+    };
+    let defects: Result<Vec<Defect>, _> = names.iter().enumerate().map(find).collect();
+    Ok(defects?.into_iter().collect())
+}
+
+/// Why a policy cannot be run on this memory, if it cannot: the message, and what would be right.
+pub(super) fn without_memory(policy: &Policy, workload: &Workload) -> Option<(String, String)> {
+    let in_memfd = |region: &&Region| region.backing == RegionBacking::GuestMemfd;
+    let region = workload.regions.iter().find(in_memfd)?;
+    let knows = !policy.host_async || policy.rules.guest_memfd != GuestMemfd::None;
+    (!knows).then(|| {
+        let message = format!(
+            "the host of `{}` has no guest_memfd, in which the region `{}` is",
+            policy.name, region.name
+        );
+        (message, "a generation since v6.12, or a region without `backing`".to_owned())
+    })
+}
+
+/// Names that a scenario can refer to: its own policies, then the built-in ones.
+pub(super) fn by_name(own: &[Policy], name: &str) -> Option<Policy> {
+    own.iter().find(|policy| policy.name == name).cloned().or_else(|| policies::policy(name))
+}
+
+/// All names that [`by_name`] knows.
+pub(super) fn names(own: &[Policy]) -> Vec<&str> {
+    let built_in = policies::policy_names();
+    let own = own.iter().map(|policy| policy.name.as_str());
+    let mut names: Vec<&str> = own.filter(|name| !built_in.contains(name)).collect();
+    names.extend(built_in);
+    names
+}
