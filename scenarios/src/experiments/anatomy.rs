@@ -9,11 +9,11 @@ use models::trace::digest::DigestValue;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sim_core::SimDuration;
 
+use crate::run::error::RunnerError;
 use crate::run::plan::replication_seed;
 use crate::run::runner::Progress;
 use crate::run::stored::task_names;
 use crate::scenario::resolve::Scenario;
-use crate::syntax::error::RunnerError;
 
 /// Faults of a scenario in detail.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,7 +152,7 @@ impl Work<'_> {
         AnatomyReport {
             scenario: scenario.name.clone(),
             title: scenario.title.clone(),
-            version: crate::VERSION.into(),
+            version: crate::version::VERSION.into(),
             scenario_hash: scenario.hash(),
             seed: scenario.seed,
             duration: scenario.duration,

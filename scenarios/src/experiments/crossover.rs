@@ -10,14 +10,15 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::experiments::sweep::range::{self, Kind, Quantity};
 use crate::experiments::sweep::{Base, Patch, words};
-use crate::run::notes::Note;
+use crate::run::error::RunnerError;
+use crate::run::results::Note;
 use crate::run::results::{Comparison, MetricSummary};
 use crate::run::runner::{Batch, Part, Progress, RunOptions, run_batch};
 use crate::run::summary;
 use crate::scenario::canonical;
 use crate::scenario::patch::Target;
 use crate::scenario::resolve::{Scenario, ScenarioOverrides};
-use crate::syntax::error::{RunnerError, ScenarioError, help_for_unknown};
+use crate::syntax::error::{ScenarioError, help_for_unknown};
 
 /// Digits of the values that are tried.
 const DIGITS: i32 = 6;
@@ -184,7 +185,7 @@ pub fn find_crossover(
     let Search { steps, digests, unit, last, violation, .. } = search;
     Ok(Crossover {
         scenario: last.0,
-        version: crate::VERSION.into(),
+        version: crate::version::VERSION.into(),
         fields: question.fields.clone(),
         policy: question.policy.clone(),
         against: question.against.clone(),

@@ -168,3 +168,6 @@ fn with_unit(value: f64, unit: &str) -> String {
         _ => format!("{value}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use models::trace::digest::DigestValue;
 
 use super::judge::{Judgement, judge};
+use crate::run::error::RunnerError;
 use crate::run::runner::{Batch, Part, Progress, RunOptions, run_each};
 use crate::scenario::canonical;
-use crate::scenario::resolve::{self, Scenario};
-use crate::syntax::error::{RunnerError, ScenarioError};
+use crate::scenario::resolve::Scenario;
+use crate::scenario::source;
+use crate::syntax::error::ScenarioError;
 
 /// Files, in the order in which they are told of.
 #[derive(Debug)]
@@ -197,7 +199,7 @@ fn named(place: &str) -> Content {
 
 /// Folders hold other files too: sweeps, and results of other commands.
 fn in_folder(path: &Path, file: &str) -> Content {
-    let document = resolve::read(path).and_then(|text| resolve::document(file, &text));
+    let document = source::read(path).and_then(|text| source::document(file, &text));
     let document = match document {
         Ok(document) => document,
         Err(error) => return Content::Broken(error),

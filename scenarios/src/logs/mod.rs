@@ -1,4 +1,5 @@
 //! Logs of a kernel: held against the invariants, turned into scenarios.
 
 pub mod check;
+pub(crate) mod explored;
 pub mod fit;

@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use crate::run::error::RunnerError;
 use crate::run::files;
-use crate::run::store::RUNS_FILE;
-use crate::syntax::error::RunnerError;
+
+/// Name of the file in a folder of results that has finished runs.
+pub const RUNS_FILE: &str = "runs.jsonl";
 
 /// Folders that nobody else fills as long as this lives.
 #[derive(Debug)]

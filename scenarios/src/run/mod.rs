@@ -1,6 +1,7 @@
 //! How runs become results: plan, threads, stored runs, sums.
 
 pub mod checksum;
+pub(crate) mod error;
 pub(crate) mod files;
 pub(crate) mod folder;
 pub(crate) mod notes;

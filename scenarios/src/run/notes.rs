@@ -1,62 +1,11 @@
 //! Runs that answer no question: what is degenerate about them, in a sentence each. A note is no
 //! error, as a scenario may be meant so.
 
-use serde::{Deserialize, Serialize};
-
 use models::apf::rules::FirstLookup;
 use models::config::Policy;
 
-use crate::run::results::PolicyResult;
+use crate::run::results::{Note, NoteKind, PolicyResult};
 use crate::scenario::resolve::Scenario;
-
-/// Something about results that whoever reads them should know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// What kind it is.
-    pub kind: NoteKind,
-    /// The policy that it is about; none where it is about all.
-    pub policy: Option<String>,
-    /// What is the matter, in a sentence or two.
-    pub text: String,
-}
-
-/// What is degenerate about a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NoteKind {
-    /// No major fault ended in the measured time.
-    NoFaults,
-    /// So few that quantiles say little.
-    FewFaults,
-    /// The measured time is hardly longer than one fault.
-    ShortTime,
-    /// The policy is asynchronous and no fault was.
-    AllSynchronous,
-    /// No unit of work was counted.
-    NoWork,
-    /// The vCPUs did nothing.
-    AllIdle,
-    /// The cap is in question and was never reached.
-    CapNotReached,
-    /// Two policies did the same, record by record.
-    SameRuns,
-}
-
-impl NoteKind {
-    /// Its name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NoFaults => "no-faults",
-            Self::FewFaults => "few-faults",
-            Self::ShortTime => "short-time",
-            Self::AllSynchronous => "all-synchronous",
-            Self::NoWork => "no-work",
-            Self::AllIdle => "all-idle",
-            Self::CapNotReached => "cap-not-reached",
-            Self::SameRuns => "same-runs",
-        }
-    }
-}
 
 /// Faults of all replications below which quantiles are noted as resting on few.
 const FEW: f64 = 20.0;

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::run::checksum::{self, ChecksumError};
+use crate::run::error::RunnerError;
 use crate::run::files;
 use crate::run::results::FindingSummary;
 use crate::scenario::canonical;
 use crate::scenario::resolve::{Scenario, ScenarioOverrides};
-use crate::syntax::error::{RunnerError, ScenarioError};
+use crate::syntax::error::ScenarioError;
 
 /// Version of the form of replay files.
 pub const REPLAY_FORMAT: u32 = 2;
@@ -25,7 +26,7 @@ pub struct ReplayFile {
     pub format: u32,
     /// Version of the program that met the breach.
     pub version: String,
-    /// Its build: see [`crate::BUILD`].
+    /// Its build: see [`crate::version::BUILD`].
     pub build: String,
     /// Hash of the scenario as it was run.
     pub scenario_hash: String,
@@ -96,7 +97,7 @@ pub enum ReplayError {
     #[error(
         "{what} is another one in this program (build {}) than in the one that wrote the replay file \
          (build {build})\n  help: replay it with that program, or run the scenario again",
-        crate::BUILD
+        crate::version::BUILD
     )]
     Other {
         /// What differs.

@@ -5,7 +5,7 @@ use models::trace::series::SeriesValues;
 use serde::{Deserialize, Serialize, Serializer};
 use sim_core::{Histogram, SimDuration};
 
-use crate::run::notes::Note;
+use crate::scenario::published::Published;
 
 /// The results of a scenario under all its policies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -108,21 +108,6 @@ pub struct Ratio {
     pub ci95: Option<(f64, f64)>,
 }
 
-/// A published result.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Published {
-    /// The policy that stands for the published setup.
-    pub policy: String,
-    /// The metric.
-    pub metric: String,
-    /// The published mean.
-    pub mean: f64,
-    /// Its published standard error.
-    pub stderr: Option<f64>,
-    /// Where it was published.
-    pub source: String,
-}
-
 /// How an invariant fared, when it was not simply kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +140,55 @@ pub struct FindingSummary {
     pub message: String,
     /// The records that led to the breach, one a line, oldest first.
     pub story: Vec<String>,
+}
+
+/// Something about results that whoever reads them should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What kind it is.
+    pub kind: NoteKind,
+    /// The policy that it is about; none where it is about all.
+    pub policy: Option<String>,
+    /// What is the matter, in a sentence or two.
+    pub text: String,
+}
+
+/// What is degenerate about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// No major fault ended in the measured time.
+    NoFaults,
+    /// So few that quantiles say little.
+    FewFaults,
+    /// The measured time is hardly longer than one fault.
+    ShortTime,
+    /// The policy is asynchronous and no fault was.
+    AllSynchronous,
+    /// No unit of work was counted.
+    NoWork,
+    /// The vCPUs did nothing.
+    AllIdle,
+    /// The cap is in question and was never reached.
+    CapNotReached,
+    /// Two policies did the same, record by record.
+    SameRuns,
+}
+
+impl NoteKind {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoFaults => "no-faults",
+            Self::FewFaults => "few-faults",
+            Self::ShortTime => "short-time",
+            Self::AllSynchronous => "all-synchronous",
+            Self::NoWork => "no-work",
+            Self::AllIdle => "all-idle",
+            Self::CapNotReached => "cap-not-reached",
+            Self::SameRuns => "same-runs",
+        }
+    }
 }
 
 impl Comparison {

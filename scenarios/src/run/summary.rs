@@ -27,7 +27,7 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
     Comparison {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
-        version: crate::VERSION.into(),
+        version: crate::version::VERSION.into(),
         scenario_hash: scenario.hash(),
         seed: scenario.seed,
         replications: scenario.replications,

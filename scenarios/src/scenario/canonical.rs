@@ -21,14 +21,19 @@ use crate::scenario::resolve::Scenario;
 /// Version of the canonical form itself: to be raised when the same scenario gets another text.
 const VERSION: u32 = 1;
 
-/// The hash of all that decides a scenario's results, but for the seed.
-pub(crate) fn scenario_hash(scenario: &Scenario) -> String {
-    let mut form = setup(scenario);
-    form.line("replications", scenario.replications);
-    for entry in &scenario.policies {
-        policy(&mut form, entry);
+impl Scenario {
+    /// Names what is simulated: XXH3 (128 bits, hexadecimal) over the canonical form of machine,
+    /// workload, policies, times and number of replications. Comments, the order of fields, the
+    /// title and defaults written out make no difference; neither does the seed, which is named
+    /// beside the hash wherever results are.
+    pub fn hash(&self) -> String {
+        let mut form = setup(self);
+        form.line("replications", self.replications);
+        for entry in &self.policies {
+            policy(&mut form, entry);
+        }
+        form.hash()
     }
-    form.hash()
 }
 
 /// The hash of what all runs of a scenario share: machine, workload and times.

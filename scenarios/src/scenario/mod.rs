@@ -5,5 +5,7 @@ pub mod expect;
 pub mod file;
 pub mod library;
 pub(crate) mod patch;
+pub(crate) mod published;
 pub mod resolve;
 pub(crate) mod schema;
+pub(crate) mod source;

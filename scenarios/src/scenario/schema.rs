@@ -1,15 +1,14 @@
-//! The published JSON Schemas of the scenario file and the sweep file, made from the types that
-//! read them.
+//! The published JSON Schema of the scenario file, made from the types that read it.
 
 use models::apf::Defect;
 use models::apf::rules::{Mechanism, PARTS};
 use models::config::costs::Costs;
 use models::presets;
-use models::presets::policies;
+use models::presets::costs::Costs;
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use crate::experiments::sweep::SweepFile;
 use crate::scenario::file::ScenarioFile;
 
 /// The schema of format 1 (JSON Schema draft 2020-12), indented, with a newline at the end.
@@ -19,10 +18,10 @@ pub fn schema_json() -> String {
     printed(&scenario())
 }
 
-/// The schema of sweep files, in the same form.
-pub fn sweep_schema_json() -> String {
+/// The schema of what a type reads, in the same form.
+pub(crate) fn json_of<T: JsonSchema>() -> String {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    printed(&generator.into_root_schema_for::<SweepFile>().to_value())
+    printed(&generator.into_root_schema_for::<T>().to_value())
 }
 
 fn printed(schema: &Value) -> String {
@@ -68,6 +67,7 @@ fn list<T: Into<Value>>(schema: &mut Value, pointer: &str, names: Vec<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiments::sweep::sweep_schema_json;
 
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema");
 

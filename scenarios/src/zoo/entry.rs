@@ -276,3 +276,9 @@ impl World {
 fn counted(number: u32, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
+
+/// The first line of a log, which says what `apfsim check` must know.
+pub(super) fn remark(variant: &Variant) -> String {
+    let name = variant.name().replace(' ', "");
+    format!("run=zoo policy={name} rules={} apfsim={}", variant.rules, crate::version::VERSION)
+}

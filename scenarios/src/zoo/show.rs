@@ -7,9 +7,9 @@ use models::explore::{Bounds, Explored, Finding, Setup, Severity, Shows, drive, 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::entry::{Entry, Exhibit, Variant, World};
+use super::entry::{Entry, Exhibit, Variant, World, remark};
 use super::simulate::{Simulated, simulate};
-use crate::run::trace_file::explored_log;
+use crate::logs::explored::explored_log;
 
 /// How a mistake was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,12 +243,6 @@ fn of_explored(
         exhaustive: explored.limit.is_none(),
         time: Duration::ZERO,
     }
-}
-
-/// The first line of a log, which says what `apfsim check` must know.
-pub(super) fn remark(variant: &Variant) -> String {
-    let name = variant.name().replace(' ', "");
-    format!("run=zoo policy={name} rules={} apfsim={}", variant.rules, crate::VERSION)
 }
 
 fn of_run(variant: &Variant, Simulated { slow, violated, records, log }: Simulated) -> Shown {

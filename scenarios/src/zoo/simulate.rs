@@ -11,7 +11,7 @@ use models::monitors::Verdict;
 use models::trace::kernel::KernelWriter;
 use sim_core::{SimDuration, SimTime};
 
-use super::entry::{Slow, Variant};
+use super::entry::{Slow, Variant, remark};
 use crate::run::stored::line;
 use crate::scenario::resolve::Scenario;
 
@@ -60,7 +60,7 @@ pub(super) fn simulate(text: &str, variant: &Variant, slow: Slow) -> Result<Simu
     let violated = violated(&output);
     let mut writer = KernelWriter::new(prefix.setting(&policy));
     let mut log = Vec::new();
-    writer.header(&super::show::remark(variant), &mut log);
+    writer.header(&remark(variant), &mut log);
     records.iter().for_each(|record| writer.record(record, &mut log));
     let log = String::from_utf8_lossy(&log).into_owned();
     Ok(Simulated { slow, violated, records: records.len() as u64, log })

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::draw::Draw;
 use super::outcome::{Failure, FailureKind};
-use super::ways::Ran;
+use super::ran::Ran;
 use crate::run::summary::digest_of;
 use crate::scenario::resolve::Scenario;
 

@@ -2,7 +2,7 @@
 
 use models::machine::RunError;
 
-use super::ways::Ran;
+use super::ran::Ran;
 use crate::run::results::FindingVerdict;
 use crate::run::stored::StoredRun;
 

@@ -2,15 +2,17 @@
 //!
 //! A seed is a scenario, the same for ever on every machine: [`generate`] draws it as text. [`ways`]
 //! runs it stepped and ahead, with drawn queues and numbers of jobs, with a shared prefill and one of
-//! its own, and as given to another build of the program; its trace goes through [`check`](crate::logs::check).
-//! What fails is made as small as it can be by [`shrink`].
+//! its own, and as given to another build of the program; its trace goes through
+//! [`check`](crate::logs::check). What fails is made as small as it can be by [`shrink`].
 
 mod against;
 mod compare;
 mod draw;
+mod examine;
 mod generate;
 mod outcome;
 mod print;
+mod ran;
 mod shrink;
 #[cfg(test)]
 mod tests;
@@ -27,8 +29,8 @@ use serde_json::Value;
 pub use against::Against;
 pub use outcome::{Failure, FailureKind};
 
+use examine::{Examined, Examiner};
 use outcome::Outcome;
-use ways::{Examined, Examiner};
 
 /// What is to be run.
 #[derive(Clone, Debug)]
@@ -119,7 +121,7 @@ pub fn scenario_text(seed: u64) -> String {
 
 /// Runs one scenario in every way; `seed` draws which queues and how many jobs. Gives what is wrong.
 pub fn examine(text: &str, seed: u64, events: u64) -> Option<Failure> {
-    let Ok(doc) = crate::scenario::resolve::document("scenario.json", text) else {
+    let Ok(doc) = crate::scenario::source::document("scenario.json", text) else {
         return Some(Failure::new(FailureKind::Refusal, "it is no JSON"));
     };
     let Ok(value) = serde_json::from_str(&doc.root.value.json()) else {
@@ -278,7 +280,7 @@ fn head(seed: u64, failure: &Failure) -> String {
     text.push_str(&format!(
         "// Again: apfsim fuzz --seeds {seed}..{} (apfsim {})\n",
         seed + 1,
-        crate::VERSION
+        crate::version::VERSION
     ));
     text
 }

@@ -1,7 +1,7 @@
 //! A scenario run in every way in which its results must not differ, and what each way found.
 //!
-//! The first way steps through every operation and is held to a number of events; a scenario that
-//! needs more is made shorter until it needs less. All other ways are held against the first.
+//! The first way steps through every operation and is held to a number of events. All other ways are
+//! held against the first.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,158 +11,33 @@ use models::base::record::{Event, Record};
 use models::machine::{self, Prefix, RunError, RunOutput, RunSettings};
 use models::monitors::Verdict as Judged;
 use models::trace::kernel::KernelWriter;
-use serde_json::Value;
+use models::trace::{Event, Record};
 use sim_core::{QueueKind, SimDuration};
 
-use super::against::Against;
-use super::draw::{Draw, written};
-use super::outcome::{Failure, FailureKind, Outcome};
-use super::{compare, print};
+use super::compare;
+use super::draw::Draw;
+use super::outcome::{Failure, FailureKind};
+use super::ran::{Ran, Results};
 use crate::logs::check::{CheckOptions, check};
+use crate::run::error::RunnerError;
+use crate::run::error::panic_text;
 use crate::run::plan::{Plan, Run};
-use crate::run::runner::{RunOptions, panic_text, run_comparison, trace_remark};
+use crate::run::runner::{RunOptions, run_comparison};
 use crate::run::stored::StoredRun;
 use crate::run::summary;
+use crate::run::trace_file::trace_remark;
 use crate::scenario::canonical;
 use crate::scenario::resolve::Scenario;
-use crate::syntax::error::RunnerError;
 
-const QUEUES: [QueueKind; 3] = [QueueKind::Hybrid, QueueKind::Std, QueueKind::Reference];
-/// Times that a scenario is made shorter.
-const MOST_CUTS: usize = 12;
-/// Events after which a machine must have come to an end, or have said what spins: far more than the
-/// bounds of `models::machine` for that.
-const LAST_RESORT: u64 = 50_000_000;
-
-/// How scenarios are examined.
-pub(super) struct Examiner {
-    /// Most events of the prefill, of a run, and of what follows it.
-    pub(super) events: u64,
-    /// Another build of the program, to which a share of the scenarios is given.
-    pub(super) against: Option<Against>,
-}
-
-/// What was examined, in the end, and what came out.
-pub(super) struct Examined {
-    /// The scenario, as short as the bound on events wants it.
-    pub(super) value: Value,
-    pub(super) outcome: Outcome,
-}
-
-/// A run of the first way.
-pub(super) struct Ran {
-    pub(super) stored: StoredRun,
-    /// What waited at its end was not followed to the end.
-    pub(super) cut: bool,
-    /// Its trace as a kernel prints it.
-    text: Vec<u8>,
-    /// Requests that were announced, and page readies, in the trace.
-    not_present: u64,
-    ready: u64,
-}
-
-type Results = Vec<Result<Ran, RunError>>;
-
-impl Examiner {
-    /// Runs a scenario in every way; `seed` says which queues, jobs and shares.
-    pub(super) fn examine(&self, mut value: Value, seed: u64) -> Examined {
-        for _ in 0..MOST_CUTS {
-            match self.examine_once(&value, seed) {
-                Ok(outcome) => return Examined { value, outcome },
-                Err(TooLong { lasted }) => match shortened(&value, lasted) {
-                    Some(shorter) => value = shorter,
-                    None => break,
-                },
-            }
-        }
-        let outcome = endless(&value);
-        Examined { value, outcome }
-    }
-
-    fn examine_once(&self, value: &Value, seed: u64) -> Result<Outcome, TooLong> {
-        let text = print::text(value);
-        let read = catch_unwind(|| Scenario::from_str("scenario.json", &text));
-        let scenario = match read {
-            Ok(Ok(scenario)) => scenario,
-            Ok(Err(error)) => return Ok(refusal(&error)),
-            Err(panic) => {
-                let message = format!("reading it: {}", panic_text(panic.as_ref()));
-                return Ok(Outcome::Failed(Failure::new(FailureKind::Panic, message)));
-            }
-        };
-        let mut draw = Draw::new(seed).at("ways");
-        let ways = Ways { plan: Plan::new(&scenario), scenario: &scenario, events: self.events };
-        let stepped = Way { queue: *draw.pick(&QUEUES), skip: false };
-        let ahead = Way { queue: *draw.pick(&QUEUES), skip: true };
-        match ways.all(stepped, ahead, &mut draw) {
-            Ok(results) => {
-                let other = self.against.as_ref().filter(|other| other.takes(seed));
-                let failure = other.and_then(|other| other.differs(&text, &scenario, &results));
-                Ok(failure.map_or_else(|| finished(&results), Outcome::Failed))
-            }
-            Err(Trouble::Failed(failure)) => Ok(Outcome::Failed(failure)),
-            Err(Trouble::TooLong(long)) => Err(long),
-        }
-    }
-}
-
-/// What becomes of a scenario that cannot be made short enough: it takes long, it stops by itself with
-/// what spins, or it has no end.
-fn endless(value: &Value) -> Outcome {
-    let Ok(scenario) = Scenario::from_str("scenario.json", &print::text(value)) else {
-        return Outcome::TooLong;
-    };
-    let way = Way { queue: QueueKind::Hybrid, skip: true };
-    let ways = Ways { plan: Plan::new(&scenario), scenario: &scenario, events: LAST_RESORT };
-    for &run in ways.plan.runs() {
-        let policy = &scenario.policies[run.policy];
-        let settings = ways.settings(way);
-        let result = ways.prefill(run, way).and_then(|prefix| match prefix {
-            Ok(prefix) => caught(&policy.name, || machine::run(&prefix, policy, &settings)),
-            Err(error) => Ok(Err(error)),
-        });
-        match result {
-            Err(failure) => return Outcome::Failed(failure),
-            Ok(Err(RunError::OutOfEvents(at))) => {
-                let message = format!("at {at} there was no end after {LAST_RESORT} events");
-                return Outcome::Failed(Failure::new(FailureKind::Bound, message));
-            }
-            Ok(Err(error)) => return Outcome::Stopped(error.to_string()),
-            Ok(Ok(_)) => {}
-        }
-    }
-    Outcome::TooLong
-}
-
-/// The outcome of a scenario all of whose ways agree.
-fn finished(results: &Results) -> Outcome {
-    let error = results.iter().find_map(|result| result.as_ref().err());
-    match error {
-        Some(error) => Outcome::Stopped(error.to_string()),
-        None => Outcome::Agreed {
-            runs: results.len() as u64,
-            cut: results.iter().flatten().filter(|ran| ran.cut).count() as u64,
-        },
-    }
-}
-
-/// A refusal must name its place.
-fn refusal(error: &crate::syntax::error::ScenarioError) -> Outcome {
-    match error.diagnostic() {
-        Some(diagnostic) if !diagnostic.field.is_empty() && diagnostic.help.is_some() => {
-            Outcome::Refused(error.to_string())
-        }
-        _ => Outcome::Failed(Failure::new(FailureKind::Refusal, error.to_string())),
-    }
-}
+pub(super) const QUEUES: [QueueKind; 3] = [QueueKind::Hybrid, QueueKind::Std, QueueKind::Reference];
 
 /// A run needs more events than it may have.
-struct TooLong {
+pub(super) struct TooLong {
     /// What of it could be simulated after the start barrier.
-    lasted: SimDuration,
+    pub(super) lasted: SimDuration,
 }
 
-enum Trouble {
+pub(super) enum Trouble {
     Failed(Failure),
     TooLong(TooLong),
 }
@@ -173,50 +48,11 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// The scenario with so much less time. None where there is no less.
-fn shortened(value: &Value, lasted: SimDuration) -> Option<Value> {
-    // Somewhat less than what was reached: other policies may need more events.
-    let whole = SimDuration::from_ps(lasted.as_ps() / 8 * 7);
-    let span = |name: &str| value[name].as_str()?.parse::<SimDuration>().ok();
-    let (duration, warmup) = (span("duration")?, span("warmup").unwrap_or(SimDuration::ZERO));
-    let total = u128::from(duration.as_ps()) + u128::from(warmup.as_ps());
-    if whole.is_zero() || u128::from(whole.as_ps()) >= total {
-        return None;
-    }
-    let share = |span: SimDuration| {
-        let ps = u128::from(span.as_ps()) * u128::from(whole.as_ps()) / total;
-        SimDuration::from_ps(ps as u64)
-    };
-    let (duration, warmup) = (share(duration), share(warmup));
-    if duration.is_zero() {
-        return None;
-    }
-    let mut value = value.clone();
-    value["duration"] = written(duration);
-    if value.get("warmup").is_some() {
-        value["warmup"] = written(warmup);
-    }
-    if let Some(all) = value.get_mut("disturbances").and_then(Value::as_array_mut) {
-        let end = duration + warmup;
-        all.retain(|one| {
-            one["at"]
-                .as_str()
-                .and_then(|at| at.parse::<SimDuration>().ok())
-                .is_some_and(|at| at < end)
-        });
-        let alone = all.is_empty();
-        if alone && let Some(object) = value.as_object_mut() {
-            object.remove("disturbances");
-        }
-    }
-    Some(value)
-}
-
 /// How a run is done.
 #[derive(Clone, Copy)]
-struct Way {
-    queue: QueueKind,
-    skip: bool,
+pub(super) struct Way {
+    pub(super) queue: QueueKind,
+    pub(super) skip: bool,
 }
 
 impl Way {
@@ -227,15 +63,20 @@ impl Way {
 }
 
 /// One scenario and its runs.
-struct Ways<'a> {
-    scenario: &'a Scenario,
-    plan: Plan,
-    events: u64,
+pub(super) struct Ways<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) plan: Plan,
+    pub(super) events: u64,
 }
 
 impl Ways<'_> {
     /// Gives the results of the first way when all ways agree with it.
-    fn all(&self, stepped: Way, ahead: Way, draw: &mut Draw) -> Result<Results, Trouble> {
+    pub(super) fn all(
+        &self,
+        stepped: Way,
+        ahead: Way,
+        draw: &mut Draw,
+    ) -> Result<Results, Trouble> {
         let first = self.first(stepped)?;
         for (run, result) in self.plan.runs().iter().zip(&first) {
             self.judge(*run, result)?;
@@ -245,7 +86,7 @@ impl Ways<'_> {
         Ok(first)
     }
 
-    fn settings(&self, way: Way) -> RunSettings {
+    pub(super) fn settings(&self, way: Way) -> RunSettings {
         RunSettings {
             queue: way.queue,
             skip: way.skip,
@@ -256,7 +97,7 @@ impl Ways<'_> {
         }
     }
 
-    fn prefill(&self, run: Run, way: Way) -> Result<Result<Prefix, RunError>, Failure> {
+    pub(super) fn prefill(&self, run: Run, way: Way) -> Result<Result<Prefix, RunError>, Failure> {
         let settings = self.settings(way);
         caught(&format!("prefill, {}", way.name()), || {
             machine::prefill(&self.scenario.machine, run.seed, &settings)
@@ -507,7 +348,7 @@ impl Ways<'_> {
 }
 
 /// Carries out what may panic.
-fn caught<T>(place: &str, what: impl FnOnce() -> T) -> Result<T, Failure> {
+pub(super) fn caught<T>(place: &str, what: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(what)).map_err(|panic: Box<dyn Any + Send>| {
         let message = format!("{place}: {}", panic_text(panic.as_ref()));
         Failure::new(FailureKind::Panic, message)

@@ -1,6 +1,6 @@
 //! Axes of a sweep.
 
-use super::point::Origin;
+use super::point::{Origin, Patch};
 use super::range::{Kind, Quantity};
 use crate::scenario::patch::Target;
 use crate::syntax::tree::NodeValue;
@@ -27,6 +27,22 @@ pub enum AxisKind {
     Number(Vec<f64>),
     /// Something that has no order.
     Other,
+}
+
+/// An axis with its values and where they were written.
+pub(super) struct AxisSpec {
+    pub(super) axis: Axis,
+    /// What has the value, and where that was written.
+    pub(super) targets: Vec<(Target, Origin)>,
+    pub(super) values: Vec<(NodeValue, Origin)>,
+    /// Where the axis was written.
+    pub(super) whole: Origin,
+}
+
+/// A variation and what it changes.
+pub(super) struct Variation {
+    pub(super) name: String,
+    pub(super) set: Vec<Patch>,
 }
 
 impl Axis {

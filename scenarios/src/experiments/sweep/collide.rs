@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::point::{Origin, Patch, Point};
+use super::axis::{AxisSpec, Variation};
+use super::point::{Base, Origin, Patch, Point};
 use super::range::Quantity;
-use super::spec::{AxisSpec, Spec};
 use crate::scenario::expect::metric;
 use crate::syntax::error::ScenarioError;
 use crate::syntax::tree::{FieldPath, NodeValue};
@@ -13,67 +13,69 @@ use crate::syntax::tree::{FieldPath, NodeValue};
 const COLUMNS: [&str; 7] =
     ["point", "label", "variation", "policy", "work_ratio", "work_ratio_low", "work_ratio_high"];
 
-impl Spec {
-    /// Refuses names, fields and values that collide.
-    pub(super) fn collisions(&self) -> Result<(), ScenarioError> {
-        self.names()?;
-        self.axes.iter().try_for_each(values)?;
-        self.fields()?;
-        for variation in &self.variations {
-            let patches: Vec<&Patch> = self.set.iter().chain(&variation.set).collect();
-            let places = self.base.places(&patches)?;
-            one_after_the_other(&patches[self.set.len()..], &places[self.set.len()..])?;
-        }
-        Ok(())
+/// Refuses names, fields and values that collide.
+pub(super) fn collisions(
+    base: &Base,
+    set: &[Patch],
+    axes: &[AxisSpec],
+    variations: &[Variation],
+) -> Result<(), ScenarioError> {
+    names(axes)?;
+    axes.iter().try_for_each(values)?;
+    fields(base, set, axes)?;
+    for variation in variations {
+        let patches: Vec<&Patch> = set.iter().chain(&variation.set).collect();
+        let places = base.places(&patches)?;
+        one_after_the_other(&patches[set.len()..], &places[set.len()..])?;
     }
+    Ok(())
+}
 
-    fn names(&self) -> Result<(), ScenarioError> {
-        let mut known: Vec<&str> = Vec::new();
-        for AxisSpec { axis, whole, .. } in &self.axes {
-            let name = axis.name.as_str();
-            let help = "give it another `name`, in a sweep file; by default it is the last word of \
-                        the field";
-            let of_metric = name.strip_suffix("_mean").or_else(|| name.strip_suffix("_stderr"));
-            if COLUMNS.contains(&name) || of_metric.is_some_and(metric::exists) {
-                let message =
-                    format!("an axis cannot be named `{name}`: results have such a column");
-                return Err(whole.error(message, Some(help.into())));
-            }
-            if known.contains(&name) {
-                let message = format!("another axis is named `{name}` already");
-                return Err(whole.error(message, Some(help.into())));
-            }
-            known.push(name);
+fn names(axes: &[AxisSpec]) -> Result<(), ScenarioError> {
+    let mut known: Vec<&str> = Vec::new();
+    for AxisSpec { axis, whole, .. } in axes {
+        let name = axis.name.as_str();
+        let help = "give it another `name`, in a sweep file; by default it is the last word of \
+                    the field";
+        let of_metric = name.strip_suffix("_mean").or_else(|| name.strip_suffix("_stderr"));
+        if COLUMNS.contains(&name) || of_metric.is_some_and(metric::exists) {
+            let message = format!("an axis cannot be named `{name}`: results have such a column");
+            return Err(whole.error(message, Some(help.into())));
         }
-        Ok(())
+        if known.contains(&name) {
+            let message = format!("another axis is named `{name}` already");
+            return Err(whole.error(message, Some(help.into())));
+        }
+        known.push(name);
     }
+    Ok(())
+}
 
-    /// What has a value from an axis has it from that axis alone.
-    fn fields(&self) -> Result<(), ScenarioError> {
-        let varied: Vec<Patch> = self.axes.iter().flat_map(first_patches).collect();
-        let patches: Vec<&Patch> = self.set.iter().chain(&varied).collect();
-        let places = self.base.places(&patches)?;
-        let (of_set, of_axes) = places.split_at(self.set.len());
-        let typed: Vec<usize> =
-            (0..self.set.len()).filter(|&at| self.set[at].named.doc.file == "--set").collect();
-        for (number, &at) in typed.iter().enumerate() {
-            if let Some(&first) = typed[..number].iter().find(|&&it| of_set[it] == of_set[at]) {
-                return Err(twice(&self.set[at].named, self.set[first].target.text()));
-            }
+/// What has a value from an axis has it from that axis alone.
+fn fields(base: &Base, set: &[Patch], axes: &[AxisSpec]) -> Result<(), ScenarioError> {
+    let varied: Vec<Patch> = axes.iter().flat_map(first_patches).collect();
+    let patches: Vec<&Patch> = set.iter().chain(&varied).collect();
+    let places = base.places(&patches)?;
+    let (of_set, of_axes) = places.split_at(set.len());
+    let typed: Vec<usize> =
+        (0..set.len()).filter(|&at| set[at].named.doc.file == "--set").collect();
+    for (number, &at) in typed.iter().enumerate() {
+        if let Some(&first) = typed[..number].iter().find(|&&it| of_set[it] == of_set[at]) {
+            return Err(twice(&set[at].named, set[first].target.text()));
         }
-        for (patch, place) in self.set.iter().zip(of_set) {
-            if let Some(at) = of_axes.iter().position(|axis| axis.leads_to(place)) {
-                let message = format!(
-                    "`{}` has no effect: the axis over `{}` replaces it",
-                    patch.target.text(),
-                    varied[at].target.text()
-                );
-                let help = "leave out one of the two".to_owned();
-                return Err(patch.named.error(message, Some(help)));
-            }
-        }
-        one_after_the_other(&varied.iter().collect::<Vec<_>>(), of_axes)
     }
+    for (patch, place) in set.iter().zip(of_set) {
+        if let Some(at) = of_axes.iter().position(|axis| axis.leads_to(place)) {
+            let message = format!(
+                "`{}` has no effect: the axis over `{}` replaces it",
+                patch.target.text(),
+                varied[at].target.text()
+            );
+            let help = "leave out one of the two".to_owned();
+            return Err(patch.named.error(message, Some(help)));
+        }
+    }
+    one_after_the_other(&varied.iter().collect::<Vec<_>>(), of_axes)
 }
 
 /// What the first values of an axis put into the scenario.

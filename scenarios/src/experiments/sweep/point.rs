@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::scenario::patch::{PathError, Target};
-use crate::scenario::resolve::{self, Scenario, ScenarioOverrides};
+use crate::scenario::resolve::{Scenario, ScenarioOverrides};
+use crate::scenario::source::{document, source};
 use crate::syntax::error::{Diagnostic, ScenarioError};
 use crate::syntax::tree::{Document, FieldPath, NodeValue};
 
@@ -58,8 +59,8 @@ pub(crate) struct Base {
 impl Base {
     /// A scenario by name or path, which must be valid by itself.
     pub(crate) fn load(path_or_name: &str) -> Result<Self, ScenarioError> {
-        let (file, text) = resolve::source(path_or_name)?;
-        Self::new(resolve::document(&file, &text)?)
+        let (file, text) = source(path_or_name)?;
+        Self::new(document(&file, &text)?)
     }
 
     pub(crate) fn new(doc: Document) -> Result<Self, ScenarioError> {

@@ -2,7 +2,8 @@
 
 use models::trace::digest::DigestValue;
 
-use super::{Axis, AxisKind, Laws};
+use super::axis::{Axis, AxisKind};
+use super::definition::Laws;
 use crate::run::results::Comparison;
 
 /// The results of a sweep.

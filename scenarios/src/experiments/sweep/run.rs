@@ -2,12 +2,13 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::definition::Sweep;
+use super::point::Point;
 use super::results::{PointResult, SweepResult};
-use super::{Point, Sweep};
+use crate::run::error::RunnerError;
 use crate::run::runner::{Batch, Part, Progress, RunOptions, run_batch};
 use crate::run::summary;
 use crate::scenario::canonical;
-use crate::syntax::error::RunnerError;
 
 /// Runs all points of a sweep, or what is not yet done of them. The runs of all points share the
 /// threads.
@@ -47,7 +48,7 @@ pub fn run_sweep(
     Ok(SweepResult {
         sweep: sweep.name.clone(),
         title: sweep.title.clone(),
-        version: crate::VERSION.into(),
+        version: crate::version::VERSION.into(),
         hash: hash(points.iter().map(named)),
         digest: summary::digest_of(points.iter().map(|point| point.comparison.digest)),
         axes: sweep.axes.clone(),

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::axis::Axis;
+use super::axis::{Axis, AxisSpec, Variation};
+use super::definition::{Laws, MAX_POINTS, Sweep, SweepOverrides};
 use super::file::{AxisFile, SweepFile};
 use super::point::{Base, Origin, Patch, Point};
 use super::range::{Quantity, ends, spread};
-use super::{Laws, MAX_POINTS, Sweep, SweepOverrides, collide, words};
+use super::{collide, words};
 use crate::scenario::expect::metric;
 use crate::scenario::library;
 use crate::scenario::patch::Target;
-use crate::scenario::resolve::{self, At, ScenarioOverrides};
+use crate::scenario::resolve::at::{self, At};
+use crate::scenario::resolve::{Scenario, ScenarioOverrides};
+use crate::scenario::source::{document, source};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
 use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
 
@@ -19,30 +22,15 @@ use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
 pub(super) struct Spec {
     name: String,
     title: String,
-    pub(super) base: Base,
+    base: Base,
     /// What every point has: first what a file says, then what a command line says.
-    pub(super) set: Vec<Patch>,
-    pub(super) axes: Vec<AxisSpec>,
-    pub(super) variations: Vec<Variation>,
+    set: Vec<Patch>,
+    axes: Vec<AxisSpec>,
+    variations: Vec<Variation>,
     metrics: Vec<String>,
     laws: Option<Laws>,
     /// Whether the points are those of a file.
     is_file: bool,
-}
-
-/// An axis with its values and where they were written.
-pub(super) struct AxisSpec {
-    pub(super) axis: Axis,
-    /// What has the value, and where that was written.
-    pub(super) targets: Vec<(Target, Origin)>,
-    pub(super) values: Vec<(NodeValue, Origin)>,
-    /// Where the axis was written.
-    pub(super) whole: Origin,
-}
-
-pub(super) struct Variation {
-    name: String,
-    pub(super) set: Vec<Patch>,
 }
 
 impl Spec {
@@ -51,7 +39,7 @@ impl Spec {
         if let Some(entry) = library::find_sweep(path_or_name).filter(|_| !path.is_file()) {
             return Self::from_text(entry.name, entry.text);
         }
-        match resolve::source(path_or_name) {
+        match source(path_or_name) {
             Ok((file, text)) => Self::from_text(&file, &text),
             Err(ScenarioError::NotFound { name, .. }) => {
                 let all = library::all().iter().chain(library::sweeps());
@@ -64,21 +52,21 @@ impl Spec {
     }
 
     pub(super) fn from_text(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        let doc = resolve::document(file, text)?;
+        let doc = document(file, text)?;
         let of_sweeps = ["scenario", "axes", "variations"];
         if !of_sweeps.iter().any(|name| doc.root.get(name).is_some()) {
             return Self::of_scenario(doc);
         }
         let doc = Arc::new(doc);
         let root = At { doc: &doc, path: FieldPath::default() };
-        resolve::check_format(&root)?;
+        at::check_format(&root)?;
         let file: SweepFile = crate::syntax::de::from_document(&doc)?;
         Self::of_file(&doc, &root, file)
     }
 
     /// A plain scenario; its axes come from the command line.
     fn of_scenario(doc: Document) -> Result<Self, ScenarioError> {
-        let plain = resolve::Scenario::from_document(&doc)?;
+        let plain = Scenario::from_document(&doc)?;
         Ok(Self {
             name: plain.name,
             title: plain.title,
@@ -94,7 +82,7 @@ impl Spec {
 
     fn of_file(doc: &Arc<Document>, root: &At<'_>, file: SweepFile) -> Result<Self, ScenarioError> {
         let name = root.field("name").name(&file.name)?;
-        let title = resolve::title(&root.field("title"), &file.title)?;
+        let title = at::title(&root.field("title"), &file.title)?;
         let (axes, variations) = match (&file.axes, &file.variations) {
             (Some(axes), None) if !axes.is_empty() => {
                 let at = root.field("axes");
@@ -107,7 +95,7 @@ impl Spec {
                 at.distinct(names, Some("name"))?;
                 let variation = |(place, variation): (usize, &super::file::VariationFile)| {
                     let at = at.index(place);
-                    let name = resolve::title(&at.field("name"), &variation.name)?;
+                    let name = at::title(&at.field("name"), &variation.name)?;
                     Ok(Variation { name, set: settings(doc, &at.field("set"))? })
                 };
                 (
@@ -176,7 +164,7 @@ impl Spec {
 
     /// Makes the points.
     pub(super) fn sweep(self, overrides: &ScenarioOverrides) -> Result<Sweep, ScenarioError> {
-        self.collisions()?;
+        collide::collisions(&self.base, &self.set, &self.axes, &self.variations)?;
         let mut points = Vec::new();
         // What is wrong with `set` is told of no point in particular.
         self.base.with(&self.set.iter().collect::<Vec<_>>(), "every point")?;
@@ -297,7 +285,7 @@ fn axis_of(doc: &Arc<Document>, at: &At<'_>, file: &AxisFile) -> Result<AxisSpec
     if file.values.is_some() && file.scale.is_some() {
         return Err(at.field("scale").fail("a list of values has no scale", "remove it"));
     }
-    let name = file.name.as_deref().map(|name| resolve::title(&at.field("name"), name));
+    let name = file.name.as_deref().map(|name| at::title(&at.field("name"), name));
     let name = name.transpose()?;
     let plain: Vec<NodeValue> = values.iter().map(|(value, _)| value.clone()).collect();
     let whole = origin(doc, at.path.clone(), doc.nearest(&at.path).span.clone());

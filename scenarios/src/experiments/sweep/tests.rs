@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use sim_core::SimDuration;
+
 use super::*;
 use crate::run::runner::RunOptions;
 use crate::scenario::library;
+use crate::scenario::resolve::ScenarioOverrides;
 
 const GRID: &str = r#"{
   "format": 1,
@@ -377,7 +380,7 @@ fn an_interrupted_sweep_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().expect("a directory");
     let whole = run(&sweep, 2, Some(folder.path()));
     assert_eq!(whole, run(&sweep, 1, None));
-    let path = folder.path().join(crate::run::store::RUNS_FILE);
+    let path = folder.path().join(crate::run::folder::RUNS_FILE);
     let text = fs::read_to_string(&path).expect("written");
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     assert_eq!(lines.len(), 1 + 4 * 4 * 2);
@@ -389,7 +392,7 @@ fn an_interrupted_sweep_goes_on_where_it_stopped() {
     let other = valid(&CHANGES.replace("\"guest.hz\": 100", "\"guest.hz\": 200"));
     let options = RunOptions { out: Some(folder.path().into()), ..RunOptions::default() };
     let error = run_sweep(&other, &options, &|_| {}).expect_err("refused");
-    assert!(matches!(error, crate::syntax::error::RunnerError::OtherRuns { .. }), "{error}");
+    assert!(matches!(error, crate::run::error::RunnerError::OtherRuns { .. }), "{error}");
 }
 
 #[test]
@@ -398,11 +401,11 @@ fn a_folder_belongs_to_one_process_at_a_time() {
     let folder = tempfile::tempdir().expect("a directory");
     run(&sweep, 2, Some(folder.path()));
     let file =
-        fs::File::open(folder.path().join(crate::run::store::RUNS_FILE)).expect("it is there");
+        fs::File::open(folder.path().join(crate::run::folder::RUNS_FILE)).expect("it is there");
     file.lock().expect("nobody else has it");
     let options = RunOptions { out: Some(folder.path().into()), ..RunOptions::default() };
     let error = run_sweep(&sweep, &options, &|_| {}).expect_err("refused");
-    assert!(matches!(error, crate::syntax::error::RunnerError::InUse { .. }), "{error}");
+    assert!(matches!(error, crate::run::error::RunnerError::InUse { .. }), "{error}");
     drop(file);
     run(&sweep, 2, Some(folder.path()));
 }

@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::axis::{Axis, AxisSpec};
 use super::file::ScaleFile;
-use super::point::Origin;
+use super::point::{Origin, Patch};
 use super::range::{Quantity, ends, spread};
-use super::spec::AxisSpec;
-use super::{Axis, Patch};
 use crate::scenario::patch::{PathError, Target};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};

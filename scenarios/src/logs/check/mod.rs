@@ -2,6 +2,7 @@
 
 mod backports;
 mod binary;
+pub(crate) mod checker;
 mod error;
 mod join;
 mod lines;
@@ -18,7 +19,6 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use models::apf::rules;
-use models::machine::{family_of, known_violations};
 use models::monitors::log::{LogConfig, LogMonitors};
 
 use crate::syntax::error::help_for_unknown;
@@ -26,10 +26,11 @@ use crate::syntax::error::help_for_unknown;
 pub use backports::{BackportNote, ChangedMechanism, Difference, Subject};
 pub use binary::BinaryError;
 use binary::BinaryKind;
+use checker::{Checker, config_of};
 pub use error::CheckError;
 use pfault::Pfaults;
 pub use pfault::{OpenPfault, PfaultSurvey};
-use reader::{Checker, LogConsumer, Session};
+use reader::{LogConsumer, Session};
 pub use report::{CheckReport, EventCount, Skipped, SkippedKind};
 
 /// How a log is to be held against the invariants.
@@ -52,13 +53,6 @@ impl CheckOptions {
             CheckError::Generation { name: name.clone(), help: help_for_unknown(name, &names) }
         })
     }
-}
-
-/// What a generation means for its logs.
-pub(crate) fn config_of(name: &str) -> Option<LogConfig> {
-    let rules = rules::generation(name)?;
-    let (family, known) = (Some(family_of(&rules)), known_violations(&rules));
-    Some(LogConfig { family, cap: rules.cap, known, ..LogConfig::default() })
 }
 
 /// Checks the log at a path; `-` is standard input.

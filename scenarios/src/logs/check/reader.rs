@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use models::monitors::log::{LogEvent, LogMonitors};
+use models::monitors::log::LogEvent;
 use models::trace::kernel::clean::{cleaned, is_quoted_printable, unquoted};
 use models::trace::kernel::{
     EventError, Header, KernelEvent, Line, Lost, is_evidence, parse_event, split,
@@ -14,8 +14,7 @@ use super::error::CheckError;
 use super::join::{Held, Made};
 use super::lines::{End, Lines};
 use super::order::{Entry, Order};
-use super::pfault::Pfaults;
-use super::report::{CheckReport, EventCount, Skipped, SkippedKind};
+use super::report::{Skipped, SkippedKind};
 
 /// Names of events that are counted; a kernel has some thousands.
 const MOST_NAMES: usize = 4096;
@@ -53,34 +52,34 @@ pub(crate) trait LogConsumer {
 /// A log that is being read, or was.
 pub(crate) struct Session<C> {
     pub(crate) consumer: C,
-    order: Order,
-    names: Vec<(Vec<u8>, u64)>,
+    pub(super) order: Order,
+    pub(super) names: Vec<(Vec<u8>, u64)>,
     last_name: usize,
-    other_names: u64,
+    pub(super) other_names: u64,
     cpus: BTreeMap<u32, Cpu>,
-    skipped: Vec<Skipped>,
-    events: u64,
-    lost_events: u64,
-    backwards: u64,
-    overwritten: u64,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) events: u64,
+    pub(super) lost_events: u64,
+    pub(super) backwards: u64,
+    pub(super) overwritten: u64,
     comments: u64,
     now: u64,
-    raw_times: u64,
-    grouped: u64,
+    pub(super) raw_times: u64,
+    pub(super) grouped: u64,
     /// Lines that may be one, until it is certain.
     held: Held,
     /// Lines that were joined to the ones before.
-    joined: u64,
+    pub(super) joined: u64,
     /// The text is quoted-printable.
     quoted: bool,
     /// Events that only an s390 host has.
-    s390: u64,
+    pub(super) s390: u64,
     /// What kind of file it is.
-    source: String,
+    pub(super) source: String,
     /// Parts of the file that were left alone.
-    not_read: Vec<String>,
+    pub(super) not_read: Vec<String>,
     /// The generation that wrote the log, as its head says.
-    rules: Option<String>,
+    pub(super) rules: Option<String>,
 }
 
 /// Reads a log to its end. Also says how many lines it has.
@@ -452,96 +451,5 @@ fn deliver(consumer: &mut impl LogConsumer, entry: Entry) {
     match entry {
         Entry::Event(event) => consumer.event(event),
         Entry::Lost { since, .. } => consumer.lost(since),
-    }
-}
-
-/// The invariants' monitors, as the readers of a log.
-pub(super) struct Checker {
-    pub(super) monitors: LogMonitors,
-    /// The generation that wrote the log, where the user has said it.
-    pub(super) given: Option<String>,
-    /// For logs of s390 hosts.
-    pub(super) pfaults: Pfaults,
-}
-
-impl LogConsumer for Checker {
-    fn event(&mut self, event: LogEvent) {
-        self.pfaults.observe(&event);
-        self.monitors.observe(event);
-    }
-
-    fn lost(&mut self, since: u64) {
-        self.pfaults.lost();
-        self.monitors.lost(since);
-    }
-
-    fn ticks(&mut self) {
-        self.monitors.ticks_are_short();
-    }
-
-    fn written_by(&mut self, rules: &str) -> bool {
-        let Some(config) = super::config_of(rules) else { return false };
-        if self.given.is_none() {
-            self.monitors.set_config(config);
-        }
-        true
-    }
-}
-
-impl Session<Checker> {
-    /// What the monitors found.
-    pub(super) fn report(mut self, name: &str, lines: u64) -> CheckReport {
-        let mut counts: Vec<EventCount> = self
-            .names
-            .iter()
-            .map(|(name, count)| EventCount {
-                name: String::from_utf8_lossy(name).into_owned(),
-                count: *count,
-            })
-            .collect();
-        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
-        if self.other_names > 0 {
-            counts.push(EventCount { name: "(others)".to_owned(), count: self.other_names });
-        }
-        self.skipped.sort_by(|a, b| (a.kind, &a.event).cmp(&(b.kind, &b.event)));
-        let monitors = self.consumer.monitors;
-        let (family, is_shown) = monitors.family();
-        let (mut kernels, mut shown) = (monitors.kernels(), is_shown);
-        let has_faults = monitors.has_faults();
-        let losses = (monitors.losses(), self.lost_events);
-        let (mut findings, survey) = monitors.finish();
-        let pfaults = (self.s390 > 0).then(|| self.consumer.pfaults.finish());
-        if pfaults.is_some() {
-            // The promises are those of x86, and its events would be asked for.
-            findings.clear();
-            (kernels, shown) = ("s390", true);
-        }
-        let assumed = self.consumer.given.as_deref().or(self.rules.as_deref());
-        let backports = backports::notes(assumed, family, &findings, &survey.stalls);
-        CheckReport {
-            name: name.to_owned(),
-            lines,
-            source: self.source,
-            not_read: self.not_read,
-            events: self.events,
-            counts,
-            skipped: self.skipped,
-            losses,
-            reordered: self.order.moved,
-            backwards: self.backwards,
-            overwritten: self.overwritten,
-            kernels,
-            kernels_shown: shown,
-            rules: self.rules,
-            joined: self.joined,
-            ticks: self.raw_times > 0,
-            // perf script shows losses only when it is told to.
-            may_hide_losses: self.grouped * 2 > self.events && losses.0 == 0,
-            pfaults,
-            has_faults,
-            findings,
-            backports,
-            survey,
-        }
     }
 }

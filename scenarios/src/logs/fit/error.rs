@@ -1,7 +1,8 @@
 //! Why a log cannot be made a scenario.
 
 use crate::logs::check::CheckError;
-use crate::syntax::error::{RunnerError, ScenarioError};
+use crate::run::error::RunnerError;
+use crate::syntax::error::ScenarioError;
 
 /// A log, or an option, from which no scenario can be made.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,11 @@ use models::presets::policies::{policy, policy_names};
 use sim_core::SimDuration;
 
 use super::error::FitError;
-use super::host::{self, DeviceLaw};
+use super::given::{FitOptions, Given};
+use super::host::{self, DeviceLaw, constant_of};
 use super::measure::Measure;
 use super::paths::{Part, PathId};
 use super::solve::{FittedCost, Lengths, Parts};
-use super::{FitOptions, Given};
 use crate::syntax::error::help_for_unknown;
 
 /// Faults that needed I/O, of which a log must have so many.
@@ -142,11 +142,6 @@ pub(super) fn check_options(options: &FitOptions) -> Result<(), FitError> {
         }
         _ => Ok(()),
     }
-}
-
-pub(super) fn constant_of(text: &str) -> Option<SimDuration> {
-    let span: SimDuration = text.parse().ok()?;
-    (!span.is_zero() && span <= SimDuration::from_secs(100)).then_some(span)
 }
 
 /// The numbers of a scenario.

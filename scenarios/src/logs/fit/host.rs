@@ -3,12 +3,11 @@
 use models::presets;
 use sim_core::SimDuration;
 
-use super::estimate::constant_of;
+use super::given::{FitOptions, Given};
 use super::measure::Measure;
 use super::paths::Part;
 use super::samples::Summary;
 use super::solve::{self, FittedCost, Lengths, Parts, distance, parts_of, solve};
-use super::{FitOptions, Given};
 
 /// A preset processor that stands for no machine.
 const NO_MACHINE: &str = "free";
@@ -122,6 +121,11 @@ pub(super) fn costs(
     let source = format!("not in the log: those of the preset `{cpu}`");
     Given::say(given, "host.costs, all others", "the preset's", source);
     (parts, fitted)
+}
+
+pub(super) fn constant_of(text: &str) -> Option<SimDuration> {
+    let span: SimDuration = text.parse().ok()?;
+    (!span.is_zero() && span <= SimDuration::from_secs(100)).then_some(span)
 }
 
 /// The swap device, and whether pages were written out.

@@ -1,7 +1,7 @@
 //! From the log of a real host to a scenario, and how its run compares with the log.
 //!
-//! The log is measured (`measure`, `exit`, `device`): how long paths take, what the device does, how
-//! many faults there are. From the paths come costs (`solve`), from the rest the other numbers
+//! The log is measured (`measure`, by `observe`, `guest_mode` and `requests`): how long paths take, what
+//! the device does, how many faults there are (`readings`). From the paths come costs (`solve`), from the rest the other numbers
 //! (`estimate`, `host`), and a scenario file that says where each comes from (`scenario`). Its run
 //! is measured as the log was (`simulate`).
 
@@ -9,9 +9,14 @@ mod device;
 mod error;
 mod estimate;
 mod exit;
+mod given;
+mod guest_mode;
 mod host;
 mod measure;
+mod observe;
 mod paths;
+mod readings;
+mod requests;
 mod samples;
 mod scenario;
 mod simulate;
@@ -19,7 +24,6 @@ mod solve;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Display;
 use std::io::Read;
 
 use sim_core::{Histogram, SimDuration};
@@ -28,6 +32,7 @@ pub use device::DeviceSeen;
 pub use error::FitError;
 use estimate::Estimate;
 pub use estimate::Mode;
+pub use given::{FitOptions, Given};
 pub use measure::Counts;
 use measure::Measure;
 pub use paths::PathId;
@@ -41,63 +46,6 @@ use crate::scenario::resolve::Scenario;
 const WORKERS: [u32; 9] = [0, 1, 2, 3, 4, 6, 8, 12, 16];
 /// A try is shorter than the run that is shown.
 const TRY_SHORTER: u64 = 2;
-
-/// What the log cannot tell, and what is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FitOptions {
-    /// A policy by name, instead of the one that the log shows.
-    pub policy: Option<String>,
-    /// A preset processor, instead of the nearest.
-    pub cpu: Option<String>,
-    /// The swap device: a preset, or a constant latency.
-    pub device: Option<String>,
-    /// Threads of the guest that fault.
-    pub faulters: Option<u32>,
-    /// Threads of the guest that compute.
-    pub workers: Option<u32>,
-    /// The guest's time for a touch.
-    pub touch: Option<SimDuration>,
-    /// Seed of the scenario.
-    pub seed: u64,
-    /// Whether the scenario is run.
-    pub run: bool,
-}
-
-impl Default for FitOptions {
-    fn default() -> Self {
-        Self {
-            policy: None,
-            cpu: None,
-            device: None,
-            faulters: None,
-            workers: None,
-            touch: None,
-            seed: 1,
-            run: true,
-        }
-    }
-}
-
-/// A number of the scenario and where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The field of the scenario.
-    pub field: String,
-    /// Its value.
-    pub value: String,
-    /// How many of which events show it, or that it is an assumption.
-    pub source: String,
-}
-
-impl Given {
-    fn say(given: &mut Vec<Self>, field: impl Display, value: impl Display, source: impl Display) {
-        given.push(Self {
-            field: field.to_string(),
-            value: value.to_string(),
-            source: source.to_string(),
-        });
-    }
-}
 
 /// The times of a path in the log and in the run.
 #[derive(Clone, Debug, PartialEq)]

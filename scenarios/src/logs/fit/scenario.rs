@@ -89,7 +89,7 @@ impl Writer<'_> {
     fn head(&mut self, log: &str, measure: &Measure) {
         let about = format!(
             "Fitted by apfsim fit-scenario {} to the log {}: {:.3} s, {} faults that needed I/O; {}.",
-            crate::VERSION,
+            crate::version::VERSION,
             log.rsplit(['/', '\\']).next().unwrap_or(log),
             measure.length() as f64 / 1e9,
             measure.faults(),

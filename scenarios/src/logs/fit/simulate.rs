@@ -9,9 +9,9 @@ use models::trace::kernel::KernelWriter;
 use super::error::FitError;
 use super::measure::Measure;
 use crate::logs::check::reader::Session;
+use crate::run::error::RunnerError;
 use crate::run::plan::replication_seed;
 use crate::scenario::resolve::Scenario;
-use crate::syntax::error::RunnerError;
 
 /// Runs the first policy of a scenario once. Its trace is written as a kernel prints it and read as
 /// a kernel's log is.

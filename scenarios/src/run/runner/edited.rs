@@ -3,16 +3,24 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use models::machine;
+use sim_core::QueueKind;
 
 use super::tests::{counted, options, run, scenario};
+use super::work::{Chain, PartWork};
 use super::*;
 use crate::experiments::crossover::{CrossoverQuestion, find_crossover};
 use crate::experiments::sweep::{Sweep, SweepOverrides, run_sweep};
+use crate::run::folder::RUNS_FILE;
 use crate::run::plan::replication_seed;
-use crate::run::replay::ReplayError;
-use crate::run::results::FindingSummary;
-use crate::run::store::RUNS_FILE;
+use crate::run::replay::{ReplayError, ReplayFile};
+use crate::run::results::{FindingSummary, FindingVerdict};
+use crate::run::store::RunText;
+use crate::run::stored::StoredRun;
+use crate::run::summary;
+use crate::scenario::canonical;
 
 const FLIPS: u32 = 200;
 
@@ -316,13 +324,18 @@ fn lines_that_were_moved_copied_or_pasted_are_refused_with_their_place() {
 #[test]
 fn runs_of_another_build_are_refused() {
     let edited = Edited::new();
-    let flipped = edited.text.replacen(crate::BUILD, &crate::BUILD.replace(['0', '1'], "2"), 1);
+    let flipped = edited.text.replacen(
+        crate::version::BUILD,
+        &crate::version::BUILD.replace(['0', '1'], "2"),
+        1,
+    );
     edited.refused(&flipped, 1, "checksum");
     // Written so by another build.
     let header =
         Header::new(canonical::setup_hash(&edited.scenario), 1, QueueKind::default().name(), true);
-    let other =
-        serde_json::to_string(&header).expect("JSON").replace(crate::BUILD, &"0".repeat(32));
+    let other = serde_json::to_string(&header)
+        .expect("JSON")
+        .replace(crate::version::BUILD, &"0".repeat(32));
     edited.write(&(crate::run::checksum::seal_line(RUNS_FILE, &other) + "\n"));
     let options = options(2, Some(edited.folder.path()));
     let error = run_comparison(&edited.scenario, &options, &|_| {}).expect_err("refused");

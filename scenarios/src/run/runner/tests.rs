@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
+
+use sim_core::QueueKind;
 
 use super::*;
-use crate::run::store::RUNS_FILE;
+use crate::run::folder::RUNS_FILE;
 use crate::scenario::resolve::ScenarioOverrides;
 
 /// The smoke scenario, cut to a fraction of a second.

@@ -11,6 +11,7 @@
 //! that is of another file, is refused with its place. Lines are numbered and their numbers rise, so
 //! one that was moved or copied is refused too. One that was taken out is run again.
 
+mod line;
 mod read;
 
 use std::collections::BTreeMap;
@@ -19,86 +20,14 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use models::trace::digest::DigestValue;
-use serde::{Deserialize, Serialize};
 
+use self::line::RUN_BEGIN;
+pub(crate) use self::line::{Header, RunText, StoredRuns};
 use self::read::{Content, Reader};
 use crate::run::checksum;
-use crate::run::folder;
+use crate::run::error::RunnerError;
+use crate::run::folder::{self, RUNS_FILE};
 use crate::run::stored::{RunKey, StoredRun};
-use crate::syntax::error::RunnerError;
-
-/// Version of the form of `runs.jsonl`.
-const FORMAT: u32 = 2;
-
-/// Name of the file in the output directory.
-pub const RUNS_FILE: &str = "runs.jsonl";
-
-/// What every header begins with, also one of another format.
-const HEADER_BEGIN: &str = "{\"format\":";
-/// What every run begins with.
-const RUN_BEGIN: &str = "{\"line\":";
-
-/// What all runs of a file have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Header {
-    format: u32,
-    /// Program version: another one may give other results.
-    version: String,
-    /// Hash of the program's sources: so may another build.
-    build: String,
-    /// Hash of machine, workload and times.
-    setup: String,
-    seed: u64,
-    /// Event queue and skipping change no result; but whoever asks for another wants it run.
-    queue: String,
-    skip: bool,
-}
-
-impl Header {
-    pub(crate) fn new(setup: String, seed: u64, queue: &str, skip: bool) -> Self {
-        let (version, build) = (crate::VERSION.into(), crate::BUILD.into());
-        Self { format: FORMAT, version, build, setup, seed, queue: queue.into(), skip }
-    }
-
-    /// How `self`, which is wanted, differs from what is there.
-    fn difference(&self, there: &Self) -> Option<String> {
-        let differ = |what: &str, here: &str, there: &str| {
-            (here != there).then(|| format!("{what} {there} instead of {here}"))
-        };
-        differ("program version", &self.version, &there.version)
-            .or_else(|| differ("another build of this program,", &self.build, &there.build))
-            .or_else(|| differ("seed", &self.seed.to_string(), &there.seed.to_string()))
-            .or_else(|| differ("event queue", &self.queue, &there.queue))
-            .or_else(|| differ("`skip`", &self.skip.to_string(), &there.skip.to_string()))
-            .or_else(|| (self.setup != there.setup).then(|| "another scenario".into()))
-    }
-
-    /// The header as a line, and what its runs are bound to.
-    pub(crate) fn line(&self) -> (String, String) {
-        let line = checksum::seal_line(RUNS_FILE, &json(self));
-        let context = checksum::of_line(&line).unwrap_or_default().to_owned();
-        (line + "\n", context)
-    }
-}
-
-fn json(content: &impl Serialize) -> String {
-    match serde_json::to_string(content) {
-        Ok(text) => text,
-        Err(error) => unreachable!("plain data is always JSON: {error}"),
-    }
-}
-
-/// A run as a line.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RunLine<R> {
-    line: u64,
-    run: R,
-}
-
-/// The runs of a file.
-pub(crate) type StoredRuns = BTreeMap<RunKey, StoredRun>;
 
 /// The open file.
 #[derive(Debug)]
@@ -190,14 +119,5 @@ impl Store {
     /// Makes sure that all runs are on the disk.
     pub(crate) fn close(self) -> Result<(), RunnerError> {
         self.file.sync_all().map_err(|source| RunnerError::write(&self.path, source))
-    }
-}
-
-/// A run as it is stored, made before the file is waited for.
-pub(crate) struct RunText(String);
-
-impl RunText {
-    pub(crate) fn of(run: &StoredRun) -> Self {
-        Self(json(run))
     }
 }

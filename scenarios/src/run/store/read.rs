@@ -6,10 +6,11 @@ use std::path::Path;
 use models::trace::digest::DigestValue;
 use serde_json::Value;
 
-use super::{FORMAT, HEADER_BEGIN, Header, RUN_BEGIN, RUNS_FILE, RunLine, StoredRuns};
+use super::line::{FORMAT, HEADER_BEGIN, Header, RUN_BEGIN, RunLine, StoredRuns};
 use crate::run::checksum::{self, ChecksumError};
+use crate::run::error::RunnerError;
+use crate::run::folder::RUNS_FILE;
 use crate::run::stored::{RunKey, StoredRun};
-use crate::syntax::error::RunnerError;
 
 /// What a file holds.
 #[derive(Default)]

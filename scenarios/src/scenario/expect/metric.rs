@@ -11,7 +11,7 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 /// Name and unit of every metric that the models give, in their order; a test compares.
-pub(super) const METRICS: [(&str, &str); 43] = [
+pub(crate) const METRICS: [(&str, &str); 43] = [
     ("work_total", "units"),
     ("major_faults", "1"),
     ("async_faults", "1"),

@@ -1,7 +1,4 @@
-//! What a scenario's author expects of its results, and whether it came so.
-//!
-//! `parse` reads one line of `expect`, [`judge`] holds a [`Comparison`] against it, and [`suite`]
-//! does both for many files.
+//! What a scenario's author expects of its results: `parse` reads one line of `expect`.
 
 pub(crate) mod metric;
 mod parse;
@@ -11,9 +8,6 @@ use std::fmt;
 use models::trace::digest::DigestValue;
 
 pub(crate) use parse::parse;
-
-#[cfg(doc)]
-use crate::run::results::Comparison;
 
 /// One line of `expect`: as it is written, and what it says.
 #[derive(Clone, Debug, PartialEq)]

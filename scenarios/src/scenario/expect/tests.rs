@@ -1,11 +1,7 @@
-//! What is expected is read, and results are held against it.
+//! What is expected is read.
 
 use super::parse::parse;
 use super::*;
-use crate::experiments::judge::judge;
-use crate::run::results::{Comparison, FindingSummary, FindingVerdict};
-use crate::run::runner::{RunOptions, run_comparison};
-use crate::scenario::resolve::Scenario;
 
 const POLICIES: [&str; 3] = ["sync", "halt", "apf-v7-2010"];
 
@@ -92,98 +88,4 @@ fn what_is_wrong_with_a_line_is_told() {
         assert!(error.message.contains(message), "{text}: {}", error.message);
         assert!(error.help.contains(help), "{text}: {}", error.help);
     }
-}
-
-fn smoke() -> Comparison {
-    let text = crate::scenario::library::find("smoke").expect("built in").text;
-    let text = text.replace("\"duration\": \"1s\"", "\"duration\": \"60ms\"");
-    let scenario = Scenario::from_str("smoke", &text).expect("valid");
-    run_comparison(&scenario, &RunOptions::default(), &|_| {}).expect("runs")
-}
-
-/// Each line comes out one way, and changed in one place the other way.
-#[test]
-fn results_are_judged() {
-    let mut comparison = smoke();
-    for (at, verdict) in
-        [FindingVerdict::Weakness, FindingVerdict::KnownViolation].iter().enumerate()
-    {
-        comparison.policies[at].findings = vec![FindingSummary {
-            invariant: format!("INV-0{}", at + 1),
-            verdict: *verdict,
-            count: 3,
-            replication: 0,
-            seed: 1,
-            message: "so it was".into(),
-            story: Vec::new(),
-        }];
-    }
-    let policies: Vec<&str> = comparison.policies.iter().map(|p| p.policy.as_str()).collect();
-    let digest = format!("digest {}", comparison.digest);
-    let faults = comparison.policies[0].metric("sync_faults").expect("counted").mean;
-    let (faults, more) =
-        (format!("sync_faults sync == {faults}"), format!("sync_faults sync > {faults}"));
-    for (met, line) in [
-        (true, "work_total apf-v7-2010/sync > 1"),
-        (false, "work_total apf-v7-2010/sync < 1"),
-        (true, "work_total sync/apf-v7-2010 < 1"),
-        (true, "fault_latency_p50 sync in 400us .. 5ms"),
-        (false, "fault_latency_p50 sync in 1us .. 2us"),
-        (true, &faults),
-        (false, &more),
-        (true, "halted_time sync == 0"),
-        (false, "halted_time halt/sync > 0"), // a ratio to nothing
-        (true, &digest),
-        (false, "digest 0123456789abcdef0123456789abcdef"),
-        (true, "INV-01 weak in sync"),
-        (false, "INV-01 violated by sync"),
-        (true, "INV-02 violated by halt"),
-        (false, "INV-02 weak in halt"),
-        (false, "INV-02 violated by sync"),
-        (false, "invariants clean"), // known violations count
-        (false, "invariants clean in halt"),
-        (true, "invariants clean in sync"),
-    ] {
-        let expectation =
-            parse(line, &policies).unwrap_or_else(|error| panic!("{line}: {error:?}"));
-        let [judgement] = judge(&[expectation], &comparison).try_into().expect("one line");
-        assert_eq!(judgement.met, met, "{line}: {}", judgement.measured);
-        assert_eq!(judgement.expected, line);
-    }
-}
-
-#[test]
-fn a_violation_of_which_nobody_speaks_fails() {
-    let mut comparison = smoke();
-    let finding = FindingSummary {
-        invariant: "INV-07".into(),
-        verdict: FindingVerdict::Violation,
-        count: 1,
-        replication: 0,
-        seed: 1,
-        message: "so it was".into(),
-        story: Vec::new(),
-    };
-    comparison.policies[1].findings = vec![finding];
-    let policies = ["sync", "halt"];
-    let failed = |line: &str| {
-        let expectation = parse(line, &policies).expect("reads");
-        judge(&[expectation], &comparison).iter().filter(|line| !line.met).count()
-    };
-    assert_eq!(failed("work_total sync > 1"), 1);
-    assert_eq!(failed("invariants clean"), 1);
-    assert_eq!(failed("invariants clean in sync"), 1);
-    assert_eq!(failed("INV-07 violated by sync"), 2);
-    assert_eq!(failed("INV-07 violated by halt"), 0);
-}
-
-#[test]
-fn every_metric_can_be_named() {
-    let comparison = smoke();
-    let given: Vec<(&str, &str)> = comparison.policies[2]
-        .metrics
-        .iter()
-        .map(|metric| (metric.name.as_str(), metric.unit.as_str()))
-        .collect();
-    assert_eq!(given, metric::METRICS);
 }

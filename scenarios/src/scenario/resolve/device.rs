@@ -4,7 +4,7 @@ use models::config::{DeviceConfig, ElevatorConfig, HddConfig};
 use models::presets;
 use sim_core::{Distribution, SimDuration};
 
-use super::At;
+use super::at::At;
 use crate::scenario::file::{
     DeviceFile, DevicePresetFile, DeviceRef, ElevatorFile, LawFile, ServiceTime,
 };
@@ -43,7 +43,7 @@ fn described(at: &At<'_>, file: &DeviceFile) -> Result<DeviceConfig, ScenarioErr
     let some = |field: &str, span: Span| at.field(field).some_time(span.0);
     let any = |field: &str, span: Option<Span>| {
         let span = span.map_or(SimDuration::ZERO, |span| span.0);
-        at.field(field).span(span, SimDuration::ZERO..=super::MAX_SPAN)
+        at.field(field).span(span, SimDuration::ZERO..=super::at::MAX_SPAN)
     };
     match file {
         DeviceFile::Constant { read_latency, write_latency } => Ok(DeviceConfig::Constant {
@@ -111,7 +111,7 @@ fn changed(at: &At<'_>, changes: &DevicePresetFile) -> Result<DeviceConfig, Scen
         return Err(at.field(field).fail(message, help));
     }
     let span = |field: &str, value: Option<Span>, preset: SimDuration, low: SimDuration| {
-        value.map_or(Ok(preset), |v| at.field(field).span(v.0, low..=super::MAX_SPAN))
+        value.map_or(Ok(preset), |v| at.field(field).span(v.0, low..=super::at::MAX_SPAN))
     };
     let some = |field: &str, value: Option<Span>, preset: SimDuration| {
         span(field, value, preset, SimDuration::from_ps(1))

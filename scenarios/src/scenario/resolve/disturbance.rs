@@ -4,7 +4,7 @@ use models::base::ids::VcpuId;
 use models::config::{Disturbance, DisturbanceKind, GuestConfig};
 use sim_core::SimDuration;
 
-use super::{At, MAX_DURATION, MAX_SPAN};
+use super::at::{At, MAX_DURATION, MAX_SPAN};
 use crate::scenario::file::{DisturbanceFile, DisturbanceKindFile};
 use crate::syntax::error::ScenarioError;
 

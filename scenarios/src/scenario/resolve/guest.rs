@@ -4,7 +4,7 @@ use models::config::{ApicConfig, EventPages, GuestConfig, Preemption, TimerKind,
 use models::presets;
 use sim_core::SimDuration;
 
-use super::At;
+use super::at::At;
 use super::sched::sched;
 use crate::scenario::file::{
     ApicFile, EventPagesFile, GuestFile, PreemptionFile, TimersFile, WakeFile,

@@ -8,7 +8,7 @@ use models::config::{
 use models::presets;
 use sim_core::SimDuration;
 
-use super::At;
+use super::at::At;
 use super::device;
 use super::sched::sched;
 use crate::scenario::file::{

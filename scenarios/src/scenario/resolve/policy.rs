@@ -7,7 +7,7 @@ use models::apf::{Defect, Defects, Rules};
 use models::config::{Policy, Region, RegionBacking, Workload};
 use models::presets::policies;
 
-use super::At;
+use super::at::At;
 use crate::scenario::file::{PolicyFile, PolicyRef, SettingText};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
 

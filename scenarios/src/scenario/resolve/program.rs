@@ -4,7 +4,7 @@ use models::base::ids::RegionId;
 use models::config::{Op, Pattern, Region, Section};
 use sim_core::SimDuration;
 
-use super::{At, MAX_DURATION};
+use super::at::{At, MAX_DURATION};
 use crate::scenario::file::{OpFile, PatternFile, SectionFile};
 use crate::syntax::error::ScenarioError;
 

@@ -4,7 +4,7 @@ use models::config::{EevdfParams, FairParams, SchedParams};
 use models::presets;
 use sim_core::SimDuration;
 
-use super::{At, MAX_SPAN};
+use super::at::{At, MAX_SPAN};
 use crate::scenario::file::SchedFile;
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Span;

@@ -3,7 +3,7 @@
 use models::config::{CpuConfig, GuestConfig, HostConfig};
 use sim_core::SimDuration;
 
-use super::At;
+use super::at::At;
 use crate::syntax::error::ScenarioError;
 
 /// Something that takes time again and again.

@@ -5,8 +5,9 @@ use models::base::record::TaskRole;
 use models::config::{GuestConfig, Region, RegionBacking, TaskGroup, Workload};
 use models::machine::KERNEL_FRAMES;
 
-use super::{At, program};
-use crate::scenario::file::{BackingFile, OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
+use super::at::At;
+use super::program;
+use crate::scenario::file::{OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 

@@ -4,7 +4,7 @@ use models::config::DeviceConfig;
 use models::presets;
 use serde_json::{Value, json};
 
-use super::{Object, give};
+use super::object::{Object, give};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US};
 
 /// Laws inside each other.

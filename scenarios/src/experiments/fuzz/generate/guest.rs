@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::object::{Object, flag, give, word};
+use super::sched;
 use super::workload::Shape;
-use super::{Object, flag, give, sched, word};
 use crate::experiments::fuzz::draw::{Draw, MS, SEC, pages};
 
 pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {

@@ -4,8 +4,9 @@ use models::config::costs::Costs;
 use models::presets;
 use serde_json::{Value, json};
 
+use super::object::{Object, flag, give, word};
 use super::workload::Shape;
-use super::{Object, device, flag, give, sched, word};
+use super::{device, sched};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US, pages};
 use crate::scenario::resolve::HOST_KERNELS;
 

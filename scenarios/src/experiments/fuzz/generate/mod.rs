@@ -7,17 +7,17 @@ mod device;
 mod disturbance;
 mod guest;
 mod host;
+mod object;
 mod policy;
 mod program;
 mod sched;
 mod workload;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::object::Object;
 use super::draw::{Draw, MS, SEC, US, written};
 use crate::scenario::expect::metric;
-
-pub(super) type Object = Map<String, Value>;
 
 /// The scenario of a seed.
 pub(super) fn scenario(seed: u64) -> Value {
@@ -104,23 +104,4 @@ fn rest(draw: &Draw, object: &mut Object, policies: &[String]) {
 fn name_of(policy: &Value) -> String {
     let name = policy.as_str().or_else(|| policy["name"].as_str());
     name.unwrap_or_default().to_owned()
-}
-
-/// Puts a field into an object if it is to be given.
-fn give(object: &mut Object, draw: &Draw, name: &str, value: impl FnOnce(&mut Draw) -> Value) {
-    let mut field = draw.at(name);
-    if field.given() {
-        object.insert(name.into(), value(&mut field));
-    }
-}
-
-/// One of several names.
-fn word(names: &[&str]) -> impl FnOnce(&mut Draw) -> Value {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    move |draw| json!(draw.pick(&names))
-}
-
-/// True or false.
-fn flag(draw: &mut Draw) -> Value {
-    json!(draw.percent(50))
 }

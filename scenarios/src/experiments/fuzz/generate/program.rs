@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Object, give};
+use super::object::{Object, give};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, US};
 
 /// A region as programs use it.

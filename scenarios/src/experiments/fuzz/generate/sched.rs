@@ -4,7 +4,7 @@ use models::config::SchedParams;
 use models::presets;
 use serde_json::{Value, json};
 
-use super::{Object, flag, give};
+use super::object::{Object, flag, give};
 use crate::experiments::fuzz::draw::{Draw, MS, US, written};
 
 /// Changes to the scheduler of `kernel`, or of another kernel.

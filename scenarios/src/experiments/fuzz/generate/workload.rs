@@ -4,8 +4,8 @@ use models::machine::KERNEL_FRAMES;
 use models::presets;
 use serde_json::{Value, json};
 
+use super::object::{Object, give};
 use super::program::{self, RegionShape};
-use super::{Object, give};
 use crate::experiments::fuzz::draw::{Draw, pages};
 
 /// Read-ahead and reclaim batch of a scenario that does not say them.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::BinaryError;
+use super::error::BinaryError;
 
 /// Byte order of the machine that wrote a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-use super::BinaryError;
 use super::bytes::Source;
+use super::error::BinaryError;
 
 /// The largest compressed part, and the largest that one becomes.
 const MOST_COMPRESSED: u64 = 1 << 28;

@@ -4,9 +4,9 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use models::trace::kernel::{Header, Lost, Thread, event_of_fields};
 
-use super::BinaryError;
 use super::bytes::{Endian, Source};
 use super::compression::Compression;
+use super::error::BinaryError;
 use super::format::{Format, Formats, Record};
 use super::head::{self, Begin, PageLayout};
 use super::options::{self, Buffer, Options, processors};

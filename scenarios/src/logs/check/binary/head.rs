@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::BinaryError;
 use super::bytes::{Endian, Source};
+use super::error::BinaryError;
 use super::format::Formats;
 
 /// How all files of trace-cmd begin, and the tracing data of perf.

@@ -2,8 +2,8 @@
 
 use std::io::{Cursor, Read};
 
-use super::BinaryError;
 use super::bytes::Source;
+use super::error::BinaryError;
 
 /// Bytes of all options together. Statistics and maps of processes are long texts.
 const MOST_BYTES: u64 = 1 << 26;

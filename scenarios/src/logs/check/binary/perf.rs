@@ -5,8 +5,8 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use models::trace::kernel::{EventError, Header, KernelEvent, Lost, Thread, event_of_fields};
 
-use super::BinaryError;
 use super::bytes::{Endian, Source};
+use super::error::BinaryError;
 use super::format::{Formats, Record};
 use super::head;
 use super::samples::{Attr, Sample};

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::BinaryError;
 use super::bytes::{Endian, Source};
 use super::compression::Compression;
+use super::error::BinaryError;
 use super::head::PageLayout;
 use super::options::{Buffer, CpuData};
 use super::pages::{InPage, Page};

@@ -1,0 +1,103 @@
+//! A log held against the invariants while it is read, and the report of that.
+
+use models::apf::rules;
+use models::machine::{family_of, known_violations};
+use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
+
+use super::pfault::Pfaults;
+use super::reader::{LogConsumer, Session};
+use super::report::{CheckReport, EventCount};
+
+/// What a generation means for its logs.
+pub(crate) fn config_of(name: &str) -> Option<LogConfig> {
+    let rules = rules::generation(name)?;
+    let (family, known) = (Some(family_of(&rules)), known_violations(&rules));
+    Some(LogConfig { family, cap: rules.cap, known, ..LogConfig::default() })
+}
+
+/// The invariants' monitors, as the readers of a log.
+pub(super) struct Checker {
+    pub(super) monitors: LogMonitors,
+    /// The user has said which generation wrote the log.
+    pub(super) given: bool,
+    /// For logs of s390 hosts.
+    pub(super) pfaults: Pfaults,
+}
+
+impl LogConsumer for Checker {
+    fn event(&mut self, event: LogEvent) {
+        self.pfaults.observe(&event);
+        self.monitors.observe(event);
+    }
+
+    fn lost(&mut self, since: u64) {
+        self.pfaults.lost();
+        self.monitors.lost(since);
+    }
+
+    fn ticks(&mut self) {
+        self.monitors.ticks_are_short();
+    }
+
+    fn written_by(&mut self, rules: &str) -> bool {
+        let Some(config) = config_of(rules) else { return false };
+        if !self.given {
+            self.monitors.set_config(config);
+        }
+        true
+    }
+}
+
+impl Session<Checker> {
+    /// What the monitors found.
+    pub(super) fn report(mut self, name: &str, lines: u64) -> CheckReport {
+        let mut counts: Vec<EventCount> = self
+            .names
+            .iter()
+            .map(|(name, count)| EventCount {
+                name: String::from_utf8_lossy(name).into_owned(),
+                count: *count,
+            })
+            .collect();
+        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
+        if self.other_names > 0 {
+            counts.push(EventCount { name: "(others)".to_owned(), count: self.other_names });
+        }
+        self.skipped.sort_by(|a, b| (a.kind, &a.event).cmp(&(b.kind, &b.event)));
+        let monitors = self.consumer.monitors;
+        let (mut kernels, mut shown) = (monitors.kernels(), monitors.family().1);
+        let has_faults = monitors.has_faults();
+        let losses = (monitors.losses(), self.lost_events);
+        let (mut findings, survey) = monitors.finish();
+        let pfaults = (self.s390 > 0).then(|| self.consumer.pfaults.finish());
+        if pfaults.is_some() {
+            // The promises are those of x86, and its events would be asked for.
+            findings.clear();
+            (kernels, shown) = ("s390", true);
+        }
+        CheckReport {
+            name: name.to_owned(),
+            lines,
+            source: self.source,
+            not_read: self.not_read,
+            events: self.events,
+            counts,
+            skipped: self.skipped,
+            losses,
+            reordered: self.order.moved,
+            backwards: self.backwards,
+            overwritten: self.overwritten,
+            kernels,
+            kernels_shown: shown,
+            rules: self.rules,
+            joined: self.joined,
+            ticks: self.raw_times > 0,
+            // perf script shows losses only when it is told to.
+            may_hide_losses: self.grouped * 2 > self.events && losses.0 == 0,
+            pfaults,
+            has_faults,
+            findings,
+            survey,
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! What threads do of a batch: prefills, runs, and a sum of each scenario when its last run is over.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use models::machine::{self, Prefix, RunSettings};
+use models::trace::Record;
+use models::trace::kernel::KernelWriter;
+use rayon::Scope;
+use sim_core::Histogram;
+
+use super::batch::{Batch, Part};
+use super::options::{Progress, RunOptions};
+use crate::run::error::{RunnerError, panic_text};
+use crate::run::plan::{Plan, Run};
+use crate::run::replay::{REPLAY_FORMAT, ReplayFile};
+use crate::run::results::{Comparison, FindingVerdict};
+use crate::run::store::{RunText, Store, StoredRuns};
+use crate::run::stored::{RunKey, StoredRun};
+use crate::run::summary;
+use crate::run::trace_file::{TraceFile, path_of, trace_remark};
+use crate::scenario::canonical;
+
+/// What the threads share.
+pub(super) struct Work<'a> {
+    pub(super) parts: Vec<PartWork<'a>>,
+    options: &'a RunOptions,
+    keep_latency: bool,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    total: u32,
+    /// Whether the first failure ends the batch.
+    pub(super) end_early: bool,
+    /// Number of the lowest run that failed and so ends the batch: no higher one is begun, and every
+    /// lower one is finished, so that the same failure is told whatever the threads do.
+    failed: AtomicU32,
+    state: Mutex<State>,
+}
+
+/// One scenario and what its runs need.
+pub(super) struct PartWork<'a> {
+    part: &'a Part<'a>,
+    pub(super) plan: Plan,
+    pub(super) settings: RunSettings,
+    /// Whether the first replication is followed over time.
+    series: bool,
+    pub(super) policy_hashes: Vec<String>,
+    /// Number of its first run in the batch.
+    first: u32,
+}
+
+/// The runs of a replication that are not done.
+pub(super) struct Chain {
+    pub(super) part: usize,
+    pub(super) runs: Vec<Run>,
+}
+
+struct State {
+    parts: Vec<PartState>,
+    done: u32,
+    store: Option<Store>,
+}
+
+#[derive(Default)]
+struct PartState {
+    /// By run number; empty once they are summed up.
+    results: Vec<Option<StoredRun>>,
+    /// Runs that are missing.
+    left: usize,
+    comparison: Option<Comparison>,
+    /// The failure with the lowest run number.
+    error: Option<(u32, RunnerError)>,
+}
+
+impl<'a> PartWork<'a> {
+    pub(super) fn new(part: &'a Part<'a>, options: &RunOptions, first: u32) -> Self {
+        let scenario = part.scenario;
+        Self {
+            part,
+            plan: Plan::new(scenario),
+            settings: RunSettings {
+                queue: options.queue,
+                skip: options.skip,
+                warmup: scenario.warmup,
+                duration: scenario.duration,
+                ..RunSettings::default()
+            },
+            // For files; with many scenarios nobody looks at each.
+            series: options.out.is_some() && part.setup.is_empty(),
+            policy_hashes: scenario.policies.iter().map(canonical::policy_hash).collect(),
+            first,
+        }
+    }
+
+    /// What is stored of it.
+    fn taken(&self, stored: &StoredRuns, options: &RunOptions) -> PartState {
+        let take = |run: &Run| {
+            if options.trace.is_some() {
+                return None;
+            }
+            stored.get(&self.key(*run)).cloned()
+        };
+        let results: Vec<_> = self.plan.runs().iter().map(take).collect();
+        let left = results.iter().filter(|result| result.is_none()).count();
+        PartState { results, left, ..PartState::default() }
+    }
+
+    /// What a run is stored as. One of other rules under the same name is another run.
+    fn key(&self, run: Run) -> RunKey {
+        RunKey {
+            setup: self.part.setup.clone(),
+            point: self.part.point,
+            policy: self.part.scenario.policies[run.policy].name.clone(),
+            policy_hash: self.policy_hashes[run.policy].clone(),
+            replication: run.replication,
+            seed: run.seed,
+        }
+    }
+
+    fn number(&self, run: Run) -> u32 {
+        self.first + run.number
+    }
+
+    fn summary(&self, results: Vec<Option<StoredRun>>, keep_latency: bool) -> Comparison {
+        let policies = self.part.scenario.policies.len();
+        let mut rows = vec![Vec::new(); policies];
+        for (number, run) in results.into_iter().enumerate() {
+            let Some(run) = run else { unreachable!("run {number} has neither result nor error") };
+            rows[number % policies].push(run);
+        }
+        let mut comparison = summary::comparison(self.part.scenario, &rows);
+        if !keep_latency {
+            for policy in &mut comparison.policies {
+                policy.latency = Histogram::new();
+            }
+        }
+        comparison
+    }
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        batch: &'a Batch<'a>,
+        options: &'a RunOptions,
+        progress: &'a (dyn Fn(Progress) + Sync),
+        store: Option<Store>,
+        stored: &StoredRuns,
+    ) -> Self {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut parts = Vec::with_capacity(batch.parts.len());
+        let mut total = 0;
+        for part in &batch.parts {
+            let work = PartWork::new(part, options, total);
+            total += count(work.plan.runs().len());
+            parts.push(work);
+        }
+        let states: Vec<_> = parts.iter().map(|part| part.taken(stored, options)).collect();
+        let left: usize = states.iter().map(|state| state.left).sum();
+        let state = State { parts: states, done: total - count(left), store };
+        Self {
+            parts,
+            options,
+            keep_latency: batch.keep_latency,
+            progress,
+            total,
+            end_early: true,
+            failed: AtomicU32::new(u32::MAX),
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock is held can only come from the caller's progress function.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be run, by part and replication.
+    pub(super) fn open(&self) -> Vec<Chain> {
+        let state = self.state();
+        let mut chains = Vec::new();
+        for (part, work) in self.parts.iter().enumerate() {
+            let results = &state.parts[part].results;
+            for runs in work.plan.replications() {
+                let open = |run: &&Run| results[run.number as usize].is_none();
+                let runs: Vec<Run> = runs.iter().filter(open).copied().collect();
+                if !runs.is_empty() {
+                    chains.push(Chain { part, runs });
+                }
+            }
+        }
+        chains
+    }
+
+    /// Reports while the lock is held, so that calls come one at a time and counts never fall.
+    pub(super) fn report(&self, event: impl FnOnce(u32, u32) -> Progress) {
+        let state = self.state();
+        (self.progress)(event(state.done, self.total));
+    }
+
+    pub(super) fn start_next<'s>(
+        &'s self,
+        scope: &Scope<'s>,
+        open: &'s [Chain],
+        next: &'s AtomicUsize,
+    ) {
+        // A replication that fails ends the batch, so this is rarely more than one turn.
+        while let Some(chain) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if self.is_over(&self.parts[chain.part], chain.runs[0]) {
+                return;
+            }
+            let Some(prefix) = self.prefill(chain) else { continue };
+            let prefix = Arc::new(prefix);
+            let left = Arc::new(AtomicUsize::new(chain.runs.len()));
+            for run in &chain.runs {
+                let (prefix, left) = (Arc::clone(&prefix), Arc::clone(&left));
+                scope.spawn(move |scope| {
+                    self.run(chain.part, *run, &prefix);
+                    drop(prefix);
+                    if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                        self.start_next(scope, open, next);
+                    }
+                });
+            }
+            return;
+        }
+    }
+
+    /// Whether a run before this one has failed.
+    fn is_over(&self, part: &PartWork<'_>, run: Run) -> bool {
+        part.number(run) > self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn prefill(&self, chain: &Chain) -> Option<Prefix> {
+        let (part, run) = (&self.parts[chain.part], chain.runs[0]);
+        self.report(|_, _| Progress::Prefill { replication: run.replication });
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let series = part.series && run.replication == 0;
+            let settings = RunSettings { series, ..part.settings.clone() };
+            machine::prefill(&part.part.scenario.machine, run.seed, &settings)
+        }));
+        self.checked(chain.part, run, "prefill", result)
+    }
+
+    fn run(&self, place: usize, run: Run, prefix: &Prefix) {
+        let part = &self.parts[place];
+        if self.is_over(part, run) {
+            return;
+        }
+        let scenario = part.part.scenario;
+        let policy = &scenario.policies[run.policy];
+        let mut trace = match self.trace_of(part, run, prefix) {
+            Ok(trace) => trace,
+            Err(error) => return self.fail(place, run, error),
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| match &mut trace {
+            None => machine::run(prefix, policy, &part.settings),
+            Some(trace) => {
+                let mut observer = |records: &[Record]| trace.observe(records);
+                machine::run_observed(prefix, policy, &part.settings, Some(&mut observer))
+            }
+        }));
+        // A run that its trace stopped failed for the trace's reason.
+        if let Some(Err(error)) = trace.map(TraceFile::finish) {
+            return self.fail(place, run, error);
+        }
+        let Some(output) = self.checked(place, run, &policy.name, result) else { return };
+        let named = (policy.name.as_str(), part.policy_hashes[run.policy].as_str());
+        let tasks = &scenario.machine.workload.tasks;
+        let stored =
+            StoredRun::new(run, named, tasks, &output).of(&part.part.setup, part.part.point);
+        if let Err(error) = self.keep(place, run, stored) {
+            self.fail(place, run, error);
+        }
+    }
+
+    /// The trace file of a run, if runs have one.
+    fn trace_of(
+        &self,
+        part: &PartWork<'_>,
+        run: Run,
+        prefix: &Prefix,
+    ) -> Result<Option<TraceFile>, RunnerError> {
+        let Some(named) = &self.options.trace else { return Ok(None) };
+        let scenario = part.part.scenario;
+        let policy = &scenario.policies[run.policy];
+        let path = path_of(named, part.plan.runs().len(), &policy.name, run.replication);
+        let remark = trace_remark(scenario, run);
+        let writer = KernelWriter::new(prefix.setting(policy));
+        TraceFile::create(path, writer, &remark).map(Some)
+    }
+
+    /// Writes a finished run down, and sums up its scenario when it was the last one.
+    fn keep(&self, place: usize, run: Run, stored: StoredRun) -> Result<(), RunnerError> {
+        let part = &self.parts[place];
+        let mut text = None;
+        if let Some(dir) = &self.options.out {
+            self.write_replay(dir, part, run, &stored)?;
+            text = Some(RunText::of(&stored));
+        }
+        let whole = {
+            let mut state = self.state();
+            if let (Some(store), Some(text)) = (&mut state.store, &text) {
+                store.append(&stored, text)?;
+            }
+            state.done += 1;
+            (self.progress)(Progress::Finished {
+                number: part.number(run),
+                policy: stored.policy.clone(),
+                replication: run.replication,
+                done: state.done,
+                total: self.total,
+            });
+            let own = &mut state.parts[place];
+            own.results[run.number as usize] = Some(stored);
+            own.left -= 1;
+            (own.left == 0).then(|| std::mem::take(&mut own.results))
+        };
+        if let Some(results) = whole {
+            // Outside the lock, so that others need not wait for it.
+            let comparison = part.summary(results, self.keep_latency);
+            self.state().parts[place].comparison = Some(comparison);
+        }
+        Ok(())
+    }
+
+    fn checked<T>(
+        &self,
+        place: usize,
+        run: Run,
+        policy: &str,
+        result: Result<Result<T, machine::RunError>, Box<dyn Any + Send>>,
+    ) -> Option<T> {
+        let (policy, Run { replication, seed, .. }) = (policy.to_owned(), run);
+        let error = match result {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(source)) => RunnerError::Run { policy, replication, seed, source },
+            Err(panic) => {
+                let message = panic_text(panic.as_ref());
+                RunnerError::Panic { policy, replication, seed, message }
+            }
+        };
+        self.fail(place, run, error);
+        None
+    }
+
+    fn fail(&self, place: usize, run: Run, error: RunnerError) {
+        let part = &self.parts[place];
+        // Where failures spoil only their part, all its runs are tried.
+        if self.end_early {
+            self.failed.fetch_min(part.number(run), Ordering::Relaxed);
+        }
+        let error = match &part.part.label {
+            Some(label) => RunnerError::Point { label: label.clone(), source: Box::new(error) },
+            None => error,
+        };
+        let number = part.number(run);
+        let known = &mut self.state().parts[place].error;
+        if known.as_ref().is_none_or(|(first, _)| number < *first) {
+            *known = Some((number, error));
+        }
+    }
+
+    /// Leaves a replay file beside the stored runs when the run broke an invariant.
+    pub(super) fn write_replay(
+        &self,
+        dir: &Path,
+        part: &PartWork<'_>,
+        run: Run,
+        stored: &StoredRun,
+    ) -> Result<(), RunnerError> {
+        let mut findings = stored.findings.iter();
+        let violation = findings.find(|finding| finding.verdict == FindingVerdict::Violation);
+        let Some(violation) = violation else { return Ok(()) };
+        let scenario = part.part.scenario;
+        let replay = ReplayFile {
+            format: REPLAY_FORMAT,
+            version: crate::version::VERSION.into(),
+            build: crate::version::BUILD.into(),
+            scenario_hash: scenario.hash(),
+            scenario: scenario.text.as_ref().into(),
+            setup_hash: canonical::setup_hash(scenario),
+            scenario_seed: scenario.seed,
+            point: stored.point,
+            policy: stored.policy.clone(),
+            policy_hash: stored.policy_hash.clone(),
+            replication: run.replication,
+            seed: run.seed,
+            queue: self.options.queue.name().into(),
+            skip: self.options.skip,
+            violation: violation.clone(),
+        };
+        let path = dir.join(replay.file_name(&part.part.setup));
+        match ReplayFile::load(&path) {
+            Ok(there) if there == replay => Ok(()),
+            _ => replay.write(&path),
+        }
+    }
+
+    /// Writes the replay files of stored runs that have none.
+    pub(super) fn missing_replays(&self) -> Result<(), RunnerError> {
+        let Some(dir) = &self.options.out else { return Ok(()) };
+        let state = self.state();
+        for (part, own) in self.parts.iter().zip(&state.parts) {
+            for (run, stored) in part.plan.runs().iter().zip(&own.results) {
+                if let Some(stored) = stored {
+                    self.write_replay(dir, part, *run, stored)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The comparisons of all parts, in order. When a failure ends the batch, only that is given.
+    pub(super) fn finish(self) -> Result<Vec<Result<Comparison, RunnerError>>, RunnerError> {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = state.store {
+            store.close()?;
+        }
+        if self.end_early {
+            let errors = state.parts.iter_mut().filter_map(|own| own.error.take());
+            if let Some((_, error)) = errors.min_by_key(|(number, _)| *number) {
+                return Err(error);
+            }
+        }
+        // What was stored before is summed up here.
+        let parts = self.parts.iter().zip(state.parts);
+        let result = parts.map(|(part, own)| match (own.error, own.comparison) {
+            (Some((_, error)), _) => Err(error),
+            (None, Some(comparison)) => Ok(comparison),
+            (None, None) => Ok(part.summary(own.results, self.keep_latency)),
+        });
+        Ok(result.collect())
+    }
+}

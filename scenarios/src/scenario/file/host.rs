@@ -1,0 +1,192 @@
+//! The physical machine.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::device::DeviceRef;
+use super::sched::SchedFile;
+use crate::syntax::units::{Bytes, Rate, Span};
+
+/// The physical machine and its swap.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the host")]
+pub struct HostFile {
+    /// Processor: the name of a preset, or a preset with changes.
+    pub cpu: CpuRef,
+    /// Physical processors that vCPU threads and workers share: 1 to 1024.
+    pub cpus: u64,
+    /// Memory that the container of the VM may hold.
+    pub memory_limit: Bytes,
+    /// Part of the container that is never reclaimed: the VMM's memory and the guest kernel's hot
+    /// part. Default: "0B".
+    pub other_resident: Option<Bytes>,
+    /// The swap area and its device.
+    pub swap: SwapFile,
+    /// Costs that differ from the processor preset, by name: `"2200 cycles"` or `"4.5us"`.
+    #[serde(default)]
+    pub costs: BTreeMap<String, String>,
+    /// The host's scheduler. Default: that of Linux 2.6.36 at `cpus` processors.
+    pub sched: Option<SchedFile>,
+    /// Tick of the host's scheduler. Default: "1ms".
+    pub tick: Option<Span>,
+    /// Pages that direct reclaim aims at in one go: 1 to 1024. Default: 32.
+    pub reclaim_batch: Option<u64>,
+    /// How the host's kernel works. Default: as Linux 2.6.36 does.
+    pub kernel: Option<HostKernelRef>,
+    /// Of a million faults that are to go asynchronous, how many find no memory for their item
+    /// (`GFP_NOWAIT`) and are synchronous: 0 to 1000000. Default: 0.
+    pub allocation_failure_ppm: Option<u64>,
+}
+
+/// The host's kernel.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub enum HostKernelRef {
+    /// Name of a preset.
+    Name(String),
+    /// What differs from a preset.
+    Inline(HostKernelFile),
+}
+
+/// How the host's kernel works.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the host's kernel")]
+pub struct HostKernelFile {
+    /// Name of the preset that everything else is taken from. Default: "linux-2.6.36".
+    pub preset: Option<String>,
+    /// Threads of the pool that the mechanism `workers` = `four-threads` has: 1 to 255. Default: 4.
+    pub slow_work_threads: Option<u64>,
+    /// Items of one processor that a workqueue executes at once, its `max_active`: 1 to 512.
+    /// Default: 256.
+    pub workqueue_max_active: Option<u64>,
+    /// How pages are kept in the order of their age.
+    pub lru: Option<LruFile>,
+    /// The version of control groups: what a thread does that needs a page and frees none at once.
+    pub cgroup: Option<CgroupFile>,
+    /// What becomes of the frame of a page that was written out.
+    pub written_pages: Option<WrittenPagesFile>,
+    /// Which neighbours a swap-in reads; `host.swap.read_ahead` is the largest window.
+    pub read_ahead: Option<ReadAheadFile>,
+    /// Whether a thread that waits for a read of its own, without read-ahead, polls the device
+    /// instead of sleeping. Default: false.
+    pub polled_reads: Option<bool>,
+    /// Write-back throttling of the block layer: the shortest read of a window takes longer than this
+    /// when it throttles writes. "0s": it never does.
+    pub writeback_throttling: Option<Span>,
+    /// For how long a vCPU thread polls at most in the guest's HLT before it sleeps: up to "1s".
+    pub halt_poll: Option<Span>,
+    /// What makes a fault that is under way begin again, by another exit.
+    pub mmu_retry: Option<MmuRetryFile>,
+}
+
+/// What makes a fault that is under way begin again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MmuRetryFile {
+    /// Nothing; a page that is gone is fetched in the same exit.
+    OwnPage,
+    /// The eviction of any page of the VM.
+    Evictions,
+    /// Also the unmapping of a page to learn whether it is used.
+    Unmappings,
+}
+
+/// How pages are kept in the order of their age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum LruFile {
+    /// An active and an inactive list.
+    #[serde(rename = "two-lists")]
+    TwoLists,
+    /// Generations; ageing reads the VMM's page table only (6.1 to 6.12).
+    #[serde(rename = "generations")]
+    Generations,
+    /// Generations; ageing reads the second stage too (since 6.13).
+    #[serde(rename = "generations-second-stage")]
+    GenerationsSecondStage,
+}
+
+/// The version of control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CgroupFile {
+    /// `memory.limit_in_bytes`: the thread waits for the write-back that it began.
+    V1,
+    /// `memory.max`: it goes on with the next batch until something is free or the device's queue is
+    /// full.
+    V2,
+}
+
+/// What becomes of the frame of a page that was written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WrittenPagesFile {
+    /// It is freed when the write completes.
+    Freed,
+    /// It stays charged at the old end of the lists until a later scan frees it.
+    Rotated,
+}
+
+/// Which neighbours a swap-in reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadAheadFile {
+    /// The aligned window of slots, always at its largest.
+    Fixed,
+    /// An aligned window of slots that follows its success.
+    Adaptive,
+    /// A window of addresses that follows its success.
+    AddressSpace,
+}
+
+/// A processor.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub enum CpuRef {
+    /// Name of a preset.
+    Name(String),
+    /// A preset with changes.
+    Preset(CpuFile),
+}
+
+/// A processor preset with changes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a processor")]
+pub struct CpuFile {
+    /// Name of the preset that everything else is taken from.
+    pub preset: String,
+    /// Rate of the core and of its time-stamp counter.
+    pub frequency: Option<Rate>,
+    /// First-level data TLB for 4 KiB pages.
+    pub l1_dtlb: Option<TlbFile>,
+    /// Second-level TLB for 4 KiB pages.
+    pub stlb: Option<TlbFile>,
+    /// Whether the second-stage tables have accessed and dirty bits.
+    pub ept_accessed_dirty: Option<bool>,
+}
+
+/// Shape of a set-associative TLB. `entries / ways` must be a power of two.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with `entries` and `ways`")]
+pub struct TlbFile {
+    /// Entries in all: 1 to 65536.
+    pub entries: u64,
+    /// Entries in a set: a divisor of `entries`.
+    pub ways: u64,
+}
+
+/// The swap area.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that describes the swap")]
+pub struct SwapFile {
+    /// Device: the name of a preset, a preset with changes, or a whole description.
+    pub device: DeviceRef,
+    /// Size of the swap area. Default: the guest's memory.
+    pub size: Option<Bytes>,
+    /// Pages that one swap-in reads at most, an aligned window: 1, 2, 4, ... 256. Default: 8.
+    pub read_ahead: Option<u64>,
+    /// Largest write, into which adjacent pages are merged: whole pages up to "1GiB". Default: no
+    /// limit.
+    pub max_write: Option<Bytes>,
+}

@@ -1,0 +1,57 @@
+//! The text of a scenario: a file, or one that is built in.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::scenario::library;
+use crate::syntax::error::{MAX_FILE_BYTES, ScenarioError, help_for_unknown};
+use crate::syntax::tree::Document;
+
+/// Name and text of a scenario file, by path, or of a built-in scenario.
+pub(crate) fn source(path_or_name: &str) -> Result<(String, Cow<'static, str>), ScenarioError> {
+    let path = Path::new(path_or_name);
+    let built_in = library::find(path_or_name);
+    match built_in {
+        // A bare name is meant as a built-in scenario when there is only a directory of it.
+        Some(entry) if !path.exists() || path.is_dir() => {
+            Ok((entry.name.into(), entry.text.into()))
+        }
+        _ if path.exists() => Ok((path_or_name.into(), read(path)?.into())),
+        _ => {
+            let names: Vec<&str> = library::all().iter().map(|entry| entry.name).collect();
+            let help = help_for_unknown(path_or_name, &names);
+            Err(ScenarioError::NotFound { name: path_or_name.into(), help })
+        }
+    }
+}
+
+/// The tree of a scenario's text.
+pub(crate) fn document(file: &str, text: &str) -> Result<Document, ScenarioError> {
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(ScenarioError::TooLarge { path: file.into(), bytes: text.len() as u64 });
+    }
+    Document::parse(file, text)
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, ScenarioError> {
+    let fail = |source| ScenarioError::Read { path: path.into(), source };
+    let mut file = File::open(path).map_err(fail)?;
+    let meta = file.metadata().map_err(fail)?;
+    if meta.is_dir() {
+        return Err(ScenarioError::Directory(path.into()));
+    }
+    // A pipe has no length, so the limit is also held while reading.
+    let mut bytes = Vec::new();
+    file.by_ref().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let bytes = meta.len().max(bytes.len() as u64);
+        return Err(ScenarioError::TooLarge { path: path.into(), bytes });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
+        ScenarioError::NotUtf8 { path: path.into(), offset, line }
+    })
+}
