@@ -191,7 +191,7 @@ Examples:
 #[derive(Args, Debug)]
 pub(crate) struct FuzzArgs {
     /// The seeds, without the last: A.. goes on until --minutes are over
-    #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = crate::commands::fuzz::seeds)]
+    #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = crate::values::seeds)]
     pub(crate) seeds: Range<u64>,
     /// Begin no further scenario after so many minutes
     #[arg(long, value_name = "N")]
@@ -587,7 +587,7 @@ pub(crate) struct AnatomyArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Measured time, instead of the scenario's: `5s`
-    #[arg(long, value_name = "TIME", value_parser = crate::commands::anatomy::duration)]
+    #[arg(long, value_name = "TIME", value_parser = crate::values::duration)]
     pub(crate) duration: Option<SimDuration>,
     /// Write the text, JSON and pictures into this directory
     #[arg(long, value_name = "DIR")]

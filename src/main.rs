@@ -8,8 +8,10 @@
 mod cli;
 mod commands;
 mod error;
+mod outcome;
 mod output;
 mod progress;
+mod values;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +20,7 @@ use std::{env, panic};
 use clap::Parser as _;
 
 use crate::cli::Cli;
-use crate::commands::Outcome;
+use crate::outcome::Outcome;
 
 const STATUS_VIOLATION: u8 = 1;
 const STATUS_ERROR: u8 = 2;

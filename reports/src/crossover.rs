@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::format::{grouped, significant, span_ns};
 use crate::json::{finite, written};
 use crate::notes;
-use crate::table::{Column, Grid, wrapped};
+use crate::table::text::wrapped;
+use crate::table::{Column, Grid};
 use crate::write::{ReportError, make, write};
 
 /// Writes `crossover.txt` and `crossover.json` into a folder. Gives the files.

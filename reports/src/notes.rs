@@ -3,7 +3,7 @@
 use scenarios::Note;
 use serde_json::{Value, json};
 
-use crate::table::wrapped;
+use crate::table::text::wrapped;
 
 /// A paragraph a note; nothing without any.
 pub(crate) fn block(notes: &[Note]) -> String {

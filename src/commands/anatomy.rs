@@ -1,13 +1,12 @@
 //! `apfsim anatomy`: single major faults in detail.
 
 use models::trace::anatomy::Pick;
-use scenarios::scenario::resolve::MAX_DURATION;
 use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy};
-use sim_core::SimDuration;
 
-use super::{Outcome, tell};
+use super::common::tell;
 use crate::cli::{AnatomyArgs, Format, PickArg};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 use crate::progress::Display;
 
@@ -62,13 +61,4 @@ impl From<PickArg> for Pick {
             PickArg::Worst => Self::Worst,
         }
     }
-}
-
-/// A measured time as it may stand in a scenario.
-pub(crate) fn duration(text: &str) -> Result<SimDuration, String> {
-    let duration: SimDuration = text.parse().map_err(|error| format!("{error}"))?;
-    if duration.is_zero() || duration > MAX_DURATION {
-        return Err(format!("it must be longer than 0 and at most {MAX_DURATION}"));
-    }
-    Ok(duration)
 }

@@ -2,9 +2,10 @@
 
 use scenarios::{CheckOptions, FolderLock, check_path};
 
-use super::{Outcome, tell};
+use super::common::tell;
 use crate::cli::{CheckArgs, Format};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &CheckArgs) -> Result<Outcome, CliError> {

@@ -2,9 +2,10 @@
 
 use scenarios::{Scenario, ScenarioOverrides};
 
-use super::{Outcome, simulate};
+use super::simulate;
 use crate::cli::CompareArgs;
 use crate::error::CliError;
+use crate::outcome::Outcome;
 
 pub(super) fn execute(args: &CompareArgs) -> Result<Outcome, CliError> {
     let overrides = ScenarioOverrides {

@@ -2,9 +2,11 @@
 
 use scenarios::{CrossoverQuestion, FolderLock, find_crossover};
 
-use super::{Outcome, simulate, tell};
+use super::common::tell;
+use super::simulate;
 use crate::cli::{CrossoverArgs, Format};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 use crate::progress::Display;
 

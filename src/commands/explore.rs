@@ -15,9 +15,10 @@ use scenarios::run::checksum;
 use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
 use serde_json::{Value, json};
 
-use super::{Outcome, listing, tell, write};
+use super::common::{listing, tell, write};
 use crate::cli::{ExploreArgs, Format};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 /// Version of the form of stored results.
@@ -359,7 +360,7 @@ impl Report<'_> {
             );
             text.push('\n');
             text.push_str(&listing(&[head], 0));
-            text.push_str(&finding.trace.chart(super::WIDTH));
+            text.push_str(&finding.trace.chart(super::common::WIDTH));
         }
         text
     }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use reports::ReportError;
 use scenarios::{FitOptions, FitReport, FolderLock, fit_path};
 
-use super::{Outcome, tell};
+use super::common::tell;
 use crate::cli::{FitArgs, Format};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &FitArgs) -> Result<Outcome, CliError> {

@@ -1,7 +1,6 @@
 //! `apfsim fuzz`: random scenarios in every way.
 
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,9 +12,9 @@ use scenarios::experiments::fuzz::{
 use scenarios::{FolderLock, write_file};
 use serde_json::{Value, json};
 
-use super::Outcome;
 use crate::cli::{Format, FuzzArgs};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 use crate::progress::Counter;
 
@@ -96,19 +95,6 @@ fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
     })
     .map_err(|error| CliError::Fuzz(format!("cannot listen for interrupts: {error}")))?;
     Ok(stop)
-}
-
-/// `A..B`, or `A..` for no end.
-pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let wrong = || "seeds such as `0..1000`, the last one not included, or `0..`".to_owned();
-    let (first, end) = text.split_once("..").ok_or_else(wrong)?;
-    let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
-    let first = number(first)?;
-    let end = if end.trim().is_empty() { u64::MAX } else { number(end)? };
-    if first >= end {
-        return Err(wrong());
-    }
-    Ok(first..end)
 }
 
 fn write(folder: &Path, failure: &FuzzFailure) -> Result<String, CliError> {

@@ -4,9 +4,10 @@ use models::apf::defect::Defect;
 use models::monitors::{CATALOGUE, Family, InTrace, Invariant, InvariantId, Kind, Severity};
 use serde_json::{Value, json};
 
-use super::{Outcome, listing};
+use super::common::listing;
 use crate::cli::{Format, InvariantsArgs};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &InvariantsArgs) -> Result<Outcome, CliError> {

@@ -2,8 +2,9 @@
 
 use models::presets::policies;
 
-use super::{Outcome, listing};
+use super::common::listing;
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute() -> Result<Outcome, CliError> {

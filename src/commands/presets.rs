@@ -4,9 +4,10 @@
 use ::scenarios::help_for_unknown;
 use models::presets::{self, CpuPreset};
 
-use super::{Outcome, listing};
+use super::common::listing;
 use crate::cli::PresetsArgs;
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &PresetsArgs) -> Result<Outcome, CliError> {

@@ -5,9 +5,10 @@ use ::scenarios::help_for_unknown;
 use models::apf::rules::{Backport, Generation, Origin, generations, named_generation};
 use serde_json::{Value, json};
 
-use super::{Outcome, listing};
+use super::common::listing;
 use crate::cli::{Format, RulesArgs};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &RulesArgs) -> Result<Outcome, CliError> {
@@ -177,7 +178,7 @@ fn paragraph(text: &str) -> String {
     let mut lines = String::new();
     let mut width = 0;
     for word in text.split_whitespace() {
-        if width > 0 && width + 1 + word.chars().count() > super::WIDTH {
+        if width > 0 && width + 1 + word.chars().count() > super::common::WIDTH {
             lines.push('\n');
             width = 0;
         }

@@ -2,9 +2,10 @@
 
 use scenarios::{Scenario, ScenarioOverrides};
 
-use super::{Outcome, simulate};
+use super::simulate;
 use crate::cli::RunArgs;
 use crate::error::CliError;
+use crate::outcome::Outcome;
 
 pub(super) fn execute(args: &RunArgs) -> Result<Outcome, CliError> {
     let scenario = Scenario::load(&args.scenario)?;

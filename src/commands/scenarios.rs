@@ -2,8 +2,9 @@
 
 use scenarios::scenario::library::{self, LibraryEntry};
 
-use super::{Outcome, listing};
+use super::common::listing;
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute() -> Result<Outcome, CliError> {

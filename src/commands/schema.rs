@@ -1,8 +1,8 @@
 //! `apfsim schema`: the JSON Schema of scenario files and of sweep files.
 
-use super::Outcome;
 use crate::cli::SchemaArgs;
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &SchemaArgs) -> Result<Outcome, CliError> {

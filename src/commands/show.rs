@@ -3,9 +3,9 @@
 use scenarios::Scenario;
 use scenarios::scenario::library;
 
-use super::Outcome;
 use crate::cli::ShowArgs;
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &ShowArgs) -> Result<Outcome, CliError> {

@@ -5,9 +5,10 @@ use std::path::Path;
 use clap::ValueEnum;
 use scenarios::{Comparison, FolderLock, RunOptions, Scenario, run_comparison};
 
-use super::{Outcome, tell};
+use super::common::tell;
 use crate::cli::{Format, RunningArgs};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 use crate::progress::Display;
 

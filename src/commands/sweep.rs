@@ -2,9 +2,11 @@
 
 use scenarios::{FolderLock, ScenarioOverrides, Sweep, SweepOverrides, run_sweep};
 
-use super::{Outcome, simulate, tell};
+use super::common::tell;
+use super::simulate;
 use crate::cli::{SweepArgs, SweepFormat};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 use crate::progress::Display;
 

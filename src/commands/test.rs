@@ -7,9 +7,11 @@ use scenarios::experiments::suite::{CaseOutcome, CaseResult, Suite};
 use scenarios::{FolderLock, RunOptions};
 use serde_json::{Value, json};
 
-use super::{Outcome, junit, write};
+use super::common::write;
+use super::junit;
 use crate::cli::{Format, TestArgs};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 use crate::progress::Display;
 

@@ -9,9 +9,10 @@ use scenarios::zoo::{
 use scenarios::{FolderLock, help_for_unknown};
 use serde_json::{Value, json};
 
-use super::{Outcome, listing, write};
+use super::common::{listing, write};
 use crate::cli::{ZooArgs, ZooFormat};
 use crate::error::CliError;
+use crate::outcome::Outcome;
 use crate::output;
 
 /// Width of charts.

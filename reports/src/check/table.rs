@@ -10,7 +10,8 @@ use scenarios::logs::check::SkippedKind;
 use super::backports::table as backports;
 use super::{overall, word};
 use crate::format::{grouped, span_ns};
-use crate::table::{Column, Grid, wrapped};
+use crate::table::text::wrapped;
+use crate::table::{Column, Grid};
 
 /// Events that are listed by name.
 const MOST_EVENTS: usize = 24;

@@ -4,7 +4,8 @@ use scenarios::FitReport;
 use scenarios::logs::fit::{Mode, PathRow, Summary};
 
 use crate::format::{grouped, significant};
-use crate::table::{Column, Grid, wrapped};
+use crate::table::text::wrapped;
+use crate::table::{Column, Grid};
 
 /// A quantile that is shown: its name, and where it stands.
 type Shown = (&'static str, fn(&Summary) -> f64);

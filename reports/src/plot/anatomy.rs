@@ -4,9 +4,10 @@
 use models::trace::anatomy::{Anatomy, Lane, Pick};
 use scenarios::{AnatomyReport, PickedFault, PolicyAnatomy};
 
-use super::PlotError;
 use super::anatomy_legend as legend;
+use super::anatomy_measures::{LABELS, LANE, LANE_GAP, LEFT, RIGHT, SMALL};
 use super::anatomy_states::{self as states, Fill};
+use super::error::PlotError;
 use super::font::{self, Weight};
 use super::page::{elide, wrap};
 use super::scene::{Align, Scene, Shape, Text};
@@ -20,16 +21,9 @@ use crate::anatomy::{
 };
 use crate::format::grouped;
 
-/// Width of the lanes' names.
-const LABELS: f64 = 92.0;
-pub(super) const LEFT: f64 = MARGIN + LABELS;
-pub(super) const RIGHT: f64 = PAGE_WIDTH - MARGIN;
-pub(super) const LANE: f64 = 15.0;
-pub(super) const LANE_GAP: f64 = 4.0;
 /// Width of a break.
 const BREAK: f64 = 62.0;
 const MOST_BREAKS: usize = 5;
-pub(super) const SMALL: f64 = 9.0;
 const LEADING: f64 = 1.35;
 /// Width of a sample of the break's content.
 const SAMPLE: f64 = 2.0;

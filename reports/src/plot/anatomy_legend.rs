@@ -2,7 +2,7 @@
 
 use models::trace::anatomy::{Anatomy, DeviceState, ItemState, Lane, TaskActivity, VcpuState};
 
-use super::anatomy::{LANE, LANE_GAP, LEFT, RIGHT, SMALL};
+use super::anatomy_measures::{LANE, LANE_GAP, LEFT, RIGHT, SMALL};
 use super::anatomy_states::{self as states, Fill};
 use super::font::{self, Weight};
 use super::scene::{Align, Scene, Text};

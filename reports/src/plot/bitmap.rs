@@ -2,7 +2,7 @@
 
 use plotters::backend::BitMapBackend;
 
-use super::PlotError;
+use super::error::PlotError;
 use super::scene::{Joints, Scene};
 
 /// Pixels of the picture in one point: 192 dots an inch, sharp on paper of usual width.

@@ -5,6 +5,7 @@ use scenarios::experiments::sweep::{Axis, AxisKind};
 use scenarios::{PolicyResult, SweepResult};
 
 use super::font::{self, Weight};
+use super::marks;
 use super::page::{self, elide};
 use super::panel::{Panel, Scale};
 use super::scene::{Align, Point, Scene, Text};
@@ -148,7 +149,7 @@ impl Figure<'_> {
         if let Some(compute) = self.laws() {
             let ends = panel_ends(&panel);
             for (law, look) in laws(compute) {
-                style::draw_dashed(scene, &traced(&panel, ends, law), &look, THIN);
+                marks::draw_dashed(scene, &traced(&panel, ends, law), &look, THIN);
             }
         }
         for (index, curve) in curves.iter().enumerate().rev() {
@@ -168,7 +169,7 @@ impl Figure<'_> {
             let ends = self.values.iter().fold((f64::INFINITY, 0.0), |(low, high), &value| {
                 (value.min(low), value.max(high))
             });
-            style::draw_dashed(scene, &traced(&panel, ends, |x| x), &thin(DEVICE_DASH), THIN);
+            marks::draw_dashed(scene, &traced(&panel, ends, |x| x), &thin(DEVICE_DASH), THIN);
         }
         for (index, curve) in curves.iter().enumerate().rev() {
             draw_curve(scene, &panel, curve, &style::look(index));
@@ -265,9 +266,9 @@ impl Figure<'_> {
             if x > MARGIN && x + room > PAGE_WIDTH - MARGIN {
                 (x, y) = (MARGIN, y + LINE_HEIGHT);
             }
-            style::draw_dashed(scene, &[(x, y), (x + SAMPLE, y)], &look, width);
+            marks::draw_dashed(scene, &[(x, y), (x + SAMPLE, y)], &look, width);
             if marked {
-                style::draw_marker(scene, look.marker, (x + SAMPLE / 2.0, y), 4.2, look.color);
+                marks::draw_marker(scene, look.marker, (x + SAMPLE / 2.0, y), 4.2, look.color);
             }
             scene.text(Text::new((x + SAMPLE + GAP, y), LABEL_SIZE, text));
             x += room + 3.0 * GAP;
@@ -364,8 +365,8 @@ fn draw_curve(scene: &mut Scene, panel: &Panel, curve: &[Spot], look: &Look) {
             scene.line(vec![(x - 3.5, y), (x + 3.5, y)], 1.2, look.color);
         }
     }
-    style::draw_dashed(scene, &points, look, LINE_WIDTH);
+    marks::draw_dashed(scene, &points, look, LINE_WIDTH);
     for at in points {
-        style::draw_marker(scene, look.marker, at, 3.6, look.color);
+        marks::draw_marker(scene, look.marker, at, 3.6, look.color);
     }
 }

@@ -5,6 +5,7 @@ use sim_core::Histogram;
 
 use super::axis::LogAxis;
 use super::font::{self, Weight};
+use super::marks;
 use super::page::{self, elide};
 use super::scene::{Align, Point, Scene, Shape, Text};
 use super::style::{self, LABEL_SIZE, Look, MARGIN, PAGE_WIDTH};
@@ -143,10 +144,10 @@ fn draw_curve(scene: &mut Scene, frame: &Frame, latency: &Histogram, look: &Look
     if latency.is_empty() {
         return;
     }
-    style::draw_dashed(scene, &staircase(frame, latency), look, LINE_WIDTH);
+    marks::draw_dashed(scene, &staircase(frame, latency), look, LINE_WIDTH);
     for fraction in MARKED {
         let at = (frame.x_of_ns(latency.value_at_quantile(fraction)), frame.y(fraction));
-        style::draw_marker(scene, look.marker, at, 4.2, look.color);
+        marks::draw_marker(scene, look.marker, at, 4.2, look.color);
     }
 }
 
@@ -186,8 +187,8 @@ fn draw_legend(scene: &mut Scene, y: f64, curves: &[Curve<'_>]) -> f64 {
         let x = MARGIN + column as f64 * room / columns as f64;
         let y = y + line as f64 * LINE_HEIGHT;
         let look = style::look(index);
-        style::draw_dashed(scene, &[(x, y), (x + SAMPLE, y)], &look, LINE_WIDTH);
-        style::draw_marker(scene, look.marker, (x + SAMPLE / 2.0, y), 4.2, look.color);
+        marks::draw_dashed(scene, &[(x, y), (x + SAMPLE, y)], &look, LINE_WIDTH);
+        marks::draw_marker(scene, look.marker, (x + SAMPLE / 2.0, y), 4.2, look.color);
         let text = elide(text, LABEL_SIZE, text_room(columns as f64));
         scene.text(Text::new((x + SAMPLE + GAP, y), LABEL_SIZE, text));
     }

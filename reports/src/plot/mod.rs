@@ -6,16 +6,19 @@
 
 mod anatomy;
 mod anatomy_legend;
+mod anatomy_measures;
 mod anatomy_states;
 #[cfg(test)]
 mod anatomy_tests;
 mod axis;
 mod bitmap;
 mod check;
+mod error;
 mod fit;
 mod font;
 mod gain;
 mod latency;
+mod marks;
 mod page;
 mod panel;
 mod scene;
@@ -30,18 +33,8 @@ mod tests;
 use scenarios::{CheckReport, Comparison, FitReport, SweepResult};
 
 pub use self::anatomy::{anatomy_png, anatomy_svg};
+pub use self::error::PlotError;
 use self::scene::Scene;
-
-/// Why a plot could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum PlotError {
-    /// The drawing library failed.
-    #[error("drawing failed: {0}")]
-    Drawing(String),
-    /// The picture could not be encoded.
-    #[error("encoding as PNG failed: {0}")]
-    Encoding(#[source] png::EncodingError),
-}
 
 /// A kind of plot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

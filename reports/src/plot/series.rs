@@ -6,6 +6,7 @@ use scenarios::{Comparison, PolicyResult};
 
 use super::axis::linear_ticks;
 use super::font::{self, Weight};
+use super::marks;
 use super::page::{self, elide};
 use super::scene::{Align, Point, Scene, Shape, Text};
 use super::style::{self, LABEL_SIZE, MARGIN, PAGE_WIDTH};
@@ -191,10 +192,10 @@ pub(super) fn draw_panel(
         let look = style::look(*index);
         let points: Vec<Point> =
             points.iter().map(|&(ps, value)| (time.x(ps), at(value))).collect();
-        style::draw_dashed(scene, &points, &look, LINE_WIDTH);
+        marks::draw_dashed(scene, &points, &look, LINE_WIDTH);
         // Markers of different policies stand at different windows.
         for point in points.iter().skip(MARKED / 4 + index * 5 % MARKED).step_by(MARKED) {
-            style::draw_marker(scene, look.marker, *point, 3.4, look.color);
+            marks::draw_marker(scene, look.marker, *point, 3.4, look.color);
         }
     }
     if lines.is_empty() {
@@ -259,8 +260,8 @@ pub(super) fn legend(scene: &mut Scene, y: f64, entries: &[String]) -> f64 {
             (x, y) = (MARGIN, y + ROW);
         }
         let look = style::look(index);
-        style::draw_dashed(scene, &[(x, y), (x + SAMPLE, y)], &look, LINE_WIDTH);
-        style::draw_marker(scene, look.marker, (x + SAMPLE / 2.0, y), 3.8, look.color);
+        marks::draw_dashed(scene, &[(x, y), (x + SAMPLE, y)], &look, LINE_WIDTH);
+        marks::draw_marker(scene, look.marker, (x + SAMPLE / 2.0, y), 3.8, look.color);
         scene.text(Text::new((x + SAMPLE + 8.0, y), LABEL_SIZE, text));
         x += width + 26.0;
     }

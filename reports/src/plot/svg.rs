@@ -2,7 +2,7 @@
 
 use plotters::backend::SVGBackend;
 
-use super::PlotError;
+use super::error::PlotError;
 use super::scene::{Joints, Scene};
 
 /// Units of the drawing in one point: plotters places shapes on whole units.

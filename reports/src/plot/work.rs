@@ -7,6 +7,7 @@ use scenarios::Comparison;
 
 use super::axis::linear_ticks;
 use super::font::{self, Weight};
+use super::marks;
 use super::page::{self, elide};
 use super::scene::{Align, Scene, Shape, Text};
 use super::style::{self, LABEL_SIZE, MARGIN, PAGE_WIDTH};
@@ -161,7 +162,7 @@ fn draw_row(scene: &mut Scene, row: &Row, axis: &Axis, y: f64, comparison: &Comp
     let middle = y + BAR + PUBLISHED_LANE / 2.0 + 1.0;
     error_bar(scene, axis, published, middle, style::FAINT_INK);
     let at = (axis.x(published.mean), middle);
-    style::draw_marker(scene, style::Marker::Diamond, at, 4.0, style::INK);
+    marks::draw_marker(scene, style::Marker::Diamond, at, 4.0, style::INK);
     let label = Text::new((axis.right + GAP, middle), LABEL_SIZE, axis.label(published));
     scene.text(label.color(style::FAINT_INK));
 }
@@ -234,7 +235,7 @@ fn draw_legend(scene: &mut Scene, y: f64, comparison: &Comparison, published: bo
     scene.text(Text::new((x, y), LABEL_SIZE, text.as_str()));
     if published {
         x += font::width(&text, LABEL_SIZE, Weight::Normal) + 4.0 * GAP;
-        style::draw_marker(scene, style::Marker::Diamond, (x, y), 4.0, style::INK);
+        marks::draw_marker(scene, style::Marker::Diamond, (x, y), 4.0, style::INK);
         scene.text(Text::new((x + 1.5 * GAP, y), LABEL_SIZE, "published: mean ± standard error"));
     }
     y + LABEL_SIZE * 1.5

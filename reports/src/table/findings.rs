@@ -3,7 +3,7 @@
 use scenarios::{Comparison, FindingSummary, FindingVerdict};
 
 use super::chart::chart;
-use super::{WIDTH, wrapped};
+use super::text::{WIDTH, wrapped};
 use crate::format::grouped;
 
 /// Verdicts from the worst to the mildest, with their names for one and for many.

@@ -1,6 +1,6 @@
 //! Columns of text.
 
-use super::WIDTH;
+use super::text::WIDTH;
 
 const GAP: usize = 2;
 

@@ -6,17 +6,16 @@ mod findings;
 mod grid;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
 mod work;
 
 use scenarios::{Comparison, MetricSummary, PolicyResult};
 
 pub use self::anatomy::anatomy;
 pub(crate) use self::grid::{Column, Grid};
+use self::text::wrapped;
 use crate::format::{grouped, significant, span_ns};
 use crate::{metric, notes};
-
-/// No line is longer, but for the last one and names that are longer themselves.
-const WIDTH: usize = 78;
 
 /// Records, each as a line of its own text, as a sequence chart.
 pub fn record_chart(records: &[String], width: usize) -> String {
@@ -77,28 +76,6 @@ fn reproduction(comparison: &Comparison) -> String {
         comparison.replications,
         comparison.digest
     )
-}
-
-/// Text broken between words, with indents for its first and for further lines, each line ended.
-pub(crate) fn wrapped(text: &str, first: usize, further: usize) -> String {
-    let mut out = " ".repeat(first);
-    let (mut column, mut fresh) = (first, true);
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if !fresh && column + 1 + length > WIDTH {
-            out.push('\n');
-            out.push_str(&" ".repeat(further));
-            column = further;
-        } else if !fresh {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-        fresh = false;
-    }
-    out.push('\n');
-    out
 }
 
 /// A row of a block: the metric, what it is called there, and how it is written.

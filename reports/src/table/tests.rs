@@ -1,6 +1,7 @@
 //! Golden tables.
 
-use super::{WIDTH, compare, run};
+use super::text::WIDTH;
+use super::{compare, run};
 use crate::fixture;
 
 #[test]

@@ -3,7 +3,7 @@
 use scenarios::{Comparison, PolicyResult, Published};
 
 use super::grid::{Column, Grid};
-use super::wrapped;
+use super::text::wrapped;
 use crate::format::grouped;
 use crate::metric::{self, WORK_TOTAL};
 

@@ -1,6 +1,6 @@
 //! Quantile tables with straight lines between the points.
 
-use super::{DistributionError, PPM};
+use super::law::{DistributionError, PPM};
 use crate::random::Stream;
 
 pub(super) fn validate(points: &[(u32, u64)]) -> Result<(), DistributionError> {

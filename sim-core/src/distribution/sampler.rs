@@ -1,7 +1,7 @@
 //! Drawing values of a distribution.
 
-use super::Distribution;
 use super::empirical::QuantileTable;
+use super::law::Distribution;
 use super::zipf::ZipfTable;
 use crate::fixed;
 use crate::random::Stream;

@@ -18,6 +18,7 @@
 //! that is merely pending would let a spill put entries before it. When the array grows all the
 //! same, because much is scheduled before the cursor, the wheel is built anew from an earlier one.
 
+mod entry;
 mod nodes;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod wheel;
 
 use super::{EventHandle, EventQueue};
 use crate::key::EventKey;
+use entry::Entry;
 use nodes::{Nodes, Place};
 use wheel::Wheel;
 
@@ -41,27 +43,6 @@ const FEW: usize = 32;
 const FEW_MAX: usize = 48;
 /// With more entries than this in the near array, the cursor moves back to let them spill.
 const NEAR_CROWDED: usize = 1024;
-
-/// A key and the number of the node that holds its event.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    // Two halves, because a `u128` would pad the entry to 32 bytes.
-    high: u64,
-    low: u64,
-    slot: u32,
-}
-
-impl Entry {
-    #[inline]
-    fn new(key: u128, slot: u32) -> Self {
-        Self { high: (key >> 64) as u64, low: key as u64, slot }
-    }
-
-    #[inline]
-    fn key(&self) -> u128 {
-        u128::from(self.high) << 64 | u128::from(self.low)
-    }
-}
 
 /// An [`EventQueue`] made for speed: a sorted array of the next few dozen events over a timing
 /// wheel of all others.

@@ -9,7 +9,7 @@
 //! Because the digits go on after the time, events of one instant spread over slots like all
 //! others, however many there are.
 
-use super::Entry;
+use super::entry::Entry;
 use super::nodes::{Nodes, Place};
 
 const DIGIT_BITS: u32 = 6;

@@ -1,0 +1,10 @@
+//! How commands end.
+
+/// How a command that did its work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing to complain about.
+    Fine,
+    /// An invariant was violated, or something did not come as expected.
+    Violation,
+}
