@@ -2,10 +2,10 @@
 
 use models::apf::rules::PageReady;
 use models::apf::token::TokenRule;
+use models::base::ids::{Hva, ThreadId, Token};
+use models::base::record::{Event, Record};
 use models::explore::{Setup, Trace};
-use models::ids::{Hva, ThreadId, Token};
 use models::trace::kernel::{KernelWriter, Setting};
-use models::trace::{Event, Record};
 use sim_core::SimTime;
 
 /// Picoseconds between two events of an explored trace that is written down.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use models::apf::rules;
-use models::trace::Record;
+use models::base::record::Record;
 use models::trace::kernel::KernelWriter;
 
 use crate::run::error::RunnerError;

@@ -8,10 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use models::apf::rules::generation;
 use models::base::record::{Event, Record};
+use models::base::record::{Event, Record};
 use models::machine::{self, Prefix, RunError, RunOutput, RunSettings};
 use models::monitors::Verdict as Judged;
 use models::trace::kernel::KernelWriter;
-use models::trace::{Event, Record};
 use sim_core::{QueueKind, SimDuration};
 
 use super::compare;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use models::base::record::Record;
 use models::machine::{self, Prefix, RunSettings};
-use models::trace::Record;
 use models::trace::kernel::KernelWriter;
 use rayon::Scope;
 use sim_core::Histogram;

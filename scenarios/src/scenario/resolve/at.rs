@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use models::ids::PAGE_SIZE;
+use models::base::ids::PAGE_SIZE;
 use sim_core::SimDuration;
 
 use crate::syntax::error::{ScenarioError, help_for_unknown};
