@@ -7,9 +7,9 @@
 
 use sim_core::{EventQueue, SimDuration, SimTime, Simulation};
 
-use super::event::MachineEvent;
-use super::run::{EventBound, LIVENESS_BOUND};
-use super::world::World;
+use super::bound::EventBound;
+use super::promises::LIVENESS_BOUND;
+use super::world::{MachineEvent, World};
 use crate::base::record::Phase;
 use crate::machine::sink::TraceSink;
 use crate::monitors::{Finding, MonitorSet};
@@ -32,7 +32,7 @@ pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     }
     world.trace = TraceSink::new().with_monitors(monitors);
     // The bound of liveness is long, and how the machine gets there makes no difference.
-    world.skip = true;
+    world.setup.skip = true;
     match watch(simulation, end, bound) {
         Watched::Judged(findings) => (findings, false),
         Watched::Through => (at_end, false),
@@ -68,7 +68,7 @@ fn watch<Q: EventQueue<MachineEvent>>(
             return Watched::Cut;
         }
         let world = &mut simulation.model;
-        if world.failure().is_some() || !world.finished {
+        if world.failure.is_some() || !world.finished {
             return Watched::Through;
         }
         let Some(monitors) = world.trace.monitors() else { return Watched::Through };

@@ -4,24 +4,20 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sim_core::{
-    EventQueue, Histogram, HybridQueue, QueueKind, ReferenceQueue, RunLimit, SimDuration, SimTime,
-    Simulation, StdHeapQueue, StopReason,
+    EventQueue, Histogram, HybridQueue, QueueKind, ReferenceQueue, SimDuration, SimTime,
+    Simulation, StdHeapQueue,
 };
 
 use super::afterwards;
-use super::event::MachineEvent;
-use super::progress::{EndOfTime, PREFILL_STEPS, SPIN_STEPS};
-use super::world::{Failure, World};
+use super::bound::EventBound;
+use super::error::RunError;
+use super::promises::monitor_config;
+use super::world::{MachineEvent, World};
 use crate::apf::Defects;
-use crate::apf::rules::{
-    Announce, CannotInject, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules, SetupOrder,
-    TokenZero,
-};
-use crate::base::ids::ThreadId;
+use crate::apf::rules::PageReady;
 use crate::base::record::Record;
 use crate::config::{MachineConfig, Policy};
-use crate::monitors::catalogue::{INV_04, INV_10, INV_12, INV_16, InvariantId};
-use crate::monitors::{Family, Finding, MonitorConfig, MonitorSet};
+use crate::monitors::{Finding, MonitorSet};
 use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::DigestValue;
 use crate::trace::kernel::Setting;
@@ -77,125 +73,6 @@ impl Default for RunSettings {
             series: false,
             watch: Watch::Nothing,
             events: None,
-        }
-    }
-}
-
-/// Why a run has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The limit is too small for what the workload needs at one time.
-    #[error(
-        "at {0} the memory limit was reached and nothing could be reclaimed; \
-         raise host.memory_limit or host.swap.size"
-    )]
-    OutOfMemory(SimTime),
-    /// The regions do not fit into the guest.
-    #[error("at {0} the guest had no free memory left; raise guest.memory or shrink the regions")]
-    GuestOutOfMemory(SimTime),
-    /// A service-time law is not a distribution.
-    #[error("a service-time law of the swap device is not valid: {0}")]
-    Distribution(sim_core::DistributionError),
-    /// Nothing in the scenario takes time.
-    #[error(
-        "at {time} time stands still: {what} and what it causes go on happening without taking \
-         any; give the swap device a latency or the processor costs"
-    )]
-    TimeStandsStill {
-        /// When.
-        time: SimTime,
-        /// One of the things that go on happening.
-        what: String,
-    },
-    /// A thread goes round and round in next to no time.
-    #[error(
-        "at {time} {who} spins: {SPIN_STEPS} steps since {since}, and no operation of a task \
-         among them; the last was {doing}. Give the processor costs of exits (`host.cpu`, \
-         `host.costs`), or take away what makes it spin, such as a `kick`"
-    )]
-    Spins {
-        /// When it was stopped.
-        time: SimTime,
-        /// When it last got on.
-        since: SimTime,
-        /// The vCPU with its task, or the worker.
-        who: String,
-        /// What it did last.
-        doing: &'static str,
-    },
-    /// Interrupts take all the time of a thread.
-    #[error(
-        "at {time} {who} gets nothing done: {SPIN_STEPS} interrupts came while it was {doing}, \
-         and each cost more than the time to the next; raise `host.tick`, or lower `host_tick`, \
-         `timer_interrupt` and `exit_interrupt` of `host.costs`"
-    )]
-    Starved {
-        /// When it was stopped.
-        time: SimTime,
-        /// The vCPU with its task, or the worker.
-        who: String,
-        /// What it was interrupted in.
-        doing: &'static str,
-    },
-    /// The prefill has no end.
-    #[error(
-        "at {time} the prefill gets nowhere: {PREFILL_STEPS} steps since the last page was filled, \
-         the last by {who} {doing}; compare `host.tick` and `guest.hz` with what a tick costs \
-         (`host.costs`)"
-    )]
-    PrefillWithoutEnd {
-        /// When it was stopped.
-        time: SimTime,
-        /// Who did the last step.
-        who: String,
-        /// And which.
-        doing: &'static str,
-    },
-    /// A span ends after the end of simulated time.
-    #[error(
-        "at {time} begins what would be over only after the end of simulated time ({EndOfTime} \
-         after power-on): {what}; shorten that, or bound the law that it is drawn from"
-    )]
-    BeyondTime {
-        /// When it began.
-        time: SimTime,
-        /// What takes so long.
-        what: String,
-    },
-    /// The machine stood still before its time.
-    #[error("at {0} nothing was left to happen before the end of the run")]
-    StoodStill(SimTime),
-    /// Who watches the records wants no more of them.
-    #[error("stopped by who watches its records")]
-    Stopped,
-    /// [`RunSettings::events`] were not enough.
-    #[error("at {0} the run had used up the number of events that it was given")]
-    OutOfEvents(SimTime),
-    /// Something that cannot happen.
-    #[error("internal error: {0}")]
-    Internal(&'static str),
-}
-
-impl From<&Failure> for RunError {
-    fn from(failure: &Failure) -> Self {
-        match failure {
-            Failure::OutOfMemory(time) => Self::OutOfMemory(*time),
-            Failure::GuestOutOfMemory(time) => Self::GuestOutOfMemory(*time),
-            Failure::TimeStandsStill { time, what } => {
-                Self::TimeStandsStill { time: *time, what: what.clone() }
-            }
-            Failure::Spins { time, since, who, doing } => {
-                Self::Spins { time: *time, since: *since, who: who.clone(), doing }
-            }
-            Failure::Starved { time, who, doing } => {
-                Self::Starved { time: *time, who: who.clone(), doing }
-            }
-            Failure::PrefillWithoutEnd { time, who, doing } => {
-                Self::PrefillWithoutEnd { time: *time, who: who.clone(), doing }
-            }
-            Failure::BeyondTime { time, what } => {
-                Self::BeyondTime { time: *time, what: what.clone() }
-            }
         }
     }
 }
@@ -261,44 +138,6 @@ pub fn prefill(
     Ok(Prefix { engine })
 }
 
-/// How many events a simulation may still handle: those of the queue, and as many steps that never
-/// went through it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EventBound {
-    events: Option<u64>,
-    ahead: u64,
-}
-
-impl EventBound {
-    /// So many more events from here.
-    pub(super) fn new<Q>(events: Option<u64>, simulation: &Simulation<World, Q>) -> Self
-    where
-        Q: EventQueue<MachineEvent>,
-    {
-        Self {
-            events: events.map(|events| simulation.handled().saturating_add(events)),
-            ahead: events.map_or(u64::MAX, |n| simulation.model.steps_ahead.saturating_add(n)),
-        }
-    }
-
-    /// Goes on as long as `go_on` holds. True when the bound ended it.
-    pub(super) fn run_while<Q: EventQueue<MachineEvent>>(
-        &self,
-        simulation: &mut Simulation<World, Q>,
-        go_on: impl Fn(&World) -> bool,
-    ) -> bool {
-        let left = self.events.map(|end| end.saturating_sub(simulation.handled()));
-        let limit = RunLimit { time: None, events: left };
-        let ahead = self.ahead;
-        let reason = simulation.run_while(limit, |world| go_on(world) && world.steps_ahead < ahead);
-        match reason {
-            StopReason::Events => true,
-            StopReason::Predicate => go_on(&simulation.model),
-            StopReason::Time | StopReason::Drained => false,
-        }
-    }
-}
-
 fn prefill_with<Q: EventQueue<MachineEvent>>(
     world: World,
     queue: Q,
@@ -309,8 +148,8 @@ fn prefill_with<Q: EventQueue<MachineEvent>>(
     let bound = EventBound::new(bound, &simulation);
     let go_on = |world: &World| !world.at_barrier() && !world.is_over();
     let stopped = bound.run_while(&mut simulation, go_on);
-    match simulation.model.failure() {
-        Some(failure) => Err(failure.into()),
+    match &simulation.model.failure {
+        Some(failure) => Err(RunError::of(failure, &simulation.model)),
         None if stopped => Err(RunError::OutOfEvents(simulation.model.reached)),
         None if !simulation.model.at_barrier() => {
             Err(RunError::StoodStill(simulation.model.reached))
@@ -371,9 +210,9 @@ impl Prefix {
     /// What a writer of kernel text is to know of the machine under a policy.
     pub fn setting(&self, policy: &Policy) -> Setting {
         let world = self.world();
-        let running = world.pcpus.iter().map(|pcpu| pcpu.queue.current.map(ThreadId)).collect();
+        let running = world.host.running();
         let ready_by_interrupt = policy.rules.page_ready == PageReady::Interrupt;
-        Setting { vcpus: world.config.guest.vcpus, running, ready_by_interrupt }
+        Setting { vcpus: world.setup.config.guest.vcpus, running, ready_by_interrupt }
     }
 }
 
@@ -385,16 +224,16 @@ fn run_with<Q: EventQueue<MachineEvent>>(
 ) -> Result<RunOutput, RunError> {
     let world = &mut simulation.model;
     let now = world.reached;
-    world.apf.adopt(policy.rules, settings.defects.and(policy.defects));
-    world.policy = Some(Arc::new(policy.clone()));
-    (world.warmup, world.duration) = (settings.warmup, settings.duration);
-    let monitors = MonitorSet::new(&monitor_config(world, policy));
+    world.protocol.adopt(policy.rules, settings.defects.and(policy.defects));
+    world.setup.policy = Some(Arc::new(policy.clone()));
+    (world.setup.warmup, world.setup.duration) = (settings.warmup, settings.duration);
+    let monitors = MonitorSet::new(&monitor_config(world.setup.config.guest.vcpus, policy));
     world.trace = std::mem::take(&mut world.trace).with_monitors(monitors);
     world.trace.set_series_span(settings.duration);
     match &settings.watch {
         Watch::Nothing => {}
         Watch::Faults => {
-            let log = FaultLog::new(world.config.guest.vcpus);
+            let log = FaultLog::new(world.setup.config.guest.vcpus);
             world.trace = std::mem::take(&mut world.trace).with_faults(log);
         }
         Watch::Excerpts(spans) => {
@@ -424,57 +263,13 @@ fn run_with<Q: EventQueue<MachineEvent>>(
             break;
         }
     }
-    if let Some(failure) = simulation.model.failure() {
-        return Err(failure.into());
+    if let Some(failure) = &simulation.model.failure {
+        return Err(RunError::of(failure, &simulation.model));
     }
     if !simulation.model.is_over() {
         return Err(RunError::StoodStill(simulation.model.reached));
     }
     output(simulation, settings.events)
-}
-
-/// What must happen in the end has to happen within this time: far above any queueing at a disk,
-/// far below the length of an experiment.
-pub(super) const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
-
-/// Which invariants a generation promises.
-pub fn family_of(rules: &Rules) -> Family {
-    match (rules.page_ready, rules.announce) {
-        (PageReady::Interrupt, _) => Family::Int,
-        (PageReady::Exception, Announce::AtSetup) => Family::V7,
-        (PageReady::Exception, Announce::AtEntryIfMissing) => Family::V5,
-    }
-}
-
-/// Invariants that a generation is known to break.
-pub fn known_violations(rules: &Rules) -> Vec<InvariantId> {
-    // Page ready without not present is what kernels before 5.9 do when a fault only halted.
-    let mut known = match rules.page_ready_told {
-        PageReadyTold::Always => vec![INV_12],
-        PageReadyTold::OnlyIfNotPresentTold => Vec::new(),
-    };
-    // The counter of tokens starts at zero before 5.17, and a slot that holds zero looks free.
-    if rules.token_zero == TokenZero::Possible {
-        known.extend([INV_04, INV_10]);
-    }
-    // In v7 of the series page ready leaves the artificial halt set: where the item is delivered in
-    // the turn that sets it, only an interrupt ends the halt.
-    if rules.cannot_inject == CannotInject::Halt && rules.ready_wakes == ReadyWakes::Nothing {
-        known.push(INV_16);
-    }
-    known
-}
-
-fn monitor_config(world: &World, policy: &Policy) -> MonitorConfig {
-    MonitorConfig {
-        vcpus: world.config.guest.vcpus,
-        family: family_of(&policy.rules),
-        cap: Some(policy.rules.cap),
-        schedules_first: policy.rules.setup_order == SetupOrder::ScheduleFirst,
-        known: known_violations(&policy.rules),
-        liveness_bound: LIVENESS_BOUND,
-        rsm_drops_items: policy.rules.paging_toggle == PagingToggle::DropsItems,
-    }
 }
 
 fn output<Q>(
@@ -484,9 +279,9 @@ fn output<Q>(
 where
     Q: EventQueue<MachineEvent>,
 {
-    let handled_events = simulation.handled() + simulation.model.steps_ahead;
+    let handled_events = simulation.handled() + simulation.model.steps.carried_out();
     let world = &mut simulation.model;
-    let broken = world.state_findings();
+    let broken = world.protocol.findings();
     // The records are those of the run; what comes afterwards goes elsewhere.
     let monitors = world.trace.take_monitors().ok_or(RunError::Internal("no monitors"))?;
     let outcome = std::mem::take(&mut world.trace).finish(world.reached);

@@ -3,38 +3,38 @@
 
 use sim_core::EventQueue;
 
+use super::state::{GuestThen, Hotplug, TaskState};
 use crate::base::ids::{TaskId, VcpuId};
 use crate::base::record::Event;
 use crate::config::StealClock;
-use crate::machine::Cx;
-use crate::machine::event::MachineEvent;
-use crate::machine::world::{GuestThen, Running, TaskState};
+use crate::machine::world::{Cx, Hypervisor, MachineEvent};
 use crate::parts::sched::RunQueue;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Charges the current task up to now (`update_curr`). True when its slice is over.
-    pub(crate) fn charge_task(&mut self, vcpu: VcpuId) -> bool {
+    pub(super) fn charge_task(&mut self, vcpu: VcpuId) -> bool {
         let now = self.now();
-        let steal_clock = self.w.config.guest.steal_clock;
-        let state = &mut self.w.vcpus[vcpu.index()];
+        let steal_clock = self.w.setup.config.guest.steal_clock;
+        let state = &mut self.w.guest.cpus[vcpu.index()];
         let mut span = now.since(state.charged_since);
         state.charged_since = now;
-        let stolen = std::mem::take(&mut state.stolen);
+        let stolen = self.take_stolen(vcpu);
         if steal_clock != StealClock::Off {
             span = span.saturating_sub(stolen);
         }
-        let params = &self.w.config.guest.sched;
-        state.queue.charge(&mut self.w.task_entities, span, params)
+        let params = &self.w.setup.config.guest.sched;
+        let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
+        queue.charge(&mut self.w.guest.entities, span, params)
     }
 
     /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
-    pub(crate) fn reschedule(&mut self, vcpu: VcpuId) -> bool {
+    pub(super) fn reschedule(&mut self, vcpu: VcpuId) -> bool {
         self.charge_task(vcpu);
-        let state = &mut self.w.vcpus[vcpu.index()];
+        let state = &mut self.w.guest.cpus[vcpu.index()];
         state.need_resched = false;
         let prev = state.queue.current;
         let sleeps =
-            prev.is_some_and(|prev| self.w.tasks[prev as usize].state == TaskState::Sleeping);
+            prev.is_some_and(|prev| self.w.guest.tasks[prev as usize].state == TaskState::Sleeping);
         if self.begin_offline(vcpu, sleeps) {
             self.end_user_of(vcpu, prev);
             if prev.is_some() {
@@ -42,22 +42,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             return true;
         }
-        let params = &self.w.config.guest.sched;
-        let state = &mut self.w.vcpus[vcpu.index()];
-        let next = match state.queue.pick_again(sleeps, &mut self.w.task_entities, params) {
+        let params = &self.w.setup.config.guest.sched;
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        let next = match state.queue.pick_again(sleeps, &mut self.w.guest.entities, params) {
             Some(next) => Some(next),
             None => self.pull_task(vcpu, 2).and_then(|_| {
-                let params = &self.w.config.guest.sched;
-                let state = &mut self.w.vcpus[vcpu.index()];
-                state.queue.pick(&mut self.w.task_entities, params)
+                let params = &self.w.setup.config.guest.sched;
+                let state = &mut self.w.guest.cpus[vcpu.index()];
+                state.queue.pick(&mut self.w.guest.entities, params)
             }),
         };
         if next == prev && next.is_some() {
             if let Some(next) = next {
-                let task = &mut self.w.tasks[next as usize];
+                let task = &mut self.w.guest.tasks[next as usize];
                 // Woken before it was switched away: it goes on where it was about to sleep.
                 let frames = std::mem::take(&mut task.frames);
-                self.w.vcpus[vcpu.index()].frames = frames;
+                self.w.guest.cpus[vcpu.index()].frames = frames;
             }
             return true;
         }
@@ -70,48 +70,33 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return false;
         }
         self.restart_tick(vcpu);
-        let cost = self.w.prices.guest_switch.cycles;
+        let cost = self.w.setup.prices.guest_switch.cycles;
         self.push_frame(vcpu, cost, GuestThen::Switched);
         true
     }
 
-    /// Reports the time of a task, of its own program, since it was last reported; it may just
-    /// have been switched away.
-    pub(crate) fn end_user_of(&mut self, vcpu: VcpuId, task: Option<u32>) {
-        let now = self.now();
-        let since = self.w.vcpus[vcpu.index()].user_since.take();
-        let (Some(since), Some(task)) = (since, task.map(TaskId)) else { return };
-        let span = now.since(since);
-        if self.w.tasks[task.index()].kernel.syscall {
-            self.emit(Event::TaskKernelRun { vcpu, task, span });
-        } else {
-            self.emit(Event::TaskRun { vcpu, task, span });
-            self.report_work(task);
-        }
-    }
-
     /// A task becomes runnable in the guest (`try_to_wake_up`), on the vCPU it slept on.
-    pub(crate) fn wake_task(&mut self, task: TaskId) {
-        if self.w.tasks[task.index()].state != TaskState::Sleeping {
+    pub(in crate::machine) fn wake_task(&mut self, task: TaskId) {
+        if self.w.guest.tasks[task.index()].state != TaskState::Sleeping {
             return;
         }
         let vcpu = self.vcpu_to_wake_on(task);
-        let delayed = RunQueue::is_delayed(task.0, &self.w.task_entities);
+        let delayed = RunQueue::is_delayed(task.0, &self.w.guest.entities);
         let mut over = !delayed && self.charge_task(vcpu);
-        self.w.tasks[task.index()].state = TaskState::Runnable;
-        let params = &self.w.config.guest.sched;
-        let state = &mut self.w.vcpus[vcpu.index()];
+        self.w.guest.tasks[task.index()].state = TaskState::Runnable;
+        let params = &self.w.setup.config.guest.sched;
+        let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.queue.current == Some(task.0) {
             // It has not been switched away yet.
             return;
         }
-        state.queue.enqueue_woken(task.0, &mut self.w.task_entities, params);
+        state.queue.enqueue_woken(task.0, &mut self.w.guest.entities, params);
         if delayed {
             over = self.charge_task(vcpu);
         }
-        let params = &self.w.config.guest.sched;
-        let queue = &self.w.vcpus[vcpu.index()].queue;
-        let preempts = over || queue.wakeup_preempts(task.0, &self.w.task_entities, params);
+        let params = &self.w.setup.config.guest.sched;
+        let queue = &self.w.guest.cpus[vcpu.index()].queue;
+        let preempts = over || queue.wakeup_preempts(task.0, &self.w.guest.entities, params);
         self.emit(Event::GuestSchedWakeup { task, vcpu });
         if preempts {
             self.ask_resched(vcpu);
@@ -120,28 +105,32 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Makes a vCPU look for another task: by itself when it is the one that runs now, else by a
     /// reschedule interrupt.
-    pub(crate) fn ask_resched(&mut self, vcpu: VcpuId) {
-        let state = &mut self.w.vcpus[vcpu.index()];
-        if state.in_guest && state.running == Running::Nothing {
-            state.need_resched = true;
+    pub(super) fn ask_resched(&mut self, vcpu: VcpuId) {
+        if self.acts_now(vcpu) {
+            self.w.guest.cpus[vcpu.index()].need_resched = true;
         } else {
-            state.reschedule_pending = true;
-            self.owe_ipi_exit(vcpu);
-            self.interrupt(vcpu);
+            self.send_reschedule_ipi(vcpu);
         }
+    }
+
+    /// A reschedule interrupt.
+    pub(in crate::machine) fn send_reschedule_ipi(&mut self, vcpu: VcpuId) {
+        self.w.guest.cpus[vcpu.index()].reschedule_pending = true;
+        self.owe_ipi_exit(vcpu);
+        self.interrupt(vcpu);
     }
 
     /// Takes a waiting task from the busiest vCPU that runs at least `least` tasks and has one
     /// waiting.
-    pub(crate) fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
-        let candidates = (0..self.w.vcpus.len()).filter(|&v| v != vcpu.index());
+    pub(super) fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
+        let candidates = (0..self.w.guest.cpus.len()).filter(|&v| v != vcpu.index());
         let from = candidates
             .filter(|&v| {
-                let queue = &self.w.vcpus[v].queue;
+                let queue = &self.w.guest.cpus[v].queue;
                 queue.running() >= least && !queue.nobody_waits()
             })
-            .max_by_key(|&v| (self.w.vcpus[v].queue.running(), usize::MAX - v))?;
-        let id = self.w.vcpus[from].queue.waiting(&self.w.task_entities).next()?;
+            .max_by_key(|&v| (self.w.guest.cpus[v].queue.running(), usize::MAX - v))?;
+        let id = self.w.guest.cpus[from].queue.waiting(&self.w.guest.entities).next()?;
         let task = TaskId(id);
         self.migrate_waiting(task, VcpuId(from as u16), vcpu);
         self.emit(Event::GuestMigrateTask { task, from: VcpuId(from as u16), to: vcpu });
@@ -149,25 +138,68 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A task that waits for one vCPU waits for another one from now on.
-    pub(crate) fn migrate_waiting(&mut self, task: TaskId, from: VcpuId, to: VcpuId) {
-        let params = &self.w.config.guest.sched;
-        let mut queue = std::mem::take(&mut self.w.vcpus[to.index()].queue);
-        let entities = &mut self.w.task_entities;
-        self.w.vcpus[from.index()].queue.migrate(task.0, &mut queue, entities, params);
-        self.w.vcpus[to.index()].queue = queue;
-        self.w.tasks[task.index()].vcpu = to;
+    pub(super) fn migrate_waiting(&mut self, task: TaskId, from: VcpuId, to: VcpuId) {
+        let params = &self.w.setup.config.guest.sched;
+        let mut queue = std::mem::take(&mut self.w.guest.cpus[to.index()].queue);
+        let entities = &mut self.w.guest.entities;
+        self.w.guest.cpus[from.index()].queue.migrate(task.0, &mut queue, entities, params);
+        self.w.guest.cpus[to.index()].queue = queue;
+        self.w.guest.tasks[task.index()].vcpu = to;
     }
 
     /// Places a new task where it is told to, else on the vCPU with the fewest tasks
     /// (`select_task_rq` at fork).
-    pub(crate) fn place_new_task(&mut self, task: TaskId, on: Option<VcpuId>) {
+    pub(super) fn place_new_task(&mut self, task: TaskId, on: Option<VcpuId>) {
         let Some(vcpu) = on.or_else(|| self.idlest()) else { return };
-        let params = &self.w.config.guest.sched;
-        let new = &mut self.w.tasks[task.index()];
+        let params = &self.w.setup.config.guest.sched;
+        let new = &mut self.w.guest.tasks[task.index()];
         new.vcpu = vcpu;
         let role = new.role;
-        self.w.vcpus[vcpu.index()].queue.enqueue_new(task.0, &mut self.w.task_entities, params);
+        self.w.guest.cpus[vcpu.index()].queue.enqueue_new(
+            task.0,
+            &mut self.w.guest.entities,
+            params,
+        );
         self.emit(Event::TaskNew { task, role, vcpu });
         self.ask_resched(vcpu);
+    }
+
+    /// The place of a task is free: the vCPU begins to go offline, if it was asked to.
+    pub(super) fn begin_offline(&mut self, vcpu: VcpuId, sleeps: bool) -> bool {
+        let params = &self.w.setup.config.guest.sched;
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        if state.hotplug != Hotplug::Leaving {
+            return false;
+        }
+        state.hotplug = Hotplug::Left;
+        state.queue.give_up(sleeps, &mut self.w.guest.entities, params);
+        let cost = self.w.setup.prices.guest_switch.cycles;
+        self.push_frame(vcpu, cost, GuestThen::NoticesOff);
+        true
+    }
+
+    /// The online vCPU with the fewest tasks.
+    pub(super) fn idlest(&self) -> Option<VcpuId> {
+        let online = |v: &usize| self.w.guest.cpus[*v].hotplug.takes_tasks();
+        let vcpus = (0..self.w.guest.cpus.len()).filter(online);
+        vcpus.min_by_key(|&v| (self.w.guest.cpus[v].queue.running(), v)).map(|v| VcpuId(v as u16))
+    }
+
+    /// A waking task whose vCPU has left goes elsewhere (`select_fallback_rq`).
+    pub(super) fn vcpu_to_wake_on(&mut self, task: TaskId) -> VcpuId {
+        let vcpu = self.w.guest.tasks[task.index()].vcpu;
+        if self.w.guest.cpus[vcpu.index()].hotplug.takes_tasks() {
+            return vcpu;
+        }
+        debug_assert_eq!(self.w.guest.tasks[task.index()].state, TaskState::Sleeping);
+        let Some(to) = self.idlest() else { return vcpu };
+        let params = &self.w.setup.config.guest.sched;
+        let entities = &mut self.w.guest.entities;
+        let (here, there) =
+            (&self.w.guest.cpus[vcpu.index()].queue, &self.w.guest.cpus[to.index()].queue);
+        here.rebase(there, task.0, entities, params);
+        self.w.guest.tasks[task.index()].vcpu = to;
+        self.emit(Event::GuestMigrateTask { task, from: vcpu, to });
+        to
     }
 }

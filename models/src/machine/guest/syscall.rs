@@ -3,26 +3,25 @@
 
 use sim_core::EventQueue;
 
+use super::state::{KernelMode, TaskState};
 use crate::base::ids::{TaskId, VcpuId};
 use crate::config::{Op, Preemption, Section};
-use crate::machine::Cx;
-use crate::machine::event::MachineEvent;
-use crate::machine::world::{KernelMode, TaskState};
+use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task enters the kernel and goes on there.
-    pub(crate) fn enter_syscall(&mut self, vcpu: VcpuId, task: TaskId) {
+    pub(super) fn enter_syscall(&mut self, vcpu: VcpuId, task: TaskId) {
         self.report_program_time(vcpu);
-        self.w.tasks[task.index()].kernel.syscall = true;
-        self.w.vcpus[vcpu.index()].user_since = Some(self.now());
+        self.w.guest.tasks[task.index()].kernel.syscall = true;
+        self.w.guest.cpus[vcpu.index()].user_since = Some(self.now());
     }
 
     /// The current task leaves the kernel, or enters or leaves a section.
-    pub(crate) fn change_kernel_mode(&mut self, vcpu: VcpuId, task: TaskId, change: Op) {
+    pub(super) fn change_kernel_mode(&mut self, vcpu: VcpuId, task: TaskId, change: Op) {
         if change == Op::SyscallExit {
             self.report_program_time(vcpu);
         }
-        let kernel = &mut self.w.tasks[task.index()].kernel;
+        let kernel = &mut self.w.guest.tasks[task.index()].kernel;
         let depth = |kernel: &mut KernelMode, kind, by: fn(u32) -> u32| {
             let depth = match kind {
                 Section::PreemptOff => &mut kernel.preempt_off,
@@ -41,33 +40,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Reports the time in the mode that ends, unless there was none.
     fn report_program_time(&mut self, vcpu: VcpuId) {
-        if self.w.vcpus[vcpu.index()].user_since == Some(self.now()) {
-            self.w.vcpus[vcpu.index()].user_since = None;
+        if self.w.guest.cpus[vcpu.index()].user_since == Some(self.now()) {
+            self.w.guest.cpus[vcpu.index()].user_since = None;
         }
         self.end_user(vcpu);
     }
 
-    /// Whether the program of a task is in a system call.
-    pub(crate) fn in_syscall(&self, task: TaskId) -> bool {
-        self.w.tasks[task.index()].kernel.syscall
-    }
-
-    /// Whether the program of the current task has the guest's interrupts off.
-    pub(crate) fn current_keeps_interrupts_off(&self, vcpu: VcpuId) -> bool {
-        let current = self.w.vcpus[vcpu.index()].queue.current;
-        current.is_some_and(|task| self.w.tasks[task as usize].kernel.irq_off > 0)
-    }
-
     /// Whether the current task may lose its vCPU where it is, or is about to sleep.
-    pub(crate) fn may_be_switched(&self, task: TaskId) -> bool {
-        let state = &self.w.tasks[task.index()];
+    pub(super) fn may_be_switched(&self, task: TaskId) -> bool {
+        let state = &self.w.guest.tasks[task.index()];
         // Stages that wait for it belong to a sleep that it has begun.
         if state.state == TaskState::Sleeping || !state.frames.is_empty() || !state.kernel.syscall {
             return true;
         }
         let KernelMode { preempt_off, irq_off, rcu, mid_access, .. } = state.kernel;
         let preemptible = preempt_off == 0 && irq_off == 0;
-        match self.w.config.guest.preemption {
+        match self.w.setup.config.guest.preemption {
             Preemption::None => false,
             Preemption::Voluntary => preemptible && rcu == 0 && !mid_access && state.busy.0 == 0,
             Preemption::Full => preemptible,

@@ -1,7 +1,18 @@
-//! The host: its threads and workers, fetching of pages, interrupts.
+//! The host: its threads and processors, workers, fetching of pages, the block layer.
 
-pub(crate) mod fetch;
-mod interrupt;
-pub(crate) mod map_lock;
-pub(crate) mod scheduler;
+mod block;
+mod fetch;
+mod interrupts;
+mod items;
+mod map_lock;
+mod mapping;
+mod native;
+mod read;
+mod reclaim;
+mod scheduler;
+mod state;
+mod stretch;
+mod waiting;
 mod worker;
+
+pub(in crate::machine) use state::{FetchGoal, Host, ThreadKind};

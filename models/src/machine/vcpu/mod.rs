@@ -1,6 +1,14 @@
-//! Virtual processors: the loop of a vCPU thread in the host, and guest mode.
+//! KVM's loop of a vCPU thread: entries and exits, faults, halts, injection of events.
 
+mod exits;
+mod fault_path;
 mod guest_mode;
-mod halt_poll;
+mod halts;
 mod injection;
+mod msr;
 mod run_loop;
+mod state;
+mod timer;
+mod view;
+
+pub(in crate::machine) use state::VcpuThreads;

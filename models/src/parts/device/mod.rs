@@ -19,6 +19,10 @@ use crate::config::DeviceConfig;
 use channels::Channels;
 use hdd::Hdd;
 
+/// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
+/// block layer, `BLKDEV_DEFAULT_RQ`).
+pub(crate) const QUEUE_DEPTH: usize = 128;
+
 /// A transfer of consecutive slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -1,6 +1,7 @@
 //! Guest memory under a limit: pages and their lists, reclaim, swap slots, read-ahead, throttled writes.
 
 mod generations;
+pub(crate) mod map_lock;
 pub mod pages;
 pub mod read_ahead;
 pub mod reclaim;

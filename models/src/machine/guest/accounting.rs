@@ -1,0 +1,93 @@
+//! Time and work of tasks, and the major faults that they wait for.
+
+use sim_core::{Cycles, EventQueue};
+
+use super::state::{Program, Running};
+use crate::base::ids::{Gfn, TaskId, VcpuId};
+use crate::base::record::{Event, FaultPath};
+use crate::config::Op;
+use crate::machine::world::{Cx, MachineEvent};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Cycles since the epoch that are over by now.
+    pub(super) fn guest_cycles(&self, vcpu: VcpuId) -> Cycles {
+        let state = &self.w.guest.cpus[vcpu.index()];
+        self.frequency.cycles_in(self.now().since(state.epoch))
+    }
+
+    /// Reports the time of the current task, of its own program, since it was last reported.
+    pub(super) fn end_user(&mut self, vcpu: VcpuId) {
+        let current = self.w.guest.cpus[vcpu.index()].queue.current;
+        self.end_user_of(vcpu, current);
+    }
+
+    /// Reports the time of a task, of its own program, since it was last reported; it may just
+    /// have been switched away.
+    pub(super) fn end_user_of(&mut self, vcpu: VcpuId, task: Option<u32>) {
+        let now = self.now();
+        let since = self.w.guest.cpus[vcpu.index()].user_since.take();
+        let (Some(since), Some(task)) = (since, task.map(TaskId)) else { return };
+        let span = now.since(since);
+        if self.w.guest.tasks[task.index()].kernel.syscall {
+            self.emit(Event::TaskKernelRun { vcpu, task, span });
+        } else {
+            self.emit(Event::TaskRun { vcpu, task, span });
+            self.report_work(task);
+        }
+    }
+
+    /// Reports the counted work of a task that is not reported yet.
+    pub(super) fn report_work(&mut self, task: TaskId) {
+        let hz = u128::from(self.frequency.hz());
+        let state = &mut self.w.guest.tasks[task.index()];
+        let Program::Loop { ops } = &state.program else { return };
+        let Some(Op::Count { units_per_sec }) = ops.get(state.pc as usize % ops.len()) else {
+            return;
+        };
+        let units = u128::from(state.counted.0) * u128::from(*units_per_sec) / hz;
+        let units = u64::try_from(units).unwrap_or(u64::MAX);
+        let fresh = units - state.reported;
+        if fresh > 0 {
+            state.reported = units;
+            self.emit(Event::TaskWork { task, units: fresh });
+        }
+    }
+
+    /// Reports user time and work up to now without disturbing what runs.
+    pub(in crate::machine) fn checkpoint(&mut self, vcpu: VcpuId) {
+        let now = self.now();
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        if state.running != Running::User {
+            return;
+        }
+        if state.burst.is_empty() {
+            // Counted work: move the vCPU's position up to now.
+            let position = self.guest_cycles(vcpu);
+            let state = &mut self.w.guest.cpus[vcpu.index()];
+            if let Some(current) = state.queue.current {
+                self.w.guest.tasks[current as usize].counted +=
+                    position.saturating_sub(state.cycles);
+            }
+            state.cycles = position;
+        }
+        self.end_user(vcpu);
+        self.w.guest.cpus[vcpu.index()].user_since = Some(now);
+    }
+
+    /// The access that was waiting for its page has gone through.
+    pub(super) fn retire_major(&mut self, vcpu: VcpuId, task: TaskId) {
+        if let Some(gfn) = self.w.guest.tasks[task.index()].major.take() {
+            self.emit(Event::MajorFaultEnd { vcpu, task, gfn });
+        }
+    }
+
+    /// The access of the current task needs I/O; reported once, however often it exits.
+    pub(super) fn begin_major_of_current(&mut self, vcpu: VcpuId, gfn: Gfn, path: FaultPath) {
+        let Some(task) = self.w.guest.current(vcpu) else { return };
+        let state = &mut self.w.guest.tasks[task.index()];
+        if state.major != Some(gfn) {
+            state.major = Some(gfn);
+            self.emit(Event::MajorFaultBegin { vcpu, task, gfn, path });
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Tasks and notices begin: at power-on, and at the start barrier.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sim_core::{Cycles, EventQueue, SimDuration};
+
+use super::state::{KernelMode, Program, Task, TaskState};
+use crate::base::ids::{RegionId, TaskId, VcpuId};
+use crate::base::record::TaskRole;
+use crate::config::{Op, Pattern, TaskGroup};
+use crate::machine::world::{Cx, Hypervisor, MachineEvent};
+use crate::parts::sched::Entity;
+
+/// A task that is to be made.
+struct NewTask<'a> {
+    role: TaskRole,
+    program: Program,
+    /// First page of a sequential walk.
+    next_page: u64,
+    /// Names the stream that it draws from.
+    label: &'a str,
+    /// Where it starts; none: where the fewest tasks are.
+    on: Option<VcpuId>,
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    fn new_task(&mut self, new: NewTask<'_>) {
+        let id = TaskId(self.w.guest.tasks.len() as u32);
+        let draws = self.w.guest.streams.stream(new.label);
+        self.w.guest.tasks.push(Task {
+            role: new.role,
+            vcpu: VcpuId(0),
+            state: TaskState::Runnable,
+            program: new.program,
+            pc: 0,
+            busy: Cycles::ZERO,
+            kernel: KernelMode::default(),
+            draws,
+            next_page: new.next_page,
+            chosen: VecDeque::new(),
+            counted: Cycles::ZERO,
+            reported: 0,
+            major: None,
+            frames: Vec::new(),
+        });
+        self.w.guest.entities.push(Entity::default());
+        self.place_new_task(id, new.on);
+    }
+
+    /// The main task, which fills the regions that are to be filled. False: there are none.
+    pub(in crate::machine) fn start_main_task(&mut self) -> bool {
+        let regions = self.w.setup.config.workload.regions.iter().zip(0u16..);
+        let regions: Vec<(RegionId, u64)> =
+            regions.filter(|(r, _)| r.prefill).map(|(r, id)| (RegionId(id), r.pages)).collect();
+        if regions.is_empty() {
+            return false;
+        }
+        let program = Program::Fill { regions, at: 0, page: 0 };
+        let (role, label) = (TaskRole::Main, "main");
+        self.new_task(NewTask { role, program, next_page: 0, label, on: None });
+        true
+    }
+
+    /// All vCPUs are asked to switch notices on.
+    pub(in crate::machine) fn enable_notices(&mut self) {
+        for vcpu in (0..self.w.setup.config.guest.vcpus).map(VcpuId) {
+            self.w.guest.cpus[vcpu.index()].enable_pending = true;
+            self.interrupt(vcpu);
+        }
+    }
+
+    /// The tasks of a group start.
+    pub(in crate::machine) fn start_group(&mut self, group: &TaskGroup) {
+        let ops = Arc::new(group.program.clone());
+        let sequential = group.program.iter().find_map(|op| match op {
+            Op::Access { region, pattern: Pattern::Sequential, .. } => Some(*region),
+            _ => None,
+        });
+        let shared = |op: &Op| matches!(op, Op::Access { pattern: Pattern::Shared, .. });
+        let shared = group.program.iter().any(shared);
+        let pages = sequential.map_or(0, |region| self.w.guest.tables.region_pages(region));
+        for n in 0..u64::from(group.count) {
+            let label = match shared {
+                true => format!("group {}", group.name),
+                false => format!("task {} {n}", group.name),
+            };
+            let program = Program::Loop { ops: ops.clone() };
+            let on = match group.start_on.len() as u64 {
+                0 => None,
+                places => Some(group.start_on[(n % places) as usize]),
+            };
+            let next_page = pages * n / u64::from(group.count);
+            self.new_task(NewTask { role: group.role, program, next_page, label: &label, on });
+        }
+    }
+
+    /// A system management interrupt comes, whose handler takes so long.
+    pub(in crate::machine) fn raise_smi(&mut self, vcpu: VcpuId, span: SimDuration) {
+        self.w.guest.cpus[vcpu.index()].smi_pending.get_or_insert(span);
+        self.interrupt(vcpu);
+    }
+}

@@ -1,0 +1,286 @@
+//! The guest's state: its tasks, and its side of the virtual processors.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime, Stream};
+
+use crate::base::ids::{Gfn, Gva, RegionId, TaskId, Token, VcpuId};
+use crate::base::record::TaskRole;
+use crate::config::{MachineConfig, Op};
+use crate::parts::mmu::tlb::Mark;
+use crate::parts::mmu::{GuestTables, Tlb};
+use crate::parts::sched::{Entity, RunQueue};
+
+/// Frames at the bottom of guest memory that belong to its kernel and hold no task's pages. An
+/// assumption without effect on results: it only has to be left over.
+pub const KERNEL_FRAMES: u64 = 256;
+
+/// A stage of the guest kernel that runs on a vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GuestThen {
+    /// Timer interrupt; so many tick periods are accounted.
+    Tick { periods: u32 },
+    /// Reschedule interrupt: its return looks for another task.
+    Reschedule,
+    /// Exception 14 with this CR2: read the shared word.
+    PageFault { token: Token },
+    /// The sleeper is linked: test it, then sleep or halt.
+    WaitTest { token: Token, task: TaskId },
+    /// HLT with interrupts on, in the not-present handler of a context that cannot sleep.
+    WaitHalted { token: Token, task: TaskId },
+    /// Page ready as exception: wake.
+    Wake { token: Token },
+    /// Page ready as interrupt: read the token, wake, free the slot, acknowledge.
+    ReadyInterrupt,
+    /// The context switch is over.
+    Switched,
+    /// The guest's own page fault: a fresh frame for this address.
+    FirstTouch { gva: Gva },
+    /// Clearing the fresh frame begins.
+    ClearPage { gva: Gva, gfn: Gfn },
+    /// The fresh frame is cleared.
+    MapFresh { gva: Gva, gfn: Gfn },
+    /// Timers of tasks have expired; in the softirq, with interrupts on.
+    Timers { softirq: bool },
+    /// Call-function interrupt: enable asynchronous page faults on this vCPU.
+    EnableApf,
+    /// Spinning, with interrupts on, until all other vCPUs have answered.
+    CallWait,
+    /// Call-function interrupt: answer this vCPU.
+    Answer { to: VcpuId },
+    /// The end of an interrupt, where it exits.
+    Eoi,
+    /// The handler of a system management interrupt is over.
+    LeaveSmm,
+    /// The vCPU goes offline: its notices first.
+    NoticesOff,
+    /// Notices are off: sleepers, tasks, and then the vCPU itself.
+    Depart,
+    /// Halted with interrupts off until somebody starts the vCPU again.
+    Offline,
+    /// Nothing more to do.
+    Return,
+}
+
+/// A guest kernel stage with the work that is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub remaining: Cycles,
+    pub then: GuestThen,
+}
+
+/// Which part of the guest has the vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    Nothing,
+    Kernel,
+    User,
+}
+
+/// An operation that a burst ran ahead, with what is needed to take it back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BurstOp {
+    /// Start, in cycles since the epoch.
+    pub start: Cycles,
+    pub len: Cycles,
+    /// Program position before it.
+    pub pc: u32,
+    pub tlb: Mark,
+    /// Page of an access.
+    pub page: Option<u64>,
+    /// Frame that a walk found.
+    pub walked: Option<Gfn>,
+}
+
+/// Whether a vCPU takes part in the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Hotplug {
+    #[default]
+    Online,
+    /// It was asked to go, and will when it can switch tasks.
+    Leaving,
+    /// It switches its notices off.
+    Left,
+    Offline,
+}
+
+impl Hotplug {
+    /// Whether tasks may be placed there.
+    pub(super) fn takes_tasks(self) -> bool {
+        matches!(self, Self::Online | Self::Leaving)
+    }
+}
+
+/// A virtual processor, as the guest has it.
+#[derive(Clone, Debug)]
+pub(super) struct GuestCpu {
+    /// Guest kernel stages, the running one last.
+    pub frames: Vec<Frame>,
+    pub running: Running,
+    /// Time of the last entry; guest mode counts cycles from there.
+    pub epoch: SimTime,
+    /// Cycles since the epoch at which the running stretch began.
+    pub cycles: Cycles,
+    /// Since when the time of the current task's own program is not yet reported.
+    pub user_since: Option<SimTime>,
+    pub burst: Vec<BurstOp>,
+    pub tlb: Tlb,
+    pub queue: RunQueue,
+    pub need_resched: bool,
+    /// HLT was left since the not-present handler executed it.
+    pub hlt_over: bool,
+    /// Since when the current task is not yet charged.
+    pub charged_since: SimTime,
+    pub timer: Option<(EventHandle, SimTime)>,
+    pub tick_pending: bool,
+    /// The guest is about to arm its timer, which exits.
+    pub arm_timer: bool,
+    /// Interrupts to other vCPUs whose exits are still to be paid.
+    pub ipi_exits_due: u32,
+    pub reschedule_pending: bool,
+    pub enable_pending: bool,
+    /// vCPUs that wait for an answer of this one, the last one first.
+    pub calls: Vec<VcpuId>,
+    /// Answers that this vCPU waits for.
+    pub answers_due: u32,
+    /// Number of the tick period that was accounted last.
+    pub tick_period: u64,
+    /// Tick periods accounted so far.
+    pub ticks: u64,
+    /// Tasks whose wake-up waits for the next tick.
+    pub delayed_wakes: Vec<TaskId>,
+    /// Tasks whose timers have expired here and are to be handled.
+    pub expired: Vec<TaskId>,
+    pub hotplug: Hotplug,
+    /// It is to start again as soon as it is offline.
+    pub comes_back: bool,
+    /// A system management interrupt waits, whose handler takes so long.
+    pub smi_pending: Option<SimDuration>,
+}
+
+impl GuestCpu {
+    fn new(config: &MachineConfig) -> Self {
+        Self {
+            frames: Vec::new(),
+            running: Running::Nothing,
+            epoch: SimTime::ZERO,
+            cycles: Cycles::ZERO,
+            user_since: None,
+            burst: Vec::new(),
+            tlb: Tlb::new(config.cpu.l1_dtlb, config.cpu.stlb),
+            queue: RunQueue::default(),
+            need_resched: false,
+            hlt_over: false,
+            charged_since: SimTime::ZERO,
+            timer: None,
+            tick_pending: false,
+            arm_timer: false,
+            ipi_exits_due: 0,
+            reschedule_pending: false,
+            enable_pending: false,
+            calls: Vec::new(),
+            answers_due: 0,
+            tick_period: 0,
+            ticks: 0,
+            delayed_wakes: Vec::new(),
+            expired: Vec::new(),
+            hotplug: Hotplug::Online,
+            comes_back: false,
+            smi_pending: None,
+        }
+    }
+}
+
+/// What a guest task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskState {
+    Runnable,
+    Sleeping,
+}
+
+/// Where in the kernel a task's program is: all zero in user mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct KernelMode {
+    /// In a system call: at CPL 0.
+    pub syscall: bool,
+    /// Depth of sections with preemption off.
+    pub preempt_off: u32,
+    /// Depth of sections with interrupts off.
+    pub irq_off: u32,
+    /// Depth of RCU readers.
+    pub rcu: u32,
+    /// An access of the system call has begun and not gone through.
+    pub mid_access: bool,
+}
+
+/// What a task executes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Program {
+    /// Writes every page of these regions once, then waits for ever at the barrier.
+    Fill { regions: Vec<(RegionId, u64)>, at: usize, page: u64 },
+    /// The operations of a task group, again and again.
+    Loop { ops: Arc<Vec<Op>> },
+}
+
+/// A task of the guest.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub role: TaskRole,
+    pub vcpu: VcpuId,
+    pub state: TaskState,
+    pub program: Program,
+    pub pc: u32,
+    /// Cycles left of the operation before `pc`.
+    pub busy: Cycles,
+    pub kernel: KernelMode,
+    pub draws: Stream,
+    /// Next page of a sequential walk.
+    pub next_page: u64,
+    /// Pages chosen by accesses that were taken back, the next one first.
+    pub chosen: VecDeque<u64>,
+    /// Cycles of counted work, and the units that were reported.
+    pub counted: Cycles,
+    pub reported: u64,
+    /// The major fault that the task's next access has to end.
+    pub major: Option<Gfn>,
+    /// Guest kernel stages to go on with when it runs again.
+    pub frames: Vec<Frame>,
+}
+
+/// The guest.
+#[derive(Clone, Debug)]
+pub(in crate::machine) struct Guest {
+    pub(super) cpus: Vec<GuestCpu>,
+    pub(super) tasks: Vec<Task>,
+    /// What the scheduler keeps of each task.
+    pub(super) entities: Vec<Entity>,
+    pub(super) tables: GuestTables,
+    /// What tasks draw from.
+    pub(super) streams: RandomStreams,
+}
+
+impl Guest {
+    /// The guest at power-on: idle.
+    pub(in crate::machine) fn new(config: &MachineConfig, streams: RandomStreams) -> Self {
+        let regions: Vec<u64> = config.workload.regions.iter().map(|r| r.pages).collect();
+        let memory = config.guest.memory_pages;
+        Self {
+            cpus: (0..config.guest.vcpus).map(|_| GuestCpu::new(config)).collect(),
+            tasks: Vec::new(),
+            entities: Vec::new(),
+            tables: GuestTables::new(&regions, Gfn(KERNEL_FRAMES.min(memory)), Gfn(memory)),
+            streams,
+        }
+    }
+
+    /// Makes clones cheap from here on.
+    pub(in crate::machine) fn freeze(&mut self) {
+        self.tables.freeze();
+    }
+
+    /// The task that has a vCPU.
+    pub(in crate::machine) fn current(&self, vcpu: VcpuId) -> Option<TaskId> {
+        self.cpus[vcpu.index()].queue.current.map(TaskId)
+    }
+}

@@ -1,0 +1,195 @@
+//! The block layer: requests are issued, begin, and complete; writes are throttled.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::state::ThreadState;
+use crate::base::ids::{Gfn, PcpuId, RequestId, SwapSlot, ThreadId};
+use crate::base::record::{Event, IoKind};
+use crate::config::WrittenPages;
+use crate::machine::world::{Cx, MachineEvent, Then};
+use crate::parts::device::{Request, Started};
+use crate::parts::memory::pages::{Arrival, Backing};
+use crate::parts::memory::throttle::{Limits, WriteThrottle};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Issues a request, whose pages the thread copies next for so long if the device has no DMA;
+    /// then comes [`Self::submit`]. If the device has a place for the request, it begins when the
+    /// copy is over: drivers copy with preemption off.
+    pub(super) fn issue(&mut self, thread: ThreadId, mut request: Request, copying: SimDuration) {
+        let now = self.now();
+        request.submitted = now;
+        self.w.host.interrupts.resize(self.w.host.requests.len(), PcpuId(0));
+        self.w.host.interrupts[request.id.index()] = self.w.host.threads[thread.index()].pcpu;
+        self.w.host.requests[request.id.index()] = Some(request);
+        if self.w.host.device.issue(now, request) {
+            self.request_issued(&request);
+            let begun = self.w.host.device.begin(request);
+            self.schedule_completion(begun, copying);
+        } else {
+            self.w.host.threads[thread.index()].copying = Some(request);
+        }
+    }
+
+    /// The pages of the thread's request are copied; it may have no place at the device yet.
+    pub(super) fn submit(&mut self, thread: ThreadId) {
+        let now = self.now();
+        let Some(mut request) = self.w.host.threads[thread.index()].copying.take() else { return };
+        request.submitted = now;
+        self.w.host.requests[request.id.index()] = Some(request);
+        let begun = self.w.host.device.submit(now, request);
+        self.request_begun(begun);
+    }
+
+    fn request_issued(&mut self, request: &Request) {
+        let &Request { id: request, op, slot, pages, .. } = request;
+        self.emit(Event::BlockRqIssue { request, op, slot, pages });
+        let now = self.now();
+        if let Some(throttle) = &mut self.w.host.throttle {
+            throttle.issue(request, op, now);
+        }
+    }
+
+    /// The device has begun to serve a request that had to wait for it.
+    fn request_begun(&mut self, begun: Option<Started>) {
+        if let Some(begun) = begun {
+            self.request_issued(&begun.request);
+            self.schedule_completion(begun, SimDuration::ZERO);
+        }
+    }
+
+    /// The device serves a request after so much time.
+    fn schedule_completion(&mut self, begun: Started, after: SimDuration) {
+        let event = MachineEvent::DeviceComplete(begun.request.id);
+        self.schedule(self.now() + after + begun.service, event);
+    }
+
+    /// The device has completed a request. Where that costs an interrupt, its handler comes first.
+    pub(in crate::machine) fn device_complete(&mut self, id: RequestId) {
+        let now = self.now();
+        self.emit(Event::BlockRqComplete { request: id });
+        let op = self.w.host.requests[id.index()].map(|request| request.op);
+        if let (Some(throttle), Some(op)) = (&mut self.w.host.throttle, op) {
+            for thread in throttle.complete(id, op, now) {
+                self.wake_thread(thread);
+            }
+        }
+        let begun = self.w.host.device.completed(now);
+        self.request_begun(begun);
+        let cost = self.w.setup.prices.device_interrupt.time;
+        if cost.is_zero() {
+            return self.request_done(id);
+        }
+        self.interrupt_processor(self.w.host.interrupts[id.index()], cost);
+        self.schedule(now + cost, MachineEvent::RequestDone(id));
+    }
+
+    /// A request is over: its pages are unlocked or freed, and whoever waits goes on.
+    pub(in crate::machine) fn request_done(&mut self, id: RequestId) {
+        let Some(request) = self.w.host.requests[id.index()].take() else { return };
+        self.w.host.free_requests.push(id);
+        let mut reclaimable = false;
+        for slot in (request.slot.0..request.slot.0 + request.pages).map(SwapSlot) {
+            let Some(gfn) = self.w.host.swap.owner(slot) else { continue };
+            reclaimable |= match request.op {
+                IoKind::Read => self.page_was_read(gfn, id),
+                IoKind::Write => self.page_was_written(gfn, slot),
+            };
+        }
+        // A page that can be reclaimed from now on is as good as room: somebody has to do it.
+        if reclaimable || self.w.host.memory.room() > 0 {
+            self.wake_room_waiters();
+        }
+    }
+
+    fn page_was_read(&mut self, gfn: Gfn, request: RequestId) -> bool {
+        let page = self.w.host.memory.page_mut(gfn);
+        if page.backing != Backing::Reading || page.locked_by != Some(request) {
+            // A hole in the middle of a read-ahead window, which may be another read's page.
+            return false;
+        }
+        page.locked_by = None;
+        page.backing = Backing::Resident;
+        page.dirty = false;
+        self.w.host.memory.lru_arrive(gfn, Arrival::Read);
+        for at in 0..self.w.host.threads.len() {
+            if self.w.host.threads[at].waits_for == Some(gfn) {
+                self.w.host.threads[at].waits_for = None;
+                self.wake_thread(ThreadId(at as u32));
+            }
+        }
+        if self.w.setup.config.host.kernel.polled_reads {
+            self.end_polling(gfn);
+        }
+        self.interrupt_for_items(gfn);
+        true
+    }
+
+    fn page_was_written(&mut self, gfn: Gfn, slot: SwapSlot) -> bool {
+        let page = self.w.host.memory.page_mut(gfn);
+        match page.backing {
+            Backing::Writeback => match self.w.setup.config.host.kernel.written_pages {
+                WrittenPages::Freed => {
+                    page.backing = Backing::Swapped;
+                    self.w.host.memory.uncharge(gfn);
+                }
+                WrittenPages::Rotated => {
+                    page.backing = Backing::Resident;
+                    self.w.host.memory.lru_rotate(gfn);
+                }
+            },
+            _ if page.write_in_flight => {
+                // Mapped again, and so dirty again, while the write went on.
+                page.write_in_flight = false;
+                self.w.host.memory.set_slot(gfn, None);
+                self.w.host.swap.free(slot);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// A read is over: a thread that polls for it sees that, at once if it has its processor.
+    fn end_polling(&mut self, gfn: Gfn) {
+        for at in 0..self.w.host.threads.len() {
+            let thread = &self.w.host.threads[at];
+            let polls = thread.then == Then::FetchPoll && thread.state == ThreadState::Running;
+            let own = thread.fetch.is_some_and(|fetch| fetch.gfn == gfn);
+            // One that is on its way to look needs no call.
+            if polls && own && !self.has_step(ThreadId(at as u32)) {
+                self.start_stretch(ThreadId(at as u32), SimDuration::ZERO, Then::FetchPoll);
+            }
+        }
+    }
+
+    /// Whether the block layer takes a write now; otherwise the thread waits.
+    pub(super) fn may_write(&mut self, thread: ThreadId) -> bool {
+        let now = self.now();
+        self.w.host.throttle.as_mut().is_none_or(|throttle| throttle.admit(thread, now))
+    }
+
+    pub(super) fn open_throttle_window(&mut self) {
+        if let Some(span) = self.w.host.throttle.as_mut().and_then(WriteThrottle::observe) {
+            let end = self.now() + span;
+            self.schedule(end, MachineEvent::ThrottleWindow);
+        }
+    }
+
+    /// A window of write-back throttling is over.
+    pub(in crate::machine) fn throttle_window(&mut self) {
+        let now = self.now();
+        let Some(throttle) = &mut self.w.host.throttle else { return };
+        let before = throttle.limits();
+        let woken = throttle.judge_window(now);
+        let (after, goes_on) = (throttle.limits(), throttle.goes_on());
+        if after != before {
+            let Limits { max, normal, background } = after;
+            self.emit(Event::WbtStep { background, normal, max });
+        }
+        for thread in woken {
+            self.wake_thread(thread);
+        }
+        if goes_on {
+            self.open_throttle_window();
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Which pages a swap-in reads, and in which requests.
+
+use sim_core::EventQueue;
+
+use crate::base::ids::{Gfn, RequestId, SwapSlot, ThreadId};
+use crate::base::record::IoKind;
+use crate::config::ReadAhead;
+use crate::machine::world::{Cx, Flow, MachineEvent, Then};
+use crate::parts::device::Request;
+use crate::parts::memory::pages::Backing;
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Locks the page, and its neighbours as far as there is room, for a read.
+    pub(super) fn prepare_read(&mut self, thread: ThreadId, gfn: Gfn) -> Flow {
+        let Some(slot) = self.w.host.memory.page(gfn).slot() else {
+            unreachable!("a swapped page has a slot");
+        };
+        let largest = self.w.setup.config.host.read_ahead_pages.max(1);
+        let (reads, extra) = match self.w.setup.config.host.kernel.read_ahead {
+            ReadAhead::Fixed => self.lock_slots(gfn, slot, largest),
+            ReadAhead::Adaptive => {
+                let window = self.w.host.read_ahead.slot_window(slot, largest);
+                self.lock_slots(gfn, slot, window)
+            }
+            ReadAhead::AddressSpace => {
+                let pages = self.w.setup.config.guest.memory_pages;
+                let window = self.w.host.read_ahead.address_window(gfn, largest, pages);
+                self.lock_addresses(gfn, window)
+            }
+        };
+        let requests = reads.len() as u64;
+        self.w.host.threads[thread.index()].reads = reads.into();
+        let prices = &self.w.setup.prices;
+        let cost = prices.swap_in_prepare.time
+            + prices.read_ahead_page.time.times(extra)
+            + prices.block_submit.time.times(requests);
+        Flow::Spend(cost, Then::FetchSubmit)
+    }
+
+    /// One read of the swapped pages in the aligned window around a slot, from the first to the
+    /// last of them. Also says how many pages come besides the wanted one.
+    fn lock_slots(&mut self, gfn: Gfn, slot: SwapSlot, window: u32) -> (Vec<Request>, u64) {
+        let id = self.new_read(gfn, slot).id;
+        self.lock_for_read(gfn, id);
+        let (mut first, mut last, mut extra) = (slot.0, slot.0, 0);
+        let start = slot.0 / window * window;
+        for neighbour in (start..start + window).map(SwapSlot) {
+            let Some(owner) = self.w.host.swap.owner(neighbour) else { continue };
+            let swapped = self.w.host.memory.page(owner).backing == Backing::Swapped;
+            if neighbour != slot && swapped && self.w.host.memory.room() > 0 {
+                self.lock_for_read(owner, id);
+                self.mark_read_ahead(owner);
+                first = first.min(neighbour.0);
+                last = last.max(neighbour.0);
+                extra += 1;
+            }
+        }
+        let (slot, pages) = (SwapSlot(first), last - first + 1);
+        let read = Request { id, slot, pages, ..self.occurrence_of(gfn) };
+        (vec![read], extra)
+    }
+
+    /// A read for each run of consecutive slots among the swapped pages of a window of addresses
+    /// (the block layer merges them while plugged).
+    fn lock_addresses(&mut self, gfn: Gfn, window: std::ops::Range<u64>) -> (Vec<Request>, u64) {
+        // The wanted page has its frame before the room is given to others.
+        let mut wanted = Some(self.w.host.memory.page(gfn).slot());
+        self.w.host.memory.charge(gfn);
+        let mut reads: Vec<Request> = Vec::new();
+        let mut extra = 0;
+        for page in window.map(Gfn) {
+            let slot = match page == gfn {
+                true => wanted.take().flatten(),
+                false if self.w.host.memory.room() == 0 => None,
+                false if self.w.host.memory.page(page).backing != Backing::Swapped => None,
+                false => self.w.host.memory.page(page).slot(),
+            };
+            let Some(slot) = slot else { continue };
+            if page != gfn {
+                extra += 1;
+                self.w.host.memory.charge(page);
+                self.mark_read_ahead(page);
+            }
+            let id = match reads.last_mut() {
+                Some(last) if last.slot.0 + last.pages == slot.0 => {
+                    last.pages += 1;
+                    last.id
+                }
+                _ => {
+                    let id = self.new_read(page, slot).id;
+                    reads.push(Request { id, slot, ..self.occurrence_of(page) });
+                    id
+                }
+            };
+            self.reading(page, id);
+        }
+        (reads, extra)
+    }
+
+    /// A number for a read; the pages are locked in its name.
+    fn new_read(&mut self, gfn: Gfn, slot: SwapSlot) -> Request {
+        let (id, op, submitted) = (RequestId(0), IoKind::Read, self.now());
+        self.w.host.new_request(Request { id, op, slot, pages: 1, gfn, occurrence: 0, submitted })
+    }
+
+    /// A read on behalf of a page, with the number that keys its draws.
+    fn occurrence_of(&mut self, gfn: Gfn) -> Request {
+        let page = self.w.host.memory.page_mut(gfn);
+        let occurrence = page.io_count;
+        page.io_count += 1;
+        let (id, op, slot, submitted) = (RequestId(0), IoKind::Read, SwapSlot(0), self.now());
+        Request { id, op, slot, pages: 1, gfn, occurrence, submitted }
+    }
+
+    /// Windows that follow their success want to know of it.
+    fn mark_read_ahead(&mut self, gfn: Gfn) {
+        if self.w.setup.config.host.kernel.read_ahead != ReadAhead::Fixed {
+            self.w.host.memory.page_mut(gfn).read_ahead = true;
+        }
+    }
+
+    fn lock_for_read(&mut self, gfn: Gfn, request: RequestId) {
+        self.w.host.memory.charge(gfn);
+        self.reading(gfn, request);
+    }
+
+    fn reading(&mut self, gfn: Gfn, request: RequestId) {
+        let page = self.w.host.memory.page_mut(gfn);
+        page.backing = Backing::Reading;
+        page.locked_by = Some(request);
+    }
+}

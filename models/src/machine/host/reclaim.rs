@@ -1,0 +1,141 @@
+//! Direct reclaim, by the thread that needs a page.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::state::PendingReclaim;
+use crate::base::ids::{Gfn, RequestId, SwapSlot, ThreadId};
+use crate::base::record::{BlockReason, Event, IoKind};
+use crate::config::{Cgroup, MmuRetry};
+use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Then};
+use crate::parts::device::{QUEUE_DEPTH, Request};
+use crate::parts::memory::reclaim::{ReclaimPass, YoungTest, reclaim};
+
+/// Whether a pass of reclaim takes away mappings that faults under way have to hear of. Pages that are
+/// written were mapped in the VMM; those that are freed at once were in the swap cache only.
+fn invalidates(pass: &ReclaimPass, retry: MmuRetry) -> bool {
+    !pass.written.is_empty() || (retry == MmuRetry::Unmappings && !pass.unmapped.is_empty())
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// One pass of direct reclaim, paid by the thread that needs a page.
+    pub(super) fn direct_reclaim(&mut self, thread: ThreadId) -> Flow {
+        self.emit(Event::MemcgReclaimBegin { thread });
+        self.cut_all_bursts();
+        let test = if self.w.setup.config.cpu.ept_accessed_dirty {
+            YoungTest::AccessedBit
+        } else {
+            YoungTest::Unmap
+        };
+        let batch = self.w.setup.config.host.reclaim_batch_pages;
+        let mut pass = std::mem::take(&mut self.w.host.pass);
+        reclaim(&mut self.w.host.memory, &mut self.w.host.swap, batch, test, &mut pass);
+        for &gfn in &pass.unmapped {
+            self.emit(Event::EptUnmap { gfn });
+        }
+        self.w.host.invalidations +=
+            u64::from(invalidates(&pass, self.w.setup.config.host.kernel.mmu_retry));
+        let flushed = if pass.unmapped.is_empty() { 0 } else { self.flush_remote_tlbs() };
+        let prices = self.w.setup.prices.clone();
+        let written = pass.written.len() as u64;
+        let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
+            + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
+            + prices.reclaim_write_page.time.times(written)
+            + prices.block_copy.time.times(written)
+            + prices.shootdown_vcpu.time.times(flushed);
+        let writes = self.write_requests(&pass.written);
+        let pending = PendingReclaim {
+            writes,
+            submitted: 0,
+            scanned: pass.scanned,
+            freed: pass.freed,
+            written: pass.written.len() as u32,
+            in_flight: self.room_will_come(),
+        };
+        self.w.host.pass = pass;
+        self.w.host.threads[thread.index()].reclaim = pending;
+        Flow::Spend(cost, Then::ReclaimDone)
+    }
+
+    /// One request for each run of consecutive slots (the block layer merges them while plugged).
+    fn write_requests(&mut self, written: &[(Gfn, SwapSlot)]) -> Vec<Request> {
+        let mut requests: Vec<Request> = Vec::new();
+        for &(gfn, slot) in written {
+            if let Some(last) = requests.last_mut()
+                && last.slot.0 + last.pages == slot.0
+                && last.pages < self.w.setup.config.host.write_pages
+            {
+                last.pages += 1;
+                continue;
+            }
+            let page = self.w.host.memory.page_mut(gfn);
+            let occurrence = page.io_count;
+            page.io_count += 1;
+            let submitted = self.now();
+            let op = IoKind::Write;
+            let id = RequestId(0);
+            requests.push(Request { id, op, slot, pages: 1, gfn, occurrence, submitted });
+        }
+        for request in &mut requests {
+            *request = self.w.host.new_request(*request);
+        }
+        requests
+    }
+
+    pub(in crate::machine) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
+        while let Some(request) = self.next_write(thread) {
+            if !self.may_write(thread) {
+                return self.sleep_in_fetch(thread, BlockReason::Throttle);
+            }
+            self.w.host.threads[thread.index()].reclaim.submitted += 1;
+            self.open_throttle_window();
+            // The time of the pass contains the copy.
+            self.issue(thread, request, SimDuration::ZERO);
+            self.submit(thread);
+        }
+        let pending = std::mem::take(&mut self.w.host.threads[thread.index()].reclaim);
+        let PendingReclaim { writes, scanned, freed, written, in_flight, .. } = pending;
+        self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
+        if self.w.host.memory.room() > 0 {
+            self.wake_room_waiters();
+        }
+        if self.w.host.memory.room() > 0 {
+            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+        }
+        if writes.is_empty() && (freed > 0 || (in_flight && !self.room_will_come())) {
+            // Somebody else was faster, or what was under way at the time of the pass is over.
+            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+        }
+        if self.goes_on_reclaiming(!writes.is_empty()) {
+            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+        }
+        if writes.is_empty() && !self.room_will_come() {
+            let now = self.now();
+            self.w.failure.get_or_insert(Failure::OutOfMemory(now));
+            return Flow::Stopped;
+        }
+        self.w.host.room_waiters.push(thread);
+        self.sleep_in_fetch(thread, BlockReason::Reclaim)
+    }
+
+    /// The next write of the thread's pass of reclaim.
+    fn next_write(&self, thread: ThreadId) -> Option<Request> {
+        let pending = &self.w.host.threads[thread.index()].reclaim;
+        pending.writes.get(pending.submitted).copied()
+    }
+
+    /// Whether a thread that has begun to write pages, and has freed none, takes the next batch
+    /// instead of waiting: as long as there are pages and the device's queue takes requests.
+    fn goes_on_reclaiming(&self, written: bool) -> bool {
+        let is_write = |r: &&Option<Request>| r.is_some_and(|r| r.op == IoKind::Write);
+        self.w.setup.config.host.kernel.cgroup == Cgroup::V2
+            && written
+            && self.w.host.memory.on_lists() > 0
+            && self.w.host.requests.iter().filter(is_write).count() < QUEUE_DEPTH
+    }
+
+    /// Whether I/O under way, or an item that holds its page, will free a page or make one
+    /// reclaimable.
+    fn room_will_come(&self) -> bool {
+        self.w.host.pinned > 0 || self.w.host.requests.iter().any(Option::is_some)
+    }
+}

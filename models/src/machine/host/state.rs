@@ -1,0 +1,289 @@
+//! The host's state: threads on processors, guest memory, the swap device.
+
+use std::collections::VecDeque;
+
+use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
+
+use crate::base::ids::{Gfn, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId};
+use crate::config::{Disturbance, DisturbanceKind, MachineConfig};
+use crate::machine::world::Then;
+use crate::parts::device::{Device, QUEUE_DEPTH, Request};
+use crate::parts::memory::map_lock::MapLock;
+use crate::parts::memory::pages::{Backing, HostMemory};
+use crate::parts::memory::read_ahead::ReadAheadState;
+use crate::parts::memory::reclaim::ReclaimPass;
+use crate::parts::memory::swap::SwapArea;
+use crate::parts::memory::throttle::WriteThrottle;
+use crate::parts::sched::{Entity, RunQueue};
+
+/// What a host thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum ThreadKind {
+    Vcpu(VcpuId),
+    Worker(WorkerId),
+}
+
+/// Whether a host thread has, wants or does not want a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ThreadState {
+    Running,
+    Runnable,
+    Blocked,
+}
+
+/// Why a host thread fetches a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum FetchGoal {
+    /// A fault that the vCPU thread resolves itself.
+    Fault,
+    /// Only to begin the read at fault time (FOLL_NOWAIT).
+    StartRead,
+    /// A page evicted again before its page ready.
+    Prefault,
+    /// The work item of a worker.
+    Item(ItemId),
+}
+
+/// A page being fetched by a host thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fetch {
+    pub gfn: Gfn,
+    pub goal: FetchGoal,
+}
+
+/// A pass of reclaim whose cost is being paid: what it has to submit and report at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PendingReclaim {
+    pub writes: Vec<Request>,
+    /// How many of them the device has.
+    pub submitted: usize,
+    pub scanned: u32,
+    pub freed: u32,
+    pub written: u32,
+    /// Whether room was to come from elsewhere at the time of the pass.
+    pub in_flight: bool,
+}
+
+/// A thread of the host.
+#[derive(Clone, Debug)]
+pub(in crate::machine) struct Thread {
+    pub(super) kind: ThreadKind,
+    pub(super) state: ThreadState,
+    /// Where it runs or ran last.
+    pub(super) pcpu: PcpuId,
+    /// Whether it may run nowhere else (a worker of a per-CPU pool).
+    pub(super) bound: bool,
+    /// Since when its CPU time is not yet charged; while it waits for a processor, since when.
+    pub(super) charged_since: SimTime,
+    /// Host work left before `then`; meaningless in guest mode.
+    pub(super) remaining: SimDuration,
+    /// When the running stretch began.
+    pub(super) since: SimTime,
+    pub(super) then: Then,
+    pub(super) fetch: Option<Fetch>,
+    /// The locked page it waits for.
+    pub(super) waits_for: Option<Gfn>,
+    pub(super) reclaim: PendingReclaim,
+    /// The reads that it is about to issue.
+    pub(super) reads: VecDeque<Request>,
+    /// The request whose pages it copies and for which the device has no place yet.
+    pub(super) copying: Option<Request>,
+}
+
+impl Thread {
+    /// A thread that sleeps until it is first woken.
+    pub(super) fn new(kind: ThreadKind, pcpu: PcpuId, now: SimTime, then: Then) -> Self {
+        Self {
+            kind,
+            state: ThreadState::Blocked,
+            pcpu,
+            bound: false,
+            charged_since: now,
+            remaining: SimDuration::ZERO,
+            since: now,
+            then,
+            fetch: None,
+            waits_for: None,
+            reclaim: PendingReclaim::default(),
+            reads: VecDeque::new(),
+            copying: None,
+        }
+    }
+}
+
+/// A physical processor.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pcpu {
+    pub queue: RunQueue,
+    pub tick: Option<sim_core::EventHandle>,
+    /// Idle workers of the processor's pool, the last one used last.
+    pub idle_workers: Vec<ThreadId>,
+    /// Items that no worker has begun.
+    pub queued_work: VecDeque<ItemId>,
+    /// Items that a workqueue has begun, or is about to begin.
+    pub active_work: u32,
+    /// Items that wait because so many are active already, the first one first.
+    pub inactive_work: VecDeque<ItemId>,
+}
+
+/// The host.
+#[derive(Clone, Debug)]
+pub(in crate::machine) struct Host {
+    pub(super) threads: Vec<Thread>,
+    /// What the scheduler keeps of each thread.
+    pub(super) entities: Vec<Entity>,
+    pub(super) pcpus: Vec<Pcpu>,
+    /// Processors on which another thread should run.
+    pub(super) resched: Vec<PcpuId>,
+    pub(super) memory: HostMemory,
+    pub(super) swap: SwapArea,
+    pub(super) device: Device,
+    /// Requests at the device, by number; freed numbers are used again.
+    pub(super) requests: Vec<Option<Request>>,
+    pub(super) free_requests: Vec<RequestId>,
+    /// The processor that each request interrupts when it is complete.
+    pub(super) interrupts: Vec<PcpuId>,
+    /// References that items hold on pages.
+    pub(super) pinned: u32,
+    /// Which items hold a reference on their page.
+    pub(super) pinning: Vec<bool>,
+    /// How often the host has taken mappings of the VM away (`mmu_notifier_seq`).
+    pub(super) invalidations: u64,
+    /// Items without a worker, each with the page whose read ends it.
+    pub(super) native: Vec<(Gfn, ItemId)>,
+    pub(super) read_ahead: ReadAheadState,
+    /// Write-back throttling, where the host's kernel does it.
+    pub(super) throttle: Option<WriteThrottle>,
+    /// The lock of the VMM's memory map, where somebody writes it.
+    pub(super) map_lock: Option<MapLock>,
+    /// Threads that wait for room under the memory limit.
+    pub(super) room_waiters: Vec<ThreadId>,
+    /// A reused buffer.
+    pub(super) pass: ReclaimPass,
+}
+
+impl Host {
+    /// The host at power-on: a thread for each vCPU, and nothing in memory.
+    pub(in crate::machine) fn new(
+        config: &MachineConfig,
+        streams: &RandomStreams,
+    ) -> Result<Self, DistributionError> {
+        let host = &config.host;
+        let limit = host.memory_limit_pages.saturating_sub(host.other_resident_pages);
+        let thread = |v: u16| {
+            let pcpu = PcpuId(v % host.cpus);
+            Thread::new(ThreadKind::Vcpu(VcpuId(v)), pcpu, SimTime::ZERO, Then::Enter)
+        };
+        let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
+        Ok(Self {
+            threads: (0..config.guest.vcpus).map(thread).collect(),
+            entities: vec![Entity::default(); config.guest.vcpus.into()],
+            pcpus: (0..host.cpus).map(|_| Pcpu::default()).collect(),
+            resched: Vec::new(),
+            memory: HostMemory::new(config.guest.memory_pages, limit, host.kernel.lru),
+            swap: SwapArea::new(host.swap_pages),
+            device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
+            requests: Vec::new(),
+            free_requests: Vec::new(),
+            interrupts: Vec::new(),
+            pinned: 0,
+            pinning: Vec::new(),
+            invalidations: 0,
+            native: Vec::new(),
+            read_ahead: ReadAheadState::default(),
+            throttle: host.kernel.writeback_throttling.map(throttle),
+            map_lock: writes_map(config).then(MapLock::default),
+            room_waiters: Vec::new(),
+            pass: ReclaimPass::default(),
+        })
+    }
+
+    /// Makes clones cheap from here on.
+    pub(in crate::machine) fn freeze(&mut self) {
+        self.memory.freeze();
+        self.swap.freeze();
+    }
+
+    /// What a thread is.
+    pub(in crate::machine) fn kind_of(&self, thread: ThreadId) -> ThreadKind {
+        self.threads[thread.index()].kind
+    }
+
+    /// What a thread does when its stretch is over.
+    pub(in crate::machine) fn then_of(&self, thread: ThreadId) -> Then {
+        self.threads[thread.index()].then
+    }
+
+    /// Who has each processor.
+    pub(in crate::machine) fn running(&self) -> Vec<Option<ThreadId>> {
+        self.pcpus.iter().map(|pcpu| pcpu.queue.current.map(ThreadId)).collect()
+    }
+
+    /// Whether a thread has its processor for itself (`single_task_running`).
+    pub(in crate::machine) fn is_alone(&self, thread: ThreadId) -> bool {
+        let pcpu = self.threads[thread.index()].pcpu;
+        self.pcpus[pcpu.index()].queue.running() <= 1
+    }
+
+    /// Whether another thread should have the processor of this one.
+    pub(in crate::machine) fn is_to_give_way(&self, thread: ThreadId) -> bool {
+        self.resched.contains(&self.threads[thread.index()].pcpu)
+    }
+
+    /// What backs a frame.
+    pub(in crate::machine) fn backing(&self, gfn: Gfn) -> Backing {
+        self.memory.page(gfn).backing
+    }
+
+    /// Whether the second stage maps a frame.
+    pub(in crate::machine) fn maps(&self, gfn: Gfn) -> bool {
+        self.memory.page(gfn).ept_mapped
+    }
+
+    /// The accessed bit of a second-stage entry is set.
+    pub(in crate::machine) fn set_accessed(&mut self, gfn: Gfn) {
+        self.memory.page_mut(gfn).young = true;
+    }
+
+    /// The host's frame of a page, if it has one.
+    pub(in crate::machine) fn pfn(&self, gfn: Gfn) -> Option<Pfn> {
+        self.memory.page(gfn).pfn()
+    }
+
+    /// How often I/O was begun for a page.
+    pub(in crate::machine) fn io_count(&self, gfn: Gfn) -> u32 {
+        self.memory.page(gfn).io_count
+    }
+
+    /// How often mappings of the VM were taken away (`mmu_notifier_seq`).
+    pub(in crate::machine) fn invalidations(&self) -> u64 {
+        self.invalidations
+    }
+
+    /// A request at the device.
+    pub(in crate::machine) fn request(&self, id: RequestId) -> Option<Request> {
+        self.requests.get(id.index()).copied().flatten()
+    }
+
+    /// A thread is to fetch a page when it comes to [`Then::Fetch`].
+    pub(in crate::machine) fn set_fetch(&mut self, thread: ThreadId, gfn: Gfn, goal: FetchGoal) {
+        self.threads[thread.index()].fetch = Some(Fetch { gfn, goal });
+    }
+
+    /// A number for a request.
+    pub(super) fn new_request(&mut self, mut request: Request) -> Request {
+        let id = self.free_requests.pop().unwrap_or_else(|| {
+            self.requests.push(None);
+            RequestId(self.requests.len() as u32 - 1)
+        });
+        request.id = id;
+        self.requests[id.index()] = Some(request);
+        request
+    }
+}
+
+/// Whether anybody ever takes the lock of the VMM's memory map for writing.
+fn writes_map(config: &MachineConfig) -> bool {
+    let writes = |d: &Disturbance| matches!(d.kind, DisturbanceKind::MapWrite { .. });
+    config.disturbances.iter().any(writes)
+}

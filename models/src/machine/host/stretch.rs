@@ -1,0 +1,54 @@
+//! Stretches of a thread's work, and polls of halted vCPUs.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::state::ThreadState;
+use crate::base::ids::{PcpuId, ThreadId};
+use crate::machine::world::{Cx, MachineEvent, Then};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Begins a stretch of the running thread, and schedules its end.
+    pub(in crate::machine) fn start_stretch(
+        &mut self,
+        thread: ThreadId,
+        span: SimDuration,
+        then: Then,
+    ) {
+        let now = self.now();
+        let state = &mut self.w.host.threads[thread.index()];
+        state.remaining = span;
+        state.since = now;
+        state.then = then;
+        self.schedule_step(thread, now + span);
+    }
+
+    /// The running thread is in guest mode: its stretches are the guest's.
+    pub(in crate::machine) fn is_in_guest_mode(&mut self, thread: ThreadId) {
+        self.w.host.threads[thread.index()].then = Then::InGuest;
+    }
+
+    /// A vCPU thread that polls sees what would have woken it, at once or when it runs again.
+    pub(super) fn end_polled_halt(&mut self, thread: ThreadId) {
+        let state = &mut self.w.host.threads[thread.index()];
+        if state.then != Then::HaltPoll {
+            return;
+        }
+        if state.state == ThreadState::Running {
+            self.cancel_step(thread);
+            self.start_stretch(thread, SimDuration::ZERO, Then::Unblocked);
+        } else {
+            (state.then, state.remaining) = (Then::Unblocked, SimDuration::ZERO);
+        }
+    }
+
+    /// Somebody else wants the processor: who polls there goes to sleep.
+    pub(super) fn stop_polling_on(&mut self, pcpu: PcpuId) {
+        let Some(current) = self.w.host.pcpus[pcpu.index()].queue.current.map(ThreadId) else {
+            return;
+        };
+        if self.w.host.threads[current.index()].then == Then::HaltPoll {
+            self.cancel_step(current);
+            self.start_stretch(current, SimDuration::ZERO, Then::HaltPoll);
+        }
+    }
+}

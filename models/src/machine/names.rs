@@ -1,0 +1,62 @@
+//! Names of threads, tasks and events, for messages.
+
+use super::host::ThreadKind;
+use super::world::{MachineEvent, World};
+use crate::base::ids::{TaskId, ThreadId};
+use crate::base::record::IoKind;
+
+impl World {
+    pub(super) fn thread_name(&self, thread: ThreadId) -> String {
+        match self.host.kind_of(thread) {
+            ThreadKind::Vcpu(vcpu) => match self.guest.current(vcpu) {
+                Some(task) => format!("{vcpu}, which runs {},", self.task_name(task)),
+                None => format!("{vcpu}"),
+            },
+            ThreadKind::Worker(worker) => format!("{worker}"),
+        }
+    }
+
+    /// A task with the group that it is of.
+    fn task_name(&self, task: TaskId) -> String {
+        let groups = &self.setup.config.workload.tasks;
+        // The main task is there if anything is filled.
+        let filled = self.setup.config.workload.regions.iter().any(|region| region.prefill);
+        let Some(mut number) = task.0.checked_sub(u32::from(filled)) else {
+            return format!("{task} (prefill)");
+        };
+        for group in groups {
+            match number.checked_sub(group.count) {
+                None => return format!("{task} ({})", group.name),
+                Some(rest) => number = rest,
+            }
+        }
+        format!("{task}")
+    }
+
+    pub(super) fn event_name(&self, event: MachineEvent) -> String {
+        match event {
+            MachineEvent::ThreadStep(thread) => {
+                let doing = self.host.then_of(thread).doing();
+                format!("work of {} ({doing})", self.thread_name(thread).trim_end_matches(','))
+            }
+            MachineEvent::DeviceComplete(id) => {
+                let request = self.host.request(id);
+                match request.map(|request| request.op) {
+                    Some(IoKind::Write) => "a write of the swap device (`host.swap.device`)".into(),
+                    _ => "a read of the swap device (`host.swap.device`)".into(),
+                }
+            }
+            MachineEvent::RequestDone(_) => "the interrupt of a request".into(),
+            MachineEvent::ItemRead(item) => format!("the interrupt that completes {item}"),
+            MachineEvent::TaskTimer(task) => format!("the sleep of {}", self.task_name(task)),
+            MachineEvent::DelayedWake(task) => format!("the wake-up of {}", self.task_name(task)),
+            MachineEvent::VcpuTimer(vcpu) => format!("the timer of {vcpu}"),
+            MachineEvent::HostTick(pcpu) => format!("the tick of {pcpu}"),
+            MachineEvent::Disturb(index) => format!("disturbance {index}"),
+            MachineEvent::MapWritten => "a change of the memory map".into(),
+            MachineEvent::ThrottleWindow => "a window of write-back throttling".into(),
+            MachineEvent::Phase(phase) => format!("the phase {phase:?}"),
+            MachineEvent::Barrier => "the start barrier".into(),
+        }
+    }
+}

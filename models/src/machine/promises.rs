@@ -1,0 +1,56 @@
+//! What a generation of the protocol promises, and what it is known to break.
+
+use sim_core::SimDuration;
+
+use crate::apf::rules::{
+    Announce, CannotInject, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules, SetupOrder,
+    TokenZero,
+};
+use crate::config::Policy;
+use crate::monitors::catalogue::{INV_04, INV_10, INV_12, INV_16, InvariantId};
+use crate::monitors::{Family, MonitorConfig};
+
+/// What must happen in the end has to happen within this time: far above any queueing at a disk,
+/// far below the length of an experiment.
+pub(super) const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
+
+/// Which invariants a generation promises.
+pub fn family_of(rules: &Rules) -> Family {
+    match (rules.page_ready, rules.announce) {
+        (PageReady::Interrupt, _) => Family::Int,
+        (PageReady::Exception, Announce::AtSetup) => Family::V7,
+        (PageReady::Exception, Announce::AtEntryIfMissing) => Family::V5,
+    }
+}
+
+/// Invariants that a generation is known to break.
+pub fn known_violations(rules: &Rules) -> Vec<InvariantId> {
+    // Page ready without not present is what kernels before 5.9 do when a fault only halted.
+    let mut known = match rules.page_ready_told {
+        PageReadyTold::Always => vec![INV_12],
+        PageReadyTold::OnlyIfNotPresentTold => Vec::new(),
+    };
+    // The counter of tokens starts at zero before 5.17, and a slot that holds zero looks free.
+    if rules.token_zero == TokenZero::Possible {
+        known.extend([INV_04, INV_10]);
+    }
+    // In v7 of the series page ready leaves the artificial halt set: where the item is delivered in
+    // the turn that sets it, only an interrupt ends the halt.
+    if rules.cannot_inject == CannotInject::Halt && rules.ready_wakes == ReadyWakes::Nothing {
+        known.push(INV_16);
+    }
+    known
+}
+
+/// What the monitors of a run are told.
+pub(super) fn monitor_config(vcpus: u16, policy: &Policy) -> MonitorConfig {
+    MonitorConfig {
+        vcpus,
+        family: family_of(&policy.rules),
+        cap: Some(policy.rules.cap),
+        schedules_first: policy.rules.setup_order == SetupOrder::ScheduleFirst,
+        known: known_violations(&policy.rules),
+        liveness_bound: LIVENESS_BOUND,
+        rsm_drops_items: policy.rules.paging_toggle == PagingToggle::DropsItems,
+    }
+}

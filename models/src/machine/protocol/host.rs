@@ -1,0 +1,193 @@
+//! The steps of the protocol in the host, each with its own answer.
+
+use sim_core::EventQueue;
+
+use crate::apf::{Decision, HostInput, SetupFailure, VcpuView};
+use crate::base::ids::Gva;
+use crate::base::ids::{Gfn, ItemId, Token, VcpuId, WorkerId};
+use crate::machine::world::{Cx, MachineEvent};
+use crate::parts::memory::pages::hva_of;
+
+/// What a section of setting an item up, or of freeing one, leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) struct Section {
+    pub decision: Option<Decision>,
+    /// The item whose work is to be done by somebody.
+    pub queued: Option<ItemId>,
+    /// The vCPU thread waits for this item's worker, then advances.
+    pub wait_worker: Option<ItemId>,
+}
+
+impl Section {
+    /// Whether another section follows.
+    pub(in crate::machine) fn continues(self) -> bool {
+        self.decision == Some(Decision::Continue)
+    }
+}
+
+/// What a look for a completed item found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Completed {
+    Nothing,
+    /// An item whose page is mapped before it is delivered.
+    Prefault(Gfn),
+    /// An item that is delivered at once.
+    Popped,
+}
+
+/// What follows a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) struct Delivered {
+    pub wait_worker: Option<ItemId>,
+    /// The next completed item is looked for at once.
+    pub drain_more: bool,
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    fn section(&mut self, input: HostInput) -> Section {
+        let left = self.step(input);
+        Section { decision: left.decision, queued: left.queued, wait_worker: left.wait_worker }
+    }
+
+    /// `try_async_pf`: may the fault go asynchronous?
+    pub(in crate::machine) fn try_async(
+        &mut self,
+        vcpu: VcpuId,
+        view: VcpuView,
+        gfn: Gfn,
+        failure: Option<SetupFailure>,
+    ) -> Option<Decision> {
+        // Frames are named by their address in the guest's linear map.
+        let (gva, hva) = (Gva(gfn.gpa().0), hva_of(gfn));
+        self.step(HostInput::Try { vcpu, view, gva, gfn, hva, failure }).decision
+    }
+
+    /// The next section of the operation that the vCPU thread is in.
+    pub(in crate::machine) fn advance(&mut self, vcpu: VcpuId, view: VcpuView) -> Section {
+        self.section(HostInput::Advance { vcpu, view })
+    }
+
+    /// The requests before an entry. True: the loop begins again.
+    pub(in crate::machine) fn handle_requests(&mut self, vcpu: VcpuId) -> bool {
+        let left = self.step(HostInput::Requests { vcpu });
+        left.halted || left.scan
+    }
+
+    /// The pending exception is put into the guest.
+    pub(in crate::machine) fn inject_exception(&mut self, vcpu: VcpuId) -> Option<Token> {
+        self.step(HostInput::Inject { vcpu }).injected
+    }
+
+    /// The interrupt of a page ready is put into the guest.
+    pub(in crate::machine) fn inject_ready_interrupt(&mut self, vcpu: VcpuId) {
+        self.step(HostInput::InjectInterrupt { vcpu });
+    }
+
+    /// Looks for a completed item that may be delivered.
+    pub(in crate::machine) fn check_completion(
+        &mut self,
+        vcpu: VcpuId,
+        view: VcpuView,
+    ) -> Completed {
+        let left = self.step(HostInput::CheckCompletion { vcpu, view });
+        match (left.popped, left.prefault) {
+            (false, _) => Completed::Nothing,
+            (true, Some(gfn)) => Completed::Prefault(gfn),
+            (true, None) => Completed::Popped,
+        }
+    }
+
+    /// The popped item is delivered and freed.
+    pub(in crate::machine) fn deliver_item(&mut self, vcpu: VcpuId, view: VcpuView) -> Delivered {
+        let left = self.step(HostInput::Deliver { vcpu, view });
+        Delivered { wait_worker: left.wait_worker, drain_more: left.drain_more }
+    }
+
+    /// The guest has executed HLT.
+    pub(in crate::machine) fn emulate_halt(&mut self, vcpu: VcpuId) {
+        self.step(HostInput::Hlt { vcpu });
+    }
+
+    /// Whether the thread of a halted vCPU sleeps.
+    pub(in crate::machine) fn begin_block(
+        &mut self,
+        vcpu: VcpuId,
+        view: VcpuView,
+        interrupt: bool,
+    ) -> bool {
+        self.step(HostInput::Block { vcpu, view, interrupt }).blocked
+    }
+
+    /// Whether the thread of a halted vCPU, which is awake, sleeps on.
+    pub(in crate::machine) fn stays_blocked(
+        &mut self,
+        vcpu: VcpuId,
+        view: VcpuView,
+        interrupt: bool,
+    ) -> bool {
+        self.step(HostInput::Unblock { vcpu, view, interrupt }).blocked
+    }
+
+    /// A write to `MSR_KVM_ASYNC_PF_EN`.
+    pub(in crate::machine) fn write_msr_en(&mut self, vcpu: VcpuId, value: u64) -> Section {
+        self.section(HostInput::WriteEn { vcpu, value })
+    }
+
+    /// A write to `MSR_KVM_ASYNC_PF_INT`.
+    pub(in crate::machine) fn write_msr_int(&mut self, vcpu: VcpuId, vector: u8) {
+        self.step(HostInput::WriteInt { vcpu, value: u64::from(vector) });
+    }
+
+    /// A write to `MSR_KVM_ASYNC_PF_ACK`.
+    pub(in crate::machine) fn write_msr_ack(&mut self, vcpu: VcpuId) {
+        self.step(HostInput::WriteAck { vcpu, value: 1 });
+    }
+
+    /// A worker begins an item. The page that it is to get, if any.
+    pub(in crate::machine) fn start_work(&mut self, item: ItemId, worker: WorkerId) -> Option<Gfn> {
+        self.step(HostInput::WorkerStart { item, worker }).fetch
+    }
+
+    /// The page of an item is there.
+    pub(in crate::machine) fn work_fetched(&mut self, item: ItemId) {
+        self.step(HostInput::WorkerFetched { item });
+    }
+
+    /// The next section of a worker. True: it is done.
+    pub(in crate::machine) fn advance_work(&mut self, item: ItemId) -> bool {
+        self.step(HostInput::WorkerAdvance { item }).worker_done
+    }
+
+    /// A system management interrupt begins.
+    pub(in crate::machine) fn enter_smm(&mut self, vcpu: VcpuId) {
+        self.step(HostInput::EnterSmm { vcpu });
+    }
+
+    /// RSM, which writes CR0.
+    pub(in crate::machine) fn leave_smm_section(&mut self, vcpu: VcpuId) -> Section {
+        self.section(HostInput::LeaveSmm { vcpu })
+    }
+
+    /// A vCPU that was started again comes out of its reset with paging and its local APIC on.
+    pub(in crate::machine) fn restart_vcpu(&mut self, vcpu: VcpuId) {
+        let reset = self.section(HostInput::Reset { vcpu });
+        debug_assert!(!reset.continues(), "no item is left");
+        self.step(HostInput::SetPaging { vcpu, on: true });
+        self.step(HostInput::SetLapic { vcpu, enabled: true });
+    }
+
+    /// The guest switches its local APIC on or off.
+    pub(in crate::machine) fn set_lapic(&mut self, vcpu: VcpuId, enabled: bool) {
+        self.step(HostInput::SetLapic { vcpu, enabled });
+    }
+
+    /// The paravirtual KICK_CPU call reaches a vCPU.
+    pub(in crate::machine) fn pv_kick(&mut self, vcpu: VcpuId) {
+        self.step(HostInput::PvKick { vcpu });
+    }
+
+    /// The VMM changes its memory slots; the shared area of a vCPU moves.
+    pub(in crate::machine) fn change_memslots(&mut self, moves: VcpuId) {
+        self.step(HostInput::MemslotChange { moves: Some(moves) });
+    }
+}

@@ -1,0 +1,156 @@
+//! One atomic section of the protocol and everything that follows from it at once.
+
+use sim_core::EventQueue;
+
+use crate::apf::{Decision, Effect, Input, invariants};
+use crate::base::ids::{Gfn, ItemId, Token, VcpuId};
+use crate::base::record::{ApfReason, Event};
+use crate::machine::world::{Consequences, Cx, MachineEvent, StateViolation};
+
+/// What a step left to be done; each input has its own type of answer, made of these.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Left {
+    pub decision: Option<Decision>,
+    pub fetch: Option<Gfn>,
+    pub worker_done: bool,
+    pub popped: bool,
+    pub prefault: Option<Gfn>,
+    pub drain_more: bool,
+    pub halted: bool,
+    pub blocked: bool,
+    pub injected: Option<Token>,
+    pub word: Option<ApfReason>,
+    pub no_sleep: bool,
+    pub sleep: bool,
+    pub halt_guest: bool,
+    pub scan: bool,
+    pub wait_worker: Option<ItemId>,
+    pub slot: Option<Token>,
+    pub allocate_dummy: bool,
+    pub queued: Option<ItemId>,
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    pub(super) fn step(&mut self, input: impl Into<Input>) -> Left {
+        let mut effects = std::mem::take(&mut self.w.protocol.effects);
+        let input = input.into();
+        let guest = matches!(input, Input::Guest(_));
+        self.w.protocol.apf.step(input, &mut effects);
+        let mut left = Left::default();
+        let mut touched = None;
+        for &effect in &effects {
+            self.follow(effect, &mut left, &mut touched);
+        }
+        effects.clear();
+        self.w.protocol.effects = effects;
+        if let Some(vcpu) = touched {
+            self.check_state(vcpu);
+        }
+        if guest && invariants::check_guest(&self.w.protocol.apf).is_some() {
+            self.note_broken();
+        }
+        left
+    }
+
+    fn follow(&mut self, effect: Effect, left: &mut Left, touched: &mut Option<VcpuId>) {
+        match effect {
+            Effect::Emit(event) => {
+                if let Event::ItemLink { vcpu, .. }
+                | Event::ItemDone { vcpu, .. }
+                | Event::ItemUnlink { vcpu, .. }
+                | Event::ApfHalt { vcpu, .. }
+                | Event::ApfUnhalt { vcpu }
+                | Event::NotPresentQueued { vcpu, .. }
+                | Event::PageReadyQueued { vcpu, .. } = event
+                {
+                    *touched = Some(vcpu);
+                }
+                self.emit(event);
+            }
+            Effect::Decide(decision) => left.decision = Some(decision),
+            Effect::QueueWork { item } => left.queued = Some(item),
+            Effect::CancelWork { item } => self.cancel_work(item),
+            Effect::WaitWorker { item } => left.wait_worker = Some(item),
+            Effect::Fetch { gfn, .. } => left.fetch = Some(gfn),
+            Effect::WorkerDone { item } => {
+                left.worker_done = true;
+                self.worker_done(item);
+            }
+            Effect::Popped { .. } => left.popped = true,
+            Effect::Prefault { gfn, .. } => left.prefault = Some(gfn),
+            Effect::DrainMore => left.drain_more = true,
+            Effect::ItemFreed { item, gfn } => self.item_freed(item, gfn),
+            Effect::Halted => left.halted = true,
+            Effect::Blocked => left.blocked = true,
+            Effect::WakeVcpu { vcpu } => self.wake_vcpu(vcpu),
+            Effect::Injected { token, .. } => left.injected = Some(token),
+            Effect::Word(word) => left.word = Some(word),
+            Effect::NoSleep => left.no_sleep = true,
+            Effect::Sleep => left.sleep = true,
+            Effect::HaltGuest | Effect::OpenWindow => left.halt_guest = true,
+            Effect::Scan => left.scan = true,
+            Effect::Slot(token) => left.slot = Some(token),
+            Effect::AllocateDummy => left.allocate_dummy = true,
+            Effect::KickVcpu { vcpu } => self.kick_vcpu(vcpu),
+            Effect::WakeTask { task, .. } => self.wake_sleeper(task),
+            Effect::RescheduleIpi { vcpu } => self.reschedule_ipi(vcpu),
+            // Costs are paid where the machine knows who works.
+            Effect::Cost(_)
+            // What a driver learns anyway, and what only mistakes and other drivers bring about.
+            | Effect::NothingToDeliver
+            | Effect::Runnable
+            | Effect::Linked
+            | Effect::WaitDone
+            | Effect::Cr2(_)
+            | Effect::Raised { .. }
+            | Effect::InterruptInjected { .. }
+            | Effect::InterruptRefused { .. }
+            | Effect::SlotOverwritten { .. }
+            | Effect::DoubleFault { .. }
+            | Effect::NestedExit { .. }
+            | Effect::ReachesNested { .. }
+            | Effect::GpFault
+            | Effect::Destroyed
+            | Effect::StaleWrite { .. }
+            | Effect::ForeignWrite { .. }
+            | Effect::NullLapic { .. }
+            | Effect::GarbagePage { .. }
+            | Effect::UseAfterFree { .. }
+            | Effect::HostSpins { .. }
+            | Effect::AskVmm { .. }
+            | Effect::Ignored
+            | Effect::WakeUpLost { .. }
+            | Effect::GuestPanic { .. }
+            | Effect::WordTaken { .. }
+            | Effect::StackNodeFreed { .. }
+            | Effect::WakeAgain
+            | Effect::WritesEn { .. } => {}
+        }
+    }
+
+    /// State invariants, after every step that changed a list, a halt or a notice.
+    fn check_state(&mut self, vcpu: VcpuId) {
+        let apf = &self.w.protocol.apf;
+        // The newest item of the queue is the one whose token may be new.
+        let newest = apf.vcpu(vcpu).queue.last();
+        let twice = newest.and_then(|&item| invariants::check_token(apf, item));
+        if twice.is_some() || invariants::check_vcpu(apf, vcpu).is_some() {
+            self.note_broken();
+        }
+    }
+
+    fn note_broken(&mut self) {
+        let time = self.now();
+        for violation in invariants::violations(&self.w.protocol.apf) {
+            let broken = &mut self.w.protocol.broken;
+            match broken.iter_mut().find(|known| known.id == violation.id) {
+                Some(known) => known.count += 1,
+                None => {
+                    let (id, message) = (violation.id, violation.detail);
+                    let story = self.w.trace.tail();
+                    broken.push(StateViolation { id, time, message, count: 1, story });
+                }
+            }
+        }
+    }
+}

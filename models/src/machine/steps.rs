@@ -1,0 +1,85 @@
+//! The steps of host threads: what a finished stretch was for, and how the thread goes on.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::host::ThreadKind;
+use super::world::{Cx, Flow, GuestEntry, MachineEvent, Then};
+use crate::base::ids::{ThreadId, VcpuId, WorkerId};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// The running stretch of a thread is over.
+    pub(super) fn thread_step(&mut self, id: ThreadId) {
+        self.w.steps.passed(id);
+        let mut then = self.w.host.then_of(id);
+        loop {
+            if !self.count_step(id, then) {
+                return;
+            }
+            match self.perform(id, then) {
+                // Work that costs nothing needs no event of its own.
+                Flow::Spend(span, next) if span.is_zero() => then = next,
+                Flow::Spend(span, next) => {
+                    self.start_stretch(id, span, next);
+                    return;
+                }
+                Flow::Stopped => return,
+            }
+        }
+    }
+
+    fn perform(&mut self, thread: ThreadId, then: Then) -> Flow {
+        match then {
+            Then::Fetch => self.fetch_step(thread),
+            Then::FetchAwake(reason) => self.fetch_awake(thread, reason),
+            Then::FetchSubmit => self.fetch_submit(thread),
+            Then::FetchCopied => self.fetch_copied(thread),
+            Then::FetchPoll => self.fetch_poll(thread),
+            Then::ReclaimDone => self.reclaim_done(thread),
+            _ => match self.w.host.kind_of(thread) {
+                ThreadKind::Vcpu(vcpu) => self.perform_vcpu(thread, vcpu, then),
+                ThreadKind::Worker(worker) => self.perform_worker(thread, worker, then),
+            },
+        }
+    }
+
+    fn perform_worker(&mut self, thread: ThreadId, worker: WorkerId, then: Then) -> Flow {
+        match then {
+            Then::WorkBegin => self.work_begin(thread, worker),
+            Then::WorkStep(item) => self.work_step(thread, worker, item),
+            other => unreachable!("{thread} is no vCPU thread, but is to do {other:?}"),
+        }
+    }
+
+    fn perform_vcpu(&mut self, thread: ThreadId, vcpu: VcpuId, then: Then) -> Flow {
+        match then {
+            Then::Enter => self.turn(vcpu),
+            Then::EnterInjected => self.enter_injected(vcpu),
+            Then::InGuest => self.stretch_over(vcpu),
+            Then::FaultLookup => self.fault_lookup(vcpu),
+            Then::FaultTry => self.fault_try(vcpu),
+            Then::SetupStep => self.setup_step(vcpu),
+            Then::MapFault => self.map_fault(vcpu),
+            Then::TurnEnd => self.turn_end(vcpu),
+            Then::PrefaultMap(gfn) => self.prefault_map(vcpu, gfn),
+            Then::Deliver => self.deliver(vcpu),
+            Then::HaltPoll => {
+                self.block_thread(thread, Then::Unblocked);
+                Flow::Stopped
+            }
+            Then::Unblocked => self.unblocked(vcpu),
+            Then::WriteEn => self.write_en(vcpu),
+            Then::WriteAck => self.write_ack(vcpu),
+            Then::SendCalls => {
+                self.send_calls(vcpu);
+                Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+            }
+            Then::ClearEn => self.clear_en(vcpu),
+            Then::LeaveSmm => self.leave_smm(vcpu),
+            Then::ArmTimer => {
+                self.write_deadline(vcpu);
+                Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+            }
+            other => unreachable!("{thread} is no worker, but is to do {other:?}"),
+        }
+    }
+}

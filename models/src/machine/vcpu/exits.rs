@@ -1,0 +1,108 @@
+//! What the guest half reaches of the host: exits from guest mode, interrupts to vCPUs, the second
+//! stage, stolen time.
+
+use sim_core::{EventQueue, SimDuration};
+
+use super::state::Fault;
+use crate::base::ids::{Gfn, VcpuId};
+use crate::base::record::{BlockReason, Event, ExitReason};
+use crate::machine::world::{
+    Cx, Flow, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
+};
+
+/// `MSR_IA32_TSC_DEADLINE`.
+const MSR_TSC_DEADLINE: u32 = 0x6e0;
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    fn light_exit(&mut self, vcpu: VcpuId, reason: ExitReason, then: Then) -> Flow {
+        let cost = self.w.setup.prices.exit_light.time;
+        self.leave_guest(vcpu, reason, cost, then)
+    }
+
+    fn ept_violation(&mut self, vcpu: VcpuId, gfn: Gfn, write: bool, cpl: u8) -> Flow {
+        let interrupts_on = self.interrupts_on(vcpu);
+        self.w.kvm.of[vcpu.index()].fault = Some(Fault { gfn, cpl, interrupts_on });
+        let prices = &self.w.setup.prices;
+        let cost = prices.exit_hw.time + prices.apf_detect.time;
+        let flow = self.leave_guest(vcpu, ExitReason::EptViolation, cost, Then::FaultLookup);
+        // Bit 1 of the error code is "write", as in the architecture's page-fault error code.
+        let error_code = if write { 2 } else { 0 };
+        self.emit(Event::KvmPageFault { vcpu, address: gfn.gpa(), error_code, cpl });
+        flow
+    }
+
+    /// The interrupt window opens: the host injects at the next entry. A machine without a cost of its
+    /// own for it traces it as any exit for an interrupt.
+    fn interrupt_window(&mut self, vcpu: VcpuId) -> Flow {
+        let prices = &self.w.setup.prices;
+        let saves = prices.window_saves.time;
+        let cost = prices.exit_light.time.saturating_sub(saves);
+        let reason = match saves.is_zero() {
+            true => ExitReason::ExternalInterrupt,
+            false => ExitReason::InterruptWindow,
+        };
+        self.leave_guest(vcpu, reason, cost, Then::TurnEnd)
+    }
+
+    fn acknowledge(&mut self, vcpu: VcpuId) -> Flow {
+        let prices = &self.w.setup.prices;
+        let cost = prices.exit_light.time.saturating_sub(prices.msr_return.time);
+        self.leave_guest(vcpu, ExitReason::MsrWrite, cost, Then::WriteAck)
+    }
+}
+
+impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
+    fn exit(&mut self, vcpu: VcpuId, exit: GuestExit) -> Flow {
+        match exit {
+            GuestExit::EptViolation { gfn, write, cpl } => {
+                self.ept_violation(vcpu, gfn, write, cpl)
+            }
+            GuestExit::Hlt => {
+                self.emulate_halt(vcpu);
+                self.light_exit(vcpu, ExitReason::Hlt, Then::TurnEnd)
+            }
+            GuestExit::InterruptWindow => self.interrupt_window(vcpu),
+            GuestExit::WriteEn => self.light_exit(vcpu, ExitReason::MsrWrite, Then::WriteEn),
+            GuestExit::ClearEn => self.light_exit(vcpu, ExitReason::MsrWrite, Then::ClearEn),
+            GuestExit::WriteAck => self.acknowledge(vcpu),
+            GuestExit::WriteDeadline => self.light_exit(vcpu, ExitReason::MsrWrite, Then::ArmTimer),
+            GuestExit::StopTimer => {
+                self.emit(Event::KvmMsrWrite { vcpu, ecx: MSR_TSC_DEADLINE, data: 0 });
+                self.light_exit(vcpu, ExitReason::MsrWrite, Then::TurnEnd)
+            }
+            GuestExit::ApicWrite => self.light_exit(vcpu, ExitReason::ApicAccess, Then::TurnEnd),
+            GuestExit::SendCalls => self.light_exit(vcpu, ExitReason::ApicAccess, Then::SendCalls),
+            GuestExit::Rsm => self.light_exit(vcpu, ExitReason::Rsm, Then::LeaveSmm),
+        }
+    }
+
+    fn interrupt(&mut self, vcpu: VcpuId) {
+        let state = &self.w.kvm.of[vcpu.index()];
+        if state.in_guest {
+            // One that acts right now sees the interrupt by itself before it goes on.
+            if self.is_executing(vcpu) && self.interrupts_on(vcpu) {
+                self.force_exit(vcpu, ExitReason::ExternalInterrupt);
+            }
+        } else if matches!(state.blocked, Some((BlockReason::Hlt | BlockReason::ApfHalt, _))) {
+            self.wake_thread(thread_of(vcpu));
+        } else {
+            self.cancel_entry(vcpu);
+        }
+    }
+
+    fn in_guest_mode(&self, vcpu: VcpuId) -> bool {
+        self.w.kvm.of[vcpu.index()].in_guest
+    }
+
+    fn maps(&self, gfn: Gfn) -> bool {
+        self.w.host.maps(gfn)
+    }
+
+    fn set_accessed(&mut self, gfn: Gfn) {
+        self.w.host.set_accessed(gfn);
+    }
+
+    fn take_stolen(&mut self, vcpu: VcpuId) -> SimDuration {
+        std::mem::take(&mut self.w.kvm.of[vcpu.index()].stolen)
+    }
+}

@@ -1,0 +1,188 @@
+//! The one path of a second-stage fault, whatever the kind of page tables: look the page up
+//! without waiting, then map it, handle the fault asynchronously, or fetch the page.
+
+use sim_core::{EventQueue, SimDuration};
+
+use crate::apf::rules::{FirstLookup, Workers};
+use crate::apf::{Decision, SetupFailure};
+use crate::base::ids::{Gfn, ItemId, VcpuId};
+use crate::base::record::{Event, FaultPath};
+use crate::config::MmuRetry;
+use crate::machine::host::FetchGoal;
+use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, thread_of};
+use crate::parts::memory::pages::Backing;
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    fn fault_gfn(&self, vcpu: VcpuId) -> Gfn {
+        match &self.w.kvm.of[vcpu.index()].fault {
+            Some(fault) => fault.gfn,
+            None => unreachable!("{vcpu} handles no fault"),
+        }
+    }
+
+    fn back_to_loop(&self) -> Flow {
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+
+    /// Lookup without waiting (`get_user_pages` with FOLL_NOWAIT, or without I/O).
+    pub(in crate::machine) fn fault_lookup(&mut self, vcpu: VcpuId) -> Flow {
+        let gfn = self.fault_gfn(vcpu);
+        self.begin_mapping(vcpu);
+        let prices = &self.w.setup.prices;
+        let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
+        match self.w.host.backing(gfn) {
+            Backing::Resident | Backing::Writeback => {
+                self.show_found(vcpu, gfn);
+                Flow::Spend(rest, Then::MapFault)
+            }
+            Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
+            Backing::Swapped | Backing::Reading => self.fault_needs_io(vcpu),
+        }
+    }
+
+    /// The line of a lookup that found its page, where the host has one.
+    fn show_found(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        let host_async = self.w.setup.policy.as_ref().is_some_and(|policy| policy.host_async);
+        let view = self.view(vcpu);
+        if host_async
+            && self.w.protocol.apf().shows_found(vcpu, view)
+            && let Some(pfn) = self.w.host.pfn(gfn)
+        {
+            self.emit(Event::LookupFound { vcpu, pfn });
+        }
+    }
+
+    fn fault_needs_io(&mut self, vcpu: VcpuId) -> Flow {
+        let Some(policy) = self.w.setup.policy.clone().filter(|policy| policy.host_async) else {
+            return self.fetch_synchronously(vcpu);
+        };
+        match policy.rules.first_lookup {
+            // Nobody else could start it later.
+            _ if policy.rules.workers == Workers::NativeIo => {
+                self.fetch_for_fault(vcpu, FetchGoal::StartRead)
+            }
+            FirstLookup::WaitsWithoutReadAhead
+                if self.w.setup.config.host.read_ahead_pages <= 1 =>
+            {
+                self.fetch_synchronously(vcpu)
+            }
+            FirstLookup::StartsRead | FirstLookup::WaitsWithoutReadAhead => {
+                self.fetch_for_fault(vcpu, FetchGoal::StartRead)
+            }
+            FirstLookup::NoIo => self.fault_try(vcpu),
+        }
+    }
+
+    fn fetch_for_fault(&mut self, vcpu: VcpuId, goal: FetchGoal) -> Flow {
+        let gfn = self.fault_gfn(vcpu);
+        self.w.host.set_fetch(thread_of(vcpu), gfn, goal);
+        Flow::Spend(SimDuration::ZERO, Then::Fetch)
+    }
+
+    fn fetch_synchronously(&mut self, vcpu: VcpuId) -> Flow {
+        self.begin_major_fault(vcpu, FaultPath::Sync);
+        self.fetch_for_fault(vcpu, FetchGoal::Fault)
+    }
+
+    /// The access behind the fault needs I/O; reported once, however often it exits. A fault in the
+    /// delivery of an event is no task's access.
+    fn begin_major_fault(&mut self, vcpu: VcpuId, path: FaultPath) {
+        let gfn = self.fault_gfn(vcpu);
+        if self.w.kvm.of[vcpu.index()].delivering.is_none() {
+            self.begin_major(vcpu, gfn, path);
+        }
+    }
+
+    /// Whether an item for this page would find no memory. Drawn by what it is for, so that
+    /// policies meet the same failures.
+    fn allocation_fails(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let ppm = self.w.setup.config.host.allocation_failure_ppm;
+        if ppm == 0 {
+            return false;
+        }
+        let key = [u64::from(vcpu.0), gfn.0, u64::from(self.w.host.io_count(gfn))];
+        self.w.kvm.allocations.draw(key).chance(u64::from(ppm), 1_000_000)
+    }
+
+    /// `try_async_pf`: the page needs I/O; may the fault go asynchronous?
+    pub(in crate::machine) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
+        let (gfn, view) = (self.fault_gfn(vcpu), self.view(vcpu));
+        let failure = self.allocation_fails(vcpu, gfn).then_some(SetupFailure::Allocation);
+        match self.try_async(vcpu, view, gfn, failure) {
+            Some(Decision::Continue) => {
+                self.begin_major_fault(vcpu, FaultPath::Async);
+                Flow::Spend(self.w.setup.prices.apf_setup.time, Then::SetupStep)
+            }
+            Some(Decision::Retry) => {
+                self.begin_major_fault(vcpu, FaultPath::Repeated);
+                self.back_to_loop()
+            }
+            Some(Decision::Sync) | None => self.fetch_synchronously(vcpu),
+        }
+    }
+
+    /// The next section follows at once, or when a worker is done.
+    pub(super) fn next_section(&mut self, vcpu: VcpuId, wait: Option<ItemId>) -> Flow {
+        if wait.is_none() {
+            return Flow::Spend(SimDuration::ZERO, Then::SetupStep);
+        }
+        self.w.kvm.of[vcpu.index()].waits_for_worker = wait;
+        self.block_thread(thread_of(vcpu), Then::SetupStep);
+        Flow::Stopped
+    }
+
+    /// The next section of setting up an item (schedule, link, announce), or of freeing one.
+    pub(in crate::machine) fn setup_step(&mut self, vcpu: VcpuId) -> Flow {
+        let view = self.view(vcpu);
+        let section = self.advance(vcpu, view);
+        let handed_over = match section.queued {
+            Some(item) => self.queue_work(item),
+            None => SimDuration::ZERO,
+        };
+        match section.decision {
+            Some(Decision::Continue) if handed_over.is_zero() => {
+                self.next_section(vcpu, section.wait_worker)
+            }
+            Some(Decision::Continue) => Flow::Spend(handed_over, Then::SetupStep),
+            Some(Decision::Sync) => self.fetch_synchronously(vcpu),
+            Some(Decision::Retry) | None => Flow::Spend(handed_over, Then::TurnEnd),
+        }
+    }
+
+    /// From here on, what the host takes away may make the mapping at hand begin again.
+    pub(super) fn begin_mapping(&mut self, vcpu: VcpuId) {
+        self.w.kvm.of[vcpu.index()].invalidations = self.w.host.invalidations();
+    }
+
+    /// Whether the second-stage entry must not be made, because the host has taken pages away since
+    /// the mapping began (`mmu_notifier_retry`). The page stays in the VMM, if it is there.
+    pub(super) fn must_retry(&mut self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let changed = self.w.kvm.of[vcpu.index()].invalidations != self.w.host.invalidations();
+        if !changed || self.w.setup.config.host.kernel.mmu_retry == MmuRetry::OwnPage {
+            return false;
+        }
+        if self.w.host.backing(gfn) == Backing::Resident {
+            self.map_in_vmm(gfn);
+        }
+        self.emit(Event::MmuNotifierRetry { vcpu, gfn });
+        true
+    }
+
+    /// Maps the page of the fault, unless pages went away while the host was working: then the guest
+    /// faults again.
+    pub(in crate::machine) fn map_fault(&mut self, vcpu: VcpuId) -> Flow {
+        let gfn = self.fault_gfn(vcpu);
+        if self.must_retry(vcpu, gfn) {
+            return self.back_to_loop();
+        }
+        match self.w.host.backing(gfn) {
+            Backing::Resident | Backing::Writeback => {
+                self.map_page(vcpu, gfn);
+                self.back_to_loop()
+            }
+            Backing::Untouched | Backing::Reading | Backing::Swapped => {
+                self.fetch_for_fault(vcpu, FetchGoal::Fault)
+            }
+        }
+    }
+}

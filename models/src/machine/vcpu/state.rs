@@ -1,0 +1,72 @@
+//! KVM's side of the virtual processors: what the thread of each one knows.
+
+use sim_core::{KeyedStreams, RandomStreams, SimDuration, SimTime};
+
+use crate::base::ids::{Gfn, ItemId, VcpuId};
+use crate::base::record::BlockReason;
+
+/// A second-stage fault that is being handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub gfn: Gfn,
+    pub cpl: u8,
+    pub interrupts_on: bool,
+}
+
+/// A virtual processor, as its thread in the host sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct VcpuThread {
+    pub in_guest: bool,
+    pub blocked: Option<(BlockReason, SimTime)>,
+    /// For how long the thread polls in the next HLT.
+    pub halt_poll: SimDuration,
+    pub fault: Option<Fault>,
+    /// How often mappings had been taken away when the one at hand began to be made.
+    pub invalidations: u64,
+    pub flush_tlb: bool,
+    /// Stalled and halted time since the guest last asked.
+    pub stolen: SimDuration,
+    /// The event that the next entry delivers, or that was not delivered and is to be injected again.
+    pub delivering: Option<u8>,
+    /// Somebody wants something of the vCPU, or its processor, since the injection.
+    pub cancel_entry: bool,
+    /// The host has prepared what the next entry injects.
+    pub injection_prepared: bool,
+    /// An MSR write has taken effect and its exit is not over.
+    pub in_msr_write: bool,
+    /// The item for whose worker the thread waits.
+    pub waits_for_worker: Option<ItemId>,
+}
+
+/// The threads of all virtual processors.
+#[derive(Clone, Debug)]
+pub(in crate::machine) struct VcpuThreads {
+    pub(super) of: Vec<VcpuThread>,
+    /// Decide which items find no memory.
+    pub(super) allocations: KeyedStreams,
+}
+
+impl VcpuThreads {
+    /// At power-on.
+    pub(in crate::machine) fn new(vcpus: u16, streams: &RandomStreams) -> Self {
+        let of = (0..vcpus).map(|_| VcpuThread::default()).collect();
+        Self { of, allocations: streams.label("allocation") }
+    }
+
+    /// A vCPU was kept from running for so long.
+    pub(in crate::machine) fn add_stolen(&mut self, vcpu: VcpuId, span: SimDuration) {
+        self.of[vcpu.index()].stolen += span;
+    }
+
+    /// The vCPUs whose threads wait for the worker of an item; they wait no more.
+    pub(in crate::machine) fn take_waiters(&mut self, item: ItemId) -> Vec<VcpuId> {
+        let mut waiters = Vec::new();
+        for (thread, vcpu) in self.of.iter_mut().zip((0..).map(VcpuId)) {
+            if thread.waits_for_worker == Some(item) {
+                thread.waits_for_worker = None;
+                waiters.push(vcpu);
+            }
+        }
+        waiters
+    }
+}

@@ -1,0 +1,99 @@
+//! What a host thread does next, and how it goes on after a step.
+
+use sim_core::SimDuration;
+
+use crate::base::ids::{Gfn, ItemId};
+use crate::base::record::BlockReason;
+
+/// What a host thread does when its present stretch of work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Then {
+    /// vCPU: the top of the run loop.
+    Enter,
+    /// vCPU: an event is injected; enter, if nothing has come between.
+    EnterInjected,
+    /// vCPU: guest mode; the stretch is the guest's.
+    InGuest,
+    /// vCPU: the lookup without waiting, after an EPT violation.
+    FaultLookup,
+    /// vCPU: try to handle the fault asynchronously.
+    FaultTry,
+    /// vCPU: the next section of setting up a work item.
+    SetupStep,
+    /// vCPU: make the second-stage entry of the fault.
+    MapFault,
+    /// vCPU: the bottom of the run loop: completed items.
+    TurnEnd,
+    /// vCPU: map a page before its page ready.
+    PrefaultMap(Gfn),
+    /// vCPU: page ready of the popped item.
+    Deliver,
+    /// vCPU: polling, in HLT, is over without success.
+    HaltPoll,
+    /// vCPU: awake again after blocking in the run loop.
+    Unblocked,
+    /// vCPU: the guest's writes to the EN and INT registers.
+    WriteEn,
+    /// vCPU: the guest's write to the ACK register.
+    WriteAck,
+    /// vCPU: the guest's interrupt to all other vCPUs.
+    SendCalls,
+    /// vCPU: the guest's write to the deadline register of its timer.
+    ArmTimer,
+    /// vCPU: the guest's write of zero to the EN register.
+    ClearEn,
+    /// vCPU: the guest left system management mode.
+    LeaveSmm,
+    /// Worker: begin the next queued item.
+    WorkBegin,
+    /// Worker: the next section after the fetch.
+    WorkStep(ItemId),
+    /// Either: go on with fetching a page.
+    Fetch,
+    /// Either: awake again after waiting for a page or for room.
+    FetchAwake(BlockReason),
+    /// Either: issue the next read.
+    FetchSubmit,
+    /// Either: the pages of the read are copied.
+    FetchCopied,
+    /// Either: poll the device until the read is over, without giving up the processor.
+    FetchPoll,
+    /// Either: a pass of direct reclaim is over.
+    ReclaimDone,
+}
+
+/// How a thread goes on after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Flow {
+    /// Work for so long, then do that.
+    Spend(SimDuration, Then),
+    /// Nothing is scheduled here: the thread sleeps, or runs in guest mode.
+    Stopped,
+}
+
+impl Then {
+    /// What the thread does, for messages.
+    pub(in crate::machine) fn doing(self) -> &'static str {
+        match self {
+            Self::Enter | Self::EnterInjected => "entering the guest",
+            Self::InGuest => "in guest mode",
+            Self::FaultLookup => "looking a page up",
+            Self::FaultTry | Self::SetupStep => "setting up an asynchronous fault",
+            Self::MapFault | Self::PrefaultMap(_) => "mapping a page",
+            Self::TurnEnd => "looking for completed items",
+            Self::Deliver => "delivering page ready",
+            Self::HaltPoll => "polling in HLT",
+            Self::Unblocked => "waking up",
+            Self::WriteEn | Self::WriteAck | Self::ClearEn => "handling an MSR write",
+            Self::SendCalls => "sending interrupts to other vCPUs",
+            Self::ArmTimer => "arming the guest's timer",
+            Self::LeaveSmm => "leaving system management mode",
+            Self::WorkBegin => "looking for work",
+            Self::WorkStep(_) => "completing an item",
+            Self::Fetch | Self::FetchAwake(_) => "fetching a page",
+            Self::FetchSubmit | Self::FetchCopied => "submitting a read",
+            Self::FetchPoll => "polling the swap device",
+            Self::ReclaimDone => "reclaiming memory",
+        }
+    }
+}

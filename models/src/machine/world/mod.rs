@@ -1,0 +1,20 @@
+//! What all rooms of the machine share: the state in its halves, the event at hand, and the
+//! interfaces by which one half reaches the other.
+
+mod cx;
+pub(in crate::machine) mod event;
+mod failure;
+mod flow;
+mod interfaces;
+pub(in crate::machine) mod progress;
+mod state;
+mod steps;
+
+pub(in crate::machine) use cx::Cx;
+pub use event::MachineEvent;
+pub(in crate::machine) use failure::{Failure, StateViolation};
+pub(in crate::machine) use flow::{Flow, Then};
+pub(in crate::machine) use interfaces::{Consequences, GuestEntry, GuestExit, Hypervisor};
+pub(in crate::machine) use state::Setup;
+pub use state::World;
+pub(in crate::machine) use steps::{Steps, thread_of};

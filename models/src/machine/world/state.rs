@@ -1,0 +1,84 @@
+//! All that changes during a run, in halves whose fields are their rooms' own. A clone is a snapshot.
+
+use std::sync::Arc;
+
+use sim_core::{Frequency, SimDuration, SimTime};
+
+use super::failure::Failure;
+use super::progress::Watchdog;
+use super::steps::Steps;
+use crate::config::costs::Prices;
+use crate::config::{MachineConfig, Policy};
+use crate::machine::guest::Guest;
+use crate::machine::host::Host;
+use crate::machine::protocol::Protocol;
+use crate::machine::sink::TraceSink;
+use crate::machine::vcpu::VcpuThreads;
+
+/// What a run is given, and what does not change after the start barrier.
+#[derive(Clone, Debug)]
+pub(in crate::machine) struct Setup {
+    pub config: Arc<MachineConfig>,
+    pub prices: Arc<Prices>,
+    /// Whether vCPUs run ahead of the event queue.
+    pub skip: bool,
+    /// The policy, from the start barrier on.
+    pub policy: Option<Arc<Policy>>,
+    pub warmup: SimDuration,
+    pub duration: SimDuration,
+}
+
+impl Setup {
+    /// Rate of the processors.
+    pub(in crate::machine) fn frequency(&self) -> Frequency {
+        self.config.cpu.frequency
+    }
+}
+
+/// Everything that changes during a run, besides the event queue.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub(in crate::machine) setup: Setup,
+    /// Threads on processors, memory, the swap device.
+    pub(in crate::machine) host: Host,
+    /// KVM's side of the virtual processors.
+    pub(in crate::machine) kvm: VcpuThreads,
+    /// Tasks, the guest's kernel, and its side of the virtual processors.
+    pub(in crate::machine) guest: Guest,
+    /// Asynchronous page faults, both sides.
+    pub(in crate::machine) protocol: Protocol,
+    pub(in crate::machine) steps: Steps,
+    pub(in crate::machine) watchdog: Watchdog,
+    /// The time that the machine has reached; the engine's clock stands at the event that began
+    /// the last run of steps.
+    pub(in crate::machine) reached: SimTime,
+    pub(in crate::machine) prefill_done: bool,
+    pub(in crate::machine) finished: bool,
+    pub(in crate::machine) failure: Option<Failure>,
+    pub(in crate::machine) trace: TraceSink,
+}
+
+impl World {
+    /// Whether every page is filled and the tasks wait at the start barrier.
+    pub(in crate::machine) fn at_barrier(&self) -> bool {
+        self.prefill_done
+    }
+
+    /// Whether the run is over or cannot go on.
+    pub(in crate::machine) fn is_over(&self) -> bool {
+        self.finished || self.failure.is_some()
+    }
+
+    /// Whether nothing may happen before the driver has been asked: at the start barrier, where
+    /// policies part, at the end, and when somebody waits for the records.
+    pub(in crate::machine) fn must_stop(&self) -> bool {
+        let at_barrier = self.prefill_done && self.setup.policy.is_none();
+        self.is_over() || at_barrier || self.trace.tap_is_full()
+    }
+
+    /// Makes clones cheap from here on.
+    pub(in crate::machine) fn freeze(&mut self) {
+        self.host.freeze();
+        self.guest.freeze();
+    }
+}
