@@ -43,6 +43,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             DisturbanceKind::MapWrite { span } => self.write_map(span),
             DisturbanceKind::LapicOff => self.switch_lapic(vcpu, false),
             DisturbanceKind::LapicOn => self.switch_lapic(vcpu, true),
+            DisturbanceKind::RefusedEn => self.ask_refused_en(vcpu),
+            DisturbanceKind::WakeAllFails => self.w.kvm.let_wake_all_fail(vcpu),
         }
     }
 

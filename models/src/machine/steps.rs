@@ -74,6 +74,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
             }
             Then::ClearEn => self.clear_en(vcpu),
+            Then::RefusedEn => self.write_en_nowhere(vcpu),
             Then::LeaveSmm => self.leave_smm(vcpu),
             Then::ArmTimer => {
                 self.write_deadline(vcpu);

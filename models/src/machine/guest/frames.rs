@@ -31,6 +31,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.tick_pending
             || state.reschedule_pending
             || state.enable_pending
+            || state.refused_en_pending
             || state.smi_pending.is_some()
             || !state.calls.is_empty()
             || self.task_timer_pending(vcpu)

@@ -56,6 +56,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let state = &mut self.w.guest.cpus[vcpu.index()];
         (state.tick_pending, state.arm_timer, state.reschedule_pending) = (false, false, false);
+        state.refused_en_pending = false;
         state.hotplug = Hotplug::Offline;
         self.emit(Event::GuestCpuOffline { vcpu });
         self.push_frame(vcpu, Cycles::ZERO, GuestThen::Offline);
@@ -105,5 +106,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let state = &mut self.w.guest.cpus[vcpu.index()];
         (state.enable_pending, state.reschedule_pending) = (enables, true);
         self.interrupt(vcpu);
+    }
+
+    /// The guest is to write EN with an address that the host refuses, in the handler of an
+    /// interrupt, as it does to switch notices on. A vCPU that is offline writes nothing.
+    pub(in crate::machine) fn ask_refused_en(&mut self, vcpu: VcpuId) {
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        if state.hotplug == Hotplug::Online {
+            state.refused_en_pending = true;
+            self.interrupt(vcpu);
+        }
     }
 }

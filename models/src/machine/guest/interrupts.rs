@@ -27,6 +27,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
             // CALL_FUNCTION_VECTOR
             (0xfc, entry, GuestThen::EnableApf)
+        } else if std::mem::take(&mut state.refused_en_pending) {
+            (0xfc, entry, GuestThen::RefusedEn)
         } else if let Some(to) = state.calls.pop() {
             (0xfc, entry, GuestThen::Answer { to })
         } else if std::mem::take(&mut state.reschedule_pending) {

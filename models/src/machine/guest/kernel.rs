@@ -8,6 +8,7 @@ use sim_core::{Cycles, EventQueue};
 
 use super::state::{GuestThen, Running};
 use crate::base::ids::{Gva, TaskId, VcpuId};
+use crate::config::RegionBacking;
 use crate::machine::world::{Cx, Failure, Flow, GuestExit, Hypervisor, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -110,13 +111,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::MapFresh { gva, gfn } => {
                 if self.w.guest.tables.translate(gva).is_some() {
                     // Another vCPU was faster (`pte_same`): the frame goes back.
-                    self.w.guest.tables.release(gfn);
+                    self.w.guest.tables.release(gfn, self.is_in_guest_memfd(gva));
                 } else {
                     self.w.guest.tables.map(gva, gfn);
                 }
             }
             GuestThen::EnableApf => {
                 return Some(self.exit(vcpu, GuestExit::WriteEn));
+            }
+            GuestThen::RefusedEn => {
+                // A guest whose notices are off has nothing to write.
+                if !self.w.protocol.apf().notices_on(vcpu) {
+                    return None;
+                }
+                return Some(self.exit(vcpu, GuestExit::RefusedEn));
             }
             GuestThen::LeaveSmm => {
                 return Some(self.exit(vcpu, GuestExit::Rsm));
@@ -134,8 +142,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Another vCPU was faster.
             return None;
         }
-        match self.w.guest.tables.allocate() {
+        let in_memfd = self.is_in_guest_memfd(gva);
+        match self.w.guest.tables.allocate(in_memfd) {
             Some(gfn) => {
+                if in_memfd {
+                    self.make_private(gfn);
+                }
                 self.push_frame(vcpu, Cycles::ZERO, GuestThen::ClearPage { gva, gfn });
                 None
             }
@@ -145,5 +157,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Some(Flow::Stopped)
             }
         }
+    }
+
+    /// Whether the memory slot of a region is backed by guest_memfd.
+    fn is_in_guest_memfd(&self, gva: Gva) -> bool {
+        let region = self.w.guest.tables.region_of(gva);
+        let regions = &self.w.setup.config.workload.regions;
+        regions[region.index()].backing == RegionBacking::GuestMemfd
     }
 }

@@ -45,6 +45,8 @@ pub(super) enum GuestThen {
     Timers { softirq: bool },
     /// Call-function interrupt: enable asynchronous page faults on this vCPU.
     EnableApf,
+    /// Call-function interrupt: write EN with an address that the host refuses.
+    RefusedEn,
     /// Spinning, with interrupts on, until all other vCPUs have answered.
     CallWait,
     /// Call-function interrupt: answer this vCPU.
@@ -140,6 +142,8 @@ pub(super) struct GuestCpu {
     pub ipi_exits_due: u32,
     pub reschedule_pending: bool,
     pub enable_pending: bool,
+    /// A disturbance: the guest is to write EN with an address that the host refuses.
+    pub refused_en_pending: bool,
     /// vCPUs that wait for an answer of this one, the last one first.
     pub calls: Vec<VcpuId>,
     /// Answers that this vCPU waits for.
@@ -179,6 +183,7 @@ impl GuestCpu {
             ipi_exits_due: 0,
             reschedule_pending: false,
             enable_pending: false,
+            refused_en_pending: false,
             calls: Vec::new(),
             answers_due: 0,
             tick_period: 0,

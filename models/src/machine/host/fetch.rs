@@ -36,7 +36,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     return self.direct_reclaim(thread);
                 }
                 self.w.host.memory.charge(gfn);
-                self.w.host.memory.lru_arrive(gfn, Arrival::Fresh);
+                if !self.w.host.memory.page(gfn).in_guest_memfd {
+                    self.w.host.memory.lru_arrive(gfn, Arrival::Fresh);
+                }
                 let page = self.w.host.memory.page_mut(gfn);
                 page.backing = Backing::Resident;
                 page.dirty = true;

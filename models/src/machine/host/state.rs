@@ -240,6 +240,16 @@ impl Host {
         self.memory.page(gfn).ept_mapped
     }
 
+    /// A frame is backed by guest_memfd from now on.
+    pub(in crate::machine) fn make_private(&mut self, gfn: Gfn) {
+        self.memory.page_mut(gfn).in_guest_memfd = true;
+    }
+
+    /// Whether a frame is backed by guest_memfd.
+    pub(in crate::machine) fn is_private(&self, gfn: Gfn) -> bool {
+        self.memory.page(gfn).in_guest_memfd
+    }
+
     /// The accessed bit of a second-stage entry is set.
     pub(in crate::machine) fn set_accessed(&mut self, gfn: Gfn) {
         self.memory.page_mut(gfn).young = true;

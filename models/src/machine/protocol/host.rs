@@ -133,6 +133,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.section(HostInput::WriteEn { vcpu, value })
     }
 
+    /// As [`Self::write_msr_en`], where there is no memory for the wake-all.
+    pub(in crate::machine) fn write_msr_en_without_memory(
+        &mut self,
+        vcpu: VcpuId,
+        value: u64,
+    ) -> Section {
+        self.section(HostInput::WriteEnNoMemory { vcpu, value })
+    }
+
     /// A write to `MSR_KVM_ASYNC_PF_INT`.
     pub(in crate::machine) fn write_msr_int(&mut self, vcpu: VcpuId, vector: u8) {
         self.step(HostInput::WriteInt { vcpu, value: u64::from(vector) });

@@ -64,6 +64,7 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
             GuestExit::InterruptWindow => self.interrupt_window(vcpu),
             GuestExit::WriteEn => self.light_exit(vcpu, ExitReason::MsrWrite, Then::WriteEn),
             GuestExit::ClearEn => self.light_exit(vcpu, ExitReason::MsrWrite, Then::ClearEn),
+            GuestExit::RefusedEn => self.light_exit(vcpu, ExitReason::MsrWrite, Then::RefusedEn),
             GuestExit::WriteAck => self.acknowledge(vcpu),
             GuestExit::WriteDeadline => self.light_exit(vcpu, ExitReason::MsrWrite, Then::ArmTimer),
             GuestExit::StopTimer => {
@@ -96,6 +97,10 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
 
     fn maps(&self, gfn: Gfn) -> bool {
         self.w.host.maps(gfn)
+    }
+
+    fn make_private(&mut self, gfn: Gfn) {
+        self.w.host.make_private(gfn);
     }
 
     fn set_accessed(&mut self, gfn: Gfn) {

@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::rules::{FirstLookup, Workers};
-use crate::apf::{Decision, SetupFailure};
+use crate::apf::{Decision, FaultMemory, SetupFailure};
 use crate::base::ids::{Gfn, ItemId, VcpuId};
 use crate::base::record::{Event, FaultPath};
 use crate::config::MmuRetry;
@@ -30,6 +30,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.begin_mapping(vcpu);
         let prices = &self.w.setup.prices;
         let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
+        if self.is_served_from_guest_memfd(gfn) {
+            // `kvm_mmu_faultin_pfn_gmem` finds the page or allocates it; no lookup is shown.
+            return match self.w.host.backing(gfn) {
+                Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
+                _ => Flow::Spend(rest, Then::MapFault),
+            };
+        }
         match self.w.host.backing(gfn) {
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
@@ -37,6 +44,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
             Backing::Swapped | Backing::Reading => self.fault_needs_io(vcpu),
+        }
+    }
+
+    /// Where the host has asynchronous faults, its kernel knows guest_memfd: the scenario was
+    /// refused otherwise.
+    fn is_served_from_guest_memfd(&self, gfn: Gfn) -> bool {
+        let host_async = self.w.setup.policy.as_ref().is_some_and(|policy| policy.host_async);
+        match (self.w.host.is_private(gfn), host_async) {
+            (true, true) => self.w.protocol.apf().is_served_from_guest_memfd(FaultMemory::Private),
+            (private, _) => private,
         }
     }
 

@@ -11,6 +11,9 @@ use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then};
 /// Where the guest keeps its shared words; the first page of its memory is as good as any.
 const SHARED_AREA: u64 = PAGE_SIZE;
 
+/// An address bit beyond all memory.
+const NOWHERE: u64 = 1 << 60;
+
 /// The vector of Linux guests for page ready (`HYPERVISOR_CALLBACK_VECTOR`).
 pub(crate) const READY_VECTOR: u8 = 0xf3;
 
@@ -34,12 +37,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         self.before_enable(vcpu);
         let value = (SHARED_AREA + 64 * u64::from(vcpu.0)) | EN_ENABLED | how;
-        let mut section = self.write_msr_en(vcpu, value);
+        let mut section = match std::mem::take(&mut self.w.kvm.of[vcpu.index()].wake_all_fails) {
+            true => self.write_msr_en_without_memory(vcpu, value),
+            false => self.write_msr_en(vcpu, value),
+        };
         while section.continues() {
             let view = self.view(vcpu);
             section = self.advance(vcpu, view);
         }
         self.after_enable(vcpu);
+        Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+    }
+
+    /// The guest writes EN with an address at which it has no memory. It takes the #GP and goes on
+    /// (`wrmsr_safe`, or the kernel's fixup with a warning).
+    pub(in crate::machine) fn write_en_nowhere(&mut self, vcpu: VcpuId) -> Flow {
+        let value = self.w.protocol.apf().vcpu(vcpu).en | NOWHERE;
+        self.write_msr_en(vcpu, value);
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }
 

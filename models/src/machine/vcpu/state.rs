@@ -34,6 +34,8 @@ pub(super) struct VcpuThread {
     pub injection_prepared: bool,
     /// An MSR write has taken effect and its exit is not over.
     pub in_msr_write: bool,
+    /// A disturbance: the next wake-all finds no memory.
+    pub wake_all_fails: bool,
     /// The item for whose worker the thread waits.
     pub waits_for_worker: Option<ItemId>,
 }
@@ -56,6 +58,11 @@ impl VcpuThreads {
     /// A vCPU was kept from running for so long.
     pub(in crate::machine) fn add_stolen(&mut self, vcpu: VcpuId, span: SimDuration) {
         self.of[vcpu.index()].stolen += span;
+    }
+
+    /// There is no memory for the next wake-all of a vCPU.
+    pub(in crate::machine) fn let_wake_all_fail(&mut self, vcpu: VcpuId) {
+        self.of[vcpu.index()].wake_all_fails = true;
     }
 
     /// The vCPUs whose threads wait for the worker of an item; they wait no more.

@@ -42,6 +42,8 @@ pub(in crate::machine) enum Then {
     ArmTimer,
     /// vCPU: the guest's write of zero to the EN register.
     ClearEn,
+    /// vCPU: the guest's write to the EN register of an address where it has no memory.
+    RefusedEn,
     /// vCPU: the guest left system management mode.
     LeaveSmm,
     /// Worker: begin the next queued item.
@@ -84,7 +86,9 @@ impl Then {
             Self::Deliver => "delivering page ready",
             Self::HaltPoll => "polling in HLT",
             Self::Unblocked => "waking up",
-            Self::WriteEn | Self::WriteAck | Self::ClearEn => "handling an MSR write",
+            Self::WriteEn | Self::WriteAck | Self::ClearEn | Self::RefusedEn => {
+                "handling an MSR write"
+            }
             Self::SendCalls => "sending interrupts to other vCPUs",
             Self::ArmTimer => "arming the guest's timer",
             Self::LeaveSmm => "leaving system management mode",

@@ -24,6 +24,8 @@ pub(in crate::machine) enum GuestExit {
     WriteEn,
     /// A write of zero to `MSR_KVM_ASYNC_PF_EN`: notices off.
     ClearEn,
+    /// A write to `MSR_KVM_ASYNC_PF_EN` of an address at which the guest has no memory.
+    RefusedEn,
     /// A write to `MSR_KVM_ASYNC_PF_ACK`.
     WriteAck,
     /// A write to `MSR_IA32_TSC_DEADLINE`: the next tick.
@@ -49,6 +51,8 @@ pub(in crate::machine) trait Hypervisor {
     fn in_guest_mode(&self, vcpu: VcpuId) -> bool;
     /// Whether the second stage maps a frame.
     fn maps(&self, gfn: Gfn) -> bool;
+    /// A frame becomes private memory of the guest, backed by guest_memfd (`KVM_HC_MAP_GPA_RANGE`).
+    fn make_private(&mut self, gfn: Gfn);
     /// A page walk sets the accessed bit of a second-stage entry.
     fn set_accessed(&mut self, gfn: Gfn);
     /// Time without its vCPU since the last question (`MSR_KVM_STEAL_TIME`).
