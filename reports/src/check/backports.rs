@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::object::{snake, stall_kind};
 use super::word;
-use crate::table::wrapped;
+use crate::table::text::wrapped;
 
 /// The block of the text.
 pub(super) fn table(report: &CheckReport) -> String {

@@ -3,8 +3,8 @@
 use models::apf::Defect;
 use models::apf::rules::{Mechanism, PARTS};
 use models::config::costs::Costs;
-use models::config::costs::Costs;
 use models::presets;
+use models::presets::policies;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};

@@ -8,7 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use models::apf::rules::generation;
 use models::base::record::{Event, Record};
-use models::base::record::{Event, Record};
 use models::machine::{self, Prefix, RunError, RunOutput, RunSettings};
 use models::monitors::Verdict as Judged;
 use models::trace::kernel::KernelWriter;

@@ -4,6 +4,7 @@ use models::apf::rules;
 use models::machine::{family_of, known_violations};
 use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
 
+use super::backports;
 use super::pfault::Pfaults;
 use super::reader::{LogConsumer, Session};
 use super::report::{CheckReport, EventCount};
@@ -18,8 +19,8 @@ pub(crate) fn config_of(name: &str) -> Option<LogConfig> {
 /// The invariants' monitors, as the readers of a log.
 pub(super) struct Checker {
     pub(super) monitors: LogMonitors,
-    /// The user has said which generation wrote the log.
-    pub(super) given: bool,
+    /// The generation that wrote the log, where the user has said it.
+    pub(super) given: Option<String>,
     /// For logs of s390 hosts.
     pub(super) pfaults: Pfaults,
 }
@@ -41,7 +42,7 @@ impl LogConsumer for Checker {
 
     fn written_by(&mut self, rules: &str) -> bool {
         let Some(config) = config_of(rules) else { return false };
-        if !self.given {
+        if self.given.is_none() {
             self.monitors.set_config(config);
         }
         true
@@ -65,7 +66,8 @@ impl Session<Checker> {
         }
         self.skipped.sort_by(|a, b| (a.kind, &a.event).cmp(&(b.kind, &b.event)));
         let monitors = self.consumer.monitors;
-        let (mut kernels, mut shown) = (monitors.kernels(), monitors.family().1);
+        let (family, is_shown) = monitors.family();
+        let (mut kernels, mut shown) = (monitors.kernels(), is_shown);
         let has_faults = monitors.has_faults();
         let losses = (monitors.losses(), self.lost_events);
         let (mut findings, survey) = monitors.finish();
@@ -75,6 +77,8 @@ impl Session<Checker> {
             findings.clear();
             (kernels, shown) = ("s390", true);
         }
+        let assumed = self.consumer.given.as_deref().or(self.rules.as_deref());
+        let backports = backports::notes(assumed, family, &findings, &survey.stalls);
         CheckReport {
             name: name.to_owned(),
             lines,
@@ -97,6 +101,7 @@ impl Session<Checker> {
             pfaults,
             has_faults,
             findings,
+            backports,
             survey,
         }
     }

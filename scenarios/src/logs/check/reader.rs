@@ -9,7 +9,6 @@ use models::trace::kernel::{
     EventError, Header, KernelEvent, Line, Lost, is_evidence, parse_event, split,
 };
 
-use super::backports;
 use super::error::CheckError;
 use super::join::{Held, Made};
 use super::lines::{End, Lines};

@@ -41,4 +41,8 @@ pub enum DisturbanceKindFile {
     LapicOn,
     /// Another thread of the VMM changes its memory map, whose lock it holds for writing.
     MapWrite,
+    /// The guest writes EN with an address at which it has no memory; the write is refused.
+    RefusedEn,
+    /// There is no memory for the wake-all of the vCPU's next write of EN.
+    WakeAllFails,
 }

@@ -28,7 +28,7 @@ pub use host::{
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
 pub use workload::{
-    OpFile, PatternFile, RegionFile, RoleFile, SectionFile, TaskFile, WorkloadFile,
+    BackingFile, OpFile, PatternFile, RegionFile, RoleFile, SectionFile, TaskFile, WorkloadFile,
 };
 
 use crate::syntax::units::Span;

@@ -27,6 +27,19 @@ pub struct RegionFile {
     /// Whether every page is written once, in order, before anything is measured. Default: false.
     #[serde(default)]
     pub prefill: bool,
+    /// What backs the region in the host. Default: "vmm".
+    pub backing: Option<BackingFile>,
+}
+
+/// What backs the memory of a region in the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackingFile {
+    /// Memory of the VMM, which the host may swap out.
+    Vmm,
+    /// guest_memfd, as private memory of the guest: it is never swapped, counts against the limit
+    /// of the container, and its faults never go asynchronous.
+    GuestMemfd,
 }
 
 /// Some equal tasks.

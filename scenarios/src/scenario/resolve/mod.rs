@@ -17,7 +17,6 @@ mod workload;
 
 use std::sync::Arc;
 
-use models::base::ids::PAGE_SIZE;
 use models::config::{MachineConfig, Policy};
 use sim_core::SimDuration;
 

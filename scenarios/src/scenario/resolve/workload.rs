@@ -7,7 +7,7 @@ use models::machine::KERNEL_FRAMES;
 
 use super::at::At;
 use super::program;
-use crate::scenario::file::{OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
+use crate::scenario::file::{BackingFile, OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
