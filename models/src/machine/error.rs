@@ -2,7 +2,7 @@
 
 use sim_core::SimTime;
 
-use super::world::progress::{EndOfTime, PREFILL_STEPS, SPIN_STEPS};
+use super::world::watchdog::{EndOfTime, PREFILL_STEPS, SPIN_STEPS};
 use super::world::{Failure, World};
 
 /// Why a run has no result.

@@ -4,16 +4,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sim_core::{
-    EventQueue, Histogram, HybridQueue, QueueKind, ReferenceQueue, SimDuration, SimTime,
-    Simulation, StdHeapQueue,
+    EventQueue, Histogram, HybridQueue, QueueKind, ReferenceQueue, SimTime, Simulation,
+    StdHeapQueue,
 };
 
 use super::afterwards;
 use super::bound::EventBound;
 use super::error::RunError;
 use super::promises::monitor_config;
+use super::settings::{RunSettings, Watch};
 use super::world::{MachineEvent, World};
-use crate::apf::Defects;
 use crate::apf::rules::PageReady;
 use crate::base::record::Record;
 use crate::config::{MachineConfig, Policy};
@@ -23,59 +23,6 @@ use crate::trace::digest::DigestValue;
 use crate::trace::kernel::Setting;
 use crate::trace::metrics::MetricValues;
 use crate::trace::series::SeriesValues;
-
-/// How to run, besides what.
-#[derive(Clone, Debug)]
-pub struct RunSettings {
-    /// The event queue.
-    pub queue: QueueKind,
-    /// Whether vCPUs run ahead; off, every operation is an event of its own.
-    pub skip: bool,
-    /// Time between the start barrier and the measured phase.
-    pub warmup: SimDuration,
-    /// Length of the measured phase.
-    pub duration: SimDuration,
-    /// Mistakes to be made by the protocol, besides those of the policy.
-    pub defects: Defects,
-    /// Whether to keep every record, 48 bytes each.
-    pub keep_records: bool,
-    /// Whether to follow the measured phase over time.
-    pub series: bool,
-    /// What else to look at.
-    pub watch: Watch,
-    /// Most events of the prefill, and most of the run after it; none for no bound. A run that needs
-    /// more has no result. What follows the end of a run is held to the same number; see
-    /// [`RunOutput::afterwards_cut`].
-    pub events: Option<u64>,
-}
-
-/// What a run is to tell about single faults.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Watch {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// Which major faults there were.
-    Faults,
-    /// The records of these spans, both ends included.
-    Excerpts(Vec<(SimTime, SimTime)>),
-}
-
-impl Default for RunSettings {
-    fn default() -> Self {
-        Self {
-            queue: QueueKind::default(),
-            skip: true,
-            warmup: SimDuration::ZERO,
-            duration: SimDuration::from_secs(1),
-            defects: Defects::none(),
-            keep_records: false,
-            series: false,
-            watch: Watch::Nothing,
-            events: None,
-        }
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Engine {

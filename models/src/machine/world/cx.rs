@@ -4,8 +4,8 @@ use sim_core::{EventHandle, EventKey, EventQueue, Frequency, SimDuration, SimTim
 
 use super::event::MachineEvent;
 use super::failure::Failure;
-use super::progress::END_OF_TIME;
 use super::state::World;
+use super::watchdog::END_OF_TIME;
 use crate::base::record::Event;
 
 /// The world while one event happens to it.

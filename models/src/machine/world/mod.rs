@@ -6,9 +6,11 @@ pub(in crate::machine) mod event;
 mod failure;
 mod flow;
 mod interfaces;
-pub(in crate::machine) mod progress;
+mod progress;
 mod state;
+mod stepping;
 mod steps;
+pub(in crate::machine) mod watchdog;
 
 pub(in crate::machine) use cx::Cx;
 pub use event::MachineEvent;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sim_core::{Frequency, SimDuration, SimTime};
 
 use super::failure::Failure;
-use super::progress::Watchdog;
 use super::steps::Steps;
+use super::watchdog::Watchdog;
 use crate::config::costs::Prices;
 use crate::config::{MachineConfig, Policy};
 use crate::machine::guest::Guest;
