@@ -110,18 +110,18 @@ fn the_vcpu_thread_submits_the_read() {
 #[test]
 fn halted_faults_are_traced_and_not_told() {
     let halted = records("lab-500us-4f4w", "halt-v6.12", CPU);
-    assert!(has(&halted, is_not_present) && has(&halted, is_ready) && has(&halted, is_completed));
-    assert!(!has(&halted, is_exception) && !has(&halted, is_ready_interrupt));
+    assert!(has(halted, is_not_present) && has(halted, is_ready) && has(halted, is_completed));
+    assert!(!has(halted, is_exception) && !has(halted, is_ready_interrupt));
 }
 
 /// Item 3: every fault in user mode is told, none in the kernel; the guest does not ask for those.
 #[test]
 fn faults_in_user_mode_are_told_and_others_are_not() {
     let user = records("lab-500us-4f4w", "apf-v6.12", CPU);
-    let told = count(&user, is_exception);
-    assert!(told > 1000 && count(&user, is_not_present).abs_diff(told) <= 1, "{told}");
+    let told = count(user, is_exception);
+    assert!(told > 1000 && count(user, is_not_present).abs_diff(told) <= 1, "{told}");
     let kernel = records("lab-500us-4f4w-syscall", "apf-v6.12", CPU);
-    assert!(count(&kernel, is_not_present) > 1000 && !has(&kernel, is_exception));
+    assert!(count(kernel, is_not_present) > 1000 && !has(kernel, is_exception));
     for records in [user, kernel] {
         let enables = |e: &Event| match e {
             Event::KvmMsrWrite { ecx: 0x4b56_4d02, data, .. } => Some(data & 0xf),
@@ -162,7 +162,7 @@ fn the_cap_is_reached_exactly() {
 /// How many of the tries were repeated faults.
 fn repeated_share(name: &'static str, policy: &'static str) -> f64 {
     let records = records(name, policy, CPU);
-    share(count(&records, is_repeated), count(&records, is_try))
+    share(count(records, is_repeated), count(records, is_try))
 }
 
 /// Item 5: without notices the tick lets another task fault while the vCPU waits. Recorded: 21 of 594
@@ -182,10 +182,10 @@ fn the_tick_makes_halted_vcpus_fault_again() {
 #[test]
 fn tasks_with_the_same_pages_are_halted() {
     let records = records("lab-500us-8f4w-shared", "apf-v6.12", CPU);
-    let (pages, repeated) = (count(&records, is_not_present), count(&records, is_repeated));
+    let (pages, repeated) = (count(records, is_not_present), count(records, is_repeated));
     assert!((0.85..1.15).contains(&share(repeated, pages)), "{repeated} of {pages}");
     let halts =
-        count(&records, |e| matches!(e, Event::VcpuBlock { reason: BlockReason::ApfHalt, .. }));
+        count(records, |e| matches!(e, Event::VcpuBlock { reason: BlockReason::ApfHalt, .. }));
     assert!(halts.abs_diff(repeated) <= 2, "{halts}");
 }
 
@@ -244,11 +244,11 @@ fn halts_do_not_halt_until_the_apic_is_on() {
 #[test]
 fn halts_do_not_halt_after_a_stray_kick() {
     let records = records("lab-stray-kicks", "apf-v6.12", CPU);
-    let (pages, _) = spins(&records);
+    let (pages, _) = spins(records);
     let spinning: Vec<usize> = pages.into_iter().filter(|&faults| faults > 20).collect();
     assert!(spinning.len() >= 10 && spinning.iter().sum::<usize>() > 1000, "{spinning:?}");
     // Not for ever: the guest's next HLT ends it, here within the 10 ms of a round of its task.
-    assert!(share(spinning.len(), count(&records, is_not_present)) < 0.1);
+    assert!(share(spinning.len(), count(records, is_not_present)) < 0.1);
 }
 
 /// Item 8: one wake-all for each vCPU that enables notices, acknowledged like any other page ready.
@@ -257,10 +257,10 @@ fn enabling_wakes_all_once_a_vcpu() {
     let records = records("lab-500us-8f4w-2vcpu-shared", "apf-v6.12", CPU);
     for vcpu in [VcpuId(0), VcpuId(1)] {
         let of = |e: &Event| matches!(e, Event::KvmAsyncPfReady { vcpu: v, .. } if *v == vcpu);
-        assert_eq!(count(&records, |e| of(e) && is_wake_all(e)), 1);
-        let ready = count(&records, of);
+        assert_eq!(count(records, |e| of(e) && is_wake_all(e)), 1);
+        let ready = count(records, of);
         let acknowledged = count(
-            &records,
+            records,
             |e| matches!(e, Event::KvmMsrWrite { vcpu: v, ecx: 0x4b56_4d07, .. } if *v == vcpu),
         );
         assert!(ready.abs_diff(acknowledged) <= 1, "{vcpu}: {ready} {acknowledged}");
@@ -373,8 +373,8 @@ fn a_further_page_ready_comes_inside_the_exit_of_an_ack() {
         share(before, writes) > 0.02 && share(after, writes) > 0.01,
         "{before} {after} {writes}"
     );
-    let ready = count(&records, |e| is_ready(e) || is_wake_all(e));
-    assert!(ready.abs_diff(count(&records, is_ready_interrupt)) <= 1, "{ready}");
+    let ready = count(records, |e| is_ready(e) || is_wake_all(e));
+    assert!(ready.abs_diff(count(records, is_ready_interrupt)) <= 1, "{ready}");
 }
 
 /// Item 12: one page is outstanding on two vCPUs, with a token of each. A token is a counter that begins
@@ -418,8 +418,8 @@ fn synchronous_faults_are_not_traced() {
         ("lab-500us-4f4w-linux-6.1", "apf-v5.17"),
     ] {
         let records = records(name, policy, CPU);
-        assert!(count(&records, |e| matches!(e, Event::MajorFaultBegin { .. })) > 100);
-        assert!(!has(&records, asynchronous), "{name} {policy}");
+        assert!(count(records, |e| matches!(e, Event::MajorFaultBegin { .. })) > 100);
+        assert!(!has(records, asynchronous), "{name} {policy}");
     }
 }
 

@@ -138,7 +138,7 @@ fn assert_median(what: &str, spans: Vec<f64>, logged: f64) {
 #[test]
 fn paths_take_as_long_as_in_the_detailed_logs() {
     let records = records("lab-500us-4f4w", "apf-v6.12", "lab-1gips-traced");
-    let exits = exits(&records);
+    let exits = exits(records);
     let faults = || {
         let faults = exits.iter().filter(|(reason, _)| *reason == ExitReason::EptViolation);
         faults.map(|(_, inside)| inside).filter(|inside| first(inside, is_reclaim).is_none())
