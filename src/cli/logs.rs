@@ -1,0 +1,104 @@
+//! What is typed to read logs, and to draw random scenarios.
+
+use super::runs::Format;
+use clap::Args;
+use sim_core::SimDuration;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// `apfsim fuzz`
+#[derive(Args, Debug)]
+pub(crate) struct FuzzArgs {
+    /// The seeds, without the last: A.. goes on until --minutes are over
+    #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = crate::values::seeds)]
+    pub(crate) seeds: Range<u64>,
+    /// Begin no further scenario after so many minutes
+    #[arg(long, value_name = "N")]
+    pub(crate) minutes: Option<u64>,
+    /// Scenarios at a time; by default one a processor. Changes no result
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Give scenarios to this apfsim, too, such as a build with checks of arithmetic
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) against: Option<PathBuf>,
+    /// Of a hundred scenarios, how many are given to the program of --against
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "against", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) share: u8,
+    /// Most events of a run; scenarios that need more are made shorter
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    pub(crate) events: u64,
+    /// Directory for scenarios that fail
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Print the scenario of a seed and run nothing
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["minutes", "against"])]
+    pub(crate) print: Option<u64>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// `apfsim fit-scenario`
+#[derive(Args, Debug)]
+pub(crate) struct FitArgs {
+    /// The log, or - for standard input
+    pub(crate) log: String,
+    /// Write the scenario into this file
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Do not run it: nothing is compared, and the number of computing threads is assumed
+    #[arg(long)]
+    pub(crate) no_run: bool,
+    /// Threads of the guest that fault; by default as many as the log shows at least
+    #[arg(long, value_name = "N")]
+    pub(crate) faulters: Option<u32>,
+    /// Threads of the guest that compute; by default the number with the log's fault rate
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<u32>,
+    /// The guest's time for a touch of a page, such as 180ns; by default what is between faults
+    #[arg(long, value_name = "TIME")]
+    pub(crate) touch: Option<SimDuration>,
+    /// The swap device, for logs that do not show it: a preset, or a latency such as 500us
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+    /// The preset processor whose costs hold where the log shows none; by default the nearest
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cpu: Option<String>,
+    /// The policy, instead of the one that the log shows
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Seed of the scenario
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write table, JSON, CSV, plot and scenario into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// `apfsim check`
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The log, or - for standard input
+    pub(crate) log: String,
+    /// Generation of the kernel that wrote it, as `apfsim rules` lists them; found out by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rules: Option<String>,
+    /// Write the result as table, as JSON, as CSV and as plots into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}

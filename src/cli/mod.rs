@@ -1,0 +1,205 @@
+//! What can be typed.
+
+mod logs;
+mod protocol;
+mod runs;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use logs::{CheckArgs, FitArgs, FuzzArgs};
+pub(crate) use protocol::{ExploreArgs, InvariantsArgs, RulesArgs, ZooArgs, ZooFormat};
+pub(crate) use runs::{
+    AnatomyArgs, CompareArgs, CrossoverArgs, Format, PickArg, PresetsArgs, RunArgs, RunningArgs,
+    SchemaArgs, ShowArgs, SweepArgs, SweepFormat, TestArgs,
+};
+
+/// A deterministic simulator of KVM asynchronous page faults.
+#[derive(Debug, Parser)]
+#[command(name = "apfsim", version, long_version = scenarios::LONG_VERSION, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit status:
+  0  fine
+  1  an invariant was violated (known violations do not count), or an expectation was not met
+  2  bad usage, bad input, or a failure to read or write
+
+Examples:
+  apfsim scenarios
+  apfsim compare natapov-2010 --out results/natapov
+  apfsim run my-scenario.json --policy apf-v7-2010 --seed 7
+  apfsim sweep device-latency --out results/latency")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compare the policies of a scenario: work, ratios with intervals, faults, invariants
+    #[command(after_help = "\
+Examples:
+  apfsim compare natapov-2010                      all policies, as the scenario says
+  apfsim compare smoke --policy sync --policy halt only these two
+  apfsim compare natapov-2010 -j 2 --out results/  keep table, JSON, CSV and plots
+  apfsim compare smoke --format json | jq .digest")]
+    Compare(CompareArgs),
+    /// Run one policy once and show every metric, task and finding
+    #[command(after_help = "\
+Examples:
+  apfsim run smoke                        the last policy that the scenario lists
+  apfsim run smoke --policy halt --seed 7
+  apfsim run my-scenario.json --out results/mine
+  apfsim run smoke --trace smoke.txt.gz   its tracepoints, as tracefs would show them")]
+    Run(RunArgs),
+    /// Run scenarios that say what they expect, and tell what did not come so
+    #[command(after_help = "\
+A scenario says it with lines in its field `expect`; see docs/regression-testing.md. Exit status 1:
+a line was not met, or an invariant was violated of which no line speaks. 2: a file cannot be run.
+
+Examples:
+  apfsim test my-scenario.json
+  apfsim test scenarios/ -j 2 --junit results.xml    all files below a folder
+  apfsim test smoke closed-form                      built-in scenarios")]
+    Test(TestArgs),
+    /// Run a scenario with some of its fields changed, many times, and compare policies at each
+    /// point
+    #[command(after_help = "\
+A field is named by its path in the scenario file: host.swap.read_ahead, host.costs.exit_light,
+workload.tasks[0].program[0].cost, or by name: workload.tasks[faulter].count.
+
+Values of an axis: 1,8,32 or 2us..20ms/9 (nine values, each the same multiple of the one before)
+or '1..5/5 linear'. Of several axes every combination is a point.
+
+Examples:
+  apfsim sweep device-latency --out results/latency     a built-in sweep, with plot
+  apfsim sweep natapov-2010-sensitivity                 one change at a time
+  apfsim sweep smoke --axis guest.hz=100,250,1000 --axis host.swap.read_ahead=1,8
+  apfsim sweep smoke --axis 'host.cpus=1..6/6 linear' --set duration=5s --format csv
+  apfsim sweep my-sweep.json -j 2 --out results/mine    see docs/sweep-format.md")]
+    Sweep(SweepArgs),
+    /// Find the value of a field at which two policies are equal in a metric
+    #[command(after_help = "\
+Both policies run at both ends of the range with the same random numbers. When another one has the
+larger metric at either end, the range is halved until it is as narrow as the tolerance.
+
+Examples:
+  apfsim crossover faulting-pair --from 2us --to 20ms \\
+    --field host.swap.device.read_latency,host.swap.device.write_latency
+  apfsim crossover smoke --field host.swap.device.read_latency --from 1us --to 1ms \\
+    --metric work_total --replications 5 --out results/search")]
+    Crossover(CrossoverArgs),
+    /// Show single major faults in detail: who does what when, and what the latency consists of
+    #[command(after_help = "\
+Each policy runs twice with the same random numbers: once to find the fault whose latency is the
+median, the 99th percentile or the worst, once to keep the records around it.
+
+Examples:
+  apfsim anatomy smoke                                  median, p99 and worst fault
+  apfsim anatomy natapov-2010 --duration 5s --pick median
+  apfsim anatomy natapov-2010 --policy sync --policy apf-v2.6.39 --out results/anatomy")]
+    Anatomy(AnatomyArgs),
+    /// List the built-in scenarios and sweeps
+    Scenarios,
+    /// Print the file of a built-in scenario or sweep, to read or to begin one's own with
+    #[command(after_help = "Example:\n  apfsim show natapov-2010 > my-scenario.json")]
+    Show(ShowArgs),
+    /// Print the JSON Schema of scenario files or sweep files
+    Schema(SchemaArgs),
+    /// List the policies that scenarios can compare
+    Policies,
+    /// List the presets of processors, swap devices and guest kernels, or every number of one
+    /// processor with its source
+    Presets(PresetsArgs),
+    /// List the generations of the protocol, or every rule of one with its source
+    #[command(after_help = "\
+Examples:
+  apfsim rules                        the generations, a line each
+  apfsim rules v5.8                   every mechanism: value, since when, source
+  apfsim rules --diff v2.6.39 v5.8    what changed between two, with sources")]
+    Rules(RulesArgs),
+    /// List the invariants of the protocol, or what one means and how it is checked
+    #[command(after_help = "\
+Examples:
+  apfsim invariants                   all, a line each
+  apfsim invariants INV-13            what is promised, by whom, why, and how it is checked")]
+    Invariants(InvariantsArgs),
+    /// Search every schedule of a small world for broken invariants
+    #[command(after_help = "\
+Examples:
+  apfsim explore                                 the newest rules, undisturbed
+  apfsim explore --rules v5.8                    what was wrong with page ready as interrupt
+  apfsim explore --rules v6.12 --with smi        one system management interrupt on each vCPU
+  apfsim explore --defect no-eoi --vcpus 1       a known mistake
+  apfsim explore --rules v6.12 --with smi --out known.json
+  apfsim explore --rules v6.12 --with smi --baseline known.json
+  apfsim explore --list                          disturbances and defects")]
+    Explore(ExploreArgs),
+    /// Show the mistakes that kernels made, each caught by its invariant
+    #[command(after_help = "\
+Each mistake is shown in a small world that is searched, or in a short run, and the same world
+without it must be quiet. Exit status 1: something did not come as expected.
+
+Examples:
+  apfsim zoo                      the whole table
+  apfsim zoo H03                  the story of one, with the shortest way to it
+  apfsim zoo H36 --trace h36.txt  that way as a kernel's trace, for apfsim check
+  apfsim zoo --fast -j 2          what takes seconds
+  apfsim zoo --format markdown    the table of docs/zoo.md")]
+    Zoo(ZooArgs),
+    /// Check a real kernel's log of async page faults against the invariants
+    #[command(after_help = "\
+A log is trace.dat of trace-cmd, perf.data, or text of tracefs, `trace-cmd report` or
+`perf script`, also compressed with gzip or zstd; - is standard input.
+docs/check-a-real-host.md says what to record.
+
+Exit status: 0 clean, undecided or a weakness; 1 an invariant was violated, or something stands still
+(a stall); 2 it cannot be read.
+
+Examples:
+  apfsim check trace.dat
+  apfsim check trace.txt.gz --format json
+  apfsim check trace.txt.gz --out results/host     keep table, JSON, CSV and plots
+  dmesg | apfsim check -                           a buffer dumped by sysrq-z
+  apfsim check old-host.txt --rules v5.3")]
+    Check(CheckArgs),
+    /// Make a scenario of a real host's log, run it, and show both side by side
+    #[command(after_help = "\
+A log as check reads it, with all events of KVM, block requests and sched_switch;
+docs/fit-scenario.md says what to record and what becomes of it. What a host cannot see is assumed
+unless it is given: --faulters, --workers, --touch.
+
+Examples:
+  apfsim fit-scenario trace.txt.gz -o my-host.json
+  apfsim run my-host.json
+  apfsim fit-scenario trace.txt.gz --faulters 4 --workers 4
+  apfsim fit-scenario trace.txt --no-run --format json | jq .given
+  apfsim fit-scenario old.txt --device 500us           a log without block requests")]
+    FitScenario(FitArgs),
+    /// Run random scenarios in every way in which results must not differ, and make what fails small
+    #[command(after_help = "\
+A seed is a scenario. It runs stepped and ahead, with every queue, with several jobs, and its trace
+goes through check. One that fails is made as small as it can be and written to a file that says
+how it fails; docs/fuzzing.md says how to read it.
+
+Exit status: 0 all ways agree; 1 a scenario failed; 2 bad usage, or a file cannot be written.
+
+Examples:
+  apfsim fuzz                              the seeds 0 to 999
+  apfsim fuzz --seeds 0..10000 -j 2
+  apfsim fuzz --seeds 5000.. --minutes 10  as many as there is time for
+  apfsim fuzz --seeds 17..18               one seed again
+  apfsim fuzz --print 17                   its scenario
+  apfsim fuzz --against target/debug/apfsim --share 10")]
+    Fuzz(FuzzArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

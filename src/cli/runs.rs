@@ -1,0 +1,257 @@
+//! What is typed to run scenarios and sweeps, and to look at what there is to run.
+
+use clap::{Args, ValueEnum};
+use sim_core::{QueueKind, SimDuration};
+use std::path::PathBuf;
+
+/// `apfsim presets`
+#[derive(Args, Debug)]
+pub(crate) struct PresetsArgs {
+    /// Name of a processor preset: print its numbers, what they mean and where they come from
+    pub(crate) name: Option<String>,
+}
+
+/// `apfsim compare`
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// Name of a built-in scenario, or path of a scenario file
+    pub(crate) scenario: String,
+    /// Compare this policy instead of the scenario's; repeat for more
+    ///
+    /// When the scenario's baseline is not among them, the first one becomes the baseline.
+    #[arg(long = "policy", value_name = "NAME")]
+    pub(crate) policies: Vec<String>,
+    /// Runs of each policy, with different random numbers, instead of the scenario's number
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) replications: Option<u32>,
+    /// Write what each run does as a kernel prints its tracepoints; compressed if FILE ends in .gz
+    ///
+    /// Each run has its own file: policy and replication are put before the extension, so that
+    /// `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again. Changes no result.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: RunningArgs,
+}
+
+/// `apfsim run`
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// Name of a built-in scenario, or path of a scenario file
+    pub(crate) scenario: String,
+    /// The policy to run; by default the last one that the scenario lists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Runs with different random numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) replications: u32,
+    /// Write what the run does as a kernel prints its tracepoints; compressed if FILE ends in .gz
+    ///
+    /// Of several replications each has its own file: policy and replication are put before the
+    /// extension, so that `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again.
+    /// Changes no result.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: RunningArgs,
+}
+
+/// `apfsim test`
+#[derive(Args, Debug)]
+pub(crate) struct TestArgs {
+    /// Scenario files, folders with such files, or names of built-in scenarios
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub(crate) places: Vec<String>,
+    /// Write the results into this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    /// Runs at a time; by default as many as there are processors. Changes no result
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Print what failed and the count only: no progress, no line for what is as expected
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// `apfsim sweep`
+#[derive(Args, Debug)]
+pub(crate) struct SweepArgs {
+    /// Name of a built-in sweep, path of a sweep file, or a scenario to be swept along `--axis`
+    pub(crate) scenario: String,
+    /// Vary these fields of a scenario; repeat for a grid
+    #[arg(long = "axis", value_name = "FIELD[,FIELD]=VALUES")]
+    pub(crate) axes: Vec<String>,
+    /// Give a field this value at every point; repeat for more
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Compare this policy instead of the scenario's; repeat for more
+    ///
+    /// When the scenario's baseline is not among them, the first one becomes the baseline.
+    #[arg(long = "policy", value_name = "NAME")]
+    pub(crate) policies: Vec<String>,
+    /// Show this metric in the table instead of the median latency; repeat for more
+    #[arg(long = "metric", value_name = "NAME")]
+    pub(crate) metrics: Vec<String>,
+    /// Runs of each policy at each point, instead of the scenario's number
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) replications: Option<u32>,
+    #[command(flatten)]
+    pub(crate) run: RunningArgs<SweepFormat>,
+}
+
+/// `apfsim crossover`
+#[derive(Args, Debug)]
+pub(crate) struct CrossoverArgs {
+    /// Name of a built-in scenario, or path of a scenario file
+    pub(crate) scenario: String,
+    /// The fields that have the value, between commas
+    #[arg(long, value_name = "FIELD[,FIELD]")]
+    pub(crate) field: String,
+    /// The lowest value, such as `2us`
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) from: String,
+    /// The highest value, such as `20ms`
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) to: String,
+    /// The policy in question
+    #[arg(long, value_name = "NAME", default_value = "apf-v7-2010")]
+    pub(crate) policy: String,
+    /// The policy that it is compared with
+    #[arg(long, value_name = "NAME", default_value = "sync")]
+    pub(crate) against: String,
+    /// The metric; `apfsim run` shows all of them
+    #[arg(long, value_name = "NAME", default_value = "lost_time_per_fault")]
+    pub(crate) metric: String,
+    /// How narrow the bracket is made, as a part of the value
+    #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = percent)]
+    pub(crate) tolerance: f64,
+    /// Give another field this value; repeat for more
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Runs of each policy at each value, instead of the scenario's number
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) replications: Option<u32>,
+    #[command(flatten)]
+    pub(crate) run: RunningArgs,
+}
+
+/// `1%` or `1` as 0.01.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
+    match number {
+        Ok(percent) if (0.001..=50.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("a part from 0.001% to 50%, such as `1%`".to_owned()),
+    }
+}
+
+/// `apfsim schema`
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// The schema of sweep files instead of scenario files
+    #[arg(long)]
+    pub(crate) sweep: bool,
+}
+
+/// `apfsim anatomy`
+#[derive(Args, Debug)]
+pub(crate) struct AnatomyArgs {
+    /// Name of a built-in scenario, or path of a scenario file
+    pub(crate) scenario: String,
+    /// Show this policy; repeat for more. By default `sync`, `halt` and the last asynchronous one
+    /// of the scenario's policies
+    #[arg(long = "policy", value_name = "NAME")]
+    pub(crate) policies: Vec<String>,
+    /// Which fault to show; repeat for more. By default all three
+    #[arg(long = "pick", value_name = "FAULT", value_enum)]
+    pub(crate) picks: Vec<PickArg>,
+    /// Seed of all random numbers, instead of the scenario's
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Measured time, instead of the scenario's: `5s`
+    #[arg(long, value_name = "TIME", value_parser = crate::values::duration)]
+    pub(crate) duration: Option<SimDuration>,
+    /// Write the text, JSON and pictures into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Print the result and errors only: no progress, no notes
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// A fault to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PickArg {
+    /// Half of the faults are not slower
+    Median,
+    /// 99 % of the faults are not slower
+    P99,
+    /// The slowest
+    Worst,
+}
+
+/// How to run, whatever is run. `F` is what can be printed.
+#[derive(Args, Debug)]
+pub(crate) struct RunningArgs<F = Format>
+where
+    F: ValueEnum + Default + Send + Sync + 'static,
+{
+    /// Seed of all random numbers, instead of the scenario's
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Runs at a time; by default as many as there are processors. Changes no result
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Write the results as table, as JSON, as CSV and as plots into this directory
+    ///
+    /// Finished runs are kept there too, so that the same command goes on where an interrupted
+    /// one stopped.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: F,
+    /// Print the result and errors only: no progress, no notes
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The event queue: `hybrid`, `std` or `reference`. Changes no result
+    #[arg(long, value_name = "KIND", default_value_t = QueueKind::default())]
+    pub(crate) queue: QueueKind,
+    /// Simulate every access as an event of its own. Slower, and changes no result
+    #[arg(long)]
+    pub(crate) no_skip: bool,
+}
+
+/// What is printed as result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people, at most 78 columns (anatomy: 100)
+    #[default]
+    Table,
+    /// One JSON object
+    Json,
+}
+
+/// What is printed as result of a sweep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SweepFormat {
+    /// Text for people, at most 100 columns: a line a point
+    #[default]
+    Table,
+    /// A row a point and policy, with every metric
+    Csv,
+    /// A JSON object a point, on a line each
+    Jsonl,
+}
+
+/// `apfsim show`
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// Name of a built-in scenario or sweep
+    pub(crate) name: String,
+}
