@@ -5,8 +5,8 @@ use scenarios::CheckReport;
 use scenarios::logs::check::{BackportNote, ChangedMechanism, Difference, Subject};
 use serde_json::{Value, json};
 
-use super::object::{snake, stall_kind};
 use super::word;
+use super::words::{snake, stall_kind};
 use crate::table::text::wrapped;
 
 /// The block of the text.

@@ -4,6 +4,7 @@ mod backports;
 mod csv;
 mod object;
 mod table;
+mod words;
 
 use models::monitors::Verdict;
 use models::monitors::log::MOST_ROWS;

@@ -1,8 +1,8 @@
 //! For programs.
 
 use models::monitors::log::{
-    CourseRow, CourseWindow, Latencies, LogFinding, LogWitness, MissingStep, SpinCause, Stall,
-    StallKind, StoryLine, VcpuSurvey,
+    CourseRow, CourseWindow, Latencies, LogFinding, LogWitness, SpinCause, Stall, StoryLine,
+    VcpuSurvey,
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
@@ -10,6 +10,7 @@ use scenarios::logs::check::{PfaultSurvey, Skipped, SkippedKind};
 use serde_json::{Value, json};
 use sim_core::Histogram;
 
+use super::words::{snake, stall_kind};
 use super::{backports, overall, row_name, word};
 use crate::json::written;
 
@@ -132,10 +133,6 @@ fn course(row: &CourseRow) -> Value {
     })
 }
 
-pub(super) fn snake(text: &str) -> String {
-    text.replace(' ', "_")
-}
-
 fn finding(finding: &LogFinding) -> Value {
     let line = Invariant::find(finding.id);
     let missing = match finding.verdict {
@@ -174,30 +171,6 @@ fn stall(stall: &Stall) -> Value {
         "message": stall.message,
         "story": story(&stall.story),
     })
-}
-
-/// The word for what stands still, and for the step that is missing.
-pub(super) const fn stall_kind(kind: StallKind) -> (&'static str, Option<&'static str>) {
-    match kind {
-        StallKind::OpenRequest(step) => ("open_request", Some(missing(step))),
-        StallKind::SilentVcpu => ("silent_vcpu", None),
-        StallKind::Refaults => ("refaults_without_async", None),
-        StallKind::AskedAgain => ("asked_again", None),
-        StallKind::RefusedEn => ("refused_en", None),
-        StallKind::UnacknowledgedOff => ("unacknowledged_when_turned_off", None),
-    }
-}
-
-const fn missing(step: MissingStep) -> &'static str {
-    match step {
-        MissingStep::Io => "io",
-        MissingStep::Worker => "worker",
-        MissingStep::Page => "io_or_message",
-        MissingStep::Completion => "completion",
-        MissingStep::PageReady => "page_ready",
-        MissingStep::Interrupt => "interrupt",
-        MissingStep::Acknowledgement => "acknowledgement",
-    }
 }
 
 fn story(story: &[StoryLine]) -> Value {
