@@ -1,11 +1,23 @@
 //! Which monitor hears of which record.
 
-use sim_core::SimTime;
+use sim_core::{SimDuration, SimTime};
 
-use super::notices::Gate;
-use super::{Context, EN_DELIVERY_AS_INT, EN_ENABLED, Family, MonitorSet};
+use super::area::Areas;
+use super::catalogue::Family;
+use super::config::MonitorConfig;
+use super::faults::Faults;
+use super::finding::{Context, Finding, Ledger};
+use super::halts::Halts;
+use super::interrupts::Interrupts;
+use super::items::Items;
+use super::lapic::Lapics;
+use super::notices::{Gate, Notices};
+use super::seen::Seen;
+use super::sleepers::Sleepers;
+use super::spins::Spins;
+use super::works::Works;
 use crate::base::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
-use crate::base::record::{ApfReason, DisturbanceName, Event, ExitReason, Phase, Record};
+use crate::base::record::{ApfReason, DisturbanceName, Event, ExitReason, Record};
 
 /// `MSR_KVM_ASYNC_PF_EN`.
 const MSR_EN: u32 = 0x4b56_4d02;
@@ -18,20 +30,122 @@ const ACK: u64 = 1;
 /// The vector of #PF.
 const PAGE_FAULT: u8 = 14;
 
-impl Family {
-    /// Bits of the EN register without which the mechanism is off.
-    pub(super) const fn en_bits(self) -> u64 {
-        match self {
-            Self::V5 | Self::V7 => EN_ENABLED,
-            Self::Int => EN_ENABLED | EN_DELIVERY_AS_INT,
-        }
+/// Bit 0 of the EN register: the guest takes part.
+const EN_ENABLED: u64 = 1;
+/// Bit 3 of the EN register: page ready comes as an interrupt.
+const EN_DELIVERY_AS_INT: u64 = 1 << 3;
+
+/// A record and what was observed before it, from which the stories of breaches are made.
+#[derive(Clone, Copy)]
+pub(super) struct Observed<'a> {
+    /// The end of what was observed before this batch.
+    pub(super) recent: &'a [Record],
+    /// This batch up to and including the record at hand.
+    pub(super) batch: &'a [Record],
+    /// The record at hand.
+    pub(super) record: Record,
+}
+
+impl<'a> Observed<'a> {
+    fn context(self) -> Context<'a> {
+        Context { now: self.record.time, recent: self.recent, batch: self.batch }
     }
 }
 
-impl MonitorSet {
+/// The monitors of all families of invariants, and what they have concluded.
+#[derive(Clone, Debug)]
+pub(super) struct Monitors {
+    items: Items,
+    notices: Notices,
+    halts: Halts,
+    faults: Faults,
+    areas: Areas,
+    interrupts: Interrupts,
+    sleepers: Sleepers,
+    spins: Spins,
+    works: Works,
+    lapics: Lapics,
+    ledger: Ledger,
+    seen: Seen,
+    rsm_drops_items: bool,
+    /// Bits of the EN register without which the mechanism is off.
+    en_bits: u64,
+    vcpus: usize,
+}
+
+/// Bits of the EN register without which the mechanism is off.
+const fn en_bits(family: Family) -> u64 {
+    match family {
+        Family::V5 | Family::V7 => EN_ENABLED,
+        Family::Int => EN_ENABLED | EN_DELIVERY_AS_INT,
+    }
+}
+
+impl Monitors {
+    /// Monitors at the start of a run.
+    pub(super) fn new(config: &MonitorConfig) -> Self {
+        let vcpus = usize::from(config.vcpus);
+        let bound = config.liveness_bound;
+        Self {
+            items: Items::new(config),
+            notices: Notices::new(vcpus, config.family, bound),
+            halts: Halts::new(vcpus, bound),
+            faults: Faults::new(vcpus),
+            areas: Areas::new(vcpus, config.family),
+            interrupts: Interrupts::new(vcpus, bound),
+            sleepers: Sleepers::new(vcpus, config.family, bound),
+            spins: Spins::new(vcpus),
+            works: Works::default(),
+            lapics: Lapics::default(),
+            rsm_drops_items: config.rsm_drops_items,
+            ledger: Ledger::new(config.family, &config.known),
+            seen: Seen::default(),
+            en_bits: en_bits(config.family),
+            vcpus,
+        }
+    }
+
+    /// The same with another bound of liveness.
+    pub(super) fn bounded(&self, bound: SimDuration) -> Self {
+        Self {
+            items: self.items.clone().bounded(bound),
+            notices: self.notices.clone().bounded(bound),
+            halts: self.halts.clone().bounded(bound),
+            interrupts: self.interrupts.clone().bounded(bound),
+            sleepers: self.sleepers.clone().bounded(bound),
+            ..self.clone()
+        }
+    }
+
+    /// What would be found if the trace ended here.
+    pub(super) fn findings(&self, at: Context<'_>) -> Vec<Finding> {
+        let mut ledger = self.ledger.clone();
+        self.items.finish(&self.lapics, at, &mut ledger);
+        self.notices.finish(&self.items, &self.lapics, at, &mut ledger);
+        self.halts.finish(&self.items, at, &mut ledger);
+        self.interrupts.finish(&self.lapics, at, &mut ledger);
+        self.sleepers.finish(at, &mut ledger);
+        ledger.findings(|id, breached| self.seen.missing(id, breached, self.vcpus))
+    }
+
+    fn room_for(&mut self, vcpu: VcpuId) {
+        if vcpu.index() >= self.vcpus {
+            self.vcpus = vcpu.index() + 1;
+            self.items.grow(self.vcpus);
+            self.notices.grow(self.vcpus);
+            self.halts.grow(self.vcpus);
+            self.faults.grow(self.vcpus);
+            self.areas.grow(self.vcpus);
+            self.interrupts.grow(self.vcpus);
+            self.sleepers.grow(self.vcpus);
+            self.spins.grow(self.vcpus);
+        }
+    }
+
+    /// The record at hand goes to those that it concerns.
     #[inline]
-    pub(super) fn step(&mut self, records: &[Record], place: usize) {
-        let record = records[place];
+    pub(super) fn step(&mut self, observed: Observed<'_>) {
+        let record = observed.record;
         // Most records say nothing about the protocol and leave here.
         let vcpu = match record.event {
             Event::KvmEntry { vcpu }
@@ -72,7 +186,7 @@ impl MonitorSet {
             Event::WorkqueueQueueWork { .. }
             | Event::WorkqueueExecuteStart { .. }
             | Event::WorkqueueExecuteEnd { .. } => {
-                self.judge_work(records, place);
+                self.judge_work(observed);
                 return;
             }
             Event::Disturbed { vcpu, kind } => {
@@ -81,10 +195,6 @@ impl MonitorSet {
             }
             Event::GuestCpuOnline { vcpu } => {
                 self.lapics.switched(vcpu, true, record.time);
-                return;
-            }
-            Event::PhaseBegin { phase: Phase::End } => {
-                self.ended = true;
                 return;
             }
             _ => return,
@@ -96,23 +206,23 @@ impl MonitorSet {
             | Event::ApfWait { .. }
             | Event::ApfWake { .. }
             | Event::ApfDummy { .. }
-            | Event::TaskRun { .. } => self.judge_guest(vcpu, records, place),
+            | Event::TaskRun { .. } => self.judge_guest(vcpu, observed),
             Event::KvmMsrWrite { ecx, data, .. } => {
-                self.judge_register(vcpu, (ecx, data), records, place);
+                self.judge_register(vcpu, (ecx, data), observed);
             }
             Event::NotPresentQueued { .. }
             | Event::PageReadyQueued { .. }
             | Event::KvmInjException { .. }
             | Event::KvmInjVirq { .. }
-            | Event::KvmReinject { .. } => self.judge_notice(vcpu, records, place),
+            | Event::KvmReinject { .. } => self.judge_notice(vcpu, observed),
             Event::KvmExit { .. }
             | Event::VcpuBlock { .. }
             | Event::ApfHalt { .. }
-            | Event::ApfUnhalt { .. } => self.judge_halt(vcpu, records, place),
+            | Event::ApfUnhalt { .. } => self.judge_halt(vcpu, observed),
             Event::ItemLink { .. } | Event::ItemDone { .. } | Event::ItemUnlink { .. } => {
-                self.judge_item(vcpu, records, place);
+                self.judge_item(vcpu, observed);
             }
-            _ => self.judge_fault(vcpu, records, place),
+            _ => self.judge_fault(vcpu, observed),
         }
     }
 
@@ -128,10 +238,9 @@ impl MonitorSet {
         }
     }
 
-    fn judge_fault(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { items, notices, faults, interrupts, ledger, seen, recent, .. } = self;
-        let record = records[place];
-        let at = Context { now: record.time, recent, batch: &records[..=place] };
+    fn judge_fault(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
+        let Self { items, notices, faults, interrupts, ledger, seen, .. } = self;
+        let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::KvmEntry { .. } => {
                 seen.entry = true;
@@ -171,10 +280,9 @@ impl MonitorSet {
         }
     }
 
-    fn judge_item(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { items, notices, faults, areas, lapics, ledger, seen, recent, .. } = self;
-        let record = records[place];
-        let at = Context { now: record.time, recent, batch: &records[..=place] };
+    fn judge_item(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
+        let Self { items, notices, faults, areas, lapics, ledger, seen, .. } = self;
+        let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::ItemLink { token, gfn, .. } => {
                 seen.link = true;
@@ -196,10 +304,9 @@ impl MonitorSet {
         }
     }
 
-    fn judge_notice(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { notices, areas, interrupts, sleepers, spins, ledger, seen, recent, .. } = self;
-        let record = records[place];
-        let at = Context { now: record.time, recent, batch: &records[..=place] };
+    fn judge_notice(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
+        let Self { notices, areas, interrupts, sleepers, spins, ledger, seen, .. } = self;
+        let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::NotPresentQueued { token, cpl, interrupts_on, send_always, .. } => {
                 seen.not_present = true;
@@ -232,10 +339,9 @@ impl MonitorSet {
         }
     }
 
-    fn judge_halt(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { items, halts, interrupts, spins, works, ledger, seen, recent, .. } = self;
-        let record = records[place];
-        let at = Context { now: record.time, recent, batch: &records[..=place] };
+    fn judge_halt(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
+        let Self { items, halts, interrupts, spins, works, ledger, seen, .. } = self;
+        let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::KvmExit { reason, .. } => {
                 seen.exit = true;
@@ -261,15 +367,9 @@ impl MonitorSet {
         }
     }
 
-    fn judge_register(
-        &mut self,
-        vcpu: VcpuId,
-        (ecx, data): (u32, u64),
-        records: &[Record],
-        place: usize,
-    ) {
+    fn judge_register(&mut self, vcpu: VcpuId, (ecx, data): (u32, u64), observed: Observed<'_>) {
         self.seen.register_written = true;
-        let record = records[place];
+        let (record, at) = (observed.record, observed.context());
         match ecx {
             MSR_EN => {
                 let on = data & self.en_bits == self.en_bits;
@@ -285,8 +385,6 @@ impl MonitorSet {
             }
             MSR_INT => self.interrupts.registered(vcpu, data),
             MSR_ACK if data & ACK != 0 => {
-                let at =
-                    Context { now: record.time, recent: &self.recent, batch: &records[..=place] };
                 let slots_recorded = self.seen.word_read;
                 self.interrupts.acknowledged(vcpu, slots_recorded, at, &mut self.ledger);
             }
@@ -294,10 +392,9 @@ impl MonitorSet {
         }
     }
 
-    fn judge_guest(&mut self, vcpu: VcpuId, records: &[Record], place: usize) {
-        let Self { areas, interrupts, sleepers, ledger, seen, recent, .. } = self;
-        let record = records[place];
-        let at = Context { now: record.time, recent, batch: &records[..=place] };
+    fn judge_guest(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
+        let Self { areas, interrupts, sleepers, ledger, seen, .. } = self;
+        let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::SharedWordWrite { old, reason, .. } => {
                 areas.write(vcpu, (old, reason), record, at, ledger);
@@ -321,10 +418,9 @@ impl MonitorSet {
         }
     }
 
-    fn judge_work(&mut self, records: &[Record], place: usize) {
-        let Self { works, ledger, recent, .. } = self;
-        let record = records[place];
-        let at = Context { now: record.time, recent, batch: &records[..=place] };
+    fn judge_work(&mut self, observed: Observed<'_>) {
+        let Self { works, ledger, .. } = self;
+        let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::WorkqueueQueueWork { item } => works.queued(item, record, at, ledger),
             Event::WorkqueueExecuteStart { worker, item } => {

@@ -3,11 +3,12 @@
 use serde::Serialize;
 use sim_core::SimTime;
 
-use super::RECENT;
 use super::catalogue::{CATALOGUE, Family, Invariant, InvariantId, Kind, Severity, position};
 use crate::base::ids::{Token, VcpuId};
 use crate::base::record::{Event, Record};
 
+/// Records of earlier batches kept for the stories of breaches.
+pub(super) const RECENT: usize = 256;
 /// Records of the same vCPU that a story shows before the breach.
 const STORY_RECORDS: usize = 12;
 

@@ -5,8 +5,8 @@
 
 use sim_core::{SimDuration, SimTime};
 
-use super::MonitorConfig;
 use super::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_15};
+use super::config::MonitorConfig;
 use super::finding::{Breach, Context, Ledger};
 use super::lapic::Lapics;
 use crate::base::ids::{Gfn, Token, VcpuId};

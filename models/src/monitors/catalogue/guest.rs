@@ -1,6 +1,7 @@
 //! The guest's half: INV-26 to INV-34.
 
-use super::{ALL, BY_EXCEPTION, BY_INTERRUPT, InTrace, Invariant, InvariantId, Kind, Severity};
+use super::line::{ALL, BY_EXCEPTION, BY_INTERRUPT, InTrace, Invariant, Kind};
+use crate::base::invariant::{InvariantId, Severity};
 
 pub(super) const LINES: &[Invariant] = &[
     Invariant {

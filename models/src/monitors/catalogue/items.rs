@@ -1,6 +1,7 @@
 //! Items, tokens and their lists: INV-01 to INV-06.
 
-use super::{ALL, BY_INTERRUPT, InTrace, Invariant, InvariantId, Kind, MERGED, Severity};
+use super::line::{ALL, BY_INTERRUPT, InTrace, Invariant, Kind, MERGED};
+use crate::base::invariant::{InvariantId, Severity};
 
 pub(super) const LINES: &[Invariant] = &[
     Invariant {

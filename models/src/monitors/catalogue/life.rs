@@ -1,6 +1,7 @@
 //! Queues, halts, registers and the end of a VM, in the host: INV-15 to INV-25.
 
-use super::{ALL, BY_INTERRUPT, InTrace, Invariant, InvariantId, Kind, MERGED, Severity};
+use super::line::{ALL, BY_INTERRUPT, InTrace, Invariant, Kind, MERGED};
+use crate::base::invariant::{InvariantId, Severity};
 
 pub(super) const LINES: &[Invariant] = &[
     Invariant {

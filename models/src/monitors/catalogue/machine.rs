@@ -1,6 +1,7 @@
 //! Memory, faults and what is seen from outside: INV-35 to INV-40.
 
-use super::{ALL, InTrace, Invariant, InvariantId, Kind, MERGED, Severity};
+use super::line::{ALL, InTrace, Invariant, Kind, MERGED};
+use crate::base::invariant::{InvariantId, Severity};
 
 pub(super) const LINES: &[Invariant] = &[
     Invariant {

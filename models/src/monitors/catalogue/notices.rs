@@ -1,8 +1,7 @@
 //! What the guest is told: INV-07 to INV-14.
 
-use super::{
-    ALL, BY_EXCEPTION, BY_INTERRUPT, InTrace, Invariant, InvariantId, Kind, MERGED, Severity,
-};
+use super::line::{ALL, BY_EXCEPTION, BY_INTERRUPT, InTrace, Invariant, Kind, MERGED};
+use crate::base::invariant::{InvariantId, Severity};
 
 pub(super) const LINES: &[Invariant] = &[
     Invariant {

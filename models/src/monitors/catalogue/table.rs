@@ -1,0 +1,37 @@
+//! All lines of the catalogue, and how one is found.
+
+use super::line::Invariant;
+use super::{guest, items, life, machine, notices};
+use crate::base::invariant::InvariantId;
+
+/// Every invariant, by rising number.
+pub static CATALOGUE: [Invariant; 40] = joined();
+
+const fn joined() -> [Invariant; 40] {
+    let parts: [&[Invariant]; 5] =
+        [items::LINES, notices::LINES, life::LINES, guest::LINES, machine::LINES];
+    let mut all = [items::LINES[0]; 40];
+    let (mut row, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut line = 0;
+        while line < parts[part].len() {
+            all[row] = parts[part][line];
+            row += 1;
+            line += 1;
+        }
+        part += 1;
+    }
+    all
+}
+
+impl Invariant {
+    /// The line of an invariant.
+    pub fn find(id: InvariantId) -> Option<&'static Self> {
+        position(id).map(|at| &CATALOGUE[at])
+    }
+}
+
+/// The row of an invariant in [`CATALOGUE`].
+pub(in crate::monitors) fn position(id: InvariantId) -> Option<usize> {
+    CATALOGUE.binary_search_by_key(&id, |line| line.id).ok()
+}

@@ -1,0 +1,69 @@
+//! All monitors as those see them who feed them: records go in, findings come out.
+
+use sim_core::{SimDuration, SimTime};
+
+use super::catalogue::InvariantId;
+use super::config::MonitorConfig;
+use super::dispatch::{Monitors, Observed};
+use super::finding::{Context, Finding, RECENT, Verdict};
+use crate::base::record::{Event, Phase, Record};
+
+/// All monitors, fed with one pass over the records.
+#[derive(Clone, Debug)]
+pub struct MonitorSet {
+    monitors: Monitors,
+    recent: Vec<Record>,
+    ended: bool,
+}
+
+impl MonitorSet {
+    /// Monitors at the start of a run.
+    pub fn new(config: &MonitorConfig) -> Self {
+        Self { monitors: Monitors::new(config), recent: Vec::new(), ended: false }
+    }
+
+    /// Reads the next records of the trace. What comes after the end of the run, when the VM is
+    /// taken down, is not judged.
+    pub fn observe(&mut self, records: &[Record]) {
+        for (place, &record) in records.iter().enumerate() {
+            if self.ended {
+                return;
+            }
+            self.ended = matches!(record.event, Event::PhaseBegin { phase: Phase::End });
+            let batch = &records[..=place];
+            self.monitors.step(Observed { recent: &self.recent, batch, record });
+        }
+        let kept = records.len().min(RECENT);
+        let surplus = (self.recent.len() + kept).saturating_sub(RECENT);
+        self.recent.drain(..surplus);
+        self.recent.extend_from_slice(&records[records.len() - kept..]);
+    }
+
+    /// The conclusions about every invariant that the family promises and a monitor holds, by
+    /// rising number, for a trace that ends at `end`. Says what would be found if the trace ended
+    /// here; observing may go on.
+    pub fn finish(&self, end: SimTime) -> Vec<Finding> {
+        self.monitors.findings(self.at(end))
+    }
+
+    /// Whether anything that must happen in the end has been waiting for longer than `than` at `now`,
+    /// and is not found broken already.
+    pub fn anything_waits(&self, now: SimTime, than: SimDuration) -> bool {
+        let violated = |findings: Vec<Finding>| -> Vec<InvariantId> {
+            let violations = findings.into_iter().filter(|one| one.verdict == Verdict::Violation);
+            violations.map(|one| one.id).collect()
+        };
+        let broken = violated(self.finish(now));
+        let strict = self.monitors.bounded(than);
+        violated(strict.findings(self.at(now))).iter().any(|id| !broken.contains(id))
+    }
+
+    /// Goes on observing after the end of the run.
+    pub fn resume(&mut self) {
+        self.ended = false;
+    }
+
+    fn at(&self, now: SimTime) -> Context<'_> {
+        Context { now, recent: &self.recent, batch: &[] }
+    }
+}
