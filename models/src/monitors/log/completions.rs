@@ -1,4 +1,4 @@
-//! Completions, and whose they are: INV-06, and INV-01 where one confirms it.
+//! Completions, and whose they are: INV-06.
 //!
 //! A completion names no vCPU and no token. It may belong to any request for its address whose VM
 //! may have its page at that host address. Where that is one request, it is its own. Where there
@@ -6,17 +6,19 @@
 //! request that is ready takes one with it. So nothing is concluded that depends on which is
 //! which.
 
-use super::vcpu::{Base, Place, Request, Unfinished, VcpuLog};
-use super::{Done, LogEvent, LogMonitors, Orphan, REMEMBERED, Waiting};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::event::LogEvent;
+use super::request::{Place, Request, Unfinished};
+use super::state::LogState;
+use super::vcpu::VcpuLog;
 use crate::base::ids::{Gva, Hva, PAGE_SIZE};
-use crate::monitors::catalogue::{Family, INV_01, INV_06, INV_13};
+use crate::monitors::catalogue::{Family, INV_06, INV_13};
 use crate::trace::kernel::KernelEvent;
 
 /// How long a worker may take from publishing a page to saying so, in nanoseconds. An assumption:
 /// longer than a scheduler leaves a runnable kernel thread waiting on a busy processor.
 const LATE: u64 = 10_000_000;
-/// Host addresses of guest address 0 that are kept a vCPU: one a memory slot.
-const SLOTS: usize = 32;
 /// How long a worker that was late may come in the way of the next request for its address.
 const FORGOTTEN: u64 = 100_000_000;
 /// Completions of unknown requests that are remembered.
@@ -25,6 +27,8 @@ const STRAYS: usize = 512;
 const MOST_UNFINISHED: usize = 512;
 /// So many missing completions in a hundred page readies are no loss of single ones.
 const MANY: u64 = 5;
+/// Completed requests that are remembered to recognise a second completion.
+const REMEMBERED: usize = 512;
 const PARTLY: &str = "many completions are missing: recorded on some processors only?";
 const UNSEEN: &str = "a request of which the log has no not present was for the same address";
 const UNANNOUNCED: &str = "the series of 2010 does not announce what is completed before the entry";
@@ -33,68 +37,141 @@ const LOST: &str = "events were lost at that time";
 /// A request that is not completed, by address and place in the log, and its vCPU.
 type Running = ((u64, u64), usize);
 
-impl LogMonitors {
-    pub(super) fn completed(&mut self, event: LogEvent, gva: Gva, address: Hva) {
+/// A completion that belongs to no known request.
+#[derive(Clone, Debug)]
+struct Orphan {
+    event: LogEvent,
+    done: Waiting,
+    /// vCPUs on which a request announced later was ready since.
+    passed: Vec<usize>,
+    /// All vCPUs have passed it. Only the page ready of a request from before the log would
+    /// explain it now.
+    certain: bool,
+}
+
+/// A completion that is not known to be one request's.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    gva: Gva,
+    /// Host address of guest address 0 by it.
+    base: u64,
+    event: LogEvent,
+    seq: u64,
+}
+
+/// A completion that is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    gva: u64,
+    address: Hva,
+}
+
+/// All completions, as far as they may still say something, and the requests that wait for one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Completions {
+    /// Requests not completed yet: address and place in the log, and whose they are.
+    running: BTreeMap<(u64, u64), usize>,
+    done: VecDeque<Done>,
+    orphans: Vec<Orphan>,
+    /// Completions that may belong to several requests, by address.
+    waiting: BTreeMap<u64, Vec<Waiting>>,
+    /// Completions of requests that the log does not have.
+    strays: VecDeque<Waiting>,
+    /// Place in the log of the last completion.
+    last_completed: u64,
+    /// Requests that were dequeued and never completed, besides those that vCPUs remember.
+    overdue: u64,
+}
+
+impl Completions {
+    /// A request of a vCPU waits for its completion from now on.
+    pub(super) fn begin(&mut self, at: usize, gva: Gva, seq: u64) {
+        self.running.insert((gva.0, seq), at);
+    }
+
+    /// A request is off the list, and was not completed.
+    pub(super) fn end(&mut self, request: &Request) {
+        self.running.remove(&(request.gva.0, request.seq));
+    }
+
+    /// Events were lost, completions maybe among them.
+    pub(super) fn forget(&mut self) {
+        self.done.clear();
+        self.waiting.clear();
+        self.strays.clear();
+    }
+
+    /// Gives up second completions that are not certain, and says how many they were.
+    pub(super) fn drop_uncertain(&mut self) -> u64 {
+        let before = self.orphans.len();
+        self.orphans.retain(|orphan| orphan.certain);
+        (before - self.orphans.len()) as u64
+    }
+
+    /// A worker says that a page is there.
+    pub(super) fn completed(
+        &mut self,
+        log: &mut LogState,
+        event: LogEvent,
+        gva: Gva,
+        address: Hva,
+    ) {
         let base = address.0.wrapping_sub(gva.0 & !(PAGE_SIZE - 1));
-        self.last_completed = self.seq;
-        let done = Waiting { gva, base, event, seq: self.seq };
-        if self.late_worker(done, address) {
+        self.last_completed = log.seq;
+        let done = Waiting { gva, base, event, seq: log.seq };
+        if self.late_worker(log, done, address) {
             return;
         }
-        if self.members(gva, base).is_empty() {
-            self.orphaned(done, address);
+        if self.members(log, gva, base).is_empty() {
+            self.orphaned(log, done, address);
             return;
         }
         self.remember(gva, address);
         self.waiting.entry(gva.0).or_default().push(done);
-        self.settle_waiting(gva);
+        self.settle_waiting(log, gva);
     }
 
     /// A worker says so only after it has published the page. If page ready came first, and the
     /// address is requested again already, the completion counts for the older request: if it is
     /// not its own, that one is still to come, and takes the other's place.
-    fn late_worker(&mut self, done: Waiting, address: Hva) -> bool {
+    fn late_worker(&mut self, log: &mut LogState, done: Waiting, address: Hva) -> bool {
         let Waiting { gva, base, event, .. } = done;
-        let running = self.members(gva, base);
+        let running = self.members(log, gva, base);
         if running.is_empty() {
             return false;
         }
-        let known = running.iter().any(|&(_, at)| self.vcpus[at].has_base(base));
+        let known = running.iter().any(|&(_, at)| log.vcpus[at].has_base(base));
         let recent = |own: &VcpuLog, unfinished: &Unfinished| {
             unfinished.request.gva == gva
                 && event.ns.saturating_sub(unfinished.ready.ns) < FORGOTTEN
                 && (!known || own.has_base(base))
         };
-        let found = self.vcpus.iter().enumerate().find_map(|(at, own)| {
+        let found = log.vcpus.iter().enumerate().find_map(|(at, own)| {
             let place = own.unfinished.iter().position(|one| recent(own, one));
             place.map(|place| (at, place))
         });
         let Some((at, place)) = found else { return false };
-        self.vcpus[at].unfinished.remove(place);
-        self.survey.ready_before_completed += 1;
-        self.survey.completed += 1;
+        log.vcpus[at].unfinished.remove(place);
+        log.survey.ready_before_completed += 1;
+        log.survey.completed += 1;
         self.remember(gva, address);
         true
     }
 
     /// The requests that a completion may be for.
-    fn members(&self, gva: Gva, base: u64) -> Vec<Running> {
+    fn members(&self, log: &LogState, gva: Gva, base: u64) -> Vec<Running> {
         let range = self.running.range((gva.0, 0)..=(gva.0, u64::MAX));
         let all = range.map(|(&key, &at)| (key, at));
-        all.filter(|&(_, at)| self.may_be(at, gva, base)).collect()
-    }
-
-    fn may_be(&self, at: usize, gva: Gva, base: u64) -> bool {
-        self.seen.translated || !self.vcpus[at].excludes(gva, base)
+        all.filter(|&(_, at)| may_be(log, at, gva, base)).collect()
     }
 
     /// Gives completions to requests where there are as many of them as requests that they may be
     /// for: which is which does not matter then, all are completed by the last of them.
-    fn settle_waiting(&mut self, gva: Gva) {
+    pub(super) fn settle_waiting(&mut self, log: &mut LogState, gva: Gva) {
         loop {
             let Some(all) = self.waiting.get(&gva.0) else { return };
             let enough = |one: &Waiting| {
-                let members = self.members(gva, one.base);
+                let members = self.members(log, gva, one.base);
                 let count = all.iter().filter(|other| other.base == one.base).count();
                 (members.len() <= count).then_some((one.base, members))
             };
@@ -108,50 +185,46 @@ impl LogMonitors {
             }
             let by = done.last().map_or(0, |last| last.seq);
             let surplus = done.len().saturating_sub(members.len());
-            self.survey.foreign_completions += surplus as u64;
+            log.survey.foreign_completions += surplus as u64;
             for (&member, one) in members.iter().zip(&done) {
-                self.complete(member, one, by, members.len() == 1);
+                self.complete(log, member, one, by, members.len() == 1);
             }
         }
     }
 
     /// A request is completed, at the latest by the event at `by`.
-    fn complete(&mut self, (key, at): Running, done: &Waiting, by: u64, single: bool) {
+    fn complete(
+        &mut self,
+        log: &mut LogState,
+        (key, at): Running,
+        done: &Waiting,
+        by: u64,
+        single: bool,
+    ) {
         self.running.remove(&key);
-        let own = &mut self.vcpus[at];
+        let own = &mut log.vcpus[at];
         let Some(place) = own.requests.iter().position(|request| request.seq == key.1) else {
             return;
         };
-        let certain = single && !self.seen.translated && !own.requests[place].shared;
+        let certain = single && !log.seen.translated && !own.requests[place].shared;
         own.learn(done.base, done.gva, certain);
         let overtook = own.requests[..place].iter().any(|r| r.completed.is_none() && !r.doubtful);
-        self.survey.completed_out_of_order += u64::from(overtook && single);
+        log.survey.completed_out_of_order += u64::from(overtook && single);
         let (line, ns, base) = (done.event.line, done.event.ns, done.base);
         own.requests[place].completed = Some(Place { line, ns, seq: by, events: own.events, base });
     }
 
-    /// Page ready of a request. If it is not known to be completed, the oldest completion counts
-    /// for it that may be its own: if it is another's, its own is still to come for that one.
-    pub(super) fn dequeued(&mut self, at: usize, place: usize) -> Request {
-        let mut request = self.vcpus[at].requests[place];
-        if request.completed.is_none()
-            && let Some(done) = self.take_waiting(at, &request)
-        {
-            let (line, ns, base) = (done.event.line, done.event.ns, done.base);
-            let events = self.vcpus[at].events;
-            request.completed = Some(Place { line, ns, seq: done.seq, events, base });
-            self.time_completed(at, &request, ns);
-        }
-        self.remove_request(at, place);
-        self.settle_waiting(request.gva);
-        request
-    }
-
-    fn take_waiting(&mut self, at: usize, request: &Request) -> Option<Waiting> {
+    /// The oldest completion that may be a request's own, which nobody else has any more.
+    pub(super) fn take_waiting(
+        &mut self,
+        log: &LogState,
+        at: usize,
+        request: &Request,
+    ) -> Option<Place> {
         let all = self.waiting.get(&request.gva.0)?;
-        let own = &self.vcpus[at];
+        let own = &log.vcpus[at];
         let fits =
-            |one: &Waiting| one.seq > request.begun && self.may_be(at, request.gva, one.base);
+            |one: &Waiting| one.seq > request.begun && may_be(log, at, request.gva, one.base);
         let surely = |one: &Waiting| fits(one) && own.has_base(one.base);
         let place = all.iter().position(surely).or_else(|| all.iter().position(fits))?;
         let all = self.waiting.get_mut(&request.gva.0)?;
@@ -159,19 +232,20 @@ impl LogMonitors {
         if all.is_empty() {
             self.waiting.remove(&request.gva.0);
         }
-        Some(done)
+        let (line, ns, base) = (done.event.line, done.event.ns, done.base);
+        Some(Place { line, ns, seq: done.seq, events: own.events, base })
     }
 
     /// A request was announced. Its worker may have been done before: completions since the
     /// vCPU's event before may be its own.
-    pub(super) fn claim_early(&mut self, at: usize, gva: Gva, begun: u64) {
+    pub(super) fn claim_early(&mut self, log: &mut LogState, at: usize, gva: Gva, begun: u64) {
         // Where clocks go wrong, its completion may have been printed before its try, too.
-        let now = self.now;
+        let now = log.now;
         let near = |one: &Orphan| one.done.gva == gva && now.saturating_sub(one.event.ns) < LATE;
         for place in (0..self.orphans.len()).rev() {
             if near(&self.orphans[place]) && self.orphans[place].done.seq <= begun {
                 let orphan = self.orphans.remove(place);
-                self.stray(orphan.done);
+                self.stray(log, orphan.done);
             }
         }
         if self.last_completed <= begun {
@@ -183,15 +257,15 @@ impl LogMonitors {
             early.extend(own.then_some(*one));
             !own
         });
-        self.survey.foreign_completions -= early.len() as u64;
+        log.survey.foreign_completions -= early.len() as u64;
         self.orphans.retain(|one| {
             let own = one.done.gva == gva && one.done.seq > begun;
             early.extend(own.then_some(one.done));
             !own
         });
         // It may have been given to another vCPU's request.
-        for other in (0..self.vcpus.len()).filter(|&other| other != at) {
-            for request in self.vcpus[other].requests.iter_mut().filter(|r| r.gva == gva) {
+        for other in (0..log.vcpus.len()).filter(|&other| other != at) {
+            for request in log.vcpus[other].requests.iter_mut().filter(|r| r.gva == gva) {
                 let Some(done) = request.completed.filter(|done| done.seq > begun) else {
                     continue;
                 };
@@ -204,19 +278,19 @@ impl LogMonitors {
         if !early.is_empty() {
             early.sort_by_key(|one| one.seq);
             self.waiting.entry(gva.0).or_default().extend(early);
-            self.settle_waiting(gva);
+            self.settle_waiting(log, gva);
         }
     }
 
     /// A request for an address is given up, and its worker may still say that the page is there:
     /// completions of that address say nothing any more about others that are outstanding.
-    pub(super) fn abandon(&mut self, gva: Gva) {
+    pub(super) fn abandon(&mut self, log: &mut LogState, gva: Gva) {
         let waiting = self.waiting.remove(&gva.0).map_or(0, |all| all.len());
-        self.survey.foreign_completions += waiting as u64;
+        log.survey.foreign_completions += waiting as u64;
         let range = self.running.range((gva.0, 0)..=(gva.0, u64::MAX));
         let others: Vec<Running> = range.map(|(&key, &at)| (key, at)).collect();
         for (key, at) in others {
-            let own = &mut self.vcpus[at].requests;
+            let own = &mut log.vcpus[at].requests;
             for request in own.iter_mut().filter(|request| request.seq == key.1) {
                 request.shared = true;
             }
@@ -225,10 +299,10 @@ impl LogMonitors {
 
     /// There was a request for an address that the log does not have: completions of that address
     /// may have been its own.
-    pub(super) fn unseen_request(&mut self, gva: Gva) {
+    pub(super) fn unseen_request(&mut self, log: &mut LogState, gva: Gva) {
         self.orphans.retain(|orphan| orphan.done.gva != gva);
-        self.ledger.excuse(gva, UNSEEN);
-        for (at, own) in self.vcpus.iter_mut().enumerate() {
+        log.ledger.excuse(gva, UNSEEN);
+        for (at, own) in log.vcpus.iter_mut().enumerate() {
             for request in own.requests.iter_mut().filter(|request| request.gva == gva) {
                 request.shared = true;
                 if request.completed.take().is_some() {
@@ -238,23 +312,9 @@ impl LogMonitors {
             let before = own.suspects.len();
             own.suspects.retain(|(request, _)| request.gva != gva);
             let open = before - own.suspects.len();
-            self.ledger.unjudged(INV_13, UNSEEN, open as u64);
+            log.ledger.unjudged(INV_13, UNSEEN, open as u64);
         }
         self.waiting.remove(&gva.0);
-    }
-
-    /// A request was completed, or ready, that another one for its frame was announced beside.
-    pub(super) fn confirm_double(&mut self, at: usize, place: usize, event: LogEvent) {
-        let request = self.vcpus[at].requests[place];
-        let Some(second) = request.doubled else { return };
-        self.vcpus[at].requests[place].doubled = None;
-        let text = format!(
-            "frame {} of {} was announced twice: request {} for it was outstanding still",
-            request.gfn(),
-            self.vcpus[at].label(),
-            request.token
-        );
-        self.say(at, INV_01, event, text, &[request.announced, second]);
     }
 
     fn remember(&mut self, gva: Gva, address: Hva) {
@@ -265,44 +325,38 @@ impl LogMonitors {
     }
 
     /// A completion of no known request.
-    fn orphaned(&mut self, done: Waiting, address: Hva) {
+    fn orphaned(&mut self, log: &mut LogState, done: Waiting, address: Hva) {
         let Waiting { gva, event, .. } = done;
         // The worker says so only after it has published the page: page ready may come first.
-        for own in &mut self.vcpus {
+        for own in &mut log.vcpus {
             // In the order of requests, as workers go.
             let late = own.unfinished.iter().position(|unfinished| unfinished.request.gva == gva);
             if let Some(place) = late {
                 own.unfinished.remove(place);
-                self.survey.ready_before_completed += 1;
-                self.survey.completed += 1;
+                log.survey.ready_before_completed += 1;
+                log.survey.completed += 1;
                 self.remember(gva, address);
                 return;
             }
         }
         let again = self.done.iter().any(|done| done.gva == gva.0 && done.address == address);
-        if again && self.orphans.len() < REMEMBERED && !self.unseen_before(gva) {
+        if again && self.orphans.len() < REMEMBERED && !unseen_before(log, gva) {
             self.orphans.push(Orphan { event, done, passed: Vec::new(), certain: false });
         } else {
-            self.stray(done);
+            self.stray(log, done);
         }
     }
 
-    fn stray(&mut self, done: Waiting) {
-        self.survey.foreign_completions += 1;
+    fn stray(&mut self, log: &mut LogState, done: Waiting) {
+        log.survey.foreign_completions += 1;
         if self.strays.len() == STRAYS {
             self.strays.pop_front();
         }
         self.strays.push_back(done);
     }
 
-    /// A request for that address, of which the log has page ready alone, was there before.
-    fn unseen_before(&self, gva: Gva) -> bool {
-        let of = |event: LogEvent| matches!(event.event, KernelEvent::Ready { gva: other, .. } | KernelEvent::SendAsyncPf { gva: other, .. } if other == gva);
-        self.vcpus.iter().any(|own| own.early.iter().any(|(_, event)| of(event)))
-    }
-
     /// A second completion is certain when every vCPU has dequeued past it.
-    pub(super) fn pass_orphans(&mut self, at: usize, request: &Request) {
+    pub(super) fn pass_orphans(&mut self, log: &LogState, at: usize, request: &Request) {
         if self.orphans.is_empty() {
             return;
         }
@@ -310,7 +364,7 @@ impl LogMonitors {
         let takes_part = |own: &&VcpuLog| {
             own.counts.ready > 0 || own.counts.tries > 0 || !own.requests.is_empty()
         };
-        let active = self.vcpus.iter().filter(takes_part).count();
+        let active = log.vcpus.iter().filter(takes_part).count();
         for orphan in &mut self.orphans {
             if request.begun > orphan.done.seq && !orphan.passed.contains(&at) {
                 orphan.passed.push(at);
@@ -320,9 +374,15 @@ impl LogMonitors {
     }
 
     /// Requests that were ready long ago and never completed.
-    pub(super) fn find_unfinished(&mut self, at: usize, event: LogEvent, request: &Request) {
-        let own = &mut self.vcpus[at];
-        if own.unfinished.is_empty() || !self.seen.completed {
+    pub(super) fn find_unfinished(
+        &mut self,
+        log: &mut LogState,
+        at: usize,
+        event: LogEvent,
+        request: &Request,
+    ) {
+        let own = &mut log.vcpus[at];
+        if own.unfinished.is_empty() || !log.seen.completed {
             return;
         }
         let late = |unfinished: &Unfinished| {
@@ -349,64 +409,59 @@ impl LogMonitors {
     }
 
     /// Judges what was late before events were lost, and leaves open what may be among them.
-    pub(super) fn settle_overdue(&mut self, since: u64) {
-        let ready: u64 = self.vcpus.iter().map(|own| own.counts.ready).sum();
+    pub(super) fn settle_overdue(&mut self, log: &mut LogState, since: u64) {
+        let ready: u64 = log.vcpus.iter().map(|own| own.counts.ready).sum();
         let late = |one: &Unfinished| one.overdue.is_some_and(|ns| ns < since);
-        let count = self.vcpus.iter().flat_map(|own| &own.unfinished).filter(|one| late(one));
+        let count = log.vcpus.iter().flat_map(|own| &own.unfinished).filter(|one| late(one));
         let certain = |orphan: &&Orphan| orphan.certain && orphan.event.ns < since;
         let count = count.count() as u64
             + self.overdue
             + self.orphans.iter().filter(certain).count() as u64;
         let partly = count > 3 && count * 100 > ready * MANY;
-        for at in 0..self.vcpus.len() {
-            let own = &mut self.vcpus[at];
+        for at in 0..log.vcpus.len() {
+            let own = &mut log.vcpus[at];
             for unfinished in std::mem::take(&mut own.unfinished) {
                 if partly || !late(&unfinished) {
                     let why = if partly { PARTLY } else { LOST };
-                    self.ledger.unjudged(INV_06, why, 1);
+                    log.ledger.unjudged(INV_06, why, 1);
                     continue;
                 }
                 let Unfinished { request, ready, .. } = unfinished;
                 let text = format!(
                     "request {} of {} was dequeued, and no worker completed it",
                     request.token,
-                    self.vcpus[at].label()
+                    log.vcpus[at].label()
                 );
-                self.ledger.breach(INV_06, ready, text, vec![request.announced]);
+                log.ledger.breach(INV_06, ready, text, vec![request.announced]);
             }
         }
         // The series of 2010 announces at the entry what is not completed before it.
-        let unannounced = self.family().0 == Family::V5;
+        let unannounced = log.family().0 == Family::V5;
         for orphan in std::mem::take(&mut self.orphans) {
             if unannounced {
-                self.ledger.unjudged(INV_06, UNANNOUNCED, 1);
+                log.ledger.unjudged(INV_06, UNANNOUNCED, 1);
                 continue;
             }
             if partly || !(orphan.certain && orphan.event.ns < since) {
-                self.ledger.unjudged(INV_06, if partly { PARTLY } else { LOST }, 1);
+                log.ledger.unjudged(INV_06, if partly { PARTLY } else { LOST }, 1);
                 continue;
             }
             let text = "a page is completed a second time, and no other request for it is \
                         outstanding";
-            self.ledger.breach(INV_06, orphan.event, text.to_owned(), Vec::new());
+            log.ledger.breach(INV_06, orphan.event, text.to_owned(), Vec::new());
         }
         if self.overdue > 0 {
-            self.ledger.unjudged(INV_06, PARTLY, std::mem::take(&mut self.overdue));
+            log.ledger.unjudged(INV_06, PARTLY, std::mem::take(&mut self.overdue));
         }
     }
 }
 
-impl VcpuLog {
-    /// Notes a host address of guest address 0.
-    fn learn(&mut self, host: u64, gva: Gva, certain: bool) {
-        if let Some(known) = self.bases.iter_mut().find(|known| known.host == host) {
-            known.times = known.times.saturating_add(1);
-            if certain {
-                known.lowest = known.lowest.min(gva.0);
-                known.highest = known.highest.max(gva.0);
-            }
-        } else if certain && self.bases.len() < SLOTS {
-            self.bases.push(Base { host, times: 1, lowest: gva.0, highest: gva.0 });
-        }
-    }
+fn may_be(log: &LogState, at: usize, gva: Gva, base: u64) -> bool {
+    log.seen.translated || !log.vcpus[at].excludes(gva, base)
+}
+
+/// A request for that address, of which the log has page ready alone, was there before.
+fn unseen_before(log: &LogState, gva: Gva) -> bool {
+    let of = |event: LogEvent| matches!(event.event, KernelEvent::Ready { gva: other, .. } | KernelEvent::SendAsyncPf { gva: other, .. } if other == gva);
+    log.vcpus.iter().any(|own| own.early.values().any(|(_, event)| of(event)))
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::clocks::rests_on_order;
-use super::{LogEvent, SeenInLog};
+use super::event::LogEvent;
+use super::seen::SeenInLog;
 use crate::base::ids::Gva;
 use crate::monitors::catalogue::{
     CATALOGUE, Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14,
@@ -28,6 +28,13 @@ pub struct StoryLine {
     pub ns: u64,
     /// The event with its fields.
     pub text: String,
+}
+
+impl StoryLine {
+    /// An event as a line of a story.
+    pub(super) fn of(event: &LogEvent) -> Self {
+        Self { line: event.line, ns: event.ns, text: event.event.to_string() }
+    }
 }
 
 /// The first breach of an invariant in a log.
@@ -136,7 +143,7 @@ impl Ledger {
         story.push(event);
         story.sort_by_key(|event| event.line);
         story.dedup();
-        let story = story.iter().map(told).collect();
+        let story = story.iter().map(StoryLine::of).collect();
         let witness = LogWitness { line: event.line, ns: event.ns, message, story };
         self.open.push(Open { id, about, witness });
         if self.open.len() > MOST_OPEN {
@@ -243,40 +250,4 @@ impl Ledger {
             })
             .collect()
     }
-}
-
-impl SeenInLog {
-    /// The event without which an invariant cannot be decided in this log.
-    fn missing(self, id: InvariantId) -> Option<&'static str> {
-        let unless = |there: bool, name: &'static str| (!there).then_some(name);
-        if self.clocks_differ && rests_on_order(id) {
-            return Some("with trace_clock mono");
-        }
-        match id {
-            INV_01 | INV_02 | INV_05 => unless(self.announced, "kvm_async_pf_not_present")
-                .or(unless(self.ready, "kvm_async_pf_ready")),
-            INV_03 | INV_04 => unless(self.announced || self.ready, "kvm_async_pf_not_present"),
-            INV_06 => unless(self.announced, "kvm_async_pf_not_present")
-                .or(unless(self.completed, "kvm_async_pf_completed"))
-                .or(unless(self.ready, "kvm_async_pf_ready")),
-            INV_12 | INV_14 => unless(self.ready, "kvm_async_pf_ready")
-                .or(unless(self.announced, "kvm_async_pf_not_present")),
-            INV_13 | INV_15 => unless(self.announced, "kvm_async_pf_not_present")
-                .or(unless(self.ready, "kvm_async_pf_ready"))
-                .or(unless(self.completed, "kvm_async_pf_completed")),
-            INV_19 => unless(
-                self.repeated || self.old_name || self.tries || self.hlts,
-                "kvm_async_pf_repeated_fault",
-            ),
-            INV_33 => {
-                unless(self.registers, "kvm_msr").or(unless(self.ready, "kvm_async_pf_ready"))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// An event as a line of a story.
-pub(super) fn told(event: &LogEvent) -> StoryLine {
-    StoryLine { line: event.line, ns: event.ns, text: event.event.to_string() }
 }

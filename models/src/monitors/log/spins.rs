@@ -1,14 +1,11 @@
-//! Halts that return at once: INV-19.
+//! Rows of halts that return at once, as they are counted on one vCPU: INV-19.
 //!
 //! A vCPU that is halted for a page and has another reason to run returns at once, faults again
 //! on the same frame, and is halted again. The log shows tries with repeated faults close behind
 //! each other, with nothing delivered to the guest in between.
 
-use super::ledger::{self, LogWitness};
-use super::vcpu::Told;
-use super::{Counted, LogEvent, LogMonitors};
-use crate::base::ids::Gfn;
-use crate::monitors::catalogue::INV_19;
+use super::event::LogEvent;
+use super::ledger::{LogWitness, StoryLine};
 
 /// Repeated faults in a row that make a spin. An assumption: an interrupt or another event wakes a
 /// halted vCPU once, and so many in a row would take events at more than [`CLOSE`]'s rate.
@@ -26,12 +23,10 @@ pub(super) struct Row {
     length: u64,
     last: u64,
     /// HLT exits in a row.
-    pub(super) hlts: u64,
+    hlts: u64,
     last_hlt: u64,
-    /// Line of the last write that turned notices on.
-    pub(super) turned_on: Option<u64>,
     /// Line of the last KICK_CPU to it.
-    pub(super) kicked: Option<u64>,
+    kicked: Option<u64>,
     /// Spins whose cause is not known yet.
     open: Option<Episodes>,
 }
@@ -115,128 +110,129 @@ pub struct Spins {
     pub line: u64,
 }
 
-impl LogMonitors {
+/// Turns of a spin that became known with an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turns {
+    /// The spin is one from now on.
+    first: bool,
+    count: u64,
+    hlt: bool,
+}
+
+/// What else holds for a vCPU while it spins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around {
+    /// Completed requests wait on the list.
+    pub(super) over_completed: bool,
+    /// The guest took part already.
+    pub(super) takes_part: bool,
+}
+
+impl Row {
     /// A fault on a frame that is outstanding.
-    pub(super) fn repeated(&mut self, at: usize, event: LogEvent, gfn: Gfn) {
-        self.survey.repeated += 1;
-        self.survey.course.count(at, event.ns, Counted::Repeated);
-        let own = &mut self.vcpus[at];
-        own.attempt = None;
-        own.halted_for = Some((gfn, event));
-        own.watch.progress();
-        own.counts.repeated += 1;
-        let row = &mut own.spin;
-        if event.ns.saturating_sub(row.last) > CLOSE {
-            row.length = 0;
+    pub(super) fn repeated(&mut self, ns: u64) -> Option<Turns> {
+        if ns.saturating_sub(self.last) > CLOSE {
+            self.length = 0;
         }
-        row.length += 1;
-        row.last = event.ns;
-        if row.length < ROW {
-            return;
-        }
-        let first = row.length == ROW;
-        let turns = if first { ROW } else { 1 };
-        self.note_spin(at, event, turns, first, false, gfn);
+        self.length += 1;
+        self.last = ns;
+        let first = self.length == ROW;
+        let turns = Turns { first, count: if first { ROW } else { 1 }, hlt: false };
+        (self.length >= ROW).then_some(turns)
     }
 
     /// The guest leaves for HLT.
-    pub(super) fn halted(&mut self, at: usize, event: LogEvent) {
-        let row = &mut self.vcpus[at].spin;
-        if event.ns.saturating_sub(row.last_hlt) > CLOSE {
-            row.hlts = 0;
+    pub(super) fn halted(&mut self, ns: u64) -> Option<Turns> {
+        if ns.saturating_sub(self.last_hlt) > CLOSE {
+            self.hlts = 0;
         }
-        row.hlts += 1;
-        row.last_hlt = event.ns;
-        // Without these events a vCPU that sleeps and is interrupted looks the same.
-        let shown = self.seen.interrupts && self.vcpus[at].spin.hlts > HLT_ROW;
-        if shown {
-            let first = self.vcpus[at].spin.hlts == HLT_ROW + 1;
-            self.note_spin(at, event, if first { HLT_ROW + 1 } else { 1 }, first, true, Gfn(0));
-        }
+        self.hlts += 1;
+        self.last_hlt = ns;
+        let first = self.hlts == HLT_ROW + 1;
+        let turns = Turns { first, count: if first { HLT_ROW + 1 } else { 1 }, hlt: true };
+        (self.hlts > HLT_ROW).then_some(turns)
     }
 
-    fn note_spin(
-        &mut self,
-        at: usize,
-        event: LogEvent,
-        turns: u64,
-        first: bool,
-        hlt: bool,
-        gfn: Gfn,
-    ) {
-        let own = &mut self.vcpus[at];
-        let over_completed = own.requests.iter().any(|r| r.completed.is_some() && r.gfn() != gfn);
-        let takes_part = own.takes_part || own.requests.iter().any(|r| r.told == Told::Yes);
-        let kicked = own.spin.kicked;
-        if own.spin.open.is_none() {
-            let story = own.recent().map(|event| ledger::told(&event)).collect();
-            let witness =
-                LogWitness { line: event.line, ns: event.ns, message: String::new(), story };
-            own.spin.open = Some(Episodes {
-                witness,
-                count: 0,
-                faults: 0,
-                over_completed: false,
-                takes_part,
-                kicked,
-                hlt,
-            });
-        }
-        if let Some(open) = &mut own.spin.open {
-            open.count += u64::from(first);
-            open.faults += turns;
-            open.over_completed |= over_completed;
-        }
+    /// The guest leaves for another reason.
+    pub(super) fn left(&mut self) {
+        self.hlts = 0;
     }
 
     /// Something was delivered, or the thread slept: no spin.
-    pub(super) fn useful(&mut self, at: usize) {
-        let row = &mut self.vcpus[at].spin;
-        row.length = 0;
-        row.hlts = 0;
+    pub(super) fn useful(&mut self) {
+        self.length = 0;
+        self.hlts = 0;
     }
 
-    /// A wake-all is dequeued: it has waited since before.
-    pub(super) fn wake_all_spins(&mut self, at: usize, _event: LogEvent) {
-        self.settle_spins_of(at, true);
-        self.useful(at);
+    /// The vCPU is kicked by a hypercall.
+    pub(super) fn kick(&mut self, line: u64) {
+        self.kicked = Some(line);
     }
 
-    /// Decides why a vCPU span so far.
-    pub(super) fn settle_spins_of(&mut self, at: usize, wake_all: bool) {
-        let Some(open) = self.vcpus[at].spin.open.take() else { return };
-        let cause = if open.hlt {
+    /// Notes turns of a spin; the story is that of the first.
+    pub(super) fn note(
+        &mut self,
+        turns: Turns,
+        event: LogEvent,
+        around: Around,
+        story: impl FnOnce() -> Vec<StoryLine>,
+    ) {
+        let Turns { first, count, hlt } = turns;
+        let kicked = self.kicked;
+        let open = self.open.get_or_insert_with(|| Episodes {
+            witness: LogWitness {
+                line: event.line,
+                ns: event.ns,
+                message: String::new(),
+                story: story(),
+            },
+            count: 0,
+            faults: 0,
+            over_completed: false,
+            takes_part: around.takes_part,
+            kicked,
+            hlt,
+        });
+        open.count += u64::from(first);
+        open.faults += count;
+        open.over_completed |= around.over_completed;
+    }
+
+    /// Decides why the vCPU, which people call `vcpu`, span so far. A wake-all that is dequeued
+    /// has waited since before.
+    pub(super) fn settle(&mut self, wake_all: bool, vcpu: String) -> Option<(LogWitness, Spins)> {
+        let open = self.open.take()?;
+        let cause = open.cause(wake_all);
+        let Episodes { mut witness, count, faults, .. } = open;
+        witness.message = format!(
+            "{vcpu} was to halt and returned at once, {faults} times in {count} {}: {}",
+            if count == 1 { "spin" } else { "spins" },
+            cause.text()
+        );
+        let line = witness.line;
+        Some((witness, Spins { vcpu, cause, count, turns: faults, line }))
+    }
+
+    /// Whether there are spins whose cause is not known yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+}
+
+impl Episodes {
+    fn cause(&self, wake_all: bool) -> SpinCause {
+        if self.hlt {
             SpinCause::Hlt
         } else if wake_all {
             SpinCause::WakeAllWaits
-        } else if open.over_completed {
+        } else if self.over_completed {
             SpinCause::CompletedWait
-        } else if open.kicked.is_some() {
+        } else if self.kicked.is_some() {
             SpinCause::Kicked
-        } else if open.takes_part {
+        } else if self.takes_part {
             SpinCause::LikeKicked
         } else {
             SpinCause::Unknown
-        };
-        let vcpu = self.vcpus[at].label();
-        let mut witness = open.witness;
-        let line = witness.line;
-        witness.message = format!(
-            "{vcpu} was to halt and returned at once, {} times in {} {}: {}",
-            open.faults,
-            open.count,
-            if open.count == 1 { "spin" } else { "spins" },
-            cause.text()
-        );
-        self.ledger.weakness(INV_19, open.count, witness);
-        let spins = Spins { vcpu, cause, count: open.count, turns: open.faults, line };
-        self.survey.spins(spins);
-    }
-
-    /// Decides all that is left.
-    pub(super) fn settle_spins(&mut self) {
-        for at in 0..self.vcpus.len() {
-            self.settle_spins_of(at, false);
         }
     }
 }

@@ -89,7 +89,7 @@ pub struct LogSurvey {
 }
 
 impl LogSurvey {
-    pub(super) fn spins(&mut self, spins: Spins) {
+    pub(super) fn add_spins(&mut self, spins: Spins) {
         let known = |s: &&mut Spins| s.vcpu == spins.vcpu && s.cause == spins.cause;
         if let Some(known) = self.spins.iter_mut().find(known) {
             known.count += spins.count;

@@ -4,40 +4,26 @@ use std::collections::VecDeque;
 
 use sim_core::Histogram;
 
-use super::told::Unsure;
+use super::event::LogEvent;
+use super::request::{Attempt, Over, Place, Raised, Request, Unfinished, Unsure, Untold};
+use super::ring::Ring;
+use super::spins::Row;
 use super::watch::Watch;
-use super::{LogEvent, VCPU_BITS};
-use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use crate::base::ids::{Gfn, Gva, Token};
 use crate::trace::kernel::{KernelExit, Thread};
 
+/// Bits of a token that name the vCPU; the others count.
+const VCPU_BITS: u32 = 12;
 /// Events kept for the stories of breaches.
 const RECENT: usize = 10;
 /// Tokens of past page readies, and tries without an outcome, that are remembered.
 const REMEMBERED: usize = 128;
-
-/// Whether the guest was told of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Told {
-    /// The log has not come so far.
-    #[default]
-    Open,
-    /// #PF was injected.
-    Yes,
-    /// The vCPU went on without it.
-    No,
-}
-
-/// A place in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: u64,
-    pub(super) ns: u64,
-    pub(super) seq: u64,
-    /// Events of the vCPU so far.
-    pub(super) events: u64,
-    /// Host address of guest address 0 by it.
-    pub(super) base: u64,
-}
+/// Host addresses of guest address 0 that are kept: one a memory slot.
+const SLOTS: usize = 32;
+/// Requests without page ready that are remembered.
+const MOST_MISSED: usize = 64;
+/// Interrupts that may be raised and unacknowledged: one, and the next inside the ACK's exit.
+const MOST_RAISED: usize = 4;
 
 /// A host address of guest address 0 by completions: one a memory slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,136 +34,6 @@ pub(super) struct Base {
     /// The lowest and the highest guest address of them.
     pub(super) lowest: u64,
     pub(super) highest: u64,
-}
-
-/// A request between its announcement and its page ready.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
-    pub(super) token: Token,
-    pub(super) gva: Gva,
-    /// The frame, where its try was seen.
-    pub(super) frame: Option<Gfn>,
-    pub(super) announced: LogEvent,
-    pub(super) seq: u64,
-    /// Its place in the log is before this event and after that one: the vCPU's event before it,
-    /// which is its try where tries are recorded. The worker may have begun since.
-    pub(super) begun: u64,
-    /// When it was tried, if the log says so.
-    pub(super) tried: Option<u64>,
-    pub(super) completed: Option<Place>,
-    pub(super) told: Told,
-    /// The guest was entered without being told, and the thread had not slept.
-    pub(super) went_on: bool,
-    /// The vCPU faulted on the frame again.
-    pub(super) again: bool,
-    /// Whether it was told is not known yet: no exception is recorded so far.
-    pub(super) uncounted: bool,
-    /// Its page ready may be among what the log does not show.
-    pub(super) doubtful: bool,
-    /// A completion may have been this request's or that of one for the same address of which the
-    /// log does not show enough to count them.
-    pub(super) shared: bool,
-    /// Another request for the same frame was announced meanwhile.
-    pub(super) doubled: Option<LogEvent>,
-    /// The read that the vCPU thread sent for it.
-    pub(super) read: Option<(u32, u64)>,
-    /// Its work item.
-    pub(super) work: Option<u64>,
-}
-
-impl Request {
-    pub(super) fn gfn(&self) -> Gfn {
-        self.frame.unwrap_or(Gfn(self.gva.0 / PAGE_SIZE))
-    }
-}
-
-/// A request that is ready and whose completion the log has not shown.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unfinished {
-    pub(super) request: Request,
-    pub(super) ready: LogEvent,
-    pub(super) seq: u64,
-    /// When its completion was late.
-    pub(super) overdue: Option<u64>,
-}
-
-/// More requests than the cap, to be confirmed by their page readies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Over {
-    pub(super) event: LogEvent,
-    pub(super) seq: u64,
-    pub(super) count: usize,
-    pub(super) readied: u32,
-}
-
-/// The request whose exception is expected next.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Untold {
-    pub(super) token: Token,
-    /// Its own page ready, if it came first.
-    pub(super) readied: Option<LogEvent>,
-    /// When it was tried, if its page ready came first.
-    pub(super) begun: Option<u64>,
-    /// Another page ready came in between.
-    pub(super) crossed: bool,
-    /// Its page ready has raised an interrupt.
-    pub(super) interrupts: Option<LogEvent>,
-}
-
-/// A page ready that raised an interrupt.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Raised {
-    pub(super) event: LogEvent,
-    pub(super) token: Option<Token>,
-    /// The local APIC took the interrupt.
-    pub(super) accepted: bool,
-}
-
-/// A try whose outcome is not known yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt {
-    /// Requests that were outstanding then.
-    pub(super) outstanding: usize,
-    /// An exception came of it though no not present was printed.
-    pub(super) told: Option<LogEvent>,
-    pub(super) gva: Gva,
-    pub(super) gfn: Gfn,
-    pub(super) ns: u64,
-}
-
-/// A ring of the last few values.
-#[derive(Clone, Debug)]
-pub(super) struct Ring<T> {
-    values: Vec<T>,
-    next: usize,
-}
-
-impl<T> Default for Ring<T> {
-    fn default() -> Self {
-        Self { values: Vec::new(), next: 0 }
-    }
-}
-
-impl<T: Copy> Ring<T> {
-    pub(super) fn push(&mut self, value: T, most: usize) {
-        if self.values.len() < most {
-            self.values.push(value);
-        } else {
-            self.values[self.next] = value;
-            self.next = (self.next + 1) % most;
-        }
-    }
-
-    /// From the oldest.
-    pub(super) fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        let (new, old) = self.values.split_at(self.next);
-        old.iter().chain(new).copied()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.values.clear();
-        self.next = 0;
-    }
 }
 
 /// Counts of one vCPU.
@@ -240,7 +96,7 @@ pub(super) struct VcpuLog {
     pub(super) interrupted: bool,
     /// A wake-all was dequeued, or the guest was told something: it takes part.
     pub(super) takes_part: bool,
-    pub(super) spin: super::spins::Row,
+    pub(super) spin: Row,
     /// Host addresses of guest address 0.
     pub(super) bases: Vec<Base>,
     /// Own events so far.
@@ -257,7 +113,8 @@ pub(super) struct VcpuLog {
     /// It is halted for this frame, since that event.
     pub(super) halted_for: Option<(Gfn, LogEvent)>,
     pub(super) watch: Watch,
-    recent: Ring<LogEvent>,
+    /// Its last events.
+    pub(super) recent: Ring<LogEvent>,
 }
 
 impl VcpuLog {
@@ -289,7 +146,7 @@ impl VcpuLog {
             slept: false,
             interrupted: false,
             takes_part: false,
-            spin: super::spins::Row::default(),
+            spin: Row::default(),
             bases: Vec::new(),
             events: 0,
             counts: Counts::default(),
@@ -310,11 +167,12 @@ impl VcpuLog {
         self.last_ns = event.ns;
         self.before_last = std::mem::replace(&mut self.last_seq, seq);
         self.events += 1;
-        self.recent.push(event, RECENT);
+        self.recent.add(event, RECENT);
     }
 
-    pub(super) fn recent(&self) -> impl Iterator<Item = LogEvent> + '_ {
-        self.recent.iter()
+    /// What happened lately, behind what a breach rests on.
+    pub(super) fn story(&self, before: &[LogEvent]) -> Vec<LogEvent> {
+        before.iter().copied().chain(self.recent.values()).collect()
     }
 
     /// What people call it.
@@ -326,20 +184,20 @@ impl VcpuLog {
     }
 
     pub(super) fn answer(&mut self, token: Token, event: LogEvent) {
-        self.answered.push((token, event), REMEMBERED);
+        self.answered.add((token, event), REMEMBERED);
     }
 
     pub(super) fn early(&mut self, token: Token, event: LogEvent) {
-        self.early.push((token, event), REMEMBERED);
+        self.early.add((token, event), REMEMBERED);
     }
 
     pub(super) fn in_vain(&mut self, attempt: Attempt) {
-        self.vain.push(attempt, REMEMBERED);
+        self.vain.add(attempt, REMEMBERED);
     }
 
     /// The last try of a frame that came to nothing, as far as the log shows it.
     pub(super) fn vain_try(&self, frame: Gfn) -> Option<Attempt> {
-        let all = self.vain.iter().chain(self.attempt);
+        let all = self.vain.values().chain(self.attempt);
         all.filter(|attempt| attempt.gfn == frame).last()
     }
 
@@ -373,15 +231,57 @@ impl VcpuLog {
         self.requests.iter().position(|request| request.token == token)
     }
 
+    /// Page ready was told: its acknowledgement is expected.
+    pub(super) fn raise(&mut self, event: LogEvent, token: Option<Token>) {
+        if self.raised.len() >= MOST_RAISED {
+            // Acknowledgements are not recorded.
+            self.raised.remove(0);
+        }
+        self.raised.push(Raised { event, token, accepted: false });
+    }
+
+    /// The vCPU is in the guest, or left it for another reason than a fault.
+    pub(super) fn goes_on(&mut self) {
+        self.halted_for = None;
+    }
+
+    /// Notes a host address of guest address 0.
+    pub(super) fn learn(&mut self, host: u64, gva: Gva, certain: bool) {
+        if let Some(known) = self.bases.iter_mut().find(|known| known.host == host) {
+            known.times = known.times.saturating_add(1);
+            if certain {
+                known.lowest = known.lowest.min(gva.0);
+                known.highest = known.highest.max(gva.0);
+            }
+        } else if certain && self.bases.len() < SLOTS {
+            self.bases.push(Base { host, times: 1, lowest: gva.0, highest: gva.0 });
+        }
+    }
+
+    /// A request is found to have no page ready.
+    pub(super) fn miss(&mut self, request: &Request) {
+        if self.missed.len() == MOST_MISSED {
+            self.missed.remove(0);
+        }
+        self.missed.push(*request);
+    }
+
+    /// Notes how long the thread was silent before this event.
+    fn note_silence(&mut self, ns: u64) {
+        if self.events > 0 {
+            self.silences.record(ns.saturating_sub(self.last_ns));
+        }
+    }
+
     /// Events were lost: what is known is doubtful, and what is unknown may be right.
     pub(super) fn resynchronise(&mut self) {
         for request in &mut self.requests {
             request.doubtful = true;
         }
         self.first = None;
-        self.early.clear();
-        self.answered.clear();
-        self.vain.clear();
+        self.early.empty();
+        self.answered.empty();
+        self.vain.empty();
         self.attempt = None;
         self.untold = None;
         self.unfinished.clear();
@@ -397,7 +297,7 @@ impl VcpuLog {
         self.last_exit = None;
         self.halted_for = None;
         self.watch = Watch::default();
-        self.spin = super::spins::Row::default();
+        self.spin = Row::default();
     }
 }
 

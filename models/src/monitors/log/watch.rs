@@ -1,11 +1,11 @@
-//! What goes round without progress, or stops quietly: faults on one address that are never
-//! asynchronous, pages that are ready and asked for again, registers that are refused.
+//! What is kept of a vCPU to see at the end whether it went round without progress or stopped
+//! quietly: faults on one address that are never asynchronous, pages that are ready and asked for
+//! again, registers that are refused. And how far work items and reads are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stalls::{StallKind, time};
-use super::{LogEvent, LogMonitors};
-use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
+use super::event::LogEvent;
+use crate::base::ids::{Gfn, Gva, Token};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
 /// Faults on one address in a row that make a row without progress. An assumption: a fault is
@@ -47,44 +47,34 @@ pub(super) struct Works {
     pub(super) begun: bool,
 }
 
-/// The numbers of a stall.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Watched {
-    pub(super) token: Option<Token>,
-    pub(super) frame: Option<Gfn>,
-    pub(super) count: u64,
-    pub(super) age: u64,
-    pub(super) others: Option<(u64, u64)>,
-}
-
 /// Faults on one address in a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refaults {
-    address: Gva,
-    first: LogEvent,
-    last: u64,
-    count: u64,
+    pub(super) address: Gva,
+    pub(super) first: LogEvent,
+    pub(super) last: u64,
+    pub(super) count: u64,
 }
 
 /// A frame that was ready.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
-    gfn: Gfn,
-    first: LogEvent,
-    token: Token,
-    ready: u64,
+    pub(super) gfn: Gfn,
+    pub(super) first: LogEvent,
+    pub(super) token: Token,
+    pub(super) ready: u64,
     /// Times that it was asked for again at once.
-    count: u64,
+    pub(super) count: u64,
 }
 
 /// A write to the register of notices that was refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refused {
-    event: LogEvent,
-    data: u64,
+    pub(super) event: LogEvent,
+    pub(super) data: u64,
     /// Announcements and page readies before it.
-    announced: u64,
-    ready: u64,
+    pub(super) announced: u64,
+    pub(super) ready: u64,
 }
 
 /// Notices were turned off while a page ready was not acknowledged.
@@ -92,9 +82,9 @@ pub(super) struct Refused {
 pub(super) struct OffUnacknowledged {
     pub(super) raised: LogEvent,
     pub(super) token: Option<Token>,
-    off: LogEvent,
+    pub(super) off: LogEvent,
     /// Page readies before it.
-    ready: u64,
+    pub(super) ready: u64,
 }
 
 /// What is watched of a vCPU.
@@ -105,7 +95,7 @@ pub(super) struct Watch {
     rows: u64,
     frames: Vec<Frame>,
     worst: Option<(Frame, u64)>,
-    refused: Option<Refused>,
+    pub(super) refused: Option<Refused>,
     pub(super) off: Option<OffUnacknowledged>,
     /// Announcements so far.
     pub(super) announced: u64,
@@ -183,7 +173,7 @@ impl Watch {
 
     pub(super) fn left(&mut self, reason: KernelExit) {
         (self.read, self.work) = (None, None);
-        if !super::vcpu::VcpuLog::stands(reason) {
+        if !stands(reason) {
             self.progress();
         }
     }
@@ -228,98 +218,20 @@ impl Watch {
     ) {
         self.off = Some(OffUnacknowledged { raised, token, off, ready });
     }
+
+    /// The longest row of faults on one address, if it is one without progress, and how many such
+    /// rows there are.
+    pub(super) fn without_progress(&self) -> Option<(Refaults, u64)> {
+        self.longest.filter(|row| row.count >= REFAULTS).map(|row| (row, self.rows))
+    }
+
+    /// The frame that was asked for again most often, if that is too often, and within which time.
+    pub(super) fn asked_again(&self) -> Option<(Frame, u64)> {
+        self.worst.filter(|(frame, _)| frame.count >= AGAIN)
+    }
 }
 
-impl LogMonitors {
-    /// What was watched of a vCPU, where it comes to something.
-    pub(super) fn watched(&mut self, at: usize) {
-        self.say_refaults(at);
-        self.say_again(at);
-        self.say_refused(at);
-        self.say_off(at);
-    }
-
-    fn say_refaults(&mut self, at: usize) {
-        let watch = &self.vcpus[at].watch;
-        let (rows, Some(row)) = (watch.rows, watch.longest) else { return };
-        if row.count < REFAULTS {
-            return;
-        }
-        let age = row.last.saturating_sub(row.first.ns);
-        let label = self.vcpus[at].label();
-        let more = if rows > 1 { format!(" ({rows} such rows)") } else { String::new() };
-        let message = format!(
-            "{label} took {} faults on address {} in a row without progress, {} each, from line \
-             {} on{more}, and none of them was asynchronous: the host finds the page and the \
-             vCPU faults on it again. Look at invalidations that make faults retry \
-             (mmu_notifier) and at stale entries of the second-stage tables",
-            row.count,
-            row.address,
-            time(age / row.count.saturating_sub(1).max(1)),
-            row.first.line,
-        );
-        let frame = Some(Gfn(row.address.0 / PAGE_SIZE));
-        let watched = Watched { frame, count: row.count, age, ..Watched::default() };
-        self.stall(at, StallKind::Refaults, row.first, watched, message);
-    }
-
-    fn say_again(&mut self, at: usize) {
-        let Some((frame, age)) = self.vcpus[at].watch.worst else { return };
-        if frame.count < AGAIN {
-            return;
-        }
-        let message = format!(
-            "frame {} of {} was ready and asked for again {} times within {}, from line {} on: \
-             page ready is told though the page is not there. Its read fails (look for errors of \
-             the swap device or of the file), or it is taken away again at once",
-            frame.gfn,
-            self.vcpus[at].label(),
-            frame.count,
-            time(age),
-            frame.first.line,
-        );
-        let (token, frame_of) = (Some(frame.token), Some(frame.gfn));
-        let watched =
-            Watched { token, frame: frame_of, count: frame.count, age, ..Watched::default() };
-        self.stall(at, StallKind::AskedAgain, frame.first, watched, message);
-    }
-
-    fn say_refused(&mut self, at: usize) {
-        let Some(refused) = self.vcpus[at].watch.refused else { return };
-        let own = &self.vcpus[at];
-        let announced = own.watch.announced - refused.announced;
-        let ready = own.counts.ready - refused.ready;
-        let age = self.now.saturating_sub(refused.event.ns);
-        let message = format!(
-            "{} wrote {:#x} to MSR_KVM_ASYNC_PF_EN at line {}, and the host refused it (#GP); \
-             since then {announced} not present and {ready} page ready. Kernels differ in what a \
-             refused write leaves behind: the refused value, or the old one with an area that \
-             the host cannot write any more, after which no page ready comes",
-            own.label(),
-            refused.data,
-            refused.event.line,
-        );
-        let watched = Watched { count: announced, age, ..Watched::default() };
-        self.stall(at, StallKind::RefusedEn, refused.event, watched, message);
-    }
-
-    fn say_off(&mut self, at: usize) {
-        let own = &self.vcpus[at];
-        let Some(off) = own.watch.off else { return };
-        let waiting = own.requests.iter().filter(|one| one.completed.is_some()).count() as u64;
-        if waiting == 0 || own.counts.ready > off.ready {
-            return;
-        }
-        let age = self.now.saturating_sub(off.off.ns);
-        let message = format!(
-            "page ready of {} at line {} was not acknowledged when the guest turned notices off at \
-             line {}; it turned them on again, and no page ready has come since, though {waiting} \
-             completed requests wait: the host takes the slot for full",
-            own.label(),
-            off.raised.line,
-            off.off.line,
-        );
-        let watched = Watched { token: off.token, count: waiting, age, ..Watched::default() };
-        self.stall(at, StallKind::UnacknowledgedOff, off.raised, watched, message);
-    }
+/// Whether an exit is one of those that a vCPU without progress has.
+const fn stands(reason: KernelExit) -> bool {
+    matches!(reason, KernelExit::NestedFault | KernelExit::Interrupt)
 }

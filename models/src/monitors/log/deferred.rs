@@ -1,0 +1,70 @@
+//! Breaches that are none if an event is not recorded which the log has not shown yet.
+
+use std::collections::BTreeMap;
+
+use super::event::LogEvent;
+use super::ledger::Ledger;
+use crate::monitors::catalogue::InvariantId;
+
+/// Breaches that wait.
+const MOST_DEFERRED: usize = 16;
+
+/// What the log must show for a breach to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Needs {
+    /// `kvm_async_pf_not_present`
+    Announcements,
+    /// `kvm_inj_exception`
+    Exceptions,
+    /// A kernel whose page ready is an exception.
+    ReadyByException,
+}
+
+/// A breach that waits for the end of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Deferred {
+    pub(super) id: InvariantId,
+    pub(super) needs: Needs,
+    pub(super) event: LogEvent,
+    pub(super) text: String,
+    pub(super) story: Vec<LogEvent>,
+}
+
+/// All breaches that wait.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deferrals {
+    kept: Vec<Deferred>,
+    /// More of them than are kept.
+    more: BTreeMap<(InvariantId, Needs), u64>,
+}
+
+impl Deferrals {
+    /// Keeps a breach until the end of the log.
+    pub(super) fn keep(&mut self, breach: Deferred) {
+        if self.kept.len() < MOST_DEFERRED {
+            self.kept.push(breach);
+        } else {
+            *self.more.entry((breach.id, breach.needs)).or_default() += 1;
+        }
+    }
+
+    /// Events were lost, among which may be those that excuse them.
+    pub(super) fn forget(&mut self) {
+        self.kept.clear();
+        self.more.clear();
+    }
+
+    /// The log is over: notes those that depend on nothing but what it `shows`.
+    pub(super) fn settle(self, shows: impl Fn(Needs) -> bool, ledger: &mut Ledger) {
+        for Deferred { id, needs, event, text, story } in self.kept {
+            if shows(needs) {
+                ledger.breach(id, event, text, story);
+            }
+        }
+        for ((id, needs), count) in self.more {
+            if shows(needs) {
+                ledger.more(id, count);
+            }
+        }
+    }
+}

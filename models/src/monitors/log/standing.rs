@@ -1,0 +1,221 @@
+//! What stands still at the end of a log: requests that stay open, and vCPUs that stay halted.
+//!
+//! Neither is a breach: the log may end before what is missing comes. So each is held against the
+//! others of the same log, and said with the step that is missing.
+
+use sim_core::Histogram;
+
+use super::request::Request;
+use super::rounds;
+use super::stalls::{MissingStep, Stall, StallKind, Watched, time};
+use super::state::LogState;
+use super::vcpu::VcpuLog;
+use super::watch::{Work, Works};
+
+/// So many times the others' 99th percentile is no tail of theirs. An assumption: a full queue of
+/// a device, or a worker that waits for its processor, makes a request several times as long.
+const TIMES: u64 = 10;
+/// What a loaded host may take at any time, in nanoseconds: a runnable thread that waits behind
+/// some thirty others for 3 ms each.
+const LOADED: u64 = 100_000_000;
+/// So few others give no 99th percentile to speak of.
+const FEW: u64 = 10;
+/// A halted vCPU is silent for so many times the 99th percentile of its silences: its guest's tick
+/// ends most of them.
+const SILENCES: u64 = 4;
+
+/// The 99th percentile and number of some times, if there are enough.
+type Others = Option<(u64, u64)>;
+
+/// The 99th percentile and the number of values.
+fn p99(times: &Histogram) -> Others {
+    (times.count() >= FEW).then(|| (times.value_at_quantile(0.99), times.count()))
+}
+
+/// How long something may take beside others.
+fn bound(others: Others, alone: u64) -> u64 {
+    others.map_or(alone, |(p99, _)| p99.saturating_mul(TIMES).max(LOADED))
+}
+
+/// Finds what stands still. The log is over.
+pub(super) fn find(log: &LogState, works: &Works) -> Vec<Stall> {
+    let mut requests = Histogram::default();
+    let total = &log.survey.course.total.latencies;
+    requests.merge(&total.told);
+    requests.merge(&total.halted);
+    let whole = p99(&requests);
+    let ready = p99(&total.completed_to_ready);
+    let acknowledged = p99(&total.ready_to_ack);
+    let mut found = Vec::new();
+    for own in &log.vcpus {
+        let mut stalls = open_requests(log, works, own, (whole, ready));
+        stalls.extend(unacknowledged(log, own, acknowledged));
+        if stalls.is_empty() {
+            stalls.extend(silent(log.now, own));
+        }
+        stalls.extend(rounds::find(own, log.now));
+        found.append(&mut stalls);
+    }
+    found
+}
+
+/// Requests that are open for longer than others, of all that is `whole`, or from completion to
+/// page `ready`; one stall a missing step.
+fn open_requests(
+    log: &LogState,
+    works: &Works,
+    own: &VcpuLog,
+    (whole, ready): (Others, Others),
+) -> Vec<Stall> {
+    if !log.seen.ready || !log.seen.completed {
+        return Vec::new();
+    }
+    let alone = log.config.liveness_bound;
+    let mut found: Vec<(MissingStep, Request, u64)> = Vec::new();
+    for request in own.requests.iter().filter(|one| !one.doubtful) {
+        let age = log.now.saturating_sub(request.announced.ns);
+        let (late, step) = match request.completed {
+            Some(done) => {
+                let waits = log.now.saturating_sub(done.ns);
+                (waits > bound(ready, alone), MissingStep::PageReady)
+            }
+            None => (age > bound(whole, alone), missing(works, request)),
+        };
+        if !late {
+            continue;
+        }
+        match found.iter_mut().find(|(known, ..)| *known == step) {
+            Some((.., count)) => *count += 1,
+            None => found.push((step, *request, 1)),
+        }
+    }
+    let stall = |(step, first, count)| still_open(own, log.now, whole, (step, first, count));
+    found.into_iter().map(stall).collect()
+}
+
+/// A request that is open, the first of `count` that wait for the same step.
+fn still_open(
+    own: &VcpuLog,
+    now: u64,
+    whole: Others,
+    (step, first, count): (MissingStep, Request, u64),
+) -> Stall {
+    let age = now.saturating_sub(first.announced.ns);
+    let others = match whole {
+        Some((p99, n)) => format!("the 99th percentile of {n} others is {}", time(p99)),
+        None => "there are few others to compare with".to_owned(),
+    };
+    let more = match count {
+        1 => String::new(),
+        count => format!(" ({} more wait for the same)", count - 1),
+    };
+    let message = format!(
+        "request {} of {} for frame {}, announced at line {}, has been open for {} when \
+         the log ends, while {others}; missing: {}{more}. {}{}",
+        first.token,
+        own.label(),
+        first.gfn(),
+        first.announced.line,
+        time(age),
+        step.name(),
+        first_upper(step.text()),
+        meanwhile(own, now, &first),
+    );
+    let watched =
+        Watched { token: Some(first.token), frame: Some(first.gfn()), count, age, others: whole };
+    Stall::of_vcpu(own, StallKind::OpenRequest(step), first.announced, watched, message)
+}
+
+/// What its vCPU does meanwhile.
+fn meanwhile(own: &VcpuLog, now: u64, request: &Request) -> String {
+    let quiet = now.saturating_sub(own.last_ns);
+    if own.last_ns <= request.announced.ns + LOADED && quiet > LOADED {
+        format!(
+            "; the vCPU printed nothing for the last {}: it waits too, or was stopped or \
+             destroyed",
+            time(quiet)
+        )
+    } else {
+        String::new()
+    }
+}
+
+/// What a request that is not completed waits for.
+fn missing(works: &Works, request: &Request) -> MissingStep {
+    if request.read.is_some_and(|read| works.reads.contains(&read)) {
+        return MissingStep::Io;
+    }
+    match request.work.and_then(|work| works.items.get(&work)) {
+        Some(Work::Queued) if works.begun => MissingStep::Worker,
+        Some(Work::Begun) => MissingStep::Page,
+        _ => MissingStep::Completion,
+    }
+}
+
+/// The last page ready, which nobody acknowledges.
+fn unacknowledged(log: &LogState, own: &VcpuLog, others: Others) -> Option<Stall> {
+    let raised = own.raised.first().copied()?;
+    let age = log.now.saturating_sub(raised.event.ns);
+    if own.acks == 0 || age <= bound(others, log.config.liveness_bound) {
+        return None;
+    }
+    let step = match (log.seen.accepts, raised.accepted) {
+        (true, false) => MissingStep::Interrupt,
+        _ => MissingStep::Acknowledgement,
+    };
+    let p99 = others.map_or(String::new(), |(p99, n)| {
+        format!(" (the 99th percentile of {n} others is {})", time(p99))
+    });
+    let message = format!(
+        "page ready of {} at line {} has not been acknowledged for {}{p99}; missing: {}. {}",
+        own.label(),
+        raised.event.line,
+        time(age),
+        step.name(),
+        first_upper(step.text()),
+    );
+    let watched = Watched { token: raised.token, frame: None, count: 1, age, others };
+    let kind = StallKind::OpenRequest(step);
+    Some(Stall::of_vcpu(own, kind, raised.event, watched, message))
+}
+
+/// A vCPU that is halted for a page that is there.
+fn silent(now: u64, own: &VcpuLog) -> Option<Stall> {
+    let (frame, since) = own.halted_for?;
+    let silence = now.saturating_sub(own.last_ns);
+    let usual = p99(&own.silences);
+    let longer = usual.is_some_and(|(p99, _)| silence > p99.saturating_mul(SILENCES));
+    let request = own.requests.iter().find(|request| request.gfn() == frame)?;
+    let done = request.completed?;
+    if !longer {
+        return None;
+    }
+    let p99 = usual.map_or(0, |(p99, _)| p99);
+    let message = format!(
+        "{} is halted for frame {frame} (request {}) and silent since line {} for {}, while \
+         the 99th percentile of its silences is {}; the page is there since line {}, and \
+         nothing wakes it before the log ends. An event that should have ended the halt was \
+         dropped (notices turned off or the vCPU reset meanwhile), it was stopped, or the log \
+         ends too early",
+        own.label(),
+        request.token,
+        since.line,
+        time(silence),
+        time(p99),
+        done.line,
+    );
+    let watched = Watched {
+        token: Some(request.token),
+        frame: Some(frame),
+        count: 1,
+        age: silence,
+        others: usual,
+    };
+    Some(Stall::of_vcpu(own, StallKind::SilentVcpu, since, watched, message))
+}
+
+fn first_upper(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
