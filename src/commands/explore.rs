@@ -9,7 +9,8 @@ use models::apf::invariants;
 use models::apf::rules::{Mechanism, PARTS, Rules, SetError, named_generation};
 use models::apf::{Defect, Defects};
 use models::explore::{
-    Bounds, Budget, Disturbance, Explored, Finding, Limit, Product, Setup, Severity, explore,
+    Bounds, Budget, Disturbance, Explored, Finding, InvariantId, Limit, Product, Setup, Severity,
+    explore,
 };
 use scenarios::run::checksum;
 use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
@@ -62,14 +63,14 @@ fn write_traces(
     explored: &Explored,
 ) -> Result<Vec<PathBuf>, CliError> {
     let mut written = Vec::new();
-    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut times: BTreeMap<InvariantId, u32> = BTreeMap::new();
     for finding in &explored.findings {
         let id = finding.kind.id;
         let number = times.entry(id).or_default();
         *number += 1;
         let path = match (explored.findings.len(), *number) {
             (1, _) => named.to_owned(),
-            (_, 1) => marked(named, id),
+            (_, 1) => marked(named, &id.to_string()),
             (_, number) => marked(named, &format!("{id}.{number}")),
         };
         let remark = format!(
@@ -260,7 +261,7 @@ struct Report<'a> {
 impl Report<'_> {
     fn key(&self, finding: &Finding) -> Key {
         let Finding { kind, .. } = finding;
-        (self.setup.rules.name.to_owned(), kind.id.to_owned(), kind.what.to_owned())
+        (self.setup.rules.name.to_owned(), kind.id.to_string(), kind.what.to_owned())
     }
 
     fn is_known(&self, finding: &Finding) -> bool {
@@ -349,7 +350,7 @@ impl Report<'_> {
         for finding in findings {
             let known = if self.is_known(finding) { ", known" } else { "" };
             let head = (
-                finding.kind.id.to_owned(),
+                finding.kind.id.to_string(),
                 format!(
                     "{}{known}, after {} moves: {}. {}",
                     finding.kind.severity.name(),
@@ -378,21 +379,21 @@ impl Report<'_> {
 
     /// By invariant, what was found.
     fn verdicts(&self) -> Vec<(String, String)> {
-        let mut verdicts: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut verdicts: BTreeMap<InvariantId, &str> = BTreeMap::new();
         for invariant in invariants::all() {
             verdicts.insert(invariant.id, "holds");
         }
-        for id in models::explore::checked() {
+        for &id in models::explore::checked() {
             verdicts.insert(id, "holds");
         }
         for finding in self.explored.findings.iter().rev() {
             verdicts.insert(finding.kind.id, finding.kind.severity.name());
         }
-        let mut by_verdict: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut by_verdict: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (id, verdict) in verdicts {
-            by_verdict.entry(verdict).or_default().push(id);
+            by_verdict.entry(verdict).or_default().push(id.to_string());
         }
-        let line = |(verdict, ids): (&str, Vec<&str>)| (verdict.to_owned(), ids.join(" "));
+        let line = |(verdict, ids): (&str, Vec<String>)| (verdict.to_owned(), ids.join(" "));
         by_verdict.into_iter().map(line).collect()
     }
 

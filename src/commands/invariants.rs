@@ -1,7 +1,7 @@
 //! `apfsim invariants`: what the protocol promises, who promises it and how it is checked.
 
 use models::apf::defect::Defect;
-use models::monitors::{CATALOGUE, Family, InTrace, Invariant, InvariantId, Kind, Severity};
+use models::monitors::{CATALOGUE, Family, InTrace, Invariant, InvariantId, Kind};
 use serde_json::{Value, json};
 
 use super::common::listing;
@@ -51,7 +51,7 @@ fn one(line: &Invariant) -> String {
     let mut entries = vec![
         ("promise", line.sentence.to_owned()),
         ("why", line.why.to_owned()),
-        ("kind", format!("{}; a breach is a {}", kind(line), severity(line))),
+        ("kind", format!("{}; a breach is a {}", kind(line), line.severity.name())),
         ("families", explained(line)),
         ("checked", checked(line)),
     ];
@@ -91,13 +91,6 @@ fn kind(line: &Invariant) -> &'static str {
     }
 }
 
-fn severity(line: &Invariant) -> &'static str {
-    match line.severity {
-        Severity::Violation => "violation",
-        Severity::Weakness => "weakness",
-    }
-}
-
 fn family(family: Family) -> (&'static str, &'static str) {
     match family {
         Family::V5 => ("v5", "the series of 2010"),
@@ -121,8 +114,7 @@ fn explained(line: &Invariant) -> String {
 
 /// The defects that break it on purpose.
 fn defects(line: &Invariant) -> Vec<&'static str> {
-    let id = line.id.to_string();
-    let breaks = |defect: &&Defect| defect.expected_invariant() == id;
+    let breaks = |defect: &&Defect| defect.expected_invariant() == line.id;
     Defect::ALL.iter().filter(breaks).map(|defect| defect.name()).collect()
 }
 
@@ -136,7 +128,7 @@ fn value(line: &Invariant) -> Value {
         "id": line.id.to_string(),
         "title": line.title,
         "kind": kind(line),
-        "severity": severity(line),
+        "severity": line.severity.name(),
         "families": line.families,
         "promise": line.sentence,
         "why": line.why,

@@ -88,7 +88,7 @@ fn table(rows: &[Row]) -> String {
     );
     for row in rows {
         let (by, steps) = way(row);
-        let invariant = row.entry.expect.invariant.unwrap_or("none");
+        let invariant = row.entry.expect.invariant.map_or("none".to_owned(), |id| id.to_string());
         text.push_str(&format!(
             "{:9} {:10} {invariant:9} {by:10} {steps:>5} {:>9} {:>5.1} s\n",
             row.entry.id,
@@ -144,7 +144,7 @@ fn story(row: &Row) -> String {
         lines.push((shown.variant.clone(), result(shown)));
     }
     if !entry.expect.besides.is_empty() {
-        let besides = entry.expect.besides.join(", ");
+        let besides = joined(entry.expect.besides);
         lines.push(("besides".to_owned(), format!("{besides}: broken in this world anyway")));
     }
     if !entry.expect.remark.is_empty() {
@@ -174,9 +174,12 @@ fn story(row: &Row) -> String {
     text
 }
 
-fn promise(id: &str) -> &'static str {
-    let id: Option<InvariantId> = id.parse().ok();
-    id.and_then(Invariant::find).map_or("", |line| line.sentence)
+fn promise(id: InvariantId) -> &'static str {
+    Invariant::find(id).map_or("", |line| line.sentence)
+}
+
+fn joined(ids: &[InvariantId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// How one variant came out.
@@ -186,7 +189,7 @@ fn result(shown: &Shown) -> String {
     let size = format!("{}, {states} {what}, {:.1} s", found.name(), time.as_secs_f64());
     let others = match shown.others.as_slice() {
         [] => String::new(),
-        others => format!(" besides {}", others.join(", ")),
+        others => format!(" besides {}", joined(others)),
     };
     match &shown.caught {
         Some(caught) => {
@@ -213,8 +216,8 @@ fn markdown(rows: &[Row]) -> String {
         };
         let (by, steps) = way(row);
         let caught = match row.outcome {
-            Came::Unexpected(_) => "**not as expected**",
-            _ => entry.expect.invariant.unwrap_or("nothing"),
+            Came::Unexpected(_) => "**not as expected**".to_owned(),
+            _ => entry.expect.invariant.map_or("nothing".to_owned(), |id| id.to_string()),
         };
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {caught} | {by} | {steps} | {} |\n",

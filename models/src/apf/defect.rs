@@ -4,8 +4,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::base::invariant::InvariantId;
+
 macro_rules! defects {
-    ($($(#[$doc:meta])* $variant:ident => $text:literal, $invariant:literal, $describes:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident => $text:literal, $invariant:expr, $describes:literal;)*) => {
         /// One mistake.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
@@ -26,7 +28,7 @@ macro_rules! defects {
             }
 
             /// The invariant that must notice it.
-            pub const fn expected_invariant(self) -> &'static str {
+            pub const fn expected_invariant(self) -> InvariantId {
                 match self { $(Self::$variant => $invariant,)* }
             }
         }
@@ -35,157 +37,157 @@ macro_rules! defects {
 
 defects! {
     /// A repeated fault is not recognised.
-    SkipGfnLookup => "skip-gfn-lookup", "INV-01",
+    SkipGfnLookup => "skip-gfn-lookup", InvariantId(1),
         "a fault on an outstanding frame sets up a second item";
     /// Deletion from the hash leaves a hole.
-    HashDeleteHole => "hash-delete-hole", "INV-01",
+    HashDeleteHole => "hash-delete-hole", InvariantId(1),
         "deletion from the frame hash does not move later entries back";
     /// The counter of tokens stands still.
-    ReusedToken => "reused-token", "INV-02",
+    ReusedToken => "reused-token", InvariantId(2),
         "the token counter is not advanced at setup";
     /// The cap is not tested.
-    IgnoreCap => "ignore-cap", "INV-05",
+    IgnoreCap => "ignore-cap", InvariantId(5),
         "an item is set up although the cap is reached";
     /// The count is not decremented.
-    LeakQueued => "leak-queued", "INV-05",
+    LeakQueued => "leak-queued", InvariantId(5),
         "the count of outstanding items is not decremented when an item is freed";
     /// The queue keeps a freed item.
-    FreeWithoutUnlink => "free-without-unlink", "INV-06",
+    FreeWithoutUnlink => "free-without-unlink", InvariantId(6),
         "an item is freed while it is linked in the queue of outstanding items";
     /// Faults go asynchronous whatever the guest does.
-    IgnoreGate => "ignore-gate", "INV-07",
+    IgnoreGate => "ignore-gate", InvariantId(7),
         "the gate of the fault path is always open";
     /// The guest's kernel is told though it did not ask.
-    NotifyKernelMode => "notify-kernel-mode", "INV-07",
+    NotifyKernelMode => "notify-kernel-mode", InvariantId(7),
         "not present is injected at CPL 0 although the guest did not set SEND_ALWAYS";
     /// The gate does not look at the interrupt flag.
-    NotifyInterruptsOff => "notify-interrupts-off", "INV-07",
+    NotifyInterruptsOff => "notify-interrupts-off", InvariantId(7),
         "a fault goes asynchronous although the guest has interrupts off";
     /// Commit 9a6e7c39810e describes it.
-    ReadyOverPendingException => "ready-over-pending-exception", "INV-11",
+    ReadyOverPendingException => "ready-over-pending-exception", InvariantId(11),
         "page ready is queued although another synthetic exception is pending";
     /// Introduced by 9a6e7c39810e, reverted by 84b09f33a5de.
-    CancelMismatch => "cancel-mismatch", "INV-13",
+    CancelMismatch => "cancel-mismatch", InvariantId(13),
         "page ready cancels a pending not present without comparing tokens, and is not sent";
     /// A notice that cannot be sent now is never sent.
-    DropReadyOnGateClosed => "drop-ready-on-gate-closed", "INV-13",
+    DropReadyOnGateClosed => "drop-ready-on-gate-closed", InvariantId(13),
         "a completed item is freed without notice when page ready may not be delivered";
     /// Completed items are never looked at.
-    NeverDrain => "never-drain", "INV-15",
+    NeverDrain => "never-drain", InvariantId(15),
         "completed items are not dequeued";
     /// Page ready leaves the artificial halt set.
-    HaltNotCleared => "halt-not-cleared", "INV-16",
+    HaltNotCleared => "halt-not-cleared", InvariantId(16),
         "delivery of a completed item does not clear the artificial halt";
     /// The test before blocking does not look at completed items.
-    BlockIgnoresDone => "block-ignores-done", "INV-17",
+    BlockIgnoresDone => "block-ignores-done", InvariantId(17),
         "a vCPU thread blocks although an item is completed";
     /// A refused setup is taken for a success.
-    NoSyncFallback => "no-sync-fallback", "INV-37",
+    NoSyncFallback => "no-sync-fallback", InvariantId(37),
         "the fault path returns to the guest although no item was set up";
     /// The wake leaves the sleeper in the table.
-    WakeWithoutUnlink => "wake-without-unlink", "INV-13",
+    WakeWithoutUnlink => "wake-without-unlink", InvariantId(13),
         "page ready wakes a task and leaves its sleeper linked";
     /// The wake does not look into the table.
-    BlindDummy => "blind-dummy", "INV-26",
+    BlindDummy => "blind-dummy", InvariantId(26),
         "page ready inserts a dummy without looking for the sleeper";
     /// Mended by 6f3c1fc53d86.
-    TokenZero => "token-zero", "INV-10",
+    TokenZero => "token-zero", InvariantId(10),
         "a token may be zero, which is what a free slot holds";
     /// Mended by ab4e41eb9fab.
-    DropOnPagingToggle => "drop-on-paging-toggle", "INV-13",
+    DropOnPagingToggle => "drop-on-paging-toggle", InvariantId(13),
         "switching paging on or off, or leaving system management mode, drops all items";
     /// Mended by 2f15d027c05f.
-    IgnoreLapicState => "ignore-lapic-state", "INV-21",
+    IgnoreLapicState => "ignore-lapic-state", InvariantId(21),
         "a completed item is dequeued although the local APIC is off";
     /// The other half of 2f15d027c05f.
-    NoScanOnLapicEnable => "no-scan-on-lapic-enable", "INV-15",
+    NoScanOnLapicEnable => "no-scan-on-lapic-enable", InvariantId(15),
         "switching the local APIC on does not make the host look for completed items";
     /// Mended by 2a18b7e7cd88.
-    ReadyWithoutNotPresent => "ready-without-not-present", "INV-12",
+    ReadyWithoutNotPresent => "ready-without-not-present", InvariantId(12),
         "page ready is told although not present was not";
     /// Mended by 2a266f23550b.
-    OverlookPendingException => "overlook-pending-exception", "INV-11",
+    OverlookPendingException => "overlook-pending-exception", InvariantId(11),
         "the gate does not see an exception that waits for its first injection";
     /// 22583f0d9c85 worked around it, 3d75b8aa5c29 ended it.
-    WorkKeepsVm => "work-keeps-vm", "INV-25",
+    WorkKeepsVm => "work-keeps-vm", InvariantId(25),
         "a worker holds a reference to the VM, whose end waits for workers";
     /// Mended by 3d75b8aa5c29.
-    ClearSkipsPublished => "clear-skips-published", "INV-24",
+    ClearSkipsPublished => "clear-skips-published", InvariantId(24),
         "dropping all items does not wait for workers whose item is completed";
     /// What c2744ed2230a guards against.
-    UseAfterPublish => "use-after-publish", "INV-24",
+    UseAfterPublish => "use-after-publish", InvariantId(24),
         "a worker reads its item after publishing it";
     /// Mended by 9d3c447c72fb.
-    SkipLapicTest => "skip-lapic-test", "INV-21",
+    SkipLapicTest => "skip-lapic-test", InvariantId(21),
         "notices are switched on although no local APIC is in the kernel";
     /// syzbot bc0e18379a290e5edfe4; mended by 923ca078f08c.
-    CommitBeforeValidation => "commit-before-validation", "INV-23",
+    CommitBeforeValidation => "commit-before-validation", InvariantId(23),
         "the EN register takes its value before the address is known to be good";
     /// Mended by 68c35f89d016.
-    StalePendingRead => "stale-pending-read", "INV-18",
+    StalePendingRead => "stale-pending-read", InvariantId(18),
         "a worker looks for an unacknowledged page ready before its request can be seen";
     /// Part of e5f3f0279601.
-    KeepHashOnClear => "keep-hash-on-clear", "INV-01",
+    KeepHashOnClear => "keep-hash-on-clear", InvariantId(1),
         "dropping all items leaves their frames in the hash";
     /// Part of e5f3f0279601, and of v6 to v7 of the series.
-    PrefaultAnyMode => "prefault-any-mode", "INV-36",
+    PrefaultAnyMode => "prefault-any-mode", InvariantId(36),
         "a page is mapped before page ready whatever address space the vCPU is in";
     /// Mended in 2.6.38-rc.
-    UnlockedWakeAll => "unlocked-wake-all", "INV-06",
+    UnlockedWakeAll => "unlocked-wake-all", InvariantId(6),
         "a wake-all is appended to the completed items without their lock";
     /// No kernel did that: the probe of the seventh series was bounded, and slow.
-    UnboundedProbe => "unbounded-probe", "INV-37",
+    UnboundedProbe => "unbounded-probe", InvariantId(37),
         "a probe of the frame hash ends only at the frame or at a hole";
     /// Mended in v7 of the series.
-    GarbagePage => "garbage-page", "INV-24",
+    GarbagePage => "garbage-page", InvariantId(24),
         "an item whose page could not be had keeps an uninitialised page pointer";
     /// The contrary of what the series did.
-    StaleTranslation => "stale-translation", "INV-23",
+    StaleTranslation => "stale-translation", InvariantId(23),
         "the address of the shared area is used after memory slots changed";
     /// Mended by 9bc1f09f6fa7.
-    IgnoreNested => "ignore-nested", "INV-08",
+    IgnoreNested => "ignore-nested", InvariantId(8),
         "the guest is told while a guest of its own runs, though it did not opt in";
     /// A wrong feature bit guarded the register in 2021.
-    RefuseAck => "refuse-ack", "INV-15",
+    RefuseAck => "refuse-ack", InvariantId(15),
         "the ACK register is refused although page ready comes as interrupt";
     /// Mended in v7 of the series.
-    HaltInMpState => "halt-in-mp-state", "INV-39",
+    HaltInMpState => "halt-in-mp-state", InvariantId(39),
         "the artificial halt is kept where HLT is, and migrated with it";
     /// Mended by cc17b22559d9.
-    NoEoi => "no-eoi", "INV-33",
+    NoEoi => "no-eoi", InvariantId(33),
         "the page ready handler does not write its end to the local APIC";
     /// Mended by 95cc9e7cf03d.
-    StackNodeIsDummy => "stack-node-is-dummy", "INV-27",
+    StackNodeIsDummy => "stack-node-is-dummy", InvariantId(27),
         "a wait that finds another task's entry frees it like a dummy";
     /// What 0547758a6de3 takes care of.
-    DummyWithoutSecondLook => "dummy-without-second-look", "INV-26",
+    DummyWithoutSecondLook => "dummy-without-second-look", InvariantId(26),
         "a dummy is inserted without looking at the table again after its allocation";
     /// Found in the review of the fifth series.
-    WindowBeforeHlt => "window-before-hlt", "INV-30",
+    WindowBeforeHlt => "window-before-hlt", InvariantId(30),
         "interrupts are on between the waiting task's last test and its HLT";
     /// Mended by b862789aa518.
-    ScheduleInRcuReader => "schedule-in-rcu-reader", "INV-29",
+    ScheduleInRcuReader => "schedule-in-rcu-reader", InvariantId(29),
         "a task that reads under RCU is scheduled away";
     /// Mended by a2b7861bb33b for kernels that do not count.
-    ScheduleInAtomic => "schedule-in-atomic", "INV-29",
+    ScheduleInAtomic => "schedule-in-atomic", InvariantId(29),
         "a task in an atomic section is scheduled away";
     /// What 8b79feffeca2 mended for hibernation.
-    KeepBootProcessor => "keep-boot-processor", "INV-22",
+    KeepBootProcessor => "keep-boot-processor", InvariantId(22),
         "the processor that boots leaves notices on when another kernel takes over";
     /// Mended by 0ac09f9f8cd1.
-    LateCr2Read => "late-cr2-read", "INV-32",
+    LateCr2Read => "late-cr2-read", InvariantId(32),
         "the #PF handler reads CR2 after a tracer may have faulted";
     /// Why the lookup that must not wait also asks for poisoned pages.
-    SleepingLookup => "sleeping-lookup", "INV-40",
+    SleepingLookup => "sleeping-lookup", InvariantId(40),
         "a second lookup, which sleeps for the page, follows the one that must not wait";
     /// Mended by 4716276184ec.
-    EncryptedWord => "encrypted-word", "INV-31",
+    EncryptedWord => "encrypted-word", InvariantId(31),
         "the guest keeps the shared word in a page that the host cannot decrypt";
     /// Mended by "x86/kvm: Don't consume async #PF flags on a kernel #PF in NMI".
-    NmiTakesWord => "nmi-takes-word", "INV-31",
+    NmiTakesWord => "nmi-takes-word", InvariantId(31),
         "a page fault inside an NMI reads and clears the word of the notice that the NMI interrupted";
     /// Inferred.
-    EnableWithInterruptsOn => "enable-with-interrupts-on", "INV-15",
+    EnableWithInterruptsOn => "enable-with-interrupts-on", InvariantId(15),
         "page ready may come between the write of EN and the guest's note that it takes part";
 }
 
@@ -268,7 +270,7 @@ mod tests {
     fn names_are_distinct_and_parse() {
         for &defect in Defect::ALL {
             assert_eq!(defect.name().parse(), Ok(defect));
-            assert!(defect.expected_invariant().starts_with("INV-"));
+            assert!((1..=40).contains(&defect.expected_invariant().0));
             assert!(!defect.describes().is_empty());
         }
         assert!("no-such-defect".parse::<Defect>().is_err());

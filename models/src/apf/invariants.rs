@@ -10,6 +10,7 @@ mod host;
 use crate::apf::Apf;
 use crate::apf::host::Operation;
 use crate::base::ids::{ItemId, VcpuId};
+use crate::base::invariant::InvariantId;
 
 /// What is wrong, in words that name the vCPU and the item.
 pub type Finding = Result<(), String>;
@@ -18,7 +19,7 @@ pub type Finding = Result<(), String>;
 #[derive(Clone, Copy, Debug)]
 pub struct StateInvariant {
     /// Its number.
-    pub id: &'static str,
+    pub id: InvariantId,
     /// What must hold.
     pub sentence: &'static str,
     /// Whether it does.
@@ -29,7 +30,7 @@ pub struct StateInvariant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Its number.
-    pub id: &'static str,
+    pub id: InvariantId,
     /// What must hold.
     pub sentence: &'static str,
     /// What is wrong.
@@ -43,73 +44,73 @@ pub const fn all() -> &'static [StateInvariant] {
 
 const INVARIANTS: &[StateInvariant] = &[
     StateInvariant {
-        id: "INV-01",
+        id: InvariantId(1),
         sentence: "no two outstanding items of a vCPU have the same frame, and the frame hash \
                    finds exactly the frames of its announced items",
         check: |apf| each_vcpu(apf, host::frames),
     },
     StateInvariant {
-        id: "INV-02",
+        id: InvariantId(2),
         sentence: "no two outstanding items of the VM have equal tokens",
         check: host::tokens,
     },
     StateInvariant {
-        id: "INV-03",
+        id: InvariantId(3),
         sentence: "no item but a wake-all has the token that is reserved for wake-all",
         check: host::no_reserved_token,
     },
     StateInvariant {
-        id: "INV-04",
+        id: InvariantId(4),
         sentence: "where page ready has a token slot, no token is zero",
         check: host::no_zero_token,
     },
     StateInvariant {
-        id: "INV-05",
+        id: InvariantId(5),
         sentence: "the count of outstanding items is within the cap, one more for a wake-all, and \
                    equals the items linked in the queue and the wake-alls not yet delivered",
         check: |apf| each_vcpu(apf, host::count),
     },
     StateInvariant {
-        id: "INV-06",
+        id: InvariantId(6),
         sentence: "an item is in the queue while it runs, in queue and done list when it is \
                    completed, only in the done list if it is a wake-all, and nowhere once freed",
         check: |apf| each_vcpu(apf, host::lists).and_then(|()| host::membership(apf)),
     },
     StateInvariant {
-        id: "INV-11",
+        id: InvariantId(11),
         sentence: "at most one synthetic exception is pending on a vCPU",
         check: |apf| each_vcpu(apf, host::one_pending),
     },
     StateInvariant {
-        id: "INV-13",
+        id: InvariantId(13),
         sentence: "a sleeper can still be woken: its item is outstanding, or its page ready or a \
                    wake-all is on the way",
         check: guest::sleepers_have_hope,
     },
     StateInvariant {
-        id: "INV-16",
+        id: InvariantId(16),
         sentence: "a vCPU in the artificial halt has an outstanding item with the frame that it \
                    waits for, or a completed item",
         check: |apf| each_vcpu(apf, host::halt),
     },
     StateInvariant {
-        id: "INV-17",
+        id: InvariantId(17),
         sentence: "a vCPU thread does not sleep while an item is completed, except for the moment \
                    until the worker that published it wakes the thread",
         check: |apf| each_vcpu(apf, host::sleep),
     },
     StateInvariant {
-        id: "INV-24",
+        id: InvariantId(24),
         sentence: "no worker runs when its VM is gone",
         check: host::no_helper_of_a_destroyed_vm,
     },
     StateInvariant {
-        id: "INV-25",
+        id: InvariantId(25),
         sentence: "who takes a VM apart does not wait for itself",
         check: host::no_wait_for_itself,
     },
     StateInvariant {
-        id: "INV-26",
+        id: InvariantId(26),
         sentence: "the guest's table holds at most one entry for a token",
         check: guest::one_entry_per_token,
     },
@@ -123,12 +124,12 @@ pub const fn weaknesses() -> &'static [StateInvariant] {
 
 const WEAKNESSES: &[StateInvariant] = &[
     StateInvariant {
-        id: "INV-16",
+        id: InvariantId(16),
         sentence: "the artificial halt is not set after the item that it waits for was delivered",
         check: |apf| each_vcpu(apf, host::late_halt),
     },
     StateInvariant {
-        id: "INV-13",
+        id: InvariantId(13),
         sentence: "a vCPU thread does not sleep in HLT while a synthetic exception is pending",
         check: |apf| each_vcpu(apf, host::asleep_with_pending),
     },
@@ -154,7 +155,7 @@ fn violation(invariant: &StateInvariant, apf: &Apf) -> Option<Violation> {
     Some(Violation { id: invariant.id, sentence: invariant.sentence, detail })
 }
 
-fn violation_of(id: &str, detail: String) -> Violation {
+fn violation_of(id: InvariantId, detail: String) -> Violation {
     let invariant = INVARIANTS.iter().find(|invariant| invariant.id == id);
     let invariant = invariant.expect("checks are made under the number of an invariant");
     Violation { id: invariant.id, sentence: invariant.sentence, detail }
@@ -164,26 +165,27 @@ fn violation_of(id: &str, detail: String) -> Violation {
 /// takes for granted that they held before the newest item was linked.
 pub fn check_vcpu(apf: &Apf, vcpu: VcpuId) -> Option<Violation> {
     type Check = fn(&Apf, VcpuId) -> Finding;
-    const CHECKS: [(&str, Check); 6] = [
-        ("INV-01", host::newest_frame),
-        ("INV-05", host::count),
-        ("INV-06", host::newest_link),
-        ("INV-11", host::one_pending),
-        ("INV-16", host::halt),
-        ("INV-17", host::sleep),
+    const CHECKS: [(InvariantId, Check); 6] = [
+        (InvariantId(1), host::newest_frame),
+        (InvariantId(5), host::count),
+        (InvariantId(6), host::newest_link),
+        (InvariantId(11), host::one_pending),
+        (InvariantId(16), host::halt),
+        (InvariantId(17), host::sleep),
     ];
-    let failed = |&(id, check): &(&str, Check)| Some(violation_of(id, check(apf, vcpu).err()?));
+    let failed =
+        |&(id, check): &(InvariantId, Check)| Some(violation_of(id, check(apf, vcpu).err()?));
     CHECKS.iter().find_map(failed)
 }
 
 /// INV-02 for one item: enough when it is done for every item at its `ItemLink`.
 pub fn check_token(apf: &Apf, item: ItemId) -> Option<Violation> {
-    Some(violation_of("INV-02", host::token_is_alone(apf, item).err()?))
+    Some(violation_of(InvariantId(2), host::token_is_alone(apf, item).err()?))
 }
 
 /// The guest's invariants: enough after every step of the guest.
 pub fn check_guest(apf: &Apf) -> Option<Violation> {
-    Some(violation_of("INV-26", guest::one_entry_per_token(apf).err()?))
+    Some(violation_of(InvariantId(26), guest::one_entry_per_token(apf).err()?))
 }
 
 fn each_vcpu(apf: &Apf, check: fn(&Apf, VcpuId) -> Finding) -> Finding {

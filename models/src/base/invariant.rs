@@ -12,7 +12,7 @@ pub struct InvariantId(pub u8);
 
 impl fmt::Display for InvariantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "INV-{:02}", self.0)
+        f.pad(&format!("INV-{:02}", self.0))
     }
 }
 
@@ -46,11 +46,21 @@ impl<'de> Deserialize<'de> for InvariantId {
 }
 
 /// What a breach of an invariant means for a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The protocol is broken: the run fails.
     Violation,
-    /// A corner that kernels in use show too: reported, and the run goes on.
+    /// A corner that kernels in use show too, and that costs time: reported, and the run goes on.
     Weakness,
+}
+
+impl Severity {
+    /// The severity as a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Violation => "violation",
+            Self::Weakness => "weakness",
+        }
+    }
 }

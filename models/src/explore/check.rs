@@ -6,29 +6,11 @@ use crate::apf::item::WorkStage;
 use crate::apf::rules::{Kick, Tell};
 use crate::apf::{Apf, Decision, Effect, HostInput, Input, invariants};
 use crate::base::ids::{Token, VcpuId};
+use crate::base::invariant::{InvariantId, Severity};
 use crate::base::record::{ApfReason, Event};
 
 use super::setup::Setup;
 use super::world::{At, World};
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// An invariant does not hold.
-    Violation,
-    /// A corner that costs time, or that only an interrupt ends.
-    Weakness,
-}
-
-impl Severity {
-    /// The severity as a word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Violation => "violation",
-            Self::Weakness => "weakness",
-        }
-    }
-}
 
 /// What was found: the same kind of finding has the same kind in every state that shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,33 +18,40 @@ pub struct Kind {
     /// How bad it is.
     pub severity: Severity,
     /// The number of the invariant.
-    pub id: &'static str,
+    pub id: InvariantId,
     /// What is wrong, in words that name nobody.
     pub what: &'static str,
 }
 
 impl Kind {
     /// A violation.
-    pub(super) const fn violation(id: &'static str, what: &'static str) -> Self {
+    pub(super) const fn violation(id: InvariantId, what: &'static str) -> Self {
         Self { severity: Severity::Violation, id, what }
     }
 
     /// A weakness.
-    pub(super) const fn weakness(id: &'static str, what: &'static str) -> Self {
+    pub(super) const fn weakness(id: InvariantId, what: &'static str) -> Self {
         Self { severity: Severity::Weakness, id, what }
     }
 
     /// Whether it is a violation of that invariant.
-    pub(super) fn violates(self, id: &str) -> bool {
+    pub(super) fn violates(self, id: InvariantId) -> bool {
         self.severity == Severity::Violation && self.id == id
     }
 
     /// Whether nothing that follows means anything: lists, counts or memory are not what the
     /// kernel takes them for, or the guest is gone.
     pub(super) fn is_end(self) -> bool {
-        const CORRUPT: [&str; 9] = [
-            "INV-01", "INV-02", "INV-05", "INV-06", "INV-11", "INV-24", "INV-25", "INV-26",
-            "INV-27",
+        const CORRUPT: [InvariantId; 9] = [
+            InvariantId(1),
+            InvariantId(2),
+            InvariantId(5),
+            InvariantId(6),
+            InvariantId(11),
+            InvariantId(24),
+            InvariantId(25),
+            InvariantId(26),
+            InvariantId(27),
         ];
         let corrupt = self.severity == Severity::Violation && CORRUPT.contains(&self.id);
         corrupt || self == kinds::TAKEN
@@ -240,7 +229,7 @@ pub(super) fn sleep(vcpu: VcpuId, context: WaitContext, log: &mut Log) {
 pub(super) fn state(world: &World, setup: &Setup, log: &mut Log) {
     let given_up = world.apf.host.life != Life::Used;
     for violation in invariants::violations(&world.apf) {
-        if given_up && !matches!(violation.id, "INV-24" | "INV-25") {
+        if given_up && !matches!(violation.id, InvariantId(24) | InvariantId(25)) {
             // Of a VM that is taken apart only what outlives it matters.
             continue;
         }
@@ -297,109 +286,138 @@ fn forbidden(effect: Effect) -> Option<Kind> {
 }
 
 /// The numbers of the invariants that a search checks besides those of a state.
-pub const fn checked() -> &'static [&'static str] {
+pub const fn checked() -> &'static [InvariantId] {
     &[
-        "INV-07", "INV-08", "INV-09", "INV-10", "INV-12", "INV-15", "INV-18", "INV-19", "INV-21",
-        "INV-22", "INV-23", "INV-27", "INV-28", "INV-29", "INV-30", "INV-31", "INV-32", "INV-33",
-        "INV-36", "INV-37", "INV-38", "INV-39", "INV-40",
+        InvariantId(7),
+        InvariantId(8),
+        InvariantId(9),
+        InvariantId(10),
+        InvariantId(12),
+        InvariantId(15),
+        InvariantId(18),
+        InvariantId(19),
+        InvariantId(21),
+        InvariantId(22),
+        InvariantId(23),
+        InvariantId(27),
+        InvariantId(28),
+        InvariantId(29),
+        InvariantId(30),
+        InvariantId(31),
+        InvariantId(32),
+        InvariantId(33),
+        InvariantId(36),
+        InvariantId(37),
+        InvariantId(38),
+        InvariantId(39),
+        InvariantId(40),
     ]
 }
 
 /// What there is to find besides the state invariants.
 pub(super) mod kinds {
-    use super::Kind;
+    use super::{InvariantId, Kind};
 
     pub(crate) const TOLD: Kind = Kind::violation(
-        "INV-07",
+        InvariantId(7),
         "not present is queued for a guest that does not expect it: at CPL 0 without asking, or \
          with interrupts off",
     );
     pub(crate) const PANIC: Kind =
-        Kind::violation("INV-07", "the guest is told not present where it cannot but panic");
+        Kind::violation(InvariantId(7), "the guest is told not present where it cannot but panic");
     pub(crate) const NESTED: Kind = Kind::violation(
-        "INV-08",
+        InvariantId(8),
         "a notice reaches a guest of the guest, whose hypervisor did not ask for that",
     );
     pub(crate) const PAGING: Kind =
-        Kind::violation("INV-08", "not present is queued for a guest with paging off");
+        Kind::violation(InvariantId(8), "not present is queued for a guest with paging off");
     pub(crate) const WORD: Kind =
-        Kind::violation("INV-09", "the shared word is written before the guest has read it");
+        Kind::violation(InvariantId(9), "the shared word is written before the guest has read it");
     pub(crate) const SLOT: Kind =
-        Kind::violation("INV-10", "the token slot is written before the guest has read it");
-    pub(crate) const DOUBLE: Kind = Kind::violation("INV-11", "two exceptions at one entry");
+        Kind::violation(InvariantId(10), "the token slot is written before the guest has read it");
+    pub(crate) const DOUBLE: Kind = Kind::violation(InvariantId(11), "two exceptions at one entry");
     pub(crate) const UNTOLD: Kind =
-        Kind::violation("INV-12", "page ready is told although not present was not");
+        Kind::violation(InvariantId(12), "page ready is told although not present was not");
     pub(crate) const ACK: Kind =
-        Kind::violation("INV-15", "the acknowledgement of page ready is refused");
+        Kind::violation(InvariantId(15), "the acknowledgement of page ready is refused");
     pub(crate) const KICK: Kind = Kind::violation(
-        "INV-18",
+        InvariantId(18),
         "a vCPU in guest mode has a request, and nobody kicks it or acknowledges",
     );
     pub(crate) const SPIN: Kind = Kind::weakness(
-        "INV-19",
+        InvariantId(19),
         "a halt ends at once although nothing can be delivered, and will be entered again",
     );
     pub(crate) const INTERRUPT: Kind =
-        Kind::violation("INV-21", "the local APIC refuses the page ready interrupt");
-    pub(crate) const LAPIC: Kind =
-        Kind::violation("INV-21", "page ready is raised in a local APIC that does not exist");
+        Kind::violation(InvariantId(21), "the local APIC refuses the page ready interrupt");
+    pub(crate) const LAPIC: Kind = Kind::violation(
+        InvariantId(21),
+        "page ready is raised in a local APIC that does not exist",
+    );
     pub(crate) const FOREIGN: Kind =
-        Kind::violation("INV-22", "the host writes into memory that has another use now");
-    pub(crate) const KEPT_ON: Kind =
-        Kind::violation("INV-22", "the guest cannot switch notices off: the write is refused");
+        Kind::violation(InvariantId(22), "the host writes into memory that has another use now");
+    pub(crate) const KEPT_ON: Kind = Kind::violation(
+        InvariantId(22),
+        "the guest cannot switch notices off: the write is refused",
+    );
     pub(crate) const STALE: Kind =
-        Kind::violation("INV-23", "the host writes to where the shared area was before");
+        Kind::violation(InvariantId(23), "the host writes to where the shared area was before");
     pub(crate) const REFUSED: Kind =
-        Kind::violation("INV-23", "a write to EN that is refused changes the register");
+        Kind::violation(InvariantId(23), "a write to EN that is refused changes the register");
     pub(crate) const GARBAGE: Kind =
-        Kind::violation("INV-24", "the host releases a page that it never had");
-    pub(crate) const FREED: Kind = Kind::violation("INV-24", "a worker uses an item that is freed");
+        Kind::violation(InvariantId(24), "the host releases a page that it never had");
+    pub(crate) const FREED: Kind =
+        Kind::violation(InvariantId(24), "a worker uses an item that is freed");
     pub(crate) const STACK: Kind = Kind::violation(
-        "INV-27",
+        InvariantId(27),
         "the entry of a task that still sleeps is unlinked and freed like a dummy",
     );
     pub(crate) const DUMMY: Kind =
-        Kind::violation("INV-28", "a dummy is left for which no wait will come");
+        Kind::violation(InvariantId(28), "a dummy is left for which no wait will come");
     pub(crate) const ATOMIC: Kind =
-        Kind::violation("INV-29", "a task in an atomic section is scheduled away");
+        Kind::violation(InvariantId(29), "a task in an atomic section is scheduled away");
     pub(crate) const RCU: Kind =
-        Kind::violation("INV-29", "a task that reads under RCU is scheduled away");
-    pub(crate) const LOST: Kind = Kind::violation("INV-30", "a task that was woken goes into HLT");
+        Kind::violation(InvariantId(29), "a task that reads under RCU is scheduled away");
+    pub(crate) const LOST: Kind =
+        Kind::violation(InvariantId(30), "a task that was woken goes into HLT");
     pub(crate) const ORDINARY: Kind = Kind::violation(
-        "INV-31",
+        InvariantId(31),
         "a notice finds its word empty and is taken for an ordinary page fault",
     );
     pub(crate) const TAKEN: Kind = Kind::violation(
-        "INV-31",
+        InvariantId(31),
         "a page fault inside an NMI takes the word of the notice that the NMI interrupted",
     );
-    pub(crate) const CR2: Kind =
-        Kind::violation("INV-32", "the handler goes on with a CR2 that is not its exception's");
+    pub(crate) const CR2: Kind = Kind::violation(
+        InvariantId(32),
+        "the handler goes on with a CR2 that is not its exception's",
+    );
     pub(crate) const EOI: Kind = Kind::violation(
-        "INV-33",
+        InvariantId(33),
         "the page ready handler frees the slot while its interrupt is still in service",
     );
     pub(crate) const PREFAULT: Kind = Kind::violation(
-        "INV-36",
+        InvariantId(36),
         "a page is mapped in another address space than that of its fault",
     );
     pub(crate) const VANISHED: Kind =
-        Kind::violation("INV-37", "a fault vanishes: no page, no item, no halt");
+        Kind::violation(InvariantId(37), "a fault vanishes: no page, no item, no halt");
     pub(crate) const UNANNOUNCED: Kind = Kind::violation(
-        "INV-37",
+        InvariantId(37),
         "the guest is neither told of an item nor halted, and will fault again at once",
     );
     pub(crate) const SLEEPS: Kind = Kind::violation(
-        "INV-40",
+        InvariantId(40),
         "a vCPU thread sleeps for the page of a fault that could have gone asynchronous",
     );
     pub(crate) const CONVOY: Kind = Kind::violation(
-        "INV-40",
+        InvariantId(40),
         "a vCPU thread sleeps behind the VMM, which waits for a worker's read",
     );
-    pub(crate) const SPINS: Kind = Kind::violation("INV-37", "a vCPU thread never comes back");
+    pub(crate) const SPINS: Kind =
+        Kind::violation(InvariantId(37), "a vCPU thread never comes back");
     pub(crate) const REUSED: Kind =
-        Kind::violation("INV-38", "not present has the token of a task that sleeps already");
+        Kind::violation(InvariantId(38), "not present has the token of a task that sleeps already");
     pub(crate) const MP_STATE: Kind =
-        Kind::violation("INV-39", "the artificial halt is kept where HLT is");
+        Kind::violation(InvariantId(39), "the artificial halt is kept where HLT is");
 }

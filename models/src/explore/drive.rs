@@ -104,6 +104,7 @@ mod tests {
     use crate::apf::rules::generation;
     use crate::apf::{Defect, Defects, Effect, GuestInput};
     use crate::base::ids::{TaskId, Token};
+    use crate::base::invariant::InvariantId;
 
     fn wake_then_wait() -> [Input; 3] {
         let (vcpu, token) = (VCPU, Token(9));
@@ -126,7 +127,7 @@ mod tests {
             assert!(shown);
             assert_eq!(explored.findings.len(), found);
             for finding in &explored.findings {
-                assert_eq!(finding.kind.id, "INV-26");
+                assert_eq!(finding.kind.id, InvariantId(26));
                 assert_eq!(finding.trace.lines.len(), 3);
             }
         }

@@ -8,20 +8,24 @@
 use super::check::Kind;
 use super::search::{By, Edge, Marks, Search, Sighting};
 use super::store::StateId;
+use crate::base::invariant::InvariantId;
 
-const TASK: Kind = Kind::violation("INV-13", "a task sleeps, and from here on nothing can wake it");
+const TASK: Kind =
+    Kind::violation(InvariantId(13), "a task sleeps, and from here on nothing can wake it");
 const HALT: Kind =
-    Kind::violation("INV-16", "a vCPU is halted, and from here on nothing can end the halt");
-const ITEM: Kind =
-    Kind::violation("INV-15", "an item is completed, and from here on nothing can dequeue it");
+    Kind::violation(InvariantId(16), "a vCPU is halted, and from here on nothing can end the halt");
+const ITEM: Kind = Kind::violation(
+    InvariantId(15),
+    "an item is completed, and from here on nothing can dequeue it",
+);
 const SPINS: Kind = Kind::violation(
-    "INV-19",
+    InvariantId(19),
     "from here on every halt ends at once: an item that nothing can dequeue is completed",
 );
 const STUCK: Kind =
-    Kind::violation("INV-37", "from here on not everybody can come through any more");
+    Kind::violation(InvariantId(37), "from here on not everybody can come through any more");
 const NEEDS_INTERRUPT: Kind = Kind::weakness(
-    "INV-16",
+    InvariantId(16),
     "from here on somebody goes on only if an interrupt comes that has nothing to do with it",
 );
 

@@ -23,7 +23,8 @@ mod trace;
 mod witness;
 mod world;
 
-pub use check::{Kind, Severity, checked};
+pub use crate::base::invariant::{InvariantId, Severity};
+pub use check::{Kind, checked};
 pub use drive::{Shows, drive};
 pub use product::Product;
 pub use search::Limit;
@@ -82,7 +83,7 @@ impl Explored {
 pub fn explore(
     setup: &Setup,
     bounds: &Bounds,
-    wanted: Option<&str>,
+    wanted: Option<InvariantId>,
 ) -> Result<Explored, SetupError> {
     setup.check()?;
     let alone = setup.whole || setup.interchangeable();
@@ -109,7 +110,7 @@ pub fn explore(
     })
 }
 
-fn search<'a>(setup: &'a Setup, bounds: &Bounds, wanted: Option<&'a str>) -> Search<'a> {
+fn search<'a>(setup: &'a Setup, bounds: &Bounds, wanted: Option<InvariantId>) -> Search<'a> {
     let mut search = Search::run(setup, bounds, wanted);
     if search.limit.is_none() && !search.is_answered() {
         liveness::check(&mut search);

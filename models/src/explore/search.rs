@@ -1,6 +1,7 @@
 //! Breadth first through all states of a world.
 
 use crate::base::ids::VcpuId;
+use crate::base::invariant::InvariantId;
 
 use super::canon::Canon;
 use super::check::{Found, Kind, Log};
@@ -106,14 +107,14 @@ pub(super) struct Search<'a> {
     canon: Canon,
     seen: Seen,
     reduces: bool,
-    wanted: Option<&'a str>,
+    wanted: Option<InvariantId>,
 }
 
 type Frontier = Vec<(StateId, World)>;
 
 impl<'a> Search<'a> {
     /// Searches until every state was seen, a bound is met, or the invariant `wanted` is violated.
-    pub(super) fn run(setup: &'a Setup, bounds: &Bounds, wanted: Option<&'a str>) -> Self {
+    pub(super) fn run(setup: &'a Setup, bounds: &Bounds, wanted: Option<InvariantId>) -> Self {
         let reduces = setup.whole && !setup.may(Disturbance::FetchFailure);
         Self::with_method(setup, bounds, wanted, (Canon::new(setup), reduces))
     }
@@ -128,7 +129,7 @@ impl<'a> Search<'a> {
     fn with_method(
         setup: &'a Setup,
         bounds: &Bounds,
-        wanted: Option<&'a str>,
+        wanted: Option<InvariantId>,
         (canon, reduces): (Canon, bool),
     ) -> Self {
         let mut search = Self {

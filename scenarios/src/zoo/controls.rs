@@ -5,6 +5,7 @@ use models::apf::item::WorkStage;
 use models::apf::rules::{Setting, SetupOrder};
 use models::apf::{Apf, Decision, Defect, Effect, Effects, GuestInput, HostInput, Input};
 use models::base::ids::{TaskId, Token, VcpuId};
+use models::base::invariant::InvariantId;
 use models::base::record::Event;
 use models::explore::{Disturbance, Shows};
 
@@ -42,7 +43,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "Switching notices on, here once more, appends a wake-all to the list of completed items, without \
                 the lock that workers append under. A worker appends its item at the same moment, \
                 and one of the two is lost: here the page ready of a task.",
-        expect: Expect::only("INV-06").besides(&["INV-28"]),
+        expect: Expect::only(InvariantId(6)).besides(&[InvariantId(28)]),
         exhibit: Exhibit::Explore(World::ONE_TASK.with(&[(Disturbance::EnRewrite, 1)]), None),
         wrong: &[
             Variant::of("v5-2010"),
@@ -61,7 +62,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 raw lock of the table may sleep; so the lock is let go. If the table is not looked \
                 at again afterwards, a task that went to sleep meanwhile is not seen: it gets a \
                 dummy beside its own entry, and is never woken.",
-        expect: Expect::only("INV-26").remark(
+        expect: Expect::only(InvariantId(26)).remark(
             "that an allocation sleeps under a lock cannot be expressed: the model has no locks",
         ),
         exhibit: Exhibit::Schedule(World::ONE_TASK, SLEEP_DURING_ALLOCATION, None),

@@ -2,6 +2,7 @@
 
 use models::apf::rules::{Rules, Setting, generation};
 use models::apf::{Defect, Defects, Input};
+use models::base::invariant::InvariantId;
 use models::explore::{Budget, Disturbance, Setup, Shows};
 use sim_core::SimDuration;
 
@@ -55,24 +56,24 @@ impl Entry {
 #[derive(Clone, Copy, Debug)]
 pub struct Expect {
     /// The invariant that notices it; none for a control.
-    pub invariant: Option<&'static str>,
+    pub invariant: Option<InvariantId>,
     /// Invariants that this world breaks under the right variants too, for reasons that have
     /// nothing to do with the entry.
-    pub besides: &'static [&'static str],
+    pub besides: &'static [InvariantId],
     /// A remark: why these, or what the world leaves out.
     pub remark: &'static str,
 }
 
 impl Expect {
     /// This invariant, and nothing else is wrong in the world.
-    pub(super) const fn only(invariant: &'static str) -> Self {
+    pub(super) const fn only(invariant: InvariantId) -> Self {
         Self { invariant: Some(invariant), besides: &[], remark: "" }
     }
 
     /// Nothing at all.
     pub(super) const NOTHING: Self = Self { invariant: None, besides: &[], remark: "" };
 
-    pub(super) const fn besides(self, besides: &'static [&'static str]) -> Self {
+    pub(super) const fn besides(self, besides: &'static [InvariantId]) -> Self {
         Self { besides, ..self }
     }
 

@@ -2,6 +2,7 @@
 
 use models::apf::Defect;
 use models::apf::rules::{GuestTeardown, NmiFault, Setting, SlotAtEnable};
+use models::base::invariant::InvariantId;
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -19,9 +20,9 @@ const fn explored(world: World) -> Exhibit {
 /// A guest that asks for notices in its kernel.
 const ASKS: World = World { send_always: true, ..World::ONE_TASK };
 /// A wake-all that comes after a not present leaves a dummy, before 5.8.
-const LATE_WAKE_ALL: &[&str] = &["INV-28"];
+const LATE_WAKE_ALL: &[InvariantId] = &[InvariantId(28)];
 /// That, and a page ready that leaves the artificial halt set, as v7 of the series did.
-const V7_AS_POSTED: &[&str] = &["INV-16", "INV-28"];
+const V7_AS_POSTED: &[InvariantId] = &[InvariantId(16), InvariantId(28)];
 /// Nobody switches notices off on a crash.
 const ON_RESTART: &[Setting] = &[Setting::GuestTeardown(GuestTeardown::OnRestart)];
 /// The word is left to the handler that an NMI interrupts.
@@ -29,7 +30,8 @@ const LEAVES_WORD: &[Setting] = &[Setting::NmiFault(NmiFault::LeavesWord)];
 /// What would mend a vCPU that was offline.
 const CLEARS_SLOT: &[Setting] = &[Setting::SlotAtEnable(SlotAtEnable::Cleared)];
 /// What a restore without the vector breaks by itself.
-const NO_VECTOR: &[&str] = &["INV-13", "INV-15", "INV-19", "INV-21", "INV-38"];
+const NO_VECTOR: &[InvariantId] =
+    &[InvariantId(13), InvariantId(15), InvariantId(19), InvariantId(21), InvariantId(38)];
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -40,7 +42,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The handler of the page ready interrupt does not write EOI. The interrupt stays in \
                 service, the local APIC delivers nothing of the same priority or below, and guests \
                 with several processors hang at boot.",
-        expect: Expect::only("INV-33"),
+        expect: Expect::only(InvariantId(33)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V6_19.defect(&[Defect::NoEoi])],
         right: &[V6_19],
@@ -54,7 +56,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 that lost the wake-all. The code takes the sleeper's entry, which lies on that \
                 task's stack, for a dummy: it unlinks and frees it. Memory is corrupt, and the \
                 first task is never woken.",
-        expect: Expect::only("INV-27")
+        expect: Expect::only(InvariantId(27))
             .besides(NO_VECTOR)
             .remark("tokens come twice here because the VMM forgets the vector on restore (H31)"),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::MigrationWithoutVector, 1)])),
@@ -69,7 +71,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "A task that cannot be scheduled away tests whether it was woken, with interrupts \
                 on, and then executes HLT. Page ready comes in between, and the vCPU sleeps until \
                 something unrelated wakes it.",
-        expect: Expect::only("INV-30").besides(V7_AS_POSTED),
+        expect: Expect::only(InvariantId(30)).besides(V7_AS_POSTED),
         exhibit: explored(ASKS.with(&[(Disturbance::Atomic, 1)])),
         wrong: &[Variant::of("v5-2010"), Variant::of("v7-2010").defect(&[Defect::WindowBeforeHlt])],
         right: &[Variant::of("v7-2010")],
@@ -82,7 +84,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "A preemptible guest kernel asks for notices at CPL 0. Not present hits an RCU \
                 reader, and the task is scheduled away inside its read section: grace periods are \
                 blocked or end too early.",
-        expect: Expect::only("INV-29").besides(LATE_WAKE_ALL),
+        expect: Expect::only(InvariantId(29)).besides(LATE_WAKE_ALL),
         exhibit: explored(ASKS.with(&[(Disturbance::RcuReader, 1)])),
         wrong: &[Variant::of("v4.13"), V5_3.defect(&[Defect::ScheduleInRcuReader])],
         right: &[V5_3],
@@ -94,7 +96,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "a2b7861bb33b, 4.14 (subject from memory)",
         story: "A kernel that does not count its atomic sections sees none: every not present at \
                 CPL 0 looks as if the task could be scheduled away, in a spinlock too.",
-        expect: Expect::only("INV-29").besides(LATE_WAKE_ALL),
+        expect: Expect::only(InvariantId(29)).besides(LATE_WAKE_ALL),
         exhibit: explored(ASKS.with(&[(Disturbance::Atomic, 1)])),
         wrong: &[V5_3.defect(&[Defect::ScheduleInAtomic])],
         right: &[V5_3],
@@ -110,7 +112,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 kernel had its area, which is the restored kernel's memory now: \"Bad page state\", \
                 random corruption. A restart by kexec was never affected: its reboot notifier runs \
                 on every processor since the series was merged.",
-        expect: Expect::only("INV-22"),
+        expect: Expect::only(InvariantId(22)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Hibernation, 1)])),
         wrong: &[Variant::of("v5.9"), V6_19.defect(&[Defect::KeepBootProcessor])],
         right: &[V5_17, V6_19],
@@ -124,7 +126,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 Nobody switches notices off. That kernel runs in memory set aside for it, so that \
                 what the host writes falsifies no more than the dump; but it gets notices that it \
                 did not ask for.",
-        expect: Expect::only("INV-22").remark(
+        expect: Expect::only(InvariantId(22)).remark(
             "since 5.13 the processor that crashes switches its notices off; the others are stopped \
              with their local APIC off, to which no page ready goes",
         ),
@@ -140,7 +142,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The shared word lies in an encrypted page. The host writes plain text, the guest \
                 reads noise, and takes the notice for an ordinary page fault at the address of the \
                 token.",
-        expect: Expect::only("INV-31"),
+        expect: Expect::only(InvariantId(31)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V6_19.defect(&[Defect::EncryptedWord])],
         right: &[V6_19],
@@ -153,7 +155,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "A tracer runs before the #PF handler reads CR2, and takes a page fault of its own. \
                 The handler goes on with the tracer's address as token: the task sleeps for a \
                 token that nobody will send.",
-        expect: Expect::only("INV-32"),
+        expect: Expect::only(InvariantId(32)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::TracerFault, 1)])),
         wrong: &[V6_19.defect(&[Defect::LateCr2Read])],
         right: &[V6_19],
@@ -166,7 +168,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The write to EN queues a wake-all. Its page ready comes while the guest has not \
                 noted yet that it takes part: the handler ignores it, never acknowledges, and no \
                 other page ready follows.",
-        expect: Expect::only("INV-15"),
+        expect: Expect::only(InvariantId(15)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V6_19.defect(&[Defect::EnableWithInterruptsOn])],
         right: &[V6_19],
@@ -179,7 +181,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "A wake-all wakes the tasks whose not present came on the vCPU that is told. After \
                 a restore notices are switched on again on vCPU 0 only: what slept on vCPU 1 sleeps \
                 for ever.",
-        expect: Expect::only("INV-13"),
+        expect: Expect::only(InvariantId(13)),
         exhibit: explored(World { vcpus: 2, pages: 1, ..World::ONE_TASK }),
         wrong: &[V6_19.with(&[(Disturbance::MigrationOneEnabled, 1)])],
         right: &[V6_19.with(&[(Disturbance::Migration, 1)])],
@@ -195,7 +197,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 present with interrupts off, and panics: \"Host injected async #PF in interrupt \
                 disabled region\". The host has done nothing wrong. The cure leaves the word alone \
                 when kernel mode was interrupted inside an NMI.",
-        expect: Expect::only("INV-31"),
+        expect: Expect::only(InvariantId(31)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::NmiFault, 1)])),
         wrong: &[
             V5_17,
@@ -216,7 +218,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 the vCPU comes back, or its going is taken back, notices are switched on and nobody \
                 frees the slot: no page ready is ever sent again, tasks sleep for ever, and every \
                 HLT returns at once. Off- and onlining once more does not mend it.",
-        expect: Expect::only("INV-13").besides(&["INV-15", "INV-19"]).remark(
+        expect: Expect::only(InvariantId(13)).besides(&[InvariantId(15), InvariantId(19)]).remark(
             "no kernel frees the slot before it switches notices on, which is what mends it here",
         ),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::OfflineRollback, 1)])),

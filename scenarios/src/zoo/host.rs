@@ -2,6 +2,7 @@
 
 use models::apf::Defect;
 use models::apf::rules::{MmapLock, Setting, WordWriteFailure};
+use models::base::invariant::InvariantId;
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -21,7 +22,7 @@ const fn explored(world: World) -> Exhibit {
 
 /// A wake-all that comes after a not present leaves a dummy: what kernels before 5.8 do without any
 /// disturbance.
-const LATE_WAKE_ALL: &[&str] = &["INV-28"];
+const LATE_WAKE_ALL: &[InvariantId] = &[InvariantId(28)];
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -33,7 +34,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 token 0 first, and again every 2^20 faults. The slot in which page ready hands its \
                 token over is free when it holds 0. So the host writes the next token over the one \
                 that the guest has not read, and the task of the first sleeps for ever.",
-        expect: Expect::only("INV-04"),
+        expect: Expect::only(InvariantId(4)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[
             Variant::of("v5.8"),
@@ -51,7 +52,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 off. The host writes the token of wake-all into the slot and raises an interrupt \
                 that the local APIC refuses. The slot is never freed and nothing is delivered any \
                 more.",
-        expect: Expect::only("INV-21"),
+        expect: Expect::only(InvariantId(21)),
         exhibit: explored(LAPIC_OFF),
         wrong: &[Variant::of("v5.9"), V5_17.defect(&[Defect::IgnoreLapicState])],
         right: &[V5_17, V6_19],
@@ -63,7 +64,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "2f15d027c05f, 5.13",
         story: "Items are kept back while the local APIC is off, but switching it on does not make \
                 the host look for them: they wait for ever.",
-        expect: Expect::only("INV-15"),
+        expect: Expect::only(InvariantId(15)),
         exhibit: explored(LAPIC_OFF),
         wrong: &[V6_19.defect(&[Defect::NoScanOnLapicEnable])],
         right: &[V5_17, V6_19],
@@ -75,7 +76,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "2f15d027c05f, 5.13; about a million exits a second on each vCPU",
         story: "The items that cannot be delivered keep the vCPU runnable: every HLT of the idle \
                 guest exits, finds them, and returns at once. The vCPU uses a whole processor.",
-        expect: Expect::only("INV-19").remark(
+        expect: Expect::only(InvariantId(19)).remark(
             "that halts end at once while the local APIC is off is a weakness of the mended kernels \
              too; the mistake is that they do so for ever",
         ),
@@ -97,7 +98,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 is there, page ready is sent all the same. The guest finds no sleeper and leaves a \
                 dummy, which nothing ever removes; when its token comes again, a task that should \
                 sleep does not.",
-        expect: Expect::only("INV-12"),
+        expect: Expect::only(InvariantId(12)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::KernelMode, 1)])),
         wrong: &[
             Variant::of("v4.13"),
@@ -115,7 +116,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "Not present is queued as #PF for the next entry. The page comes before that entry, \
                 and the run loop queues page ready, another #PF, on top. #PF on #PF is a double \
                 fault, and the guest dies.",
-        expect: Expect::only("INV-11").besides(LATE_WAKE_ALL),
+        expect: Expect::only(InvariantId(11)).besides(LATE_WAKE_ALL),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V2_6_39.defect(&[Defect::ReadyOverPendingException])],
         right: &[V2_6_39],
@@ -129,7 +130,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The cure for H05: when page ready meets a pending not present, both are taken \
                 back, whatever their tokens. If they belong to two pages, two valid notices are \
                 lost, and the task that sleeps for the second page is never woken.",
-        expect: Expect::only("INV-13").besides(LATE_WAKE_ALL),
+        expect: Expect::only(InvariantId(13)).besides(LATE_WAKE_ALL),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V2_6_39.defect(&[Defect::CancelMismatch])],
         right: &[V2_6_39],
@@ -142,7 +143,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "Since 4.14 an exception is either pending or injected, and the gate looked at the \
                 second only. An exception of an emulated instruction is pending, the next access \
                 goes asynchronous, and two exceptions meet at one entry.",
-        expect: Expect::only("INV-11"),
+        expect: Expect::only(InvariantId(11)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::OtherException, 1)])),
         wrong: &[V5_17.defect(&[Defect::OverlookPendingException])],
         right: &[V5_17, V6_19],
@@ -155,7 +156,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The EN register takes its value before the address in it is looked up. The address \
                 is bad, the guest gets #GP, and notices are on all the same, with no area to write \
                 to: completed items are never dequeued.",
-        expect: Expect::only("INV-23").besides(AREA_GONE).remark(
+        expect: Expect::only(InvariantId(23)).besides(AREA_GONE).remark(
             "page ready that cannot be written while the area is gone is lost under all rules",
         ),
         exhibit: explored(World::ONE_TASK.with(&[(Disturbance::AreaGone, 1)])),
@@ -171,7 +172,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 if so, the acknowledgement will find the item. Without a barrier the look may come \
                 first. The guest acknowledges in between, nobody kicks the vCPU, and it runs on in \
                 guest mode with the item undelivered until its next exit.",
-        expect: Expect::only("INV-18"),
+        expect: Expect::only(InvariantId(18)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V6_12.defect(&[Defect::StalePendingRead])],
         right: &[V6_12, V6_19],
@@ -184,7 +185,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "An item is set up under the guest's page tables; the guest, which is \
                 told nothing, switches paging off; the page is mapped ahead of page ready with the \
                 MMU of now, at an address of then: a wrong entry in the shadow tables.",
-        expect: Expect::only("INV-36").besides(&["INV-16"]),
+        expect: Expect::only(InvariantId(36)).besides(&[InvariantId(16)]),
         exhibit: explored(World {
             shadow: true,
             notices: false,
@@ -201,7 +202,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "All items are dropped, but their frames stay in the hash of outstanding frames. \
                 The next fault on such a frame counts as repeated and halts the vCPU for an item \
                 that does not exist.",
-        expect: Expect::only("INV-01"),
+        expect: Expect::only(InvariantId(1)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::MsrRewrite, 1)])),
         wrong: &[V6_19.defect(&[Defect::KeepHashOnClear])],
         right: &[V6_19],
@@ -218,7 +219,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 bounded from the beginning. That bound is needed: stopping at holes alone, a full \
                 table has none, and the vCPU thread would probe for ever. The mistake shown here is \
                 to leave it out.",
-        expect: Expect::only("INV-37").remark("no kernel did so; the cost of a probe is not modelled"),
+        expect: Expect::only(InvariantId(37)).remark("no kernel did so; the cost of a probe is not modelled"),
         exhibit: explored(World { notices: false, ..THREE_PAGES }),
         wrong: &[V6_19.defect(&[Defect::UnboundedProbe])],
         right: &[V6_19],
@@ -230,7 +231,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "never reported; inferred from the code",
         story: "A frame is deleted from the middle of a cluster of the hash. A later frame of the \
                 cluster is not found any more: it gets a second item, and its first entry stays.",
-        expect: Expect::only("INV-01"),
+        expect: Expect::only(InvariantId(1)),
         exhibit: explored(THREE_PAGES),
         wrong: &[V6_19.defect(&[Defect::HashDeleteHole])],
         right: &[V6_19],
@@ -242,7 +243,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "the opposite of what the 2010 series did; inferred",
         story: "The host remembers where the shared area lies in the VMM. Memory slots change, the \
                 host does not compare generations, and page ready goes to the old address.",
-        expect: Expect::only("INV-23"),
+        expect: Expect::only(InvariantId(23)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::MemslotChange, 1)])),
         wrong: &[V6_19.defect(&[Defect::StaleTranslation])],
         right: &[V6_19],
@@ -255,7 +256,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The shared area is not mapped when not present is written. The item exists, but \
                 the guest is neither told nor halted: it runs into the same fault at once, and is \
                 halted only then, because the frame is outstanding.",
-        expect: Expect::only("INV-37").besides(AREA_GONE_EARLY).remark(
+        expect: Expect::only(InvariantId(37)).besides(AREA_GONE_EARLY).remark(
             "read strictly: an item that nobody is told of does not keep the guest from faulting \
              again",
         ),
@@ -272,7 +273,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 page. The VMM wants to change the map and waits for the worker; the lock is fair, \
                 so the next fault of a vCPU waits for the VMM. One slow read stalls all vCPUs, \
                 which is what asynchronous faults were to end.",
-        expect: Expect::only("INV-40").besides(LATE_WAKE_ALL).remark(
+        expect: Expect::only(InvariantId(40)).besides(LATE_WAKE_ALL).remark(
             "the oracle is that a vCPU thread never sleeps behind a worker's read; how long the \
              convoy gets takes a machine",
         ),
@@ -288,7 +289,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The lookup that must not wait fails, and a second one asks whether the page is \
                 poisoned, this time without saying that it must not wait. The vCPU thread sleeps \
                 for the page, and asynchronous faults buy nothing.",
-        expect: Expect::only("INV-40").remark(
+        expect: Expect::only(InvariantId(40)).remark(
             "the oracle is that a vCPU thread never sleeps for the page of a fault that could go \
              asynchronous",
         ),
@@ -303,7 +304,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "9bc1f09f6fa7, 4.12; opt-in 52a5c155cf79, 4.13",
         story: "The vCPU runs a guest of the guest. Not present or page ready is injected there, \
                 where nobody knows what it means: the inner guest kills a process.",
-        expect: Expect::only("INV-08"),
+        expect: Expect::only(InvariantId(8)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Nested, 1)])),
         wrong: &[V2_6_39, V5_17.defect(&[Defect::IgnoreNested])],
         right: &[V5_17, V6_19],
@@ -315,7 +316,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "a patch of 2021",
         story: "The host offers page ready as interrupt but refuses the register with which the \
                 guest acknowledges. The first page ready is the last.",
-        expect: Expect::only("INV-15"),
+        expect: Expect::only(InvariantId(15)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V6_19.defect(&[Defect::RefuseAck])],
         right: &[V6_19],
@@ -327,7 +328,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "c4806acdcec0 (subject from memory); change list of October 2010",
         story: "Under shadow paging a page is mapped ahead while another process is current: the \
                 entry lands in the tables of the wrong address space.",
-        expect: Expect::only("INV-36"),
+        expect: Expect::only(InvariantId(36)),
         exhibit: explored(World { shadow: true, ..World::TWO_TASKS }),
         wrong: &[V6_19.defect(&[Defect::PrefaultAnyMode])],
         right: &[V6_19],
@@ -339,7 +340,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "review of an early version of the series, 2010",
         story: "The counter of tokens has fewer bits than faults can be outstanding: two \
                 outstanding items have one token.",
-        expect: Expect::only("INV-02"),
+        expect: Expect::only(InvariantId(2)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V6_19.token_bits(1)],
         right: &[V6_19.token_bits(2)],
@@ -354,6 +355,13 @@ const HOLDS_MAP: &[Setting] = &[Setting::MmapLock(MmapLock::HeldDuringIo)];
 const IGNORES_WRITE_FAILURE: &[Setting] = &[Setting::WordWriteFailure(WordWriteFailure::Ignored)];
 
 /// What a shared area that is taken away breaks under the newest rules.
-const AREA_GONE: &[&str] = &["INV-13", "INV-15", "INV-19"];
+const AREA_GONE: &[InvariantId] = &[InvariantId(13), InvariantId(15), InvariantId(19)];
 /// The same under earlier rules.
-const AREA_GONE_EARLY: &[&str] = &["INV-12", "INV-13", "INV-15", "INV-19", "INV-23", "INV-28"];
+const AREA_GONE_EARLY: &[InvariantId] = &[
+    InvariantId(12),
+    InvariantId(13),
+    InvariantId(15),
+    InvariantId(19),
+    InvariantId(23),
+    InvariantId(28),
+];

@@ -3,6 +3,7 @@
 
 use models::apf::Defect;
 use models::apf::rules::{FetchFailure, MpStateWrite, RefusedArea, Setting};
+use models::base::invariant::InvariantId;
 use models::explore::Disturbance;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
@@ -27,7 +28,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 paging. Each switch of paging dropped all items, completed ones among them, without \
                 a word to the guest: tasks that had been told not present slept for ever. Seen by \
                 customers whose firmware uses the interrupt.",
-        expect: Expect::only("INV-13"),
+        expect: Expect::only(InvariantId(13)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Smi, 1)])),
         wrong: &[Variant::of("v5.17"), V6_12, V6_19.defect(&[Defect::DropOnPagingToggle])],
         right: &[V6_19],
@@ -40,7 +41,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "Each worker holds a reference to the VM. The VMM exits, the worker that ends last \
                 puts the last reference, takes the VM apart, and waits there for all workers, \
                 itself among them.",
-        expect: Expect::only("INV-25"),
+        expect: Expect::only(InvariantId(25)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Destroy, 1)])),
         wrong: &[V2_6_39, V6_12.defect(&[Defect::WorkKeepsVm])],
         right: &[V6_12, V6_19],
@@ -53,7 +54,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The cure for H08: who takes a vCPU apart does not wait for workers whose item is \
                 completed. But such a worker is still in the tail of its function. The VM goes, \
                 the module is unloaded, and the worker runs in code that is no more.",
-        expect: Expect::only("INV-24"),
+        expect: Expect::only(InvariantId(24)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Destroy, 1)])),
         wrong: &[Variant::of("v4.13"), V5_17, V6_12.defect(&[Defect::ClearSkipsPublished])],
         right: &[V6_12, V6_19],
@@ -65,7 +66,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "what c2744ed2230a, 6.9, guards against",
         story: "A worker puts its item on the list of completed items and reads it once more for \
                 its tracepoint. The vCPU may have delivered and freed it by then.",
-        expect: Expect::only("INV-24").remark(
+        expect: Expect::only(InvariantId(24)).remark(
             "where the vCPU waits for the worker before it frees the item, as since 6.9, the same \
              mistake does no harm",
         ),
@@ -81,7 +82,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The local APIC is emulated by the VMM, and the guest switches notices on. The \
                 first page ready interrupt goes to a local APIC that the kernel does not have, and \
                 the host oopses.",
-        expect: Expect::only("INV-21"),
+        expect: Expect::only(InvariantId(21)),
         exhibit: explored(World { irqchip: false, ..World::TWO_TASKS }),
         wrong: &[V6_19.defect(&[Defect::SkipLapicTest])],
         right: &[V6_19],
@@ -93,7 +94,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "d831de177217, 5.9",
         story: "The cure for H11 refused every write to EN without a local APIC in the kernel, \
                 also the zero that a VMM writes when it restores a VM: the restore failed.",
-        expect: Expect::only("INV-22").remark("silence must always be to be had"),
+        expect: Expect::only(InvariantId(22)).remark("silence must always be to be had"),
         exhibit: explored(World {
             irqchip: false,
             ..World::TWO_TASKS.with(&[(Disturbance::MsrRewrite, 1)])
@@ -109,7 +110,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The VMM has no memory at the address any more, and the worker cannot have the \
                 page. It leaves the pointer of its item uninitialised, and the host later puts a \
                 page that it never had.",
-        expect: Expect::only("INV-24"),
+        expect: Expect::only(InvariantId(24)),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::FetchFailure, 1)])),
         wrong: &[Variant::of("v5-2010"), V6_19.defect(&[Defect::GarbagePage])],
         right: &[V6_19],
@@ -122,7 +123,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The VMM saves EN but not INT. On restore the vector is 0: the wake-all raises an \
                 interrupt that no local APIC takes, its token stays in the slot, and the tasks that \
                 slept at the snapshot sleep for ever.",
-        expect: Expect::only("INV-21"),
+        expect: Expect::only(InvariantId(21)),
         exhibit: explored(World::TWO_TASKS),
         wrong: &[V6_12.with(NO_VECTOR), V6_19.with(NO_VECTOR)],
         right: &[V6_12.with(MIGRATED), V6_19.with(MIGRATED)],
@@ -135,7 +136,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "The file behind the guest's memory was truncated. The worker cannot have the page, \
                 page ready is sent, the task faults again, and so for ever: the VMM never learns of \
                 the error. The series notes the frame and makes its next fault synchronous.",
-        expect: Expect::only("INV-37").remark(
+        expect: Expect::only(InvariantId(37)).remark(
             "no page can ever be read in this world, so the loop cannot be left: already from the \
              first state on there is no way to the end, and the shortest way has no steps",
         ),
@@ -155,7 +156,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "A vCPU that the host halts for a page is marked as if the guest had executed HLT. \
                 The VM is migrated meanwhile. The destination has no item for the page, and the \
                 vCPU waits for an interrupt that may never come.",
-        expect: Expect::only("INV-39"),
+        expect: Expect::only(InvariantId(39)),
         exhibit: explored(World {
             notices: false,
             ..World::TWO_TASKS.with(&[(Disturbance::Migration, 1)])
@@ -174,7 +175,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 write of the vCPU's state does not end it, and at the reset vector interrupts are \
                 off. The vCPU that boots never runs again; the others get an INIT, which ends their \
                 halts. Guests without notices are hit as well.",
-        expect: Expect::only("INV-16").remark(
+        expect: Expect::only(InvariantId(16)).remark(
             "no kernel ends the halt when that state is written, which is what mends it here",
         ),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::VmmReset, 1)])),
@@ -191,7 +192,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 the place where it keeps the way to the area. The register keeps its value, but the \
                 area is not reached any more: not present is followed by a halt, page ready is never \
                 sent, until memory slots change.",
-        expect: Expect::only("INV-15").besides(&["INV-13", "INV-19"]).remark(
+        expect: Expect::only(InvariantId(15)).besides(&[InvariantId(13), InvariantId(19)]).remark(
             "up to 7.0 the refused value is in force besides (H13); no kernel keeps the area, which \
              is what mends it here",
         ),
@@ -208,7 +209,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 sleeps for a page of the old host wakes up and tries again. It is allocated without \
                 waiting. When that fails nobody looks, the write succeeds, and the tasks sleep on; \
                 tokens begin again and come to be those of sleepers.",
-        expect: Expect::only("INV-38").besides(&["INV-13", "INV-27"]),
+        expect: Expect::only(InvariantId(38)).besides(&[InvariantId(13), InvariantId(27)]),
         exhibit: explored(World::TWO_TASKS.with(&[(Disturbance::Migration, 1)])),
         wrong: &[V6_12.with(NO_MEMORY), V7_3.with(NO_MEMORY)],
         right: &[V6_12, V7_3],

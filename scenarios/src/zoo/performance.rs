@@ -1,6 +1,7 @@
 //! Mistakes that cost time and break nothing.
 
 use models::apf::rules::{FirstLookup, Setting, Workers};
+use models::base::invariant::InvariantId;
 use sim_core::SimDuration;
 
 use super::entry::{Entry, Exhibit, Expect, Group, Slow, Variant};
@@ -24,7 +25,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "Many pages come at once, and the guest is told of one at each entry. Nothing makes \
                 the vCPU leave the guest again, so the others wait for its next exit, whatever \
                 that is: the tick, if the guest computes.",
-        expect: Expect::only("INV-40").remark(
+        expect: Expect::only(InvariantId(40)).remark(
             "the mend dequeues while the gate is open; the #PF of the first page ready closes it, \
              so a guest that is told had one an entry until page ready became an interrupt whose \
              acknowledgement looks for more (5.8). Workers are a thread for each fault here, so \
@@ -46,7 +47,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         story: "A swapped page without neighbours to read ahead is read by polling, in the lookup \
                 that must not wait. It comes back with the page, and no fault ever becomes \
                 asynchronous, although everything is set up for it.",
-        expect: Expect::only("INV-40"),
+        expect: Expect::only(InvariantId(40)),
         exhibit: Exhibit::Simulate(MANY_FAULTERS, Slow::Synchronous),
         wrong: &[Variant::of("v5.17"), V6_19.set(POLLS)],
         right: &[V6_12, V6_19],

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use models::base::invariant::InvariantId;
 use models::explore::{Bounds, Explored, Finding, Setup, Severity, Shows, drive, explore, witness};
 
 use rayon::ThreadPoolBuilder;
@@ -37,7 +38,7 @@ impl Found {
 #[derive(Clone, Debug)]
 pub struct Caught {
     /// The invariant.
-    pub invariant: String,
+    pub invariant: InvariantId,
     /// What is wrong, in words that name nobody.
     pub what: String,
     /// Whom it concerns.
@@ -62,7 +63,7 @@ pub struct Shown {
     /// What was noticed of what the entry is about.
     pub caught: Option<Caught>,
     /// Other invariants that were broken.
-    pub others: Vec<String>,
+    pub others: Vec<InvariantId>,
     /// Whether what a control is about did happen; true where nothing is asked for.
     pub happened: bool,
     /// Different states, or records of a run.
@@ -158,7 +159,7 @@ fn complaint(entry: &Entry, shown: &Shown, is_wrong: bool) -> Option<String> {
     if is_wrong {
         return None;
     }
-    let other = others.iter().find(|id| !entry.expect.besides.contains(&id.as_str()));
+    let other = others.iter().find(|id| !entry.expect.besides.contains(id));
     if let Some(id) = other {
         return Some(format!("{variant}: {id} is broken"));
     }
@@ -207,19 +208,19 @@ fn happens(setup: &Setup, shows: Option<Shows>) -> Result<bool, String> {
 }
 
 /// What a run breaks that is slower than it has to be.
-const SLOW: &str = "INV-40";
+const SLOW: InvariantId = InvariantId(40);
 
 /// Width of charts.
 const WIDTH: usize = 78;
 
 fn of_explored(
-    (found, variant, expected): (Found, &Variant, Option<&str>),
+    (found, variant, expected): (Found, &Variant, Option<InvariantId>),
     setup: &Setup,
     explored: &Explored,
     happened: bool,
 ) -> Shown {
     let caught = |finding: &Finding| Caught {
-        invariant: finding.kind.id.to_owned(),
+        invariant: finding.kind.id,
         what: finding.kind.what.to_owned(),
         detail: finding.detail.clone(),
         length: finding.trace.moves as u64,
@@ -229,8 +230,8 @@ fn of_explored(
     };
     let meant = |finding: &&Finding| expected == Some(finding.kind.id);
     let violations = || explored.findings.iter().filter(is_violation);
-    let mut others: Vec<String> =
-        violations().filter(|f| !meant(f)).map(|f| f.kind.id.to_owned()).collect();
+    let mut others: Vec<InvariantId> =
+        violations().filter(|f| !meant(f)).map(|f| f.kind.id).collect();
     others.dedup();
     Shown {
         variant: variant.name(),
@@ -247,7 +248,7 @@ fn of_explored(
 
 fn of_run(variant: &Variant, Simulated { slow, violated, records, log }: Simulated) -> Shown {
     let caught = slow.map(|(detail, lines)| Caught {
-        invariant: SLOW.to_owned(),
+        invariant: SLOW,
         what: "a fault takes longer than a synchronous one would".to_owned(),
         detail,
         length: lines.len() as u64,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use models::base::ids::{Gfn, Gva, Token, VcpuId};
+use models::base::invariant::InvariantId;
 use models::base::record::{Event, FaultPath, Record};
 use models::config::Policy;
 use models::machine::{RunOutput, RunSettings, prefill, run};
@@ -25,7 +26,7 @@ pub(super) struct Simulated {
     /// What is slower than it has to be, and the records that show it.
     pub(super) slow: Option<(String, Vec<String>)>,
     /// Invariants that were violated otherwise.
-    pub(super) violated: Vec<String>,
+    pub(super) violated: Vec<InvariantId>,
     /// Records.
     pub(super) records: u64,
     /// What a kernel would have printed.
@@ -70,9 +71,9 @@ fn words(error: impl ToString) -> String {
     error.to_string()
 }
 
-fn violated(output: &RunOutput) -> Vec<String> {
+fn violated(output: &RunOutput) -> Vec<InvariantId> {
     let violations = output.findings.iter().filter(|found| found.verdict == Verdict::Violation);
-    violations.map(|found| found.id.to_string()).collect()
+    violations.map(|found| found.id).collect()
 }
 
 /// The first item whose page ready comes later than a synchronous fault would have taken, by more

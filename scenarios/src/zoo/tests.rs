@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use models::base::invariant::InvariantId;
+
 use super::{Entry, Exhibit, Group, Variant, entries, find, show};
 
 #[test]
@@ -55,7 +57,7 @@ fn a_row_that_is_not_as_expected_says_so() {
     let leak = |entry: Entry| -> &'static Entry { Box::leak(Box::new(entry)) };
     let exchanged = leak(Entry { wrong: entry.right, right: entry.wrong, ..*entry });
     assert!(!show(exchanged).as_expected());
-    let other = super::Expect { invariant: Some("INV-39"), ..entry.expect };
+    let other = super::Expect { invariant: Some(InvariantId(39)), ..entry.expect };
     assert!(!show(leak(Entry { expect: other, ..*entry })).as_expected());
     let control = find("C04").expect("it is there");
     let nothing = Exhibit::Explore(super::World::TWO_TASKS, Some(|_, _, _| false));

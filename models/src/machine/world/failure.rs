@@ -3,6 +3,7 @@
 use sim_core::SimTime;
 
 use crate::base::ids::ThreadId;
+use crate::base::invariant::InvariantId;
 use crate::base::record::Record;
 use crate::machine::world::event::MachineEvent;
 
@@ -29,7 +30,7 @@ pub(in crate::machine) enum Failure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::machine) struct StateViolation {
     /// The invariant.
-    pub id: &'static str,
+    pub id: InvariantId,
     /// After the first step that broke it.
     pub time: SimTime,
     /// What was wrong.

@@ -6,6 +6,7 @@ use models::apf::{
     WaitContext, invariants,
 };
 use models::base::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::base::invariant::InvariantId;
 use models::base::record::Event;
 
 /// Notices on.
@@ -260,7 +261,7 @@ impl Bench {
         self.guest(test).contains(&Effect::Sleep)
     }
 
-    pub(crate) fn violates(&self, id: &str) -> bool {
+    pub(crate) fn violates(&self, id: InvariantId) -> bool {
         invariants::violations(&self.apf).iter().any(|violation| violation.id == id)
     }
 }

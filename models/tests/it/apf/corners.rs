@@ -5,6 +5,7 @@ use super::bench::{Bench, EN, EN_INT, READY};
 use models::apf::rules::{Rules, generation};
 use models::apf::{CostKey, Defects, Effect, GuestInput, HostInput, VcpuView};
 use models::base::ids::VcpuId;
+use models::base::invariant::InvariantId;
 
 const VCPU: VcpuId = VcpuId(0);
 const USER: VcpuView = VcpuView::USER;
@@ -39,7 +40,7 @@ fn a_restored_guest_without_its_vector_is_never_woken() {
         if with_vector {
             b.take_ready();
         }
-        (b.violates("INV-13"), b.apf.guest.sleepers.len())
+        (b.violates(InvariantId(13)), b.apf.guest.sleepers.len())
     };
     assert_eq!(run(false), (true, 1));
     assert_eq!(run(true), (false, 0));

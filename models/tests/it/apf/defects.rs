@@ -8,6 +8,7 @@ use models::apf::{
     WaitContext,
 };
 use models::base::ids::{TaskId, Token, VcpuId};
+use models::base::invariant::InvariantId;
 use models::base::record::ApfReason;
 
 const VCPU: VcpuId = VcpuId(0);
@@ -38,7 +39,7 @@ const CASES: &[Case] = &[
             // Token 0 in the slot looks like a free slot; the next token is written over it.
             b.complete(USER, 1);
             b.complete(USER, 2);
-            let zero = b.violates("INV-04");
+            let zero = b.violates(InvariantId(4));
             b.scan();
             zero && b.apf.words[0].token != Token(0) && b.apf.done_len(VCPU) == 0
         },
@@ -56,7 +57,7 @@ const CASES: &[Case] = &[
             b.work_all();
             b.host(HostInput::EnterSmm { vcpu: VCPU });
             b.host(HostInput::LeaveSmm { vcpu: VCPU });
-            b.violates("INV-13")
+            b.violates(InvariantId(13))
         },
     },
     Case {
@@ -123,7 +124,7 @@ const CASES: &[Case] = &[
         free: &["v4.13", "v6.12", "v6.19"],
         shows: |b| {
             b.last_reference_in_a_worker();
-            b.violates("INV-25")
+            b.violates(InvariantId(25))
         },
     },
     Case {
@@ -133,7 +134,7 @@ const CASES: &[Case] = &[
         free: &["v6.12", "v6.19"],
         shows: |b| {
             b.last_reference_in_a_worker();
-            b.violates("INV-24")
+            b.violates(InvariantId(24))
         },
     },
     Case {
@@ -206,7 +207,7 @@ const CASES: &[Case] = &[
         shows: |b| {
             b.fault(USER, 1);
             b.host(HostInput::WriteEn { vcpu: VCPU, value: 0 });
-            b.violates("INV-01")
+            b.violates(InvariantId(1))
         },
     },
     Case {
@@ -242,7 +243,7 @@ const CASES: &[Case] = &[
             while b.apf.host.items.work(item).is_some() {
                 b.work(item);
             }
-            b.violates("INV-06")
+            b.violates(InvariantId(6))
         },
     },
     Case {
@@ -355,7 +356,7 @@ const CASES: &[Case] = &[
             b.guest(GuestInput::Wake { vcpu: VCPU, token });
             b.guest(GuestInput::WaitLink { vcpu: VCPU, task: TaskId(1), token });
             b.guest(GuestInput::WakeInsert { vcpu: VCPU, token });
-            b.violates("INV-26")
+            b.violates(InvariantId(26))
         },
     },
     Case {

@@ -4,6 +4,7 @@ use super::bench::{Bench, EN, EN_INT, READY};
 use models::apf::rules::{EnBits, generation};
 use models::apf::{Decision, Defects, Effect, HostInput, SetupFailure, VcpuView};
 use models::base::ids::{Gfn, Gva, Hva, Token, VcpuId, WorkerId};
+use models::base::invariant::InvariantId;
 use models::base::record::{ApfReason, Event};
 
 const VCPU: VcpuId = VcpuId(0);
@@ -41,7 +42,7 @@ fn the_oldest_series_sets_up_a_second_item_for_a_frame() {
         b.host(HostInput::Inject { vcpu: VCPU });
     }
     assert_eq!(b.apf.outstanding(VCPU), 2);
-    assert!(!b.violates("INV-01"), "which it does not promise");
+    assert!(!b.violates(InvariantId(1)), "which it does not promise");
 }
 
 #[test]

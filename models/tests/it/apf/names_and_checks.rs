@@ -7,6 +7,7 @@ use models::apf::rules::{Generation, Mechanism, Side, generations};
 use models::apf::token::TokenRule;
 use models::apf::{Defect, Defects, GuestInput, invariants};
 use models::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use models::base::invariant::InvariantId;
 use models::base::record::ApfReason;
 
 #[test]
@@ -62,11 +63,11 @@ fn the_checks_of_single_steps_find_what_all_checks_find() {
         b.fault(USER, 1);
         b.sleep(b.newest_token());
     }
-    assert_eq!(id(invariants::check_all(&b.apf)), Some("INV-01"));
+    assert_eq!(id(invariants::check_all(&b.apf)), Some(InvariantId(1)));
     let found = invariants::check_vcpu(&b.apf, VCPU).expect("two items for one frame");
-    assert_eq!(found.id, "INV-01");
+    assert_eq!(found.id, InvariantId(1));
     let all = invariants::violations(&b.apf);
-    assert!(all.iter().any(|v| v.id == "INV-01" && v.sentence == found.sentence));
+    assert!(all.iter().any(|v| v.id == InvariantId(1) && v.sentence == found.sentence));
 
     let mut b = with("v2.6.39", Defect::ReusedToken);
     b.enable(EN);
@@ -74,14 +75,14 @@ fn the_checks_of_single_steps_find_what_all_checks_find() {
     assert_eq!(id(invariants::check_token(&b.apf, b.newest())), None);
     b.sleep(b.newest_token());
     b.fault(USER, 2);
-    assert_eq!(id(invariants::check_token(&b.apf, b.newest())), Some("INV-02"));
+    assert_eq!(id(invariants::check_token(&b.apf, b.newest())), Some(InvariantId(2)));
 
     let mut b = with("v6.12", Defect::BlindDummy);
     let token = Token(4);
     b.guest(GuestInput::WaitLink { vcpu: VCPU, task: TaskId(0), token });
     assert_eq!(id(invariants::check_guest(&b.apf)), None);
     b.guest(GuestInput::WakeInsert { vcpu: VCPU, token });
-    assert_eq!(id(invariants::check_guest(&b.apf)), Some("INV-26"));
+    assert_eq!(id(invariants::check_guest(&b.apf)), Some(InvariantId(26)));
 }
 
 /// A sleeper for a token of which no item is left.
@@ -94,7 +95,7 @@ fn forgotten(name: &str) -> Bench {
 #[test]
 fn what_gives_a_sleeper_hope() {
     use models::apf::Notice;
-    let hopeless = |b: &Bench| b.violates("INV-13");
+    let hopeless = |b: &Bench| b.violates(InvariantId(13));
     assert!(hopeless(&forgotten("v2.6.39")));
     let mut b = forgotten("v2.6.39");
     b.fault(USER, 1);
@@ -138,16 +139,17 @@ fn states_that_look_alike_and_are_not() {
     // Who took the VM apart is through.
     let mut b = enabled("v2.6.39");
     b.apf.host.life = Life::Destroying(Some(ItemId(5)));
-    assert!(!b.violates("INV-25"));
+    assert!(!b.violates(InvariantId(25)));
     // A list that links an item twice.
     let mut b = enabled("v6.12");
     b.complete(USER, 1);
-    assert!(!b.violates("INV-06"));
+    assert!(!b.violates(InvariantId(6)));
     let item = b.newest();
     b.apf.host.vcpus[0].done.push(item);
-    assert!(b.violates("INV-06"));
+    assert!(b.violates(InvariantId(6)));
     // A halt that came after its item is a weakness while nothing else is completed.
-    let late = |b: &Bench| invariants::weaknesses_of(&b.apf).iter().any(|w| w.id == "INV-16");
+    let late =
+        |b: &Bench| invariants::weaknesses_of(&b.apf).iter().any(|w| w.id == InvariantId(16));
     for (outlived, done, found) in
         [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
     {

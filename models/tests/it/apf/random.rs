@@ -10,13 +10,14 @@ use models::apf::{
     invariants,
 };
 use models::base::ids::{Gfn, Gva, Hva, ItemId, TaskId, VcpuId, WorkerId};
+use models::base::invariant::InvariantId;
 use proptest::prelude::*;
 
 const VCPU: VcpuId = VcpuId(0);
 
 /// Invariants that hold in every state of every generation, whatever the guest does. The others are
 /// broken by what some generation is known for, or by guests and VMMs that misbehave.
-const ALWAYS: [&str; 3] = ["INV-05", "INV-17", "INV-26"];
+const ALWAYS: [InvariantId; 3] = [InvariantId(5), InvariantId(17), InvariantId(26)];
 
 fn view(choice: u8) -> VcpuView {
     let mmu = if choice & 16 == 0 { MmuMode::Direct } else { MmuMode::Shadow { cr3: 1 } };

@@ -7,6 +7,7 @@ use models::apf::host::MSR_ACK;
 use models::apf::rules::Rules;
 use models::apf::{Apf, Defect, Defects, Effect, Effects, HostInput, VcpuView, invariants};
 use models::base::ids::{Gfn, Gva, Hva, ItemId, VcpuId, WorkerId};
+use models::base::invariant::InvariantId;
 
 #[test]
 fn a_vm_adopts_rules_for_each_vcpu() {
@@ -170,11 +171,11 @@ fn a_sleep_is_not_excused_by_another_vcpus_worker() {
     while apf.host.items.work(own).is_some() {
         apf.host_step(HostInput::WorkerAdvance { item: own }, &mut effects);
     }
-    let sleeps = |apf: &Apf| invariants::violations(apf).iter().any(|v| v.id == "INV-17");
+    let sleeps = |apf: &Apf| invariants::violations(apf).iter().any(|v| v.id == InvariantId(17));
     assert!(!sleeps(&apf));
     apf.host.vcpus[0].blocked = true;
     assert!(sleeps(&apf));
-    assert_eq!(invariants::check_vcpu(&apf, VCPU).map(|v| v.id), Some("INV-17"));
+    assert_eq!(invariants::check_vcpu(&apf, VCPU).map(|v| v.id), Some(InvariantId(17)));
     apf.host_step(HostInput::WorkerFetched { item: other }, &mut effects);
     apf.host_step(HostInput::WorkerAdvance { item: other }, &mut effects);
     assert!(sleeps(&apf), "the other's worker is about to wake somebody else");

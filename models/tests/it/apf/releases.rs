@@ -5,6 +5,7 @@ use models::apf::host::{EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use models::apf::rules::{Generation, Mechanism, MpStateWrite, generations, named_generation};
 use models::apf::{Defects, Effect, HostInput, MmuMode, VcpuView};
 use models::base::ids::Gfn;
+use models::base::invariant::InvariantId;
 
 /// An address at which no guest has memory.
 const NOWHERE: u64 = 1 << 60;
@@ -173,7 +174,7 @@ fn a_reset_by_the_vmm_keeps_the_artificial_halt() {
         let state = b.apf.vcpu(VCPU);
         assert_eq!((state.en, state.queued, state.blocked), (0, 0, false), "{name}");
         assert_eq!(b.apf.is_halted(VCPU), rule.is_none(), "{name}");
-        assert_eq!(b.violates("INV-16"), rule.is_none(), "{name}");
+        assert_eq!(b.violates(InvariantId(16)), rule.is_none(), "{name}");
         // A fault whose halt is only asked for.
         b.host(HostInput::SetPaging { vcpu: VCPU, on: true });
         b.fault(KERNEL, 2);

@@ -10,6 +10,7 @@ use models::apf::{
     WaitContext,
 };
 use models::base::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::base::invariant::InvariantId;
 use models::base::record::{ApfReason, Event};
 
 /// What the world consists of.
@@ -154,7 +155,7 @@ impl World {
     }
 
     /// Makes a move; gives the invariants that it showed to be broken, and why.
-    pub(crate) fn make(&mut self, chosen: Move) -> Vec<(&'static str, String)> {
+    pub(crate) fn make(&mut self, chosen: Move) -> Vec<(InvariantId, String)> {
         let mut wrong = Vec::new();
         match chosen {
             Move::Fault(vcpu, gfn, (cpl, interrupts_on)) => {
@@ -200,7 +201,7 @@ impl World {
         cpu.at = At::TurnEnd;
     }
 
-    fn fault(&mut self, vcpu: VcpuId, gfn: Gfn, wrong: &mut Vec<(&'static str, String)>) {
+    fn fault(&mut self, vcpu: VcpuId, gfn: Gfn, wrong: &mut Vec<(InvariantId, String)>) {
         let view = self.view(vcpu);
         let (gva, hva) = (Gva(gfn.gpa().0), Hva(gfn.gpa().0));
         let effects = self.host(HostInput::Try { vcpu, view, gva, gfn, hva, failure: None }, wrong);
@@ -208,13 +209,13 @@ impl World {
         let handled =
             self.apf.vcpu(vcpu).halt_request.is_some() || self.apf.host.items.has_frame(vcpu, gfn);
         if decision != Decision::Sync && !handled {
-            wrong.push(("INV-37", format!("{vcpu}: the fault on gfn {gfn} vanishes")));
+            wrong.push((InvariantId(37), format!("{vcpu}: the fault on gfn {gfn} vanishes")));
         }
         let at = if decision == Decision::Continue { At::Setup } else { At::TurnEnd };
         self.cpus[vcpu.index()].at = at;
     }
 
-    fn go(&mut self, vcpu: VcpuId, wrong: &mut Vec<(&'static str, String)>) {
+    fn go(&mut self, vcpu: VcpuId, wrong: &mut Vec<(InvariantId, String)>) {
         let view = self.view(vcpu);
         let next = match self.cpus[vcpu.index()].at {
             At::Setup => {
@@ -250,7 +251,7 @@ impl World {
         self.cpus[vcpu.index()].at = next;
     }
 
-    fn unblock(&mut self, vcpu: VcpuId, interrupt: bool, wrong: &mut Vec<(&'static str, String)>) {
+    fn unblock(&mut self, vcpu: VcpuId, interrupt: bool, wrong: &mut Vec<(InvariantId, String)>) {
         let view = self.view(vcpu);
         let effects = self.host(HostInput::Unblock { vcpu, view, interrupt }, wrong);
         if effects.contains(&Effect::Runnable) {
@@ -258,7 +259,7 @@ impl World {
         }
     }
 
-    fn enter(&mut self, vcpu: VcpuId, wrong: &mut Vec<(&'static str, String)>) -> At {
+    fn enter(&mut self, vcpu: VcpuId, wrong: &mut Vec<(InvariantId, String)>) -> At {
         let effects = self.host(HostInput::Inject { vcpu }, wrong);
         let cpu = &mut self.cpus[vcpu.index()];
         let interrupted = cpu.handler.take();
@@ -277,12 +278,7 @@ impl World {
         interrupted.map_or(At::Guest, At::Handler)
     }
 
-    fn handle(
-        &mut self,
-        vcpu: VcpuId,
-        stage: Stage,
-        wrong: &mut Vec<(&'static str, String)>,
-    ) -> At {
+    fn handle(&mut self, vcpu: VcpuId, stage: Stage, wrong: &mut Vec<(InvariantId, String)>) -> At {
         let token = self.cpus[vcpu.index()].token;
         let task = TaskId(token.0);
         let ctx = WaitContext::USER;
@@ -308,7 +304,7 @@ impl World {
         At::Guest
     }
 
-    fn host(&mut self, input: HostInput, wrong: &mut Vec<(&'static str, String)>) -> Effects {
+    fn host(&mut self, input: HostInput, wrong: &mut Vec<(InvariantId, String)>) -> Effects {
         let must_pop = match input {
             HostInput::CheckCompletion { vcpu, view } => {
                 let state = self.apf.vcpu(vcpu);
@@ -330,23 +326,23 @@ impl World {
         observe(&effects, wrong);
         let ready = |e: &Effect| matches!(e, Effect::Emit(Event::PageReadyQueued { .. }));
         if untold && effects.iter().any(ready) {
-            wrong.push(("INV-12", "page ready for an item that was never told".to_owned()));
+            wrong.push((InvariantId(12), "page ready for an item that was never told".to_owned()));
         }
         if must_pop && effects.contains(&Effect::NothingToDeliver) {
-            wrong.push(("INV-15", "a completed item is not dequeued".to_owned()));
+            wrong.push((InvariantId(15), "a completed item is not dequeued".to_owned()));
         }
         effects
     }
 }
 
 /// INV-07, from what the record of the notice says.
-fn observe(effects: &Effects, wrong: &mut Vec<(&'static str, String)>) {
+fn observe(effects: &Effects, wrong: &mut Vec<(InvariantId, String)>) {
     for effect in effects {
         if let Effect::Emit(Event::NotPresentQueued { cpl, interrupts_on, send_always, .. }) =
             *effect
             && (!interrupts_on || (cpl == 0 && !send_always))
         {
-            wrong.push(("INV-07", format!("not present at cpl {cpl}, IF {interrupts_on}")));
+            wrong.push((InvariantId(7), format!("not present at cpl {cpl}, IF {interrupts_on}")));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use models::apf::Defects;
 use models::apf::rules::Generation;
+use models::base::invariant::InvariantId;
 use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
 
 /// Everything that is found under the newest rules where each of these may happen once.
@@ -60,7 +61,7 @@ fn documented_findings_of_every_disturbance() {
 
 /// The invariants that are broken, or weak, in the world of one vCPU; of two where one vCPU of the
 /// guest is left out.
-fn ids(disturbances: &[Disturbance]) -> BTreeSet<&'static str> {
+fn ids(disturbances: &[Disturbance]) -> BTreeSet<InvariantId> {
     let vcpus = if disturbances.contains(&Disturbance::MigrationOneEnabled) { 2 } else { 1 };
     explored(vcpus, disturbances).findings.iter().map(|finding| finding.kind.id).collect()
 }
@@ -72,17 +73,17 @@ fn named([one, other]: [Disturbance; 2]) -> String {
 }
 
 /// How the row of a pair begins in docs/findings.md, if the pair finds what neither of both finds.
-fn row_of_pair(pair: [Disturbance; 2], alone: &[BTreeSet<&str>; 2]) -> Option<String> {
+fn row_of_pair(pair: [Disturbance; 2], alone: &[BTreeSet<InvariantId>; 2]) -> Option<String> {
     let both = ids(&pair);
-    let new: Vec<&str> =
-        both.into_iter().filter(|id| alone.iter().all(|one| !one.contains(id))).collect();
+    let new = both.into_iter().filter(|id| alone.iter().all(|one| !one.contains(id)));
+    let new: Vec<String> = new.map(|id| id.to_string()).collect();
     (!new.is_empty()).then(|| format!("| {} | {} |", named(pair), new.join(" ")))
 }
 
 /// Holds the table of pairs against what these find.
 fn hold_pairs(pairs: &[[Disturbance; 2]]) {
     let documented = documented();
-    let mut alone: BTreeMap<Disturbance, BTreeSet<&str>> = BTreeMap::new();
+    let mut alone: BTreeMap<Disturbance, BTreeSet<InvariantId>> = BTreeMap::new();
     let mut wrong = Vec::new();
     for &pair in pairs {
         let each = pair.map(|which| alone.entry(which).or_insert_with(|| ids(&[which])).clone());

@@ -2,7 +2,10 @@
 
 use models::apf::rules::{Generation, NmiFault, Rules, SlotAtEnable, generation};
 use models::apf::{Defect, Defects};
+use models::base::invariant::InvariantId;
 use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
+
+const NOTHING: [InvariantId; 0] = [];
 
 fn world(rules: &str) -> Setup {
     Setup::new(generation(rules).expect("a known generation"), Defects::none(), 2)
@@ -19,12 +22,12 @@ fn all(setup: &Setup) -> Explored {
     explored
 }
 
-fn ids(explored: &Explored) -> Vec<&'static str> {
+fn ids(explored: &Explored) -> Vec<InvariantId> {
     explored.violations().map(|finding| finding.kind.id).collect()
 }
 
 /// Whether this is found, without looking further.
-fn finds(setup: &Setup, id: &str) -> bool {
+fn finds(setup: &Setup, id: InvariantId) -> bool {
     let found = explore(setup, &Bounds::default(), Some(id));
     ids(&found.expect("a world of sound size")).contains(&id)
 }
@@ -33,7 +36,7 @@ fn finds(setup: &Setup, id: &str) -> bool {
 fn the_newest_kernels_keep_every_invariant() {
     for name in ["v6.12", "v6.19", Generation::newest().name, "user"] {
         let explored = all(&world(name));
-        assert_eq!(ids(&explored), [""; 0], "{name}");
+        assert_eq!(ids(&explored), NOTHING, "{name}");
         assert!(explored.states > 5_000, "{name}");
     }
 }
@@ -42,21 +45,21 @@ fn the_newest_kernels_keep_every_invariant() {
 fn disturbances_that_the_newest_kernel_bears() {
     use Disturbance::{AllocFailure, KernelMode, Migration, MsrRewrite, PagingOff, Smi};
     for disturbance in [AllocFailure, KernelMode, Migration, MsrRewrite, PagingOff, Smi] {
-        assert_eq!(ids(&all(&with("v6.19", disturbance))), [""; 0], "{disturbance}");
+        assert_eq!(ids(&all(&with("v6.19", disturbance))), NOTHING, "{disturbance}");
     }
 }
 
 #[test]
 fn what_was_mended_is_found_before() {
     for (disturbance, id) in [
-        (Disturbance::Smi, "INV-13"),
-        (Disturbance::LapicOff, "INV-21"),
-        (Disturbance::KernelMode, "INV-12"),
+        (Disturbance::Smi, InvariantId(13)),
+        (Disturbance::LapicOff, InvariantId(21)),
+        (Disturbance::KernelMode, InvariantId(12)),
     ] {
         let setup = Setup { rules: without_zero(world("v5.8").rules), ..with("v5.8", disturbance) };
         assert!(finds(&setup, id), "{disturbance}");
     }
-    assert!(finds(&world("v5.8"), "INV-04"));
+    assert!(finds(&world("v5.8"), InvariantId(4)));
 }
 
 /// These rules with the mend of 5.17, so that what else is wrong shows.
@@ -92,11 +95,11 @@ fn defects_are_found_and_their_absence_is_not() {
 fn the_series_of_2010_shows_its_known_mistakes() {
     use Disturbance::{Atomic, EnRewrite, FetchFailure, Hibernation, MapWrite};
     for (disturbance, id, mended) in [
-        (Atomic, "INV-30", "v2.6.39"),
-        (EnRewrite, "INV-06", "v2.6.39"),
-        (FetchFailure, "INV-24", "v2.6.39"),
-        (Hibernation, "INV-22", "v5.13"),
-        (MapWrite, "INV-40", "v4.13"),
+        (Atomic, InvariantId(30), "v2.6.39"),
+        (EnRewrite, InvariantId(6), "v2.6.39"),
+        (FetchFailure, InvariantId(24), "v2.6.39"),
+        (Hibernation, InvariantId(22), "v5.13"),
+        (MapWrite, InvariantId(40), "v4.13"),
     ] {
         let small = |rules| {
             let setup = with(rules, disturbance);
@@ -114,9 +117,13 @@ fn a_vcpu_that_was_offline_gets_no_page_ready_any_more() {
     for disturbance in [Disturbance::Reset, Disturbance::OfflineRollback] {
         for rules in ["v6.12", "v6.19"] {
             let setup = Setup { vcpus: 1, ..with(rules, disturbance) };
-            assert_eq!(ids(&all(&setup)), ["INV-13", "INV-15", "INV-19"], "{disturbance}");
+            assert_eq!(
+                ids(&all(&setup)),
+                [InvariantId(13), InvariantId(15), InvariantId(19)],
+                "{disturbance}"
+            );
             let rules = Rules { slot_at_enable: SlotAtEnable::Cleared, ..setup.rules };
-            assert_eq!(ids(&all(&Setup { rules, ..setup })), [""; 0], "{disturbance}");
+            assert_eq!(ids(&all(&Setup { rules, ..setup })), NOTHING, "{disturbance}");
         }
     }
 }
@@ -130,7 +137,11 @@ fn another_kernel_gets_what_the_last_one_left_on() {
         for disturbance in [Kexec, Hibernation, Crash] {
             let setup = Setup { vcpus: 1, tasks: 1, ..with(name, disturbance) };
             let open = disturbance != Kexec && !matches!(name, "v5.13" | "v6.19");
-            assert_eq!(ids(&all(&setup)).contains(&"INV-22"), open, "{disturbance} under {name}");
+            assert_eq!(
+                ids(&all(&setup)).contains(&InvariantId(22)),
+                open,
+                "{disturbance} under {name}"
+            );
         }
     }
 }
@@ -138,18 +149,18 @@ fn another_kernel_gets_what_the_last_one_left_on() {
 #[test]
 fn a_page_fault_inside_an_nmi_takes_the_word_of_a_notice() {
     let setup = Setup { vcpus: 1, ..with("v6.12", Disturbance::NmiFault) };
-    assert_eq!(ids(&all(&setup)), ["INV-31"]);
+    assert_eq!(ids(&all(&setup)), [InvariantId(31)]);
     let rules = Rules { nmi_fault: NmiFault::LeavesWord, ..setup.rules };
-    assert_eq!(ids(&all(&Setup { rules, ..setup })), [""; 0]);
+    assert_eq!(ids(&all(&Setup { rules, ..setup })), NOTHING);
 }
 
 #[test]
 fn an_unlocked_wake_all_is_found_where_notices_are_switched_on_twice() {
     let setup = Setup { vcpus: 1, ..with("v6.19", Disturbance::EnRewrite) };
     // What else it finds is in docs/findings.md.
-    assert_eq!(ids(&all(&setup)), ["INV-28"]);
+    assert_eq!(ids(&all(&setup)), [InvariantId(28)]);
     let defects = Defects::none().with(Defect::UnlockedWakeAll);
-    assert!(finds(&Setup { defects, ..setup }, "INV-06"));
+    assert!(finds(&Setup { defects, ..setup }, InvariantId(6)));
 }
 
 #[test]
@@ -164,7 +175,7 @@ fn a_bound_is_told_and_is_no_verdict() {
 fn a_way_leads_somewhere_even_if_all_is_lost_from_the_beginning() {
     let defects = Defects::none().with(Defect::NoEoi);
     let explored = all(&Setup { vcpus: 1, defects, ..world("v6.12") });
-    assert!(ids(&explored).contains(&"INV-13"));
+    assert!(ids(&explored).contains(&InvariantId(13)));
     for finding in explored.violations() {
         assert!(finding.trace.moves > 10, "{}: {}", finding.kind.id, finding.trace.moves);
     }

@@ -8,6 +8,7 @@ use crate::apf::world::{Move, Setup, World};
 use models::apf::rules::{PageReadyTold, ReadyWakes, Rules, SetupOrder, TokenRule, generation};
 use models::apf::{Defect, Defects, invariants};
 use models::base::ids::Gfn;
+use models::base::invariant::InvariantId;
 
 const ENABLED: u64 = 1;
 const ENABLED_ALWAYS: u64 = 3;
@@ -39,19 +40,19 @@ fn world(name: &str) -> Setup {
 struct Explored {
     states: usize,
     /// The shortest way to break each invariant that can be broken.
-    broken: BTreeMap<&'static str, String>,
+    broken: BTreeMap<InvariantId, String>,
     weak: BTreeSet<&'static str>,
 }
 
 /// Breadth first through all states, or until `wanted` is broken. A state that breaks something
 /// that the kernels do not is not left again.
-fn explore(setup: &Setup, wanted: Option<&str>) -> Explored {
+fn explore(setup: &Setup, wanted: Option<InvariantId>) -> Explored {
     let first = World::new(setup);
     let mut seen = BTreeSet::from([digest(&first)]);
     let mut ways: Vec<(usize, Option<Move>)> = vec![(0, None)];
     let mut frontier = vec![(0, first)];
     let mut result = Explored { states: 1, broken: BTreeMap::new(), weak: BTreeSet::new() };
-    while !frontier.is_empty() && !wanted.is_some_and(|id| result.broken.contains_key(id)) {
+    while !frontier.is_empty() && !wanted.is_some_and(|id| result.broken.contains_key(&id)) {
         let mut next = Vec::new();
         for (way, world) in frontier {
             for chosen in world.moves(setup) {
@@ -61,7 +62,7 @@ fn explore(setup: &Setup, wanted: Option<&str>) -> Explored {
                     continue;
                 }
                 ways.push((way, Some(chosen)));
-                let end = wrong.iter().any(|&(id, _)| id != "INV-12");
+                let end = wrong.iter().any(|&(id, _)| id != InvariantId(12));
                 for (id, detail) in wrong {
                     let told = || format!("{detail}\n{}", story(&ways, ways.len() - 1));
                     result.broken.entry(id).or_insert_with(told);
@@ -83,9 +84,9 @@ fn explore(setup: &Setup, wanted: Option<&str>) -> Explored {
 
 /// INV-12 is broken by every kernel before 5.9, and INV-16 by v7 of the series, where page ready
 /// leaves the artificial halt set.
-fn known(setup: &Setup, id: &str) -> bool {
+fn known(setup: &Setup, id: InvariantId) -> bool {
     let keeps_halt = setup.rules.ready_wakes == ReadyWakes::Nothing;
-    id == "INV-12" || (id == "INV-16" && keeps_halt)
+    id == InvariantId(12) || (id == InvariantId(16) && keeps_halt)
 }
 
 fn digest(world: &World) -> u128 {
@@ -111,7 +112,7 @@ fn story(ways: &[(usize, Option<Move>)], end: usize) -> String {
 
 fn assert_clean(setup: &Setup) -> Explored {
     let explored = explore(setup, None);
-    let unknown: Vec<_> = explored.broken.iter().filter(|(id, _)| !known(setup, id)).collect();
+    let unknown: Vec<_> = explored.broken.iter().filter(|(id, _)| !known(setup, **id)).collect();
     if let Some((id, story)) = unknown.first() {
         panic!("{id} is broken under {}: {story}", setup.rules.name);
     }
@@ -193,7 +194,7 @@ fn every_defect_breaks_its_invariant() {
         let expected = defect.expected_invariant();
         let explored = explore(&setup, Some(expected));
         let found: Vec<_> = explored.broken.keys().collect();
-        assert!(explored.broken.contains_key(expected), "{defect}: {expected}, found {found:?}");
+        assert!(explored.broken.contains_key(&expected), "{defect}: {expected}, found {found:?}");
     }
 }
 
@@ -212,9 +213,9 @@ fn nothing_is_broken_in_these_worlds_without_a_defect() {
 #[test]
 fn page_ready_without_not_present_is_known_until_it_was_mended() {
     let old = Setup { contexts: vec![KERNEL], faults: 1, ..world("v7-2010") };
-    assert!(explore(&old, None).broken.contains_key("INV-12"));
+    assert!(explore(&old, None).broken.contains_key(&InvariantId(12)));
     let rules = Rules { page_ready_told: PageReadyTold::OnlyIfNotPresentTold, ..old.rules };
-    assert!(!explore(&Setup { rules, ..old }, None).broken.contains_key("INV-12"));
+    assert!(!explore(&Setup { rules, ..old }, None).broken.contains_key(&InvariantId(12)));
 }
 
 #[test]
@@ -233,8 +234,10 @@ fn a_page_that_comes_before_its_halt_leaves_a_late_halt() {
 #[test]
 fn page_ready_leaves_the_artificial_halt_set_until_2_6_38() {
     let world = |name| Setup { en: None, faults: 1, ..world(name) };
-    assert!(explore(&world("v7-2010"), Some("INV-16")).broken.contains_key("INV-16"));
-    assert!(!explore(&world("v2.6.39"), None).broken.contains_key("INV-16"));
+    assert!(
+        explore(&world("v7-2010"), Some(InvariantId(16))).broken.contains_key(&InvariantId(16))
+    );
+    assert!(!explore(&world("v2.6.39"), None).broken.contains_key(&InvariantId(16)));
 }
 
 #[test]
@@ -253,5 +256,5 @@ fn a_narrow_token_wraps_onto_an_outstanding_item() {
     let token = TokenRule { id_bits: 1, vcpu_bits: 1, first_vcpu: 0 };
     let rules = Rules { token, ..base.rules };
     let setup = Setup { rules, faults: 3, ..base };
-    assert!(explore(&setup, Some("INV-02")).broken.contains_key("INV-02"));
+    assert!(explore(&setup, Some(InvariantId(2))).broken.contains_key(&InvariantId(2)));
 }

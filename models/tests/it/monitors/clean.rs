@@ -222,8 +222,8 @@ fn vcpus_and_frames_beyond_the_machine_do_no_harm() {
 
 #[test]
 fn the_catalogue_knows_the_state_invariants() {
-    let of_states: Vec<_> = apf::invariants::all().iter().map(|one| one.id.to_owned()).collect();
-    let listed = CATALOGUE.iter().filter(|line| line.state).map(|line| line.id.to_string());
+    let of_states: Vec<_> = apf::invariants::all().iter().map(|one| one.id).collect();
+    let listed = CATALOGUE.iter().filter(|line| line.state).map(|line| line.id);
     assert_eq!(listed.collect::<Vec<_>>(), of_states);
 }
 

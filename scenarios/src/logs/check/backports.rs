@@ -326,7 +326,7 @@ mod tests {
     }
 
     /// What exploring finds of one vCPU under these rules.
-    fn explored(rules: Rules, disturbance: Option<Disturbance>) -> Vec<&'static str> {
+    fn explored(rules: Rules, disturbance: Option<Disturbance>) -> Vec<InvariantId> {
         let setup = Setup::new(rules, Defects::none(), 2);
         let budget = disturbance.map_or(setup.budget, |which| setup.budget.with(which, 1));
         let setup = Setup { vcpus: 1, budget, ..setup };
@@ -339,10 +339,10 @@ mod tests {
     #[test]
     fn causes_lead_to_their_findings_and_backports_mend_them() {
         for (name, release, disturbance, ids) in [
-            ("v6.12", "6.12.64", Some(Disturbance::Smi), &["INV-13"][..]),
-            ("v6.12", "6.12.64", Some(Disturbance::PagingOff), &["INV-13"]),
-            ("v5.9", "5.10.103", None, &["INV-04", "INV-13"]),
-            ("v5.9", "5.10.119", Some(Disturbance::LapicOff), &["INV-15"]),
+            ("v6.12", "6.12.64", Some(Disturbance::Smi), &[InvariantId(13)][..]),
+            ("v6.12", "6.12.64", Some(Disturbance::PagingOff), &[InvariantId(13)]),
+            ("v5.9", "5.10.103", None, &[InvariantId(4), InvariantId(13)]),
+            ("v5.9", "5.10.119", Some(Disturbance::LapicOff), &[InvariantId(15)]),
         ] {
             let generation = named_generation(name).expect("known");
             let mut rules = generation.rules();
