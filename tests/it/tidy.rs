@@ -110,7 +110,8 @@ fn layers_point_one_way() {
 /// Documents and scripts.
 fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];
+    let mut pages =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root.join(page)).to_vec();
     for folder in ["docs", ".ci"] {
         pages.extend(fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path()));
     }

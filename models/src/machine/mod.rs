@@ -6,11 +6,7 @@
 //! kernel. A room's state is private to it; the guest reaches the host through
 //! `world::Hypervisor` only, the host the guest through `world::GuestEntry`.
 //!
-//! The life of a fault can be followed file by file: `guest/access` (a task touches a gva, the walk
-//! finds no second-stage entry) -> `vcpu/exits` (the vCPU leaves the guest) -> `vcpu/fault_path`
-//! (lookup without waiting, decision) -> `host/worker` and `host/fetch` (the page is brought) ->
-//! `vcpu/run_loop` (page ready is delivered) -> `guest/notices` (the task is woken) ->
-//! `guest/scheduler` (it runs).
+//! `ARCHITECTURE.md` follows the life of a fault through these files.
 
 mod afterwards;
 mod bound;
