@@ -156,9 +156,9 @@ mod tests {
         let yes = |on: bool| if on { "yes" } else { "" };
         for line in &CATALOGUE {
             let trace = match line.trace {
-                InTrace::Decided(_) => "yes".to_owned(),
-                InTrace::Partly(_, rest) => format!("in part: {rest}"),
-                InTrace::Undecidable(why) => format!("no: {why}"),
+                InTrace::Decided(_) => "yes",
+                InTrace::Partly(..) => "in part",
+                InTrace::Undecidable(_) => "no",
             };
             text.push_str(&format!(
                 "| {} | {} | {} | {} | {} | {} | {trace} |\n",
