@@ -24,8 +24,6 @@ pub enum Decision {
 pub enum Effect {
     /// A tracepoint was hit.
     Emit(Event),
-    /// Processor time was used, by whoever made the step.
-    Cost(CostKey),
     /// How the vCPU thread's operation goes on.
     Decide(Decision),
 
@@ -265,69 +263,4 @@ pub enum Effect {
         /// The vCPU.
         vcpu: VcpuId,
     },
-}
-
-macro_rules! cost_keys {
-    ($($(#[$doc:meta])* $variant:ident => $text:literal,)*) => {
-        /// Work that takes processor time; the machine says how much.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum CostKey { $($(#[$doc])* $variant,)* }
-
-        impl CostKey {
-            /// All keys, in the order of declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The word used in presets.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-    };
-}
-
-cost_keys! {
-    /// Gate and lookup of the frame (`try_async_pf`).
-    TryAsync => "try-async",
-    /// Allocation of an item and its references (`kvm_setup_async_pf`).
-    SetupItem => "setup-item",
-    /// Handing the item to the pool (`schedule_work`).
-    QueueWork => "queue-work",
-    /// Linking, and entering the frame in the hash (`kvm_arch_async_page_not_present`).
-    Announce => "announce",
-    /// Handing the fault to the VMM.
-    ExitToVmm => "exit-to-vmm",
-    /// A write to the shared area (`apf_put_user`).
-    WriteWord => "write-word",
-    /// Looking the shared area up anew after memory slots changed.
-    TranslateArea => "translate-area",
-    /// Raising page ready in the local APIC (`kvm_apic_set_irq`).
-    RaiseInterrupt => "raise-interrupt",
-    /// Injecting the page ready interrupt at entry.
-    InjectInterrupt => "inject-interrupt",
-    /// Queueing a #PF (`kvm_inject_page_fault`) and injecting it at entry.
-    InjectException => "inject-exception",
-    /// Setting the artificial halt (`KVM_REQ_APF_HALT`).
-    HaltRequest => "halt-request",
-    /// Popping a completed item (`kvm_check_async_pf_completion`).
-    CheckCompletion => "check-completion",
-    /// Mapping the page ahead of the guest's access (`kvm_arch_async_page_ready`), without I/O.
-    Prefault => "prefault",
-    /// The rest of a delivery (`kvm_arch_async_page_present`), unlinking and freeing.
-    Deliver => "deliver",
-    /// Publishing a completed item under the lock (`async_pf_execute`).
-    WorkerPublish => "worker-publish",
-    /// Waking the vCPU thread (`async_pf_execute`).
-    WorkerKick => "worker-kick",
-    /// A write to the EN register (`kvm_pv_enable_async_pf`).
-    WriteEn => "write-en",
-    /// A write to the ACK register, without what it delivers.
-    WriteAck => "write-ack",
-    /// Exception entry, reading and clearing the word (`do_async_page_fault`).
-    GuestPfEntry => "guest-pf-entry",
-    /// The guest's handling of not present up to the switch (`kvm_async_pf_task_wait`).
-    GuestNotPresentHandler => "guest-not-present-handler",
-    /// The guest's handling of page ready (`kvm_async_pf_task_wake`).
-    GuestReadyHandler => "guest-ready-handler",
-    /// The rest of the page ready interrupt: its end, reading and clearing the slot.
-    GuestReadyInterrupt => "guest-ready-interrupt",
 }

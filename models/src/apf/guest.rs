@@ -222,7 +222,7 @@ impl Apf {
             GuestInput::Wake { vcpu, token } => self.wake(vcpu, token, true, effects),
             GuestInput::WakeNoMemory { vcpu, token } => self.wake(vcpu, token, false, effects),
             GuestInput::WakeInsert { vcpu, token } => self.wake_insert(vcpu, token, effects),
-            GuestInput::ReadyEoi { vcpu } => self.ready_eoi(vcpu, effects),
+            GuestInput::ReadyEoi { vcpu } => self.ready_eoi(vcpu),
             GuestInput::ReadyRead { vcpu } => self.ready_read(vcpu, effects),
             GuestInput::ReadyClear { vcpu } => self.ready_clear(vcpu),
             GuestInput::SetEnabled { vcpu, on } => self.guest.enabled[vcpu.index()] = on,

@@ -26,7 +26,7 @@ pub mod rules;
 pub mod token;
 
 pub use defect::{Defect, Defects};
-pub use effect::{CostKey, Decision, Effect, Effects};
+pub use effect::{Decision, Effect, Effects};
 pub use guest::{GuestHalf, GuestInput, Takeover, WaitContext};
 pub use host::{FaultMemory, HostHalf, HostInput, MmuMode, SetupFailure, VcpuView};
 pub use rules::Rules;

@@ -351,8 +351,7 @@ fn of_effect(effect: Effect) -> Option<String> {
         Effect::AllocateDummy => "nobody waits, memory for a dummy".to_owned(),
         Effect::WritesEn { .. } => "switches notices off".to_owned(),
         Effect::ForeignWrite { .. } => "writes to memory of the next kernel".to_owned(),
-        Effect::Cost(_)
-        | Effect::Decide(_)
+        Effect::Decide(_)
         | Effect::Fetch { .. }
         | Effect::Prefault { .. }
         | Effect::Scan

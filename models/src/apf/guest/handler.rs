@@ -1,7 +1,7 @@
 //! The guest's handlers, and the end of a guest's kernel.
 
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::effect::{Effect, Effects};
 use crate::apf::guest::{GuestHalf, Takeover};
 use crate::apf::rules::{GuestTeardown, NmiFault, SlotAtEnable};
 use crate::apf::{Apf, SharedWord};
@@ -42,7 +42,6 @@ impl Apf {
     }
 
     pub(super) fn pf_entry(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        effects.push(Effect::Cost(CostKey::GuestPfEntry));
         // What it reads from an encrypted page means nothing to it, and it writes nothing there
         // that means anything to the host.
         let garbled = self.has(Defect::EncryptedWord);
@@ -60,8 +59,7 @@ impl Apf {
         }
     }
 
-    pub(super) fn ready_eoi(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        effects.push(Effect::Cost(CostKey::GuestReadyInterrupt));
+    pub(super) fn ready_eoi(&mut self, vcpu: VcpuId) {
         if !self.has(Defect::NoEoi) {
             self.vcpu_mut(vcpu).lapic.in_service = None;
         }

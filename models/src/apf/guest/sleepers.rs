@@ -2,7 +2,7 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::effect::{Effect, Effects};
 use crate::apf::guest::{GuestHalf, Sleeper, WaitContext};
 use crate::apf::rules::{DummyAllocation, GuestHalt, GuestWait, WakeAllScope, WakeBeforeWait};
 use crate::base::ids::{TaskId, Token, VcpuId};
@@ -42,7 +42,6 @@ impl Apf {
         effects: &mut Effects,
     ) {
         self.guest.cr2[vcpu.index()] = None;
-        effects.push(Effect::Cost(CostKey::GuestNotPresentHandler));
         let Some(index) = self.guest.find(token) else {
             self.guest.insert(Sleeper { token, vcpu, task: Some(task), in_hlt: false });
             effects.push(Effect::Emit(Event::ApfWait { vcpu, task, token }));
@@ -114,7 +113,6 @@ impl Apf {
 
     pub(super) fn wake(&mut self, vcpu: VcpuId, token: Token, memory: bool, effects: &mut Effects) {
         self.guest.cr2[vcpu.index()] = None;
-        effects.push(Effect::Cost(CostKey::GuestReadyHandler));
         if token == Token::WAKE_ALL {
             self.wake_all(vcpu, effects);
             return;

@@ -3,7 +3,7 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::effect::{Effect, Effects};
 use crate::apf::host::AreaCache;
 use crate::apf::rules::{RefusedArea, WordCache, WordWriteFailure};
 use crate::base::ids::{Token, VcpuId};
@@ -101,7 +101,6 @@ impl Apf {
     }
 
     fn reach(&mut self, vcpu: VcpuId, effects: &mut Effects) -> Found {
-        effects.push(Effect::Cost(CostKey::WriteWord));
         let word = self.words[vcpu.index()];
         let never_compares = self.has(Defect::StaleTranslation);
         let rules = self.rules;
@@ -113,7 +112,6 @@ impl Apf {
             return Found::Nothing;
         }
         if !area.current && !never_compares {
-            effects.push(Effect::Cost(CostKey::TranslateArea));
             effects.push(Effect::Emit(Event::AreaTranslated { vcpu }));
             if !word.writable {
                 if rules.word_write_failure == WordWriteFailure::NoticesOff {

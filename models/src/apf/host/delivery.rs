@@ -2,7 +2,7 @@
 //! (`kvm_check_async_pf_completion`, `kvm_arch_async_page_present`).
 
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Decision, Effect, Effects};
+use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{MmuMode, Operation, Scan, VcpuView};
 use crate::apf::item::Item;
 use crate::apf::rules::{
@@ -55,12 +55,10 @@ impl Apf {
         let state = self.vcpu_mut(vcpu);
         state.done.retain(|&done| done != id);
         state.operation = Some(Operation::Delivery { item: id, silent, within });
-        effects.push(Effect::Cost(CostKey::CheckCompletion));
         effects.push(Effect::Popped { item: id });
         if let Some(fault) = self.host.items.item(id).fault
             && let Some(mmu) = self.prefault_space(fault.mmu, view.mmu)
         {
-            effects.push(Effect::Cost(CostKey::Prefault));
             effects.push(Effect::Prefault { item: id, gfn: fault.gfn, mmu });
         }
     }
@@ -70,7 +68,6 @@ impl Apf {
         else {
             panic!("{vcpu} delivers, but has popped nothing");
         };
-        effects.push(Effect::Cost(CostKey::Deliver));
         let item = *self.host.items.item(id);
         if item.garbage {
             effects.push(Effect::GarbagePage { item: id });
@@ -210,7 +207,6 @@ impl Apf {
         (token, reason): (Token, ApfReason),
         effects: &mut Effects,
     ) {
-        effects.push(Effect::Cost(CostKey::InjectException));
         if view.nested && self.vcpu(vcpu).nested_exit() {
             effects.push(Effect::NestedExit { vcpu });
         } else if view.nested {

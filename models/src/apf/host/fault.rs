@@ -3,7 +3,7 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Decision, Effect, Effects};
+use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{Operation, SetupFailure, VcpuView};
 use crate::apf::item::{Fault, Item, Work};
 use crate::apf::rules::{
@@ -31,7 +31,6 @@ impl Apf {
         effects: &mut Effects,
     ) {
         assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} faults inside an operation");
-        effects.push(Effect::Cost(CostKey::TryAsync));
         if !self.fault_gate(vcpu, view) {
             effects.push(Effect::Decide(Decision::Sync));
             return;
@@ -47,7 +46,7 @@ impl Apf {
         }
         if self.is_repeated(vcpu, gfn) {
             effects.push(Effect::Emit(Event::KvmAsyncPfDoublefault { vcpu, gva, gfn }));
-            self.request_halt(vcpu, gfn, effects);
+            self.request_halt(vcpu, gfn);
             effects.push(Effect::Decide(Decision::Retry));
             return;
         }
@@ -60,7 +59,6 @@ impl Apf {
             effects.push(Effect::Decide(fallback));
             return;
         }
-        effects.push(Effect::Cost(CostKey::SetupItem));
         let fault = Some(Fault { gfn, gva, hva, mmu: view.mmu });
         let item = Item { vcpu, token, fault, told: false, garbage: false };
         let item = self.host.items.allocate(item);
@@ -186,14 +184,12 @@ impl Apf {
         self.host.items.set_work(id, Work::queued(vcpu, gva, hva));
         match self.rules.resolved_by {
             ResolvedBy::Kernel => {
-                effects.push(Effect::Cost(CostKey::QueueWork));
                 if self.rules.workers != Workers::NativeIo {
                     effects.push(Effect::Emit(Event::WorkqueueQueueWork { item: id }));
                 }
                 effects.push(Effect::QueueWork { item: id });
             }
             ResolvedBy::Vmm => {
-                effects.push(Effect::Cost(CostKey::ExitToVmm));
                 effects.push(Effect::AskVmm { vcpu, item: id, token });
             }
         }
@@ -222,7 +218,6 @@ impl Apf {
     ) {
         let item = *self.host.items.item(id);
         let Fault { gfn, gva, .. } = item.fault.expect("a wake-all is never announced");
-        effects.push(Effect::Cost(CostKey::Announce));
         let event = Event::KvmAsyncPfNotPresent { vcpu, token: item.token, gva };
         effects.push(Effect::Emit(event));
         if self.rules.repeated_fault == RepeatedFault::Halt {
@@ -232,7 +227,7 @@ impl Apf {
         if !self.can_tell(vcpu, view) {
             match self.rules.cannot_inject {
                 CannotInject::Synchronous => {}
-                CannotInject::Halt => self.request_halt(vcpu, gfn, effects),
+                CannotInject::Halt => self.request_halt(vcpu, gfn),
             }
         } else if self.write_word(vcpu, ApfReason::NotPresent, effects) {
             self.host.items.item_mut(id).told = true;
@@ -244,7 +239,7 @@ impl Apf {
         } else {
             match self.rules.word_write_failure {
                 WordWriteFailure::NoticesOff | WordWriteFailure::Ignored => {}
-                WordWriteFailure::Halt => self.request_halt(vcpu, gfn, effects),
+                WordWriteFailure::Halt => self.request_halt(vcpu, gfn),
             }
         }
     }

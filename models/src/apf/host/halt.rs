@@ -3,15 +3,14 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::effect::{Effect, Effects};
 use crate::apf::host::{Halt, Operation, Scan, VcpuView};
 use crate::apf::rules::Runnable;
 use crate::base::ids::{Gfn, VcpuId};
 use crate::base::record::Event;
 
 impl Apf {
-    pub(super) fn request_halt(&mut self, vcpu: VcpuId, gfn: Gfn, effects: &mut Effects) {
-        effects.push(Effect::Cost(CostKey::HaltRequest));
+    pub(super) fn request_halt(&mut self, vcpu: VcpuId, gfn: Gfn) {
         self.vcpu_mut(vcpu).halt_request = Some(gfn);
     }
 

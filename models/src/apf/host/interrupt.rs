@@ -2,7 +2,7 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::effect::{Effect, Effects};
 use crate::apf::rules::LapicEnable;
 use crate::base::ids::{Token, VcpuId};
 use crate::base::record::Event;
@@ -16,7 +16,6 @@ impl Apf {
         if !self.write_slot(vcpu, token, effects) {
             return;
         }
-        effects.push(Effect::Cost(CostKey::RaiseInterrupt));
         let state = self.vcpu_mut(vcpu);
         state.unacknowledged = true;
         let vector = state.vector;
@@ -37,7 +36,6 @@ impl Apf {
         lapic.requested = None;
         lapic.in_service = Some(vector);
         self.guest.in_handler[vcpu.index()] = true;
-        effects.push(Effect::Cost(CostKey::InjectInterrupt));
         effects.push(Effect::Emit(Event::KvmInjVirq { vcpu, vector }));
         effects.push(Effect::InterruptInjected { vcpu, vector });
     }

@@ -4,7 +4,7 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Decision, Effect, Effects};
+use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{AreaCache, EN_ENABLED, EN_INTERRUPT, MSR_ACK, MSR_EN, MSR_INT};
 use crate::apf::host::{Operation, Scan};
 use crate::apf::item::Item;
@@ -36,7 +36,6 @@ impl Apf {
         effects: &mut Effects,
     ) {
         assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} writes EN inside an operation");
-        effects.push(Effect::Cost(CostKey::WriteEn));
         let reserved = value & self.rules.en_bits.reserved() != 0;
         if reserved || !self.lapic_allows(vcpu, value) {
             effects.push(Effect::GpFault);
@@ -98,7 +97,6 @@ impl Apf {
     }
 
     pub(super) fn write_int(&mut self, vcpu: VcpuId, value: u64, effects: &mut Effects) {
-        effects.push(Effect::Cost(CostKey::WriteEn));
         let known = self.rules.en_bits == EnBits::Interrupt && self.vcpu(vcpu).lapic.in_kernel;
         match u8::try_from(value) {
             Ok(vector) if known => {
@@ -112,7 +110,6 @@ impl Apf {
     /// The host looks for completed items at once, and has handled the write after that.
     pub(super) fn write_ack(&mut self, vcpu: VcpuId, value: u64, effects: &mut Effects) {
         assert!(self.vcpu(vcpu).operation.is_none(), "{vcpu} writes ACK inside an operation");
-        effects.push(Effect::Cost(CostKey::WriteAck));
         let known = self.rules.drain == Drain::AllOnRequestAndAck;
         if !known || self.has(Defect::RefuseAck) {
             effects.push(Effect::GpFault);

@@ -3,7 +3,7 @@
 
 use crate::apf::Apf;
 use crate::apf::defect::Defect;
-use crate::apf::effect::{CostKey, Effect, Effects};
+use crate::apf::effect::{Effect, Effects};
 use crate::apf::item::{Work, WorkStage};
 use crate::apf::rules::{FetchFailure, Kick, MmapLock, ResolvedBy};
 use crate::base::ids::{ItemId, VcpuId, WorkerId};
@@ -70,7 +70,7 @@ impl Apf {
                 self.trace_completed(id, work, effects);
             }
             WorkStage::Traced => {
-                self.wake_blocked(work.vcpu, effects);
+                self.wake_thread(work.vcpu, effects);
                 self.end_or_release(id, effects);
             }
             WorkStage::Ending => self.release_vm(id, effects),
@@ -91,7 +91,6 @@ impl Apf {
         state.done.push(id);
         let work = self.host.items.work_mut(id);
         (work.stage, work.first) = (WorkStage::Published, first);
-        effects.push(Effect::Cost(CostKey::WorkerPublish));
         effects.push(Effect::Emit(Event::ItemDone { vcpu, token }));
     }
 
@@ -116,11 +115,6 @@ impl Apf {
         let worker = worker.expect("the work was begun by somebody");
         let event = Event::KvmAsyncPfCompleted { worker, vcpu, gva, address: hva };
         effects.push(Effect::Emit(event));
-    }
-
-    fn wake_blocked(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        effects.push(Effect::Cost(CostKey::WorkerKick));
-        self.wake_thread(vcpu, effects);
     }
 
     /// Wakes the vCPU thread if it sleeps in `kvm_vcpu_block`.

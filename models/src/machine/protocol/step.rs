@@ -94,10 +94,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Effect::KickVcpu { vcpu } => self.kick_vcpu(vcpu),
             Effect::WakeTask { task, .. } => self.wake_sleeper(task),
             Effect::RescheduleIpi { vcpu } => self.reschedule_ipi(vcpu),
-            // Costs are paid where the machine knows who works.
-            Effect::Cost(_)
             // What a driver learns anyway, and what only mistakes and other drivers bring about.
-            | Effect::NothingToDeliver
+            Effect::NothingToDeliver
             | Effect::Runnable
             | Effect::Linked
             | Effect::WaitDone

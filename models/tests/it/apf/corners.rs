@@ -3,9 +3,9 @@
 
 use super::bench::{Bench, EN, EN_INT, READY};
 use models::apf::rules::{Rules, generation};
-use models::apf::{CostKey, Defects, Effect, GuestInput, HostInput, VcpuView};
+use models::apf::{Defects, Effect, GuestInput, HostInput, VcpuView};
 use models::base::ids::VcpuId;
-use models::base::invariant::InvariantId;
+use models::base::record::Event;
 
 const VCPU: VcpuId = VcpuId(0);
 const USER: VcpuView = VcpuView::USER;
@@ -40,7 +40,7 @@ fn a_restored_guest_without_its_vector_is_never_woken() {
         if with_vector {
             b.take_ready();
         }
-        (b.violates(InvariantId(13)), b.apf.guest.sleepers.len())
+        (b.violates("INV-13"), b.apf.guest.sleepers.len())
     };
     assert_eq!(run(false), (true, 1));
     assert_eq!(run(true), (false, 0));
@@ -80,7 +80,7 @@ fn a_moved_area_is_translated_anew_once_or_always() {
             effects.extend(b.scan());
             b.host(HostInput::Inject { vcpu: VCPU });
             b.guest(GuestInput::PfEntry { vcpu: VCPU });
-            let translated = Effect::Cost(CostKey::TranslateArea);
+            let translated = Effect::Emit(Event::AreaTranslated { vcpu: VCPU });
             translations += effects.iter().filter(|&&e| e == translated).count();
         }
         assert_eq!(translations, if each_time { 4 } else { 1 }, "{name}");
