@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::apf::host::{EN_ENABLED, EN_INTERRUPT};
 use crate::apf::rules::{PageReady, ResolvedBy, Rules, TokenRule, TokenZero};
 use crate::apf::{Defect, Defects};
+use crate::base::abi::{EN_ENABLED, EN_INTERRUPT};
 
 /// Bits by which tokens of a small world are shifted: room for four vCPUs.
 const VCPU_BITS: u8 = 2;
@@ -335,7 +335,7 @@ impl Setup {
             PageReady::Exception => EN_ENABLED,
             PageReady::Interrupt => EN_ENABLED | EN_INTERRUPT,
         };
-        ready | if self.send_always { crate::apf::host::EN_SEND_ALWAYS } else { 0 }
+        ready | if self.send_always { crate::base::abi::EN_SEND_ALWAYS } else { 0 }
     }
 
     pub(super) fn has_vector(&self) -> bool {

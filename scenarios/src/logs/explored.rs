@@ -1,7 +1,7 @@
 //! A way through a small world as a host's kernel would have printed it.
 
 use models::apf::rules::PageReady;
-use models::apf::token::TokenRule;
+use models::apf::rules::TokenRule;
 use models::base::ids::{Hva, ThreadId, Token};
 use models::base::record::{Event, Record};
 use models::explore::{Setup, Trace};

@@ -3,8 +3,9 @@
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::guest::{GuestHalf, Takeover};
+use crate::apf::notice::SharedWord;
 use crate::apf::rules::{GuestTeardown, NmiFault, SlotAtEnable};
-use crate::apf::{Apf, SharedWord};
+use crate::apf::state::Apf;
 use crate::base::ids::{Token, VcpuId};
 use crate::base::record::{ApfReason, Event};
 

@@ -1,10 +1,10 @@
 //! The table of sleepers: waiting for a token, and waking.
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::guest::{GuestHalf, Sleeper, WaitContext};
 use crate::apf::rules::{DummyAllocation, GuestHalt, GuestWait, WakeAllScope, WakeBeforeWait};
+use crate::apf::state::Apf;
 use crate::base::ids::{TaskId, Token, VcpuId};
 use crate::base::record::{DummyAction, Event};
 

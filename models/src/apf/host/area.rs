@@ -1,11 +1,11 @@
 //! The area that host and guest share, written through a host address that the host remembers
 //! (`apf_put_user`, `kvm_write_guest_cached`).
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::host::AreaCache;
-use crate::apf::rules::{RefusedArea, WordCache, WordWriteFailure};
+use crate::apf::rules::{NoticesOn, RefusedArea, WordCache, WordWriteFailure};
+use crate::apf::state::Apf;
 use crate::base::ids::{Token, VcpuId};
 use crate::base::record::{ApfReason, Event};
 
@@ -53,6 +53,13 @@ impl Apf {
             }
         };
         found
+    }
+
+    /// Notices are off: only where the address says so is it forgotten.
+    pub(super) fn forget_area(&mut self, vcpu: VcpuId) {
+        if self.rules.notices_on == NoticesOn::AreaMapped {
+            self.vcpu_mut(vcpu).area = AreaCache::default();
+        }
     }
 
     /// Writes the reason, whatever it was. False when the host cannot reach the area.

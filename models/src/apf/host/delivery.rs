@@ -1,4 +1,4 @@
-//! From a completed item to the guest: pop, page ready, injection
+//! From a completed item to the guest: pop, page ready
 //! (`kvm_check_async_pf_completion`, `kvm_arch_async_page_present`).
 
 use crate::apf::defect::Defect;
@@ -9,12 +9,9 @@ use crate::apf::rules::{
     Dequeue, Drain, KickUsedBy, NoticesOn, PageReady, PageReadyTold, Prefault, ReadyWakes,
     RepeatedFault,
 };
-use crate::apf::{Apf, Notice};
+use crate::apf::state::Apf;
 use crate::base::ids::{Gva, ItemId, Token, VcpuId};
 use crate::base::record::{ApfReason, Event};
-
-/// The vector of #PF.
-const PAGE_FAULT: u8 = 14;
 
 impl Apf {
     pub(super) fn check_completion(&mut self, vcpu: VcpuId, view: VcpuView, effects: &mut Effects) {
@@ -196,41 +193,6 @@ impl Apf {
             Prefault::InRecordedSpace => Some(then),
             Prefault::DirectNow => Some(now).filter(|&mode| mode == MmuMode::Direct),
             Prefault::DirectOrSameCr3 => Some(now).filter(|&mode| mode == then),
-        }
-    }
-
-    /// Queues a #PF for the next entry (`kvm_inject_page_fault`).
-    pub(super) fn queue_fault(
-        &mut self,
-        vcpu: VcpuId,
-        view: VcpuView,
-        (token, reason): (Token, ApfReason),
-        effects: &mut Effects,
-    ) {
-        if view.nested && self.vcpu(vcpu).nested_exit() {
-            effects.push(Effect::NestedExit { vcpu });
-        } else if view.nested {
-            effects.push(Effect::ReachesNested { vcpu });
-        }
-        if view.exception {
-            // The other exception is injected at the same entry.
-            effects.push(Effect::DoubleFault { vcpu });
-        }
-        self.vcpu_mut(vcpu).pending.push(Notice { token, reason });
-    }
-
-    pub(super) fn inject(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        let pending = std::mem::take(&mut self.vcpu_mut(vcpu).pending);
-        let Some(&notice) = pending.last() else { return };
-        let cr2 = u64::from(notice.token.0);
-        let event = Event::KvmInjException { vcpu, vector: PAGE_FAULT, error_code: 0, cr2 };
-        effects.push(Effect::Emit(event));
-        self.guest.cr2[vcpu.index()] = Some(notice);
-        if pending.len() > 1 {
-            effects.push(Effect::DoubleFault { vcpu });
-        } else {
-            let Notice { token, reason } = notice;
-            effects.push(Effect::Injected { vcpu, token, reason });
         }
     }
 }

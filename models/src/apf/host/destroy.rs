@@ -1,12 +1,12 @@
 //! The end of a VM: who takes it apart, and for whom that waits (`kvm_put_kvm`,
 //! `kvm_destroy_vm`).
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::Life;
-use crate::apf::item::{Work, WorkStage};
-use crate::apf::rules::{ClearWaits, WorkReference};
+use crate::apf::item::WorkStage;
+use crate::apf::rules::WorkReference;
+use crate::apf::state::Apf;
 use crate::base::ids::ItemId;
 
 impl Apf {
@@ -23,13 +23,6 @@ impl Apf {
             Life::Used | Life::Destroying(None) => self.take_apart(None, effects),
             life => panic!("the VMM gives up a VM that is {life:?}"),
         }
-    }
-
-    /// Whether whoever drops items has to wait for this worker.
-    pub(super) fn is_waited_for(&self, work: &Work) -> bool {
-        let skips = self.rules.clear_waits == ClearWaits::UncompletedOnly
-            || self.has(Defect::ClearSkipsPublished);
-        !skips || work.stage < WorkStage::Published
     }
 
     fn take_apart(&mut self, by: Option<ItemId>, effects: &mut Effects) {

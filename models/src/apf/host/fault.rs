@@ -1,17 +1,13 @@
-//! The fault path: lookup of the frame, setup, announcement (`try_async_pf`,
-//! `kvm_setup_async_pf`, `kvm_arch_async_page_not_present`).
+//! The fault path: lookup of the frame, setup (`try_async_pf`, `kvm_setup_async_pf`).
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{Operation, SetupFailure, VcpuView};
 use crate::apf::item::{Fault, Item, Work};
-use crate::apf::rules::{
-    Announce, CannotInject, RepeatedFault, ResolvedBy, SetupOrder, TokenZero, WordWriteFailure,
-    Workers,
-};
+use crate::apf::rules::{Announce, RepeatedFault, ResolvedBy, SetupOrder, TokenZero, Workers};
+use crate::apf::state::Apf;
 use crate::base::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId};
-use crate::base::record::{ApfReason, Event};
+use crate::base::record::Event;
 
 /// The sections of a setup after allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,22 +88,6 @@ impl Apf {
             && !gfns.contains(gfn)
     }
 
-    pub(super) fn advance(&mut self, vcpu: VcpuId, view: VcpuView, effects: &mut Effects) {
-        match self.vcpu(vcpu).operation {
-            Some(Operation::Setup { item, step }) => {
-                self.advance_setup(vcpu, view, (item, step), effects);
-            }
-            Some(Operation::WakeAll { item, seen }) => {
-                self.append_wake_all(vcpu, item, seen, effects);
-            }
-            Some(Operation::Freeing { item, within }) => {
-                self.free_when_worker_is_done(vcpu, item, within, effects);
-            }
-            Some(Operation::Clear) => self.advance_clear(vcpu, effects),
-            other => panic!("{vcpu} advances, but is in {other:?}"),
-        }
-    }
-
     /// The sections of a setup, by rule.
     fn sections(&self) -> &'static [Section] {
         match (self.rules.announce, self.rules.setup_order) {
@@ -126,7 +106,7 @@ impl Apf {
         }
     }
 
-    fn advance_setup(
+    pub(super) fn advance_setup(
         &mut self,
         vcpu: VcpuId,
         view: VcpuView,
@@ -206,41 +186,6 @@ impl Apf {
         }
         if let Some(gfn) = item.gfn() {
             effects.push(Effect::Emit(Event::ItemLink { vcpu, token: item.token, gfn }));
-        }
-    }
-
-    pub(super) fn announce(
-        &mut self,
-        vcpu: VcpuId,
-        view: VcpuView,
-        id: ItemId,
-        effects: &mut Effects,
-    ) {
-        let item = *self.host.items.item(id);
-        let Fault { gfn, gva, .. } = item.fault.expect("a wake-all is never announced");
-        let event = Event::KvmAsyncPfNotPresent { vcpu, token: item.token, gva };
-        effects.push(Effect::Emit(event));
-        if self.rules.repeated_fault == RepeatedFault::Halt {
-            // Cannot fail below the cap.
-            self.vcpu_mut(vcpu).gfns.insert(gfn);
-        }
-        if !self.can_tell(vcpu, view) {
-            match self.rules.cannot_inject {
-                CannotInject::Synchronous => {}
-                CannotInject::Halt => self.request_halt(vcpu, gfn),
-            }
-        } else if self.write_word(vcpu, ApfReason::NotPresent, effects) {
-            self.host.items.item_mut(id).told = true;
-            self.queue_fault(vcpu, view, (item.token, ApfReason::NotPresent), effects);
-            let VcpuView { cpl, interrupts_on, .. } = view;
-            let (token, send_always) = (item.token, self.vcpu(vcpu).send_always());
-            let event = Event::NotPresentQueued { vcpu, token, cpl, interrupts_on, send_always };
-            effects.push(Effect::Emit(event));
-        } else {
-            match self.rules.word_write_failure {
-                WordWriteFailure::NoticesOff | WordWriteFailure::Ignored => {}
-                WordWriteFailure::Halt => self.request_halt(vcpu, gfn),
-            }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The tests: may a fault go asynchronous, may the guest be told, may an item be dequeued
 //! (`can_do_async_pf`, `kvm_can_deliver_async_pf`, `kvm_arch_can_dequeue_async_page_present`).
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::host::{FaultMemory, VcpuView};
 use crate::apf::rules::{Gate, GuestMemfd, NoticesOn, ReadyGate, Tell, TryLine};
+use crate::apf::state::Apf;
 use crate::base::ids::VcpuId;
 
 impl Apf {

@@ -1,11 +1,11 @@
 //! The requests before an entry, the artificial halt, and the sleep of a vCPU thread
 //! (`KVM_REQ_APF_HALT`, `KVM_REQ_APF_READY`, `kvm_vcpu_block`, `kvm_arch_vcpu_runnable`).
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::host::{Halt, Operation, Scan, VcpuView};
 use crate::apf::rules::Runnable;
+use crate::apf::state::Apf;
 use crate::base::ids::{Gfn, VcpuId};
 use crate::base::record::Event;
 
@@ -92,6 +92,15 @@ impl Apf {
         }
         self.vcpu_mut(vcpu).blocked = false;
         self.leave_halts(vcpu, effects);
+    }
+
+    /// Wakes the vCPU thread if it sleeps in `kvm_vcpu_block`.
+    pub(super) fn wake_thread(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let state = self.vcpu_mut(vcpu);
+        if state.blocked && !state.woken {
+            state.woken = true;
+            effects.push(Effect::WakeVcpu { vcpu });
+        }
     }
 
     pub(super) fn pv_kick(&mut self, vcpu: VcpuId, effects: &mut Effects) {

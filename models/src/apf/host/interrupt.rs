@@ -1,14 +1,12 @@
 //! Page ready as interrupt: raising it in the local APIC, and the entry that injects it.
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::rules::LapicEnable;
+use crate::apf::state::Apf;
+use crate::base::abi::FIRST_INTERRUPT;
 use crate::base::ids::{Token, VcpuId};
 use crate::base::record::Event;
-
-/// Vectors below are exceptions; a local APIC accepts none of them.
-const FIRST_VECTOR: u8 = 16;
 
 impl Apf {
     /// Puts the token into its slot and raises the interrupt.
@@ -21,7 +19,7 @@ impl Apf {
         let vector = state.vector;
         if !state.lapic.in_kernel {
             effects.push(Effect::NullLapic { vcpu });
-        } else if state.lapic.enabled && vector >= FIRST_VECTOR {
+        } else if state.lapic.enabled && vector >= FIRST_INTERRUPT {
             state.lapic.requested = Some(vector);
             effects.push(Effect::Raised { vcpu, vector });
         } else {

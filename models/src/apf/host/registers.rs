@@ -2,18 +2,17 @@
 //! `MSR_KVM_ASYNC_PF_ACK`), and the wake-all that switching notices on queues
 //! (`kvm_async_pf_wakeup_all`).
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Decision, Effect, Effects};
-use crate::apf::host::{AreaCache, EN_ENABLED, EN_INTERRUPT, MSR_ACK, MSR_EN, MSR_INT};
 use crate::apf::host::{Operation, Scan};
 use crate::apf::item::Item;
 use crate::apf::rules::{Drain, EnBits, EnCommit, EnWithoutLapic, NoticesOn, WakeAllAppend};
+use crate::apf::state::Apf;
+use crate::base::abi::{
+    ACK_PAGE_READY, EN_ENABLED, EN_INTERRUPT, MSR_ASYNC_PF_ACK, MSR_ASYNC_PF_EN, MSR_ASYNC_PF_INT,
+};
 use crate::base::ids::{ItemId, Token, VcpuId};
 use crate::base::record::Event;
-
-/// The bit of ACK that acknowledges.
-const ACK: u64 = 1;
 
 impl EnBits {
     /// Bits that must be zero, below the address.
@@ -59,7 +58,7 @@ impl Apf {
         if on || !commits_first {
             state.asked = value;
         }
-        emit_write(vcpu, MSR_EN, value, effects);
+        emit_write(vcpu, MSR_ASYNC_PF_EN, value, effects);
         if !on {
             self.forget_area(vcpu);
             self.begin_clear(vcpu, effects);
@@ -67,13 +66,6 @@ impl Apf {
             self.wake_all_item(vcpu, effects);
         } else {
             effects.push(Effect::Decide(Decision::Retry));
-        }
-    }
-
-    /// Notices are off: only where the address says so is it forgotten.
-    pub(super) fn forget_area(&mut self, vcpu: VcpuId) {
-        if self.rules.notices_on == NoticesOn::AreaMapped {
-            self.vcpu_mut(vcpu).area = AreaCache::default();
         }
     }
 
@@ -101,7 +93,7 @@ impl Apf {
         match u8::try_from(value) {
             Ok(vector) if known => {
                 self.vcpu_mut(vcpu).vector = vector;
-                emit_write(vcpu, MSR_INT, value, effects);
+                emit_write(vcpu, MSR_ASYNC_PF_INT, value, effects);
             }
             _ => effects.push(Effect::GpFault),
         }
@@ -113,8 +105,8 @@ impl Apf {
         let known = self.rules.drain == Drain::AllOnRequestAndAck;
         if !known || self.has(Defect::RefuseAck) {
             effects.push(Effect::GpFault);
-        } else if value & ACK == 0 {
-            emit_write(vcpu, MSR_ACK, value, effects);
+        } else if value & ACK_PAGE_READY == 0 {
+            emit_write(vcpu, MSR_ASYNC_PF_ACK, value, effects);
         } else {
             let state = self.vcpu_mut(vcpu);
             state.unacknowledged = false;
@@ -128,7 +120,7 @@ impl Apf {
         if let Some(Operation::Scan(scan)) = self.vcpu_mut(vcpu).operation.take()
             && scan == Scan::Ack
         {
-            emit_write(vcpu, MSR_ACK, ACK, effects);
+            emit_write(vcpu, MSR_ASYNC_PF_ACK, ACK_PAGE_READY, effects);
         }
     }
 

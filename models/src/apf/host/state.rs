@@ -1,12 +1,11 @@
 //! What the host keeps.
 
-use crate::apf::Notice;
 use crate::apf::gfn_table::{GfnTable, MAX_SLOTS};
 use crate::apf::item::Items;
+use crate::apf::notice::Notice;
 use crate::apf::rules::Rules;
+use crate::base::abi::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use crate::base::ids::{Gfn, ItemId};
-
-use super::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 
 /// The artificial halt (`vcpu->arch.apf.halted`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,12 +1,12 @@
 //! The worker thread's sections (`async_pf_execute`). After the item is published the worker uses
 //! only what it has on its stack.
 
-use crate::apf::Apf;
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::item::{Work, WorkStage};
 use crate::apf::rules::{FetchFailure, Kick, MmapLock, ResolvedBy};
-use crate::base::ids::{ItemId, VcpuId, WorkerId};
+use crate::apf::state::Apf;
+use crate::base::ids::{ItemId, WorkerId};
 use crate::base::record::Event;
 
 /// Stands for the VMM where a worker is named.
@@ -115,14 +115,5 @@ impl Apf {
         let worker = worker.expect("the work was begun by somebody");
         let event = Event::KvmAsyncPfCompleted { worker, vcpu, gva, address: hva };
         effects.push(Effect::Emit(event));
-    }
-
-    /// Wakes the vCPU thread if it sleeps in `kvm_vcpu_block`.
-    pub(super) fn wake_thread(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        let state = self.vcpu_mut(vcpu);
-        if state.blocked && !state.woken {
-            state.woken = true;
-            effects.push(Effect::WakeVcpu { vcpu });
-        }
     }
 }

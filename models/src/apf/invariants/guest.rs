@@ -1,6 +1,6 @@
 //! State invariants of the guest's half.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::apf::guest::Sleeper;
 use crate::apf::{Apf, Notice};
 use crate::base::ids::Token;

@@ -1,6 +1,6 @@
 //! State invariants of the host's half.
 
-use super::{Finding, in_between, in_delivery, in_setup};
+use super::finding::{Finding, in_between, in_delivery, in_setup};
 use crate::apf::Apf;
 use crate::apf::host::{Life, Operation};
 use crate::apf::item::{Item, WorkStage};

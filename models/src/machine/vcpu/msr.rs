@@ -2,8 +2,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use crate::apf::host::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use crate::apf::rules::GuestEnables;
+use crate::base::abi::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use crate::base::ids::{PAGE_SIZE, VcpuId};
 use crate::machine::protocol::Section;
 use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then};

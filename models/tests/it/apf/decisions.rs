@@ -4,9 +4,9 @@ use super::bench::{
     Bench, CLOSED, EN, EN_INT, READY, USER, VCPU, bench, enabled, goes_async, is_told, msr_writes,
     rules, step, with,
 };
-use models::apf::host::{EN_INTERRUPT, MSR_EN};
 use models::apf::rules::{FetchFailure, Rules};
 use models::apf::{Defect, Defects, Effect, Effects, GuestInput, HostInput, VcpuView};
+use models::base::abi::{EN_INTERRUPT, MSR_ASYNC_PF_EN};
 use models::base::ids::{Gfn, ItemId};
 use models::base::record::{ApfReason, Event};
 
@@ -22,7 +22,7 @@ fn notices_are_on_with_all_their_bits_only() {
         let mut b = bench(name);
         let effects = b.host(HostInput::WriteEn { vcpu: VCPU, value: en });
         assert_eq!(b.apf.notices_on(VCPU), on, "{name} {en}");
-        assert_eq!(msr_writes(&effects, MSR_EN), [en]);
+        assert_eq!(msr_writes(&effects, MSR_ASYNC_PF_EN), [en]);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::bench::{Bench, EN, EN_INT, USER, VCPU, bench, enabled, with};
 use models::apf::defect::UnknownDefect;
-use models::apf::host::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
+use models::apf::rules::TokenRule;
 use models::apf::rules::{Generation, Mechanism, Side, generations};
-use models::apf::token::TokenRule;
 use models::apf::{Defect, Defects, GuestInput, invariants};
+use models::base::abi::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use models::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 use models::base::invariant::InvariantId;
 use models::base::record::ApfReason;

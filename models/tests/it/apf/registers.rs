@@ -3,9 +3,9 @@
 use super::bench::{
     Bench, EN_INT, OTHER, READY, USER, VCPU, bench, enabled, msr_writes, rules, step,
 };
-use models::apf::host::MSR_ACK;
 use models::apf::rules::Rules;
 use models::apf::{Apf, Defect, Defects, Effect, Effects, HostInput, VcpuView, invariants};
+use models::base::abi::MSR_ASYNC_PF_ACK;
 use models::base::ids::{Gfn, Gva, Hva, ItemId, VcpuId, WorkerId};
 use models::base::invariant::InvariantId;
 
@@ -36,12 +36,12 @@ fn an_acknowledgement_is_a_one() {
     assert!(b.apf.vcpu(VCPU).unacknowledged);
     let effects = step(&mut b, HostInput::WriteAck { vcpu: VCPU, value: 0 });
     assert!(!effects.contains(&Effect::Scan) && b.apf.vcpu(VCPU).unacknowledged);
-    assert_eq!(msr_writes(&effects, MSR_ACK), [0]);
+    assert_eq!(msr_writes(&effects, MSR_ASYNC_PF_ACK), [0]);
     let effects = step(&mut b, HostInput::WriteAck { vcpu: VCPU, value: 1 });
     assert!(effects.contains(&Effect::Scan) && !b.apf.vcpu(VCPU).unacknowledged);
-    assert!(msr_writes(&effects, MSR_ACK).is_empty(), "it is handled after the scan");
+    assert!(msr_writes(&effects, MSR_ASYNC_PF_ACK).is_empty(), "it is handled after the scan");
     let effects = step(&mut b, HostInput::CheckCompletion { vcpu: VCPU, view: USER });
-    assert_eq!(msr_writes(&effects, MSR_ACK), [1]);
+    assert_eq!(msr_writes(&effects, MSR_ASYNC_PF_ACK), [1]);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_scan_on_request_acknowledges_nothing() {
     b.complete(USER, 1);
     let effects = b.scan();
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Popped { .. })));
-    assert!(msr_writes(&effects, MSR_ACK).is_empty());
+    assert!(msr_writes(&effects, MSR_ASYNC_PF_ACK).is_empty());
 }
 
 #[test]

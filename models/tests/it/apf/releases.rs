@@ -1,9 +1,9 @@
 //! What a release changed, shown on both sides of it.
 
 use super::bench::{Bench, EN, EN_INT, USER, VCPU, bench, enabled, rules, step};
-use models::apf::host::{EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use models::apf::rules::{Generation, Mechanism, MpStateWrite, generations, named_generation};
 use models::apf::{Defects, Effect, HostInput, MmuMode, VcpuView};
+use models::base::abi::{EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use models::base::ids::Gfn;
 use models::base::invariant::InvariantId;
 

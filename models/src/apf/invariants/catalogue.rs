@@ -1,19 +1,10 @@
-//! What must hold in every state of the protocol, as values.
-//!
-//! These are functions of one state. What must hold between two moments (that not present is
-//! followed by page ready, say) is a matter of traces; where a state alone shows that it cannot be
-//! met any more, it is here too (INV-13).
+//! The state invariants by number, and the checks that are cheap enough for every step.
 
-mod guest;
-mod host;
-
+use super::finding::Finding;
+use super::{guest, host};
 use crate::apf::Apf;
-use crate::apf::host::Operation;
 use crate::base::ids::{ItemId, VcpuId};
 use crate::base::invariant::InvariantId;
-
-/// What is wrong, in words that name the vCPU and the item.
-pub type Finding = Result<(), String>;
 
 /// A property of one state.
 #[derive(Clone, Copy, Debug)]
@@ -190,28 +181,4 @@ pub fn check_guest(apf: &Apf) -> Option<Violation> {
 
 fn each_vcpu(apf: &Apf, check: fn(&Apf, VcpuId) -> Finding) -> Finding {
     apf.vcpu_ids().try_for_each(|vcpu| check(apf, vcpu))
-}
-
-/// The item that a vCPU thread is setting up.
-fn in_setup(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
-    match apf.vcpu(vcpu).operation {
-        Some(Operation::Setup { item, .. }) => Some(item),
-        _ => None,
-    }
-}
-
-/// The item that a vCPU thread is about to put into a list or to free.
-fn in_between(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
-    match apf.vcpu(vcpu).operation {
-        Some(Operation::WakeAll { item, .. } | Operation::Freeing { item, .. }) => Some(item),
-        _ => None,
-    }
-}
-
-/// The item that a vCPU thread has popped.
-fn in_delivery(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
-    match apf.vcpu(vcpu).operation {
-        Some(Operation::Delivery { item, .. }) => Some(item),
-        _ => None,
-    }
 }

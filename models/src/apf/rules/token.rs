@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::apf::rules::TokenZero;
+use super::choices::TokenZero;
+use super::value::Value;
 use crate::base::ids::{Token, VcpuId};
 
 /// Layout of a token: a counter of the vCPU above the number of the vCPU
@@ -51,6 +52,35 @@ impl fmt::Display for TokenRule {
         write!(f, "id:{} vcpu:{}", self.id_bits, self.vcpu_bits)?;
         if self.first_vcpu == 0 { Ok(()) } else { write!(f, " first:{}", self.first_vcpu) }
     }
+}
+
+impl Value for TokenRule {
+    fn all() -> Vec<Self> {
+        Vec::new()
+    }
+
+    /// `id:20 vcpu:12`, and ` first:4095` where vCPUs are not numbered from 0.
+    fn read(text: &str) -> Option<Self> {
+        let (id, vcpu) = text.strip_prefix("id:")?.split_once(" vcpu:")?;
+        let (vcpu, first) = vcpu.split_once(" first:").unwrap_or((vcpu, "0"));
+        Some(Self {
+            id_bits: bits(id, 31)?,
+            vcpu_bits: bits(vcpu, 16)?,
+            first_vcpu: vcpu_number(first)?,
+        })
+    }
+}
+
+/// The largest number of a first vCPU: `KVM_MAX_VCPU_IDS` of a host that is configured for 4096
+/// vCPUs, less one (from memory).
+const MAX_FIRST_VCPU: u16 = 16_383;
+
+pub(super) fn vcpu_number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|number| *number <= MAX_FIRST_VCPU)
+}
+
+pub(super) fn bits(text: &str, most: u8) -> Option<u8> {
+    text.parse().ok().filter(|bits| (1..=most).contains(bits))
 }
 
 #[cfg(test)]

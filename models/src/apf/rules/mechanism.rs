@@ -1,19 +1,8 @@
-//! What the kernels do, one field per mechanism.
-//!
-//! A value exists only if some kernel or posted series did it, or a review of one asked for it (the
-//! value says so), and the code here does it too. Which kernel did what is in [`generations()`]:
-//! dated changes with their sources.
-
-mod choices;
-mod generations;
-mod history;
-mod sense;
-mod value;
+//! The mechanisms: a field, a number and a setting each.
 
 use std::fmt;
 
-pub use crate::apf::token::TokenRule;
-pub use choices::{
+use super::choices::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestMemfd,
     GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite,
@@ -22,12 +11,8 @@ pub use choices::{
     SlotAtEnable, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
     WordWriteFailure, WorkReference, Workers,
 };
-pub use generations::{
-    Applied, Backport, Change, Generation, Origin, generation, generations, named_generation,
-};
-pub use sense::Nonsense;
-use value::Value;
-pub use value::{PARTS, SetError};
+use super::token::TokenRule;
+use super::value::Value;
 
 /// Which half of the protocol a mechanism belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -258,6 +243,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apf::rules::generation;
 
     #[test]
     fn a_setting_is_put_where_it_is_read() {

@@ -1,13 +1,5 @@
-//! The guest's half: the table of sleepers, and the handlers of the synthetic #PF and of the page
-//! ready interrupt (`arch/x86/kernel/kvm.c`).
+//! What can happen in the guest.
 
-mod handler;
-mod sleepers;
-#[cfg(test)]
-mod tests;
-
-use crate::apf::effect::Effects;
-use crate::apf::{Apf, Notice};
 use crate::base::ids::{TaskId, Token, VcpuId};
 
 /// What decides whether a task can be scheduled away.
@@ -161,74 +153,4 @@ pub enum GuestInput {
     },
     /// Another kernel has taken over: it knows no sleepers, and uses all memory as it likes.
     Restart,
-}
-
-/// An entry of the table (`struct kvm_task_sleep_node`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sleeper {
-    /// What it waits for.
-    pub token: Token,
-    /// Where not present was taken.
-    pub vcpu: VcpuId,
-    /// Who waits; nobody when it is the dummy of a wake that came first.
-    pub task: Option<TaskId>,
-    /// Whether the vCPU waits in HLT with it.
-    pub in_hlt: bool,
-}
-
-/// The guest's half.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct GuestHalf {
-    /// The table, ordered by token and then by age. (The kernel's 256 buckets make no difference
-    /// that could be seen.)
-    pub sleepers: Vec<Sleeper>,
-    /// By vCPU, the synthetic #PF that was injected and has not been handled yet.
-    pub cr2: Vec<Option<Notice>>,
-    /// By vCPU, whether the guest notes that it takes part. Only page ready interrupts look.
-    pub enabled: Vec<bool>,
-    /// By vCPU, whether a page ready interrupt was injected and its token not cleared yet.
-    pub in_handler: Vec<bool>,
-}
-
-impl GuestHalf {
-    pub(super) fn new(vcpus: u16) -> Self {
-        let vcpus = usize::from(vcpus);
-        Self {
-            sleepers: Vec::new(),
-            cr2: vec![None; vcpus],
-            enabled: vec![false; vcpus],
-            in_handler: vec![false; vcpus],
-        }
-    }
-}
-
-impl Apf {
-    /// Does one section of the guest; see [`Apf::step`].
-    pub fn guest_step(&mut self, input: GuestInput, effects: &mut Effects) {
-        match input {
-            GuestInput::TracerFault { vcpu, address } => self.tracer_fault(vcpu, address),
-            GuestInput::NmiFault { vcpu } => self.nmi_fault(vcpu, effects),
-            GuestInput::BeforeEnable { vcpu } => self.before_enable(vcpu),
-            GuestInput::PfEntry { vcpu } => self.pf_entry(vcpu, effects),
-            GuestInput::WaitLink { vcpu, task, token } => {
-                self.wait_link(vcpu, task, token, effects);
-            }
-            GuestInput::WaitTest { vcpu, task, token, ctx } => {
-                self.wait_test(vcpu, (task, token), ctx, effects);
-            }
-            GuestInput::WaitHlt { vcpu, task, token } => {
-                self.wait_hlt(vcpu, task, token, effects);
-            }
-            GuestInput::Wake { vcpu, token } => self.wake(vcpu, token, true, effects),
-            GuestInput::WakeNoMemory { vcpu, token } => self.wake(vcpu, token, false, effects),
-            GuestInput::WakeInsert { vcpu, token } => self.wake_insert(vcpu, token, effects),
-            GuestInput::ReadyEoi { vcpu } => self.ready_eoi(vcpu),
-            GuestInput::ReadyRead { vcpu } => self.ready_read(vcpu, effects),
-            GuestInput::ReadyClear { vcpu } => self.ready_clear(vcpu),
-            GuestInput::SetEnabled { vcpu, on } => self.guest.enabled[vcpu.index()] = on,
-            GuestInput::Teardown { vcpu, takeover } => self.teardown(vcpu, takeover, effects),
-            GuestInput::WakeOwn { vcpu } => self.wake_all(vcpu, effects),
-            GuestInput::Restart => self.restart(),
-        }
-    }
 }

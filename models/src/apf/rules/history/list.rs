@@ -1,0 +1,150 @@
+//! The generations.
+
+use super::backports::{LINUX_5_10, LINUX_6_1, LINUX_6_12, LINUX_7_2};
+use super::changes::{
+    USER, V2_6_39, V4_13, V5_3, V5_8, V5_9, V5_13, V5_17, V5_18, V6_1, V6_12, V6_15, V6_19, V7_2,
+    V7_3, V7_2010,
+};
+use crate::apf::rules::generation::Generation;
+
+/// All generations, oldest first.
+pub(in crate::apf::rules) const GENERATIONS: &[Generation] = &[
+    Generation {
+        name: "v5-2010",
+        date: "2010-07-19",
+        parent: None,
+        summary: "the fifth posted series, all 12 patches: four worker threads, cap 100, user \
+                  faults only unless asked",
+        changes: &[],
+        backports: &[],
+    },
+    Generation {
+        name: "v7-2010",
+        date: "2010-10-14",
+        parent: Some("v5-2010"),
+        summary: "the posted series that was measured: a workqueue, cap 64, and the artificial \
+                  halt of a guest that cannot be told",
+        changes: V7_2010,
+        backports: &[],
+    },
+    Generation {
+        name: "v2.6.39",
+        date: "2011-05-18",
+        parent: Some("v7-2010"),
+        summary: "as merged: the read starts at fault time, completions are drained",
+        changes: V2_6_39,
+        backports: &[],
+    },
+    Generation {
+        name: "v4.13",
+        date: "2017-09-03",
+        parent: Some("v2.6.39"),
+        summary: "nested guests opt in, pages are not pinned, page ready has the gate of faults",
+        changes: V4_13,
+        backports: &[],
+    },
+    Generation {
+        name: "v5.3",
+        date: "2019-09-15",
+        parent: Some("v4.13"),
+        summary: "a not present that cannot be written halts; no halt where HLT does not exit",
+        changes: V5_3,
+        backports: &[],
+    },
+    Generation {
+        name: "v5.8",
+        date: "2020-08-02",
+        parent: Some("v5.3"),
+        summary: "page ready is an interrupt with a token slot and an acknowledgement",
+        changes: V5_8,
+        backports: &[],
+    },
+    Generation {
+        name: "v5.9",
+        date: "2020-10-11",
+        parent: Some("v5.8"),
+        summary: "page ready only after not present; the work is scheduled last",
+        changes: V5_9,
+        backports: LINUX_5_10,
+    },
+    Generation {
+        name: "v5.13",
+        date: "2021-06-27",
+        parent: Some("v5.9"),
+        summary: "nothing is sent to a local APIC that is off",
+        changes: V5_13,
+        backports: &[],
+    },
+    Generation {
+        name: "v5.17",
+        date: "2022-03-20",
+        parent: Some("v5.13"),
+        summary: "a token is never zero",
+        changes: V5_17,
+        backports: &[],
+    },
+    Generation {
+        name: "v5.18",
+        date: "2022-05-22",
+        parent: Some("v5.17"),
+        summary: "no not present while the guest has paging off",
+        changes: V5_18,
+        backports: &[],
+    },
+    Generation {
+        name: "v6.1",
+        date: "2022-12-11",
+        parent: Some("v5.18"),
+        summary: "the guest allocates a dummy without the lock of its table",
+        changes: V6_1,
+        backports: LINUX_6_1,
+    },
+    Generation {
+        name: "v6.12",
+        date: "2024-11-17",
+        parent: Some("v6.1"),
+        summary: "workers hold no references and are always waited for",
+        changes: V6_12,
+        backports: LINUX_6_12,
+    },
+    Generation {
+        name: "user",
+        date: "2024-11-18",
+        parent: Some("v6.12"),
+        summary: "proposed, not merged: faults that the VMM resolves (userfaultfd)",
+        changes: USER,
+        backports: &[],
+    },
+    Generation {
+        name: "v6.15",
+        date: "2025-05-25",
+        parent: Some("v6.12"),
+        summary: "any page ready uses a kick up; a protected guest counts as in its kernel",
+        changes: V6_15,
+        backports: &[],
+    },
+    Generation {
+        name: "v6.19",
+        date: "2026-02-08",
+        parent: Some("v6.15"),
+        summary: "switching paging off drops nothing; the guest frees dummies only",
+        changes: V6_19,
+        backports: &[],
+    },
+    Generation {
+        name: "v7.2",
+        date: "2026-08",
+        parent: Some("v6.19"),
+        summary: "a write of EN that is refused leaves the register as it was",
+        changes: V7_2,
+        backports: LINUX_7_2,
+    },
+    Generation {
+        name: "v7.3",
+        date: "2026-10",
+        parent: Some("v7.2"),
+        summary: "a page fault inside an NMI leaves the word of a notice alone; the host of 7.2",
+        changes: V7_3,
+        backports: &[],
+    },
+];

@@ -1,0 +1,43 @@
+//! One step of the protocol.
+
+use crate::apf::effect::Effects;
+use crate::apf::guest::GuestInput;
+use crate::apf::host::HostInput;
+use crate::apf::state::Apf;
+
+/// Something that happens to the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// In the host.
+    Host(HostInput),
+    /// In the guest.
+    Guest(GuestInput),
+}
+
+impl From<HostInput> for Input {
+    fn from(input: HostInput) -> Self {
+        Self::Host(input)
+    }
+}
+
+impl From<GuestInput> for Input {
+    fn from(input: GuestInput) -> Self {
+        Self::Guest(input)
+    }
+}
+
+impl Apf {
+    /// Does one atomic section and appends what happened to `effects`.
+    ///
+    /// # Panics
+    ///
+    /// When the input cannot happen in this state: an unknown vCPU or item, `Advance` or `Deliver`
+    /// with no operation under way, a worker's section out of order. That is a mistake of the
+    /// driver, never of the protocol.
+    pub fn step(&mut self, input: Input, effects: &mut Effects) {
+        match input {
+            Input::Host(input) => self.host_step(input, effects),
+            Input::Guest(input) => self.guest_step(input, effects),
+        }
+    }
+}
