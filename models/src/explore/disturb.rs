@@ -5,8 +5,9 @@ use crate::apf::{Effect, Effects, GuestInput, HostInput, Input, Takeover};
 use crate::base::ids::{Token, VcpuId};
 
 use super::check::Log;
+use super::script::Script;
 use super::setup::{Disturbance, Setup};
-use super::world::{At, Context, Handler, Script, Task, Then, World};
+use super::world::{At, Context, Handler, Task, Then, World};
 
 /// What a tracer leaves in CR2: no token.
 const ELSEWHERE: Token = Token(0x00de_ad00);

@@ -1,21 +1,17 @@
 //! Moves of guests: handlers, waiting tasks, scripts.
 
 use crate::apf::{Effect, Effects, GuestInput, HostInput, Input};
+use crate::base::abi::{ACK_PAGE_READY, CALLBACK};
 use crate::base::ids::{TaskId, Token, VcpuId};
 use crate::base::record::ApfReason;
 
 use super::check::{self, Log, kinds};
+use super::script::{Script, Step};
 use super::setup::Setup;
-use super::world::{
-    At, Frame, Halting, Handler, Script, Stage, Step, Task, Then, World, pages_mask,
-};
+use super::world::{At, Frame, Halting, Handler, Stage, Task, Then, World, pages_mask};
 
-/// The vector of page ready.
-const READY_VECTOR: u64 = 0xf3;
 /// An address at which no guest has memory.
 const NOWHERE: u64 = 1 << 60;
-/// What is written to ACK.
-const ACK: u64 = 1;
 
 impl World {
     pub(super) fn go_in_guest(&mut self, vcpu: VcpuId, setup: &Setup, log: &mut Log) {
@@ -197,7 +193,7 @@ impl World {
     }
 
     fn acknowledge(&mut self, vcpu: VcpuId, log: &mut Log) {
-        let effects = self.host(vcpu, HostInput::WriteAck { vcpu, value: ACK }, log);
+        let effects = self.host(vcpu, HostInput::WriteAck { vcpu, value: ACK_PAGE_READY }, log);
         let cpu = self.cpu_mut(vcpu);
         cpu.handler = None;
         cpu.task = None;
@@ -252,7 +248,7 @@ impl World {
                 if !setup.has_vector() {
                     return;
                 }
-                HostInput::WriteInt { vcpu, value: READY_VECTOR }
+                HostInput::WriteInt { vcpu, value: CALLBACK.into() }
             }
             Step::WriteEn if !memory => HostInput::WriteEnNoMemory { vcpu, value: setup.en() },
             Step::WriteEn => HostInput::WriteEn { vcpu, value: setup.en() },

@@ -5,8 +5,9 @@ use crate::apf::item::WorkStage;
 use crate::apf::rules::GuestMemfd;
 use crate::base::ids::VcpuId;
 
+use super::script::{Script, Step};
 use super::setup::{Disturbance, Setup};
-use super::world::{At, Context, Move, Script, Stage, Step, Task, World, pages_mask};
+use super::world::{At, Context, Move, Stage, Task, World, pages_mask};
 
 impl World {
     /// Everything that may happen next on one vCPU and with its items.

@@ -1,10 +1,10 @@
 //! Moves of vCPU threads and workers.
 
 use crate::apf::rules::{Drain, Runnable};
-use crate::apf::{Decision, Effect, Effects, HostInput, Input, SetupFailure};
+use crate::apf::{Decision, Effect, Effects, HostInput, SetupFailure};
 use crate::base::ids::{Gva, Hva, ItemId, VcpuId, WorkerId};
 
-use super::check::{self, Before, Log, kinds};
+use super::check::{self, Log, kinds};
 use super::setup::{Disturbance, Setup};
 use super::world::{At, Context, Handler, Move, Stage, Then, World, frame_of};
 
@@ -43,40 +43,6 @@ impl World {
         // The VMM gets the lock when nobody holds it any more.
         self.map_writer &= self.apf.mmap_lock_readers() > 0;
         check::state(self, setup, log);
-    }
-
-    /// One input of the protocol, with the checks that its effects allow.
-    pub(super) fn input(&mut self, vcpu: VcpuId, input: Input, log: &mut Log) -> Effects {
-        let before = Before::of(self, &input, vcpu);
-        let mut effects = Effects::new();
-        self.apf.step(input, &mut effects);
-        check::step(self, (vcpu, &before), &effects, log);
-        for effect in &effects {
-            if let Effect::KickVcpu { vcpu } = *effect
-                && self.cpu(vcpu).at == At::Guest
-            {
-                self.cpu_mut(vcpu).kicked = true;
-            }
-        }
-        if let Some(steps) = &mut log.steps {
-            steps.push((input, effects.clone()));
-        }
-        effects
-    }
-
-    pub(super) fn host(&mut self, vcpu: VcpuId, input: HostInput, log: &mut Log) -> Effects {
-        self.input(vcpu, Input::Host(input), log)
-    }
-
-    pub(super) fn exit(&mut self, vcpu: VcpuId) {
-        self.cpu_mut(vcpu).kicked = false;
-        self.cpu_mut(vcpu).at = self.after_exit(vcpu);
-    }
-
-    /// The guest executes HLT.
-    pub(super) fn hlt(&mut self, vcpu: VcpuId, log: &mut Log) {
-        self.host(vcpu, HostInput::Hlt { vcpu }, log);
-        self.exit(vcpu);
     }
 
     fn access(
@@ -206,29 +172,6 @@ impl World {
         self.apf.rules.drain == Drain::OneAtEntry && self.apf.may_check_completion(vcpu)
     }
 
-    /// Where the thread goes after a section that may have more behind it.
-    pub(super) fn follow(&mut self, vcpu: VcpuId, then: Then, effects: &Effects) {
-        let waits = effects.iter().find_map(|effect| match *effect {
-            Effect::WaitWorker { item } => Some(item),
-            _ => None,
-        });
-        let continues = effects.last() == Some(&Effect::Decide(Decision::Continue));
-        self.cpu_mut(vcpu).at = match waits {
-            Some(item) => At::Wait(item, then),
-            None if continues => At::Advance(then),
-            None if effects.contains(&Effect::DrainMore) => At::Look(then),
-            None if then == Then::Top => self.after_exit_once(vcpu, effects),
-            None => then.at(),
-        };
-    }
-
-    /// A thread that has delivered does not look again in the same turn, unless it drains.
-    fn after_exit_once(&self, vcpu: VcpuId, effects: &Effects) -> At {
-        let delivered = effects.iter().any(|effect| matches!(effect, Effect::ItemFreed { .. }));
-        let cleared = effects.contains(&Effect::Decide(Decision::Retry));
-        if delivered && !cleared { At::Top } else { self.after_exit(vcpu) }
-    }
-
     /// The page of an item that was popped is mapped, fetched again if it is gone.
     fn prefault(&mut self, effects: &Effects) {
         for effect in effects {
@@ -345,15 +288,6 @@ impl World {
 
     pub(super) fn vcpu_of(&self, item: ItemId) -> Option<VcpuId> {
         self.apf.host.items.work(item).map(|work| work.vcpu)
-    }
-}
-
-impl Then {
-    pub(super) fn at(self) -> At {
-        match self {
-            Self::Top => At::Top,
-            Self::Entry => At::Entry,
-        }
     }
 }
 

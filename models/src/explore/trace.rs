@@ -5,9 +5,10 @@ use crate::base::ids::{ItemId, VcpuId};
 use crate::base::record::{Event, ExitReason};
 
 use super::check::Log;
+use super::script::Step;
 use super::search::all_moves;
 use super::setup::Setup;
-use super::world::{At, Context, Move, Step, World};
+use super::world::{At, Context, Move, World};
 
 /// Moves after the last one of a way, for the sake of what they print.
 const MORE: usize = 60;

@@ -2,6 +2,7 @@
 
 use models::apf::rules::PageReady;
 use models::apf::rules::TokenRule;
+use models::base::abi::HVA_BASE;
 use models::base::ids::{Hva, ThreadId, Token};
 use models::base::record::{Event, Record};
 use models::explore::{Setup, Trace};
@@ -12,8 +13,6 @@ use sim_core::SimTime;
 const STEP: u64 = 10_000_000;
 /// Bits of a kernel's token that name the vCPU.
 const KERNEL_VCPU_BITS: u8 = 12;
-/// Where a VMM's process has the guest's memory.
-const HOST_MEMORY: u64 = 0x7f00_0000_0000;
 
 /// The way through a small world as the text that a host's kernel would have printed, an event
 /// each 10 us: such a world has no clock, and what matters is the order. The remark becomes the
@@ -53,7 +52,7 @@ fn as_printed(event: Event, layout: TokenRule) -> Event {
             Event::KvmAsyncPfReady { vcpu, token: wide(token), gva }
         }
         Event::KvmAsyncPfCompleted { worker, vcpu, gva, address } => {
-            let address = Hva(HOST_MEMORY + address.0);
+            let address = Hva(HVA_BASE + address.0);
             Event::KvmAsyncPfCompleted { worker, vcpu, gva, address }
         }
         other => other,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use models::base::abi::{CALLBACK, MSR_ASYNC_PF_ACK, MSR_ASYNC_PF_EN};
 use models::base::ids::{Gva, Token, VcpuId};
 use models::base::record::{BlockReason, Event, ExitReason, IoKind, Record};
 use sim_core::SimDuration;
@@ -37,7 +38,7 @@ fn is_exception(event: &Event) -> bool {
     matches!(event, Event::KvmInjException { .. })
 }
 fn is_ready_interrupt(event: &Event) -> bool {
-    matches!(event, Event::KvmInjVirq { vector: 0xf3, .. })
+    matches!(event, Event::KvmInjVirq { vector: CALLBACK, .. })
 }
 fn is_wake_all(event: &Event) -> bool {
     matches!(event, Event::KvmAsyncPfReady { token: Token::WAKE_ALL, .. })
@@ -124,7 +125,7 @@ fn faults_in_user_mode_are_told_and_others_are_not() {
     assert!(count(kernel, is_not_present) > 1000 && !has(kernel, is_exception));
     for records in [user, kernel] {
         let enables = |e: &Event| match e {
-            Event::KvmMsrWrite { ecx: 0x4b56_4d02, data, .. } => Some(data & 0xf),
+            Event::KvmMsrWrite { ecx: MSR_ASYNC_PF_EN, data, .. } => Some(data & 0xf),
             _ => None,
         };
         let written: Vec<u64> = records.iter().filter_map(|r| enables(&r.event)).collect();
@@ -261,7 +262,7 @@ fn enabling_wakes_all_once_a_vcpu() {
         let ready = count(records, of);
         let acknowledged = count(
             records,
-            |e| matches!(e, Event::KvmMsrWrite { vcpu: v, ecx: 0x4b56_4d07, .. } if *v == vcpu),
+            |e| matches!(e, Event::KvmMsrWrite { vcpu: v, ecx: MSR_ASYNC_PF_ACK, .. } if *v == vcpu),
         );
         assert!(ready.abs_diff(acknowledged) <= 1, "{vcpu}: {ready} {acknowledged}");
     }
@@ -358,7 +359,7 @@ fn a_further_page_ready_comes_inside_the_exit_of_an_ack() {
                 pending = 0;
             }
             Event::KvmEntry { .. } => inside = false,
-            Event::KvmMsrWrite { ecx: 0x4b56_4d07, .. } => {
+            Event::KvmMsrWrite { ecx: MSR_ASYNC_PF_ACK, .. } => {
                 (written, writes) = (true, writes + 1);
                 before += pending;
             }

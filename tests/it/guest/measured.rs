@@ -1,6 +1,7 @@
 //! A guest that was measured on real KVM, held against its simulation. The preset `lab-1gips` is
 //! made of lengths of kernel paths; nothing in it is fitted to the results here.
 
+use models::base::abi::{CALLBACK, LOCAL_TIMER, MSR_TSC_DEADLINE};
 use models::base::record::{Event, ExitReason, IoKind, Record};
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
 
@@ -169,7 +170,7 @@ fn paths_take_as_long_as_in_the_detailed_logs() {
     assert_median("ACK with a further ready", spans.collect(), 29.0);
 
     let timers = exits.iter().filter(|(reason, inside)| {
-        let fires = |e: &Event| matches!(e, Event::KvmInjVirq { vector: 0xef, .. });
+        let fires = |e: &Event| matches!(e, Event::KvmInjVirq { vector: LOCAL_TIMER, .. });
         *reason == ExitReason::ExternalInterrupt
             && first(inside, fires).is_some()
             && first(inside, is_device).is_none()
@@ -179,7 +180,7 @@ fn paths_take_as_long_as_in_the_detailed_logs() {
     // came while the host worked is injected by a shorter exit for the interrupt window.
     let spans = timers.filter_map(|(_, inside)| first(inside, is_entry)).filter(|&us| us > 4.0);
     assert_median("timer interrupt and host tick", spans.collect(), 5.0 + 4.0);
-    let armed = |e: &Event| matches!(e, Event::KvmMsrWrite { ecx: 0x6e0, .. });
+    let armed = |e: &Event| matches!(e, Event::KvmMsrWrite { ecx: MSR_TSC_DEADLINE, .. });
     let deadlines = acknowledged().filter(|(_, inside)| {
         first(inside, armed).is_some() && first(inside, is_completed).is_none()
     });
@@ -213,7 +214,7 @@ fn notices_are_as_in_the_logs() {
     let count = |wanted: fn(&Event) -> bool| records.iter().filter(|r| wanted(&r.event)).count();
     let told = count(|e| matches!(e, Event::KvmAsyncPfNotPresent { .. }));
     assert!(told > 1000 && told.abs_diff(count(is_exception)) <= 1, "{told}");
-    let interrupts = count(|e| matches!(e, Event::KvmInjVirq { vector: 0xf3, .. }));
+    let interrupts = count(|e| matches!(e, Event::KvmInjVirq { vector: CALLBACK, .. }));
     assert!(interrupts.abs_diff(count(is_ready)) <= 1, "{interrupts}");
 
     let mut begun = Vec::new();

@@ -4,12 +4,10 @@
 use sim_core::{Cycles, EventQueue, SimTime};
 
 use super::state::GuestThen;
+use crate::base::abi::MSR_TSC_DEADLINE;
 use crate::base::ids::VcpuId;
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};
-
-/// `MSR_IA32_TSC_DEADLINE`.
-const MSR_TSC_DEADLINE: u32 = 0x6e0;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn tick_offset(&self, vcpu: VcpuId) -> u64 {

@@ -3,6 +3,7 @@
 use sim_core::EventQueue;
 
 use super::state::GuestThen;
+use crate::base::abi::{CALL_FUNCTION, LOCAL_TIMER, RESCHEDULE};
 use crate::base::ids::VcpuId;
 use crate::base::record::Event;
 use crate::machine::world::{Cx, MachineEvent};
@@ -25,15 +26,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return None;
         }
         let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
-            // CALL_FUNCTION_VECTOR
-            (0xfc, entry, GuestThen::EnableApf)
+            (CALL_FUNCTION, entry, GuestThen::EnableApf)
         } else if std::mem::take(&mut state.refused_en_pending) {
-            (0xfc, entry, GuestThen::RefusedEn)
+            (CALL_FUNCTION, entry, GuestThen::RefusedEn)
         } else if let Some(to) = state.calls.pop() {
-            (0xfc, entry, GuestThen::Answer { to })
+            (CALL_FUNCTION, entry, GuestThen::Answer { to })
         } else if std::mem::take(&mut state.reschedule_pending) {
-            // RESCHEDULE_VECTOR
-            (0xfd, entry, GuestThen::Reschedule)
+            (RESCHEDULE, entry, GuestThen::Reschedule)
         } else if let Some(vector) = self.w.protocol.apf().ready_interrupt(vcpu) {
             // Traces its injection itself.
             self.inject_ready_interrupt(vcpu);
@@ -42,8 +41,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.push_eoi(vcpu);
             return Some(vector);
         } else if timer {
-            // LOCAL_TIMER_VECTOR; the tick has the same, and its own handler here.
-            (0xef, entry + wakes, GuestThen::Timers { softirq: false })
+            // The tick has the same, and its own handler here.
+            (LOCAL_TIMER, entry + wakes, GuestThen::Timers { softirq: false })
         } else {
             state.tick_pending = false;
             let periods =
@@ -52,8 +51,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             state.tick_period = period;
             let missed = prices.guest_missed_tick.cycles.times(u64::from(periods - 1));
             let cost = entry + prices.guest_tick.cycles + missed;
-            // LOCAL_TIMER_VECTOR
-            (0xef, cost, GuestThen::Tick { periods })
+            (LOCAL_TIMER, cost, GuestThen::Tick { periods })
         };
         self.emit(Event::KvmInjVirq { vcpu, vector });
         self.push_eoi(vcpu);

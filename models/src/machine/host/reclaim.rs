@@ -8,7 +8,8 @@ use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry};
 use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Then};
 use crate::parts::device::{QUEUE_DEPTH, Request};
-use crate::parts::memory::reclaim::{ReclaimPass, YoungTest, reclaim};
+use crate::parts::memory::pass::{ReclaimPass, YoungTest};
+use crate::parts::memory::reclaim::reclaim;
 
 /// Whether a pass of reclaim takes away mappings that faults under way have to hear of. Pages that are
 /// written were mapped in the VMM; those that are freed at once were in the swap cache only.

@@ -4,14 +4,12 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::Fault;
+use crate::base::abi::{MSR_TSC_DEADLINE, PF_WRITE};
 use crate::base::ids::{Gfn, VcpuId};
 use crate::base::record::{BlockReason, Event, ExitReason};
 use crate::machine::world::{
     Cx, Flow, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
 };
-
-/// `MSR_IA32_TSC_DEADLINE`.
-const MSR_TSC_DEADLINE: u32 = 0x6e0;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn light_exit(&mut self, vcpu: VcpuId, reason: ExitReason, then: Then) -> Flow {
@@ -25,8 +23,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.setup.prices;
         let cost = prices.exit_hw.time + prices.apf_detect.time;
         let flow = self.leave_guest(vcpu, ExitReason::EptViolation, cost, Then::FaultLookup);
-        // Bit 1 of the error code is "write", as in the architecture's page-fault error code.
-        let error_code = if write { 2 } else { 0 };
+        let error_code = if write { PF_WRITE } else { 0 };
         self.emit(Event::KvmPageFault { vcpu, address: gfn.gpa(), error_code, cpl });
         flow
     }

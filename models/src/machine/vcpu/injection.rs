@@ -9,6 +9,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
+use crate::base::abi::PAGE_FAULT;
 use crate::base::ids::{Gfn, VcpuId};
 use crate::base::record::Event;
 use crate::config::EventPages;
@@ -16,9 +17,6 @@ use crate::machine::KERNEL_FRAMES;
 use crate::machine::world::{
     Cx, Flow, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
 };
-
-/// The vector of #PF.
-pub(crate) const PAGE_FAULT: u8 = 14;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The host's work for an exception or interrupt that the next entry injects, where that has a

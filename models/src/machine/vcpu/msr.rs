@@ -3,7 +3,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::rules::GuestEnables;
-use crate::base::abi::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
+use crate::base::abi::{CALLBACK, EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use crate::base::ids::{PAGE_SIZE, VcpuId};
 use crate::machine::protocol::Section;
 use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then};
@@ -14,9 +14,6 @@ const SHARED_AREA: u64 = PAGE_SIZE;
 /// An address bit beyond all memory.
 const NOWHERE: u64 = 1 << 60;
 
-/// The vector of Linux guests for page ready (`HYPERVISOR_CALLBACK_VECTOR`).
-pub(crate) const READY_VECTOR: u8 = 0xf3;
-
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn write_en(&mut self, vcpu: VcpuId) -> Flow {
         let interrupt = match self.w.protocol.rules().guest_enables {
@@ -25,7 +22,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         if interrupt && self.w.protocol.apf().vcpu(vcpu).vector == 0 {
             // The vector first; the guest comes back for the other register.
-            self.write_msr_int(vcpu, READY_VECTOR);
+            self.write_msr_int(vcpu, CALLBACK);
             self.enable_again(vcpu);
             return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
         }

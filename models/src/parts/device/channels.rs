@@ -4,9 +4,10 @@
 
 use std::collections::VecDeque;
 
-use sim_core::{Distribution, DistributionError, KeyedStreams, Sampler, SimDuration};
+use sim_core::{Distribution, DistributionError, KeyedStreams, Sampler, SimDuration, SimTime};
 
-use super::{Request, draw};
+use super::kind::SwapDevice;
+use super::request::{Request, draw};
 use crate::base::record::IoKind;
 
 /// State of the device.
@@ -35,15 +36,21 @@ impl Channels {
         })
     }
 
-    /// Takes a free channel, if there is one.
-    pub(super) fn issue(&mut self) -> bool {
+    fn take(&mut self) -> bool {
         let free = self.free > 0;
         self.free -= u32::from(free);
         free
     }
+}
+
+impl SwapDevice for Channels {
+    /// Takes a free channel, if there is one.
+    fn issue(&mut self, _: SimTime, _: Request) -> bool {
+        self.take()
+    }
 
     /// How long a channel serves a request.
-    pub(super) fn service(&self, request: &Request, draws: &KeyedStreams) -> SimDuration {
+    fn begin(&mut self, request: &Request, draws: &KeyedStreams) -> SimDuration {
         let mut stream = draw(draws, request);
         let law = if request.op == IoKind::Read { &self.read } else { &self.write };
         SimDuration::from_ps(law.sample(&mut stream))
@@ -51,8 +58,8 @@ impl Channels {
     }
 
     /// A request without a channel: it is returned if it has one now, or waits.
-    pub(super) fn submit(&mut self, request: Request) -> Option<Request> {
-        if self.issue() {
+    fn submit(&mut self, _: SimTime, request: Request) -> Option<Request> {
+        if self.take() {
             return Some(request);
         }
         self.waiting.push_back(request);
@@ -60,7 +67,7 @@ impl Channels {
     }
 
     /// A channel is free: the request that has waited longest has it now.
-    pub(super) fn completed(&mut self) -> Option<Request> {
+    fn completed(&mut self, _: SimTime) -> Option<Request> {
         let next = self.waiting.pop_front();
         self.free += u32::from(next.is_none());
         next
@@ -71,7 +78,7 @@ impl Channels {
 mod tests {
     use super::*;
     use crate::base::ids::{Gfn, RequestId, SwapSlot};
-    use sim_core::{RandomStreams, SimTime};
+    use sim_core::RandomStreams;
 
     fn request(id: u32) -> Request {
         Request {
@@ -93,20 +100,20 @@ mod tests {
     #[test]
     fn no_more_than_the_channels_are_served_at_once() {
         let mut device = device(2);
-        assert!(device.issue());
-        assert_eq!(device.submit(request(1)), Some(request(1)));
-        assert!(!device.issue());
-        assert_eq!(device.submit(request(2)), None);
-        assert_eq!(device.completed(), Some(request(2)));
-        assert!(!device.issue());
-        assert_eq!(device.completed(), None);
-        assert!(device.issue());
+        assert!(device.take());
+        assert_eq!(device.submit(SimTime::ZERO, request(1)), Some(request(1)));
+        assert!(!device.take());
+        assert_eq!(device.submit(SimTime::ZERO, request(2)), None);
+        assert_eq!(device.completed(SimTime::ZERO), Some(request(2)));
+        assert!(!device.take());
+        assert_eq!(device.completed(SimTime::ZERO), None);
+        assert!(device.take());
     }
 
     #[test]
     fn further_pages_take_their_time() {
         let draws = RandomStreams::new(1).label("device");
-        let service = |id| device(1).service(&request(id), &draws).as_ps();
+        let service = |id| device(1).begin(&request(id), &draws).as_ps();
         assert_eq!([service(0), service(1), service(7)], [1_000, 1_010, 1_070]);
     }
 }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use sim_core::{KeyedStreams, SimDuration, SimTime, fixed};
 
-use super::{Request, draw};
+use super::kind::SwapDevice;
+use super::request::{Request, draw};
 use crate::base::record::IoKind;
 use crate::config::HddConfig;
 
@@ -76,36 +77,6 @@ impl Hdd {
             batched: 0,
             starved: 0,
         }
-    }
-
-    /// Takes the arm for a request, if nobody has it.
-    pub(super) fn issue(&mut self, now: SimTime, request: Request) -> bool {
-        if self.busy {
-            return false;
-        }
-        self.submit(now, request).is_some()
-    }
-
-    /// The arm goes to the request that has it. Returns how long that is served.
-    pub(super) fn begin(&mut self, request: &Request, draws: &KeyedStreams) -> SimDuration {
-        let service = self.service(request, draws);
-        self.head = request.slot.0 + request.pages;
-        service
-    }
-
-    /// A request comes into the elevator. It is returned if it has the arm now.
-    pub(super) fn submit(&mut self, now: SimTime, request: Request) -> Option<Request> {
-        match request.op {
-            IoKind::Read => self.reads.insert(request),
-            IoKind::Write => self.writes.insert(request),
-        }
-        if self.busy { None } else { self.next(now) }
-    }
-
-    /// The arm is free. Returns the request that has it next.
-    pub(super) fn completed(&mut self, now: SimTime) -> Option<Request> {
-        self.busy = false;
-        self.next(now)
     }
 
     fn next(&mut self, now: SimTime) -> Option<Request> {
@@ -185,6 +156,38 @@ impl Hdd {
         let root = fixed::isqrt_u128(x);
         let ps = root * u128::from(self.config.seek_sqrt.as_ps()) / 1_000_000_000;
         self.config.seek_base + SimDuration::from_ps(u64::try_from(ps).unwrap_or(u64::MAX))
+    }
+}
+
+impl SwapDevice for Hdd {
+    /// Takes the arm for a request, if nobody has it.
+    fn issue(&mut self, now: SimTime, request: Request) -> bool {
+        if self.busy {
+            return false;
+        }
+        self.submit(now, request).is_some()
+    }
+
+    /// The arm goes to the request that has it. Returns how long that is served.
+    fn begin(&mut self, request: &Request, draws: &KeyedStreams) -> SimDuration {
+        let service = self.service(request, draws);
+        self.head = request.slot.0 + request.pages;
+        service
+    }
+
+    /// A request comes into the elevator. It is returned if it has the arm now.
+    fn submit(&mut self, now: SimTime, request: Request) -> Option<Request> {
+        match request.op {
+            IoKind::Read => self.reads.insert(request),
+            IoKind::Write => self.writes.insert(request),
+        }
+        if self.busy { None } else { self.next(now) }
+    }
+
+    /// The arm is free. Returns the request that has it next.
+    fn completed(&mut self, now: SimTime) -> Option<Request> {
+        self.busy = false;
+        self.next(now)
     }
 }
 

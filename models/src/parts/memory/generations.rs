@@ -8,7 +8,7 @@
 
 use crate::base::ids::Gfn;
 use crate::parts::memory::pages::{HostMemory, MIN_GENERATIONS, generation};
-use crate::parts::memory::reclaim::{ReclaimPass, YoungTest, evict, test_and_clear_young};
+use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
 
 /// Pages that reclaim takes off the lists at once, to ask each whether it was used: `MIN_LRU_BATCH`,

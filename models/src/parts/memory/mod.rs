@@ -3,6 +3,7 @@
 mod generations;
 pub(crate) mod map_lock;
 pub mod pages;
+pub mod pass;
 pub mod read_ahead;
 pub mod reclaim;
 pub mod swap;

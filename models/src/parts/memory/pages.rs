@@ -3,12 +3,10 @@
 //!
 //! One VM with one memslot: gfn g is backed by hva `HVA_BASE + 4096 g`.
 
+use crate::base::abi::HVA_BASE;
 use crate::base::ids::{Gfn, Hva, PAGE_SIZE, Pfn, RequestId, SwapSlot};
 use crate::base::radix::Radix;
 use crate::config::Lru;
-
-/// Where the VMM has mapped guest memory; any value serves, this one looks like x86-64.
-pub const HVA_BASE: u64 = 0x7f00_0000_0000;
 
 /// Host virtual address of a guest frame.
 pub fn hva_of(gfn: Gfn) -> Hva {

@@ -4,73 +4,13 @@
 //! one, as for containers below 1 GiB). Pages move from its old end to the inactive list; there a
 //! page that was used since gets a second chance. Without accessed bits in the second-stage
 //! tables, "used since" means "mapped", and asking unmaps (`kvm_age_rmapp`).
-//!
-//! What becomes of the frame of a written page is the host kernel's setting
-//! ([`crate::config::WrittenPages`]).
 
-use crate::base::ids::{Gfn, SwapSlot};
+use crate::base::ids::Gfn;
 use crate::config::Lru;
 use crate::parts::memory::generations;
-use crate::parts::memory::pages::{Backing, HostMemory, LruList};
+use crate::parts::memory::pages::{HostMemory, LruList};
+use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
-
-/// What one pass of reclaim did. The buffers are reused from pass to pass.
-#[derive(Clone, Debug, Default)]
-pub struct ReclaimPass {
-    /// Pages looked at.
-    pub scanned: u32,
-    /// Clean pages freed at once.
-    pub freed: u32,
-    /// Pages whose second-stage entry was removed; their vCPUs must flush.
-    pub unmapped: Vec<Gfn>,
-    /// Pages to be written, each with the slot it got, in the order of allocation.
-    pub written: Vec<(Gfn, SwapSlot)>,
-}
-
-impl ReclaimPass {
-    fn clear(&mut self) {
-        self.scanned = 0;
-        self.freed = 0;
-        self.unmapped.clear();
-        self.written.clear();
-    }
-}
-
-/// How reclaim tells a used page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum YoungTest {
-    /// Reads and clears the accessed bit.
-    AccessedBit,
-    /// Takes a mapped page for used, and unmaps it.
-    Unmap,
-}
-
-/// Removes the second-stage entry, if there is one.
-pub(super) fn unmap(memory: &mut HostMemory, gfn: Gfn, pass: &mut ReclaimPass) {
-    let page = memory.page_mut(gfn);
-    if page.ept_mapped {
-        page.ept_mapped = false;
-        page.young = false;
-        pass.unmapped.push(gfn);
-    }
-}
-
-/// Whether the page was used since the last question (`page_referenced`).
-pub(super) fn test_and_clear_young(
-    memory: &mut HostMemory,
-    gfn: Gfn,
-    test: YoungTest,
-    pass: &mut ReclaimPass,
-) -> bool {
-    match test {
-        YoungTest::AccessedBit => std::mem::take(&mut memory.page_mut(gfn).young),
-        YoungTest::Unmap => {
-            let mapped = memory.page(gfn).ept_mapped;
-            unmap(memory, gfn, pass);
-            mapped
-        }
-    }
-}
 
 /// Moves a batch from the old end of the active list to the inactive list.
 fn shrink_active(memory: &mut HostMemory, batch: u32, test: YoungTest, pass: &mut ReclaimPass) {
@@ -104,31 +44,6 @@ fn shrink_one_inactive(
     if !evict(memory, swap, gfn, pass) {
         memory.lru_add(gfn, LruList::Active);
     }
-}
-
-/// Takes a page that is on no list away: frees it when the swap area has its contents, begins to
-/// write it otherwise. False when the swap area is full (`add_to_swap` fails, the page is
-/// activated).
-pub(super) fn evict(
-    memory: &mut HostMemory,
-    swap: &mut SwapArea,
-    gfn: Gfn,
-    pass: &mut ReclaimPass,
-) -> bool {
-    let page = memory.page(gfn);
-    if !page.dirty && page.slot().is_some() {
-        unmap(memory, gfn, pass);
-        memory.page_mut(gfn).forget(Backing::Swapped);
-        memory.uncharge(gfn);
-        pass.freed += 1;
-        return true;
-    }
-    let Some(slot) = page.slot().or_else(|| swap.allocate(gfn)) else { return false };
-    unmap(memory, gfn, pass);
-    memory.set_slot(gfn, Some(slot));
-    memory.page_mut(gfn).forget(Backing::Writeback);
-    pass.written.push((gfn, slot));
-    true
 }
 
 /// One pass of direct reclaim that aims at `batch` pages (`SWAP_CLUSTER_MAX`). Gives up after
@@ -170,6 +85,8 @@ pub fn reclaim(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ids::SwapSlot;
+    use crate::parts::memory::pages::Backing;
 
     fn resident(memory: &mut HostMemory, gfn: Gfn, mapped: bool) {
         memory.charge(gfn);

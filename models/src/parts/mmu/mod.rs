@@ -6,19 +6,8 @@
 
 pub mod guest_tables;
 pub mod tlb;
+mod translation;
 
 pub use guest_tables::GuestTables;
 pub use tlb::{Tlb, TlbLevel};
-
-/// Result of looking up a translation for one access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Translation {
-    /// In the TLB.
-    Hit(TlbLevel),
-    /// Found by a walk; the TLB now has it.
-    Walked,
-    /// The guest's tables have no entry: a page fault of the guest's own.
-    GuestFault,
-    /// The second-stage tables have no entry for this frame: the vCPU exits.
-    EptViolation(crate::base::ids::Gfn),
-}
+pub use translation::Translation;

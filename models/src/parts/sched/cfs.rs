@@ -1,6 +1,6 @@
 //! CFS as of 2.6.36, and as it stayed in what matters here until 6.5.
 
-use super::{Entity, RunQueue, Vruntime, signed};
+use super::run_queue::{Entity, RunQueue, Vruntime, signed};
 use crate::config::FairParams;
 use sim_core::SimDuration;
 

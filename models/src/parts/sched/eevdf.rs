@@ -4,7 +4,7 @@
 //! above the average of the queue. Its lag, what it is short of its share, is kept while it sleeps.
 //! All slices are equal, so that PREEMPT_SHORT has nothing to decide and is left out.
 
-use super::{Entity, RunQueue, Slept, Vruntime, signed};
+use super::run_queue::{Entity, RunQueue, Slept, Vruntime, signed};
 use crate::config::EevdfParams;
 use sim_core::SimDuration;
 

@@ -7,7 +7,7 @@
 
 use sim_core::SimTime;
 
-use super::lanes::Lane;
+use super::lane::Lane;
 use crate::base::ids::RequestId;
 use crate::base::record::{Event, IoKind};
 

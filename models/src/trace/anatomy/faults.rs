@@ -1,9 +1,12 @@
 //! Which faults there were, which are picked, and the records around those.
 
-use sim_core::SimTime;
+use sim_core::{SimDuration, SimTime};
 
 use crate::base::ids::{Gfn, TaskId, VcpuId};
 use crate::base::record::{Event, ExitReason, FaultPath, Phase, Record};
+
+/// How long before the exit and after the retirement records are kept.
+pub const LEAD: SimDuration = SimDuration::from_us(3);
 
 /// A major fault that began and ended in the measured phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,25 @@ pub struct FaultSeen {
     pub known: SimTime,
     /// When the access went through.
     pub end: SimTime,
+}
+
+impl FaultSeen {
+    /// The time from the exit until the access went through.
+    pub fn latency(&self) -> SimDuration {
+        self.end.saturating_since(self.begin)
+    }
+
+    /// The span of records that [`anatomy`](super::anatomy) needs.
+    pub fn span(&self) -> (SimTime, SimTime) {
+        let from = self.begin.as_ps().saturating_sub(LEAD.as_ps());
+        let to = self.end.as_ps().saturating_add(LEAD.as_ps());
+        (SimTime::from_ps(from), SimTime::from_ps(to))
+    }
+
+    /// Whether a task is the one that faulted.
+    pub(super) fn is_own(&self, task: Option<TaskId>) -> bool {
+        task == Some(self.task)
+    }
 }
 
 /// Which fault of a run to look at.

@@ -4,12 +4,9 @@ use sim_core::SimTime;
 
 use super::device::Requests;
 use super::faults::FaultSeen;
+use crate::base::abi::CALLBACK;
 use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, Record};
-
-/// The vector that Linux registers for page ready, where that is an interrupt
-/// (`HYPERVISOR_CALLBACK_VECTOR`).
-const CALLBACK_VECTOR: u8 = 0xf3;
 
 /// Who does a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,9 +250,7 @@ impl Selector<'_> {
                 (self.returns, self.ready) = (false, false);
                 self.push(now, Actor::Vcpu(vcpu), event);
             }
-            Event::KvmInjVirq { vcpu, vector: CALLBACK_VECTOR }
-                if self.is_here(vcpu) && self.ready =>
-            {
+            Event::KvmInjVirq { vcpu, vector: CALLBACK } if self.is_here(vcpu) && self.ready => {
                 self.ready = false;
                 self.push(now, Actor::Vcpu(vcpu), event);
             }

@@ -2,6 +2,14 @@
 
 use crate::base::ids::{Gfn, Gva, Hva, Token};
 
+/// An event whose text does not say what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// The fields of a known event are not as any kernel prints them.
+    #[error("the fields of {0} are not readable")]
+    Fields(&'static str),
+}
+
 /// Why a vCPU left the guest, as far as anything depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KernelExit {

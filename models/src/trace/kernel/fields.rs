@@ -5,10 +5,9 @@
 //! `[FAILED TO PARSE]`, and `trace-cmd report -R` and tracefs with the option `fields` do so on
 //! demand. All of them come here, so that no print format stands between.
 
-use super::event::KernelEvent;
+use super::event::{EventError, KernelEvent};
 use super::exits;
-use super::forms;
-use super::parse::{EventError, WORKER_FUNCTION};
+use super::forms::{self, WORKER_FUNCTION};
 use crate::base::ids::{Gfn, Gva, Hva, Token};
 
 /// The fields of an event by their names.

@@ -14,6 +14,9 @@
 //! A text that goes on after the end of a form is read as well if a space or comma begins the
 //! rest: kernels add fields at the end.
 
+/// The worker function of asynchronous faults.
+pub(super) const WORKER_FUNCTION: &[u8] = b"async_pf_execute";
+
 /// A value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {

@@ -1,21 +1,10 @@
 //! From the text of an event to its meaning.
 
-use super::event::KernelEvent;
+use super::event::{EventError, KernelEvent};
 use super::exits;
 use super::fields::{RawText, event_of_fields};
-use super::forms::{self, EventForms, Value, Values};
+use super::forms::{self, EventForms, Value, Values, WORKER_FUNCTION};
 use crate::base::ids::{Gfn, Gva, Hva, Token};
-
-/// An event whose text does not say what it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventError {
-    /// The fields of a known event are not as any kernel prints them.
-    #[error("the fields of {0} are not readable")]
-    Fields(&'static str),
-}
-
-/// The worker function of asynchronous faults.
-pub(super) const WORKER_FUNCTION: &[u8] = b"async_pf_execute";
 
 /// What the text of an event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,8 @@ use sim_core::SimTime;
 
 use super::event::{KernelEvent, KernelExit};
 use super::text::{Details, write_event};
+use super::threads::{Context, Threads, thread_of};
+use crate::base::abi::{CALLBACK, PAGE_FAULT, PF_USER, PF_WRITE};
 use crate::base::ids::{Gva, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, IoKind, Record};
 
@@ -31,35 +33,14 @@ const HEADER: &str = "\
 #              | |         |   |||||     |         |
 ";
 
-/// The first process numbers: of vCPU threads, and of workers.
-const VCPU_PID: u32 = 1000;
-const WORKER_PID: u32 = 100_000;
 /// The swap device: its number, and sectors in a page.
 const SWAP_DEVICE: u32 = 254 << 20;
 const PAGE_SECTORS: u32 = 8;
 /// Where the guest is: in a user program, or in its kernel.
 const USER_RIP: u64 = 0x40_1d85;
 const KERNEL_RIP: u64 = 0xffff_ffff_8109_d6e8;
-/// In `info1` of a nested fault, as on AMD: the final address is meant, and by the guest itself.
+/// In `info1` of a nested fault, as on AMD: the final address is meant.
 const NESTED_FINAL: u64 = 1 << 32;
-const NESTED_USER: u64 = 4;
-/// The vector of #PF.
-const PAGE_FAULT: u8 = 14;
-/// The vector of page ready in Linux guests.
-const CALLBACK_VECTOR: u8 = 0xf3;
-
-/// Who hits an event, and in what context, as the fifth column says it.
-#[derive(Clone, Copy, Debug)]
-enum Context {
-    /// A thread at its own work.
-    Thread(ThreadId),
-    /// A thread with interrupts off.
-    Off(ThreadId),
-    /// The handler of an interrupt on a processor.
-    Interrupt(PcpuId),
-    /// The scheduler of a processor, on behalf of who runs there.
-    Scheduler(PcpuId),
-}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Vcpu {
@@ -96,11 +77,11 @@ pub struct Setting {
 /// Turns records into lines. Holds what is needed to say who hit an event, and no line.
 #[derive(Clone, Debug)]
 pub struct KernelWriter {
-    setting: Setting,
+    threads: Threads,
+    /// Page ready is an interrupt, and no exception.
+    ready_by_interrupt: bool,
     vcpus: Vec<Vcpu>,
     workers: BTreeMap<WorkerId, Work>,
-    /// Where each thread ran last.
-    places: BTreeMap<ThreadId, PcpuId>,
     requests: BTreeMap<RequestId, (IoKind, SwapSlot, u32)>,
     /// Who was last seen at work.
     actor: Context,
@@ -113,18 +94,15 @@ pub struct KernelWriter {
 impl KernelWriter {
     /// A writer that begins in the middle of a run.
     pub fn new(setting: Setting) -> Self {
-        let on = |(at, thread): (usize, &Option<ThreadId>)| {
-            thread.map(|thread| (thread, PcpuId(u16::try_from(at).unwrap_or(u16::MAX))))
-        };
         Self {
             vcpus: vec![Vcpu::default(); usize::from(setting.vcpus)],
             workers: BTreeMap::new(),
-            places: setting.running.iter().enumerate().filter_map(on).collect(),
             requests: BTreeMap::new(),
             actor: Context::Thread(ThreadId(0)),
             fault: None,
             nanoseconds: false,
-            setting,
+            ready_by_interrupt: setting.ready_by_interrupt,
+            threads: Threads::new(setting.vcpus, setting.running),
         }
     }
 
@@ -153,7 +131,7 @@ impl KernelWriter {
             };
             let exit =
                 KernelEvent::Exit { vcpu: Some(vcpu.0.into()), reason: KernelExit::NestedFault };
-            let context = Context::Off(self.thread_of(vcpu));
+            let context = Context::Off(thread_of(vcpu));
             self.line(since, context, &exit, &Details { info, ..self.details(vcpu) }, out);
         }
         self.event(time, &record.event, out);
@@ -188,12 +166,12 @@ impl KernelWriter {
             Event::KvmAsyncPfReady { vcpu, token, gva } => {
                 self.of_vcpu(time, vcpu, false, &E::Ready { token, gva }, out);
             }
-            Event::PageReadyQueued { vcpu, .. } if self.setting.ready_by_interrupt => {
-                self.of_vcpu(time, vcpu, false, &E::AcceptIrq { vector: CALLBACK_VECTOR }, out);
+            Event::PageReadyQueued { vcpu, .. } if self.ready_by_interrupt => {
+                self.of_vcpu(time, vcpu, false, &E::AcceptIrq { vector: CALLBACK }, out);
             }
             Event::KvmAsyncPfCompleted { worker, vcpu, gva, address } => {
                 let completed = E::Completed { gva, address, with_pfn: false };
-                let context = self.context_of(worker, vcpu);
+                let context = self.threads.context_of(worker, vcpu);
                 self.at_work(worker, Work::Goes);
                 self.line(time, context, &completed, &self.details(vcpu), out);
             }
@@ -204,7 +182,7 @@ impl KernelWriter {
             }
             Event::KvmInjVirq { vcpu, vector } => {
                 // The page ready interrupt was accepted when it was raised.
-                if vector != CALLBACK_VECTOR {
+                if vector != CALLBACK {
                     self.of_vcpu(time, vcpu, false, &E::AcceptIrq { vector }, out);
                 }
                 let injected = E::InjVirq { vector, reinjected: false };
@@ -285,9 +263,9 @@ impl KernelWriter {
         };
         self.vcpus[vcpu.index()].in_kernel = in_kernel;
         let exit = KernelEvent::Exit { vcpu: Some(vcpu.0.into()), reason };
-        self.actor = Context::Thread(self.thread_of(vcpu));
+        self.actor = Context::Thread(thread_of(vcpu));
         let details = Details { info: [info1, 0], ..self.details(vcpu) };
-        self.line(time, Context::Off(self.thread_of(vcpu)), &exit, &details, out);
+        self.line(time, Context::Off(thread_of(vcpu)), &exit, &details, out);
     }
 
     /// A vCPU thread goes on: after a halt the kernel says for how long it had nothing to do.
@@ -310,26 +288,24 @@ impl KernelWriter {
         next: Option<ThreadId>,
         out: &mut Vec<u8>,
     ) {
-        if let Some(running) = self.setting.running.get_mut(pcpu.index()) {
-            *running = prev;
-        }
-        if let Some(thread) = prev.filter(|thread| thread.0 < u32::from(self.setting.vcpus)) {
+        // Who leaves the processor is not always who was known to have it.
+        self.threads.set_running(pcpu, prev);
+        if let Some(thread) = prev.filter(|&thread| self.threads.is_vcpu(thread)) {
             self.vcpus[thread.index()].switched = true;
         }
         let sleep = prev.map_or("", |thread| self.sleep_of(thread));
-        let (comm, next_comm) = (self.comm_at(prev, pcpu, true), self.comm_at(next, pcpu, true));
+        let (comm, next_comm) =
+            (self.threads.comm_at(prev, pcpu, true), self.threads.comm_at(next, pcpu, true));
         let switch = KernelEvent::SchedSwitch {
-            prev: prev.map_or(0, |thread| self.pid(thread)),
+            prev: prev.map_or(0, |thread| self.threads.pid(thread)),
             sleeps: !sleep.is_empty(),
-            next: next.map_or(0, |thread| self.pid(thread)),
+            next: next.map_or(0, |thread| self.threads.pid(thread)),
         };
         let details = Details { comm: &comm, next_comm: &next_comm, sleep, ..Details::default() };
         self.line(time, Context::Scheduler(pcpu), &switch, &details, out);
-        if let Some(running) = self.setting.running.get_mut(pcpu.index()) {
-            *running = next;
-        }
+        self.threads.set_running(pcpu, next);
         if let Some(thread) = next {
-            self.places.insert(thread, pcpu);
+            self.threads.moved(thread, pcpu);
             self.actor = Context::Thread(thread);
         }
     }
@@ -337,7 +313,7 @@ impl KernelWriter {
     /// The state in which a thread gives up its processor; nothing if it would go on. Our record
     /// does not say it: a worker that has an item sleeps once, for the page.
     fn sleep_of(&mut self, thread: ThreadId) -> &'static str {
-        if thread.0 < u32::from(self.setting.vcpus) {
+        if self.threads.is_vcpu(thread) {
             return match self.vcpus[thread.index()].asleep {
                 None => "",
                 Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
@@ -350,7 +326,7 @@ impl KernelWriter {
                 )) => "D",
             };
         }
-        match self.workers.entry(self.worker_of(thread)).or_default() {
+        match self.workers.entry(self.threads.worker_of(thread)).or_default() {
             Work::Idle => "I",
             work @ Work::Waits => {
                 *work = Work::Goes;
@@ -368,8 +344,8 @@ impl KernelWriter {
         (op, pages): (IoKind, u32),
         out: &mut Vec<u8>,
     ) {
-        let (thread, cpu) = self.place(context);
-        let comm = self.comm_at(thread, cpu, true);
+        let (thread, cpu) = self.threads.place(context);
+        let comm = self.threads.comm_at(thread, cpu, true);
         let sectors = u64::from(pages) * u64::from(PAGE_SECTORS);
         let details = Details { direction: op.name(), sectors, comm: &comm, ..Details::default() };
         self.line(time, context, event, &details, out);
@@ -383,7 +359,7 @@ impl KernelWriter {
         event: &KernelEvent,
         out: &mut Vec<u8>,
     ) {
-        let thread = self.thread_of(vcpu);
+        let thread = thread_of(vcpu);
         self.actor = Context::Thread(thread);
         let context = if off { Context::Off(thread) } else { Context::Thread(thread) };
         self.line(time, context, event, &self.details(vcpu), out);
@@ -396,17 +372,8 @@ impl KernelWriter {
         event: &KernelEvent,
         out: &mut Vec<u8>,
     ) {
-        self.actor = self.context_of(worker, VcpuId(0));
+        self.actor = self.threads.context_of(worker, VcpuId(0));
         self.line(time, self.actor, event, &Details::default(), out);
-    }
-
-    /// A worker, or the interrupt that stands for one on the processor of a vCPU.
-    fn context_of(&self, worker: WorkerId, vcpu: VcpuId) -> Context {
-        let thread = worker.0.checked_add(self.setting.vcpus.into()).map(ThreadId);
-        match thread.filter(|thread| self.places.contains_key(thread)) {
-            Some(thread) => Context::Thread(thread),
-            None => Context::Interrupt(self.cpu_of(self.thread_of(vcpu))),
-        }
     }
 
     fn at_work(&mut self, worker: WorkerId, work: Work) {
@@ -418,46 +385,6 @@ impl KernelWriter {
         Details { vcpu: vcpu.0.into(), rip, ..Details::default() }
     }
 
-    fn thread_of(&self, vcpu: VcpuId) -> ThreadId {
-        ThreadId(vcpu.0.into())
-    }
-
-    fn worker_of(&self, thread: ThreadId) -> WorkerId {
-        WorkerId(thread.0 - u32::from(self.setting.vcpus))
-    }
-
-    fn cpu_of(&self, thread: ThreadId) -> PcpuId {
-        self.places.get(&thread).copied().unwrap_or_default()
-    }
-
-    fn pid(&self, thread: ThreadId) -> u32 {
-        let vcpus = u32::from(self.setting.vcpus);
-        if thread.0 < vcpus { VCPU_PID + thread.0 } else { WORKER_PID + (thread.0 - vcpus) }
-    }
-
-    /// The name of a thread, or of nobody on a processor, which has two names.
-    fn comm_at(&self, thread: Option<ThreadId>, cpu: PcpuId, swapper: bool) -> String {
-        let vcpus = u32::from(self.setting.vcpus);
-        match thread {
-            None if swapper => format!("swapper/{}", cpu.0),
-            None => "<idle>".to_owned(),
-            Some(thread) if thread.0 < vcpus => format!("vcpu{}", thread.0),
-            Some(thread) => {
-                let cpu = self.places.get(&thread).copied().unwrap_or(cpu);
-                format!("kworker/{}:{}", cpu.0, thread.0 - vcpus)
-            }
-        }
-    }
-
-    fn place(&self, context: Context) -> (Option<ThreadId>, PcpuId) {
-        match context {
-            Context::Thread(thread) | Context::Off(thread) => (Some(thread), self.cpu_of(thread)),
-            Context::Interrupt(cpu) | Context::Scheduler(cpu) => {
-                (self.setting.running.get(cpu.index()).copied().flatten(), cpu)
-            }
-        }
-    }
-
     fn line(
         &self,
         time: SimTime,
@@ -466,14 +393,7 @@ impl KernelWriter {
         details: &Details<'_>,
         out: &mut Vec<u8>,
     ) {
-        let (thread, cpu) = self.place(context);
-        let (comm, pid) = (self.comm_at(thread, cpu, false), thread.map_or(0, |t| self.pid(t)));
-        let flags = match context {
-            Context::Thread(_) => ".....",
-            Context::Off(_) => "d..1.",
-            Context::Interrupt(_) => "d.h1.",
-            Context::Scheduler(_) => "d..2.",
-        };
+        let (head, cpu) = self.threads.columns(context);
         let ns = time.as_ps() / 1000;
         let time = match self.nanoseconds {
             true => format!("{:>5}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000),
@@ -483,17 +403,15 @@ impl KernelWriter {
                 format!("{:>5}.{:06}", us / 1_000_000, us % 1_000_000)
             }
         };
-        let (cpu, name) = (cpu.0, event.name());
-        let head = format!("{comm:>16}-{pid:<7} [{cpu:03}] {flags} {time}: {name}: ");
-        out.extend_from_slice(head.as_bytes());
-        write_event(event, &Details { cpu: cpu.into(), ..*details }, out);
+        out.extend_from_slice(format!("{head} {time}: {}: ", event.name()).as_bytes());
+        write_event(event, &Details { cpu: cpu.0.into(), ..*details }, out);
         out.push(b'\n');
     }
 }
 
-/// Error code of a nested fault: our bit 1 is a write as well.
+/// Error code of a nested fault: the guest itself meant the access; our bit of a write is the same.
 fn nested_error(error_code: u32) -> u64 {
-    NESTED_FINAL | NESTED_USER | u64::from(error_code & 2)
+    NESTED_FINAL | u64::from(PF_USER | error_code & PF_WRITE)
 }
 
 fn sector_of(slot: SwapSlot) -> (u32, u64) {
@@ -507,125 +425,4 @@ fn address_of(number: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::ids::{Gfn, Gpa, Hva, ItemId, Token};
-    use crate::trace::kernel::{Line, parse_event, split};
-
-    const V0: VcpuId = VcpuId(0);
-    const VCPU: Option<ThreadId> = Some(ThreadId(0));
-    const WORKER: Option<ThreadId> = Some(ThreadId(1));
-
-    /// The life of a fault under interrupt page ready, and a halt.
-    fn fault() -> Vec<Event> {
-        let (vcpu, token, gva, gfn) = (V0, Token(0x1000), Gva(0xb6a_f000), Gfn(0xb6af));
-        let (item, worker, request) = (ItemId(0), WorkerId(0), RequestId(3));
-        let address = Hva(0x7f00_0b6a_f000);
-        let pcpu = PcpuId(0);
-        let switch = |prev, next| Event::HostSchedSwitch { pcpu, prev, next };
-        let (op, slot, reason) = (IoKind::Read, SwapSlot(28_478), ExitReason::EptViolation);
-        vec![
-            Event::KvmExit { vcpu, reason },
-            Event::KvmPageFault { vcpu, address: Gpa(gva.0), error_code: 2, cpl: 3 },
-            Event::BlockRqIssue { request, op, slot, pages: 1 },
-            Event::KvmTryAsyncGetPage { vcpu, gva, gfn },
-            Event::KvmAsyncPfDoublefault { vcpu, gva, gfn },
-            Event::KvmAsyncPfNotPresent { vcpu, token, gva },
-            Event::ItemLink { vcpu, token, gfn },
-            Event::WorkqueueQueueWork { item },
-            switch(VCPU, WORKER),
-            Event::WorkqueueExecuteStart { worker, item },
-            switch(WORKER, VCPU),
-            Event::KvmInjException { vcpu, vector: 14, error_code: 0, cr2: 0x1000 },
-            Event::KvmEntry { vcpu },
-            Event::KvmExit { vcpu, reason: ExitReason::ExternalInterrupt },
-            Event::BlockRqComplete { request },
-            switch(VCPU, WORKER),
-            Event::KvmAsyncPfCompleted { worker, vcpu, gva, address },
-            Event::WorkqueueExecuteEnd { worker, item },
-            switch(WORKER, VCPU),
-            Event::KvmAsyncPfReady { vcpu, token, gva },
-            Event::PageReadyQueued { vcpu, token },
-            Event::KvmInjVirq { vcpu, vector: CALLBACK_VECTOR },
-            Event::KvmEntry { vcpu },
-            Event::KvmExit { vcpu, reason: ExitReason::MsrWrite },
-            Event::KvmMsrWrite { vcpu, ecx: 0x4b56_4d07, data: 1 },
-            Event::VcpuBlock { vcpu, reason: BlockReason::ApfHalt },
-            switch(VCPU, None),
-            switch(None, VCPU),
-            Event::VcpuUnblock { vcpu, reason: BlockReason::ApfHalt },
-        ]
-    }
-
-    fn written(events: &[Event]) -> String {
-        let setting = Setting { vcpus: 1, running: vec![VCPU], ready_by_interrupt: true };
-        let mut writer = KernelWriter::new(setting);
-        let mut out = Vec::new();
-        for (at, &event) in events.iter().enumerate() {
-            let time = SimTime::from_ps(61_431_178_000_000 + 1_500_000 * at as u64);
-            writer.record(&Record { time, event }, &mut out);
-        }
-        String::from_utf8(out).expect("text")
-    }
-
-    /// A line with all numbers made equal, but for the lengths of those that are padded.
-    fn shape(line: &str) -> String {
-        let (head, fields) = line.split_once(": ").expect("a time");
-        let (thread, context) = head.split_once('[').expect("a processor");
-        let words = fields.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
-        let words = words.map(|word| {
-            let number = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-            let end = &word[number.len()..];
-            let digits = number.strip_prefix("0x").unwrap_or(number);
-            let hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
-            if !hex || !number.bytes().any(|b| b.is_ascii_digit()) {
-                word.to_owned()
-            } else if digits.len() >= 8 && !digits.starts_with("ffff") {
-                format!("{}{end}", "#".repeat(digits.len()))
-            } else {
-                format!("#{end}")
-            }
-        });
-        // `vcpu0-301` is a name and a number, `kworker/0:3-157` as well.
-        let comm = thread.trim().trim_end_matches(|c: char| !c.is_alphabetic() && c != '>');
-        let (flags, columns) = (&context[5..10], (thread.len(), head.len()));
-        format!("{columns:?} {comm} {flags} {}", words.collect::<String>())
-    }
-
-    #[test]
-    fn lines_look_like_those_of_a_kernel() {
-        // A line of each event, of a host that ran Linux 6.12.
-        let real: Vec<_> = include_str!("linux-6.12.txt").lines().map(shape).collect();
-        let ours = written(&fault());
-        for line in ours.lines() {
-            assert!(real.contains(&shape(line)), "{line}\n{}\n{real:#?}", shape(line));
-        }
-        for real in &real {
-            assert!(ours.lines().any(|line| shape(line) == *real), "{real}\n{ours}");
-        }
-    }
-
-    #[test]
-    fn lines_are_read_back() {
-        let text = written(&fault());
-        for line in text.lines() {
-            let Line::Event(header, fields) = split(line.as_bytes()) else { panic!("{line}") };
-            assert!(matches!(parse_event(header.name, fields), Ok(Some(_))), "{line}");
-        }
-        let first = text.lines().next().expect("a line");
-        assert!(first.ends_with(
-            "kvm_exit: vcpu 0 reason npf rip 0x401d85 info1 0x0000000100000006 \
-             info2 0x000000000b6af000 intr_info 0x00000000 error_code 0x00000000"
-        ));
-        // The last record tells the length of the halt, from VcpuBlock on.
-        assert!(text.ends_with("kvm_vcpu_wakeup: wait time 4500 ns, polling valid\n"), "{text}");
-    }
-
-    #[test]
-    fn an_interrupt_instead_of_a_worker_completes_in_its_context() {
-        let worker = WorkerId(u32::MAX - 1);
-        let (gva, address) = (Gva(0x1000), Hva(0x7f00_0000_1000));
-        let text = written(&[Event::KvmAsyncPfCompleted { worker, vcpu: V0, gva, address }]);
-        assert!(text.starts_with("           vcpu0-1000    [000] d.h1.    61.431178: "), "{text}");
-    }
-}
+mod tests;

@@ -3,14 +3,23 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::clock::{STATES, State};
+use super::collector::{Metrics, Task};
 use super::values::{MetricValues, TaskMetrics};
-use super::{Metrics, Task};
 use crate::base::ids::TaskId;
 use crate::base::record::TaskRole;
 
 impl Metrics {
+    /// The metrics of a run that ends at `end`, unless its end was recorded. Says what they would
+    /// be if the run ended here; observing may go on.
+    pub fn finish(&self, end: SimTime) -> MetricValues {
+        let end = self.ended.unwrap_or(end);
+        let mut settled = self.clone();
+        settled.settle_device(end);
+        settled.collect(end)
+    }
+
     /// The metrics of a run that ends at `end`, up to which everything is settled.
-    pub(super) fn collect(&self, end: SimTime) -> MetricValues {
+    fn collect(&self, end: SimTime) -> MetricValues {
         let mut values = MetricValues {
             per_task: self.per_task(),
             fault_latency: self.latency.clone(),

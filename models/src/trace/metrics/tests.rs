@@ -3,8 +3,13 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::*;
-use crate::base::ids::{ItemId, PcpuId, RequestId, SwapSlot, ThreadId, WorkerId};
-use crate::base::record::{BlockReason, ExitReason};
+use crate::base::abi::{CALLBACK, LOCAL_TIMER_SINCE_6_9, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_WRITE};
+use crate::base::ids::{
+    Gfn, ItemId, PcpuId, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId, WorkerId,
+};
+use crate::base::record::{
+    BlockReason, Event, ExitReason, FaultPath, IoKind, Phase, Record, TaskRole,
+};
 
 const V0: VcpuId = VcpuId(0);
 const V1: VcpuId = VcpuId(1);
@@ -73,7 +78,7 @@ fn retired(task: TaskId, gfn: u64) -> Event {
     Event::MajorFaultEnd { vcpu: V0, task, gfn: Gfn(gfn) }
 }
 fn fault(gfn: u64) -> Event {
-    Event::KvmPageFault { vcpu: V0, address: Gfn(gfn).gpa(), error_code: 2, cpl: 3 }
+    Event::KvmPageFault { vcpu: V0, address: Gfn(gfn).gpa(), error_code: PF_WRITE, cpl: 3 }
 }
 fn switch(prev: Option<u32>, next: Option<u32>) -> Event {
     let (prev, next) = (prev.map(ThreadId), next.map(ThreadId));
@@ -324,7 +329,7 @@ fn ready(token: Token) -> Event {
     Event::PageReadyQueued { vcpu: V0, token }
 }
 fn inject(cr2: u64) -> Event {
-    Event::KvmInjException { vcpu: V0, vector: 14, error_code: 0, cr2 }
+    Event::KvmInjException { vcpu: V0, vector: PAGE_FAULT, error_code: 0, cr2 }
 }
 
 #[test]
@@ -353,12 +358,12 @@ fn injections_are_told_apart() {
         (1, told(T1)),
         (1, ready(T1)),
         (2, inject(t1)),
-        (2, interrupt(0xec)),
-        (3, interrupt(0xf3)),
+        (2, interrupt(LOCAL_TIMER_SINCE_6_9)),
+        (3, interrupt(CALLBACK)),
         (4, told(T2)),
-        (5, interrupt(0xf3)),
+        (5, interrupt(CALLBACK)),
         (6, inject(t2)),
-        (7, Event::KvmMsrWrite { vcpu: V0, ecx: MSR_INT, data: 0x40 }),
+        (7, Event::KvmMsrWrite { vcpu: V0, ecx: MSR_ASYNC_PF_INT, data: 0x40 }),
         (8, ready(T2)),
         (9, interrupt(0x40)),
     ];

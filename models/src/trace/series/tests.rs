@@ -3,8 +3,12 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::*;
-use crate::base::ids::{Gfn, ItemId, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
-use crate::base::record::{BlockReason, ExitReason, FaultPath, IoKind};
+use crate::base::ids::{
+    Gfn, ItemId, PcpuId, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId, WorkerId,
+};
+use crate::base::record::{
+    BlockReason, Event, ExitReason, FaultPath, IoKind, Phase, Record, TaskRole,
+};
 
 const V0: VcpuId = VcpuId(0);
 const WORKER: TaskId = TaskId(1);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::WINDOWS;
+/// Windows of a measured phase: as many as a plot can show apart.
+pub const WINDOWS: u32 = 120;
 
 /// A number of things over a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,16 +5,17 @@ use models::apf::{
     Apf, Decision, Defect, Defects, Effect, Effects, GuestInput, HostInput, Input, VcpuView,
     WaitContext, invariants,
 };
+use models::base::abi::{CALLBACK, EN_ENABLED, EN_INTERRUPT};
 use models::base::ids::{Gfn, Gva, Hva, ItemId, TaskId, Token, VcpuId, WorkerId};
 use models::base::invariant::InvariantId;
 use models::base::record::Event;
 
 /// Notices on.
-pub(crate) const EN: u64 = 1;
+pub(crate) const EN: u64 = EN_ENABLED;
 /// Notices on, page ready as interrupt.
-pub(crate) const EN_INT: u64 = 9;
+pub(crate) const EN_INT: u64 = EN_ENABLED | EN_INTERRUPT;
 /// The vector of page ready.
-pub(crate) const READY: u64 = 0xf3;
+pub(crate) const READY: u64 = CALLBACK as u64;
 
 pub(crate) const VCPU: VcpuId = VcpuId(0);
 

@@ -5,6 +5,7 @@ use super::bench::{Bench, EN, EN_INT, READY};
 use models::apf::rules::{Rules, generation};
 use models::apf::{Defects, Effect, GuestInput, HostInput, VcpuView};
 use models::base::ids::VcpuId;
+use models::base::invariant::InvariantId;
 use models::base::record::Event;
 
 const VCPU: VcpuId = VcpuId(0);

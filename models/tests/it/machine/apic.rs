@@ -1,14 +1,12 @@
 //! Exits of the local APIC and of kicks: which there are, and that they cost what the processor says.
 
 use super::kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us};
+use models::base::abi::MSR_TSC_DEADLINE;
 use models::base::ids::VcpuId;
 use models::base::record::{Event, ExitReason, Record, TaskRole};
 use models::config::costs::Cost;
 use models::config::{ApicConfig, Disturbance, DisturbanceKind, MachineConfig, Op};
 use models::machine::{RunOutput, RunSettings};
-
-/// `MSR_IA32_TSC_DEADLINE`.
-const DEADLINE: u32 = 0x6e0;
 
 /// Two vCPUs, of which the first one wakes tasks of the second one all the time.
 fn machine(apic: ApicConfig) -> MachineConfig {
@@ -48,7 +46,8 @@ fn each_use_exits_where_it_is_said_to() {
     let none = recorded(&machine(ApicConfig::default()));
     let timers = recorded(&machine(ApicConfig { timer_exits: true, ..ApicConfig::default() }));
     let eois = recorded(&machine(ApicConfig { eoi_exits: true, ..ApicConfig::default() }));
-    let deadline = |event: &Event| matches!(event, Event::KvmMsrWrite { ecx: DEADLINE, .. });
+    let deadline =
+        |event: &Event| matches!(event, Event::KvmMsrWrite { ecx: MSR_TSC_DEADLINE, .. });
     let tick = |event: &Event| matches!(event, Event::GuestTick { .. });
     assert_eq!(count(&none, deadline), 0);
     let (armed, ticks) = (count(&timers, deadline), count(&timers, tick));

@@ -2,14 +2,10 @@
 
 use super::kit::{assert_clean, constant, crowded, for_time, ms, simulate, us};
 use models::apf::rules::{PageReady, generation};
+use models::base::abi::{CALLBACK, MSR_ASYNC_PF_ACK};
 use models::base::record::{Event, ExitReason};
 use models::machine::{RunOutput, RunSettings};
 use models::presets::policies;
-
-/// The register with which guests acknowledge.
-const MSR_ACK: u32 = 0x4b56_4d07;
-/// The vector of page ready.
-const READY: u8 = 0xf3;
 
 fn run(policy: &str) -> RunOutput {
     let settings = RunSettings { keep_records: true, ..for_time(ms(100)) };
@@ -39,9 +35,11 @@ fn every_generation_tells_and_wakes() {
 fn page_ready_interrupts_are_acknowledged() {
     for name in generations() {
         let output = run(&format!("apf-{name}"));
-        let interrupts = count(&output, |e| matches!(e, Event::KvmInjVirq { vector: READY, .. }));
-        let acks =
-            count(&output, |e| matches!(e, Event::KvmMsrWrite { ecx: MSR_ACK, data: 1, .. }));
+        let interrupts =
+            count(&output, |e| matches!(e, Event::KvmInjVirq { vector: CALLBACK, .. }));
+        let acks = count(&output, |e| {
+            matches!(e, Event::KvmMsrWrite { ecx: MSR_ASYNC_PF_ACK, data: 1, .. })
+        });
         let exits =
             count(&output, |e| matches!(e, Event::KvmExit { reason: ExitReason::MsrWrite, .. }));
         match generation(name).unwrap().page_ready {

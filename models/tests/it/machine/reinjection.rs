@@ -2,6 +2,7 @@
 
 use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us};
 use models::apf::{Defect, Defects};
+use models::base::abi::{CALLBACK, PAGE_FAULT};
 use models::base::ids::{Gfn, PAGE_SIZE, VcpuId};
 use models::base::record::{Event, ExitReason, Record, TaskRole};
 use models::config::costs::Cost;
@@ -158,8 +159,8 @@ fn kernels_print_it_with_a_word_more() {
     let vcpu = VcpuId(0);
     let mut out = Vec::new();
     for event in [
-        Event::KvmReinject { vcpu, vector: 14 },
-        Event::KvmReinject { vcpu, vector: 0xf3 },
+        Event::KvmReinject { vcpu, vector: PAGE_FAULT },
+        Event::KvmReinject { vcpu, vector: CALLBACK },
         Event::KvmExit { vcpu, reason: ExitReason::InterruptWindow },
     ] {
         writer.record(&Record { time: sim_core::SimTime::ZERO, event }, &mut out);

@@ -1,6 +1,7 @@
 //! Sleeping tasks and who wakes them; wake-ups after page ready that come late.
 
 use super::kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us};
+use models::base::abi::LOCAL_TIMER;
 use models::base::ids::TaskId;
 use models::base::record::{Event, Record, TaskRole};
 use models::config::{MachineConfig, Op, TimerKind};
@@ -76,7 +77,7 @@ fn an_interrupt_wakes_in_time_and_costs_something() {
     assert!(median(&lateness(&direct)) < us(1));
     let late = median(&lateness(&interrupt));
     assert!(us(1) < late && late < us(20), "{late}");
-    let timer = |r: &&Record| matches!(r.event, Event::KvmInjVirq { vector: 0xef, .. });
+    let timer = |r: &&Record| matches!(r.event, Event::KvmInjVirq { vector: LOCAL_TIMER, .. });
     let (before, after) =
         (direct.iter().filter(timer).count(), interrupt.iter().filter(timer).count());
     assert!(after > before + 400, "{before} and {after} interrupts of the timer");

@@ -1,0 +1,146 @@
+//! Fields of events that name one of a few things.
+
+use super::field::Field;
+
+macro_rules! field_enum {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// The word used in traces, tables and legends.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl Field for $name {
+            fn as_u64(&self) -> u64 { *self as u64 }
+        }
+    )*};
+}
+
+field_enum! {
+    /// Why a vCPU left guest mode.
+    ExitReason {
+        /// The second-stage walk found no usable entry.
+        EptViolation => "EPT_VIOLATION",
+        /// A host interrupt arrived, the timer of the vCPU among them.
+        ExternalInterrupt => "EXTERNAL_INTERRUPT",
+        /// The guest executed HLT.
+        Hlt => "HLT",
+        /// The guest wrote a model-specific register.
+        MsrWrite => "MSR_WRITE",
+        /// Another host thread asked the vCPU to leave guest mode (TLB flush, reschedule).
+        Kick => "KICK",
+        /// The guest wrote a register of its local APIC, to send an interrupt or to end one.
+        ApicAccess => "APIC_ACCESS",
+        /// The guest left system management mode.
+        Rsm => "RSM",
+        /// The guest lets interrupts in, for which one had waited.
+        InterruptWindow => "INTERRUPT_WINDOW",
+        /// The guest called the host.
+        Hypercall => "VMCALL",
+    }
+
+    /// Why a vCPU thread sleeps in the host.
+    BlockReason {
+        /// The guest executed HLT and nothing is pending.
+        Hlt => "hlt",
+        /// The artificial halt: the host waits for a page on the guest's behalf.
+        ApfHalt => "halt",
+        /// A synchronous fetch waits for the device (a stall).
+        Fetch => "fetch",
+        /// Direct reclaim waits for write-back (a stall).
+        Reclaim => "reclaim",
+        /// A fetch waits for the lock of the VMM's memory map (a stall).
+        MapLock => "map_lock",
+        /// Direct reclaim waits until the block layer takes its next write (a stall).
+        Throttle => "throttle",
+    }
+
+    /// The `reason` half of the shared word (`KVM_PV_REASON_*`).
+    ApfReason {
+        /// The word is free.
+        None => "none",
+        /// Page not present.
+        NotPresent => "not_present",
+        /// Page ready.
+        Ready => "ready",
+    }
+
+    /// What happened to a dummy sleeper (a wake that came before its wait).
+    DummyAction {
+        /// A page ready found no sleeper and left a dummy.
+        Added => "added",
+        /// A wait found the dummy and did not sleep.
+        Consumed => "consumed",
+        /// A wake-all removed it.
+        Dropped => "dropped",
+    }
+
+    /// Direction of a swap-device request.
+    IoKind {
+        /// Swap-in.
+        Read => "R",
+        /// Swap-out.
+        Write => "W",
+    }
+
+    /// How an access that needed device I/O was first handled by the host.
+    FaultPath {
+        /// In the vCPU thread, which slept for the page.
+        Sync => "sync",
+        /// By a work item, the guest being told or the vCPU halted.
+        Async => "async",
+        /// The gfn was outstanding on this vCPU already.
+        Repeated => "repeated",
+    }
+
+    /// The parts of a run.
+    Phase {
+        /// The workload fills its memory; nothing is measured.
+        Prefill => "prefill",
+        /// The workload runs; nothing is measured yet.
+        Warmup => "warmup",
+        /// Metrics count from here on.
+        Measure => "measure",
+        /// The run is over.
+        End => "end",
+    }
+
+    /// What a scenario has happen to a vCPU.
+    DisturbanceName {
+        /// The guest takes it offline.
+        Offline => "offline",
+        /// The guest starts it again.
+        Online => "online",
+        /// A system management interrupt.
+        Smi => "smi",
+        /// A paravirtual kick.
+        Kick => "kick",
+        /// A change of memory slots.
+        MemslotChange => "memslot_change",
+        /// The local APIC is switched off.
+        LapicOff => "lapic_off",
+        /// The local APIC is switched on.
+        LapicOn => "lapic_on",
+        /// The VMM changes its memory map.
+        MapWrite => "map_write",
+        /// A write of EN that is refused.
+        RefusedEn => "refused_en",
+        /// No memory for the next wake-all.
+        WakeAllFails => "wake_all_fails",
+    }
+
+    /// What a guest task is for, as metrics group it.
+    TaskRole {
+        /// Sets up the workload.
+        Main => "main",
+        /// Touches memory that may be swapped out.
+        Faulter => "faulter",
+        /// Does the work that is counted.
+        Worker => "worker",
+    }
+}

@@ -1,0 +1,43 @@
+//! What a swap device is asked for.
+
+use sim_core::{KeyedStreams, SimDuration, SimTime, Stream};
+
+use crate::base::ids::{Gfn, RequestId, SwapSlot};
+use crate::base::record::IoKind;
+
+/// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
+/// block layer, `BLKDEV_DEFAULT_RQ`).
+pub(crate) const QUEUE_DEPTH: usize = 128;
+
+/// A transfer of consecutive slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Number of the request.
+    pub id: RequestId,
+    /// Direction.
+    pub op: IoKind,
+    /// First slot.
+    pub slot: SwapSlot,
+    /// Consecutive slots.
+    pub pages: u32,
+    /// The page on whose behalf the request is made; with `occurrence` it keys random draws.
+    pub gfn: Gfn,
+    /// How many requests were made on behalf of that page before.
+    pub occurrence: u32,
+    /// When it was submitted to the device, its pages copied.
+    pub submitted: SimTime,
+}
+
+/// A request that the device has begun to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The request.
+    pub request: Request,
+    /// How long it takes, from when its pages are copied.
+    pub service: SimDuration,
+}
+
+/// The stream that belongs to a request.
+pub(super) fn draw(draws: &KeyedStreams, request: &Request) -> Stream {
+    draws.draw([request.gfn.0, u64::from(request.occurrence), request.op as u64])
+}

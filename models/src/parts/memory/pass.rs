@@ -1,0 +1,92 @@
+//! One pass of reclaim, whatever order it takes pages in: what it did, how it asks whether a page
+//! was used, and how a page goes.
+//!
+//! What becomes of the frame of a written page is the host kernel's setting
+//! ([`crate::config::WrittenPages`]).
+
+use crate::base::ids::{Gfn, SwapSlot};
+use crate::parts::memory::pages::{Backing, HostMemory};
+use crate::parts::memory::swap::SwapArea;
+
+/// What one pass of reclaim did. The buffers are reused from pass to pass.
+#[derive(Clone, Debug, Default)]
+pub struct ReclaimPass {
+    /// Pages looked at.
+    pub scanned: u32,
+    /// Clean pages freed at once.
+    pub freed: u32,
+    /// Pages whose second-stage entry was removed; their vCPUs must flush.
+    pub unmapped: Vec<Gfn>,
+    /// Pages to be written, each with the slot it got, in the order of allocation.
+    pub written: Vec<(Gfn, SwapSlot)>,
+}
+
+impl ReclaimPass {
+    pub(super) fn clear(&mut self) {
+        self.scanned = 0;
+        self.freed = 0;
+        self.unmapped.clear();
+        self.written.clear();
+    }
+}
+
+/// How reclaim tells a used page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum YoungTest {
+    /// Reads and clears the accessed bit.
+    AccessedBit,
+    /// Takes a mapped page for used, and unmaps it.
+    Unmap,
+}
+
+/// Removes the second-stage entry, if there is one.
+fn unmap(memory: &mut HostMemory, gfn: Gfn, pass: &mut ReclaimPass) {
+    let page = memory.page_mut(gfn);
+    if page.ept_mapped {
+        page.ept_mapped = false;
+        page.young = false;
+        pass.unmapped.push(gfn);
+    }
+}
+
+/// Whether the page was used since the last question (`page_referenced`).
+pub(super) fn test_and_clear_young(
+    memory: &mut HostMemory,
+    gfn: Gfn,
+    test: YoungTest,
+    pass: &mut ReclaimPass,
+) -> bool {
+    match test {
+        YoungTest::AccessedBit => std::mem::take(&mut memory.page_mut(gfn).young),
+        YoungTest::Unmap => {
+            let mapped = memory.page(gfn).ept_mapped;
+            unmap(memory, gfn, pass);
+            mapped
+        }
+    }
+}
+
+/// Takes a page that is on no list away: frees it when the swap area has its contents, begins to
+/// write it otherwise. False when the swap area is full (`add_to_swap` fails, the page is
+/// activated).
+pub(super) fn evict(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    gfn: Gfn,
+    pass: &mut ReclaimPass,
+) -> bool {
+    let page = memory.page(gfn);
+    if !page.dirty && page.slot().is_some() {
+        unmap(memory, gfn, pass);
+        memory.page_mut(gfn).forget(Backing::Swapped);
+        memory.uncharge(gfn);
+        pass.freed += 1;
+        return true;
+    }
+    let Some(slot) = page.slot().or_else(|| swap.allocate(gfn)) else { return false };
+    unmap(memory, gfn, pass);
+    memory.set_slot(gfn, Some(slot));
+    memory.page_mut(gfn).forget(Backing::Writeback);
+    pass.written.push((gfn, slot));
+    true
+}

@@ -1,0 +1,123 @@
+//! Lines beside those of a real kernel.
+
+use super::*;
+use crate::base::abi::MSR_ASYNC_PF_ACK;
+use crate::base::ids::{Gfn, Gpa, Hva, ItemId, Token};
+use crate::trace::kernel::{Line, parse_event, split};
+
+const V0: VcpuId = VcpuId(0);
+const VCPU: Option<ThreadId> = Some(ThreadId(0));
+const WORKER: Option<ThreadId> = Some(ThreadId(1));
+
+/// The life of a fault under interrupt page ready, and a halt.
+fn fault() -> Vec<Event> {
+    let (vcpu, token, gva, gfn) = (V0, Token(0x1000), Gva(0xb6a_f000), Gfn(0xb6af));
+    let (item, worker, request) = (ItemId(0), WorkerId(0), RequestId(3));
+    let address = Hva(0x7f00_0b6a_f000);
+    let pcpu = PcpuId(0);
+    let switch = |prev, next| Event::HostSchedSwitch { pcpu, prev, next };
+    let (op, slot, reason) = (IoKind::Read, SwapSlot(28_478), ExitReason::EptViolation);
+    vec![
+        Event::KvmExit { vcpu, reason },
+        Event::KvmPageFault { vcpu, address: Gpa(gva.0), error_code: PF_WRITE, cpl: 3 },
+        Event::BlockRqIssue { request, op, slot, pages: 1 },
+        Event::KvmTryAsyncGetPage { vcpu, gva, gfn },
+        Event::KvmAsyncPfDoublefault { vcpu, gva, gfn },
+        Event::KvmAsyncPfNotPresent { vcpu, token, gva },
+        Event::ItemLink { vcpu, token, gfn },
+        Event::WorkqueueQueueWork { item },
+        switch(VCPU, WORKER),
+        Event::WorkqueueExecuteStart { worker, item },
+        switch(WORKER, VCPU),
+        Event::KvmInjException { vcpu, vector: PAGE_FAULT, error_code: 0, cr2: 0x1000 },
+        Event::KvmEntry { vcpu },
+        Event::KvmExit { vcpu, reason: ExitReason::ExternalInterrupt },
+        Event::BlockRqComplete { request },
+        switch(VCPU, WORKER),
+        Event::KvmAsyncPfCompleted { worker, vcpu, gva, address },
+        Event::WorkqueueExecuteEnd { worker, item },
+        switch(WORKER, VCPU),
+        Event::KvmAsyncPfReady { vcpu, token, gva },
+        Event::PageReadyQueued { vcpu, token },
+        Event::KvmInjVirq { vcpu, vector: CALLBACK },
+        Event::KvmEntry { vcpu },
+        Event::KvmExit { vcpu, reason: ExitReason::MsrWrite },
+        Event::KvmMsrWrite { vcpu, ecx: MSR_ASYNC_PF_ACK, data: 1 },
+        Event::VcpuBlock { vcpu, reason: BlockReason::ApfHalt },
+        switch(VCPU, None),
+        switch(None, VCPU),
+        Event::VcpuUnblock { vcpu, reason: BlockReason::ApfHalt },
+    ]
+}
+
+fn written(events: &[Event]) -> String {
+    let setting = Setting { vcpus: 1, running: vec![VCPU], ready_by_interrupt: true };
+    let mut writer = KernelWriter::new(setting);
+    let mut out = Vec::new();
+    for (at, &event) in events.iter().enumerate() {
+        let time = SimTime::from_ps(61_431_178_000_000 + 1_500_000 * at as u64);
+        writer.record(&Record { time, event }, &mut out);
+    }
+    String::from_utf8(out).expect("text")
+}
+
+/// A line with all numbers made equal, but for the lengths of those that are padded.
+fn shape(line: &str) -> String {
+    let (head, fields) = line.split_once(": ").expect("a time");
+    let (thread, context) = head.split_once('[').expect("a processor");
+    let words = fields.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    let words = words.map(|word| {
+        let number = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let end = &word[number.len()..];
+        let digits = number.strip_prefix("0x").unwrap_or(number);
+        let hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        if !hex || !number.bytes().any(|b| b.is_ascii_digit()) {
+            word.to_owned()
+        } else if digits.len() >= 8 && !digits.starts_with("ffff") {
+            format!("{}{end}", "#".repeat(digits.len()))
+        } else {
+            format!("#{end}")
+        }
+    });
+    // `vcpu0-301` is a name and a number, `kworker/0:3-157` as well.
+    let comm = thread.trim().trim_end_matches(|c: char| !c.is_alphabetic() && c != '>');
+    let (flags, columns) = (&context[5..10], (thread.len(), head.len()));
+    format!("{columns:?} {comm} {flags} {}", words.collect::<String>())
+}
+
+#[test]
+fn lines_look_like_those_of_a_kernel() {
+    // A line of each event, of a host that ran Linux 6.12.
+    let real: Vec<_> = include_str!("../linux-6.12.txt").lines().map(shape).collect();
+    let ours = written(&fault());
+    for line in ours.lines() {
+        assert!(real.contains(&shape(line)), "{line}\n{}\n{real:#?}", shape(line));
+    }
+    for real in &real {
+        assert!(ours.lines().any(|line| shape(line) == *real), "{real}\n{ours}");
+    }
+}
+
+#[test]
+fn lines_are_read_back() {
+    let text = written(&fault());
+    for line in text.lines() {
+        let Line::Event(header, fields) = split(line.as_bytes()) else { panic!("{line}") };
+        assert!(matches!(parse_event(header.name, fields), Ok(Some(_))), "{line}");
+    }
+    let first = text.lines().next().expect("a line");
+    assert!(first.ends_with(
+        "kvm_exit: vcpu 0 reason npf rip 0x401d85 info1 0x0000000100000006 \
+         info2 0x000000000b6af000 intr_info 0x00000000 error_code 0x00000000"
+    ));
+    // The last record tells the length of the halt, from VcpuBlock on.
+    assert!(text.ends_with("kvm_vcpu_wakeup: wait time 4500 ns, polling valid\n"), "{text}");
+}
+
+#[test]
+fn an_interrupt_instead_of_a_worker_completes_in_its_context() {
+    let worker = WorkerId(u32::MAX - 1);
+    let (gva, address) = (Gva(0x1000), Hva(0x7f00_0000_1000));
+    let text = written(&[Event::KvmAsyncPfCompleted { worker, vcpu: V0, gva, address }]);
+    assert!(text.starts_with("           vcpu0-1000    [000] d.h1.    61.431178: "), "{text}");
+}

@@ -1,0 +1,313 @@
+//! From records to counters.
+
+use std::collections::BTreeMap;
+
+use sim_core::{Histogram, SimTime};
+
+use super::clock::VcpuClocks;
+use crate::base::abi::{CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT};
+use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
+use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
+
+/// What is followed of one vCPU.
+#[derive(Clone, Debug)]
+struct Vcpu {
+    /// The fault at hand has not been seen to need I/O.
+    minor_so_far: bool,
+    /// When it left the guest for its last fault.
+    faulted: Option<SimTime>,
+    /// Not present that waits for its injection.
+    not_present: Option<Token>,
+    /// Page ready that waits for its injection.
+    page_ready: Option<Token>,
+    ready_vector: u8,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) role: TaskRole,
+    pub(super) user_ps: u64,
+    pub(super) work: u64,
+    pub(super) major_faults: u64,
+    /// Major faults that have not ended: their exit, and whether they were found to need I/O in the
+    /// measured phase.
+    faults: Vec<(Gfn, SimTime, bool)>,
+}
+
+/// Counters of the measured phase.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) async_faults: u64,
+    pub(super) repeated_faults: u64,
+    pub(super) sync_faults: u64,
+    pub(super) page_faults: u64,
+    pub(super) io_page_faults: u64,
+    pub(super) doublefaults: u64,
+    pub(super) not_present_injected: u64,
+    pub(super) page_ready_delivered: u64,
+    pub(super) workers_peak: u64,
+    pub(super) outstanding_peak: u64,
+    pub(super) swap_read_pages: u64,
+    pub(super) swap_write_pages: u64,
+    pub(super) swap_read_requests: u64,
+    pub(super) swap_write_requests: u64,
+    pub(super) reclaim_scanned: u64,
+    pub(super) ept_unmaps: u64,
+    pub(super) area_writes: u64,
+    pub(super) area_translations: u64,
+    pub(super) exits: u64,
+    pub(super) guest_switches: u64,
+    pub(super) latency_sum_ps: u128,
+    pub(super) latency_max_ps: u64,
+    /// Integral of the requests in flight over time, in request-picoseconds.
+    pub(super) in_flight_ps: u128,
+    /// Time with a request in flight.
+    pub(super) device_busy_ps: u64,
+}
+
+/// Computes the metrics of a run from its records.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    vcpus: Vec<Vcpu>,
+    pub(super) clocks: VcpuClocks,
+    pub(super) tasks: BTreeMap<TaskId, Task>,
+    workers: u64,
+    outstanding: u64,
+    in_flight: u64,
+    in_flight_since: SimTime,
+    pub(super) events: u64,
+    pub(super) measured: Option<SimTime>,
+    pub(super) ended: Option<SimTime>,
+    pub(super) counts: Counts,
+    pub(super) latency: Histogram,
+}
+
+impl Metrics {
+    /// Metrics of a run with `vcpus` virtual processors, at its start.
+    pub fn new(vcpus: u16) -> Self {
+        let vcpu = Vcpu {
+            minor_so_far: false,
+            faulted: None,
+            not_present: None,
+            page_ready: None,
+            ready_vector: CALLBACK,
+        };
+        Self {
+            vcpus: vec![vcpu; usize::from(vcpus)],
+            clocks: VcpuClocks::new(vcpus),
+            tasks: BTreeMap::new(),
+            workers: 0,
+            outstanding: 0,
+            in_flight: 0,
+            in_flight_since: SimTime::ZERO,
+            events: 0,
+            measured: None,
+            ended: None,
+            counts: Counts::default(),
+            latency: Histogram::new(),
+        }
+    }
+
+    /// Takes in the next records.
+    pub fn observe(&mut self, records: &[Record]) {
+        self.events += records.len() as u64;
+        for record in records {
+            if self.ended.is_some() {
+                return;
+            }
+            self.step(record.time, record.event);
+        }
+    }
+
+    fn vcpu(&mut self, vcpu: VcpuId) -> Option<&mut Vcpu> {
+        self.vcpus.get_mut(vcpu.index())
+    }
+
+    fn task(&mut self, task: TaskId) -> &mut Task {
+        self.tasks.entry(task).or_insert_with(|| Task {
+            role: TaskRole::Main,
+            user_ps: 0,
+            work: 0,
+            major_faults: 0,
+            faults: Vec::new(),
+        })
+    }
+
+    #[inline]
+    fn step(&mut self, now: SimTime, event: Event) {
+        let measuring = u64::from(self.measured.is_some());
+        let counts = &mut self.counts;
+        match event {
+            Event::PhaseBegin { phase: Phase::Measure } => self.begin(now),
+            Event::PhaseBegin { phase: Phase::End } => self.ended = Some(now),
+            Event::TaskNew { task, role, .. } => self.task(task).role = role,
+            Event::TaskRun { task, span, .. } => {
+                let task = self.task(task);
+                task.user_ps = task.user_ps.saturating_add(span.as_ps() * measuring);
+            }
+            Event::TaskWork { task, units } => {
+                let task = self.task(task);
+                task.work = task.work.saturating_add(units * measuring);
+            }
+
+            Event::KvmEntry { .. }
+            | Event::VcpuBlock { .. }
+            | Event::VcpuUnblock { .. }
+            | Event::HostSchedSwitch { .. } => self.clocks.observe(now, event),
+            Event::KvmExit { .. } => {
+                counts.exits += measuring;
+                self.clocks.observe(now, event);
+            }
+
+            Event::KvmPageFault { vcpu, .. } => {
+                counts.page_faults += measuring;
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.minor_so_far = true;
+                    vcpu.faulted = Some(now);
+                }
+            }
+            Event::KvmTryAsyncGetPage { vcpu, .. } => self.needs_io(vcpu, measuring),
+            Event::KvmAsyncPfDoublefault { vcpu, .. } => {
+                counts.doublefaults += measuring;
+                self.needs_io(vcpu, measuring);
+            }
+            Event::MajorFaultBegin { vcpu, task, gfn, path } => {
+                match path {
+                    FaultPath::Async => counts.async_faults += measuring,
+                    FaultPath::Repeated => counts.repeated_faults += measuring,
+                    FaultPath::Sync => counts.sync_faults += measuring,
+                }
+                self.needs_io(vcpu, measuring);
+                let exit = self.vcpu(vcpu).and_then(|vcpu| vcpu.faulted.take()).unwrap_or(now);
+                let task = self.task(task);
+                task.major_faults += measuring;
+                task.faults.push((gfn, exit, measuring != 0));
+            }
+            Event::MajorFaultEnd { task, gfn, .. } => self.fault_ends(now, task, gfn),
+
+            Event::NotPresentQueued { vcpu, token, .. } => {
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.not_present = Some(token);
+                }
+            }
+            Event::PageReadyQueued { vcpu, token } => {
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.page_ready = Some(token);
+                }
+            }
+            Event::KvmInjException { vcpu, vector: PAGE_FAULT, cr2, .. } => {
+                self.page_fault_injected(vcpu, cr2, measuring);
+            }
+            Event::KvmInjVirq { vcpu, vector } => self.interrupt_injected(vcpu, vector, measuring),
+            Event::KvmMsrWrite { vcpu, ecx: MSR_ASYNC_PF_INT, data } => {
+                // Its low byte is the vector of page ready.
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.ready_vector = data.to_le_bytes()[0];
+                }
+            }
+
+            Event::ItemLink { .. } => {
+                self.outstanding += 1;
+                counts.outstanding_peak = counts.outstanding_peak.max(self.outstanding);
+            }
+            Event::ItemUnlink { token, .. } if token != Token::WAKE_ALL => {
+                self.outstanding = self.outstanding.saturating_sub(1);
+            }
+            Event::WorkqueueExecuteStart { .. } => {
+                self.workers += 1;
+                counts.workers_peak = counts.workers_peak.max(self.workers);
+            }
+            Event::WorkqueueExecuteEnd { .. } => self.workers = self.workers.saturating_sub(1),
+
+            Event::BlockRqIssue { op, pages, .. } => {
+                let pages = u64::from(pages) * measuring;
+                match op {
+                    IoKind::Read => {
+                        counts.swap_read_pages += pages;
+                        counts.swap_read_requests += measuring;
+                    }
+                    IoKind::Write => {
+                        counts.swap_write_pages += pages;
+                        counts.swap_write_requests += measuring;
+                    }
+                }
+                self.settle_device(now);
+                self.in_flight += 1;
+            }
+            Event::BlockRqComplete { .. } => {
+                self.settle_device(now);
+                self.in_flight = self.in_flight.saturating_sub(1);
+            }
+            Event::MemcgReclaimEnd { scanned, .. } => {
+                counts.reclaim_scanned += u64::from(scanned) * measuring;
+            }
+            Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
+            Event::SharedWordWrite { .. } => counts.area_writes += measuring,
+            Event::AreaTranslated { .. } => counts.area_translations += measuring,
+            Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, now: SimTime) {
+        self.measured = Some(now);
+        self.clocks.restart(now);
+        self.settle_device(now);
+        self.counts = Counts {
+            workers_peak: self.workers,
+            outstanding_peak: self.outstanding,
+            ..Counts::default()
+        };
+    }
+
+    pub(super) fn settle_device(&mut self, now: SimTime) {
+        let span = now.saturating_since(self.in_flight_since).as_ps();
+        self.in_flight_since = now;
+        self.counts.in_flight_ps += u128::from(self.in_flight) * u128::from(span);
+        if self.in_flight > 0 {
+            self.counts.device_busy_ps += span;
+        }
+    }
+
+    /// The fault at hand is not a minor one.
+    fn needs_io(&mut self, vcpu: VcpuId, measuring: u64) {
+        if let Some(vcpu) = self.vcpus.get_mut(vcpu.index())
+            && vcpu.minor_so_far
+        {
+            vcpu.minor_so_far = false;
+            self.counts.io_page_faults += measuring;
+        }
+    }
+
+    fn fault_ends(&mut self, now: SimTime, task: TaskId, gfn: Gfn) {
+        let faults = &mut self.task(task).faults;
+        let Some(place) = faults.iter().position(|&(frame, ..)| frame == gfn) else { return };
+        let (_, exit, measured) = faults.swap_remove(place);
+        if measured {
+            let latency = now.saturating_since(exit);
+            self.latency.record(latency.as_ns());
+            self.counts.latency_sum_ps += u128::from(latency.as_ps());
+            self.counts.latency_max_ps = self.counts.latency_max_ps.max(latency.as_ps());
+        }
+    }
+
+    /// Both notices may be exceptions; with equal tokens not present was queued first.
+    fn page_fault_injected(&mut self, vcpu: VcpuId, cr2: u64, measuring: u64) {
+        let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) else { return };
+        let is = |token: Option<Token>| token.is_some_and(|token| u64::from(token.0) == cr2);
+        if is(vcpu.not_present) {
+            vcpu.not_present = None;
+            self.counts.not_present_injected += measuring;
+        } else if is(vcpu.page_ready) {
+            vcpu.page_ready = None;
+            self.counts.page_ready_delivered += measuring;
+        }
+    }
+
+    fn interrupt_injected(&mut self, vcpu: VcpuId, vector: u8, measuring: u64) {
+        let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) else { return };
+        if vector == vcpu.ready_vector && vcpu.page_ready.take().is_some() {
+            self.counts.page_ready_delivered += measuring;
+        }
+    }
+}
