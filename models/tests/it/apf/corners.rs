@@ -41,7 +41,7 @@ fn a_restored_guest_without_its_vector_is_never_woken() {
         if with_vector {
             b.take_ready();
         }
-        (b.violates("INV-13"), b.apf.guest.sleepers.len())
+        (b.violates(InvariantId(13)), b.apf.guest.sleepers.len())
     };
     assert_eq!(run(false), (true, 1));
     assert_eq!(run(true), (false, 0));
