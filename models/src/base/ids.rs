@@ -29,11 +29,14 @@ macro_rules! newtype {
 }
 
 newtype! {
-    /// A virtual processor of the guest, numbered from 0.
+    /// A virtual machine of the host, numbered from 0.
+    VmId(u16), "vm";
+    /// A virtual processor, numbered from 0 over all virtual machines of the host: those of the first
+    /// one first.
     VcpuId(u16), "vcpu";
     /// A physical processor of the host, numbered from 0.
     PcpuId(u16), "pcpu";
-    /// A task of the guest, numbered from 0 in the order of creation.
+    /// A task of a guest, numbered from 0 over all of them in the order of creation.
     TaskId(u32), "task";
     /// A thread of the host: vCPU threads first, then workers in the order of creation.
     ThreadId(u32), "thread";
@@ -93,6 +96,43 @@ impl Gfn {
     /// The address of the frame's first byte.
     pub const fn gpa(self) -> Gpa {
         Gpa(self.0 * PAGE_SIZE)
+    }
+}
+
+/// A page of the memory of a virtual machine, which the host names by both: `vm << 48 | gfn`. Pages of
+/// the first virtual machine have the numbers of their frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GuestPage(pub u64);
+
+impl GuestPage {
+    const GFN_BITS: u32 = 48;
+
+    /// The page of a frame of a virtual machine.
+    #[inline]
+    pub const fn new(vm: VmId, gfn: Gfn) -> Self {
+        Self((vm.0 as u64) << Self::GFN_BITS | gfn.0)
+    }
+
+    /// Whose memory it is.
+    #[inline]
+    pub const fn vm(self) -> VmId {
+        VmId((self.0 >> Self::GFN_BITS) as u16)
+    }
+
+    /// The frame in the memory of its virtual machine.
+    #[inline]
+    pub const fn gfn(self) -> Gfn {
+        Gfn(self.0 & ((1 << Self::GFN_BITS) - 1))
+    }
+}
+
+impl fmt::Display for GuestPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.vm() {
+            // Nobody asks which one as long as there is one.
+            VmId(0) => write!(f, "{}", self.gfn()),
+            vm => write!(f, "{vm}:{}", self.gfn()),
+        }
     }
 }
 

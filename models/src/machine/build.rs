@@ -14,7 +14,7 @@ use super::vcpu::VcpuThreads;
 use super::world::watchdog::Watchdog;
 use super::world::{Cx, MachineEvent, Setup, Steps, World, thread_of};
 use crate::apf::Rules;
-use crate::base::ids::VcpuId;
+use crate::base::ids::{VcpuId, VmId};
 use crate::base::record::{Event, Phase};
 use crate::config::MachineConfig;
 use crate::presets::policies;
@@ -48,6 +48,8 @@ impl World {
             policy: None,
             warmup: settings.warmup,
             duration: settings.duration,
+            // A scenario describes one.
+            vms: vec![VmId(0); vcpus.into()],
         };
         Ok(Self {
             setup,

@@ -3,7 +3,7 @@
 use sim_core::EventQueue;
 
 use super::world::{Consequences, Cx, MachineEvent, thread_of};
-use crate::base::ids::{Gfn, ItemId, TaskId, VcpuId};
+use crate::base::ids::{ItemId, TaskId, VcpuId};
 use crate::base::record::ExitReason;
 
 impl<Q: EventQueue<MachineEvent>> Consequences for Cx<'_, Q> {
@@ -26,8 +26,8 @@ impl<Q: EventQueue<MachineEvent>> Consequences for Cx<'_, Q> {
         }
     }
 
-    fn item_freed(&mut self, item: ItemId, gfn: Option<Gfn>) {
-        self.unpin(item, gfn);
+    fn item_freed(&mut self, item: ItemId) {
+        self.unpin(item);
     }
 
     fn wake_sleeper(&mut self, task: TaskId) {

@@ -175,8 +175,8 @@ impl Monitors {
             | Event::MmuNotifierRetry { vcpu, .. }
             | Event::MajorFaultBegin { vcpu, .. }
             | Event::MajorFaultEnd { vcpu, .. } => vcpu,
-            Event::EptUnmap { gfn } => {
-                self.faults.unmap(gfn);
+            Event::EptUnmap { page } => {
+                self.faults.unmap(page.gfn());
                 return;
             }
             Event::MemcgReclaimBegin { .. } => {

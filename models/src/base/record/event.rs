@@ -8,8 +8,8 @@ use super::names::{
     TaskRole,
 };
 use crate::base::ids::{
-    Gfn, Gpa, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId,
-    WorkerId,
+    Gfn, Gpa, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId, ThreadId,
+    Token, VcpuId, WorkerId,
 };
 
 /// One tracepoint hit.
@@ -208,8 +208,8 @@ events! {
         gfn: Gfn, /// The host frame.
         pfn: Pfn, }
     /// A second-stage entry is removed by the host (ours).
-    EptUnmap = "ept_unmap" { /// The guest frame.
-        gfn: Gfn, }
+    EptUnmap = "ept_unmap" { /// The page.
+        page: GuestPage, }
     /// An access needs device I/O for the first time (ours): a major fault begins.
     MajorFaultBegin = "major_fault_begin" { /// The vCPU.
         vcpu: VcpuId, /// The task whose access it is.

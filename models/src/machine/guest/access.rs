@@ -135,7 +135,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Some(gfn) = self.w.guest.tables.translate(gva) else {
             return (Translation::GuestFault, None);
         };
-        if !self.maps(gfn) {
+        if !self.maps(vcpu, gfn) {
             return (Translation::EptViolation(gfn), None);
         }
         self.w.guest.cpus[vcpu.index()].tlb.insert(gva);

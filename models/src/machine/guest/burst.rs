@@ -221,7 +221,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.setup.config.cpu.ept_accessed_dirty {
             let mut burst = std::mem::take(&mut self.w.guest.cpus[vcpu.index()].burst);
             for gfn in burst.iter_mut().filter_map(|op| op.walked.take()) {
-                self.set_accessed(gfn);
+                self.set_accessed(vcpu, gfn);
             }
             self.w.guest.cpus[vcpu.index()].burst = burst;
         }

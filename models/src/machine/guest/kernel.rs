@@ -99,7 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::FirstTouch { gva } => return self.first_touch(vcpu, gva),
             GuestThen::ClearPage { gva, gfn } => {
                 // The kernel clears the page through its own mapping; that may exit first.
-                if !self.maps(gfn) {
+                if !self.maps(vcpu, gfn) {
                     self.push_frame(vcpu, Cycles::ZERO, then);
                     return Some(
                         self.exit(vcpu, GuestExit::EptViolation { gfn, write: true, cpl: 0 }),
@@ -146,7 +146,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.guest.tables.allocate(in_memfd) {
             Some(gfn) => {
                 if in_memfd {
-                    self.make_private(gfn);
+                    self.make_private(vcpu, gfn);
                 }
                 self.push_frame(vcpu, Cycles::ZERO, GuestThen::ClearPage { gva, gfn });
                 None

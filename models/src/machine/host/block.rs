@@ -3,7 +3,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::ThreadState;
-use crate::base::ids::{Gfn, PcpuId, RequestId, SwapSlot, ThreadId};
+use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
 use crate::config::WrittenPages;
 use crate::machine::world::{Cx, MachineEvent, Then};
@@ -89,10 +89,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.free_requests.push(id);
         let mut reclaimable = false;
         for slot in (request.slot.0..request.slot.0 + request.pages).map(SwapSlot) {
-            let Some(gfn) = self.w.host.swap.owner(slot) else { continue };
+            let Some(guest_page) = self.w.host.swap.owner(slot) else { continue };
             reclaimable |= match request.op {
-                IoKind::Read => self.page_was_read(gfn, id),
-                IoKind::Write => self.page_was_written(gfn, slot),
+                IoKind::Read => self.page_was_read(guest_page, id),
+                IoKind::Write => self.page_was_written(guest_page, slot),
             };
         }
         // A page that can be reclaimed from now on is as good as room: somebody has to do it.
@@ -101,8 +101,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    fn page_was_read(&mut self, gfn: Gfn, request: RequestId) -> bool {
-        let page = self.w.host.memory.page_mut(gfn);
+    fn page_was_read(&mut self, guest_page: GuestPage, request: RequestId) -> bool {
+        let page = self.w.host.memory.page_mut(guest_page);
         if page.backing != Backing::Reading || page.locked_by != Some(request) {
             // A hole in the middle of a read-ahead window, which may be another read's page.
             return false;
@@ -110,37 +110,37 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         page.locked_by = None;
         page.backing = Backing::Resident;
         page.dirty = false;
-        self.w.host.memory.lru_arrive(gfn, Arrival::Read);
+        self.w.host.memory.lru_arrive(guest_page, Arrival::Read);
         for at in 0..self.w.host.threads.len() {
-            if self.w.host.threads[at].waits_for == Some(gfn) {
+            if self.w.host.threads[at].waits_for == Some(guest_page) {
                 self.w.host.threads[at].waits_for = None;
                 self.wake_thread(ThreadId(at as u32));
             }
         }
         if self.w.setup.config.host.kernel.polled_reads {
-            self.end_polling(gfn);
+            self.end_polling(guest_page);
         }
-        self.interrupt_for_items(gfn);
+        self.interrupt_for_items(guest_page);
         true
     }
 
-    fn page_was_written(&mut self, gfn: Gfn, slot: SwapSlot) -> bool {
-        let page = self.w.host.memory.page_mut(gfn);
+    fn page_was_written(&mut self, guest_page: GuestPage, slot: SwapSlot) -> bool {
+        let page = self.w.host.memory.page_mut(guest_page);
         match page.backing {
             Backing::Writeback => match self.w.setup.config.host.kernel.written_pages {
                 WrittenPages::Freed => {
                     page.backing = Backing::Swapped;
-                    self.w.host.memory.uncharge(gfn);
+                    self.w.host.memory.uncharge(guest_page);
                 }
                 WrittenPages::Rotated => {
                     page.backing = Backing::Resident;
-                    self.w.host.memory.lru_rotate(gfn);
+                    self.w.host.memory.lru_rotate(guest_page);
                 }
             },
             _ if page.write_in_flight => {
                 // Mapped again, and so dirty again, while the write went on.
                 page.write_in_flight = false;
-                self.w.host.memory.set_slot(gfn, None);
+                self.w.host.memory.set_slot(guest_page, None);
                 self.w.host.swap.free(slot);
             }
             _ => return false,
@@ -149,11 +149,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A read is over: a thread that polls for it sees that, at once if it has its processor.
-    fn end_polling(&mut self, gfn: Gfn) {
+    fn end_polling(&mut self, guest_page: GuestPage) {
         for at in 0..self.w.host.threads.len() {
             let thread = &self.w.host.threads[at];
             let polls = thread.then == Then::FetchPoll && thread.state == ThreadState::Running;
-            let own = thread.fetch.is_some_and(|fetch| fetch.gfn == gfn);
+            let own = thread.fetch.is_some_and(|fetch| fetch.guest_page == guest_page);
             // One that is on its way to look needs no call.
             if polls && own && !self.has_step(ThreadId(at as u32)) {
                 self.start_stretch(ThreadId(at as u32), SimDuration::ZERO, Then::FetchPoll);

@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::{Fetch, FetchGoal};
-use crate::base::ids::{Gfn, ItemId, ThreadId};
+use crate::base::ids::{GuestPage, ItemId, ThreadId};
 use crate::base::record::BlockReason;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
 use crate::parts::memory::pages::{Arrival, Backing};
@@ -22,12 +22,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if !self.lock_map(thread) {
             return self.sleep_in_fetch(thread, BlockReason::MapLock);
         }
-        let Fetch { gfn, goal } = self.fetch_of(thread);
-        match self.w.host.memory.page(gfn).backing {
+        let Fetch { guest_page, goal } = self.fetch_of(thread);
+        match self.w.host.memory.page(guest_page).backing {
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
             Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),
             Backing::Reading => {
-                self.w.host.threads[thread.index()].waits_for = Some(gfn);
+                self.w.host.threads[thread.index()].waits_for = Some(guest_page);
                 self.unlock_map_for_io(thread);
                 self.sleep_in_fetch(thread, BlockReason::Fetch)
             }
@@ -35,11 +35,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 if self.w.host.memory.room() == 0 {
                     return self.direct_reclaim(thread);
                 }
-                self.w.host.memory.charge(gfn);
-                if !self.w.host.memory.page(gfn).in_guest_memfd {
-                    self.w.host.memory.lru_arrive(gfn, Arrival::Fresh);
+                self.w.host.memory.charge(guest_page);
+                if !self.w.host.memory.page(guest_page).in_guest_memfd {
+                    self.w.host.memory.lru_arrive(guest_page, Arrival::Fresh);
                 }
-                let page = self.w.host.memory.page_mut(gfn);
+                let page = self.w.host.memory.page_mut(guest_page);
                 page.backing = Backing::Resident;
                 page.dirty = true;
                 Flow::Spend(self.w.setup.prices.zero_page.time, Then::Fetch)
@@ -48,7 +48,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 if self.w.host.memory.room() == 0 {
                     return self.direct_reclaim(thread);
                 }
-                self.prepare_read(thread, gfn)
+                self.prepare_read(thread, guest_page)
             }
         }
     }
@@ -83,8 +83,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Looks whether the read is over. If not, the thread keeps its processor until it is
     /// (`end_polling`), or until somebody else takes it.
     pub(in crate::machine) fn fetch_poll(&mut self, thread: ThreadId) -> Flow {
-        let Fetch { gfn, .. } = self.fetch_of(thread);
-        match self.w.host.memory.page(gfn).backing {
+        let Fetch { guest_page, .. } = self.fetch_of(thread);
+        match self.w.host.memory.page(guest_page).backing {
             Backing::Reading => {
                 let now = self.now();
                 let state = &mut self.w.host.threads[thread.index()];
@@ -99,27 +99,30 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The page is there (or its read has begun, when only that was wanted).
     fn fetch_done(&mut self, thread: ThreadId) -> Flow {
         self.unlock_map(thread);
-        let Some(Fetch { gfn, goal }) = self.w.host.threads[thread.index()].fetch.take() else {
+        let Some(Fetch { guest_page, goal }) = self.w.host.threads[thread.index()].fetch.take()
+        else {
             unreachable!("{thread} fetches nothing");
         };
         let map =
             self.w.setup.prices.kvm_fault.time.saturating_sub(self.w.setup.prices.apf_detect.time);
         match goal {
             FetchGoal::Fault => Flow::Spend(map, Then::MapFault),
-            FetchGoal::StartRead => match self.w.host.memory.page(gfn).backing {
+            FetchGoal::StartRead => match self.w.host.memory.page(guest_page).backing {
                 // The page came while the read was being prepared.
                 Backing::Resident | Backing::Writeback => Flow::Spend(map, Then::MapFault),
                 _ => Flow::Spend(SimDuration::ZERO, Then::FaultTry),
             },
-            FetchGoal::Prefault => Flow::Spend(SimDuration::ZERO, Then::PrefaultMap(gfn)),
-            FetchGoal::Item(item) => self.item_fetched(item, gfn),
+            FetchGoal::Prefault => {
+                Flow::Spend(SimDuration::ZERO, Then::PrefaultMap(guest_page.gfn()))
+            }
+            FetchGoal::Item(item) => self.item_fetched(item, guest_page),
         }
     }
 
     /// The worker has its page, and keeps a reference to it where the rules say so.
-    pub(super) fn item_fetched(&mut self, item: ItemId, gfn: Gfn) -> Flow {
-        self.map_in_vmm(gfn);
-        self.hold_page(item, gfn);
+    pub(super) fn item_fetched(&mut self, item: ItemId, guest_page: GuestPage) -> Flow {
+        self.map_in_vmm(guest_page);
+        self.hold_page(item, guest_page);
         self.work_fetched(item);
         Flow::Spend(SimDuration::ZERO, Then::WorkStep(item))
     }

@@ -3,28 +3,27 @@
 use sim_core::EventQueue;
 
 use crate::apf::rules::PageReference;
-use crate::base::ids::{Gfn, ItemId, PcpuId};
+use crate::base::ids::{GuestPage, ItemId, PcpuId};
 use crate::machine::world::{Cx, MachineEvent, thread_of};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The processor on which the vCPU thread of an item runs.
     pub(super) fn pcpu_of(&self, item: ItemId) -> PcpuId {
-        let vcpu = self.w.protocol.apf().host.items.item(item).vcpu;
-        let thread = thread_of(vcpu);
+        let thread = thread_of(self.w.protocol.vcpu_of(item));
         self.w.host.threads[thread.index()].pcpu
     }
 
     /// Takes the reference that an item keeps to its page, where the rules say so.
-    pub(super) fn hold_page(&mut self, item: ItemId, gfn: Gfn) {
+    pub(super) fn hold_page(&mut self, item: ItemId, guest_page: GuestPage) {
         if self.holds_pages() {
-            let page = self.w.host.memory.page_mut(gfn);
+            let page = self.w.host.memory.page_mut(guest_page);
             page.pins = page.pins.saturating_add(1);
             self.w.host.pinned += 1;
             let needed = item.index() + 1;
             if self.w.host.pinning.len() < needed {
-                self.w.host.pinning.resize(needed, false);
+                self.w.host.pinning.resize(needed, None);
             }
-            self.w.host.pinning[item.index()] = true;
+            self.w.host.pinning[item.index()] = Some(guest_page);
         }
     }
 
@@ -36,10 +35,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Releases the reference that an item held on its page. One that was dropped before a worker
     /// came to it held none.
-    pub(in crate::machine) fn unpin(&mut self, item: ItemId, gfn: Option<Gfn>) {
-        let held = self.w.host.pinning.get_mut(item.index()).is_some_and(std::mem::take);
-        if held && let Some(gfn) = gfn {
-            let page = self.w.host.memory.page_mut(gfn);
+    pub(in crate::machine) fn unpin(&mut self, item: ItemId) {
+        let held = self.w.host.pinning.get_mut(item.index()).and_then(Option::take);
+        if let Some(guest_page) = held {
+            let page = self.w.host.memory.page_mut(guest_page);
             page.pins = page.pins.saturating_sub(1);
             self.w.host.pinned -= 1;
             self.wake_room_waiters();

@@ -9,7 +9,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::rules::Workers;
-use crate::base::ids::{Gfn, ItemId, WorkerId};
+use crate::base::ids::{GuestPage, ItemId, WorkerId};
 use crate::machine::world::{Cx, MachineEvent};
 use crate::parts::memory::pages::Backing;
 
@@ -20,26 +20,27 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Begins an item without a worker: its read is under way, or over already.
     pub(super) fn begin_native(&mut self, item: ItemId) {
         let Some(gfn) = self.start_work(item, INTERRUPT) else { return };
-        match self.w.host.memory.page(gfn).backing {
-            Backing::Reading => self.w.host.native.push((gfn, item)),
+        let guest_page = self.w.setup.page(self.w.protocol.vcpu_of(item), gfn);
+        match self.w.host.memory.page(guest_page).backing {
+            Backing::Reading => self.w.host.native.push((guest_page, item)),
             // A page that came and went again meanwhile is left to the guest's next access.
             Backing::Resident | Backing::Writeback | Backing::Untouched | Backing::Swapped => {
-                self.hold_page(item, gfn);
+                self.hold_page(item, guest_page);
                 self.complete_native(item);
             }
         }
     }
 
     /// A page was read: the interrupt handles the items that wait for it, one after the other.
-    pub(super) fn interrupt_for_items(&mut self, gfn: Gfn) {
+    pub(super) fn interrupt_for_items(&mut self, guest_page: GuestPage) {
         if self.w.host.native.is_empty() {
             return;
         }
         let mut waiting = std::mem::take(&mut self.w.host.native);
         let mut cost = SimDuration::ZERO;
         waiting.retain(|&(page, item)| {
-            if page == gfn {
-                self.hold_page(item, gfn);
+            if page == guest_page {
+                self.hold_page(item, guest_page);
                 cost += self.w.setup.prices.block_complete.time;
                 self.interrupt_processor(
                     self.pcpu_of(item),
@@ -48,7 +49,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let at = self.now() + cost;
                 self.schedule(at, MachineEvent::ItemRead(item));
             }
-            page != gfn
+            page != guest_page
         });
         self.w.host.native = waiting;
     }

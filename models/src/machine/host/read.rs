@@ -2,7 +2,7 @@
 
 use sim_core::EventQueue;
 
-use crate::base::ids::{Gfn, RequestId, SwapSlot, ThreadId};
+use crate::base::ids::{Gfn, GuestPage, RequestId, SwapSlot, ThreadId};
 use crate::base::record::IoKind;
 use crate::config::ReadAhead;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
@@ -11,21 +11,22 @@ use crate::parts::memory::pages::Backing;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Locks the page, and its neighbours as far as there is room, for a read.
-    pub(super) fn prepare_read(&mut self, thread: ThreadId, gfn: Gfn) -> Flow {
-        let Some(slot) = self.w.host.memory.page(gfn).slot() else {
+    pub(super) fn prepare_read(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
+        let Some(slot) = self.w.host.memory.page(guest_page).slot() else {
             unreachable!("a swapped page has a slot");
         };
         let largest = self.w.setup.config.host.read_ahead_pages.max(1);
         let (reads, extra) = match self.w.setup.config.host.kernel.read_ahead {
-            ReadAhead::Fixed => self.lock_slots(gfn, slot, largest),
+            ReadAhead::Fixed => self.lock_slots(guest_page, slot, largest),
             ReadAhead::Adaptive => {
                 let window = self.w.host.read_ahead.slot_window(slot, largest);
-                self.lock_slots(gfn, slot, window)
+                self.lock_slots(guest_page, slot, window)
             }
             ReadAhead::AddressSpace => {
                 let pages = self.w.setup.config.guest.memory_pages;
-                let window = self.w.host.read_ahead.address_window(gfn, largest, pages);
-                self.lock_addresses(gfn, window)
+                let window =
+                    self.w.host.read_ahead.address_window(guest_page.gfn(), largest, pages);
+                self.lock_addresses(guest_page, window)
             }
         };
         let requests = reads.len() as u64;
@@ -39,9 +40,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// One read of the swapped pages in the aligned window around a slot, from the first to the
     /// last of them. Also says how many pages come besides the wanted one.
-    fn lock_slots(&mut self, gfn: Gfn, slot: SwapSlot, window: u32) -> (Vec<Request>, u64) {
-        let id = self.new_read(gfn, slot).id;
-        self.lock_for_read(gfn, id);
+    fn lock_slots(
+        &mut self,
+        guest_page: GuestPage,
+        slot: SwapSlot,
+        window: u32,
+    ) -> (Vec<Request>, u64) {
+        let id = self.new_read(guest_page, slot).id;
+        self.lock_for_read(guest_page, id);
         let (mut first, mut last, mut extra) = (slot.0, slot.0, 0);
         let start = slot.0 / window * window;
         for neighbour in (start..start + window).map(SwapSlot) {
@@ -56,27 +62,31 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
         }
         let (slot, pages) = (SwapSlot(first), last - first + 1);
-        let read = Request { id, slot, pages, ..self.occurrence_of(gfn) };
+        let read = Request { id, slot, pages, ..self.occurrence_of(guest_page) };
         (vec![read], extra)
     }
 
     /// A read for each run of consecutive slots among the swapped pages of a window of addresses
     /// (the block layer merges them while plugged).
-    fn lock_addresses(&mut self, gfn: Gfn, window: std::ops::Range<u64>) -> (Vec<Request>, u64) {
+    fn lock_addresses(
+        &mut self,
+        guest_page: GuestPage,
+        window: std::ops::Range<u64>,
+    ) -> (Vec<Request>, u64) {
         // The wanted page has its frame before the room is given to others.
-        let mut wanted = Some(self.w.host.memory.page(gfn).slot());
-        self.w.host.memory.charge(gfn);
+        let mut wanted = Some(self.w.host.memory.page(guest_page).slot());
+        self.w.host.memory.charge(guest_page);
         let mut reads: Vec<Request> = Vec::new();
         let mut extra = 0;
-        for page in window.map(Gfn) {
-            let slot = match page == gfn {
+        for page in window.map(|gfn| GuestPage::new(guest_page.vm(), Gfn(gfn))) {
+            let slot = match page == guest_page {
                 true => wanted.take().flatten(),
                 false if self.w.host.memory.room() == 0 => None,
                 false if self.w.host.memory.page(page).backing != Backing::Swapped => None,
                 false => self.w.host.memory.page(page).slot(),
             };
             let Some(slot) = slot else { continue };
-            if page != gfn {
+            if page != guest_page {
                 extra += 1;
                 self.w.host.memory.charge(page);
                 self.mark_read_ahead(page);
@@ -98,34 +108,42 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A number for a read; the pages are locked in its name.
-    fn new_read(&mut self, gfn: Gfn, slot: SwapSlot) -> Request {
+    fn new_read(&mut self, guest_page: GuestPage, slot: SwapSlot) -> Request {
         let (id, op, submitted) = (RequestId(0), IoKind::Read, self.now());
-        self.w.host.new_request(Request { id, op, slot, pages: 1, gfn, occurrence: 0, submitted })
+        self.w.host.new_request(Request {
+            id,
+            op,
+            slot,
+            pages: 1,
+            guest_page,
+            occurrence: 0,
+            submitted,
+        })
     }
 
     /// A read on behalf of a page, with the number that keys its draws.
-    fn occurrence_of(&mut self, gfn: Gfn) -> Request {
-        let page = self.w.host.memory.page_mut(gfn);
+    fn occurrence_of(&mut self, guest_page: GuestPage) -> Request {
+        let page = self.w.host.memory.page_mut(guest_page);
         let occurrence = page.io_count;
         page.io_count += 1;
         let (id, op, slot, submitted) = (RequestId(0), IoKind::Read, SwapSlot(0), self.now());
-        Request { id, op, slot, pages: 1, gfn, occurrence, submitted }
+        Request { id, op, slot, pages: 1, guest_page, occurrence, submitted }
     }
 
     /// Windows that follow their success want to know of it.
-    fn mark_read_ahead(&mut self, gfn: Gfn) {
+    fn mark_read_ahead(&mut self, guest_page: GuestPage) {
         if self.w.setup.config.host.kernel.read_ahead != ReadAhead::Fixed {
-            self.w.host.memory.page_mut(gfn).read_ahead = true;
+            self.w.host.memory.page_mut(guest_page).read_ahead = true;
         }
     }
 
-    fn lock_for_read(&mut self, gfn: Gfn, request: RequestId) {
-        self.w.host.memory.charge(gfn);
-        self.reading(gfn, request);
+    fn lock_for_read(&mut self, guest_page: GuestPage, request: RequestId) {
+        self.w.host.memory.charge(guest_page);
+        self.reading(guest_page, request);
     }
 
-    fn reading(&mut self, gfn: Gfn, request: RequestId) {
-        let page = self.w.host.memory.page_mut(gfn);
+    fn reading(&mut self, guest_page: GuestPage, request: RequestId) {
+        let page = self.w.host.memory.page_mut(guest_page);
         page.backing = Backing::Reading;
         page.locked_by = Some(request);
     }

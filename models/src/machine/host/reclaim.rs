@@ -3,7 +3,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::PendingReclaim;
-use crate::base::ids::{Gfn, RequestId, SwapSlot, ThreadId};
+use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry};
 use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Then};
@@ -30,8 +30,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let batch = self.w.setup.config.host.reclaim_batch_pages;
         let mut pass = std::mem::take(&mut self.w.host.pass);
         reclaim(&mut self.w.host.memory, &mut self.w.host.swap, batch, test, &mut pass);
-        for &gfn in &pass.unmapped {
-            self.emit(Event::EptUnmap { gfn });
+        for &guest_page in &pass.unmapped {
+            self.emit(Event::EptUnmap { page: guest_page });
         }
         self.w.host.invalidations +=
             u64::from(invalidates(&pass, self.w.setup.config.host.kernel.mmu_retry));
@@ -58,9 +58,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// One request for each run of consecutive slots (the block layer merges them while plugged).
-    fn write_requests(&mut self, written: &[(Gfn, SwapSlot)]) -> Vec<Request> {
+    fn write_requests(&mut self, written: &[(GuestPage, SwapSlot)]) -> Vec<Request> {
         let mut requests: Vec<Request> = Vec::new();
-        for &(gfn, slot) in written {
+        for &(guest_page, slot) in written {
             if let Some(last) = requests.last_mut()
                 && last.slot.0 + last.pages == slot.0
                 && last.pages < self.w.setup.config.host.write_pages
@@ -68,13 +68,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 last.pages += 1;
                 continue;
             }
-            let page = self.w.host.memory.page_mut(gfn);
+            let page = self.w.host.memory.page_mut(guest_page);
             let occurrence = page.io_count;
             page.io_count += 1;
             let submitted = self.now();
             let op = IoKind::Write;
             let id = RequestId(0);
-            requests.push(Request { id, op, slot, pages: 1, gfn, occurrence, submitted });
+            requests.push(Request { id, op, slot, pages: 1, guest_page, occurrence, submitted });
         }
         for request in &mut requests {
             *request = self.w.host.new_request(*request);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
-use crate::base::ids::{Gfn, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId};
+use crate::base::ids::{GuestPage, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId};
 use crate::config::{Disturbance, DisturbanceKind, MachineConfig};
 use crate::machine::world::Then;
 use crate::parts::device::{Device, QUEUE_DEPTH, Request};
@@ -47,7 +47,7 @@ pub(in crate::machine) enum FetchGoal {
 /// A page being fetched by a host thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fetch {
-    pub gfn: Gfn,
+    pub guest_page: GuestPage,
     pub goal: FetchGoal,
 }
 
@@ -82,7 +82,7 @@ pub(in crate::machine) struct Thread {
     pub(super) then: Then,
     pub(super) fetch: Option<Fetch>,
     /// The locked page it waits for.
-    pub(super) waits_for: Option<Gfn>,
+    pub(super) waits_for: Option<GuestPage>,
     pub(super) reclaim: PendingReclaim,
     /// The reads that it is about to issue.
     pub(super) reads: VecDeque<Request>,
@@ -145,12 +145,12 @@ pub(in crate::machine) struct Host {
     pub(super) interrupts: Vec<PcpuId>,
     /// References that items hold on pages.
     pub(super) pinned: u32,
-    /// Which items hold a reference on their page.
-    pub(super) pinning: Vec<bool>,
+    /// The page on which each item holds a reference, if it does.
+    pub(super) pinning: Vec<Option<GuestPage>>,
     /// How often the host has taken mappings of the VM away (`mmu_notifier_seq`).
     pub(super) invalidations: u64,
     /// Items without a worker, each with the page whose read ends it.
-    pub(super) native: Vec<(Gfn, ItemId)>,
+    pub(super) native: Vec<(GuestPage, ItemId)>,
     pub(super) read_ahead: ReadAheadState,
     /// Write-back throttling, where the host's kernel does it.
     pub(super) throttle: Option<WriteThrottle>,
@@ -180,7 +180,7 @@ impl Host {
             entities: vec![Entity::default(); config.guest.vcpus.into()],
             pcpus: (0..host.cpus).map(|_| Pcpu::default()).collect(),
             resched: Vec::new(),
-            memory: HostMemory::new(config.guest.memory_pages, limit, host.kernel.lru),
+            memory: HostMemory::new(&[config.guest.memory_pages], limit, host.kernel.lru),
             swap: SwapArea::new(host.swap_pages),
             device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
             requests: Vec::new(),
@@ -231,38 +231,38 @@ impl Host {
     }
 
     /// What backs a frame.
-    pub(in crate::machine) fn backing(&self, gfn: Gfn) -> Backing {
-        self.memory.page(gfn).backing
+    pub(in crate::machine) fn backing(&self, guest_page: GuestPage) -> Backing {
+        self.memory.page(guest_page).backing
     }
 
     /// Whether the second stage maps a frame.
-    pub(in crate::machine) fn maps(&self, gfn: Gfn) -> bool {
-        self.memory.page(gfn).ept_mapped
+    pub(in crate::machine) fn maps(&self, guest_page: GuestPage) -> bool {
+        self.memory.page(guest_page).ept_mapped
     }
 
     /// A frame is backed by guest_memfd from now on.
-    pub(in crate::machine) fn make_private(&mut self, gfn: Gfn) {
-        self.memory.page_mut(gfn).in_guest_memfd = true;
+    pub(in crate::machine) fn make_private(&mut self, guest_page: GuestPage) {
+        self.memory.page_mut(guest_page).in_guest_memfd = true;
     }
 
     /// Whether a frame is backed by guest_memfd.
-    pub(in crate::machine) fn is_private(&self, gfn: Gfn) -> bool {
-        self.memory.page(gfn).in_guest_memfd
+    pub(in crate::machine) fn is_private(&self, guest_page: GuestPage) -> bool {
+        self.memory.page(guest_page).in_guest_memfd
     }
 
     /// The accessed bit of a second-stage entry is set.
-    pub(in crate::machine) fn set_accessed(&mut self, gfn: Gfn) {
-        self.memory.page_mut(gfn).young = true;
+    pub(in crate::machine) fn set_accessed(&mut self, guest_page: GuestPage) {
+        self.memory.page_mut(guest_page).young = true;
     }
 
     /// The host's frame of a page, if it has one.
-    pub(in crate::machine) fn pfn(&self, gfn: Gfn) -> Option<Pfn> {
-        self.memory.page(gfn).pfn()
+    pub(in crate::machine) fn pfn(&self, guest_page: GuestPage) -> Option<Pfn> {
+        self.memory.page(guest_page).pfn()
     }
 
     /// How often I/O was begun for a page.
-    pub(in crate::machine) fn io_count(&self, gfn: Gfn) -> u32 {
-        self.memory.page(gfn).io_count
+    pub(in crate::machine) fn io_count(&self, guest_page: GuestPage) -> u32 {
+        self.memory.page(guest_page).io_count
     }
 
     /// How often mappings of the VM were taken away (`mmu_notifier_seq`).
@@ -276,8 +276,13 @@ impl Host {
     }
 
     /// A thread is to fetch a page when it comes to [`Then::Fetch`].
-    pub(in crate::machine) fn set_fetch(&mut self, thread: ThreadId, gfn: Gfn, goal: FetchGoal) {
-        self.threads[thread.index()].fetch = Some(Fetch { gfn, goal });
+    pub(in crate::machine) fn set_fetch(
+        &mut self,
+        thread: ThreadId,
+        guest_page: GuestPage,
+        goal: FetchGoal,
+    ) {
+        self.threads[thread.index()].fetch = Some(Fetch { guest_page, goal });
     }
 
     /// A number for a request.

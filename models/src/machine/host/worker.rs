@@ -117,7 +117,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.emit(Event::WorkqueueExecuteStart { worker, item });
         match self.start_work(item, worker) {
             Some(gfn) => {
-                self.w.host.set_fetch(thread, gfn, FetchGoal::Item(item));
+                let guest_page = self.w.setup.page(self.w.protocol.vcpu_of(item), gfn);
+                self.w.host.set_fetch(thread, guest_page, FetchGoal::Item(item));
                 Flow::Spend(self.w.setup.prices.apf_worker.time, Then::Fetch)
             }
             None => Flow::Spend(SimDuration::ZERO, Then::WorkStep(item)),

@@ -1,6 +1,7 @@
 //! The protocol's state, and what was found wrong with it.
 
 use crate::apf::{Apf, Defects, Effects, Rules};
+use crate::base::ids::{ItemId, VcpuId};
 use crate::machine::promises::known_violations;
 use crate::machine::world::StateViolation;
 use crate::monitors::{Finding, Verdict, Witness};
@@ -30,6 +31,11 @@ impl Protocol {
     /// The state, to ask it.
     pub(in crate::machine) fn apf(&self) -> &Apf {
         &self.apf
+    }
+
+    /// The vCPU that an item belongs to.
+    pub(in crate::machine) fn vcpu_of(&self, item: ItemId) -> VcpuId {
+        self.apf.host.items.item(item).vcpu
     }
 
     /// What the generation at hand does.

@@ -79,7 +79,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Effect::Popped { .. } => left.popped = true,
             Effect::Prefault { gfn, .. } => left.prefault = Some(gfn),
             Effect::DrainMore => left.drain_more = true,
-            Effect::ItemFreed { item, gfn } => self.item_freed(item, gfn),
+            Effect::ItemFreed { item, .. } => self.item_freed(item),
             Effect::Halted => left.halted = true,
             Effect::Blocked => left.blocked = true,
             Effect::WakeVcpu { vcpu } => self.wake_vcpu(vcpu),

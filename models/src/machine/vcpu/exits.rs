@@ -92,16 +92,16 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
         self.w.kvm.of[vcpu.index()].in_guest
     }
 
-    fn maps(&self, gfn: Gfn) -> bool {
-        self.w.host.maps(gfn)
+    fn maps(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        self.w.host.maps(self.w.setup.page(vcpu, gfn))
     }
 
-    fn make_private(&mut self, gfn: Gfn) {
-        self.w.host.make_private(gfn);
+    fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        self.w.host.make_private(self.w.setup.page(vcpu, gfn));
     }
 
-    fn set_accessed(&mut self, gfn: Gfn) {
-        self.w.host.set_accessed(gfn);
+    fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        self.w.host.set_accessed(self.w.setup.page(vcpu, gfn));
     }
 
     fn take_stolen(&mut self, vcpu: VcpuId) -> SimDuration {

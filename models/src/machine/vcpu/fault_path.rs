@@ -30,14 +30,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.begin_mapping(vcpu);
         let prices = &self.w.setup.prices;
         let rest = prices.kvm_fault.time.saturating_sub(prices.apf_detect.time);
-        if self.is_served_from_guest_memfd(gfn) {
+        if self.is_served_from_guest_memfd(vcpu, gfn) {
             // `kvm_mmu_faultin_pfn_gmem` finds the page or allocates it; no lookup is shown.
-            return match self.w.host.backing(gfn) {
+            return match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
                 Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
                 _ => Flow::Spend(rest, Then::MapFault),
             };
         }
-        match self.w.host.backing(gfn) {
+        match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
                 Flow::Spend(rest, Then::MapFault)
@@ -49,9 +49,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Where the host has asynchronous faults, its kernel knows guest_memfd: the scenario was
     /// refused otherwise.
-    fn is_served_from_guest_memfd(&self, gfn: Gfn) -> bool {
+    fn is_served_from_guest_memfd(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
         let host_async = self.w.setup.policy.as_ref().is_some_and(|policy| policy.host_async);
-        match (self.w.host.is_private(gfn), host_async) {
+        match (self.w.host.is_private(self.w.setup.page(vcpu, gfn)), host_async) {
             (true, true) => self.w.protocol.apf().is_served_from_guest_memfd(FaultMemory::Private),
             (private, _) => private,
         }
@@ -63,7 +63,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let view = self.view(vcpu);
         if host_async
             && self.w.protocol.apf().shows_found(vcpu, view)
-            && let Some(pfn) = self.w.host.pfn(gfn)
+            && let Some(pfn) = self.w.host.pfn(self.w.setup.page(vcpu, gfn))
         {
             self.emit(Event::LookupFound { vcpu, pfn });
         }
@@ -92,7 +92,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn fetch_for_fault(&mut self, vcpu: VcpuId, goal: FetchGoal) -> Flow {
         let gfn = self.fault_gfn(vcpu);
-        self.w.host.set_fetch(thread_of(vcpu), gfn, goal);
+        self.w.host.set_fetch(thread_of(vcpu), self.w.setup.page(vcpu, gfn), goal);
         Flow::Spend(SimDuration::ZERO, Then::Fetch)
     }
 
@@ -117,7 +117,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if ppm == 0 {
             return false;
         }
-        let key = [u64::from(vcpu.0), gfn.0, u64::from(self.w.host.io_count(gfn))];
+        let key = [
+            u64::from(vcpu.0),
+            gfn.0,
+            u64::from(self.w.host.io_count(self.w.setup.page(vcpu, gfn))),
+        ];
         self.w.kvm.allocations.draw(key).chance(u64::from(ppm), 1_000_000)
     }
 
@@ -178,8 +182,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if !changed || self.w.setup.config.host.kernel.mmu_retry == MmuRetry::OwnPage {
             return false;
         }
-        if self.w.host.backing(gfn) == Backing::Resident {
-            self.map_in_vmm(gfn);
+        if self.w.host.backing(self.w.setup.page(vcpu, gfn)) == Backing::Resident {
+            self.map_in_vmm(self.w.setup.page(vcpu, gfn));
         }
         self.emit(Event::MmuNotifierRetry { vcpu, gfn });
         true
@@ -192,9 +196,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.must_retry(vcpu, gfn) {
             return self.back_to_loop();
         }
-        match self.w.host.backing(gfn) {
+        match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
-                self.map_page(vcpu, gfn);
+                self.map_page(vcpu, self.w.setup.page(vcpu, gfn));
                 self.back_to_loop()
             }
             Backing::Untouched | Backing::Reading | Backing::Swapped => {

@@ -83,7 +83,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let delivers = self.w.kvm.of[vcpu.index()].delivering.is_some();
         if delivers && self.w.setup.config.guest.event_pages == EventPages::Reclaimable {
             let gfn = event_page(vcpu);
-            if !self.w.host.maps(gfn) {
+            if !self.w.host.maps(self.w.setup.page(vcpu, gfn)) {
                 self.emit(Event::KvmEntry { vcpu });
                 let cpl = self.program_cpl(vcpu);
                 let flow = self.exit(vcpu, GuestExit::EptViolation { gfn, write: true, cpl });
@@ -94,7 +94,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return flow;
             }
             if self.w.setup.config.cpu.ept_accessed_dirty {
-                self.w.host.set_accessed(gfn);
+                self.w.host.set_accessed(self.w.setup.page(vcpu, gfn));
             }
         }
         self.w.kvm.of[vcpu.index()].delivering = None;

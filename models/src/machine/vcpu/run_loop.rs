@@ -114,10 +114,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.must_retry(vcpu, gfn) {
             return Flow::Spend(self.w.setup.prices.apf_ready.time, Then::Deliver);
         }
-        match self.w.host.backing(gfn) {
-            Backing::Resident | Backing::Writeback => self.map_page(vcpu, gfn),
+        match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
+            Backing::Resident | Backing::Writeback => {
+                self.map_page(vcpu, self.w.setup.page(vcpu, gfn))
+            }
             Backing::Untouched | Backing::Reading | Backing::Swapped => {
-                self.w.host.set_fetch(thread_of(vcpu), gfn, FetchGoal::Prefault);
+                self.w.host.set_fetch(
+                    thread_of(vcpu),
+                    self.w.setup.page(vcpu, gfn),
+                    FetchGoal::Prefault,
+                );
                 return Flow::Spend(SimDuration::ZERO, Then::Fetch);
             }
         }

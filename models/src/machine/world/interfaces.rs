@@ -50,11 +50,11 @@ pub(in crate::machine) trait Hypervisor {
     /// Whether a vCPU is in guest mode.
     fn in_guest_mode(&self, vcpu: VcpuId) -> bool;
     /// Whether the second stage maps a frame.
-    fn maps(&self, gfn: Gfn) -> bool;
+    fn maps(&self, vcpu: VcpuId, gfn: Gfn) -> bool;
     /// A frame becomes private memory of the guest, backed by guest_memfd (`KVM_HC_MAP_GPA_RANGE`).
-    fn make_private(&mut self, gfn: Gfn);
+    fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// A page walk sets the accessed bit of a second-stage entry.
-    fn set_accessed(&mut self, gfn: Gfn);
+    fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// Time without its vCPU since the last question (`MSR_KVM_STEAL_TIME`).
     fn take_stolen(&mut self, vcpu: VcpuId) -> SimDuration;
 }
@@ -120,7 +120,7 @@ pub(in crate::machine) trait Consequences {
     /// The worker of an item is done with it.
     fn worker_done(&mut self, item: ItemId);
     /// An item is freed, with the reference that it held on its page.
-    fn item_freed(&mut self, item: ItemId, gfn: Option<Gfn>);
+    fn item_freed(&mut self, item: ItemId);
     /// A sleeper of the guest is woken.
     fn wake_sleeper(&mut self, task: TaskId);
     /// A vCPU is sent a reschedule interrupt.

@@ -7,6 +7,7 @@ use sim_core::{Frequency, SimDuration, SimTime};
 use super::failure::Failure;
 use super::steps::Steps;
 use super::watchdog::Watchdog;
+use crate::base::ids::{Gfn, GuestPage, VcpuId, VmId};
 use crate::config::costs::Prices;
 use crate::config::{MachineConfig, Policy};
 use crate::machine::guest::Guest;
@@ -26,9 +27,17 @@ pub(in crate::machine) struct Setup {
     pub policy: Option<Arc<Policy>>,
     pub warmup: SimDuration,
     pub duration: SimDuration,
+    /// The virtual machine of each vCPU.
+    pub vms: Vec<VmId>,
 }
 
 impl Setup {
+    /// The page of a frame of a vCPU's virtual machine.
+    #[inline]
+    pub(in crate::machine) fn page(&self, vcpu: VcpuId, gfn: Gfn) -> GuestPage {
+        GuestPage::new(self.vms[vcpu.index()], gfn)
+    }
+
     /// Rate of the processors.
     pub(in crate::machine) fn frequency(&self) -> Frequency {
         self.config.cpu.frequency

@@ -77,7 +77,7 @@ impl SwapDevice for Channels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::{Gfn, RequestId, SwapSlot};
+    use crate::base::ids::{GuestPage, RequestId, SwapSlot};
     use sim_core::RandomStreams;
 
     fn request(id: u32) -> Request {
@@ -86,7 +86,7 @@ mod tests {
             op: IoKind::Read,
             slot: SwapSlot(id),
             pages: 1 + id,
-            gfn: Gfn(0),
+            guest_page: GuestPage(0),
             occurrence: id,
             submitted: SimTime::ZERO,
         }

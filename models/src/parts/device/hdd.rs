@@ -194,7 +194,7 @@ impl SwapDevice for Hdd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::{Gfn, RequestId, SwapSlot};
+    use crate::base::ids::{GuestPage, RequestId, SwapSlot};
     use crate::presets;
     use sim_core::RandomStreams;
 
@@ -213,7 +213,7 @@ mod tests {
             op,
             slot: SwapSlot(slot),
             pages: 1,
-            gfn: Gfn(u64::from(slot)),
+            guest_page: GuestPage(u64::from(slot)),
             occurrence: 0,
             submitted: SimTime::ZERO,
         }

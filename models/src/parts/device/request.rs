@@ -2,7 +2,7 @@
 
 use sim_core::{KeyedStreams, SimDuration, SimTime, Stream};
 
-use crate::base::ids::{Gfn, RequestId, SwapSlot};
+use crate::base::ids::{GuestPage, RequestId, SwapSlot};
 use crate::base::record::IoKind;
 
 /// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
@@ -21,7 +21,7 @@ pub struct Request {
     /// Consecutive slots.
     pub pages: u32,
     /// The page on whose behalf the request is made; with `occurrence` it keys random draws.
-    pub gfn: Gfn,
+    pub guest_page: GuestPage,
     /// How many requests were made on behalf of that page before.
     pub occurrence: u32,
     /// When it was submitted to the device, its pages copied.
@@ -39,5 +39,5 @@ pub struct Started {
 
 /// The stream that belongs to a request.
 pub(super) fn draw(draws: &KeyedStreams, request: &Request) -> Stream {
-    draws.draw([request.gfn.0, u64::from(request.occurrence), request.op as u64])
+    draws.draw([request.guest_page.0, u64::from(request.occurrence), request.op as u64])
 }

@@ -6,7 +6,7 @@
 //! those that it moves are counted as scanned (the walk over the others is far cheaper a page); who
 //! reclaims also ages, at the beginning of its pass.
 
-use crate::base::ids::Gfn;
+use crate::base::ids::GuestPage;
 use crate::parts::memory::pages::{HostMemory, MIN_GENERATIONS, generation};
 use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
@@ -34,12 +34,12 @@ fn should_age(memory: &HostMemory) -> bool {
 /// Whether a page was used, as far as the walk can see.
 fn walk_finds_used(
     memory: &mut HostMemory,
-    gfn: Gfn,
+    guest_page: GuestPage,
     (test, sees_guest): (YoungTest, bool),
     pass: &mut ReclaimPass,
 ) -> bool {
-    let in_vmm = std::mem::take(&mut memory.page_mut(gfn).young_in_vmm);
-    let in_guest = sees_guest && test_and_clear_young(memory, gfn, test, pass);
+    let in_vmm = std::mem::take(&mut memory.page_mut(guest_page).young_in_vmm);
+    let in_guest = sees_guest && test_and_clear_young(memory, guest_page, test, pass);
     in_vmm || in_guest
 }
 
@@ -48,11 +48,11 @@ fn age(memory: &mut HostMemory, how: (YoungTest, bool), pass: &mut ReclaimPass) 
     let (oldest, youngest) = memory.generations();
     for number in oldest..=youngest {
         let mut next = memory.generation_head(number);
-        while let Some(gfn) = next {
-            next = memory.lru_next(gfn);
-            if walk_finds_used(memory, gfn, how, pass) && number != youngest {
-                memory.lru_remove(gfn);
-                memory.lru_add(gfn, generation(youngest));
+        while let Some(guest_page) = next {
+            next = memory.lru_next(guest_page);
+            if walk_finds_used(memory, guest_page, how, pass) && number != youngest {
+                memory.lru_remove(guest_page);
+                memory.lru_add(guest_page, generation(youngest));
                 pass.scanned += 1;
             }
         }
@@ -99,10 +99,10 @@ pub(super) fn reclaim(
         }
         let (oldest, youngest) = memory.generations();
         begun = oldest;
-        let Some(gfn) = memory.lru_tail(generation(oldest)) else { return };
+        let Some(guest_page) = memory.lru_tail(generation(oldest)) else { return };
         looked_at += 1;
         pass.scanned += 1;
-        scan_one(memory, swap, (gfn, oldest, youngest), how.0, pass);
+        scan_one(memory, swap, (guest_page, oldest, youngest), how.0, pass);
     }
 }
 
@@ -110,24 +110,24 @@ pub(super) fn reclaim(
 fn scan_one(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
-    (gfn, oldest, youngest): (Gfn, u64, u64),
+    (guest_page, oldest, youngest): (GuestPage, u64, u64),
     test: YoungTest,
     pass: &mut ReclaimPass,
 ) {
-    memory.lru_remove(gfn);
-    if memory.page(gfn).pins > 0 || memory.page(gfn).write_in_flight {
+    memory.lru_remove(guest_page);
+    if memory.page(guest_page).pins > 0 || memory.page(guest_page).write_in_flight {
         // `sort_folio`: busy pages wait one generation on.
-        memory.lru_add(gfn, generation(oldest + 1));
+        memory.lru_add(guest_page, generation(oldest + 1));
         return;
     }
-    let in_vmm = std::mem::take(&mut memory.page_mut(gfn).young_in_vmm);
-    if test_and_clear_young(memory, gfn, test, pass) || in_vmm {
+    let in_vmm = std::mem::take(&mut memory.page_mut(guest_page).young_in_vmm);
+    if test_and_clear_young(memory, guest_page, test, pass) || in_vmm {
         // `lru_gen_add_folio`: an anonymous page that is kept goes to the second youngest.
-        memory.lru_add(gfn, generation(youngest - 1));
+        memory.lru_add(guest_page, generation(youngest - 1));
         return;
     }
-    if !evict(memory, swap, gfn, pass) {
-        memory.lru_add(gfn, generation(youngest));
+    if !evict(memory, swap, guest_page, pass) {
+        memory.lru_add(guest_page, generation(youngest));
     }
 }
 
@@ -139,11 +139,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn resident(pages: u64) -> HostMemory {
-        let mut memory = HostMemory::new(pages, pages, Lru::Generations { walk_sees_guest: true });
-        for gfn in (0..pages).map(Gfn) {
-            memory.charge(gfn);
-            memory.lru_arrive(gfn, Arrival::Fresh);
-            let page = memory.page_mut(gfn);
+        let mut memory =
+            HostMemory::new(&[pages], pages, Lru::Generations { walk_sees_guest: true });
+        for guest_page in (0..pages).map(GuestPage) {
+            memory.charge(guest_page);
+            memory.lru_arrive(guest_page, Arrival::Fresh);
+            let page = memory.page_mut(guest_page);
             page.backing = Backing::Resident;
             page.dirty = true;
         }
@@ -167,14 +168,14 @@ mod tests {
     fn what_the_guest_uses_stays_and_the_oldest_of_the_rest_goes() {
         for sees_guest in [true, false] {
             let mut memory = resident(64);
-            for gfn in (0..64).step_by(2).map(Gfn) {
-                memory.page_mut(gfn).ept_mapped = true;
-                memory.page_mut(gfn).young = true;
+            for guest_page in (0..64).step_by(2).map(GuestPage) {
+                memory.page_mut(guest_page).ept_mapped = true;
+                memory.page_mut(guest_page).young = true;
             }
             age(&mut memory, (YoungTest::AccessedBit, sees_guest), &mut ReclaimPass::default());
             // A walk that sees the guest's accesses takes them all at once; otherwise each page is
             // asked when its turn comes.
-            assert_eq!(memory.page(Gfn(62)).young, !sees_guest);
+            assert_eq!(memory.page(GuestPage(62)).young, !sees_guest);
             let pass = pass(&mut memory, &mut SwapArea::new(256), sees_guest);
             let gone: Vec<u64> = pass.written.iter().map(|w| w.0.0).collect();
             assert_eq!(gone, (1..64).step_by(2).collect::<Vec<u64>>());
@@ -184,11 +185,11 @@ mod tests {
     #[test]
     fn pages_that_the_vmm_has_just_mapped_get_a_round_more() {
         let mut memory = resident(32);
-        memory.page_mut(Gfn(0)).young_in_vmm = true;
+        memory.page_mut(GuestPage(0)).young_in_vmm = true;
         let pass = pass(&mut memory, &mut SwapArea::new(256), false);
-        assert_eq!(pass.written[0].0, Gfn(1));
+        assert_eq!(pass.written[0].0, GuestPage(1));
         assert_eq!(pass.written.len(), 31);
-        assert_eq!(memory.page(Gfn(0)).backing, Backing::Resident);
+        assert_eq!(memory.page(GuestPage(0)).backing, Backing::Resident);
     }
 
     #[test]
@@ -196,9 +197,9 @@ mod tests {
         let mut memory = resident(32);
         let mut swap = SwapArea::new(256);
         let written = pass(&mut memory, &mut swap, true).written;
-        for &(gfn, _) in &written {
-            memory.page_mut(gfn).backing = Backing::Resident;
-            memory.lru_rotate(gfn);
+        for &(guest_page, _) in &written {
+            memory.page_mut(guest_page).backing = Backing::Resident;
+            memory.lru_rotate(guest_page);
         }
         let next = pass(&mut memory, &mut swap, true);
         assert_eq!((next.freed, next.written.len()), (32, 0));
@@ -214,8 +215,8 @@ mod tests {
             let mut swap = SwapArea::new(256);
             let mut gone = 0;
             for chunk in used.chunks(5) {
-                for &gfn in chunk {
-                    let page = memory.page_mut(Gfn(gfn));
+                for &guest_page in chunk {
+                    let page = memory.page_mut(GuestPage(guest_page));
                     if page.backing == Backing::Resident {
                         page.ept_mapped = true;
                         page.young = true;

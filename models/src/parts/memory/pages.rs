@@ -4,7 +4,7 @@
 //! One VM with one memslot: gfn g is backed by hva `HVA_BASE + 4096 g`.
 
 use crate::base::abi::HVA_BASE;
-use crate::base::ids::{Gfn, Hva, PAGE_SIZE, Pfn, RequestId, SwapSlot};
+use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, Pfn, RequestId, SwapSlot};
 use crate::base::radix::Radix;
 use crate::config::Lru;
 
@@ -67,6 +67,8 @@ pub fn generation(number: u64) -> LruList {
 }
 
 const NIL: u32 = u32::MAX;
+/// No page.
+const NOBODY: u64 = u64::MAX;
 
 /// State of one guest page.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +99,8 @@ pub struct Page {
     pub locked_by: Option<RequestId>,
     slot: u32,
     pfn: u32,
-    previous: u32,
-    next: u32,
+    previous: u64,
+    next: u64,
 }
 
 impl Default for Page {
@@ -118,8 +120,8 @@ impl Default for Page {
             locked_by: None,
             slot: NIL,
             pfn: NIL,
-            previous: NIL,
-            next: NIL,
+            previous: NOBODY,
+            next: NOBODY,
         }
     }
 }
@@ -146,21 +148,22 @@ impl Page {
 
 #[derive(Clone, Copy, Debug)]
 struct ListEnds {
-    head: u32,
-    tail: u32,
+    head: u64,
+    tail: u64,
     len: u64,
 }
 
 impl Default for ListEnds {
     fn default() -> Self {
-        Self { head: NIL, tail: NIL, len: 0 }
+        Self { head: NOBODY, tail: NOBODY, len: 0 }
     }
 }
 
 /// All guest pages of one VM, under one memory limit.
 #[derive(Clone, Debug)]
 pub struct HostMemory {
-    pages: Radix<Page>,
+    /// By virtual machine, then by frame.
+    pages: Vec<Radix<Page>>,
     active: ListEnds,
     inactive: ListEnds,
     generations: [ListEnds; MAX_GENERATIONS as usize],
@@ -175,10 +178,11 @@ pub struct HostMemory {
 }
 
 impl HostMemory {
-    /// Untouched memory of `pages` pages in a container with room for `limit` of them.
-    pub fn new(pages: u64, limit: u64, lru: Lru) -> Self {
+    /// Untouched memory of virtual machines with so many pages each, in a container with room for
+    /// `limit` of them.
+    pub fn new(pages: &[u64], limit: u64, lru: Lru) -> Self {
         Self {
-            pages: Radix::new(pages),
+            pages: pages.iter().map(|&pages| Radix::new(pages)).collect(),
             active: ListEnds::default(),
             inactive: ListEnds::default(),
             generations: Default::default(),
@@ -194,17 +198,17 @@ impl HostMemory {
 
     /// Makes clones cheap from here on.
     pub fn freeze(&mut self) {
-        self.pages.freeze();
+        self.pages.iter_mut().for_each(Radix::freeze);
     }
 
     /// The state of a page.
-    pub fn page(&self, gfn: Gfn) -> &Page {
-        self.pages.get(gfn.0)
+    pub fn page(&self, guest_page: GuestPage) -> &Page {
+        self.pages[guest_page.vm().index()].get(guest_page.gfn().0)
     }
 
     /// The state of a page, to be changed by the fault and reclaim paths.
-    pub fn page_mut(&mut self, gfn: Gfn) -> &mut Page {
-        self.pages.get_mut(gfn.0)
+    pub fn page_mut(&mut self, guest_page: GuestPage) -> &mut Page {
+        self.pages[guest_page.vm().index()].get_mut(guest_page.gfn().0)
     }
 
     /// Frames charged to the container.
@@ -231,7 +235,7 @@ impl HostMemory {
     ///
     /// # Panics
     /// When the page has a frame already or the limit is reached.
-    pub fn charge(&mut self, gfn: Gfn) {
+    pub fn charge(&mut self, guest_page: GuestPage) {
         assert!(self.charged < self.limit, "charge beyond the container's limit");
         self.charged += 1;
         let frame = self.free_frames.pop().unwrap_or_else(|| {
@@ -239,8 +243,8 @@ impl HostMemory {
             self.next_frame += 1;
             frame
         });
-        let page = self.page_mut(gfn);
-        assert!(page.pfn == NIL, "page {gfn} has a frame already");
+        let page = self.page_mut(guest_page);
+        assert!(page.pfn == NIL, "page {guest_page} has a frame already");
         page.pfn = frame;
     }
 
@@ -248,17 +252,17 @@ impl HostMemory {
     ///
     /// # Panics
     /// When the page has no frame or is on a list.
-    pub fn uncharge(&mut self, gfn: Gfn) {
-        let page = self.page_mut(gfn);
-        assert!(page.pfn != NIL && page.list == LruList::None, "page {gfn} cannot be freed");
+    pub fn uncharge(&mut self, guest_page: GuestPage) {
+        let page = self.page_mut(guest_page);
+        assert!(page.pfn != NIL && page.list == LruList::None, "page {guest_page} cannot be freed");
         let frame = std::mem::replace(&mut page.pfn, NIL);
         self.free_frames.push(frame);
         self.charged -= 1;
     }
 
     /// Ties a swap slot to the page, or removes the tie.
-    pub fn set_slot(&mut self, gfn: Gfn, slot: Option<SwapSlot>) {
-        self.page_mut(gfn).slot = slot.map_or(NIL, |s| s.0);
+    pub fn set_slot(&mut self, guest_page: GuestPage, slot: Option<SwapSlot>) {
+        self.page_mut(guest_page).slot = slot.map_or(NIL, |s| s.0);
     }
 
     fn ends(&mut self, list: LruList) -> &mut ListEnds {
@@ -274,21 +278,21 @@ impl HostMemory {
     ///
     /// # Panics
     /// When the page is on a list already.
-    pub fn lru_add(&mut self, gfn: Gfn, list: LruList) {
-        let id = gfn.0 as u32;
+    pub fn lru_add(&mut self, guest_page: GuestPage, list: LruList) {
+        let id = guest_page.0;
         let ends = self.ends(list);
         let old_head = std::mem::replace(&mut ends.head, id);
-        if ends.tail == NIL {
+        if ends.tail == NOBODY {
             ends.tail = id;
         }
         ends.len += 1;
-        let page = self.page_mut(gfn);
-        assert!(page.list == LruList::None, "page {gfn} is on a list already");
+        let page = self.page_mut(guest_page);
+        assert!(page.list == LruList::None, "page {guest_page} is on a list already");
         page.list = list;
-        page.previous = NIL;
+        page.previous = NOBODY;
         page.next = old_head;
-        if old_head != NIL {
-            self.page_mut(Gfn(u64::from(old_head))).previous = id;
+        if old_head != NOBODY {
+            self.page_mut(GuestPage(old_head)).previous = id;
         }
     }
 
@@ -296,42 +300,42 @@ impl HostMemory {
     ///
     /// # Panics
     /// When the page is on a list already.
-    fn lru_add_tail(&mut self, gfn: Gfn, list: LruList) {
-        let id = gfn.0 as u32;
+    fn lru_add_tail(&mut self, guest_page: GuestPage, list: LruList) {
+        let id = guest_page.0;
         let ends = self.ends(list);
         let old_tail = std::mem::replace(&mut ends.tail, id);
-        if ends.head == NIL {
+        if ends.head == NOBODY {
             ends.head = id;
         }
         ends.len += 1;
-        let page = self.page_mut(gfn);
-        assert!(page.list == LruList::None, "page {gfn} is on a list already");
+        let page = self.page_mut(guest_page);
+        assert!(page.list == LruList::None, "page {guest_page} is on a list already");
         page.list = list;
         page.previous = old_tail;
-        page.next = NIL;
-        if old_tail != NIL {
-            self.page_mut(Gfn(u64::from(old_tail))).next = id;
+        page.next = NOBODY;
+        if old_tail != NOBODY {
+            self.page_mut(GuestPage(old_tail)).next = id;
         }
     }
 
     /// Puts a page on the list on which pages of its kind begin. Pages that come by a fault begin
     /// in the youngest generation (`lru_gen_in_fault`).
-    pub fn lru_arrive(&mut self, gfn: Gfn, arrival: Arrival) {
+    pub fn lru_arrive(&mut self, guest_page: GuestPage, arrival: Arrival) {
         let list = match (self.lru, arrival) {
             (Lru::Generations { .. }, _) => self.youngest_generation(),
             (Lru::TwoLists, Arrival::Fresh) => LruList::Active,
             (Lru::TwoLists, Arrival::Read | Arrival::Found) => LruList::Inactive,
         };
-        self.lru_add(gfn, list);
+        self.lru_add(guest_page, list);
     }
 
     /// Puts a page where reclaim finds it first (`rotate_reclaimable_page`).
-    pub fn lru_rotate(&mut self, gfn: Gfn) {
+    pub fn lru_rotate(&mut self, guest_page: GuestPage) {
         let list = match self.lru {
             Lru::TwoLists => LruList::Inactive,
             Lru::Generations { .. } => generation(self.oldest),
         };
-        self.lru_add_tail(gfn, list);
+        self.lru_add_tail(guest_page, list);
     }
 
     /// How pages are kept in the order of their age.
@@ -379,83 +383,102 @@ impl HostMemory {
     }
 
     /// The page that follows on its list, towards the old end.
-    pub fn lru_next(&self, gfn: Gfn) -> Option<Gfn> {
-        let next = self.page(gfn).next;
-        (next != NIL).then_some(Gfn(u64::from(next)))
+    pub fn lru_next(&self, guest_page: GuestPage) -> Option<GuestPage> {
+        let next = self.page(guest_page).next;
+        (next != NOBODY).then_some(GuestPage(next))
     }
 
     /// The page at the young end of a generation.
-    pub fn generation_head(&self, number: u64) -> Option<Gfn> {
+    pub fn generation_head(&self, number: u64) -> Option<GuestPage> {
         let head = self.generations[(number % MAX_GENERATIONS) as usize].head;
-        (head != NIL).then_some(Gfn(u64::from(head)))
+        (head != NOBODY).then_some(GuestPage(head))
     }
 
     /// Takes a page off its list; nothing happens when it is on none.
-    pub fn lru_remove(&mut self, gfn: Gfn) {
-        let page = self.page_mut(gfn);
+    pub fn lru_remove(&mut self, guest_page: GuestPage) {
+        let page = self.page_mut(guest_page);
         let (list, previous, next) = (page.list, page.previous, page.next);
         if list == LruList::None {
             return;
         }
         page.list = LruList::None;
-        if previous != NIL {
-            self.page_mut(Gfn(u64::from(previous))).next = next;
+        if previous != NOBODY {
+            self.page_mut(GuestPage(previous)).next = next;
         }
-        if next != NIL {
-            self.page_mut(Gfn(u64::from(next))).previous = previous;
+        if next != NOBODY {
+            self.page_mut(GuestPage(next)).previous = previous;
         }
         let ends = self.ends(list);
-        if previous == NIL {
+        if previous == NOBODY {
             ends.head = next;
         }
-        if next == NIL {
+        if next == NOBODY {
             ends.tail = previous;
         }
         ends.len -= 1;
     }
 
     /// The page at the old end of a list.
-    pub fn lru_tail(&self, list: LruList) -> Option<Gfn> {
+    pub fn lru_tail(&self, list: LruList) -> Option<GuestPage> {
         let tail = match list {
             LruList::Active => self.active.tail,
             LruList::Inactive => self.inactive.tail,
             LruList::Generation(at) => self.generations[usize::from(at)].tail,
-            LruList::None => NIL,
+            LruList::None => NOBODY,
         };
-        (tail != NIL).then_some(Gfn(u64::from(tail)))
+        (tail != NOBODY).then_some(GuestPage(tail))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ids::VmId;
     use proptest::prelude::*;
 
     #[test]
+    fn pages_of_two_virtual_machines_share_the_container_and_its_lists() {
+        let mut memory = HostMemory::new(&[8, 8], 4, Lru::TwoLists);
+        let [here, there] = [VmId(0), VmId(1)].map(|vm| GuestPage::new(vm, Gfn(3)));
+        for page in [here, there] {
+            memory.charge(page);
+            memory.lru_add(page, LruList::Active);
+        }
+        memory.page_mut(there).dirty = true;
+        assert!(!memory.page(here).dirty && memory.page(here).pfn() != memory.page(there).pfn());
+        assert_eq!((memory.room(), memory.active_len()), (2, 2));
+        assert_eq!(memory.lru_tail(LruList::Active), Some(here));
+        memory.lru_remove(here);
+        assert_eq!(memory.lru_tail(LruList::Active), Some(there));
+        assert_eq!((there.vm(), there.gfn()), (VmId(1), Gfn(3)));
+        assert_eq!((here.to_string(), there.to_string()), ("0x3".into(), "vm1:0x3".into()));
+    }
+
+    #[test]
     fn charges_are_counted_and_frames_reused() {
-        let mut memory = HostMemory::new(10, 2, Lru::TwoLists);
-        memory.charge(Gfn(1));
-        memory.charge(Gfn(2));
+        let mut memory = HostMemory::new(&[10], 2, Lru::TwoLists);
+        memory.charge(GuestPage(1));
+        memory.charge(GuestPage(2));
         assert_eq!(memory.room(), 0);
-        let frame = memory.page(Gfn(1)).pfn();
-        memory.uncharge(Gfn(1));
-        memory.charge(Gfn(3));
-        assert_eq!(memory.page(Gfn(3)).pfn(), frame);
+        let frame = memory.page(GuestPage(1)).pfn();
+        memory.uncharge(GuestPage(1));
+        memory.charge(GuestPage(3));
+        assert_eq!(memory.page(GuestPage(3)).pfn(), frame);
     }
 
     proptest! {
         /// The intrusive lists behave like two deques.
         #[test]
         fn lru_lists_match_deques(ops in prop::collection::vec((0u64..20, 0u8..3), 1..200)) {
-            let mut memory = HostMemory::new(20, 20, Lru::TwoLists);
+            let mut memory = HostMemory::new(&[20], 20, Lru::TwoLists);
             let mut model = [std::collections::VecDeque::new(), std::collections::VecDeque::new()];
-            for (gfn, op) in ops {
-                memory.lru_remove(Gfn(gfn));
-                for deque in &mut model { deque.retain(|&g| g != gfn); }
+            for (guest_page, op) in ops {
+                memory.lru_remove(GuestPage(guest_page));
+                for deque in &mut model { deque.retain(|&g| g != guest_page); }
                 if op < 2 {
                     let list = [LruList::Active, LruList::Inactive][usize::from(op)];
-                    memory.lru_add(Gfn(gfn), list);
-                    model[usize::from(op)].push_front(gfn);
+                    memory.lru_add(GuestPage(guest_page), list);
+                    model[usize::from(op)].push_front(guest_page);
                 }
                 prop_assert_eq!(memory.lru_tail(LruList::Active).map(|g| g.0), model[0].back().copied());
                 prop_assert_eq!(memory.lru_tail(LruList::Inactive).map(|g| g.0), model[1].back().copied());

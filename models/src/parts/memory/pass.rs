@@ -4,7 +4,7 @@
 //! What becomes of the frame of a written page is the host kernel's setting
 //! ([`crate::config::WrittenPages`]).
 
-use crate::base::ids::{Gfn, SwapSlot};
+use crate::base::ids::{GuestPage, SwapSlot};
 use crate::parts::memory::pages::{Backing, HostMemory};
 use crate::parts::memory::swap::SwapArea;
 
@@ -16,9 +16,9 @@ pub struct ReclaimPass {
     /// Clean pages freed at once.
     pub freed: u32,
     /// Pages whose second-stage entry was removed; their vCPUs must flush.
-    pub unmapped: Vec<Gfn>,
+    pub unmapped: Vec<GuestPage>,
     /// Pages to be written, each with the slot it got, in the order of allocation.
-    pub written: Vec<(Gfn, SwapSlot)>,
+    pub written: Vec<(GuestPage, SwapSlot)>,
 }
 
 impl ReclaimPass {
@@ -40,27 +40,27 @@ pub enum YoungTest {
 }
 
 /// Removes the second-stage entry, if there is one.
-fn unmap(memory: &mut HostMemory, gfn: Gfn, pass: &mut ReclaimPass) {
-    let page = memory.page_mut(gfn);
+fn unmap(memory: &mut HostMemory, guest_page: GuestPage, pass: &mut ReclaimPass) {
+    let page = memory.page_mut(guest_page);
     if page.ept_mapped {
         page.ept_mapped = false;
         page.young = false;
-        pass.unmapped.push(gfn);
+        pass.unmapped.push(guest_page);
     }
 }
 
 /// Whether the page was used since the last question (`page_referenced`).
 pub(super) fn test_and_clear_young(
     memory: &mut HostMemory,
-    gfn: Gfn,
+    guest_page: GuestPage,
     test: YoungTest,
     pass: &mut ReclaimPass,
 ) -> bool {
     match test {
-        YoungTest::AccessedBit => std::mem::take(&mut memory.page_mut(gfn).young),
+        YoungTest::AccessedBit => std::mem::take(&mut memory.page_mut(guest_page).young),
         YoungTest::Unmap => {
-            let mapped = memory.page(gfn).ept_mapped;
-            unmap(memory, gfn, pass);
+            let mapped = memory.page(guest_page).ept_mapped;
+            unmap(memory, guest_page, pass);
             mapped
         }
     }
@@ -72,21 +72,21 @@ pub(super) fn test_and_clear_young(
 pub(super) fn evict(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
-    gfn: Gfn,
+    guest_page: GuestPage,
     pass: &mut ReclaimPass,
 ) -> bool {
-    let page = memory.page(gfn);
+    let page = memory.page(guest_page);
     if !page.dirty && page.slot().is_some() {
-        unmap(memory, gfn, pass);
-        memory.page_mut(gfn).forget(Backing::Swapped);
-        memory.uncharge(gfn);
+        unmap(memory, guest_page, pass);
+        memory.page_mut(guest_page).forget(Backing::Swapped);
+        memory.uncharge(guest_page);
         pass.freed += 1;
         return true;
     }
-    let Some(slot) = page.slot().or_else(|| swap.allocate(gfn)) else { return false };
-    unmap(memory, gfn, pass);
-    memory.set_slot(gfn, Some(slot));
-    memory.page_mut(gfn).forget(Backing::Writeback);
-    pass.written.push((gfn, slot));
+    let Some(slot) = page.slot().or_else(|| swap.allocate(guest_page)) else { return false };
+    unmap(memory, guest_page, pass);
+    memory.set_slot(guest_page, Some(slot));
+    memory.page_mut(guest_page).forget(Backing::Writeback);
+    pass.written.push((guest_page, slot));
     true
 }

@@ -5,7 +5,7 @@
 //! page that was used since gets a second chance. Without accessed bits in the second-stage
 //! tables, "used since" means "mapped", and asking unmaps (`kvm_age_rmapp`).
 
-use crate::base::ids::Gfn;
+use crate::base::ids::GuestPage;
 use crate::config::Lru;
 use crate::parts::memory::generations;
 use crate::parts::memory::pages::{HostMemory, LruList};
@@ -15,12 +15,12 @@ use crate::parts::memory::swap::SwapArea;
 /// Moves a batch from the old end of the active list to the inactive list.
 fn shrink_active(memory: &mut HostMemory, batch: u32, test: YoungTest, pass: &mut ReclaimPass) {
     for _ in 0..batch {
-        let Some(gfn) = memory.lru_tail(LruList::Active) else { return };
+        let Some(guest_page) = memory.lru_tail(LruList::Active) else { return };
         pass.scanned += 1;
         // Anonymous pages are deactivated whether used or not; the question clears the bit.
-        test_and_clear_young(memory, gfn, test, pass);
-        memory.lru_remove(gfn);
-        memory.lru_add(gfn, LruList::Inactive);
+        test_and_clear_young(memory, guest_page, test, pass);
+        memory.lru_remove(guest_page);
+        memory.lru_add(guest_page, LruList::Inactive);
     }
 }
 
@@ -29,20 +29,20 @@ fn shrink_one_inactive(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
     test: YoungTest,
-    gfn: Gfn,
+    guest_page: GuestPage,
     pass: &mut ReclaimPass,
 ) {
-    memory.lru_remove(gfn);
-    if memory.page(gfn).pins > 0 || memory.page(gfn).write_in_flight {
-        memory.lru_add(gfn, LruList::Inactive);
+    memory.lru_remove(guest_page);
+    if memory.page(guest_page).pins > 0 || memory.page(guest_page).write_in_flight {
+        memory.lru_add(guest_page, LruList::Inactive);
         return;
     }
-    if test_and_clear_young(memory, gfn, test, pass) {
-        memory.lru_add(gfn, LruList::Active);
+    if test_and_clear_young(memory, guest_page, test, pass) {
+        memory.lru_add(guest_page, LruList::Active);
         return;
     }
-    if !evict(memory, swap, gfn, pass) {
-        memory.lru_add(gfn, LruList::Active);
+    if !evict(memory, swap, guest_page, pass) {
+        memory.lru_add(guest_page, LruList::Active);
     }
 }
 
@@ -75,9 +75,9 @@ pub fn reclaim(
             if pass.freed as usize + pass.written.len() >= batch as usize {
                 return;
             }
-            let Some(gfn) = memory.lru_tail(LruList::Inactive) else { break };
+            let Some(guest_page) = memory.lru_tail(LruList::Inactive) else { break };
             pass.scanned += 1;
-            shrink_one_inactive(memory, swap, test, gfn, pass);
+            shrink_one_inactive(memory, swap, test, guest_page, pass);
         }
     }
 }
@@ -88,10 +88,10 @@ mod tests {
     use crate::base::ids::SwapSlot;
     use crate::parts::memory::pages::Backing;
 
-    fn resident(memory: &mut HostMemory, gfn: Gfn, mapped: bool) {
-        memory.charge(gfn);
-        memory.lru_add(gfn, LruList::Active);
-        let page = memory.page_mut(gfn);
+    fn resident(memory: &mut HostMemory, guest_page: GuestPage, mapped: bool) {
+        memory.charge(guest_page);
+        memory.lru_add(guest_page, LruList::Active);
+        let page = memory.page_mut(guest_page);
         page.backing = Backing::Resident;
         page.dirty = true;
         page.ept_mapped = mapped;
@@ -99,53 +99,53 @@ mod tests {
 
     #[test]
     fn the_oldest_pages_are_written_to_neighbouring_slots() {
-        let mut memory = HostMemory::new(100, 100, Lru::TwoLists);
-        for gfn in 0..64 {
-            resident(&mut memory, Gfn(gfn), true);
+        let mut memory = HostMemory::new(&[100], 100, Lru::TwoLists);
+        for guest_page in 0..64 {
+            resident(&mut memory, GuestPage(guest_page), true);
         }
         let mut swap = SwapArea::new(1024);
         let mut pass = ReclaimPass::default();
         reclaim(&mut memory, &mut swap, 8, YoungTest::Unmap, &mut pass);
-        let expected: Vec<_> = (0..8).map(|i| (Gfn(i), SwapSlot(i as u32))).collect();
+        let expected: Vec<_> = (0..8).map(|i| (GuestPage(i), SwapSlot(i as u32))).collect();
         assert_eq!(pass.written, expected);
-        assert!(pass.unmapped.contains(&Gfn(0)));
-        assert_eq!(memory.page(Gfn(0)).backing, Backing::Writeback);
+        assert!(pass.unmapped.contains(&GuestPage(0)));
+        assert_eq!(memory.page(GuestPage(0)).backing, Backing::Writeback);
     }
 
     #[test]
     fn a_page_mapped_again_on_the_inactive_list_is_activated() {
         for test in [YoungTest::Unmap, YoungTest::AccessedBit] {
-            let mut memory = HostMemory::new(10, 10, Lru::TwoLists);
-            resident(&mut memory, Gfn(0), false);
-            resident(&mut memory, Gfn(1), false);
-            memory.lru_remove(Gfn(0));
-            memory.lru_add(Gfn(0), LruList::Inactive);
-            memory.page_mut(Gfn(0)).ept_mapped = true;
-            memory.page_mut(Gfn(0)).young = true;
+            let mut memory = HostMemory::new(&[10], 10, Lru::TwoLists);
+            resident(&mut memory, GuestPage(0), false);
+            resident(&mut memory, GuestPage(1), false);
+            memory.lru_remove(GuestPage(0));
+            memory.lru_add(GuestPage(0), LruList::Inactive);
+            memory.page_mut(GuestPage(0)).ept_mapped = true;
+            memory.page_mut(GuestPage(0)).young = true;
             let mut pass = ReclaimPass::default();
             reclaim(&mut memory, &mut SwapArea::new(64), 1, test, &mut pass);
-            assert_eq!(pass.written.first().map(|w| w.0), Some(Gfn(1)), "{test:?}");
-            assert_eq!(memory.page(Gfn(0)).backing, Backing::Resident);
+            assert_eq!(pass.written.first().map(|w| w.0), Some(GuestPage(1)), "{test:?}");
+            assert_eq!(memory.page(GuestPage(0)).backing, Backing::Resident);
         }
     }
 
     #[test]
     fn pinned_pages_stay_and_clean_pages_go_at_once() {
-        let mut memory = HostMemory::new(10, 10, Lru::TwoLists);
+        let mut memory = HostMemory::new(&[10], 10, Lru::TwoLists);
         let mut swap = SwapArea::new(64);
-        for gfn in [Gfn(0), Gfn(1)] {
-            resident(&mut memory, gfn, false);
-            memory.lru_remove(gfn);
-            memory.lru_add(gfn, LruList::Inactive);
+        for guest_page in [GuestPage(0), GuestPage(1)] {
+            resident(&mut memory, guest_page, false);
+            memory.lru_remove(guest_page);
+            memory.lru_add(guest_page, LruList::Inactive);
         }
-        memory.page_mut(Gfn(0)).pins = 1;
-        let slot = swap.allocate(Gfn(1));
-        memory.set_slot(Gfn(1), slot);
-        memory.page_mut(Gfn(1)).dirty = false;
+        memory.page_mut(GuestPage(0)).pins = 1;
+        let slot = swap.allocate(GuestPage(1));
+        memory.set_slot(GuestPage(1), slot);
+        memory.page_mut(GuestPage(1)).dirty = false;
         let mut pass = ReclaimPass::default();
         reclaim(&mut memory, &mut swap, 2, YoungTest::Unmap, &mut pass);
         assert_eq!((pass.freed, pass.written.len()), (1, 0));
-        assert_eq!(memory.page(Gfn(1)).backing, Backing::Swapped);
+        assert_eq!(memory.page(GuestPage(1)).backing, Backing::Swapped);
         assert_eq!(memory.charged(), 1);
     }
 }

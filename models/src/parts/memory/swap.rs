@@ -4,7 +4,7 @@
 //! of 256, so that the pages of one reclaim batch lie side by side on the disk; a new cluster is
 //! the first one that is entirely free, and without one the first free slot.
 
-use crate::base::ids::{Gfn, SwapSlot};
+use crate::base::ids::{GuestPage, SwapSlot};
 use crate::base::radix::Radix;
 
 /// Slots in an allocation cluster (`SWAPFILE_CLUSTER`).
@@ -43,11 +43,11 @@ impl SwapArea {
     }
 
     /// The page whose contents a slot holds.
-    pub fn owner(&self, slot: SwapSlot) -> Option<Gfn> {
+    pub fn owner(&self, slot: SwapSlot) -> Option<GuestPage> {
         if slot.0 >= self.size {
             return None;
         }
-        self.owners.get(u64::from(slot.0)).checked_sub(1).map(Gfn)
+        self.owners.get(u64::from(slot.0)).checked_sub(1).map(GuestPage)
     }
 
     /// Slots in the area.
@@ -60,8 +60,8 @@ impl SwapArea {
         self.in_use
     }
 
-    /// A free slot for `gfn`, next to the previous one where possible; `None` when all are used.
-    pub fn allocate(&mut self, gfn: Gfn) -> Option<SwapSlot> {
+    /// A free slot for `guest_page`, next to the previous one where possible; `None` when all are used.
+    pub fn allocate(&mut self, guest_page: GuestPage) -> Option<SwapSlot> {
         if self.in_use == self.size {
             return None;
         }
@@ -71,7 +71,7 @@ impl SwapArea {
         let slot = self.next;
         debug_assert!(self.owner(SwapSlot(slot)).is_none());
         self.next += 1;
-        *self.owners.get_mut(u64::from(slot)) = gfn.0 + 1;
+        *self.owners.get_mut(u64::from(slot)) = guest_page.0 + 1;
         self.used[(slot / CLUSTER) as usize] += 1;
         self.in_use += 1;
         Some(SwapSlot(slot))
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_batch_lies_side_by_side() {
         let mut area = SwapArea::new(1024);
-        let slots: Vec<u32> = (0..300).map(|g| area.allocate(Gfn(g)).unwrap().0).collect();
+        let slots: Vec<u32> = (0..300).map(|g| area.allocate(GuestPage(g)).unwrap().0).collect();
         assert_eq!(slots, (0..300).collect::<Vec<u32>>());
     }
 
@@ -125,10 +125,10 @@ mod tests {
     fn a_free_cluster_is_preferred_to_holes() {
         let mut area = SwapArea::new(3 * CLUSTER);
         for g in 0..u64::from(2 * CLUSTER) {
-            area.allocate(Gfn(g)).unwrap();
+            area.allocate(GuestPage(g)).unwrap();
         }
         area.free(SwapSlot(5));
-        assert_eq!(area.allocate(Gfn(9)), Some(SwapSlot(2 * CLUSTER)));
+        assert_eq!(area.allocate(GuestPage(9)), Some(SwapSlot(2 * CLUSTER)));
     }
 
     proptest! {
@@ -139,10 +139,10 @@ mod tests {
             let mut held: Vec<SwapSlot> = Vec::new();
             for (allocate, pick) in ops {
                 if allocate {
-                    match area.allocate(Gfn(pick as u64)) {
+                    match area.allocate(GuestPage(pick as u64)) {
                         Some(slot) => {
                             prop_assert!(!held.contains(&slot));
-                            prop_assert_eq!(area.owner(slot), Some(Gfn(pick as u64)));
+                            prop_assert_eq!(area.owner(slot), Some(GuestPage(pick as u64)));
                             held.push(slot);
                         }
                         None => prop_assert_eq!(held.len(), 600),

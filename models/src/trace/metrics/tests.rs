@@ -5,7 +5,8 @@ use sim_core::{SimDuration, SimTime};
 use super::*;
 use crate::base::abi::{CALLBACK, LOCAL_TIMER_SINCE_6_9, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_WRITE};
 use crate::base::ids::{
-    Gfn, ItemId, PcpuId, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId, WorkerId,
+    Gfn, GuestPage, ItemId, PcpuId, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId, VmId,
+    WorkerId,
 };
 use crate::base::record::{
     BlockReason, Event, ExitReason, FaultPath, IoKind, Phase, Record, TaskRole,
@@ -191,7 +192,7 @@ fn only_the_measured_phase_counts_and_states_are_carried_into_it() {
             (6, unlink(T1)),
             (7, io(IoKind::Read, 8)),
             (8, block(V0, BlockReason::ApfHalt)),
-            (9, Event::EptUnmap { gfn: Gfn(3) }),
+            (9, Event::EptUnmap { page: GuestPage::new(VmId(0), Gfn(3)) }),
             (10, measure()),
             (12, unblock(V0, BlockReason::ApfHalt)),
             (12, Event::TaskWork { task: WORKER, units: 7 }),
@@ -202,7 +203,7 @@ fn only_the_measured_phase_counts_and_states_are_carried_into_it() {
             (17, Event::BlockRqComplete { request: RequestId(0) }),
             (18, io(IoKind::Write, 3)),
             (18, io(IoKind::Read, 2)),
-            (20, Event::EptUnmap { gfn: Gfn(3) }),
+            (20, Event::EptUnmap { page: GuestPage::new(VmId(0), Gfn(3)) }),
         ],
         20,
     );

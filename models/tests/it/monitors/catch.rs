@@ -1,7 +1,7 @@
 //! Mutated traces, each of which its monitor must catch.
 
 use super::kit::*;
-use models::base::ids::{Gfn, Token};
+use models::base::ids::{Gfn, GuestPage, Token, VmId};
 use models::base::record::{BlockReason, Event, FaultPath};
 use models::monitors::{Family, InvariantId, MonitorConfig, MonitorSet, Verdict};
 use sim_core::{SimDuration, SimTime};
@@ -152,7 +152,13 @@ fn mutated_traces_are_caught() {
             "page taken away before the fault",
             followed(
                 delivered(),
-                &[Event::EptUnmap { gfn: G1 }, exit(V0), fault(V0, G1), map(V0, G2), entry(V0)],
+                &[
+                    Event::EptUnmap { page: GuestPage::new(VmId(0), G1) },
+                    exit(V0),
+                    fault(V0, G1),
+                    map(V0, G2),
+                    entry(V0),
+                ],
             ),
             SOON,
             &["INV-37"],

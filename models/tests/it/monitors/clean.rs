@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use models::apf;
-use models::base::ids::{Gfn, Gva, VcpuId};
+use models::base::ids::{Gfn, GuestPage, Gva, VcpuId, VmId};
 use models::base::record::{BlockReason, Event, FaultPath, Phase};
 use models::monitors::{CATALOGUE, Family, InTrace, InvariantId, Verdict};
 
@@ -35,7 +35,7 @@ fn legal_traces_pass() {
             "twice",
             followed(delivered(), &{
                 let mut again = delivered();
-                again.insert(0, Event::EptUnmap { gfn: G1 });
+                again.insert(0, Event::EptUnmap { page: GuestPage::new(VmId(0), G1) });
                 again
             }),
         ),
@@ -117,7 +117,12 @@ fn legal_interleavings_pass() {
     let again =
         [&again[..], &[map(V0, G1), entry(V0), exit(V0), retry(V0, G2), entry(V0)]].concat();
     check("begun again", Family::Int, &again, LONG, &[]);
-    let raced = [fault(V0, G1), map(V1, G1), Event::EptUnmap { gfn: G1 }, entry(V0)];
+    let raced = [
+        fault(V0, G1),
+        map(V1, G1),
+        Event::EptUnmap { page: GuestPage::new(VmId(0), G1) },
+        entry(V0),
+    ];
     check("mapped and taken away", Family::Int, &raced, LONG, &[]);
     // The page is still under way when the trace ends.
     let cut = &delivered()[..10];

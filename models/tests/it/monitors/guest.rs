@@ -2,7 +2,7 @@
 //! shared area, the interrupt, the sleepers, the workers and the accesses must catch.
 
 use super::kit::*;
-use models::base::ids::{ItemId, TaskId, Token, VcpuId, WorkerId};
+use models::base::ids::{GuestPage, ItemId, TaskId, Token, VcpuId, VmId, WorkerId};
 use models::base::record::{ApfReason, DummyAction, Event, ExitReason, FaultPath};
 use models::monitors::{Family, InvariantId, Verdict};
 use sim_core::SimDuration;
@@ -139,7 +139,8 @@ fn complete_traces_are_clean_and_decided() {
         // Turned off, the tasks woken by hand, and on again.
         let off = [exit(V0), enable(V0, OFF), entry(V0)];
         let again = followed(followed(life(family), &off), &life(family));
-        let again = after(again, enable(V0, OFF), &[Event::EptUnmap { gfn: G1 }]);
+        let again =
+            after(again, enable(V0, OFF), &[Event::EptUnmap { page: GuestPage::new(VmId(0), G1) }]);
         check("again", family, &again, LONG, &[]);
     }
 }
@@ -320,12 +321,16 @@ fn mutations_of_workers_and_accesses_are_caught() {
         ("not mapped", instead(all(), map(V0, G1), &[]), &["INV-35"]),
         (
             "taken away before the access",
-            after(all(), wakes(TASK, T1), &[Event::EptUnmap { gfn: G1 }]),
+            after(all(), wakes(TASK, T1), &[Event::EptUnmap { page: GuestPage::new(VmId(0), G1) }]),
             &["INV-35"],
         ),
         (
             "taken away and brought back",
-            after(all(), map(V0, G1), &[Event::EptUnmap { gfn: G1 }, map(V1, G1)]),
+            after(
+                all(),
+                map(V0, G1),
+                &[Event::EptUnmap { page: GuestPage::new(VmId(0), G1) }, map(V1, G1)],
+            ),
             &[],
         ),
     ] {
