@@ -5,6 +5,6 @@
 pub(crate) enum Outcome {
     /// Nothing to complain about.
     Fine,
-    /// An invariant was violated, or something did not come as expected.
+    /// An invariant was violated, or an expectation was not met.
     Violation,
 }

@@ -51,10 +51,10 @@ Examples:
   apfsim run my-scenario.json --out results/mine
   apfsim run smoke --trace smoke.txt.gz   its tracepoints, as tracefs would show them")]
     Run(RunArgs),
-    /// Run scenarios that say what they expect, and tell what did not come so
+    /// Run scenarios that say what they expect, and report expectations that were not met
     #[command(after_help = "\
 A scenario says it with lines in its field `expect`; see docs/regression-testing.md. Exit status 1:
-a line was not met, or an invariant was violated of which no line speaks. 2: a file cannot be run.
+a line was not met, or an invariant was violated that no line expects. 2: a file cannot be run.
 
 Examples:
   apfsim test my-scenario.json
@@ -137,7 +137,7 @@ Examples:
     /// Show the mistakes that kernels made, each caught by its invariant
     #[command(after_help = "\
 Each mistake is shown in a small world that is searched, or in a short run, and the same world
-without it must be quiet. Exit status 1: something did not come as expected.
+without it must be quiet. Exit status 1: an entry was not as expected.
 
 Examples:
   apfsim zoo                      the whole table

@@ -131,8 +131,11 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
     for text in &args.set {
         setting(text, &mut rules)?;
     }
-    if let Some(nonsense) = rules.nonsense() {
-        return Err(usage(nonsense.to_string(), "set the other mechanism too, or begin elsewhere"));
+    if let Some(incompatible) = rules.incompatible() {
+        return Err(usage(
+            incompatible.to_string(),
+            "set the other mechanism too, or begin elsewhere",
+        ));
     }
     let cap = rules.cap;
     let mut defects = Defects::none();
@@ -181,9 +184,9 @@ fn bounds(args: &ExploreArgs) -> Bounds {
 
 /// `cap=3`, `runnable=done-or-interrupt`.
 fn setting(text: &str, rules: &mut Rules) -> Result<(), CliError> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| usage(format!("`{text}` sets nothing"), "write --set MECHANISM=VALUE"))?;
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        usage(format!("expected MECHANISM=VALUE, found `{text}`"), "write --set cap=16")
+    })?;
     if name == Mechanism::Token.name() || PARTS.contains(&name) {
         let what = format!("`{name}` of a small world is not set like this");
         return Err(usage(what, "--token-bits N sets the bits of the counter"));
@@ -213,9 +216,10 @@ fn disturbance(text: &str) -> Result<(Disturbance, u8), CliError> {
     })?;
     match times.parse::<u8>() {
         Ok(times) if (1..=9).contains(&times) => Ok((disturbance, times)),
-        _ => {
-            Err(usage(format!("`{text}` is no bound"), "write --with DISTURBANCE=N, N from 1 to 9"))
-        }
+        _ => Err(usage(
+            format!("`{text}` is not a valid bound"),
+            "write --with DISTURBANCE=N, N from 1 to 9",
+        )),
     }
 }
 
@@ -227,7 +231,7 @@ fn baseline(path: &Path) -> Result<Vec<Key>, CliError> {
     let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
     let wrong = |what: &str| {
         let help = "write one with --out FILE, or a list of {\"rules\", \"invariant\", \"what\"}";
-        usage(format!("{} is no baseline: {what}", path.display()), help)
+        usage(format!("{} is not a baseline file: {what}", path.display()), help)
     };
     let mut value: Value =
         serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;

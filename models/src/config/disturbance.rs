@@ -41,7 +41,7 @@ pub enum DisturbanceKind {
     /// Another thread of the VMM changes its memory map (`madvise`, `munmap`), not that of the guest's
     /// memory: it holds the map's lock for writing. No vCPU has a part in it.
     MapWrite {
-        /// For so long.
+        /// How long.
         span: SimDuration,
     },
     /// The guest writes EN with an address at which it has no memory, while notices are on: the

@@ -1,7 +1,7 @@
-//! From every state, can everybody still come through?
+//! Liveness: from every state, can every task still make progress?
 //!
 //! Workers end, pages come, vCPU threads that can run do so, and an interrupt comes now and then:
-//! under this fairness a guest that is never stuck is one that can come through from every state
+//! under this fairness a guest that is never stuck is one that can reach its end from every state
 //! that it reaches. Nobody may count on a page that a vCPU brings that is not followed, nor on a
 //! disturbance, which need not happen. The question is answered backwards over the stored graph.
 
@@ -23,7 +23,7 @@ const SPINS: Kind = Kind::violation(
     "from here on every halt ends at once: an item that nothing can dequeue is completed",
 );
 const STUCK: Kind =
-    Kind::violation(InvariantId(37), "from here on not everybody can come through any more");
+    Kind::violation(InvariantId(37), "from here on some task can no longer make progress");
 const NEEDS_INTERRUPT: Kind = Kind::weakness(
     InvariantId(16),
     "from here on somebody goes on only if an interrupt comes that has nothing to do with it",

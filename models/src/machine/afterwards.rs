@@ -1,4 +1,4 @@
-//! After the end of a run: does what waits there still come through?
+//! Liveness check after the run.
 //!
 //! What must happen in the end is taken for broken when it has not happened within the bound of
 //! liveness, and a run may be shorter than that. So if anything waits at its end that should have

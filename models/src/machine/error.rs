@@ -87,7 +87,7 @@ pub enum RunError {
         what: String,
     },
     /// The machine stood still before its time.
-    #[error("at {0} nothing was left to happen before the end of the run")]
+    #[error("the event queue ran dry at {0}, before the end of the run")]
     StoodStill(SimTime),
     /// Who watches the records wants no more of them.
     #[error("stopped by who watches its records")]

@@ -42,7 +42,7 @@ pub fn judge(expectations: &[Expectation], comparison: &Comparison) -> Vec<Judge
         for result in &comparison.policies {
             for finding in &result.findings {
                 if finding.verdict == FindingVerdict::Violation && !spoken_of(result, finding) {
-                    let expected = "no violation that is not expected".to_owned();
+                    let expected = "no unexpected violation".to_owned();
                     judgements.push(Judgement {
                         expected,
                         measured: told(result, finding),

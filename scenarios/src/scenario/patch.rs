@@ -184,7 +184,8 @@ impl Walk<'_> {
         let (target, path) = (self.target.text(), self.path.to_string());
         let place = if path.is_empty() { "a scenario".into() } else { format!("`{path}`") };
         if names.is_empty() {
-            let message = format!("`{target}` leads too far: {place} has no fields");
+            let message =
+                format!("`{target}` is no field of a scenario: {place} has no sub-fields");
             return fail(message, format!("set `{path}` as a whole"));
         }
         let message = format!("`{target}` is no field of a scenario: {place} has no `{name}`");

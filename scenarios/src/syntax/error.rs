@@ -59,7 +59,7 @@ pub enum ScenarioError {
     },
     /// The file is not text in UTF-8.
     #[error(
-        "`{path}` is not UTF-8 text: byte {offset} (line {line}) does not belong\n  \
+        "`{path}` has invalid UTF-8 at byte {offset} (line {line})\n  \
          help: save the file as UTF-8"
     )]
     NotUtf8 {

@@ -25,7 +25,7 @@ pub(crate) struct Document {
     pub(crate) file: String,
     /// The text, for excerpts.
     pub(crate) text: Arc<str>,
-    /// The outermost value.
+    /// The top-level value.
     pub(crate) root: Node,
 }
 

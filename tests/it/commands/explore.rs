@@ -98,7 +98,7 @@ fn what_does_not_exist_is_told_with_what_does() {
         (["--set", "caps=3"], "workers"),
         (["--set", "workers=none"], "four-threads"),
         (["--set", "token_id_bits=3"], "--token-bits"),
-        (["--set", "kick=wake-blocked-only"], "makes no sense"),
+        (["--set", "kick=wake-blocked-only"], "cannot be combined"),
     ] {
         let (status, stdout, stderr) = explore(&args, folder.path());
         assert_eq!(status, Some(2), "{args:?}: {stderr}");

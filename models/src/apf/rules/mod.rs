@@ -26,6 +26,6 @@ pub use choices::{
 pub use generation::{Applied, Backport, Change, Generation, Origin};
 pub use generations::{generation, generations, named_generation};
 pub use mechanism::{Mechanism, Rules, Setting, Side};
-pub use sense::Nonsense;
+pub use sense::Incompatible;
 pub use set::{PARTS, SetError};
 pub use token::TokenRule;

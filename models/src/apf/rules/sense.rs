@@ -1,4 +1,4 @@
-//! Which combinations of mechanisms mean nothing, and why. Rules that are merely bad are not
+//! Which values of mechanisms cannot be combined, and why. Rules that are merely bad are not
 //! refused: what they break is for the monitors to find.
 
 use std::fmt;
@@ -8,9 +8,9 @@ use super::{
     Mechanism, NoticesOn, PageReady, PagingToggle, ReadyGate, Rules, Setting, Tell,
 };
 
-/// Two mechanisms whose values mean nothing together.
+/// Two mechanisms whose values cannot be combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nonsense {
+pub struct Incompatible {
     /// The one, with its value.
     pub one: Setting,
     /// The other, with its value; the same where one mechanism is wrong by itself.
@@ -19,15 +19,15 @@ pub struct Nonsense {
     pub reason: &'static str,
 }
 
-impl fmt::Display for Nonsense {
+impl fmt::Display for Incompatible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { one, other, reason } = self;
         let name = |setting: &Setting| setting.mechanism().name();
-        write!(f, "`{}={one}`", name(one))?;
-        if one != other {
-            write!(f, " with `{}={other}`", name(other))?;
+        if one == other {
+            return write!(f, "`{}={one}` is not possible: {reason}", name(one));
         }
-        write!(f, " makes no sense: {reason}")
+        write!(f, "`{}={one}` with `{}={other}` ", name(one), name(other))?;
+        write!(f, "cannot be combined: {reason}")
     }
 }
 
@@ -163,11 +163,11 @@ const REFUSALS: &[Refusal] = &[
 ];
 
 impl Rules {
-    /// The first combination of mechanisms that means nothing, if there is one.
-    pub fn nonsense(&self) -> Option<Nonsense> {
+    /// The first values of mechanisms that cannot be combined, if there are any.
+    pub fn incompatible(&self) -> Option<Incompatible> {
         let refusal = REFUSALS.iter().find(|refusal| (refusal.when)(self))?;
         let (one, other) = (self.get(refusal.one), self.get(refusal.other));
-        Some(Nonsense { one, other, reason: refusal.reason })
+        Some(Incompatible { one, other, reason: refusal.reason })
     }
 }
 
@@ -177,10 +177,10 @@ mod tests {
     use crate::apf::rules::{generation, generations};
 
     #[test]
-    fn what_kernels_do_makes_sense() {
+    fn what_kernels_do_can_be_combined() {
         for generation in generations() {
-            let nonsense = generation.rules().nonsense();
-            assert_eq!(nonsense.map(|n| n.to_string()), None, "{}", generation.name);
+            let incompatible = generation.rules().incompatible();
+            assert_eq!(incompatible.map(|pair| pair.to_string()), None, "{}", generation.name);
         }
     }
 
@@ -256,7 +256,7 @@ mod tests {
             for (mechanism, value) in *settings {
                 rules.set(mechanism, value).expect("a valid setting");
             }
-            let told = rules.nonsense().expect("nonsense is refused");
+            let told = rules.incompatible().expect("refused");
             let found = (told.one.mechanism(), told.other.mechanism());
             assert_eq!(found, (*one, *other), "{name} {settings:?}: {told}");
             let at = REFUSALS.iter().position(|refusal| (refusal.when)(&rules));
@@ -274,11 +274,11 @@ mod tests {
     fn a_reason_names_both_mechanisms() {
         let mut rules = generation("v5.3").expect("a known generation");
         rules.set("kick", "request-and-kick").expect("a valid setting");
-        let told = rules.nonsense().map(|nonsense| nonsense.to_string());
-        let told = told.expect("nonsense is refused");
+        let told = rules.incompatible().map(|pair| pair.to_string());
+        let told = told.expect("refused");
         assert!(
             told.starts_with(
-                "`drain=all-at-each-turn` with `kick=request-and-kick` makes no sense: "
+                "`drain=all-at-each-turn` with `kick=request-and-kick` cannot be combined: "
             ),
             "{told}"
         );

@@ -44,8 +44,8 @@ impl Rules {
     /// Gives a mechanism, or a part of it, the value that is written so.
     ///
     /// # Errors
-    /// When there is no such mechanism, or when it cannot have that value. Whether the rules still
-    /// make sense is asked by [`Rules::nonsense`].
+    /// When there is no such mechanism, or when it cannot have that value. Whether they can
+    /// be combined is asked by [`Rules::incompatible`].
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SetError> {
         if let Some(part) = PARTS.into_iter().find(|part| *part == name) {
             return self.set_token_part(part, value);

@@ -312,8 +312,8 @@ events! {
     /// A vCPU thread will poll for longer or shorter in the guest's next HLT.
     KvmHaltPollNs = "kvm_halt_poll_ns" { /// The vCPU.
         vcpu: VcpuId, /// Longer.
-        grow: bool, /// For so long.
-        new: SimDuration, /// Instead of so long.
+        grow: bool, /// How long.
+        new: SimDuration, /// Previous interval.
         old: SimDuration, }
     /// A second-stage entry is not made, because the host has taken pages away meanwhile; the guest
     /// faults again (ours).

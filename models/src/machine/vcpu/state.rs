@@ -55,7 +55,7 @@ impl VcpuThreads {
         Self { of, allocations: streams.label("allocation") }
     }
 
-    /// A vCPU was kept from running for so long.
+    /// How long a vCPU was kept from running.
     pub(in crate::machine) fn add_stolen(&mut self, vcpu: VcpuId, span: SimDuration) {
         self.of[vcpu.index()].stolen += span;
     }

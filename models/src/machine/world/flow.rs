@@ -67,7 +67,7 @@ pub(in crate::machine) enum Then {
 /// How a thread goes on after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum Flow {
-    /// Work for so long, then do that.
+    /// Work for this long, then do that.
     Spend(SimDuration, Then),
     /// Nothing is scheduled here: the thread sleeps, or runs in guest mode.
     Stopped,

@@ -51,7 +51,7 @@ struct Vcpu {
     switched: bool,
 }
 
-/// What a worker is at.
+/// What a worker is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Work {
     /// Nothing.

@@ -1,4 +1,4 @@
-//! What is not refused as nonsense can be driven: each generation with each single mechanism set
+//! What is not refused as incompatible can be driven: each generation with each single mechanism set
 //! to each of its values goes through every schedule of a small world, and of the same world with
 //! each disturbance: `cargo test --release -p models --test it explore::combinations -- --ignored`.
 
@@ -19,7 +19,7 @@ fn combinations() -> Vec<(String, Rules)> {
                     continue;
                 }
                 setting.apply(&mut rules);
-                if rules.nonsense().is_none() {
+                if rules.incompatible().is_none() {
                     let name = format!("{} {}={setting}", generation.name, mechanism.name());
                     found.push((name, rules));
                 }

@@ -1,4 +1,4 @@
-//! One test for each mistake that the machine once made.
+//! Regression tests of the machine, one for each mistake.
 
 use super::kit::{
     assert_clean, closed_form, constant, crowded, fair, for_time, group, ms, named, simulate,

@@ -34,7 +34,7 @@ impl Sweep {
     ///
     /// # Errors
     /// When there is none, when it cannot be read, when its content or the content of its scenario
-    /// is wrong, or when a value makes no sense at its point.
+    /// is wrong, or when a value is not valid at its point.
     pub fn load(path_or_name: &str, overrides: &SweepOverrides) -> Result<Self, ScenarioError> {
         let mut spec = Spec::load(path_or_name)?;
         spec.add(overrides)?;

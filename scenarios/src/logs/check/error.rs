@@ -52,7 +52,7 @@ pub enum CheckError {
     },
     /// No line is an event.
     #[error(
-        "{name} has no event: {lines} lines, of which {unreadable} are no line of a trace{example}\
+        "{name} has no event: {lines} lines, of which {unreadable} are not trace lines{example}\
          \n  help: trace.dat, perf.data and text of tracefs, `trace-cmd report` or \
          `perf script` are read; see docs/check-a-real-host.md"
     )]

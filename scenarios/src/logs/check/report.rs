@@ -40,8 +40,8 @@ impl SkippedKind {
     /// In words.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::NoEvent => "no line of a trace",
-            Self::BadFields => "fields of a known event that no kernel prints so",
+            Self::NoEvent => "not a trace line",
+            Self::BadFields => "malformed fields of a known event",
             Self::TooLong => "longer than 65 536 bytes",
             Self::HalfLine => "the log ends in the middle of a line",
             Self::BrokenCompression => "the compressed data ends early or is damaged",
@@ -71,7 +71,7 @@ impl Skipped {
     /// In words, with the name of the event.
     pub fn what(&self) -> String {
         match &self.event {
-            Some(event) => format!("fields of {event} that no kernel prints so"),
+            Some(event) => format!("malformed fields of {event}"),
             None => self.kind.text().to_owned(),
         }
     }

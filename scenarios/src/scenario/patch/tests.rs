@@ -116,7 +116,7 @@ fn paths_that_lead_nowhere_are_told() {
     );
     refused(
         "guest.hz.rate",
-        "`guest.hz.rate` leads too far: `guest.hz` has no fields",
+        "`guest.hz.rate` is no field of a scenario: `guest.hz` has no sub-fields",
         "set `guest.hz` as a whole",
     );
     refused(

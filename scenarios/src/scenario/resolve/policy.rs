@@ -50,17 +50,17 @@ fn custom(at: &At<'_>, file: &PolicyFile) -> Result<Policy, ScenarioError> {
     for (name, value) in &file.set {
         set(&set_at.field(name), &mut rules, name, value)?;
     }
-    if let Some(nonsense) = rules.nonsense() {
+    if let Some(incompatible) = rules.incompatible() {
         let of_file = |setting: &Setting| {
             let name = setting.mechanism().name();
             let part = || PARTS.into_iter().find(|part| part.starts_with(name));
             let named = file.set.contains_key(name).then_some(name);
             named.or_else(|| part().filter(|part| file.set.contains_key(*part)))
         };
-        let blamed = of_file(&nonsense.one).or_else(|| of_file(&nonsense.other));
+        let blamed = of_file(&incompatible.one).or_else(|| of_file(&incompatible.other));
         let place = blamed.map_or_else(|| set_at.clone(), |name| set_at.field(name));
         let help = "set the other mechanism too, or begin with another `base`";
-        return Err(place.fail(nonsense.to_string(), help));
+        return Err(place.fail(incompatible.to_string(), help));
     }
     runnable(&set_at, &rules)?;
     let defects = defects(&at.field("defects"), &file.defects)?;

@@ -815,7 +815,7 @@ fn what_is_no_readable_file_is_told_apart() {
     assert_eq!(told("blank.json", b" // no\n"), format!("`DIR/blank.json` {empty}"));
     assert_eq!(
         told("latin1.json", b"{\n\"name\": \"\xe4\" }"),
-        "`DIR/latin1.json` is not UTF-8 text: byte 11 (line 2) does not belong\n  \
+        "`DIR/latin1.json` has invalid UTF-8 at byte 11 (line 2)\n  \
          help: save the file as UTF-8"
     );
     assert_eq!(
@@ -1039,14 +1039,14 @@ fn what_is_wrong_with_a_custom_policy_is_told() {
         r#""setup_order": "schedule-first""#,
         r#""kick": "wake-blocked-only""#,
         "f:36:82: in `policies[1].set.kick`: `drain=all-on-request-and-ack` with \
-         `kick=wake-blocked-only` makes no sense: workers make the request exactly where the host \
+         `kick=wake-blocked-only` cannot be combined: workers make the request exactly where the host \
          looks for items on request
   help: set the other mechanism too, or begin with another `base`",
     );
     told(
         r#""token_id_bits": 4"#,
         r#""token_id_bits": 24"#,
-        "f:36:42: in `policies[1].set.token_id_bits`: `token=id:24 vcpu:12` makes no sense: \
+        "f:36:42: in `policies[1].set.token_id_bits`: `token=id:24 vcpu:12` is not possible: \
          a token has 32 bits for both
   help: set the other mechanism too, or begin with another `base`",
     );

@@ -59,7 +59,7 @@ fn custom(draw: &Draw, index: usize, names: &[&str], memfd: bool) -> Value {
     value
 }
 
-/// Mechanisms that differ. One that makes no sense with the others is left out.
+/// Mechanisms that differ. One that cannot be combined with the others is left out.
 fn settings(draw: &Draw, policy: &Policy, memfd: bool) -> Map<String, Value> {
     let mut rules = policy.rules;
     let mut set = Map::new();
@@ -70,7 +70,7 @@ fn settings(draw: &Draw, policy: &Policy, memfd: bool) -> Map<String, Value> {
         let value = setting(&mut draw, name);
         let mut changed = rules;
         let fits = changed.set(name, &text(&value)).is_ok()
-            && changed.nonsense().is_none()
+            && changed.incompatible().is_none()
             && changed.resolved_by == ResolvedBy::Kernel
             && knows(&Policy { rules: changed, ..policy.clone() }, memfd);
         // A part and the whole are read in the order of their names.
