@@ -3,5 +3,6 @@
 pub mod abi;
 pub mod ids;
 pub mod invariant;
+pub mod named;
 pub mod radix;
 pub mod record;

@@ -1,40 +1,32 @@
 //! The guest and its kernel.
 
-use serde::{Deserialize, Serialize};
 use sim_core::SimDuration;
 
 use super::sched::SchedParams;
+use crate::base::named::named;
 
-/// When a page ready makes the sleeper runnable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WakeTime {
-    /// In the handler.
-    Now,
-    /// At the next timer tick of the vCPU.
-    Tick,
+named! {
+    /// When a page ready makes the sleeper runnable.
+    WakeTime {
+        /// In the handler.
+        Now => "now",
+        /// At the next timer tick of the vCPU.
+        Tick => "tick",
+    }
 }
 
-/// Who wakes a task whose sleep is over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimerKind {
-    /// Nobody: it is runnable at that time, without cost. A simplification.
-    #[default]
-    Direct,
-    /// The interrupt of the local timer of the vCPU on which it went to sleep (`hrtimer_interrupt`).
-    Interrupt,
-    /// The softirq behind the next tick of that vCPU (`TIMER_SOFTIRQ`, the timer wheel).
-    Softirq,
-}
-
-impl TimerKind {
-    /// The word used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Interrupt => "interrupt",
-            Self::Softirq => "softirq",
-        }
+named! {
+    /// Who wakes a task whose sleep is over.
+    #[derive(Default)]
+    TimerKind {
+        /// Nobody: it is runnable at that time, without cost. A simplification.
+        #[default]
+        Direct => "direct",
+        /// The interrupt of the local timer of the vCPU on which it went to sleep
+        /// (`hrtimer_interrupt`).
+        Interrupt => "interrupt",
+        /// The softirq behind the next tick of that vCPU (`TIMER_SOFTIRQ`, the timer wheel).
+        Softirq => "softirq",
     }
 }
 
@@ -69,24 +61,17 @@ pub struct GuestConfig {
     pub event_pages: EventPages,
 }
 
-/// What the host may do with the page through which a vCPU takes exceptions and interrupts (its entry
-/// stack; tables are taken to be there).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EventPages {
-    /// They stay, as part of what is never reclaimed.
-    #[default]
-    Resident,
-    /// They are reclaimed like any page. An event that finds its page unmapped exits in its delivery.
-    Reclaimable,
-}
-
-impl EventPages {
-    /// The word used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Resident => "resident",
-            Self::Reclaimable => "reclaimable",
-        }
+named! {
+    /// What the host may do with the page through which a vCPU takes exceptions and interrupts (its
+    /// entry stack; tables are taken to be there).
+    #[derive(Default)]
+    EventPages {
+        /// They stay, as part of what is never reclaimed.
+        #[default]
+        Resident => "resident",
+        /// They are reclaimed like any page. An event that finds its page unmapped exits in its
+        /// delivery.
+        Reclaimable => "reclaimable",
     }
 }
 
@@ -102,57 +87,32 @@ pub struct ApicConfig {
     pub ipi_exits: bool,
 }
 
-/// When a task that is in the guest's kernel may lose its vCPU to another one, besides when it
-/// sleeps. A task in user mode may at any time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Preemption {
-    /// On its way back to user mode (`CONFIG_PREEMPT_NONE`).
-    None,
-    /// Also between the operations of a system call, outside all sections
-    /// (`CONFIG_PREEMPT_VOLUNTARY`: the kernel asks, `cond_resched`).
-    #[default]
-    Voluntary,
-    /// Wherever preemption and interrupts are on (`CONFIG_PREEMPT`). Only this kernel counts its
-    /// sections (`CONFIG_PREEMPT_COUNT`).
-    Full,
-}
-
-impl Preemption {
-    /// The word used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Voluntary => "voluntary",
-            Self::Full => "full",
-        }
+named! {
+    /// When a task that is in the guest's kernel may lose its vCPU to another one, besides when it
+    /// sleeps. A task in user mode may at any time.
+    #[derive(Default)]
+    Preemption {
+        /// On its way back to user mode (`CONFIG_PREEMPT_NONE`).
+        None => "none",
+        /// Also between the operations of a system call, outside all sections
+        /// (`CONFIG_PREEMPT_VOLUNTARY`: the kernel asks, `cond_resched`).
+        #[default]
+        Voluntary => "voluntary",
+        /// Wherever preemption and interrupts are on (`CONFIG_PREEMPT`). Only this kernel counts its
+        /// sections (`CONFIG_PREEMPT_COUNT`).
+        Full => "full",
     }
 }
 
-/// Which time in which the vCPU could not run is kept from the running task's account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StealClock {
-    /// None.
-    Off,
-    /// That in which its thread waited for a processor: what the host tells a guest (`MSR_KVM_STEAL_TIME`).
-    Waiting,
-    /// That in which the host stalled or halted it, too. No kernel does this.
-    Every,
-}
-
-impl From<bool> for StealClock {
-    fn from(on: bool) -> Self {
-        if on { Self::Every } else { Self::Off }
-    }
-}
-
-impl StealClock {
-    /// The word used in files; the two that a file may say are booleans.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "false",
-            Self::Waiting => "waiting",
-            Self::Every => "true",
-        }
+named! {
+    /// Which time in which the vCPU could not run is kept from the running task's account.
+    StealClock {
+        /// None.
+        Off => "off",
+        /// That in which its thread waited for a processor: what the host tells a guest
+        /// (`MSR_KVM_STEAL_TIME`).
+        Waiting => "waiting",
+        /// That in which the host stalled or halted it, too. No kernel does this.
+        Every => "every",
     }
 }

@@ -4,6 +4,7 @@ use sim_core::SimDuration;
 
 use super::device::DeviceConfig;
 use super::sched::SchedParams;
+use crate::base::named::named;
 
 /// The host: processors, memory limit, swap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl HostKernel {
     pub const LINUX_6_12: Self = Self {
         slow_work_threads: 4,
         workqueue_max_active: 256,
-        lru: Lru::Generations { walk_sees_guest: false },
+        lru: Lru::Generations,
         cgroup: Cgroup::V2,
         written_pages: WrittenPages::Rotated,
         read_ahead: ReadAhead::AddressSpace,
@@ -98,83 +99,76 @@ impl HostKernel {
     };
 }
 
-/// What happens to a fault whose second-stage entry is about to be made, but since it began the host
-/// has taken pages of the VM away (`mmu_notifier_retry`, since 6.1 `mmu_invalidate_retry`).
-///
-/// KVM reads a sequence number of the whole VM before it looks the page up, and makes no entry if the
-/// number has changed since: the guest is entered again and faults again. All kernels compare the
-/// number of the whole VM. What 5.12 limited to a range (`mmu_notifier_retry_hva`) is the second part
-/// of the test, which asks for invalidations that are going on; there are none here, because a pass of
-/// reclaim takes effect at an instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MmuRetry {
-    /// Only the page itself is looked at again; if it is gone, it is fetched within the same exit. A
-    /// simplification.
-    OwnPage,
-    /// Any page of the VM that is evicted (`kvm_mmu_notifier_invalidate_page`, before 3.18).
-    Evictions,
-    /// Also one that is unmapped to learn whether it is used, on processors without accessed bits
-    /// (`kvm_age_hva` counts since 3.18, `57128468080a`, from memory).
-    Unmappings,
-}
-
-impl MmuRetry {
-    /// The word used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OwnPage => "own-page",
-            Self::Evictions => "evictions",
-            Self::Unmappings => "unmappings",
-        }
+named! {
+    /// What happens to a fault whose second-stage entry is about to be made, but since it began the
+    /// host has taken pages of the VM away (`mmu_notifier_retry`, since 6.1 `mmu_invalidate_retry`).
+    ///
+    /// KVM reads a sequence number of the whole VM before it looks the page up, and makes no entry if
+    /// the number has changed since: the guest is entered again and faults again. All kernels compare
+    /// the number of the whole VM. What 5.12 limited to a range (`mmu_notifier_retry_hva`) is the
+    /// second part of the test, which asks for invalidations that are going on; there are none here,
+    /// because a pass of reclaim takes effect at an instant.
+    MmuRetry {
+        /// Only the page itself is looked at again; if it is gone, it is fetched within the same exit.
+        /// A simplification.
+        OwnPage => "own-page",
+        /// Any page of the VM that is evicted (`kvm_mmu_notifier_invalidate_page`, before 3.18).
+        Evictions => "evictions",
+        /// Also one that is unmapped to learn whether it is used, on processors without accessed bits
+        /// (`kvm_age_hva` counts since 3.18, `57128468080a`, from memory).
+        Unmappings => "unmappings",
     }
 }
 
-/// How pages are kept in the order of their age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lru {
-    /// An active and an inactive list (mm/vmscan.c of 2.6.3x).
-    TwoLists,
-    /// Up to four generations (mm/vmscan.c, `CONFIG_LRU_GEN`, since 6.1). Ageing walks page tables
-    /// and moves what was used to the youngest one; the oldest one is reclaimed.
-    Generations {
-        /// Whether the walk sees the guest's accesses. Before 6.13 it reads the VMM's own table
-        /// only, and the second stage is asked when a page is about to go (`1d4832becdc2`, from
-        /// memory).
-        walk_sees_guest: bool,
-    },
+named! {
+    /// How pages are kept in the order of their age.
+    Lru {
+        /// An active and an inactive list (mm/vmscan.c of 2.6.3x).
+        TwoLists => "two-lists",
+        /// Up to four generations (mm/vmscan.c, `CONFIG_LRU_GEN`, since 6.1). Ageing walks the VMM's
+        /// own page table and moves what was used to the youngest one; the oldest one is reclaimed.
+        /// The second stage is asked when a page is about to go.
+        Generations => "generations",
+        /// The same, but the walk sees the guest's accesses in the second stage (since 6.13,
+        /// `1d4832becdc2`, from memory).
+        GenerationsSecondStage => "generations-second-stage",
+    }
 }
 
-/// What a thread does that charges a page when a pass of direct reclaim has freed none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cgroup {
-    /// `memory.limit_in_bytes`: it waits for the write-back that it has begun (`shrink_page_list`
-    /// waits in the reclaim of a version 1 group).
-    V1,
-    /// `memory.max`: it goes on with the next batch, until something is free or the queue of the
-    /// device is full. Observed on 6.1: batches of 30, 49 and 37 pages
-    /// one after the other, then the read.
-    V2,
+named! {
+    /// What a thread does that charges a page when a pass of direct reclaim has freed none.
+    Cgroup {
+        /// `memory.limit_in_bytes`: it waits for the write-back that it has begun (`shrink_page_list`
+        /// waits in the reclaim of a version 1 group).
+        V1 => "v1",
+        /// `memory.max`: it goes on with the next batch, until something is free or the queue of the
+        /// device is full. Observed on 6.1: batches of 30, 49 and 37 pages one after the other, then
+        /// the read.
+        V2 => "v2",
+    }
 }
 
-/// What becomes of the frame of a page that was written out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WrittenPages {
-    /// It is freed when the write completes. A simplification.
-    Freed,
-    /// It stays charged, in the swap cache, at the old end of the lists
-    /// (`rotate_reclaimable_page`), until a later scan frees it or a fault takes it back.
-    Rotated,
+named! {
+    /// What becomes of the frame of a page that was written out.
+    WrittenPages {
+        /// It is freed when the write completes. A simplification.
+        Freed => "freed",
+        /// It stays charged, in the swap cache, at the old end of the lists
+        /// (`rotate_reclaimable_page`), until a later scan frees it or a fault takes it back.
+        Rotated => "rotated",
+    }
 }
 
-/// How many neighbours are read with a page, and which. A largest window of one page is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadAhead {
-    /// The aligned window of swap slots, always at its largest (`swapin_readahead` before 3.14).
-    Fixed,
-    /// An aligned window of swap slots whose size follows how many pages of it were wanted
-    /// (`swapin_nr_pages`, since 3.14).
-    Adaptive,
-    /// A window in the address space of the VMM, whose size follows likewise
-    /// (`swap_vma_readahead`, since 4.14, where the device does not rotate).
-    AddressSpace,
+named! {
+    /// How many neighbours are read with a page, and which. A largest window of one page is none.
+    ReadAhead {
+        /// The aligned window of swap slots, always at its largest (`swapin_readahead` before 3.14).
+        Fixed => "fixed",
+        /// An aligned window of swap slots whose size follows how many pages of it were wanted
+        /// (`swapin_nr_pages`, since 3.14).
+        Adaptive => "adaptive",
+        /// A window in the address space of the VMM, whose size follows likewise
+        /// (`swap_vma_readahead`, since 4.14, where the device does not rotate).
+        AddressSpace => "address-space",
+    }
 }

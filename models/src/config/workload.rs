@@ -3,6 +3,7 @@
 use sim_core::SimDuration;
 
 use crate::base::ids::{RegionId, VcpuId};
+use crate::base::named::named;
 use crate::base::record::TaskRole;
 
 /// What the guest runs.
@@ -27,24 +28,16 @@ pub struct Region {
     pub backing: RegionBacking,
 }
 
-/// What backs the memory of a region in the host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RegionBacking {
-    /// Memory of the VMM, which the host may swap out.
-    #[default]
-    Vmm,
-    /// guest_memfd, as private memory of the guest: never swapped, and its faults never go
-    /// asynchronous.
-    GuestMemfd,
-}
-
-impl RegionBacking {
-    /// The backing as a word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Vmm => "vmm",
-            Self::GuestMemfd => "guest_memfd",
-        }
+named! {
+    /// What backs the memory of a region in the host.
+    #[derive(Default)]
+    RegionBacking {
+        /// Memory of the VMM, which the host may swap out.
+        #[default]
+        Vmm => "vmm",
+        /// guest_memfd, as private memory of the guest: never swapped, and its faults never go
+        /// asynchronous.
+        GuestMemfd => "guest_memfd",
     }
 }
 
@@ -115,36 +108,27 @@ pub enum Op {
     },
 }
 
-/// A section of the kernel in which a task must not be scheduled away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    /// Preemption is off (`preempt_disable`, a spinlock).
-    PreemptOff,
-    /// Interrupts are off (`local_irq_disable`).
-    IrqOff,
-    /// It reads under RCU (`rcu_read_lock`): it may be preempted, but must not sleep.
-    RcuReader,
-}
-
-impl Section {
-    /// The word used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PreemptOff => "preempt_off",
-            Self::IrqOff => "irq_off",
-            Self::RcuReader => "rcu_reader",
-        }
+named! {
+    /// A section of the kernel in which a task must not be scheduled away.
+    Section {
+        /// Preemption is off (`preempt_disable`, a spinlock).
+        PreemptOff => "preempt_off",
+        /// Interrupts are off (`local_irq_disable`).
+        IrqOff => "irq_off",
+        /// It reads under RCU (`rcu_read_lock`): it may be preempted, but must not sleep.
+        RcuReader => "rcu_reader",
     }
 }
 
-/// How successive accesses choose their page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pattern {
-    /// Uniformly at random, independently.
-    Uniform,
-    /// One page after the other, wrapping at the end. Tasks of a group start equally spaced.
-    Sequential,
-    /// Uniformly at random, but the tasks of a group all draw the same pages in the same order, each at
-    /// its own pace.
-    Shared,
+named! {
+    /// How successive accesses choose their page.
+    Pattern {
+        /// Uniformly at random, independently.
+        Uniform => "uniform",
+        /// One page after the other, wrapping at the end. Tasks of a group start equally spaced.
+        Sequential => "sequential",
+        /// Uniformly at random, but the tasks of a group all draw the same pages in the same order, each at
+        /// its own pace.
+        Shared => "shared",
+    }
 }

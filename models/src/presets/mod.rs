@@ -310,7 +310,7 @@ struct KernelFile {
     hz: u32,
     balance_ticks: u32,
     send_always: bool,
-    steal_clock: bool,
+    steal_clock: StealClock,
     #[serde(default)]
     preemption: Preemption,
     sched: SchedFile,
@@ -348,7 +348,7 @@ pub fn guest_kernels() -> Vec<GuestKernelPreset> {
             hz: file.hz,
             balance_ticks: file.balance_ticks,
             send_always: file.send_always,
-            steal_clock: if file.steal_clock { StealClock::Waiting } else { StealClock::Off },
+            steal_clock: file.steal_clock,
             preemption: file.preemption,
         })
         .collect()

@@ -8,10 +8,9 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    ApicConfig, Cgroup, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams,
-    ElevatorConfig, EventPages, FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, Lru,
-    MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadAhead, Region, SchedParams,
-    TaskGroup, TimerKind, TlbGeometry, WakeTime, Workload, WrittenPages,
+    ApicConfig, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams, ElevatorConfig,
+    FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, MachineConfig, Op, Policy, Region,
+    SchedParams, TaskGroup, TlbGeometry, Workload,
 };
 use sim_core::{Distribution, SimDuration};
 use xxhash_rust::xxh3::xxh3_128;
@@ -19,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::scenario::resolve::Scenario;
 
 /// Version of the canonical form itself: to be raised when the same scenario gets another text.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl Scenario {
     /// Names what is simulated: XXH3 (128 bits, hexadecimal) over the canonical form of machine,
@@ -97,10 +96,7 @@ fn cpu(form: &mut Form, cpu: &CpuConfig) {
     }
     form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
     for (name, cost, _) in costs.describe() {
-        // Left out where there is none, so that older hashes stand.
-        if name != "inject_window" || !cost.time(*frequency).is_zero() {
-            form.line(&format!("cost.{name}"), cost);
-        }
+        form.line(&format!("cost.{name}"), cost);
     }
 }
 
@@ -127,15 +123,10 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.read_ahead_pages", read_ahead_pages);
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);
     form.line("host.swap_pages", swap_pages);
-    if *write_pages != u32::MAX {
-        form.line("host.write_pages", write_pages);
-    }
+    form.line("host.write_pages", write_pages);
     kernel(form, host_kernel);
     device(form, swap_device);
-    // Left out where there are none, so that older hashes stand.
-    if *allocation_failure_ppm > 0 {
-        form.line("host.allocation_failure_ppm", allocation_failure_ppm);
-    }
+    form.line("host.allocation_failure_ppm", allocation_failure_ppm);
 }
 
 fn kernel(form: &mut Form, kernel: &HostKernel) {
@@ -153,40 +144,14 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
     } = kernel;
     form.line("host.slow_work_threads", slow_work_threads);
     form.line("host.workqueue_max_active", workqueue_max_active);
-    let lru = match lru {
-        Lru::TwoLists => "two-lists",
-        Lru::Generations { walk_sees_guest: false } => "generations",
-        Lru::Generations { walk_sees_guest: true } => "generations-second-stage",
-    };
-    form.line("host.lru", lru);
-    let cgroup = match cgroup {
-        Cgroup::V1 => "v1",
-        Cgroup::V2 => "v2",
-    };
-    form.line("host.cgroup", cgroup);
-    let written_pages = match written_pages {
-        WrittenPages::Freed => "freed",
-        WrittenPages::Rotated => "rotated",
-    };
-    form.line("host.written_pages", written_pages);
-    let read_ahead = match read_ahead {
-        ReadAhead::Fixed => "fixed",
-        ReadAhead::Adaptive => "adaptive",
-        ReadAhead::AddressSpace => "address-space",
-    };
-    form.line("host.read_ahead", read_ahead);
-    if !halt_poll.is_zero() {
-        form.time("host.halt_poll", *halt_poll);
-    }
-    if let Some(target) = writeback_throttling {
-        form.time("host.writeback_throttling", *target);
-    }
-    if *mmu_retry != MmuRetry::OwnPage {
-        form.line("host.mmu_retry", mmu_retry.name());
-    }
-    if *polled_reads {
-        form.line("host.polled_reads", polled_reads);
-    }
+    form.line("host.lru", lru.name());
+    form.line("host.cgroup", cgroup.name());
+    form.line("host.written_pages", written_pages.name());
+    form.line("host.read_ahead", read_ahead.name());
+    form.time("host.halt_poll", *halt_poll);
+    form.time("host.writeback_throttling", writeback_throttling.unwrap_or(SimDuration::ZERO));
+    form.line("host.mmu_retry", mmu_retry.name());
+    form.line("host.polled_reads", polled_reads);
 }
 
 fn device(form: &mut Form, device: &DeviceConfig) {
@@ -310,31 +275,16 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     sched(form, "guest", scheduler);
     form.line("guest.balance_ticks", balance_ticks);
     form.line("guest.steal_clock", steal_clock.name());
-    let wake = match wake {
-        WakeTime::Now => "now",
-        WakeTime::Tick => "tick",
-    };
-    form.line("guest.wake", wake);
-    if !wake_delay.is_zero() {
-        form.time("guest.wake_delay", *wake_delay);
-    }
-    if *timers != TimerKind::default() {
-        form.line("guest.timers", timers.name());
-    }
+    form.line("guest.wake", wake.name());
+    form.time("guest.wake_delay", *wake_delay);
+    form.line("guest.timers", timers.name());
     form.line("guest.send_always", send_always);
-    // Left out where it is what it was before there was a choice.
-    if *preemption != Preemption::default() {
-        form.line("guest.preemption", preemption.name());
-    }
-    if *event_pages != EventPages::default() {
-        form.line("guest.event_pages", event_pages.name());
-    }
-    if *apic != ApicConfig::default() {
-        let ApicConfig { timer_exits, eoi_exits, ipi_exits } = apic;
-        form.line("guest.apic.timer_exits", timer_exits);
-        form.line("guest.apic.eoi_exits", eoi_exits);
-        form.line("guest.apic.ipi_exits", ipi_exits);
-    }
+    form.line("guest.preemption", preemption.name());
+    form.line("guest.event_pages", event_pages.name());
+    let ApicConfig { timer_exits, eoi_exits, ipi_exits } = apic;
+    form.line("guest.apic.timer_exits", timer_exits);
+    form.line("guest.apic.eoi_exits", eoi_exits);
+    form.line("guest.apic.ipi_exits", ipi_exits);
 }
 
 fn workload(form: &mut Form, workload: &Workload) {
@@ -345,11 +295,9 @@ fn workload(form: &mut Form, workload: &Workload) {
         form.line("region", line);
     }
     for TaskGroup { name, count, role, start_on, program } in tasks {
-        form.line("tasks", format_args!("{name} count={count} role={}", role.name()));
-        if !start_on.is_empty() {
-            let places: Vec<String> = start_on.iter().map(|vcpu| vcpu.0.to_string()).collect();
-            form.line("tasks", format_args!("{name} start_on={}", places.join(",")));
-        }
+        let places: Vec<String> = start_on.iter().map(|vcpu| vcpu.0.to_string()).collect();
+        let (role, places) = (role.name(), places.join(","));
+        form.line("tasks", format_args!("{name} count={count} role={role} start_on={places}"));
         for op in program {
             form.line("op", operation(op));
         }
@@ -367,12 +315,7 @@ fn operation(op: &Op) -> String {
         Op::SectionEnter { kind } => format!("section_enter {}", kind.name()),
         Op::SectionExit { kind } => format!("section_exit {}", kind.name()),
         Op::Access { region, pattern, write, cost } => {
-            let pattern = match pattern {
-                Pattern::Uniform => "uniform",
-                Pattern::Sequential => "sequential",
-                Pattern::Shared => "shared",
-            };
-            let (region, cost) = (region.0, cost.as_ps());
+            let (region, pattern, cost) = (region.0, pattern.name(), cost.as_ps());
             format!("access region={region} pattern={pattern} write={write} cost={cost}")
         }
     }

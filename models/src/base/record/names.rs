@@ -1,6 +1,7 @@
 //! Fields of events that name one of a few things.
 
 use super::field::Field;
+use crate::base::named::named;
 
 macro_rules! field_enum {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* })*) => {$(
@@ -110,33 +111,38 @@ field_enum! {
         End => "end",
     }
 
-    /// What a scenario has happen to a vCPU.
+
+}
+
+named! {
+    /// What can happen to a vCPU.
     DisturbanceName {
-        /// The guest takes it offline.
+        /// The guest takes it offline: notices off, sleepers woken, tasks elsewhere.
         Offline => "offline",
-        /// The guest starts it again.
+        /// The guest starts it again; it enables notices.
         Online => "online",
-        /// A system management interrupt.
+        /// A system management interrupt: paging is off in its handler.
         Smi => "smi",
-        /// A paravirtual kick.
+        /// Another vCPU kicks it (KICK_CPU), whether or not it is in HLT.
         Kick => "kick",
-        /// A change of memory slots.
+        /// The VMM changes its memory slots; the shared area of the vCPU moves in the VMM.
         MemslotChange => "memslot_change",
-        /// The local APIC is switched off.
+        /// The guest switches its local APIC off, or has not switched it on yet.
         LapicOff => "lapic_off",
-        /// The local APIC is switched on.
+        /// The guest switches its local APIC on.
         LapicOn => "lapic_on",
-        /// The VMM changes its memory map.
+        /// Another thread of the VMM changes its memory map, whose lock it holds for writing.
         MapWrite => "map_write",
-        /// A write of EN that is refused.
+        /// The guest writes EN with an address at which it has no memory; the write is refused.
         RefusedEn => "refused_en",
-        /// No memory for the next wake-all.
+        /// There is no memory for the wake-all of the vCPU's next write of EN.
         WakeAllFails => "wake_all_fails",
     }
 
-    /// What a guest task is for, as metrics group it.
+    /// What a task is for, as metrics group it.
     TaskRole {
-        /// Sets up the workload.
+        /// Sets up the workload; no scenario names it.
+        #[serde(skip)]
         Main => "main",
         /// Touches memory that may be swapped out.
         Faulter => "faulter",
@@ -144,3 +150,8 @@ field_enum! {
         Worker => "worker",
     }
 }
+
+macro_rules! field_by_place {
+    ($($t:ty),*) => {$(impl Field for $t { fn as_u64(&self) -> u64 { *self as u64 } })*};
+}
+field_by_place!(DisturbanceName, TaskRole);

@@ -139,8 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn resident(pages: u64) -> HostMemory {
-        let mut memory =
-            HostMemory::new(&[pages], pages, Lru::Generations { walk_sees_guest: true });
+        let mut memory = HostMemory::new(&[pages], pages, Lru::GenerationsSecondStage);
         for guest_page in (0..pages).map(GuestPage) {
             memory.charge(guest_page);
             memory.lru_arrive(guest_page, Arrival::Fresh);

@@ -322,7 +322,7 @@ impl HostMemory {
     /// in the youngest generation (`lru_gen_in_fault`).
     pub fn lru_arrive(&mut self, guest_page: GuestPage, arrival: Arrival) {
         let list = match (self.lru, arrival) {
-            (Lru::Generations { .. }, _) => self.youngest_generation(),
+            (Lru::Generations | Lru::GenerationsSecondStage, _) => self.youngest_generation(),
             (Lru::TwoLists, Arrival::Fresh) => LruList::Active,
             (Lru::TwoLists, Arrival::Read | Arrival::Found) => LruList::Inactive,
         };
@@ -333,7 +333,7 @@ impl HostMemory {
     pub fn lru_rotate(&mut self, guest_page: GuestPage) {
         let list = match self.lru {
             Lru::TwoLists => LruList::Inactive,
-            Lru::Generations { .. } => generation(self.oldest),
+            Lru::Generations | Lru::GenerationsSecondStage => generation(self.oldest),
         };
         self.lru_add_tail(guest_page, list);
     }

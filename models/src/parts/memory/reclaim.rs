@@ -56,7 +56,8 @@ pub fn reclaim(
     pass: &mut ReclaimPass,
 ) {
     pass.clear();
-    if let Lru::Generations { walk_sees_guest } = memory.lru() {
+    if memory.lru() != Lru::TwoLists {
+        let walk_sees_guest = memory.lru() == Lru::GenerationsSecondStage;
         generations::reclaim(memory, swap, batch, (test, walk_sees_guest), pass);
         return;
     }

@@ -19,7 +19,7 @@
 //! against the cycle would make that bound empty, so the grid uses slices well below it.
 
 use super::kit::{assert_clean, closed_form, fair, for_time, ms, share, simulate, us};
-use models::config::{FairParams, WakeTime};
+use models::config::{FairParams, StealClock, WakeTime};
 use sim_core::SimDuration;
 
 const TICK: u64 = 100;
@@ -131,7 +131,8 @@ fn credit_wake_delay_and_steal_clock_move_the_share_as_predicted() {
     assert!(late > prompt_at_that_tick + 0.02, "{late} against {prompt_at_that_tick} ({prompt})");
     // A steal clock forgives the faulter its stall, so it takes CPU that the worker had.
     let plain = worker_share("sync", world, sharp(ms(1)), |_| {});
-    let steal = worker_share("sync", world, sharp(ms(1)), |c| c.guest.steal_clock = true.into());
+    let steal =
+        worker_share("sync", world, sharp(ms(1)), |c| c.guest.steal_clock = StealClock::Every);
     assert!(steal < plain - 0.1, "{steal} against {plain}");
 }
 

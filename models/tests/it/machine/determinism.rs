@@ -103,7 +103,7 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
     memory.host.kernel = HostKernel::LINUX_6_12;
     worlds.push(("the host's kernel of 6.12", memory.clone()));
     memory.host.cpus = 3;
-    memory.host.kernel.lru = Lru::Generations { walk_sees_guest: true };
+    memory.host.kernel.lru = Lru::GenerationsSecondStage;
     memory.host.kernel.read_ahead = ReadAhead::Adaptive;
     worlds.push(("ageing by accessed bits", memory));
     let mut free = crowded("free", constant(us(250)));

@@ -5,8 +5,8 @@ use models::base::ids::RegionId;
 use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig, HostKernel,
-    MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, TaskGroup, TimerKind,
-    WakeTime, Workload,
+    MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, StealClock, TaskGroup,
+    TimerKind, WakeTime, Workload,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -69,7 +69,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             tick: ms(1),
             sched: kernel.sched(4),
             balance_ticks: 8,
-            steal_clock: false.into(),
+            steal_clock: StealClock::Off,
             wake: WakeTime::Now,
             wake_delay: SimDuration::ZERO,
             timers: TimerKind::Direct,

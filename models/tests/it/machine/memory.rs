@@ -10,11 +10,7 @@ use models::config::{
 use models::machine::{RunOutput, RunSettings};
 use sim_core::SimDuration;
 
-const LRUS: [Lru; 3] = [
-    Lru::TwoLists,
-    Lru::Generations { walk_sees_guest: false },
-    Lru::Generations { walk_sees_guest: true },
-];
+const LRUS: [Lru; 3] = [Lru::TwoLists, Lru::Generations, Lru::GenerationsSecondStage];
 
 fn machine(pattern: Pattern, kernel: HostKernel) -> MachineConfig {
     let mut config = crowded("skylake-sp", constant(us(100)));

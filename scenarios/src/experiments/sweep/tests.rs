@@ -160,7 +160,7 @@ fn axes_can_be_typed() {
     assert_eq!(sweep.axes[1].values, ["1", "2", "3"]);
     assert_eq!(sweep.points.len(), 12);
     let device = r#"host.swap.device="nvme-tlc-gen3",{"kind": "constant", "read_latency": "1ms", "write_latency": "1ms"}"#;
-    let sweep = typed(&[device, "guest.steal_clock=true,false"], &[]).expect("valid");
+    let sweep = typed(&[device, "guest.send_always=true,false"], &[]).expect("valid");
     assert_eq!(sweep.axes[0].values.len(), 2);
     assert_eq!(sweep.axes[0].kind, AxisKind::Other);
     assert_eq!(sweep.axes[1].values, ["true", "false"]);
@@ -261,7 +261,7 @@ fn equal_values_are_refused_however_they_are_written() {
         ("duration=1s,40ms,1000ms", "the value `1000ms` is the same as `1s`"),
         ("host.memory_limit=24MiB,24576KiB", "the value `24576KiB` is the same as `24MiB`"),
         ("host.cpus=1..3/3 linear,2", "the value `2` is given twice"),
-        ("guest.steal_clock=true,true", "the value `true` is given twice"),
+        ("guest.send_always=true,true", "the value `true` is given twice"),
         // One and the same machine, in other words.
         (
             "host.swap.device=nvme-tlc-gen3,{\"preset\": \"nvme-tlc-gen3\"}",

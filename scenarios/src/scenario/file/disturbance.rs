@@ -1,5 +1,6 @@
 //! What happens to vCPUs meanwhile.
 
+use models::base::record::DisturbanceName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,37 +13,11 @@ pub struct DisturbanceFile {
     /// Time after the start barrier. What happens at "0s" happens before the guest enables notices.
     pub at: Span,
     /// What happens.
-    pub kind: DisturbanceKindFile,
+    pub kind: DisturbanceName,
     /// To which vCPU; kind `map_write` has none.
     pub vcpu: Option<u64>,
     /// Kind `smi`: time that the handler takes. Kind `map_write`: time that the lock is held.
     pub span: Option<Span>,
     /// Time from one occurrence to the next: at least "1us". Default: it happens once.
     pub every: Option<Span>,
-}
-
-/// What happens to a vCPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DisturbanceKindFile {
-    /// The guest takes it offline: notices off, sleepers woken, tasks elsewhere.
-    Offline,
-    /// The guest starts it again; it enables notices.
-    Online,
-    /// A system management interrupt: paging is off in its handler.
-    Smi,
-    /// Another vCPU kicks it (KICK_CPU), whether or not it is in HLT.
-    Kick,
-    /// The VMM changes its memory slots; the shared area of the vCPU moves in the VMM.
-    MemslotChange,
-    /// The guest switches its local APIC off, or has not switched it on yet.
-    LapicOff,
-    /// The guest switches its local APIC on.
-    LapicOn,
-    /// Another thread of the VMM changes its memory map, whose lock it holds for writing.
-    MapWrite,
-    /// The guest writes EN with an address at which it has no memory; the write is refused.
-    RefusedEn,
-    /// There is no memory for the wake-all of the vCPU's next write of EN.
-    WakeAllFails,
 }

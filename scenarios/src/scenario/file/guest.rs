@@ -1,5 +1,6 @@
 //! The virtual machine.
 
+use models::config::{EventPages, Preemption, StealClock, TimerKind, WakeTime};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,14 +21,14 @@ pub struct GuestFile {
     pub hz: Option<u64>,
     /// Changes to the guest's scheduler. Default: the kernel's, scaled to `vcpus`.
     pub sched: Option<SchedFile>,
-    /// Whether stolen time is kept from the running task's account. Default: the kernel's.
-    pub steal_clock: Option<bool>,
+    /// Which time without its vCPU is kept from the running task's account. Default: the kernel's.
+    pub steal_clock: Option<StealClock>,
     /// When page ready makes a sleeper runnable. Default: "now".
-    pub wake: Option<WakeFile>,
+    pub wake: Option<WakeTime>,
     /// With "now": how much later the sleeper becomes runnable, up to "1s". Default: "0s".
     pub wake_delay: Option<Span>,
     /// Who wakes a task whose `sleep` is over. Default: "direct".
-    pub timers: Option<TimersFile>,
+    pub timers: Option<TimerKind>,
     /// Whether the guest asks for notices at CPL 0 too. Default: the kernel's.
     pub send_always: Option<bool>,
     /// Ticks between two runs of the load balancer on a busy vCPU: 1 to 10^9. Default: the
@@ -35,22 +36,12 @@ pub struct GuestFile {
     pub balance_ticks: Option<u64>,
     /// When a task that is in a system call may lose its vCPU to another one. Default: the
     /// kernel's.
-    pub preemption: Option<PreemptionFile>,
+    pub preemption: Option<Preemption>,
     /// Which uses of the local APIC leave guest mode. Default: none.
     pub apic: Option<ApicFile>,
     /// What the host may do with the pages through which the guest takes exceptions and interrupts.
     /// Default: "resident".
-    pub event_pages: Option<EventPagesFile>,
-}
-
-/// What the host may do with the pages through which the guest takes exceptions and interrupts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EventPagesFile {
-    /// They stay.
-    Resident,
-    /// They are reclaimed like any page.
-    Reclaimable,
+    pub event_pages: Option<EventPages>,
 }
 
 /// Which uses of the local APIC leave guest mode, each at the cost `exit_light`.
@@ -67,38 +58,4 @@ pub struct ApicFile {
     /// Whether an interrupt to another vCPU makes its sender exit. Default: false.
     #[serde(default)]
     pub ipi_exits: bool,
-}
-
-/// When a task that is in a system call may lose its vCPU, besides when it sleeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum PreemptionFile {
-    /// On its way back to user mode.
-    None,
-    /// Also between the operations of the call, outside all sections.
-    Voluntary,
-    /// Wherever preemption and interrupts are on.
-    Full,
-}
-
-/// Who wakes a task whose sleep is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TimersFile {
-    /// Nobody: it is runnable at that time, without cost.
-    Direct,
-    /// The interrupt of the local timer of its vCPU.
-    Interrupt,
-    /// The softirq behind the next tick of its vCPU.
-    Softirq,
-}
-
-/// When page ready makes a sleeper runnable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WakeFile {
-    /// In the handler.
-    Now,
-    /// At the next timer tick of the vCPU.
-    Tick,
 }

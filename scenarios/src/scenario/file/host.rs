@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, WrittenPages};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -62,13 +63,13 @@ pub struct HostKernelFile {
     /// Default: 256.
     pub workqueue_max_active: Option<u64>,
     /// How pages are kept in the order of their age.
-    pub lru: Option<LruFile>,
+    pub lru: Option<Lru>,
     /// The version of control groups: what a thread does that needs a page and frees none at once.
-    pub cgroup: Option<CgroupFile>,
+    pub cgroup: Option<Cgroup>,
     /// What becomes of the frame of a page that was written out.
-    pub written_pages: Option<WrittenPagesFile>,
+    pub written_pages: Option<WrittenPages>,
     /// Which neighbours a swap-in reads; `host.swap.read_ahead` is the largest window.
-    pub read_ahead: Option<ReadAheadFile>,
+    pub read_ahead: Option<ReadAhead>,
     /// Whether a thread that waits for a read of its own, without read-ahead, polls the device
     /// instead of sleeping. Default: false.
     pub polled_reads: Option<bool>,
@@ -78,66 +79,7 @@ pub struct HostKernelFile {
     /// For how long a vCPU thread polls at most in the guest's HLT before it sleeps: up to "1s".
     pub halt_poll: Option<Span>,
     /// What makes a fault that is under way begin again, by another exit.
-    pub mmu_retry: Option<MmuRetryFile>,
-}
-
-/// What makes a fault that is under way begin again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum MmuRetryFile {
-    /// Nothing; a page that is gone is fetched in the same exit.
-    OwnPage,
-    /// The eviction of any page of the VM.
-    Evictions,
-    /// Also the unmapping of a page to learn whether it is used.
-    Unmappings,
-}
-
-/// How pages are kept in the order of their age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum LruFile {
-    /// An active and an inactive list.
-    #[serde(rename = "two-lists")]
-    TwoLists,
-    /// Generations; ageing reads the VMM's page table only (6.1 to 6.12).
-    #[serde(rename = "generations")]
-    Generations,
-    /// Generations; ageing reads the second stage too (since 6.13).
-    #[serde(rename = "generations-second-stage")]
-    GenerationsSecondStage,
-}
-
-/// The version of control groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CgroupFile {
-    /// `memory.limit_in_bytes`: the thread waits for the write-back that it began.
-    V1,
-    /// `memory.max`: it goes on with the next batch until something is free or the device's queue is
-    /// full.
-    V2,
-}
-
-/// What becomes of the frame of a page that was written out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WrittenPagesFile {
-    /// It is freed when the write completes.
-    Freed,
-    /// It stays charged at the old end of the lists until a later scan frees it.
-    Rotated,
-}
-
-/// Which neighbours a swap-in reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadAheadFile {
-    /// The aligned window of slots, always at its largest.
-    Fixed,
-    /// An aligned window of slots that follows its success.
-    Adaptive,
-    /// A window of addresses that follows its success.
-    AddressSpace,
+    pub mmu_retry: Option<MmuRetry>,
 }
 
 /// A processor.

@@ -19,17 +19,12 @@ pub use device::{
     DeviceFile, DevicePresetFile, DeviceRef, ElevatorFile, LawFile, PartFile, QuantileFile,
     ServiceTime,
 };
-pub use disturbance::{DisturbanceFile, DisturbanceKindFile};
-pub use guest::{ApicFile, EventPagesFile, GuestFile, PreemptionFile, TimersFile, WakeFile};
-pub use host::{
-    CgroupFile, CpuFile, CpuRef, HostFile, HostKernelFile, HostKernelRef, LruFile, MmuRetryFile,
-    ReadAheadFile, SwapFile, TlbFile, WrittenPagesFile,
-};
+pub use disturbance::DisturbanceFile;
+pub use guest::{ApicFile, GuestFile};
+pub use host::{CpuFile, CpuRef, HostFile, HostKernelFile, HostKernelRef, SwapFile, TlbFile};
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
-pub use workload::{
-    BackingFile, OpFile, PatternFile, RegionFile, RoleFile, SectionFile, TaskFile, WorkloadFile,
-};
+pub use workload::{OpFile, RegionFile, TaskFile, WorkloadFile};
 
 use crate::syntax::units::Span;
 

@@ -1,5 +1,7 @@
 //! What the guest runs.
 
+use models::base::record::TaskRole;
+use models::config::{Pattern, RegionBacking, Section};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -28,18 +30,8 @@ pub struct RegionFile {
     #[serde(default)]
     pub prefill: bool,
     /// What backs the region in the host. Default: "vmm".
-    pub backing: Option<BackingFile>,
-}
-
-/// What backs the memory of a region in the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BackingFile {
-    /// Memory of the VMM, which the host may swap out.
-    Vmm,
-    /// guest_memfd, as private memory of the guest: it is never swapped, counts against the limit
-    /// of the container, and its faults never go asynchronous.
-    GuestMemfd,
+    #[serde(default)]
+    pub backing: RegionBacking,
 }
 
 /// Some equal tasks.
@@ -49,23 +41,13 @@ pub struct TaskFile {
     /// Name in tables.
     pub name: String,
     /// How metrics group the tasks.
-    pub role: RoleFile,
+    pub role: TaskRole,
     /// How many: 1 to 4096. Default: 1.
     pub count: Option<u64>,
     /// The vCPUs that they start on, taken in turn. Default: wherever the fewest tasks are.
     pub start_on: Option<Vec<u64>>,
     /// Operations, repeated for ever.
     pub program: Vec<OpFile>,
-}
-
-/// What a task is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RoleFile {
-    /// Touches memory that may be swapped out.
-    Faulter,
-    /// Does the work that is counted.
-    Worker,
 }
 
 /// One operation; `op` says which.
@@ -88,7 +70,7 @@ pub enum OpFile {
         /// Name of the region.
         region: String,
         /// Which page.
-        pattern: PatternFile,
+        pattern: Pattern,
         /// Store (true) or load (false). Default: false.
         #[serde(default)]
         write: bool,
@@ -119,32 +101,8 @@ pub enum OpFile {
     /// system call.
     Critical {
         /// What keeps the task where it is.
-        kind: SectionFile,
+        kind: Section,
         /// What happens in the section: `compute`, `access`, and other sections.
         body: Vec<OpFile>,
     },
-}
-
-/// Why a task must not be scheduled away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SectionFile {
-    /// Preemption is off, as under a spinlock.
-    PreemptOff,
-    /// Interrupts are off.
-    IrqOff,
-    /// It reads under RCU: it may be preempted, but must not sleep.
-    RcuReader,
-}
-
-/// How successive accesses choose their page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum PatternFile {
-    /// Uniformly at random, independently.
-    Uniform,
-    /// One page after the other, wrapping at the end; tasks of a group start equally spaced.
-    Sequential,
-    /// Uniformly at random, the same pages in the same order for all tasks of the group.
-    Shared,
 }

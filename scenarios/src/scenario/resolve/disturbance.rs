@@ -1,11 +1,12 @@
 //! Disturbances.
 
 use models::base::ids::VcpuId;
+use models::base::record::DisturbanceName;
 use models::config::{Disturbance, DisturbanceKind, GuestConfig};
 use sim_core::SimDuration;
 
 use super::at::{At, MAX_DURATION, MAX_SPAN};
-use crate::scenario::file::{DisturbanceFile, DisturbanceKindFile};
+use crate::scenario::file::DisturbanceFile;
 use crate::syntax::error::ScenarioError;
 
 const MAX_DISTURBANCES: usize = 1024;
@@ -56,8 +57,8 @@ fn disturbance(
 ) -> Result<Disturbance, ScenarioError> {
     let vcpus = guest.vcpus;
     let vcpu = match (file.vcpu, file.kind) {
-        (None, DisturbanceKindFile::MapWrite) => VcpuId(0),
-        (Some(_), DisturbanceKindFile::MapWrite) => {
+        (None, DisturbanceName::MapWrite) => VcpuId(0),
+        (Some(_), DisturbanceName::MapWrite) => {
             let message = "a change of the memory map happens to no vCPU";
             return Err(at.field("vcpu").fail(message, "remove it"));
         }
@@ -70,24 +71,24 @@ fn disturbance(
             })?
         }
     };
-    let lasts = matches!(file.kind, DisturbanceKindFile::Smi | DisturbanceKindFile::MapWrite);
+    let lasts = matches!(file.kind, DisturbanceName::Smi | DisturbanceName::MapWrite);
     let kind = match file.kind {
-        DisturbanceKindFile::Offline => DisturbanceKind::Offline,
-        DisturbanceKindFile::Online => DisturbanceKind::Online,
-        DisturbanceKindFile::Smi => {
+        DisturbanceName::Offline => DisturbanceKind::Offline,
+        DisturbanceName::Online => DisturbanceKind::Online,
+        DisturbanceName::Smi => {
             let Some(span) = file.span else {
                 let help = "add `\"span\": ...`, the time that the handler takes";
                 return Err(at.fail("the SMI has no length", help));
             };
             DisturbanceKind::Smi { span: at.field("span").some_time(span.0)? }
         }
-        DisturbanceKindFile::Kick => DisturbanceKind::Kick,
-        DisturbanceKindFile::MemslotChange => DisturbanceKind::MemslotChange,
-        DisturbanceKindFile::LapicOff => DisturbanceKind::LapicOff,
-        DisturbanceKindFile::LapicOn => DisturbanceKind::LapicOn,
-        DisturbanceKindFile::RefusedEn => DisturbanceKind::RefusedEn,
-        DisturbanceKindFile::WakeAllFails => DisturbanceKind::WakeAllFails,
-        DisturbanceKindFile::MapWrite => {
+        DisturbanceName::Kick => DisturbanceKind::Kick,
+        DisturbanceName::MemslotChange => DisturbanceKind::MemslotChange,
+        DisturbanceName::LapicOff => DisturbanceKind::LapicOff,
+        DisturbanceName::LapicOn => DisturbanceKind::LapicOn,
+        DisturbanceName::RefusedEn => DisturbanceKind::RefusedEn,
+        DisturbanceName::WakeAllFails => DisturbanceKind::WakeAllFails,
+        DisturbanceName::MapWrite => {
             let Some(span) = file.span else {
                 let help = "add `\"span\": ...`, the time that the lock is held";
                 return Err(at.fail("the change of the memory map has no length", help));

@@ -1,14 +1,12 @@
 //! The guest.
 
-use models::config::{ApicConfig, EventPages, GuestConfig, Preemption, TimerKind, WakeTime};
+use models::config::{ApicConfig, GuestConfig, WakeTime};
 use models::presets;
 use sim_core::SimDuration;
 
 use super::at::At;
 use super::sched::sched;
-use crate::scenario::file::{
-    ApicFile, EventPagesFile, GuestFile, PreemptionFile, TimersFile, WakeFile,
-};
+use crate::scenario::file::{ApicFile, GuestFile};
 use crate::syntax::error::ScenarioError;
 
 /// Delays of a wake-up.
@@ -35,29 +33,15 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
         tick,
         sched: sched(&at.field("sched"), file.sched.as_ref(), &file.kernel, vcpus, tick)?,
         balance_ticks: at.field("balance_ticks").number(balance_ticks, 1..=1_000_000_000)?,
-        steal_clock: file.steal_clock.map_or(kernel.steal_clock, Into::into),
-        wake: match file.wake.unwrap_or(WakeFile::Now) {
-            WakeFile::Now => WakeTime::Now,
-            WakeFile::Tick => WakeTime::Tick,
-        },
+        steal_clock: file.steal_clock.unwrap_or(kernel.steal_clock),
+        wake: file.wake.unwrap_or(WakeTime::Now),
         wake_delay: at
             .field("wake_delay")
             .span(file.wake_delay.map_or(SimDuration::ZERO, |delay| delay.0), DELAYS)?,
-        timers: match file.timers {
-            None | Some(TimersFile::Direct) => TimerKind::Direct,
-            Some(TimersFile::Interrupt) => TimerKind::Interrupt,
-            Some(TimersFile::Softirq) => TimerKind::Softirq,
-        },
+        timers: file.timers.unwrap_or_default(),
         send_always: file.send_always.unwrap_or(kernel.send_always),
-        preemption: file.preemption.map_or(kernel.preemption, |file| match file {
-            PreemptionFile::None => Preemption::None,
-            PreemptionFile::Voluntary => Preemption::Voluntary,
-            PreemptionFile::Full => Preemption::Full,
-        }),
+        preemption: file.preemption.unwrap_or(kernel.preemption),
         apic: ApicConfig { timer_exits, eoi_exits, ipi_exits },
-        event_pages: match file.event_pages {
-            None | Some(EventPagesFile::Resident) => EventPages::Resident,
-            Some(EventPagesFile::Reclaimable) => EventPages::Reclaimable,
-        },
+        event_pages: file.event_pages.unwrap_or_default(),
     })
 }

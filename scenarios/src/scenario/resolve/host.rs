@@ -2,8 +2,7 @@
 
 use models::config::costs::{CostError, Costs};
 use models::config::{
-    Cgroup, CpuConfig, GuestConfig, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead,
-    RegionBacking, TlbGeometry, Workload, WrittenPages,
+    CpuConfig, GuestConfig, HostConfig, HostKernel, RegionBacking, TlbGeometry, Workload,
 };
 use models::presets;
 use sim_core::SimDuration;
@@ -11,10 +10,7 @@ use sim_core::SimDuration;
 use super::at::At;
 use super::device;
 use super::sched::sched;
-use crate::scenario::file::{
-    CgroupFile, CpuRef, HostFile, HostKernelRef, LruFile, MmuRetryFile, ReadAheadFile, TlbFile,
-    WrittenPagesFile,
-};
+use crate::scenario::file::{CpuRef, HostFile, HostKernelRef, TlbFile};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
@@ -104,28 +100,10 @@ fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, Scena
     if let Some(active) = file.workqueue_max_active {
         kernel.workqueue_max_active = at.field("workqueue_max_active").number(active, 1..=512)?;
     }
-    kernel.lru = match file.lru {
-        None => kernel.lru,
-        Some(LruFile::TwoLists) => Lru::TwoLists,
-        Some(LruFile::Generations) => Lru::Generations { walk_sees_guest: false },
-        Some(LruFile::GenerationsSecondStage) => Lru::Generations { walk_sees_guest: true },
-    };
-    kernel.cgroup = match file.cgroup {
-        None => kernel.cgroup,
-        Some(CgroupFile::V1) => Cgroup::V1,
-        Some(CgroupFile::V2) => Cgroup::V2,
-    };
-    kernel.written_pages = match file.written_pages {
-        None => kernel.written_pages,
-        Some(WrittenPagesFile::Freed) => WrittenPages::Freed,
-        Some(WrittenPagesFile::Rotated) => WrittenPages::Rotated,
-    };
-    kernel.read_ahead = match file.read_ahead {
-        None => kernel.read_ahead,
-        Some(ReadAheadFile::Fixed) => ReadAhead::Fixed,
-        Some(ReadAheadFile::Adaptive) => ReadAhead::Adaptive,
-        Some(ReadAheadFile::AddressSpace) => ReadAhead::AddressSpace,
-    };
+    kernel.lru = file.lru.unwrap_or(kernel.lru);
+    kernel.cgroup = file.cgroup.unwrap_or(kernel.cgroup);
+    kernel.written_pages = file.written_pages.unwrap_or(kernel.written_pages);
+    kernel.read_ahead = file.read_ahead.unwrap_or(kernel.read_ahead);
     if let Some(target) = file.writeback_throttling {
         let at = at.field("writeback_throttling");
         let target = at.span(target.0, SimDuration::ZERO..=SimDuration::from_secs(1))?;
@@ -135,12 +113,7 @@ fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, Scena
         let range = SimDuration::ZERO..=SimDuration::from_secs(1);
         kernel.halt_poll = at.field("halt_poll").span(most.0, range)?;
     }
-    kernel.mmu_retry = match file.mmu_retry {
-        None => kernel.mmu_retry,
-        Some(MmuRetryFile::OwnPage) => MmuRetry::OwnPage,
-        Some(MmuRetryFile::Evictions) => MmuRetry::Evictions,
-        Some(MmuRetryFile::Unmappings) => MmuRetry::Unmappings,
-    };
+    kernel.mmu_retry = file.mmu_retry.unwrap_or(kernel.mmu_retry);
     kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
     Ok(kernel)
 }

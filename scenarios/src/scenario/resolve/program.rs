@@ -1,11 +1,11 @@
 //! Programs of tasks: nested operations of the file become a flat list.
 
 use models::base::ids::RegionId;
-use models::config::{Op, Pattern, Region, Section};
+use models::config::{Op, Region};
 use sim_core::SimDuration;
 
 use super::at::{At, MAX_DURATION};
-use crate::scenario::file::{OpFile, PatternFile, SectionFile};
+use crate::scenario::file::OpFile;
 use crate::syntax::error::ScenarioError;
 
 /// Operations of a program, those that begin and end system calls and sections among them.
@@ -86,13 +86,8 @@ impl Reader<'_> {
             OpFile::CallAll {} => Op::CallAll,
             OpFile::Access { region, pattern, write, cost } => {
                 let region = self.region(&at.field("region"), region, inside)?;
-                let pattern = match pattern {
-                    PatternFile::Uniform => Pattern::Uniform,
-                    PatternFile::Sequential => Pattern::Sequential,
-                    PatternFile::Shared => Pattern::Shared,
-                };
                 let cost = at.field("cost").span(cost.0, SimDuration::ZERO..=MAX_DURATION)?;
-                Op::Access { region, pattern, write: *write, cost }
+                Op::Access { region, pattern: *pattern, write: *write, cost }
             }
             OpFile::Syscall { .. } | OpFile::Critical { .. } => {
                 return self.nested(at, file, inside);
@@ -149,18 +144,13 @@ impl Reader<'_> {
                 return Err(at.fail("user mode has no critical sections", help));
             }
             OpFile::Critical { kind, body } => {
-                let kind = match kind {
-                    SectionFile::PreemptOff => Section::PreemptOff,
-                    SectionFile::IrqOff => Section::IrqOff,
-                    SectionFile::RcuReader => Section::RcuReader,
-                };
                 if body.is_empty() {
                     let help = "give at least one operation, such as { \"op\": \"compute\", ... }";
                     return Err(at.field("body").fail("the section is empty", help));
                 }
-                self.ops.push(Op::SectionEnter { kind });
+                self.ops.push(Op::SectionEnter { kind: *kind });
                 self.list(&at.field("body"), body, Inside::Section)?;
-                self.ops.push(Op::SectionExit { kind });
+                self.ops.push(Op::SectionExit { kind: *kind });
             }
             _ => unreachable!("{file:?} has no body"),
         }

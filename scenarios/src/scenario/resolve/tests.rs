@@ -1312,7 +1312,7 @@ fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
     let never = host_kernel(r#"{ "preset": "linux-6.12", "writeback_throttling": "0s" }"#);
     assert_eq!(never, HostKernel { writeback_throttling: None, ..HostKernel::LINUX_6_12 });
     let walks = host_kernel(r#"{ "lru": "generations-second-stage" }"#);
-    assert_eq!(walks.lru, Lru::Generations { walk_sees_guest: true });
+    assert_eq!(walks.lru, Lru::GenerationsSecondStage);
 }
 
 #[test]

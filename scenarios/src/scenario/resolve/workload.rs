@@ -1,13 +1,12 @@
 //! Regions and tasks.
 
 use models::base::ids::{PAGE_SIZE, VcpuId};
-use models::base::record::TaskRole;
 use models::config::{GuestConfig, Region, RegionBacking, TaskGroup, Workload};
 use models::machine::KERNEL_FRAMES;
 
 use super::at::At;
 use super::program;
-use crate::scenario::file::{BackingFile, OpFile, RegionFile, RoleFile, TaskFile, WorkloadFile};
+use crate::scenario::file::{OpFile, RegionFile, TaskFile, WorkloadFile};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
@@ -60,7 +59,7 @@ fn regions(
         total += pages;
         // Each vCPU may hold a fresh page that another one turns out to have mapped already, of each
         // kind of memory.
-        let memfd = files.iter().any(|file| file.backing == Some(BackingFile::GuestMemfd));
+        let memfd = files.iter().any(|file| file.backing == RegionBacking::GuestMemfd);
         let kept = KERNEL_FRAMES + u64::from(guest.vcpus) * if memfd { 2 } else { 1 };
         if total > guest.memory_pages.saturating_sub(kept) {
             let memory = Bytes(guest.memory_pages * PAGE_SIZE);
@@ -72,11 +71,8 @@ fn regions(
                 format!("`guest.memory` is {memory}, of which the guest's kernel keeps {kernel}"),
             ));
         }
-        let backing = match file.backing {
-            None | Some(BackingFile::Vmm) => RegionBacking::Vmm,
-            Some(BackingFile::GuestMemfd) => RegionBacking::GuestMemfd,
-        };
-        regions.push(Region { name, pages, prefill: file.prefill, backing });
+        let &RegionFile { prefill, backing, .. } = file;
+        regions.push(Region { name, pages, prefill, backing });
     }
     Ok(regions)
 }
@@ -89,10 +85,6 @@ fn task_group(
 ) -> Result<TaskGroup, ScenarioError> {
     let name = at.field("name").name(&file.name)?;
     let count = at.field("count").number(file.count.unwrap_or(1), 1..=MAX_TASKS_IN_GROUP)?;
-    let role = match file.role {
-        RoleFile::Faulter => TaskRole::Faulter,
-        RoleFile::Worker => TaskRole::Worker,
-    };
     let start_on = start_on(&at.field("start_on"), file.start_on.as_deref(), guest)?;
     let at = at.field("program");
     if file.program.is_empty() {
@@ -110,7 +102,7 @@ fn task_group(
         let help = "give an access a cost, or add `compute` or `sleep`";
         return Err(at.fail("one turn of the program takes no time", help));
     }
-    Ok(TaskGroup { name, count, role, start_on, program })
+    Ok(TaskGroup { name, count, role: file.role, start_on, program })
 }
 
 fn start_on(

@@ -2,23 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use models::base::named::Named;
+use models::base::record::DisturbanceName;
 use serde_json::{Value, json};
 
 use crate::experiments::fuzz::draw::{Draw, MS, NS, US, written};
 use sim_core::SimDuration;
-
-const KINDS: [&str; 10] = [
-    "offline",
-    "online",
-    "smi",
-    "kick",
-    "memslot_change",
-    "lapic_off",
-    "lapic_on",
-    "map_write",
-    "refused_en",
-    "wake_all_fails",
-];
 
 /// In the order of time; one vCPU stays online.
 pub(super) fn disturbances(draw: &Draw, vcpus: u64, end: u64) -> Vec<Value> {
@@ -48,24 +37,24 @@ fn time(draw: &Draw, end: u64) -> SimDuration {
 
 fn disturbance(draw: &Draw, at: SimDuration, vcpus: u64, offline: &mut BTreeSet<u64>) -> Value {
     let vcpu = draw.at("vcpu").below(vcpus);
-    let mut kind = *draw.at("kind").pick(&KINDS);
-    if kind == "offline" {
+    let mut kind = *draw.at("kind").pick(DisturbanceName::ALL);
+    if kind == DisturbanceName::Offline {
         let others = offline.iter().filter(|other| **other != vcpu).count() as u64;
         if others + 1 >= vcpus {
-            kind = "kick";
+            kind = DisturbanceName::Kick;
         } else {
             offline.insert(vcpu);
         }
     }
-    if kind == "online" {
+    if kind == DisturbanceName::Online {
         offline.remove(&vcpu);
     }
-    let mut value = json!({ "at": written(at), "kind": kind });
-    if kind != "map_write" {
+    let mut value = json!({ "at": written(at), "kind": kind.name() });
+    if kind != DisturbanceName::MapWrite {
         value["vcpu"] = json!(vcpu);
     }
     let span = draw.at("span").span(NS, 5 * MS);
-    if matches!(kind, "smi" | "map_write") {
+    if matches!(kind, DisturbanceName::Smi | DisturbanceName::MapWrite) {
         value["span"] = written(span);
     }
     let mut every = draw.at("every");
@@ -75,7 +64,7 @@ fn disturbance(draw: &Draw, at: SimDuration, vcpus: u64, offline: &mut BTreeSet<
             false => every.span(20 * US, 20 * MS),
         };
         // Between two system management interrupts a vCPU runs.
-        value["every"] = written(if kind == "smi" { span + gap } else { gap });
+        value["every"] = written(if kind == DisturbanceName::Smi { span + gap } else { gap });
     }
     value
 }

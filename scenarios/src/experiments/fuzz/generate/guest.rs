@@ -1,5 +1,6 @@
 //! The guest.
 
+use models::config::{EventPages, Preemption, StealClock, TimerKind, WakeTime};
 use serde_json::{Value, json};
 
 use super::object::{Object, flag, give, word};
@@ -17,16 +18,16 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
         _ => json!(draw.pick(&[100, 250, 300, 1000])),
     });
     give(&mut object, draw, "sched", |draw| sched::sched(draw, &shape.kernel));
-    give(&mut object, draw, "steal_clock", flag);
-    give(&mut object, draw, "wake", word(&["now", "tick"]));
+    give(&mut object, draw, "steal_clock", word::<StealClock>);
+    give(&mut object, draw, "wake", word::<WakeTime>);
     give(&mut object, draw, "wake_delay", |draw| match draw.percent(85) {
         true => draw.written_span(0, 5 * MS),
         false => draw.written_span(0, SEC),
     });
-    give(&mut object, draw, "timers", word(&["direct", "interrupt", "softirq"]));
+    give(&mut object, draw, "timers", word::<TimerKind>);
     give(&mut object, draw, "send_always", flag);
     give(&mut object, draw, "balance_ticks", |draw| json!(draw.magnitude(1, 1_000_000_000)));
-    give(&mut object, draw, "preemption", word(&["none", "voluntary", "full"]));
+    give(&mut object, draw, "preemption", word::<Preemption>);
     give(&mut object, draw, "apic", |draw| {
         let mut apic = Object::new();
         for field in ["timer_exits", "eoi_exits", "ipi_exits"] {
@@ -37,6 +38,6 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
         }
         Value::Object(apic)
     });
-    give(&mut object, draw, "event_pages", word(&["resident", "reclaimable"]));
+    give(&mut object, draw, "event_pages", word::<EventPages>);
     Value::Object(object)
 }

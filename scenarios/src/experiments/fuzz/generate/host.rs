@@ -1,6 +1,7 @@
 //! The host: processor, limit, swap, kernel.
 
 use models::config::costs::Costs;
+use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, WrittenPages};
 use models::presets;
 use serde_json::{Value, json};
 
@@ -122,17 +123,16 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
     }
     give(&mut object, draw, "slow_work_threads", |draw| json!(draw.magnitude(1, 255)));
     give(&mut object, draw, "workqueue_max_active", |draw| json!(draw.magnitude(1, 512)));
-    let lists = ["two-lists", "generations", "generations-second-stage"];
-    give(&mut object, draw, "lru", word(&lists));
-    give(&mut object, draw, "cgroup", word(&["v1", "v2"]));
-    give(&mut object, draw, "written_pages", word(&["freed", "rotated"]));
-    give(&mut object, draw, "read_ahead", word(&["fixed", "adaptive", "address-space"]));
+    give(&mut object, draw, "lru", word::<Lru>);
+    give(&mut object, draw, "cgroup", word::<Cgroup>);
+    give(&mut object, draw, "written_pages", word::<WrittenPages>);
+    give(&mut object, draw, "read_ahead", word::<ReadAhead>);
     give(&mut object, draw, "polled_reads", flag);
     give(&mut object, draw, "writeback_throttling", |draw| draw.written_span(0, SEC));
     give(&mut object, draw, "halt_poll", |draw| match draw.percent(80) {
         true => draw.written_span(NS, MS),
         false => draw.written_span(0, SEC),
     });
-    give(&mut object, draw, "mmu_retry", word(&["own-page", "evictions", "unmappings"]));
+    give(&mut object, draw, "mmu_retry", word::<MmuRetry>);
     Value::Object(object)
 }

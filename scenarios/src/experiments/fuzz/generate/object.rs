@@ -1,5 +1,6 @@
 //! Objects with fields that may be given.
 
+use models::base::named::Named;
 use serde_json::{Map, Value, json};
 
 use crate::experiments::fuzz::draw::Draw;
@@ -20,10 +21,9 @@ pub(super) fn give(
     }
 }
 
-/// One of several names.
-pub(super) fn word(names: &[&str]) -> impl FnOnce(&mut Draw) -> Value {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    move |draw| json!(draw.pick(&names))
+/// One of the words that a knob can have.
+pub(super) fn word<T: Named>(draw: &mut Draw) -> Value {
+    json!(draw.pick(T::ALL).word())
 }
 
 /// True or false.

@@ -1,8 +1,9 @@
 //! Programs of tasks.
 
+use models::config::{Pattern, Section};
 use serde_json::{Value, json};
 
-use super::object::{Object, give};
+use super::object::{Object, give, word};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, US};
 
 /// A region as programs use it.
@@ -101,8 +102,7 @@ impl Writer<'_> {
         let mut object = Object::new();
         object.insert("op".into(), json!("access"));
         object.insert("region".into(), json!(region.name));
-        let pattern = *draw.at("pattern").pick(&["uniform", "sequential", "shared"]);
-        object.insert("pattern".into(), json!(pattern));
+        object.insert("pattern".into(), word::<Pattern>(&mut draw.at("pattern")));
         let mut write = draw.at("write");
         if write.percent(60) {
             object.insert("write".into(), json!(write.percent(70)));
@@ -132,7 +132,7 @@ impl Writer<'_> {
     }
 
     fn section(&self, draw: &Draw, depth: u64) -> Value {
-        let kind = *draw.at("kind").pick(&["preempt_off", "irq_off", "rcu_reader"]);
+        let kind = word::<Section>(&mut draw.at("kind"));
         let body = self.body(&draw.at("body"), Inside::Section, depth + 1);
         json!({ "op": "critical", "kind": kind, "body": body })
     }

@@ -1,5 +1,6 @@
 //! Regions and tasks, and the sizes that depend on each other.
 
+use models::config::RegionBacking;
 use models::machine::KERNEL_FRAMES;
 use models::presets;
 use serde_json::{Value, json};
@@ -164,8 +165,9 @@ fn region(shape: &RegionShape, named: bool) -> Value {
     if shape.prefill {
         region["prefill"] = json!(true);
     }
+    let backing = if shape.in_memfd { RegionBacking::GuestMemfd } else { RegionBacking::Vmm };
     if named {
-        region["backing"] = json!(if shape.in_memfd { "guest_memfd" } else { "vmm" });
+        region["backing"] = json!(backing.name());
     }
     region
 }
