@@ -3,12 +3,12 @@
 pub mod policies;
 
 use serde::Deserialize;
-use sim_core::{Distribution, Frequency, SimDuration};
+use sim_core::{Frequency, SimDuration};
 
 use crate::config::costs::Costs;
 use crate::config::{
-    CpuConfig, DeviceConfig, EevdfParams, ElevatorConfig, FairParams, HddConfig, Preemption,
-    SchedParams, StealClock, TlbGeometry,
+    CpuConfig, DeviceConfig, EevdfParams, FairParams, Preemption, SchedParams, StealClock,
+    TlbGeometry,
 };
 
 const CPU_FILES: [&str; 5] = [
@@ -53,13 +53,14 @@ pub struct CpuPreset {
 }
 
 /// A swap-device preset.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct DevicePreset {
     /// Name in scenario files.
     pub name: String,
     /// What it stands for, with the sources of its numbers.
     pub summary: String,
     /// The model.
+    #[serde(flatten)]
     pub config: DeviceConfig,
 }
 
@@ -127,14 +128,6 @@ impl GuestKernelPreset {
 
 /// The kernel whose scheduler the host has unless a scenario says another one.
 pub const HOST_KERNEL: &str = "linux-2.6.36";
-
-/// The default scheduler of a host with `cpus` processors.
-pub fn host_sched(cpus: u16) -> SchedParams {
-    match guest_kernel(HOST_KERNEL) {
-        Some(kernel) => kernel.sched(cpus),
-        None => unreachable!("a preset that this module ships"),
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,81 +208,13 @@ pub fn cpu_names() -> Vec<String> {
     cpus().into_iter().map(|preset| preset.name).collect()
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-enum DeviceFile {
-    Hdd {
-        name: String,
-        summary: String,
-        seek_base: String,
-        seek_sqrt: String,
-        rotation: String,
-        transfer_per_page: String,
-        controller: String,
-        swap_span_ppm: u32,
-        read_expire: String,
-        write_expire: String,
-        fifo_batch: u32,
-        writes_starved: u32,
-    },
-    Channels {
-        name: String,
-        summary: String,
-        channels: u32,
-        read: Distribution,
-        write: Distribution,
-        per_page: String,
-    },
-}
-
 fn span(what: &str, text: &str) -> SimDuration {
     builtin(what, text.parse::<SimDuration>())
 }
 
-fn device_from_file(file: DeviceFile) -> DevicePreset {
-    match file {
-        DeviceFile::Hdd {
-            name,
-            summary,
-            seek_base,
-            seek_sqrt,
-            rotation,
-            transfer_per_page,
-            controller,
-            swap_span_ppm,
-            read_expire,
-            write_expire,
-            fifo_batch,
-            writes_starved,
-        } => {
-            let config = DeviceConfig::Hdd(HddConfig {
-                seek_base: span(&name, &seek_base),
-                seek_sqrt: span(&name, &seek_sqrt),
-                rotation: span(&name, &rotation),
-                transfer_per_page: span(&name, &transfer_per_page),
-                controller: span(&name, &controller),
-                swap_span_ppm,
-                elevator: ElevatorConfig {
-                    read_expire: span(&name, &read_expire),
-                    write_expire: span(&name, &write_expire),
-                    fifo_batch,
-                    writes_starved,
-                },
-            });
-            DevicePreset { name, summary, config }
-        }
-        DeviceFile::Channels { name, summary, channels, read, write, per_page } => {
-            let per_page = span(&name, &per_page);
-            let config = DeviceConfig::Channels { channels, read, write, per_page };
-            DevicePreset { name, summary, config }
-        }
-    }
-}
-
 /// All swap-device presets.
 pub fn devices() -> Vec<DevicePreset> {
-    let files: Vec<DeviceFile> = builtin("devices", serde_json::from_str(DEVICES));
-    files.into_iter().map(device_from_file).collect()
+    builtin("devices", serde_json::from_str(DEVICES))
 }
 
 /// The swap-device preset of that name.

@@ -8,14 +8,14 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    ApicConfig, CpuConfig, DeviceConfig, Disturbance, DisturbanceKind, EevdfParams, ElevatorConfig,
-    FairParams, GuestConfig, HddConfig, HostConfig, HostKernel, MachineConfig, Op, Policy, Region,
-    SchedParams, TaskGroup, TlbGeometry, Workload,
+    ApicConfig, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams, GuestConfig,
+    HostConfig, HostKernel, MachineConfig, Op, Policy, Region, SchedParams, TaskGroup, TlbGeometry,
+    Workload,
 };
-use sim_core::{Distribution, SimDuration};
+use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::scenario::resolve::Scenario;
+use crate::scenario::resolve::{Scenario, device_lines};
 
 /// Version of the canonical form itself: to be raised when the same scenario gets another text.
 const VERSION: u32 = 2;
@@ -125,7 +125,11 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.swap_pages", swap_pages);
     form.line("host.write_pages", write_pages);
     kernel(form, host_kernel);
-    device(form, swap_device);
+    let (kind, lines) = device_lines(swap_device);
+    form.line("device", kind);
+    for (name, value) in lines {
+        form.line(&format!("device.{name}"), value);
+    }
     form.line("host.allocation_failure_ppm", allocation_failure_ppm);
 }
 
@@ -152,66 +156,6 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
     form.time("host.writeback_throttling", writeback_throttling.unwrap_or(SimDuration::ZERO));
     form.line("host.mmu_retry", mmu_retry.name());
     form.line("host.polled_reads", polled_reads);
-}
-
-fn device(form: &mut Form, device: &DeviceConfig) {
-    match device {
-        DeviceConfig::Constant { read_latency, write_latency } => {
-            form.line("device", "constant");
-            form.time("device.read_latency", *read_latency);
-            form.time("device.write_latency", *write_latency);
-        }
-        DeviceConfig::Channels { channels, read, write, per_page } => {
-            form.line("device", "channels");
-            form.line("device.channels", channels);
-            form.line("device.read", law(read));
-            form.line("device.write", law(write));
-            form.time("device.per_page", *per_page);
-        }
-        DeviceConfig::Hdd(hdd) => {
-            let HddConfig {
-                seek_base,
-                seek_sqrt,
-                rotation,
-                transfer_per_page,
-                controller,
-                swap_span_ppm,
-                elevator: ElevatorConfig { read_expire, write_expire, fifo_batch, writes_starved },
-            } = hdd;
-            form.line("device", "hdd");
-            form.time("device.seek_base", *seek_base);
-            form.time("device.seek_sqrt", *seek_sqrt);
-            form.time("device.rotation", *rotation);
-            form.time("device.transfer_per_page", *transfer_per_page);
-            form.time("device.controller", *controller);
-            form.line("device.swap_span_ppm", swap_span_ppm);
-            form.time("device.read_expire", *read_expire);
-            form.time("device.write_expire", *write_expire);
-            form.line("device.fifo_batch", fifo_batch);
-            form.line("device.writes_starved", writes_starved);
-        }
-    }
-}
-
-fn law(law: &Distribution) -> String {
-    match law {
-        Distribution::Constant { value } => format!("constant({value})"),
-        Distribution::Uniform { low, high } => format!("uniform({low},{high})"),
-        Distribution::Exponential { mean } => format!("exponential({mean})"),
-        Distribution::LogNormal { median, sigma_milli } => {
-            format!("log_normal({median},{sigma_milli})")
-        }
-        Distribution::Pareto { scale, shape_milli } => format!("pareto({scale},{shape_milli})"),
-        Distribution::Zipf { n, exponent_milli } => format!("zipf({n},{exponent_milli})"),
-        Distribution::Empirical { points } => {
-            let points = points.iter().map(|(ppm, value)| format!("{ppm}:{value}"));
-            format!("empirical({})", points.collect::<Vec<_>>().join(","))
-        }
-        Distribution::Mixture { parts } => {
-            let parts = parts.iter().map(|(weight, part)| format!("{weight}:{}", self::law(part)));
-            format!("mixture({})", parts.collect::<Vec<_>>().join(","))
-        }
-    }
 }
 
 fn sched(form: &mut Form, whose: &str, params: &SchedParams) {

@@ -5,11 +5,12 @@
 //! data, at the node where they happen. Texts of a generic error would have to be taken apart.
 //!
 //! Two kinds of enum are read in a form that serde's own attributes would read by buffering, which
-//! loses the places. The file types derive a plain `Deserialize`, and the name of the enum decides:
+//! loses the places. They derive a plain `Deserialize`, and say themselves how they are read:
 //!
-//! * [`TAGGED`]: an object whose tag field names the variant; its other fields are the content.
-//! * [`NAME_OR_OBJECT`]: a string is variant `Name`; an object is variant `Preset` when it has a
-//!   field `preset`, else variant `Inline` when there is one.
+//! * An enum whose name serde is told to be `tagged by FIELD` is an object whose field FIELD names the
+//!   variant; its other fields are the content.
+//! * An enum with a variant `Name` is a string, which is that variant, or an object: variant `Preset`
+//!   when it has a field `preset`, else variant `Inline` when there is one.
 
 use std::fmt;
 use std::ops::Range;
@@ -23,23 +24,107 @@ use crate::syntax::error::{MAX_SHOWN, ScenarioError, help_for_unknown};
 use crate::syntax::tree::{Document, FieldPath, Member, Node, NodeValue, Segment};
 use crate::syntax::visible::shortened;
 
-/// Names of enums that are read as tagged objects, with the name of the tag.
-const TAGGED: [(&str, &str); 3] = [("OpFile", "op"), ("DeviceFile", "kind"), ("LawFile", "kind")];
-
-/// Names of enums that are read as either a name or an object.
-const NAME_OR_OBJECT: [&str; 5] =
-    ["CpuRef", "DeviceRef", "HostKernelRef", "ServiceTime", "PolicyRef"];
+/// How the name of an enum begins that is read as a tagged object; the tag follows.
+const TAGGED_BY: &str = "tagged by ";
 
 /// Parts the message of a custom error from the help that follows.
 const HELP_MARK: char = '\u{1f}';
 
 /// Reads a document as a `T`.
 pub(crate) fn from_document<T: de::DeserializeOwned>(doc: &Document) -> Result<T, ScenarioError> {
-    T::deserialize(&doc.root).map_err(|error| {
-        let Failure { span, path, message, help } = *error.0;
-        let path = FieldPath::from_innermost(path);
-        doc.error(span.unwrap_or(doc.root.span.clone()), &path, message, help)
-    })
+    value(doc, &FieldPath::default())
+}
+
+/// Reads the value at a place of a document as a `T`.
+pub(crate) fn value<T: de::DeserializeOwned>(
+    doc: &Document,
+    path: &FieldPath,
+) -> Result<T, ScenarioError> {
+    let node = doc.nearest(path);
+    T::deserialize(node).map_err(|error| error.in_document(doc, path, node))
+}
+
+/// Reads the object at a place of a document, but for one of its fields, as a `T`.
+pub(crate) fn fields<T: de::DeserializeOwned>(
+    doc: &Document,
+    path: &FieldPath,
+    but_for: &'static str,
+) -> Result<T, ScenarioError> {
+    let node = doc.nearest(path);
+    T::deserialize(Fields { node, but_for }).map_err(|error| error.in_document(doc, path, node))
+}
+
+/// The value at a place is not of the type that is expected.
+pub(crate) fn expected(doc: &Document, path: &FieldPath, expected: &str) -> ScenarioError {
+    let node = doc.nearest(path);
+    let error: Error = de::Error::invalid_type(node.unexpected(), &expected);
+    error.in_document(doc, path, node)
+}
+
+/// The value at a place is none of some words.
+pub(crate) fn unknown_value(
+    doc: &Document,
+    path: &FieldPath,
+    word: &str,
+    valid: &[&str],
+) -> ScenarioError {
+    let help = Some(help_for_unknown(word, valid));
+    let error = Error::new(format!("unknown value `{}`", shortened(word, MAX_SHOWN)), help);
+    error.in_document(doc, path, doc.nearest(path))
+}
+
+/// The names of the fields of a struct, as serde has them.
+pub(crate) fn field_names<T: de::DeserializeOwned>() -> &'static [&'static str] {
+    let mut names: &[&str] = &[];
+    // That it gives no value is no failure.
+    let _ = T::deserialize(Names(&mut names));
+    names
+}
+
+/// An object without the field that said what it is.
+struct Fields<'de> {
+    node: &'de Node,
+    but_for: &'static str,
+}
+
+impl<'de> Deserializer<'de> for Fields<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let members = Members::new(self.node.members(), Some(self.but_for));
+        visitor.visit_map(members).map_err(|error| error.at(&self.node.span))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// Takes the names of a struct's fields down.
+struct Names<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Error::new(String::new(), None))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 /// A custom error with help, for `Deserialize` implementations of single values.
@@ -68,6 +153,12 @@ impl Error {
     fn at(mut self, span: &Range<usize>) -> Self {
         self.0.span.get_or_insert_with(|| span.clone());
         self
+    }
+
+    /// As an error of a document, whose value at `path` was read.
+    fn in_document(self, doc: &Document, path: &FieldPath, node: &Node) -> ScenarioError {
+        let Failure { span, path: inner, message, help } = *self.0;
+        doc.error(span.unwrap_or(node.span.clone()), &path.on(inner), message, help)
     }
 
     fn within(mut self, segment: Segment) -> Self {
@@ -380,10 +471,10 @@ impl<'de> Choice<'de> {
         variants: &'static [&'static str],
     ) -> Result<Self, Error> {
         let span = node.span.clone();
-        if let Some(&(_, tag)) = TAGGED.iter().find(|(tagged, _)| *tagged == name) {
-            return Self::tagged(node, name, tag, variants);
+        if let Some(tag) = name.strip_prefix(TAGGED_BY) {
+            return Self::tagged(node, tag, variants);
         }
-        if NAME_OR_OBJECT.contains(&name) {
+        if variants.contains(&"Name") {
             let (preset, inline) = (variants.contains(&"Preset"), variants.contains(&"Inline"));
             let variant = match &node.value {
                 NodeValue::String(_) => "Name",
@@ -410,7 +501,6 @@ impl<'de> Choice<'de> {
 
     fn tagged(
         node: &'de Node,
-        name: &'static str,
         tag: &'static str,
         variants: &'static [&'static str],
     ) -> Result<Self, Error> {
@@ -420,8 +510,7 @@ impl<'de> Choice<'de> {
         }
         let Some(named) = node.get(tag) else {
             let mut error: Error = de::Error::missing_field(tag);
-            let or_preset = if name == "DeviceFile" { "; or name a `preset`" } else { "" };
-            error.0.help = Some(format!("`{tag}` is one of {}{or_preset}", quoted(variants)));
+            error.0.help = Some(format!("`{tag}` is one of {}", quoted(variants)));
             return Err(error);
         };
         let NodeValue::String(variant) = &named.value else {

@@ -226,8 +226,10 @@ impl FieldPath {
         self.with(Segment::Index(at))
     }
 
-    pub(crate) fn from_innermost(mut segments: Vec<Segment>) -> Self {
-        segments.reverse();
+    /// The path that goes on with these segments, the innermost of which is first.
+    pub(crate) fn on(&self, innermost_first: Vec<Segment>) -> Self {
+        let mut segments = self.0.clone();
+        segments.extend(innermost_first.into_iter().rev());
         Self(segments)
     }
 

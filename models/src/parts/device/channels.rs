@@ -4,11 +4,12 @@
 
 use std::collections::VecDeque;
 
-use sim_core::{Distribution, DistributionError, KeyedStreams, Sampler, SimDuration, SimTime};
+use sim_core::{DistributionError, KeyedStreams, Sampler, SimDuration, SimTime};
 
 use super::kind::SwapDevice;
 use super::request::{Request, draw};
 use crate::base::record::IoKind;
+use crate::config::ChannelsConfig;
 
 /// State of the device.
 #[derive(Clone, Debug)]
@@ -21,21 +22,17 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    pub(super) fn new(
-        channels: u32,
-        read: &Distribution,
-        write: &Distribution,
-        per_page: SimDuration,
-    ) -> Result<Self, DistributionError> {
+    pub(super) fn new(config: &ChannelsConfig, _: u32) -> Result<Self, DistributionError> {
         Ok(Self {
-            free: channels,
+            free: config.channels,
             waiting: VecDeque::new(),
-            read: read.sampler()?,
-            write: write.sampler()?,
-            per_page,
+            read: config.read.sampler()?,
+            write: config.write.sampler()?,
+            per_page: config.per_page,
         })
     }
 
+    /// Takes a free channel, if there is one.
     fn take(&mut self) -> bool {
         let free = self.free > 0;
         self.free -= u32::from(free);
@@ -44,12 +41,10 @@ impl Channels {
 }
 
 impl SwapDevice for Channels {
-    /// Takes a free channel, if there is one.
-    fn issue(&mut self, _: SimTime, _: Request) -> bool {
+    fn issue(&mut self, _now: SimTime, _request: Request) -> bool {
         self.take()
     }
 
-    /// How long a channel serves a request.
     fn begin(&mut self, request: &Request, draws: &KeyedStreams) -> SimDuration {
         let mut stream = draw(draws, request);
         let law = if request.op == IoKind::Read { &self.read } else { &self.write };
@@ -57,8 +52,7 @@ impl SwapDevice for Channels {
             + self.per_page.times(u64::from(request.pages.saturating_sub(1)))
     }
 
-    /// A request without a channel: it is returned if it has one now, or waits.
-    fn submit(&mut self, _: SimTime, request: Request) -> Option<Request> {
+    fn submit(&mut self, _now: SimTime, request: Request) -> Option<Request> {
         if self.take() {
             return Some(request);
         }
@@ -66,8 +60,8 @@ impl SwapDevice for Channels {
         None
     }
 
-    /// A channel is free: the request that has waited longest has it now.
-    fn completed(&mut self, _: SimTime) -> Option<Request> {
+    /// The request that has waited longest has the free channel now.
+    fn completed(&mut self, _now: SimTime) -> Option<Request> {
         let next = self.waiting.pop_front();
         self.free += u32::from(next.is_none());
         next
@@ -78,7 +72,7 @@ impl SwapDevice for Channels {
 mod tests {
     use super::*;
     use crate::base::ids::{GuestPage, RequestId, SwapSlot};
-    use sim_core::RandomStreams;
+    use sim_core::{Distribution, RandomStreams};
 
     fn request(id: u32) -> Request {
         Request {
@@ -94,7 +88,8 @@ mod tests {
 
     fn device(channels: u32) -> Channels {
         let law = Distribution::Constant { value: 1_000 };
-        Channels::new(channels, &law, &law, SimDuration::from_ps(10)).unwrap()
+        let (read, write, per_page) = (law.clone(), law, SimDuration::from_ps(10));
+        Channels::new(&ChannelsConfig { channels, read, write, per_page }, 0).unwrap()
     }
 
     #[test]

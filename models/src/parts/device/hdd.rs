@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use sim_core::{KeyedStreams, SimDuration, SimTime, fixed};
+use sim_core::{DistributionError, KeyedStreams, SimDuration, SimTime, fixed};
 
 use super::kind::SwapDevice;
 use super::request::{Request, draw};
@@ -64,10 +64,42 @@ pub(super) struct Hdd {
     starved: u32,
 }
 
+impl SwapDevice for Hdd {
+    /// Takes the arm for a request, if nobody has it.
+    fn issue(&mut self, now: SimTime, request: Request) -> bool {
+        if self.busy {
+            return false;
+        }
+        self.submit(now, request).is_some()
+    }
+
+    /// The arm goes to the request that has it. Returns how long that is served.
+    fn begin(&mut self, request: &Request, draws: &KeyedStreams) -> SimDuration {
+        let service = self.service(request, draws);
+        self.head = request.slot.0 + request.pages;
+        service
+    }
+
+    /// A request comes into the elevator. It is returned if it has the arm now.
+    fn submit(&mut self, now: SimTime, request: Request) -> Option<Request> {
+        match request.op {
+            IoKind::Read => self.reads.insert(request),
+            IoKind::Write => self.writes.insert(request),
+        }
+        if self.busy { None } else { self.next(now) }
+    }
+
+    /// The arm is free. Returns the request that has it next.
+    fn completed(&mut self, now: SimTime) -> Option<Request> {
+        self.busy = false;
+        self.next(now)
+    }
+}
+
 impl Hdd {
-    pub(super) fn new(config: HddConfig, swap_pages: u32) -> Self {
-        Self {
-            config,
+    pub(super) fn new(config: &HddConfig, swap_pages: u32) -> Result<Self, DistributionError> {
+        Ok(Self {
+            config: config.clone(),
             swap_pages,
             head: 0,
             busy: false,
@@ -76,7 +108,7 @@ impl Hdd {
             direction: IoKind::Read,
             batched: 0,
             starved: 0,
-        }
+        })
     }
 
     fn next(&mut self, now: SimTime) -> Option<Request> {
@@ -159,38 +191,6 @@ impl Hdd {
     }
 }
 
-impl SwapDevice for Hdd {
-    /// Takes the arm for a request, if nobody has it.
-    fn issue(&mut self, now: SimTime, request: Request) -> bool {
-        if self.busy {
-            return false;
-        }
-        self.submit(now, request).is_some()
-    }
-
-    /// The arm goes to the request that has it. Returns how long that is served.
-    fn begin(&mut self, request: &Request, draws: &KeyedStreams) -> SimDuration {
-        let service = self.service(request, draws);
-        self.head = request.slot.0 + request.pages;
-        service
-    }
-
-    /// A request comes into the elevator. It is returned if it has the arm now.
-    fn submit(&mut self, now: SimTime, request: Request) -> Option<Request> {
-        match request.op {
-            IoKind::Read => self.reads.insert(request),
-            IoKind::Write => self.writes.insert(request),
-        }
-        if self.busy { None } else { self.next(now) }
-    }
-
-    /// The arm is free. Returns the request that has it next.
-    fn completed(&mut self, now: SimTime) -> Option<Request> {
-        self.busy = false;
-        self.next(now)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,7 +202,9 @@ mod tests {
 
     fn disk(name: &str) -> Hdd {
         match presets::device(name).unwrap().config {
-            crate::config::DeviceConfig::Hdd(config) => Hdd::new(config, SWAP_PAGES),
+            crate::config::DeviceConfig::Hdd(config) => {
+                Hdd::new(&config, SWAP_PAGES).expect("has no law")
+            }
             other => panic!("{other:?} is no disk"),
         }
     }

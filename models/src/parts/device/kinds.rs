@@ -15,6 +15,12 @@ macro_rules! kinds {
         enum Kind { $($kind($kind),)* }
 
         impl Kind {
+            fn new(config: &DeviceConfig, swap_pages: u32) -> Result<Self, DistributionError> {
+                Ok(match config {
+                    $(DeviceConfig::$kind(config) => Self::$kind($kind::new(config, swap_pages)?),)*
+                })
+            }
+
             fn device(&mut self) -> &mut dyn SwapDevice {
                 match self { $(Self::$kind(device) => device,)* }
             }
@@ -22,21 +28,8 @@ macro_rules! kinds {
     };
 }
 
+// The list of kinds.
 kinds!(Channels, Constant, Hdd);
-
-impl Kind {
-    fn new(config: &DeviceConfig, swap_pages: u32) -> Result<Self, DistributionError> {
-        Ok(match config {
-            DeviceConfig::Hdd(hdd) => Self::Hdd(Hdd::new(hdd.clone(), swap_pages)),
-            DeviceConfig::Constant { read_latency, write_latency } => {
-                Self::Constant(Constant::new(*read_latency, *write_latency))
-            }
-            DeviceConfig::Channels { channels, read, write, per_page } => {
-                Self::Channels(Channels::new(*channels, read, write, *per_page)?)
-            }
-        })
-    }
-}
 
 /// A swap device.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use models::apf::rules::Workers;
 use models::base::ids::{RegionId, VcpuId};
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, HostKernel, MachineConfig,
-    MmuRetry, Op, Pattern, Policy, Preemption, Region, RegionBacking, Section, StealClock,
-    TaskGroup, TimerKind, WakeTime,
+    ApicConfig, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, HostKernel,
+    MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, Region, RegionBacking, Section,
+    StealClock, TaskGroup, TimerKind, WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -102,12 +102,12 @@ impl Draw {
             0 => constant(self.ns(&[1_000, 60_000, 1_000_000])),
             1 => presets::device("hdd-7200-swap").unwrap().config,
             2 => presets::device("nvme-tlc-gen3").unwrap().config,
-            _ => DeviceConfig::Channels {
+            _ => DeviceConfig::Channels(ChannelsConfig {
                 channels: 1 + self.below(3) as u32,
                 read: Distribution::Exponential { mean: 30_000_000 },
                 write: Distribution::Uniform { low: 1_000_000, high: 90_000_000 },
                 per_page: us(3),
-            },
+            }),
         }
     }
 

@@ -4,7 +4,10 @@
 use super::kit::{MIB, closed_form, fair, for_time, group, ms, simulate, us, write};
 use models::base::record::{Event, IoKind, Record, TaskRole};
 use models::config::costs::Cost;
-use models::config::{DeviceConfig, ElevatorConfig, HddConfig, MachineConfig, Op, Pattern};
+use models::config::{
+    ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, MachineConfig, Op,
+    Pattern,
+};
 use models::machine::RunSettings;
 use sim_core::{Distribution, SimDuration, SimTime};
 
@@ -32,15 +35,18 @@ fn devices(places: u32) -> [(&'static str, DeviceConfig); 3] {
         elevator,
     };
     [
-        ("constant", DeviceConfig::Constant { read_latency: READ, write_latency: READ }),
+        (
+            "constant",
+            DeviceConfig::Constant(ConstantConfig { read_latency: READ, write_latency: READ }),
+        ),
         (
             "channels",
-            DeviceConfig::Channels {
+            DeviceConfig::Channels(ChannelsConfig {
                 channels: places,
                 read: law.clone(),
                 write: law,
                 per_page: FURTHER_PAGE,
-            },
+            }),
         ),
         ("hdd", DeviceConfig::Hdd(disk)),
     ]

@@ -4,9 +4,9 @@ use models::apf::rules::Workers;
 use models::base::ids::RegionId;
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig, HostKernel,
-    MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, StealClock, TaskGroup,
-    TimerKind, WakeTime, Workload,
+    ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig,
+    HostKernel, MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, StealClock,
+    TaskGroup, TimerKind, WakeTime, Workload,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -25,7 +25,7 @@ pub(crate) fn us(n: u64) -> SimDuration {
 }
 
 pub(crate) fn constant(latency: SimDuration) -> DeviceConfig {
-    DeviceConfig::Constant { read_latency: latency, write_latency: latency }
+    DeviceConfig::Constant(ConstantConfig { read_latency: latency, write_latency: latency })
 }
 
 pub(crate) fn write(pattern: Pattern, cost: SimDuration) -> Op {
@@ -51,7 +51,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
         cpu: presets::cpu(cpu).unwrap().config,
         host: HostConfig {
             cpus: 8,
-            sched: presets::host_sched(8),
+            sched: kernel.sched(8),
             tick: ms(1),
             memory_limit_pages: 28 * MIB,
             other_resident_pages: 2 * MIB,
@@ -126,7 +126,8 @@ pub(crate) fn closed_form(
     config.host.read_ahead_pages = 1;
     config.host.memory_limit_pages = 8 * MIB;
     config.host.other_resident_pages = 0;
-    config.host.device = DeviceConfig::Constant { read_latency: latency, write_latency: us(1) };
+    config.host.device =
+        DeviceConfig::Constant(ConstantConfig { read_latency: latency, write_latency: us(1) });
     config.guest.vcpus = 1;
     config.guest.sched = sched.into();
     config.workload.regions[0].pages = 40 * MIB;

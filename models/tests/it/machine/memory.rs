@@ -4,8 +4,8 @@ use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simu
 use models::base::ids::RegionId;
 use models::base::record::{BlockReason, Event, IoKind, Record, TaskRole};
 use models::config::{
-    Cgroup, DeviceConfig, HostKernel, Lru, MachineConfig, Op, Pattern, ReadAhead, Region,
-    RegionBacking, WrittenPages,
+    Cgroup, ConstantConfig, DeviceConfig, HostKernel, Lru, MachineConfig, Op, Pattern, ReadAhead,
+    Region, RegionBacking, WrittenPages,
 };
 use models::machine::{RunOutput, RunSettings};
 use sim_core::SimDuration;
@@ -123,7 +123,8 @@ fn a_full_queue_stops_the_second_version() {
     let kernel = HostKernel { writeback_throttling: None, ..HostKernel::LINUX_6_12 };
     let mut config = machine(Pattern::Uniform, kernel);
     // Slots that are handed out one by one make a request each.
-    config.host.device = DeviceConfig::Constant { read_latency: us(50), write_latency: ms(20) };
+    config.host.device =
+        DeviceConfig::Constant(ConstantConfig { read_latency: us(50), write_latency: ms(20) });
     config.host.swap_pages = 40 * 256;
     let output = recorded(&config, "sync", ms(1500));
     let (mut writes, mut most) = (std::collections::BTreeSet::new(), 0);

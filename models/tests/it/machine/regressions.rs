@@ -8,8 +8,8 @@ use models::base::ids::{RegionId, VcpuId};
 use models::base::record::{BlockReason, Event, ExitReason, IoKind, Record, TaskRole};
 use models::config::costs::Cost;
 use models::config::{
-    DeviceConfig, Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, Region, RegionBacking,
-    TimerKind,
+    ConstantConfig, DeviceConfig, Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, Region,
+    RegionBacking, TimerKind,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -42,7 +42,10 @@ fn a_limit_of_a_few_pages_is_slow_and_not_endless() {
 #[test]
 fn a_waiter_for_room_is_woken_when_a_page_becomes_reclaimable() {
     for (read, write) in [(50, 3000), (500, 500), (5000, 50)] {
-        let device = DeviceConfig::Constant { read_latency: us(read), write_latency: us(write) };
+        let device = DeviceConfig::Constant(ConstantConfig {
+            read_latency: us(read),
+            write_latency: us(write),
+        });
         let mut config = crowded("westmere-2010", device);
         config.host.memory_limit_pages = 12;
         config.host.other_resident_pages = 0;
@@ -230,7 +233,9 @@ fn a_prefill_that_gets_nowhere_stops() {
 #[test]
 fn what_would_end_after_the_end_of_time_is_named() {
     let day = SimDuration::from_secs(24 * 60 * 60);
-    let device = |read, write| DeviceConfig::Constant { read_latency: read, write_latency: write };
+    let device = |read, write| {
+        DeviceConfig::Constant(ConstantConfig { read_latency: read, write_latency: write })
+    };
     let with = |device| crowded("westmere-2010", device);
     let text = error(&with(device(day.times(200), us(100))), "sync");
     assert!(text.contains("100 days after power-on): a read of the swap device"), "{text}");

@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use device::{
-    DeviceFile, DevicePresetFile, DeviceRef, ElevatorFile, LawFile, PartFile, QuantileFile,
-    ServiceTime,
+    ChannelsChanges, ChannelsFile, ConstantChanges, ConstantFile, DeviceRef, ElevatorFile,
+    HddChanges, HddFile, LawFile, PartFile, QuantileFile, ServiceTime,
 };
 pub use disturbance::DisturbanceFile;
 pub use guest::{ApicFile, GuestFile};

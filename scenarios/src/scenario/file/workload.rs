@@ -52,8 +52,8 @@ pub struct TaskFile {
 
 /// One operation; `op` says which.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
-#[schemars(tag = "op")]
+#[serde(deny_unknown_fields, rename = "tagged by op", rename_all = "lowercase")]
+#[schemars(rename = "OpFile", tag = "op")]
 pub enum OpFile {
     /// Counted work without end. Must be the last operation.
     Count {

@@ -22,6 +22,7 @@ use sim_core::SimDuration;
 
 use self::at::{At, check_format, title};
 pub use self::at::{FORMAT, MAX_DURATION, MAX_MEMORY};
+pub(crate) use self::device::device_lines;
 pub(crate) use self::host::KERNELS as HOST_KERNELS;
 use crate::scenario::expect::{self, Expectation};
 use crate::scenario::file::{PublishedFile, ScenarioFile};

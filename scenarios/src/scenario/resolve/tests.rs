@@ -883,7 +883,7 @@ fn devices_can_be_changed_and_described() {
         let scenario = Scenario::from_str("f", &text);
         scenario.unwrap_or_else(|error| panic!("{}", error.render())).machine.host.device
     };
-    use models::config::DeviceConfig;
+    use models::config::{ChannelsConfig, DeviceConfig};
     let (plain, changed) = (
         device(r#""hdd-7200-swap""#),
         device(
@@ -907,7 +907,7 @@ fn devices_can_be_changed_and_described() {
     use sim_core::Distribution;
     assert_eq!(
         channels,
-        DeviceConfig::Channels {
+        DeviceConfig::Channels(ChannelsConfig {
             channels: 4,
             read: Distribution::Mixture {
                 parts: vec![
@@ -917,7 +917,7 @@ fn devices_can_be_changed_and_described() {
             },
             write: Distribution::Constant { value: 10_000_000 },
             per_page: SimDuration::ZERO,
-        }
+        })
     );
 }
 

@@ -1,11 +1,11 @@
 //! Swap devices and laws of service times.
 
-use models::config::DeviceConfig;
 use models::presets;
 use serde_json::{Value, json};
 
 use super::object::{Object, give};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US};
+use crate::scenario::resolve::device_lines;
 
 /// Laws inside each other.
 const MAX_DEPTH: u64 = 2;
@@ -16,9 +16,9 @@ pub(super) fn device(draw: &Draw) -> Value {
     match kind.below(10) {
         0..=2 => json!(kind.pick(&names)),
         3..=4 => preset(draw, kind.pick(&names).as_str()),
-        5..=6 => constant(draw),
-        7 => hdd(draw),
-        _ => channels(draw),
+        5..=6 => whole(draw, "constant"),
+        7 => whole(draw, "hdd"),
+        _ => whole(draw, "channels"),
     }
 }
 
@@ -31,22 +31,53 @@ fn latency(draw: &mut Draw) -> Value {
     }
 }
 
-fn constant(draw: &Draw) -> Value {
-    json!({
-        "kind": "constant",
-        "read_latency": latency(&mut draw.at("read_latency")),
-        "write_latency": latency(&mut draw.at("write_latency")),
-    })
+/// A whole description.
+fn whole(draw: &Draw, kind: &str) -> Value {
+    let mut object = Object::new();
+    object.insert("kind".into(), json!(kind));
+    fields(&mut object, draw, kind, true);
+    Value::Object(object)
 }
 
-fn channels(draw: &Draw) -> Value {
+/// A preset with some of its own fields changed.
+fn preset(draw: &Draw, name: &str) -> Value {
     let mut object = Object::new();
-    object.insert("kind".into(), json!("channels"));
-    object.insert("channels".into(), number_of_channels(&mut draw.at("channels")));
-    object.insert("read".into(), service(&draw.at("read"), 0));
-    object.insert("write".into(), service(&draw.at("write"), 0));
-    give(&mut object, draw, "per_page", |draw| draw.written_span(0, MS));
+    object.insert("preset".into(), json!(name));
+    if let Some(preset) = presets::device(name) {
+        fields(&mut object, draw, device_lines(&preset.config).0, false);
+    }
     Value::Object(object)
+}
+
+/// The fields of a kind; in a whole description those that must be there are.
+fn fields(object: &mut Object, draw: &Draw, kind: &str, whole: bool) {
+    let mut must = |name: &str, value: fn(&mut Draw) -> Value| {
+        let mut field = draw.at(name);
+        if whole || field.given() {
+            object.insert(name.into(), value(&mut field));
+        }
+    };
+    match kind {
+        "constant" => {
+            must("read_latency", latency);
+            must("write_latency", latency);
+        }
+        "channels" => {
+            must("channels", number_of_channels);
+            must("read", |draw| service(draw, 0));
+            must("write", |draw| service(draw, 0));
+            give(object, draw, "per_page", |draw| draw.written_span(0, MS));
+        }
+        _ => {
+            must("seek_base", |draw| draw.written_span(0, 20 * MS));
+            must("seek_sqrt", |draw| draw.written_span(0, 20 * MS));
+            must("rotation", |draw| draw.written_span(NS, 20 * MS));
+            must("transfer_per_page", |draw| draw.written_span(NS, MS));
+            must("swap_span_ppm", |draw| json!(draw.magnitude(1, 1_000_000)));
+            give(object, draw, "controller", |draw| draw.written_span(0, MS));
+            give(object, draw, "elevator", elevator);
+        }
+    }
 }
 
 fn number_of_channels(draw: &mut Draw) -> Value {
@@ -56,58 +87,12 @@ fn number_of_channels(draw: &mut Draw) -> Value {
     })
 }
 
-fn hdd(draw: &Draw) -> Value {
-    let mut object = Object::new();
-    object.insert("kind".into(), json!("hdd"));
-    for field in ["seek_base", "seek_sqrt"] {
-        object.insert(field.into(), draw.at(field).written_span(0, 20 * MS));
-    }
-    object.insert("rotation".into(), draw.at("rotation").written_span(NS, 20 * MS));
-    let transfer = draw.at("transfer_per_page").written_span(NS, MS);
-    object.insert("transfer_per_page".into(), transfer);
-    give(&mut object, draw, "controller", |draw| draw.written_span(0, MS));
-    let span = draw.at("swap_span_ppm").magnitude(1, 1_000_000);
-    object.insert("swap_span_ppm".into(), json!(span));
-    give(&mut object, draw, "elevator", elevator);
-    Value::Object(object)
-}
-
 fn elevator(draw: &mut Draw) -> Value {
     let mut object = Object::new();
     give(&mut object, draw, "read_expire", |draw| draw.written_span(1, SEC));
     give(&mut object, draw, "write_expire", |draw| draw.written_span(1, 10 * SEC));
     give(&mut object, draw, "fifo_batch", |draw| json!(draw.magnitude(1, 1_000_000)));
     give(&mut object, draw, "writes_starved", |draw| json!(draw.magnitude(1, 1_000_000)));
-    Value::Object(object)
-}
-
-/// A preset with some of its own fields changed.
-fn preset(draw: &Draw, name: &str) -> Value {
-    let mut object = Object::new();
-    object.insert("preset".into(), json!(name));
-    let object_ref = &mut object;
-    match presets::device(name).map(|preset| preset.config) {
-        Some(DeviceConfig::Constant { .. }) => {
-            give(object_ref, draw, "read_latency", latency);
-            give(object_ref, draw, "write_latency", latency);
-        }
-        Some(DeviceConfig::Channels { .. }) => {
-            give(object_ref, draw, "channels", number_of_channels);
-            give(object_ref, draw, "read", |draw| service(draw, 0));
-            give(object_ref, draw, "write", |draw| service(draw, 0));
-            give(object_ref, draw, "per_page", |draw| draw.written_span(0, MS));
-        }
-        Some(DeviceConfig::Hdd(_)) => {
-            give(object_ref, draw, "seek_base", |draw| draw.written_span(0, 20 * MS));
-            give(object_ref, draw, "seek_sqrt", |draw| draw.written_span(0, 20 * MS));
-            give(object_ref, draw, "rotation", |draw| draw.written_span(NS, 20 * MS));
-            give(object_ref, draw, "transfer_per_page", |draw| draw.written_span(NS, MS));
-            give(object_ref, draw, "controller", |draw| draw.written_span(0, MS));
-            give(object_ref, draw, "swap_span_ppm", |d| json!(d.magnitude(1, 1_000_000)));
-            give(object_ref, draw, "elevator", elevator);
-        }
-        None => {}
-    }
     Value::Object(object)
 }
 

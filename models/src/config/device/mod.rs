@@ -1,0 +1,43 @@
+//! Kinds of swap devices: one file a kind says what it is made of. The file of the same name in
+//! `parts/device` is its law.
+
+mod channels;
+mod constant;
+mod hdd;
+mod spans;
+
+use serde::Deserialize;
+
+pub use channels::ChannelsConfig;
+pub use constant::ConstantConfig;
+pub use hdd::{ElevatorConfig, HddConfig};
+
+/// A kind of swap device.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum DeviceConfig {
+    /// The same latency for every request, without queueing.
+    Constant(ConstantConfig),
+    /// Parallel channels; requests beyond them wait in order of submission.
+    Channels(ChannelsConfig),
+    /// One arm, with an elevator.
+    Hdd(HddConfig),
+}
+
+impl From<ConstantConfig> for DeviceConfig {
+    fn from(config: ConstantConfig) -> Self {
+        Self::Constant(config)
+    }
+}
+
+impl From<ChannelsConfig> for DeviceConfig {
+    fn from(config: ChannelsConfig) -> Self {
+        Self::Channels(config)
+    }
+}
+
+impl From<HddConfig> for DeviceConfig {
+    fn from(config: HddConfig) -> Self {
+        Self::Hdd(config)
+    }
+}
