@@ -12,7 +12,9 @@ mod sched;
 mod workload;
 
 pub use cpu::{CpuConfig, TlbGeometry};
-pub use device::{ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig};
+pub use device::{
+    ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, RamConfig,
+};
 pub use disturbance::{Disturbance, DisturbanceKind};
 pub use guest::{ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TimerKind, WakeTime};
 pub use host::{Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, WrittenPages};

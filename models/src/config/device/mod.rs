@@ -4,6 +4,7 @@
 mod channels;
 mod constant;
 mod hdd;
+mod ram;
 mod spans;
 
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 pub use channels::ChannelsConfig;
 pub use constant::ConstantConfig;
 pub use hdd::{ElevatorConfig, HddConfig};
+pub use ram::RamConfig;
 
 /// A kind of swap device.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,6 +24,8 @@ pub enum DeviceConfig {
     Channels(ChannelsConfig),
     /// One arm, with an elevator.
     Hdd(HddConfig),
+    /// Memory behind a copy.
+    Ram(RamConfig),
 }
 
 impl From<ConstantConfig> for DeviceConfig {
@@ -39,5 +43,11 @@ impl From<ChannelsConfig> for DeviceConfig {
 impl From<HddConfig> for DeviceConfig {
     fn from(config: HddConfig) -> Self {
         Self::Hdd(config)
+    }
+}
+
+impl From<RamConfig> for DeviceConfig {
+    fn from(config: RamConfig) -> Self {
+        Self::Ram(config)
     }
 }

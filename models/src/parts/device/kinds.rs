@@ -6,6 +6,7 @@ use super::channels::Channels;
 use super::constant::Constant;
 use super::hdd::Hdd;
 use super::kind::SwapDevice;
+use super::ram::Ram;
 use super::request::{Request, Started};
 use crate::config::DeviceConfig;
 
@@ -29,7 +30,7 @@ macro_rules! kinds {
 }
 
 // The list of kinds.
-kinds!(Channels, Constant, Hdd);
+kinds!(Channels, Constant, Hdd, Ram);
 
 /// A swap device.
 #[derive(Clone, Debug)]

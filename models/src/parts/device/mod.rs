@@ -13,6 +13,7 @@ mod constant;
 mod hdd;
 mod kind;
 mod kinds;
+mod ram;
 mod request;
 
 pub use kinds::Device;

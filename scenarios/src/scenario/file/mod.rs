@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 pub use device::{
     ChannelsChanges, ChannelsFile, ConstantChanges, ConstantFile, DeviceRef, ElevatorFile,
-    HddChanges, HddFile, LawFile, PartFile, QuantileFile, ServiceTime,
+    HddChanges, HddFile, LawFile, PartFile, QuantileFile, RamChanges, RamFile, ServiceTime,
 };
 pub use disturbance::DisturbanceFile;
 pub use guest::{ApicFile, GuestFile};

@@ -223,7 +223,7 @@ fn unknown_names_are_corrected() {
         r#""kind": "constant""#,
         r#""kind": "konstant""#,
         "f:10:27: in `host.swap.device.kind`: unknown value `konstant`
-  help: did you mean `constant`? valid: `constant`, `channels`, `hdd`",
+  help: did you mean `constant`? valid: `constant`, `channels`, `hdd`, `ram`",
     );
     check(
         r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
@@ -281,7 +281,7 @@ fn missing_fields_name_the_enclosing_object() {
         r#""kind": "constant", "#,
         "",
         r#"f:10:17: in `host.swap.device`: the field `kind` is missing
-  help: `kind` is one of "constant", "channels", "hdd"; or name a `preset`"#,
+  help: `kind` is one of "constant", "channels", "hdd", "ram"; or name a `preset`"#,
     );
     check(
         r#", "write_latency": "500us""#,

@@ -16,7 +16,8 @@ pub(super) fn device(draw: &Draw) -> Value {
     match kind.below(10) {
         0..=2 => json!(kind.pick(&names)),
         3..=4 => preset(draw, kind.pick(&names).as_str()),
-        5..=6 => whole(draw, "constant"),
+        5 => whole(draw, "constant"),
+        6 => whole(draw, "ram"),
         7 => whole(draw, "hdd"),
         _ => whole(draw, "channels"),
     }
@@ -67,6 +68,10 @@ fn fields(object: &mut Object, draw: &Draw, kind: &str, whole: bool) {
             must("read", |draw| service(draw, 0));
             must("write", |draw| service(draw, 0));
             give(object, draw, "per_page", |draw| draw.written_span(0, MS));
+        }
+        "ram" => {
+            must("latency", latency);
+            must("copy_per_page", |draw| draw.written_span(NS, MS));
         }
         _ => {
             must("seek_base", |draw| draw.written_span(0, 20 * MS));

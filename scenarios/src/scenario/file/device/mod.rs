@@ -8,6 +8,7 @@ mod constant;
 mod fields;
 mod hdd;
 mod law;
+mod ram;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,6 +22,7 @@ pub use channels::{ChannelsChanges, ChannelsFile};
 pub use constant::{ConstantChanges, ConstantFile};
 pub use hdd::{ElevatorFile, HddChanges, HddFile};
 pub use law::{LawFile, PartFile, QuantileFile, ServiceTime};
+pub use ram::{RamChanges, RamFile};
 
 /// A swap device: the name of a preset, a preset with changes, or a whole description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,11 +82,12 @@ fn described(text: &str, schema: Schema) -> Value {
 }
 
 /// The kinds by name, with the schemas of both forms.
-fn kinds(generator: &mut SchemaGenerator) -> [(&'static str, Schema, Schema); 3] {
+fn kinds(generator: &mut SchemaGenerator) -> [(&'static str, Schema, Schema); 4] {
     [
         kind::<ConstantFile, ConstantChanges>("constant", generator),
         kind::<ChannelsFile, ChannelsChanges>("channels", generator),
         kind::<HddFile, HddChanges>("hdd", generator),
+        kind::<RamFile, RamChanges>("ram", generator),
     ]
 }
 

@@ -4,8 +4,9 @@ mod channels;
 mod constant;
 mod hdd;
 mod law;
+mod ram;
 
-use models::config::{ChannelsConfig, ConstantConfig, DeviceConfig, HddConfig};
+use models::config::{ChannelsConfig, ConstantConfig, DeviceConfig, HddConfig, RamConfig};
 use models::presets;
 use serde::de::DeserializeOwned;
 use sim_core::SimDuration;
@@ -48,16 +49,18 @@ macro_rules! of_kind {
             DeviceConfig::Constant($kind) => $do,
             DeviceConfig::Channels($kind) => $do,
             DeviceConfig::Hdd($kind) => $do,
+            DeviceConfig::Ram($kind) => $do,
         }
     };
 }
 
 /// The kinds by name, each as a device that has nothing given.
-fn kinds() -> [(&'static str, DeviceConfig); 3] {
+fn kinds() -> [(&'static str, DeviceConfig); 4] {
     [
         (ConstantConfig::NAME, ConstantConfig::base().into()),
         (ChannelsConfig::NAME, ChannelsConfig::base().into()),
         (HddConfig::NAME, HddConfig::base().into()),
+        (RamConfig::NAME, RamConfig::base().into()),
     ]
 }
 
