@@ -89,6 +89,8 @@ pub enum Op {
     /// Interrupt all other vCPUs and wait, spinning in the kernel with preemption off, until each
     /// has answered (`smp_call_function` with `wait`, the shape of a TLB flush too).
     CallAll,
+    /// Let another task of the vCPU run (`sched_yield`).
+    Yield,
     /// A system call begins: what follows happens at CPL 0.
     SyscallEnter {
         /// CPU time of the entry and of the call's own work before its first operation.

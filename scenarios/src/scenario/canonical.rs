@@ -254,6 +254,7 @@ fn operation(op: &Op) -> String {
         Op::Compute { span } => format!("compute span={}", span.as_ps()),
         Op::Sleep { span } => format!("sleep span={}", span.as_ps()),
         Op::CallAll => "call_all".into(),
+        Op::Yield => "yield".into(),
         Op::SyscallEnter { cost } => format!("syscall_enter cost={}", cost.as_ps()),
         Op::SyscallExit => "syscall_exit".into(),
         Op::SectionEnter { kind } => format!("section_enter {}", kind.name()),

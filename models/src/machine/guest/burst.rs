@@ -115,7 +115,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             | Op::SectionExit { .. }
             | Op::Sleep { .. }
             | Op::Count { .. }
-            | Op::CallAll => None,
+            | Op::CallAll
+            | Op::Yield => None,
         }
     }
 
@@ -142,6 +143,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Op::Sleep { .. }
             | Op::CallAll
+            | Op::Yield
             | Op::SyscallEnter { .. }
             | Op::SyscallExit
             | Op::SectionEnter { .. }
@@ -156,6 +158,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Begin::Changed
             }
             Op::CallAll => Begin::Left(self.call_all(vcpu)),
+            Op::Yield => {
+                self.yield_vcpu(vcpu);
+                Begin::Changed
+            }
             Op::SyscallEnter { cost } => {
                 self.enter_syscall(vcpu, task);
                 op.len = Cycles(self.frequency.cycles_in(cost).0.max(1));

@@ -16,6 +16,7 @@ mod start;
 mod state;
 mod syscall;
 mod timers;
+mod yields;
 
 pub(in crate::machine) use state::Guest;
 pub use state::KERNEL_FRAMES;

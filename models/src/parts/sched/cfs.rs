@@ -21,12 +21,31 @@ impl RunQueue {
         self.min_vruntime - signed(params.sleeper_credit)
     }
 
-    pub(super) fn pick_cfs(&mut self, entities: &mut [Entity]) -> Option<u32> {
+    /// One that has left, or runs, is not passed over any more (`clear_buddies`).
+    pub(super) fn forget_skip(&mut self, id: u32) {
+        self.skip = self.skip.filter(|&skipped| skipped != id);
+    }
+
+    /// The place of who runs next: the first, or behind one that is passed over the second, unless that
+    /// would be unfair (`pick_next_entity`, `wakeup_preempt_entity`).
+    fn place_of_next(&self, params: &FairParams) -> usize {
+        match self.waiting[..] {
+            [(first, id), (second, _), ..]
+                if self.skip == Some(id) && second - first <= signed(params.wakeup_granularity) =>
+            {
+                1
+            }
+            _ => 0,
+        }
+    }
+
+    pub(super) fn pick_cfs(&mut self, entities: &mut [Entity], params: &FairParams) -> Option<u32> {
         if self.waiting.is_empty() {
             return None;
         }
-        let (vruntime, id) = self.waiting.remove(0);
+        let (vruntime, id) = self.waiting.remove(self.place_of_next(params));
         self.current = Some(id);
+        self.forget_skip(id);
         self.raise_floor(Some(vruntime));
         entities[id as usize].ran = SimDuration::ZERO;
         Some(id)
@@ -83,6 +102,22 @@ mod tests {
         }
         assert_eq!(switches, 100, "one switch each 10 ms: the first tick past 9 ms");
         assert!((entities[0].vruntime - entities[1].vruntime).abs() <= 10_000_000_000);
+    }
+
+    /// The skip buddy: who yields is passed over, as long as the next one is not far ahead of it.
+    #[test]
+    fn who_yields_goes_behind_unless_that_is_unfair() {
+        let params = SchedParams::Cfs(params());
+        for (lead, next) in [(1, 1), (3, 1), (4, 0)] {
+            let mut entities = [Entity::default(); 2];
+            entities[1].vruntime = signed(SimDuration::from_ms(lead));
+            let mut queue = RunQueue::default();
+            queue.enqueue_woken(0, &mut entities, &params);
+            queue.enqueue_woken(1, &mut entities, &params);
+            assert_eq!(queue.pick(&mut entities, &params), Some(0));
+            queue.yield_current(&mut entities, &params);
+            assert_eq!(queue.pick_again(false, &mut entities, &params), Some(next), "{lead} ms");
+        }
     }
 
     /// A queue in which entity 0 has run for `span`.

@@ -57,6 +57,17 @@ impl RunQueue {
         !self.waiting.is_empty()
     }
 
+    /// One that is eligible forfeits the rest of its slice and begins the next one
+    /// (`yield_task_fair` since 6.18 and in its stable branches, from memory; from 6.6 on kernels moved
+    /// only the deadline, however far).
+    pub(super) fn yield_eevdf(&self, id: u32, entities: &mut [Entity], params: &EevdfParams) {
+        if self.sum(entities).admits(entities[id as usize].vruntime) {
+            let entity = &mut entities[id as usize];
+            entity.vruntime = entity.vruntime.max(entity.deadline);
+            entity.deadline = entity.vruntime + signed(params.base_slice);
+        }
+    }
+
     /// Gives an entity that joins its vruntime and deadline (`place_entity`).
     fn place(&self, id: u32, slice: SimDuration, entities: &mut [Entity], params: &EevdfParams) {
         let count = self.waiting.len() as i128 + i128::from(self.current.is_some());

@@ -75,7 +75,10 @@ impl RunQueue {
     pub fn sleep(&mut self, entities: &mut [Entity], params: &SchedParams) -> Slept {
         let id = self.current.take().expect("somebody runs");
         match params {
-            SchedParams::Cfs(_) => Slept::Left,
+            SchedParams::Cfs(_) => {
+                self.forget_skip(id);
+                Slept::Left
+            }
             SchedParams::Eevdf(eevdf) => self.sleep_eevdf(id, entities, eevdf),
         }
     }
@@ -124,6 +127,7 @@ impl RunQueue {
         match params {
             SchedParams::Cfs(_) => {
                 self.waiting.remove(at);
+                self.forget_skip(id);
                 let entity = &mut entities[id as usize];
                 entity.vruntime = entity.vruntime - self.min_vruntime + to.min_vruntime;
                 to.insert(entity.vruntime, id);
@@ -140,9 +144,9 @@ impl RunQueue {
     /// When an entity still runs under CFS, where it must be put back first.
     pub fn pick(&mut self, entities: &mut [Entity], params: &SchedParams) -> Option<u32> {
         match params {
-            SchedParams::Cfs(_) => {
+            SchedParams::Cfs(cfs) => {
                 assert!(self.current.is_none(), "the processor is not free");
-                self.pick_cfs(entities)
+                self.pick_cfs(entities, cfs)
             }
             SchedParams::Eevdf(eevdf) => self.pick_next_eevdf(entities, eevdf),
         }
@@ -161,6 +165,16 @@ impl RunQueue {
             self.put_back(entities, params);
         }
         self.pick(entities, params)
+    }
+
+    /// The running entity, charged up to now, lets others go first (`yield_task_fair`). Who runs next
+    /// is chosen afterwards.
+    pub fn yield_current(&mut self, entities: &mut [Entity], params: &SchedParams) {
+        let Some(current) = self.current else { return };
+        match params {
+            SchedParams::Cfs(_) => self.skip = Some(current),
+            SchedParams::Eevdf(eevdf) => self.yield_eevdf(current, entities, eevdf),
+        }
     }
 
     /// Whether the running entity, charged up to now, has had its share when a tick looks.

@@ -40,6 +40,8 @@ pub struct RunQueue {
     pub(super) waiting: Vec<(Vruntime, u32)>,
     /// How many of the waiting only pay their debt (EEVDF).
     pub(super) delayed: usize,
+    /// CFS: the entity that has yielded and is passed over until it runs again (the skip buddy).
+    pub(super) skip: Option<u32>,
     /// The entity that has the processor.
     pub current: Option<u32>,
 }

@@ -75,6 +75,7 @@ impl Draw {
             match self.below(12) {
                 0 => ops.push(Op::Sleep { span: self.ns(&[50, 2_500, 90_000, 730_000]) }),
                 1 if self.chance(30) => ops.push(Op::CallAll),
+                1 if !call => ops.push(Op::Yield),
                 2..=4 => ops.push(self.compute()),
                 5 | 6 if call => ops.extend(self.section(0)),
                 5..=7 if !call => {

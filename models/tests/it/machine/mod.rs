@@ -24,3 +24,4 @@ mod series;
 mod syscalls;
 mod timers;
 mod workers;
+mod yields;

@@ -85,6 +85,11 @@ pub enum OpFile {
     /// Interrupt all other vCPUs and spin until each has answered, as a TLB flush does.
     #[serde(rename = "call_all")]
     CallAll {},
+    /// Let another task of the same vCPU run, by the system call sched_yield; only in user mode.
+    Yield {
+        /// CPU time of the call. Default: "0s".
+        cost: Option<Span>,
+    },
     /// A system call: its body happens at CPL 0.
     Syscall {
         /// Its name, for readers of the file.

@@ -46,7 +46,11 @@ pub(super) fn takes_time(op: &Op) -> bool {
         // Their spans are never zero.
         Op::Count { .. } | Op::Compute { .. } | Op::Sleep { .. } => true,
         // Free of charge, the first under some processors.
-        Op::CallAll | Op::SyscallExit | Op::SectionEnter { .. } | Op::SectionExit { .. } => false,
+        Op::CallAll
+        | Op::Yield
+        | Op::SyscallExit
+        | Op::SectionEnter { .. }
+        | Op::SectionExit { .. } => false,
     }
 }
 
@@ -84,6 +88,18 @@ impl Reader<'_> {
                 Op::Sleep { span: at.field("span").span(span.0, shortest..=MAX_DURATION)? }
             }
             OpFile::CallAll {} => Op::CallAll,
+            OpFile::Yield { .. } if inside != Inside::UserMode => {
+                let help = "put it behind the `syscall`; a kernel that waits does so with `sleep`";
+                return Err(at.fail("`yield` is a system call of its own", help));
+            }
+            OpFile::Yield { cost } => {
+                let cost = cost.map_or(SimDuration::ZERO, |cost| cost.0);
+                let cost = at.field("cost").span(cost, SimDuration::ZERO..=MAX_DURATION)?;
+                if !cost.is_zero() {
+                    self.ops.extend([Op::SyscallEnter { cost }, Op::SyscallExit]);
+                }
+                Op::Yield
+            }
             OpFile::Access { region, pattern, write, cost } => {
                 let region = self.region(&at.field("region"), region, inside)?;
                 let cost = at.field("cost").span(cost.0, SimDuration::ZERO..=MAX_DURATION)?;

@@ -181,7 +181,7 @@ fn unknown_names_are_corrected() {
         r#""op": "count""#,
         r#""op": "cuont""#,
         "f:30:29: in `workload.tasks[1].program[0].op`: unknown value `cuont`
-  help: did you mean `count`? valid: `count`, `compute`, `access`, `sleep`, `call_all`, `syscall`, `critical`",
+  help: did you mean `count`? valid: `count`, `compute`, `access`, `sleep`, `call_all`, `yield`, `syscall`, `critical`",
     );
     check(
         r#""pattern": "uniform""#,
@@ -275,7 +275,7 @@ fn missing_fields_name_the_enclosing_object() {
         r#""op": "count", "#,
         "",
         r#"f:30:21: in `workload.tasks[1].program[0]`: the field `op` is missing
-  help: `op` is one of "count", "compute", "access", "sleep", "call_all", "syscall", "critical""#,
+  help: `op` is one of "count", "compute", "access", "sleep", "call_all", "yield", "syscall", "critical""#,
     );
     check(
         r#""kind": "constant", "#,
@@ -376,7 +376,7 @@ fn wrong_types_say_what_is_wanted() {
     check(
         r#""op": "count""#,
         r#""op": 1"#,
-        r#"f:30:29: in `workload.tasks[1].program[0].op`: expected one of "count", "compute", "access", "sleep", "call_all", "syscall", "critical", found the number 1"#,
+        r#"f:30:29: in `workload.tasks[1].program[0].op`: expected one of "count", "compute", "access", "sleep", "call_all", "yield", "syscall", "critical", found the number 1"#,
     );
     check(
         r#"{ "op": "count", "per_second": 1000000000 }"#,
@@ -1252,6 +1252,12 @@ fn system_calls_and_sections_stand_where_they_can() {
         "f:30:112: in `workload.tasks[1].program[0].body[0].body[0]`: a section must neither sleep nor wait
   help: a section may `compute`, `access`, and have sections in it",
     );
+    check(
+        COUNTS,
+        &call(r#"{ "op": "yield" }"#),
+        "f:30:64: in `workload.tasks[1].program[0].body[0]`: `yield` is a system call of its own
+  help: put it behind the `syscall`; a kernel that waits does so with `sleep`",
+    );
     let deep = (0..8).fold(compute.to_owned(), |body, _| critical(&body));
     check(
         COUNTS,
@@ -1508,4 +1514,21 @@ fn regions_in_guest_memfd_need_room_and_a_kernel_that_has_it() {
     let overrides = ScenarioOverrides { policies: vec!["halt".into()], ..Default::default() };
     let refused = fine.with_overrides(&overrides).err().unwrap().to_string();
     assert!(refused.contains("has no guest_memfd"), "{refused}");
+}
+
+/// What it costs is a system call, after which the task yields.
+#[test]
+fn a_yield_with_a_cost_is_a_system_call() {
+    use models::config::Op;
+    let program = |text: &str| {
+        let text = SMALL.replace(r#"[{ "op": "count", "per_second": 1000000000 }]"#, text);
+        let scenario = Scenario::from_str("f", &text);
+        let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render()));
+        scenario.machine.workload.tasks[1].program.clone()
+    };
+    let cost = SimDuration::from_us(1);
+    assert_eq!(
+        program(r#"[{ "op": "yield", "cost": "1us" }, { "op": "yield" }]"#),
+        [Op::SyscallEnter { cost }, Op::SyscallExit, Op::Yield, Op::Yield]
+    );
 }

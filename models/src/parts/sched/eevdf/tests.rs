@@ -189,3 +189,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_yields_forfeits_its_slice_if_it_has_had_no_more_than_its_share() {
+    for (ran, forfeits) in [(0, true), (10, false)] {
+        let mut cpu = Cpu::new(2, eevdf());
+        let first = cpu.queue.current.expect("somebody runs");
+        cpu.run(ran);
+        let before = cpu.entities[first as usize];
+        cpu.queue.yield_current(&mut cpu.entities, &cpu.params);
+        let after = cpu.entities[first as usize];
+        assert_eq!(after.vruntime == before.deadline, forfeits);
+        assert_eq!(after.deadline - before.deadline, if forfeits { 750 * US } else { 0 });
+        assert_ne!(cpu.pick(), Some(first));
+    }
+}

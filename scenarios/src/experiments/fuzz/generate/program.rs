@@ -52,6 +52,7 @@ fn takes_time(op: &Value) -> bool {
         }
         Some("critical") => op["body"].as_array().is_some_and(|body| body.iter().any(takes_time)),
         Some("call_all") => false,
+        Some("yield") => costs(),
         _ => true,
     }
 }
@@ -81,6 +82,12 @@ impl Writer<'_> {
                 json!({ "op": "sleep", "span": draw.at("span").written_span(NS, 20 * MS) })
             }
             (3, Inside::UserMode | Inside::Syscall) => json!({ "op": "call_all" }),
+            (19, Inside::UserMode) => {
+                let mut object = Object::new();
+                object.insert("op".into(), json!("yield"));
+                give(&mut object, draw, "cost", cost);
+                Value::Object(object)
+            }
             (4..=8, Inside::UserMode) if nest => self.syscall(draw, depth),
             (4..=8, Inside::Syscall) | (4..=5, Inside::Section) if nest => {
                 self.section(draw, depth)

@@ -1,0 +1,22 @@
+//! A task lets others of its vCPU run (`sched_yield`).
+
+use sim_core::EventQueue;
+
+use crate::base::ids::VcpuId;
+use crate::machine::world::{Cx, MachineEvent};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// The current task yields (`do_sched_yield`, `yield_task_fair`). It may go on at once: the
+    /// scheduler decides, and balancing is not asked.
+    pub(super) fn yield_vcpu(&mut self, vcpu: VcpuId) {
+        if self.w.guest.cpus[vcpu.index()].queue.nobody_waits() {
+            return;
+        }
+        self.vcpu_gets_on(vcpu);
+        self.charge_task(vcpu);
+        let params = &self.w.setup.config.guest.sched;
+        let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
+        queue.yield_current(&mut self.w.guest.entities, params);
+        self.w.guest.cpus[vcpu.index()].need_resched = true;
+    }
+}
