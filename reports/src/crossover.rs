@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use models::trace::metrics::{self, Better};
 use scenarios::Crossover;
 use scenarios::experiments::crossover::{CrossoverAnswer, CrossoverStep, Larger};
 use serde_json::{Value, json};
@@ -77,25 +78,17 @@ fn amount(found: &Crossover, value: f64) -> String {
     }
 }
 
-/// Whether more of a metric is better; nothing where that is a matter of taste.
-fn more_is_better(metric: &str) -> Option<bool> {
-    let less = ["lost_time", "fault_latency", "sync_stall", "halted", "doublefaults"];
-    if metric.starts_with("work") || metric == "cpu_share_workers" {
-        return Some(true);
-    }
-    less.iter().any(|name| metric.starts_with(name)).then_some(false)
-}
-
 /// Who is better off, or has more.
 fn judged(found: &Crossover, larger: Larger) -> String {
     let (more, less) = match larger {
         Larger::Policy => (&found.policy, &found.against),
         Larger::Against => (&found.against, &found.policy),
     };
-    match more_is_better(&found.metric) {
-        Some(true) => format!("{more} is better"),
-        Some(false) => format!("{less} is better"),
-        None => format!("{more} has more"),
+    let better = metrics::find(&found.metric).map_or(Better::Neither, |kind| kind.better);
+    match better {
+        Better::More => format!("{more} is better"),
+        Better::Less => format!("{less} is better"),
+        Better::Neither => format!("{more} has more"),
     }
 }
 

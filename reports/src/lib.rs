@@ -13,7 +13,7 @@ pub mod fit;
 mod fixture;
 mod format;
 pub mod json;
-mod metric;
+pub mod metrics;
 mod notes;
 pub mod plot;
 pub mod sweep;

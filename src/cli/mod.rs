@@ -7,7 +7,9 @@ mod runs;
 use clap::{Parser, Subcommand};
 
 pub(crate) use logs::{CheckArgs, FitArgs, FuzzArgs};
-pub(crate) use protocol::{ExploreArgs, InvariantsArgs, RulesArgs, ZooArgs, ZooFormat};
+pub(crate) use protocol::{
+    ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs, ZooFormat,
+};
 pub(crate) use runs::{
     AnatomyArgs, CompareArgs, CrossoverArgs, Format, PickArg, PresetsArgs, RunArgs, RunningArgs,
     SchemaArgs, ShowArgs, SweepArgs, SweepFormat, TestArgs,
@@ -105,6 +107,15 @@ Examples:
     Show(ShowArgs),
     /// Print the JSON Schema of scenario files or sweep files
     Schema(SchemaArgs),
+    /// List the metrics of results: name, unit, which way is better, meaning
+    #[command(after_help = "\
+`apfsim run` shows all of them, `compare` some. Lines of `expect`, --metric of sweep and crossover, and
+all files of results have the same names.
+
+Examples:
+  apfsim metrics
+  apfsim metrics --format json | jq '.[] | select(.better == \"less\") | .name'")]
+    Metrics(MetricsArgs),
     /// List the policies that scenarios can compare
     Policies,
     /// List the presets of processors, swap devices and guest kernels, or every number of one

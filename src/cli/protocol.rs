@@ -45,6 +45,14 @@ pub(crate) struct InvariantsArgs {
     pub(crate) format: Format,
 }
 
+/// `apfsim metrics`
+#[derive(Args, Debug)]
+pub(crate) struct MetricsArgs {
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
 /// `apfsim explore`
 #[derive(Args, Debug)]
 pub(crate) struct ExploreArgs {

@@ -122,7 +122,7 @@ pub(crate) struct CrossoverArgs {
     /// The policy that it is compared with
     #[arg(long, value_name = "NAME", default_value = "sync")]
     pub(crate) against: String,
-    /// The metric; `apfsim run` shows all of them
+    /// The metric; `apfsim metrics` lists them
     #[arg(long, value_name = "NAME", default_value = "lost_time_per_fault")]
     pub(crate) metric: String,
     /// How narrow the bracket is made, as a part of the value

@@ -12,11 +12,12 @@ use models::explore::{
     Bounds, Budget, Disturbance, Explored, Finding, InvariantId, Limit, Product, Setup, Severity,
     explore,
 };
+use reports::table::listing;
 use scenarios::run::checksum;
 use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
 use serde_json::{Value, json};
 
-use super::common::{listing, tell, write};
+use super::common::{tell, write};
 use crate::cli::{ExploreArgs, Format};
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -365,7 +366,7 @@ impl Report<'_> {
             );
             text.push('\n');
             text.push_str(&listing(&[head], 0));
-            text.push_str(&finding.trace.chart(super::common::WIDTH));
+            text.push_str(&finding.trace.chart(reports::table::WIDTH));
         }
         text
     }

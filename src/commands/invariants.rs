@@ -2,9 +2,9 @@
 
 use models::apf::defect::Defect;
 use models::monitors::{CATALOGUE, Family, InTrace, Invariant, InvariantId, Kind};
+use reports::table::listing;
 use serde_json::{Value, json};
 
-use super::common::listing;
 use crate::cli::{Format, InvariantsArgs};
 use crate::error::CliError;
 use crate::outcome::Outcome;

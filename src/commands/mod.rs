@@ -10,6 +10,7 @@ mod fit_scenario;
 mod fuzz;
 mod invariants;
 mod junit;
+mod metrics;
 mod policies;
 mod presets;
 mod rules;
@@ -41,6 +42,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Scenarios => scenarios::execute(),
         Command::Show(args) => show::execute(args),
         Command::Schema(args) => schema::execute(args),
+        Command::Metrics(args) => metrics::execute(args),
         Command::Policies => policies::execute(),
         Command::Presets(args) => presets::execute(args),
         Command::Rules(args) => rules::execute(args),

@@ -1,8 +1,8 @@
 //! `apfsim policies`: what scenarios can compare.
 
 use models::presets::policies;
+use reports::table::listing;
 
-use super::common::listing;
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output;

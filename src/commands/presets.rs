@@ -3,8 +3,8 @@
 
 use ::scenarios::help_for_unknown;
 use models::presets::{self, CpuPreset};
+use reports::table::listing;
 
-use super::common::listing;
 use crate::cli::PresetsArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;

@@ -3,9 +3,9 @@
 
 use ::scenarios::help_for_unknown;
 use models::apf::rules::{Backport, Generation, Origin, generations, named_generation};
+use reports::table::listing;
 use serde_json::{Value, json};
 
-use super::common::listing;
 use crate::cli::{Format, RulesArgs};
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -178,7 +178,7 @@ fn paragraph(text: &str) -> String {
     let mut lines = String::new();
     let mut width = 0;
     for word in text.split_whitespace() {
-        if width > 0 && width + 1 + word.chars().count() > super::common::WIDTH {
+        if width > 0 && width + 1 + word.chars().count() > reports::table::WIDTH {
             lines.push('\n');
             width = 0;
         }

@@ -1,8 +1,8 @@
 //! `apfsim scenarios`: the library.
 
+use reports::table::listing;
 use scenarios::scenario::library::{self, LibraryEntry};
 
-use super::common::listing;
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output;

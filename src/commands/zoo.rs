@@ -3,20 +3,18 @@
 use std::path::Path;
 
 use models::monitors::{Invariant, InvariantId};
+use reports::table::listing;
 use scenarios::zoo::{
     Caught, Entry, Found, Group, Outcome as Came, Row, Shown, entries, find, show_all,
 };
 use scenarios::{FolderLock, help_for_unknown};
 use serde_json::{Value, json};
 
-use super::common::{listing, write};
+use super::common::write;
 use crate::cli::{ZooArgs, ZooFormat};
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output;
-
-/// Width of charts.
-const WIDTH: usize = 78;
 
 pub(super) fn execute(args: &ZooArgs) -> Result<Outcome, CliError> {
     let chosen: Vec<&'static Entry> = match &args.id {
@@ -160,7 +158,7 @@ fn story(row: &Row) -> String {
         let under = &shown.variant;
         let way = match (shown.found, caught.length) {
             (Found::Simulated, _) => {
-                let chart = reports::table::record_chart(&caught.records, WIDTH);
+                let chart = reports::table::record_chart(&caught.records, reports::table::WIDTH);
                 format!("What led to it, under {under}:\n\n{chart}")
             }
             (_, 0) => format!("Every way, under {under}: from the first state on.\n"),

@@ -1,6 +1,7 @@
 //! Gain along the axis of a sweep: work in relation to the baseline, and, where the axis is a time,
 //! the latency of faults and the vCPU time that a fault costs.
 
+use models::trace::metrics::WORK_TOTAL;
 use scenarios::experiments::sweep::{Axis, AxisKind};
 use scenarios::{PolicyResult, SweepResult};
 
@@ -11,7 +12,6 @@ use super::panel::{Panel, Scale};
 use super::scene::{Align, Point, Scene, Text};
 use super::style::{self, CAPTION_SIZE, FAINT_INK, LABEL_SIZE, Look, MARGIN, PAGE_WIDTH};
 use crate::format::span_ns;
-use crate::metric::{self, WORK_TOTAL};
 
 const GAP: f64 = 8.0;
 const LINE_WIDTH: f64 = 2.0;
@@ -119,7 +119,7 @@ impl Figure<'_> {
 
     fn means(&self, policy: &str, name: &str) -> Vec<Spot> {
         self.curve(|place| {
-            let metric = metric::find(self.result(place, policy)?, name)?;
+            let metric = self.result(place, policy)?.metric(name)?;
             (metric.mean > 0.0).then_some((metric.mean, None))
         })
     }
@@ -127,7 +127,7 @@ impl Figure<'_> {
     fn ratios(&self, policy: &str) -> Vec<Spot> {
         self.curve(|place| {
             let comparison = &self.sweep.points[place].comparison;
-            let ratio = metric::ratio(comparison, policy, WORK_TOTAL)?;
+            let ratio = comparison.ratio(policy, WORK_TOTAL)?;
             Some((ratio.mean, ratio.ci95))
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! The bars lie, so that names of policies stand beside them at any length.
 
+use models::trace::metrics::WORK_TOTAL;
 use plotters::style::RGBColor;
 use scenarios::Comparison;
 
@@ -12,7 +13,6 @@ use super::page::{self, elide};
 use super::scene::{Align, Scene, Shape, Text};
 use super::style::{self, LABEL_SIZE, MARGIN, PAGE_WIDTH};
 use crate::format::thousands_exponent;
-use crate::metric::{self, WORK_TOTAL};
 
 const BAR: f64 = 20.0;
 const PUBLISHED_LANE: f64 = 16.0;
@@ -133,13 +133,13 @@ pub(super) fn scene(comparison: &Comparison) -> Scene {
 fn rows(comparison: &Comparison) -> Vec<Row> {
     let mut rows = Vec::new();
     for (index, policy) in comparison.policies.iter().enumerate() {
-        let work = metric::find(policy, WORK_TOTAL);
-        let published = metric::published(comparison, &policy.policy, WORK_TOTAL);
+        let work = policy.metric(WORK_TOTAL);
+        let published = comparison.published(&policy.policy, WORK_TOTAL);
         rows.push(Row {
             name: elide(&policy.policy, LABEL_SIZE, NAME_WIDTH_MAX),
             color: style::look(index).color,
             work: work.map_or(Value::new(0.0, None), |work| Value::new(work.mean, work.stderr)),
-            ratio: metric::ratio(comparison, &policy.policy, WORK_TOTAL).map(|ratio| ratio.mean),
+            ratio: comparison.ratio(&policy.policy, WORK_TOTAL).map(|ratio| ratio.mean),
             published: published.map(|published| Value::new(published.mean, published.stderr)),
         });
     }
@@ -197,7 +197,7 @@ fn note(row: &Row, axis: &Axis, comparison: &Comparison) -> String {
 }
 
 fn axis_title(comparison: &Comparison, exponent: i32) -> String {
-    let work = comparison.policies.iter().find_map(|policy| metric::find(policy, WORK_TOTAL));
+    let work = comparison.policies.iter().find_map(|policy| policy.metric(WORK_TOTAL));
     let unit = work.map_or("count", |work| work.unit.as_str());
     match exponent {
         0 => format!("work done ({unit})"),

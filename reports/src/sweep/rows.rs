@@ -1,11 +1,11 @@
 //! Sweeps for programs: CSV with a row a point and policy, and JSON lines with an object a point.
 
+use models::trace::metrics::WORK_TOTAL;
 use scenarios::SweepResult;
 use scenarios::experiments::sweep::PointResult;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::json::{Document, csv_field, finite, written};
-use crate::metric::{self, WORK_TOTAL};
 
 /// All points as CSV: `point`, a column an axis (or `variation`), `policy`, mean and standard error
 /// of each metric, and the ratio of `work_total` to the baseline's with its 95 % interval. What is
@@ -24,11 +24,11 @@ pub fn csv(sweep: &SweepResult) -> String {
             let mut row = begin.clone();
             row.push(csv_field(&policy.policy));
             for name in &metrics {
-                let metric = metric::find(policy, name);
+                let metric = policy.metric(name);
                 row.push(number(metric.map(|metric| metric.mean)));
                 row.push(number(metric.and_then(|metric| metric.stderr)));
             }
-            let ratio = metric::ratio(comparison, &policy.policy, WORK_TOTAL);
+            let ratio = comparison.ratio(&policy.policy, WORK_TOTAL);
             let interval = ratio.and_then(|ratio| ratio.ci95);
             row.push(number(ratio.map(|ratio| ratio.mean)));
             row.push(number(interval.map(|(low, _)| low)));

@@ -1,10 +1,10 @@
 //! A sweep as text: a line a point.
 
+use models::trace::metrics::WORK_TOTAL;
 use scenarios::experiments::sweep::PointResult;
 use scenarios::{Comparison, FindingVerdict, Note, PolicyResult, SweepResult};
 
 use crate::format::{significant, span_ns};
-use crate::metric::{self, WORK_TOTAL};
 
 /// No line is longer, but for the last one and names that are longer themselves.
 const WIDTH: usize = 100;
@@ -108,7 +108,7 @@ fn labels(sweep: &SweepResult) -> Vec<Column> {
 
 /// The mean of a metric: times in the unit that suits them, counts whole.
 fn metric_cell(result: &PolicyResult, name: &str) -> String {
-    match metric::find(result, name) {
+    match result.metric(name) {
         None => "-".into(),
         Some(metric) if metric.unit == "s" => span_ns(metric.mean * 1e9),
         Some(metric) => significant(metric.mean),
@@ -205,7 +205,7 @@ fn ratio(comparison: &Comparison, policy: &str) -> String {
     if policy == comparison.baseline {
         return "1".into();
     }
-    let Some(ratio) = metric::ratio(comparison, policy, WORK_TOTAL) else { return "-".into() };
+    let Some(ratio) = comparison.ratio(policy, WORK_TOTAL) else { return "-".into() };
     if !ratio.mean.is_finite() {
         return "-".into();
     }
@@ -216,7 +216,7 @@ fn ratio(comparison: &Comparison, policy: &str) -> String {
 }
 
 fn latency(policy: &PolicyResult) -> String {
-    let p50 = metric::find(policy, "fault_latency_p50").map(|metric| metric.mean);
+    let p50 = policy.metric("fault_latency_p50").map(|metric| metric.mean);
     p50.filter(|p50| p50.is_finite()).map_or_else(|| "-".into(), |p50| span_ns(p50 * 1e9))
 }
 

@@ -9,13 +9,15 @@ mod tests;
 pub(crate) mod text;
 mod work;
 
+use models::trace::metrics::{Block, METRICS, MetricKind, Unit};
 use scenarios::{Comparison, MetricSummary, PolicyResult};
 
 pub use self::anatomy::anatomy;
 pub(crate) use self::grid::{Column, Grid};
 use self::text::wrapped;
+pub use self::text::{WIDTH, listing};
 use crate::format::{grouped, significant, span_ns};
-use crate::{metric, notes};
+use crate::notes;
 
 /// Records, each as a line of its own text, as a sequence chart.
 pub fn record_chart(records: &[String], width: usize) -> String {
@@ -26,8 +28,8 @@ pub fn record_chart(records: &[String], width: usize) -> String {
 /// faults, invariants, and the line that repeats the run.
 pub fn compare(comparison: &Comparison) -> String {
     let mut blocks = vec![head(comparison), work::block(comparison)];
-    blocks.push(by_policy(comparison, "CPU time (% of vCPU time)", TIME));
-    blocks.push(by_policy(comparison, "Faults", FAULTS));
+    blocks.push(by_policy(comparison, "CPU time (% of vCPU time)", &[Block::CpuTime]));
+    blocks.push(by_policy(comparison, "Faults", &[Block::Faults, Block::FaultsPart]));
     blocks.push(findings::summary(comparison));
     blocks.push(notes::block(&comparison.notes));
     blocks.push(reproduction(comparison));
@@ -78,34 +80,24 @@ fn reproduction(comparison: &Comparison) -> String {
     )
 }
 
-/// A row of a block: the metric, what it is called there, and how it is written.
-type Row = (&'static str, &'static str, fn(f64) -> String);
+/// How a mean is written in a block.
+fn mean(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Share => percent(value),
+        Unit::Seconds => span(value),
+        Unit::Number => significant(value),
+        Unit::Count | Unit::Work | Unit::Pages => grouped(value),
+    }
+}
 
-const TIME: &[Row] = &[
-    ("cpu_share_workers", "workers", percent),
-    ("cpu_share_faulters", "faulters", percent),
-    ("cpu_share_main", "other tasks", percent),
-    ("cpu_share_kernel", "kernel and host", percent),
-    ("cpu_share_stalled", "stalled in a fetch", percent),
-    ("cpu_share_halted", "halted by the host", percent),
-    ("cpu_share_idle", "idle (HLT)", percent),
-    ("cpu_share_steal", "waiting for a CPU", percent),
-];
-
-const FAULTS: &[Row] = &[
-    ("major_faults", "major faults", grouped),
-    ("async_faults", "  asynchronous", grouped),
-    ("repeated_faults", "  repeated", grouped),
-    ("sync_faults", "  synchronous", grouped),
-    ("fault_latency_p50", "latency p50", span),
-    ("fault_latency_p99", "latency p99", span),
-    ("not_present_injected", "not present injected", grouped),
-    ("page_ready_delivered", "page ready delivered", grouped),
-    ("worker_threads_peak", "worker threads (peak)", grouped),
-    ("swap_reads_pages", "pages swapped in", grouped),
-    ("swap_writes_pages", "pages swapped out", grouped),
-    ("device_busy", "device busy (%)", percent),
-];
+/// The name of a row. A block of shares says in its title that they are percent.
+fn label(kind: &MetricKind) -> String {
+    match (kind.block, kind.unit) {
+        (Block::FaultsPart, _) => format!("    {}", kind.label),
+        (Block::Faults, Unit::Share) => format!("  {} (%)", kind.label),
+        _ => format!("  {}", kind.label),
+    }
+}
 
 fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2}", share * 100.0) } else { "-".to_owned() }
@@ -116,20 +108,21 @@ fn span(seconds: f64) -> String {
 }
 
 /// A block with a column a policy. Rows that no policy has are left out.
-fn by_policy(comparison: &Comparison, title: &str, rows: &[Row]) -> String {
+fn by_policy(comparison: &Comparison, title: &str, blocks: &[Block]) -> String {
     let policies = &comparison.policies;
     let mut columns = vec![Column::left(title)];
     columns.extend(policies.iter().map(|policy| Column::right(&policy.policy)));
     let mut grid = Grid::new(columns);
-    for (name, label, write) in rows {
+    for kind in METRICS.iter().filter(|kind| blocks.contains(&kind.block)) {
         let values: Vec<Option<&MetricSummary>> =
-            policies.iter().map(|policy| metric::find(policy, name)).collect();
+            policies.iter().map(|policy| policy.metric(kind.name)).collect();
         if values.iter().all(Option::is_none) {
             continue;
         }
-        let mut cells = vec![format!("  {label}")];
+        let mut cells = vec![label(kind)];
         let dash = || "-".to_owned();
-        cells.extend(values.iter().map(|value| value.map_or_else(dash, |value| write(value.mean))));
+        let cell = |value: &MetricSummary| mean(kind.unit, value.mean);
+        cells.extend(values.iter().map(|value| value.map_or_else(dash, cell)));
         grid.row(cells);
     }
     grid.render()

@@ -1,17 +1,17 @@
 //! Work by policy, as in the letters that published it.
 
+use models::trace::metrics::WORK_TOTAL;
 use scenarios::{Comparison, PolicyResult, Published};
 
 use super::grid::{Column, Grid};
 use super::text::wrapped;
 use crate::format::grouped;
-use crate::metric::{self, WORK_TOTAL};
 
 pub(super) fn block(comparison: &Comparison) -> String {
     let unit = comparison
         .policies
         .iter()
-        .find_map(|policy| metric::find(policy, WORK_TOTAL))
+        .find_map(|policy| policy.metric(WORK_TOTAL))
         .map_or("units", |work| work.unit.as_str());
     let mut grid = Grid::new(vec![
         Column::left(format!("Work ({unit})")),
@@ -22,7 +22,7 @@ pub(super) fn block(comparison: &Comparison) -> String {
     ]);
     for policy in &comparison.policies {
         grid.row(simulated(comparison, policy));
-        if let Some(published) = metric::published(comparison, &policy.policy, WORK_TOTAL) {
+        if let Some(published) = comparison.published(&policy.policy, WORK_TOTAL) {
             grid.row(as_published(comparison, published));
         }
     }
@@ -35,13 +35,13 @@ pub(super) fn block(comparison: &Comparison) -> String {
 
 fn simulated(comparison: &Comparison, policy: &PolicyResult) -> Vec<String> {
     let mut cells = vec![format!("  {}", policy.policy)];
-    let Some(work) = metric::find(policy, WORK_TOTAL) else {
+    let Some(work) = policy.metric(WORK_TOTAL) else {
         cells.push("-".to_owned());
         return cells;
     };
     cells.push(grouped(work.mean));
     cells.push(work.stderr.map(grouped).unwrap_or_default());
-    let ratio = metric::ratio(comparison, &policy.policy, WORK_TOTAL);
+    let ratio = comparison.ratio(&policy.policy, WORK_TOTAL);
     let is_baseline = policy.policy == comparison.baseline && comparison.policies.len() > 1;
     cells.push(match ratio {
         Some(ratio) => decimal(ratio.mean),
@@ -58,7 +58,7 @@ fn simulated(comparison: &Comparison, policy: &PolicyResult) -> Vec<String> {
 }
 
 fn as_published(comparison: &Comparison, published: &Published) -> Vec<String> {
-    let baseline = metric::published(comparison, &comparison.baseline, WORK_TOTAL);
+    let baseline = comparison.published(&comparison.baseline, WORK_TOTAL);
     let ratio = baseline.map(|baseline| published.mean / baseline.mean).map(decimal);
     vec![
         "    published".to_owned(),

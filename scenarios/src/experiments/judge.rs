@@ -1,5 +1,6 @@
 //! Holds results against what is expected of them.
 
+use models::trace::metrics::Unit;
 use sim_core::paired_ratio;
 
 use crate::run::results::{Comparison, FindingSummary, FindingVerdict, PolicyResult};
@@ -93,7 +94,7 @@ fn of_claim(claim: &Claim, comparison: &Comparison) -> (bool, String) {
             let (value, told) = match against {
                 None => {
                     let value = measured(comparison, metric, policy);
-                    (value, value.map(|value| with_unit(value, unit)))
+                    (value, value.map(|value| with_unit(value, *unit)))
                 }
                 Some(against) => {
                     let value = ratio(comparison, metric, policy, against);
@@ -157,15 +158,15 @@ fn ratio(comparison: &Comparison, metric: &str, policy: &str, against: &str) -> 
 }
 
 /// A value for people, with as many digits as tell it from a limit nearby.
-fn with_unit(value: f64, unit: &str) -> String {
+fn with_unit(value: f64, unit: Unit) -> String {
     let scaled = |scale: f64, name: &str| format!("{:.6}{name}", value * scale);
     match unit {
-        "s" if value == 0.0 => "0s".into(),
-        "s" if value.abs() < 1e-3 => scaled(1e6, "us"),
-        "s" if value.abs() < 1.0 => scaled(1e3, "ms"),
-        "s" => scaled(1.0, "s"),
-        "units" | "pages" => format!("{value} {unit}"),
-        _ => format!("{value}"),
+        Unit::Seconds if value == 0.0 => "0s".into(),
+        Unit::Seconds if value.abs() < 1e-3 => scaled(1e6, "us"),
+        Unit::Seconds if value.abs() < 1.0 => scaled(1e3, "ms"),
+        Unit::Seconds => scaled(1.0, "s"),
+        Unit::Work | Unit::Pages => format!("{value} {}", unit.name()),
+        Unit::Count | Unit::Number | Unit::Share => format!("{value}"),
     }
 }
 

@@ -204,6 +204,16 @@ impl Comparison {
     pub fn policy(&self, name: &str) -> Option<&PolicyResult> {
         self.policies.iter().find(|policy| policy.policy == name)
     }
+
+    /// The ratio of a policy's metric to the baseline's.
+    pub fn ratio(&self, policy: &str, metric: &str) -> Option<&Ratio> {
+        self.ratios.iter().find(|ratio| ratio.policy == policy && ratio.metric == metric)
+    }
+
+    /// The published value of a policy's metric.
+    pub fn published(&self, policy: &str, metric: &str) -> Option<&Published> {
+        self.published.iter().find(|it| it.policy == policy && it.metric == metric)
+    }
 }
 
 impl PolicyResult {

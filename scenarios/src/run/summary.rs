@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use models::trace::digest::DigestValue;
+use models::trace::metrics;
 use sim_core::{Histogram, Replications, paired_ratio};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -12,11 +13,6 @@ use crate::run::results::{
 };
 use crate::run::stored::StoredRun;
 use crate::scenario::resolve::Scenario;
-
-/// The metric that the 2010 benchmark reports.
-const WORK: &str = "work_total";
-/// The fault-latency metrics begin with this.
-const LATENCY: &str = "fault_latency_";
 
 /// The comparison that the runs of a plan give. `runs` has one row a policy, in order, and in each
 /// row one run a replication, in order: results do not depend on the order of completion.
@@ -125,7 +121,7 @@ fn ratios(baseline: &str, policies: &[PolicyResult]) -> Vec<Ratio> {
         return Vec::new();
     };
     let others = policies.iter().filter(|policy| policy.policy != baseline);
-    let compared = |name: &str| name == WORK || name.starts_with(LATENCY);
+    let compared = |name: &str| metrics::find(name).is_some_and(|kind| kind.ratio);
     let ratio = |policy: &PolicyResult, metric: &MetricSummary| {
         let other = policy.metric(&metric.name)?;
         // Pairs are by replication, so both must have been defined in all.
@@ -140,8 +136,6 @@ fn ratios(baseline: &str, policies: &[PolicyResult]) -> Vec<Ratio> {
         })
     };
     let metrics = base.metrics.iter().filter(|metric| compared(&metric.name));
-    let mut metrics: Vec<&MetricSummary> = metrics.collect();
-    metrics.sort_by_key(|metric| metric.name != WORK);
     let of_metric = |metric| others.clone().filter_map(move |policy| ratio(policy, metric));
-    metrics.into_iter().flat_map(of_metric).collect()
+    metrics.flat_map(of_metric).collect()
 }

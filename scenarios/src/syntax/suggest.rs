@@ -286,7 +286,7 @@ mod tests {
         collect(&crate::scenario::schema::scenario(), &mut names);
         let mut add = |list: Vec<&str>| names.extend(list.into_iter().map(str::to_owned));
         add(models::presets::policies::policy_names());
-        add(crate::scenario::expect::metric::names());
+        add(models::trace::metrics::names());
         let (cpus, devices) = (models::presets::cpu_names(), models::presets::devices());
         add(cpus.iter().map(String::as_str).collect());
         add(devices.iter().map(|preset| preset.name.as_str()).collect());

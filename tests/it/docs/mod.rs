@@ -1,6 +1,7 @@
 //! What the documents say is what the program does.
 
 mod figures;
+mod metrics;
 mod published;
 mod regression_testing;
 mod review;

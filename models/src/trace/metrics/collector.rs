@@ -1,10 +1,14 @@
-//! From records to counters.
+//! From records to counters, and from these to metrics.
 
 use std::collections::BTreeMap;
 
-use sim_core::{Histogram, SimTime};
+use sim_core::{Histogram, SimDuration, SimTime};
 
-use super::clock::VcpuClocks;
+use super::clock::{self, VcpuClocks};
+use super::kind::MetricKind;
+use super::list::METRICS;
+use super::totals::{Counts, Task, Totals};
+use super::values::{Metric, MetricValues, TaskMetrics};
 use crate::base::abi::{CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT};
 use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
 use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
@@ -23,63 +27,21 @@ struct Vcpu {
     ready_vector: u8,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Task {
-    pub(super) role: TaskRole,
-    pub(super) user_ps: u64,
-    pub(super) work: u64,
-    pub(super) major_faults: u64,
-    /// Major faults that have not ended: their exit, and whether they were found to need I/O in the
-    /// measured phase.
-    faults: Vec<(Gfn, SimTime, bool)>,
-}
-
-/// Counters of the measured phase.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) async_faults: u64,
-    pub(super) repeated_faults: u64,
-    pub(super) sync_faults: u64,
-    pub(super) page_faults: u64,
-    pub(super) io_page_faults: u64,
-    pub(super) doublefaults: u64,
-    pub(super) not_present_injected: u64,
-    pub(super) page_ready_delivered: u64,
-    pub(super) workers_peak: u64,
-    pub(super) outstanding_peak: u64,
-    pub(super) swap_read_pages: u64,
-    pub(super) swap_write_pages: u64,
-    pub(super) swap_read_requests: u64,
-    pub(super) swap_write_requests: u64,
-    pub(super) reclaim_scanned: u64,
-    pub(super) ept_unmaps: u64,
-    pub(super) area_writes: u64,
-    pub(super) area_translations: u64,
-    pub(super) exits: u64,
-    pub(super) guest_switches: u64,
-    pub(super) latency_sum_ps: u128,
-    pub(super) latency_max_ps: u64,
-    /// Integral of the requests in flight over time, in request-picoseconds.
-    pub(super) in_flight_ps: u128,
-    /// Time with a request in flight.
-    pub(super) device_busy_ps: u64,
-}
-
 /// Computes the metrics of a run from its records.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     vcpus: Vec<Vcpu>,
-    pub(super) clocks: VcpuClocks,
-    pub(super) tasks: BTreeMap<TaskId, Task>,
+    clocks: VcpuClocks,
+    tasks: BTreeMap<TaskId, Task>,
     workers: u64,
     outstanding: u64,
     in_flight: u64,
     in_flight_since: SimTime,
-    pub(super) events: u64,
-    pub(super) measured: Option<SimTime>,
-    pub(super) ended: Option<SimTime>,
-    pub(super) counts: Counts,
-    pub(super) latency: Histogram,
+    events: u64,
+    measured: Option<SimTime>,
+    ended: Option<SimTime>,
+    counts: Counts,
+    latency: Histogram,
 }
 
 impl Metrics {
@@ -200,7 +162,6 @@ impl Metrics {
             }
             Event::KvmInjVirq { vcpu, vector } => self.interrupt_injected(vcpu, vector, measuring),
             Event::KvmMsrWrite { vcpu, ecx: MSR_ASYNC_PF_INT, data } => {
-                // Its low byte is the vector of page ready.
                 if let Some(vcpu) = self.vcpu(vcpu) {
                     vcpu.ready_vector = data.to_le_bytes()[0];
                 }
@@ -260,7 +221,7 @@ impl Metrics {
         };
     }
 
-    pub(super) fn settle_device(&mut self, now: SimTime) {
+    fn settle_device(&mut self, now: SimTime) {
         let span = now.saturating_since(self.in_flight_since).as_ps();
         self.in_flight_since = now;
         self.counts.in_flight_ps += u128::from(self.in_flight) * u128::from(span);
@@ -310,4 +271,49 @@ impl Metrics {
             self.counts.page_ready_delivered += measuring;
         }
     }
+
+    /// The metrics of a run that ends at `end`, unless its end was recorded. Says what they would
+    /// be if the run ended here; observing may go on.
+    pub fn finish(&self, end: SimTime) -> MetricValues {
+        let end = self.ended.unwrap_or(end);
+        let mut settled = self.clone();
+        settled.settle_device(end);
+        MetricValues {
+            values: values_of(&settled.totals(end)),
+            per_task: settled.per_task(),
+            fault_latency: settled.latency,
+        }
+    }
+
+    fn totals(&self, end: SimTime) -> Totals<'_> {
+        let measured = self.measured.filter(|&start| start < end);
+        Totals {
+            counts: &self.counts,
+            tasks: &self.tasks,
+            latency: &self.latency,
+            events: self.events,
+            spent: self.measured.map_or([0; clock::STATES], |_| self.clocks.spent(end)),
+            measured_ps: measured.map(|start| end.since(start).as_ps()),
+        }
+    }
+
+    fn per_task(&self) -> Vec<TaskMetrics> {
+        let line = |(&task, counted): (&TaskId, &Task)| TaskMetrics {
+            task,
+            role: counted.role,
+            user_time: SimDuration::from_ps(counted.user_ps),
+            work: counted.work,
+            major_faults: counted.major_faults,
+        };
+        self.tasks.iter().map(line).collect()
+    }
+}
+
+/// Every metric that the run defines.
+fn values_of(totals: &Totals<'_>) -> Vec<Metric> {
+    let metric = |kind: &MetricKind| {
+        let value = (kind.value)(totals)?;
+        Some(Metric { name: kind.name, value, unit: kind.unit.name() })
+    };
+    METRICS.iter().filter_map(metric).collect()
 }

@@ -6,10 +6,14 @@
 
 pub(in crate::trace) mod clock;
 mod collector;
-mod report;
+mod kind;
+mod list;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod values;
 
 pub use self::collector::Metrics;
+pub use self::kind::{Better, Block, MetricKind, Unit};
+pub use self::list::{METRICS, WORK_TOTAL, find, names};
 pub use self::values::{Metric, MetricValues, TaskMetrics};

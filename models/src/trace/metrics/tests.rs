@@ -386,3 +386,13 @@ fn values_have_a_stable_stored_form() {
     names.dedup();
     assert_eq!(names.len(), values.values.len());
 }
+
+#[test]
+fn every_metric_has_a_name_of_its_own_and_says_what_it_is() {
+    for (place, kind) in METRICS.iter().enumerate() {
+        let MetricKind { name, label, meaning, .. } = kind;
+        assert!(METRICS[..place].iter().all(|other| other.name != *name), "{name} stands twice");
+        assert!(!label.is_empty() && !meaning.is_empty() && !meaning.ends_with('.'), "{name}");
+        assert_eq!(find(name).map(|kind| kind.name), Some(*name));
+    }
+}

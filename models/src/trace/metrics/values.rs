@@ -54,8 +54,4 @@ impl MetricValues {
     pub fn get(&self, name: &str) -> Option<f64> {
         self.values.iter().find(|metric| metric.name == name).map(|metric| metric.value)
     }
-
-    pub(super) fn push(&mut self, name: &'static str, value: f64, unit: &'static str) {
-        self.values.push(Metric { name, value, unit });
-    }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use models::trace::metrics;
+
 use super::axis::{AxisSpec, Variation};
 use super::point::{Base, Origin, Patch, Point};
 use super::range::Quantity;
-use crate::scenario::expect::metric;
 use crate::syntax::error::ScenarioError;
 use crate::syntax::tree::{FieldPath, NodeValue};
 
@@ -38,7 +39,7 @@ fn names(axes: &[AxisSpec]) -> Result<(), ScenarioError> {
         let help = "give it another `name`, in a sweep file; by default it is the last word of \
                     the field";
         let of_metric = name.strip_suffix("_mean").or_else(|| name.strip_suffix("_stderr"));
-        if COLUMNS.contains(&name) || of_metric.is_some_and(metric::exists) {
+        if COLUMNS.contains(&name) || of_metric.and_then(metrics::find).is_some() {
             let message = format!("an axis cannot be named `{name}`: results have such a column");
             return Err(whole.error(message, Some(help.into())));
         }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use models::trace::metrics;
+
 use super::axis::{Axis, AxisSpec, Variation};
 use super::definition::{Laws, MAX_POINTS, Sweep, SweepOverrides};
 use super::file::{AxisFile, SweepFile};
 use super::point::{Base, Origin, Patch, Point};
 use super::range::{Quantity, ends, spread};
 use super::{collide, words};
-use crate::scenario::expect::metric;
 use crate::scenario::library;
 use crate::scenario::patch::Target;
 use crate::scenario::resolve::at::{self, At};
@@ -152,9 +153,9 @@ impl Spec {
         for text in &overrides.set {
             self.set.push(words::setting(text)?);
         }
-        if let Some(name) = overrides.metrics.iter().find(|name| !metric::exists(name)) {
+        if let Some(name) = overrides.metrics.iter().find(|name| metrics::find(name).is_none()) {
             let message = format!("there is no metric `{name}`");
-            return fail(&message, &help_for_unknown(name, &metric::names()));
+            return fail(&message, &help_for_unknown(name, &metrics::names()));
         }
         if !overrides.metrics.is_empty() {
             self.metrics.clone_from(&overrides.metrics);
@@ -249,8 +250,8 @@ fn base(doc: &Document, at: &At<'_>, name: &str) -> Result<Base, ScenarioError> 
 /// Names of metrics, each known and none twice.
 fn metrics(at: &At<'_>, names: Vec<String>) -> Result<Vec<String>, ScenarioError> {
     at.distinct(names.iter().map(String::as_str), None)?;
-    match names.iter().position(|name| !metric::exists(name)) {
-        Some(place) => Err(at.index(place).unknown("metric", &names[place], &metric::names())),
+    match names.iter().position(|name| metrics::find(name).is_none()) {
+        Some(place) => Err(at.index(place).unknown("metric", &names[place], &metrics::names())),
         None => Ok(names),
     }
 }

@@ -1,11 +1,11 @@
 //! What a scenario's author expects of its results: `parse` reads one line of `expect`.
 
-pub(crate) mod metric;
 mod parse;
 
 use std::fmt;
 
 use models::trace::digest::DigestValue;
+use models::trace::metrics::Unit;
 
 pub(crate) use parse::parse;
 
@@ -42,8 +42,8 @@ pub enum Claim {
     Number {
         /// The metric.
         metric: &'static str,
-        /// Its unit, as the models name it.
-        unit: &'static str,
+        /// Its unit.
+        unit: Unit,
         /// The policy.
         policy: String,
         /// The policy below the line, where it is a ratio.

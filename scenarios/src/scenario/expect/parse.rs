@@ -14,9 +14,9 @@
 //! Words are parted by spaces; around the signs there may be none.
 
 use models::monitors::{CATALOGUE, InvariantId};
+use models::trace::metrics::{self, MetricKind, Unit};
 use sim_core::SimDuration;
 
-use super::metric::METRICS;
 use super::{Bound, Claim, Expectation};
 use crate::syntax::error::help_for_unknown;
 
@@ -109,8 +109,8 @@ fn breaks(invariant: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, Pa
 }
 
 fn number(metric: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, ParseError> {
-    let Some(&(metric, unit)) = METRICS.iter().find(|(name, _)| *name == metric) else {
-        let mut names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
+    let Some(&MetricKind { name: metric, unit, .. }) = metrics::find(metric) else {
+        let mut names = metrics::names();
         names.extend(["invariants", "digest"]);
         return fail(format!("there is no metric `{metric}`"), help_for_unknown(metric, &names));
     };
@@ -123,8 +123,9 @@ fn number(metric: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, Parse
     if against.as_ref() == Some(&policy) {
         return fail(format!("`{policy}` is compared with itself"), "name two policies");
     }
-    let read =
-        |text: &[&str]| value(&text.concat(), if against.is_some() { "ratio" } else { unit });
+    // A ratio has no unit.
+    let unit_read = against.is_none().then_some(unit);
+    let read = |text: &[&str]| value(&text.concat(), unit_read);
     let bound = match bound {
         ["in", range @ ..] => {
             let Some(middle) = range.iter().position(|word| *word == "..") else {
@@ -151,15 +152,15 @@ fn number(metric: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, Parse
     Ok(Claim::Number { metric, unit, policy, against, bound })
 }
 
-/// A number in the unit of the metric.
-fn value(text: &str, unit: &str) -> Result<f64, ParseError> {
+/// A number in the unit of the metric, if it has one.
+fn value(text: &str, unit: Option<Unit>) -> Result<f64, ParseError> {
     let plain = || text.parse::<f64>().ok().filter(|number| number.is_finite());
     let percent = || {
         let number = text.strip_suffix('%')?.parse::<f64>().ok()?;
         number.is_finite().then_some(number / 100.0)
     };
     let (read, help) = match unit {
-        "s" => {
+        Some(Unit::Seconds) => {
             let span = || text.parse::<SimDuration>().ok();
             // Zero has no unit.
             let zero = || plain().filter(|number| *number == 0.0);
@@ -168,7 +169,9 @@ fn value(text: &str, unit: &str) -> Result<f64, ParseError> {
                 "a time with its unit, such as `30ms`",
             )
         }
-        "1" => (plain().or_else(percent), "a number such as `1000`, or a share such as `5%`"),
+        Some(Unit::Count | Unit::Number | Unit::Share) => {
+            (plain().or_else(percent), "a number such as `1000`, or a share such as `5%`")
+        }
         _ => (plain(), "a number without unit, such as `1.5` or `2.3e11`"),
     };
     read.map_or_else(|| fail(format!("`{text}` is not a value here"), help), Ok)

@@ -13,11 +13,11 @@ mod program;
 mod sched;
 mod workload;
 
+use models::trace::metrics;
 use serde_json::{Value, json};
 
 use self::object::Object;
 use super::draw::{Draw, MS, SEC, US, written};
-use crate::scenario::expect::metric;
 
 /// The scenario of a seed.
 pub(super) fn scenario(seed: u64) -> Value {
@@ -77,7 +77,7 @@ fn rest(draw: &Draw, object: &mut Object, policies: &[String]) {
     }
     let mut published = draw.at("published");
     if published.given() {
-        let metric = *published.pick(&metric::names());
+        let metric = *published.pick(&metrics::names());
         let mut line = json!({
             "policy": policies[0],
             "metric": metric,

@@ -1,0 +1,366 @@
+//! The metrics. To add one takes an entry here, and in `mod.rs` the counting that it needs: the
+//! tables, `expect`, JSON, CSV, `apfsim metrics` and the direction of `crossover` read the entry.
+
+use super::clock::State;
+use super::kind::{Better, Block, MetricKind, Unit};
+use crate::base::record::TaskRole;
+
+/// Work done by all workers: the measure that policies are compared by.
+pub const WORK_TOTAL: &str = "work_total";
+
+/// What most counts have in common. An entry without a value never gives one.
+const COUNT: MetricKind = MetricKind {
+    name: "",
+    unit: Unit::Count,
+    better: Better::Neither,
+    label: "",
+    meaning: "",
+    block: Block::None,
+    ratio: false,
+    value: |_| None,
+};
+const PAGES: MetricKind = MetricKind { unit: Unit::Pages, ..COUNT };
+const SECONDS: MetricKind = MetricKind { unit: Unit::Seconds, better: Better::Less, ..COUNT };
+const LATENCY: MetricKind = MetricKind { ratio: true, ..SECONDS };
+const SHARE: MetricKind = MetricKind { unit: Unit::Share, ..COUNT };
+const CPU_TIME: MetricKind = MetricKind { block: Block::CpuTime, ..SHARE };
+
+/// Every metric, in the order in which results give them.
+pub const METRICS: &[MetricKind] = &[
+    MetricKind {
+        name: WORK_TOTAL,
+        unit: Unit::Work,
+        better: Better::More,
+        label: "work",
+        meaning: "Units of work that all workers counted",
+        ratio: true,
+        value: |run| Some(run.work() as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "major_faults",
+        label: "major faults",
+        meaning: "Guest page faults that needed I/O: the sum of the three below",
+        block: Block::Faults,
+        value: |run| Some(run.major_faults() as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "async_faults",
+        label: "asynchronous",
+        meaning: "Major faults for which the host queued work and let the vCPU go on or halt",
+        block: Block::FaultsPart,
+        value: |run| Some(run.counts.async_faults as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "repeated_faults",
+        label: "repeated",
+        meaning: "Major faults on a page that already was being fetched for the same vCPU",
+        block: Block::FaultsPart,
+        value: |run| Some(run.counts.repeated_faults as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "sync_faults",
+        label: "synchronous",
+        meaning: "Major faults for which the vCPU thread itself waited",
+        block: Block::FaultsPart,
+        value: |run| Some(run.counts.sync_faults as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "minor_faults",
+        label: "minor faults",
+        meaning: "Second-stage page faults (kvm_page_fault) that needed no I/O",
+        value: |run| Some(run.counts.page_faults.saturating_sub(run.counts.io_page_faults) as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "doublefaults",
+        better: Better::Less,
+        label: "double faults",
+        meaning: "kvm_async_pf_repeated_fault (in early kernels kvm_async_pf_doublefault) events",
+        value: |run| Some(run.counts.doublefaults as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "sync_stall_time",
+        label: "stalled in a fetch",
+        meaning: "Time for which vCPU threads were blocked in a synchronous fetch or in direct reclaim",
+        value: |run| Some(run.seconds(State::Fetch) + run.seconds(State::Reclaim)),
+        ..SECONDS
+    },
+    MetricKind {
+        name: "halted_time",
+        label: "halted by the host",
+        meaning: "Time for which the host held vCPUs in the artificial halt",
+        value: |run| Some(run.seconds(State::ApfHalt)),
+        ..SECONDS
+    },
+    MetricKind {
+        name: "idle_time",
+        better: Better::Neither,
+        label: "idle (HLT)",
+        meaning: "Time for which vCPUs were blocked because the guest executed HLT",
+        value: |run| Some(run.seconds(State::Hlt)),
+        ..SECONDS
+    },
+    MetricKind {
+        name: "lost_time_per_fault",
+        label: "lost time by fault",
+        meaning: "Time of the vCPUs that was neither user time of a task nor idle in the guest, by \
+                  major fault: what a fault takes from everybody else; ticks and switches that \
+                  happen anyway are in it",
+        value: |run| run.lost_time_per_fault(),
+        ..SECONDS
+    },
+    MetricKind {
+        name: "fault_latency_mean",
+        label: "latency mean",
+        meaning: "Mean time from the exit of a major fault to the retirement of its access, of \
+                  faults that began in the measured phase and ended",
+        value: |run| run.latency_mean(),
+        ..LATENCY
+    },
+    MetricKind {
+        name: "fault_latency_p50",
+        label: "latency p50",
+        meaning: "Median of the same times",
+        block: Block::Faults,
+        value: |run| run.latency_quantile(0.5),
+        ..LATENCY
+    },
+    MetricKind {
+        name: "fault_latency_p90",
+        label: "latency p90",
+        meaning: "Time that 90 % of those faults did not exceed",
+        value: |run| run.latency_quantile(0.9),
+        ..LATENCY
+    },
+    MetricKind {
+        name: "fault_latency_p99",
+        label: "latency p99",
+        meaning: "Time that 99 % of those faults did not exceed",
+        block: Block::Faults,
+        value: |run| run.latency_quantile(0.99),
+        ..LATENCY
+    },
+    MetricKind {
+        name: "fault_latency_max",
+        label: "latency max",
+        meaning: "The longest of the same times",
+        value: |run| run.latency_max(),
+        ..LATENCY
+    },
+    MetricKind {
+        name: "not_present_injected",
+        label: "not present injected",
+        meaning: "Not-present notifications that reached the guest; injecting one again does not \
+                  count",
+        block: Block::Faults,
+        value: |run| Some(run.counts.not_present_injected as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "page_ready_delivered",
+        label: "page ready delivered",
+        meaning: "Page-ready notifications that reached the guest, as exception or as interrupt",
+        block: Block::Faults,
+        value: |run| Some(run.counts.page_ready_delivered as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "worker_threads_peak",
+        label: "worker threads (peak)",
+        meaning: "Most works of async page faults that were executed at one time",
+        block: Block::Faults,
+        value: |run| Some(run.counts.workers_peak as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "outstanding_peak",
+        label: "outstanding (peak)",
+        meaning: "Most async page faults that were outstanding at one time, over all vCPUs",
+        value: |run| Some(run.counts.outstanding_peak as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "cpu_share_workers",
+        better: Better::More,
+        label: "workers",
+        meaning: "Part of the vCPUs' time that workers spent in user mode",
+        value: |run| run.share(run.user(TaskRole::Worker)),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "cpu_share_faulters",
+        label: "faulters",
+        meaning: "Part that faulters spent in user mode",
+        value: |run| run.share(run.user(TaskRole::Faulter)),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "cpu_share_main",
+        label: "other tasks",
+        meaning: "Part that the main task spent in user mode",
+        value: |run| run.share(run.user(TaskRole::Main)),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "cpu_share_kernel",
+        label: "kernel and host",
+        meaning: "Part in the guest's kernel and in the host: the sum of the two below",
+        value: |run| run.share(run.guest_kernel() + run.in_state(State::Host)),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "cpu_share_guest_kernel",
+        label: "guest kernel",
+        meaning: "Part in guest mode that is no task's user time",
+        value: |run| run.share(run.guest_kernel()),
+        ..SHARE
+    },
+    MetricKind {
+        name: "cpu_share_host",
+        label: "host",
+        meaning: "Part in which vCPU threads ran in the host",
+        value: |run| run.share(run.in_state(State::Host)),
+        ..SHARE
+    },
+    MetricKind {
+        name: "cpu_share_stalled",
+        better: Better::Less,
+        label: "stalled in a fetch",
+        meaning: "Part in which vCPU threads were blocked in a synchronous fetch or in direct reclaim",
+        value: |run| run.share(run.stalled()),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "cpu_share_halted",
+        better: Better::Less,
+        label: "halted by the host",
+        meaning: "Part in which the host held vCPUs in the artificial halt",
+        value: |run| run.share(run.in_state(State::ApfHalt)),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "cpu_share_idle",
+        label: "idle (HLT)",
+        meaning: "Part in which vCPUs were blocked because the guest executed HLT",
+        value: |run| run.share(run.in_state(State::Hlt)),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "cpu_share_steal",
+        label: "waiting for a CPU",
+        meaning: "Part in which vCPU threads were runnable without a physical processor",
+        value: |run| run.share(run.in_state(State::Steal)),
+        ..CPU_TIME
+    },
+    MetricKind {
+        name: "swap_reads_pages",
+        label: "pages swapped in",
+        meaning: "Pages of all reads that the swap device was given",
+        block: Block::Faults,
+        value: |run| Some(run.counts.swap_read_pages as f64),
+        ..PAGES
+    },
+    MetricKind {
+        name: "swap_writes_pages",
+        label: "pages swapped out",
+        meaning: "Pages of all writes that the swap device was given",
+        block: Block::Faults,
+        value: |run| Some(run.counts.swap_write_pages as f64),
+        ..PAGES
+    },
+    MetricKind {
+        name: "swap_read_requests",
+        label: "swap reads",
+        meaning: "Reads that the swap device was given",
+        value: |run| Some(run.counts.swap_read_requests as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "swap_write_requests",
+        label: "swap writes",
+        meaning: "Writes that the swap device was given",
+        value: |run| Some(run.counts.swap_write_requests as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "device_busy",
+        label: "device busy",
+        meaning: "Part of the time in which the swap device had a request",
+        block: Block::Faults,
+        value: |run| run.over_time(run.counts.device_busy_ps as f64),
+        ..SHARE
+    },
+    MetricKind {
+        name: "device_in_flight_mean",
+        unit: Unit::Number,
+        label: "requests in flight (mean)",
+        meaning: "Requests of the swap device in flight, as a mean over time",
+        value: |run| run.over_time(run.counts.in_flight_ps as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "reclaim_scanned",
+        label: "pages scanned",
+        meaning: "Pages that reclaim looked at",
+        value: |run| Some(run.counts.reclaim_scanned as f64),
+        ..PAGES
+    },
+    MetricKind {
+        name: "ept_unmaps",
+        label: "unmapped frames",
+        meaning: "Guest frames that the second stage lost",
+        value: |run| Some(run.counts.ept_unmaps as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "area_writes",
+        label: "area writes",
+        meaning: "Writes by the host to the areas that it shares with the guest",
+        value: |run| Some(run.counts.area_writes as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "area_translations",
+        label: "area translations",
+        meaning: "Look-ups of the host address of such an area",
+        value: |run| Some(run.counts.area_translations as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "exits",
+        label: "exits",
+        meaning: "Exits of guest mode (kvm_exit)",
+        value: |run| Some(run.counts.exits as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "guest_switches",
+        label: "guest switches",
+        meaning: "Switches between tasks of the guest",
+        value: |run| Some(run.counts.guest_switches as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "events",
+        label: "records",
+        meaning: "Records of the whole run, of all phases",
+        value: |run| Some(run.events as f64),
+        ..COUNT
+    },
+];
+
+/// The metric of that name, if there is one.
+pub fn find(name: &str) -> Option<&'static MetricKind> {
+    METRICS.iter().find(|kind| kind.name == name)
+}
+
+/// The names of all metrics.
+pub fn names() -> Vec<&'static str> {
+    METRICS.iter().map(|kind| kind.name).collect()
+}

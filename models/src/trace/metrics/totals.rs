@@ -1,0 +1,145 @@
+//! What was counted, settled at the end of a run: what the value of a metric is computed from.
+
+use std::collections::BTreeMap;
+
+use sim_core::{Histogram, SimTime};
+
+use super::clock::{STATES, State};
+use crate::base::ids::{Gfn, TaskId};
+use crate::base::record::TaskRole;
+
+/// What is followed of one task.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) role: TaskRole,
+    pub(super) user_ps: u64,
+    pub(super) work: u64,
+    pub(super) major_faults: u64,
+    /// Major faults that have not ended: their exit, and whether they were found to need I/O in the
+    /// measured phase.
+    pub(super) faults: Vec<(Gfn, SimTime, bool)>,
+}
+
+/// Counters of the measured phase.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) async_faults: u64,
+    pub(super) repeated_faults: u64,
+    pub(super) sync_faults: u64,
+    pub(super) page_faults: u64,
+    pub(super) io_page_faults: u64,
+    pub(super) doublefaults: u64,
+    pub(super) not_present_injected: u64,
+    pub(super) page_ready_delivered: u64,
+    pub(super) workers_peak: u64,
+    pub(super) outstanding_peak: u64,
+    pub(super) swap_read_pages: u64,
+    pub(super) swap_write_pages: u64,
+    pub(super) swap_read_requests: u64,
+    pub(super) swap_write_requests: u64,
+    pub(super) reclaim_scanned: u64,
+    pub(super) ept_unmaps: u64,
+    pub(super) area_writes: u64,
+    pub(super) area_translations: u64,
+    pub(super) exits: u64,
+    pub(super) guest_switches: u64,
+    pub(super) latency_sum_ps: u128,
+    pub(super) latency_max_ps: u64,
+    /// Integral of the requests in flight over time, in request-picoseconds.
+    pub(super) in_flight_ps: u128,
+    /// Time with a request in flight.
+    pub(super) device_busy_ps: u64,
+}
+
+/// Everything that was counted, up to the end of the run.
+pub(super) struct Totals<'a> {
+    pub(super) counts: &'a Counts,
+    pub(super) tasks: &'a BTreeMap<TaskId, Task>,
+    /// Fault latencies in nanoseconds.
+    pub(super) latency: &'a Histogram,
+    /// All records, of all phases.
+    pub(super) events: u64,
+    /// Time of all vCPUs by state; nothing without a measured phase.
+    pub(super) spent: [u128; STATES],
+    /// Length of the measured phase, if it has any.
+    pub(super) measured_ps: Option<u64>,
+}
+
+impl Totals<'_> {
+    /// Counted work of the workers.
+    pub(super) fn work(&self) -> u64 {
+        let workers = self.tasks.values().filter(|task| task.role == TaskRole::Worker);
+        workers.map(|task| task.work).sum()
+    }
+
+    pub(super) fn major_faults(&self) -> u64 {
+        self.counts.async_faults + self.counts.repeated_faults + self.counts.sync_faults
+    }
+
+    /// Time of all vCPUs in a state, in seconds.
+    pub(super) fn seconds(&self, state: State) -> f64 {
+        self.spent[state as usize] as f64 * 1e-12
+    }
+
+    pub(super) fn lost_time_per_fault(&self) -> Option<f64> {
+        let (total, major) = (self.vcpu_time(), self.major_faults());
+        if major == 0 || total == 0 {
+            return None;
+        }
+        let lost = total as i128 - self.all_user() - self.in_state(State::Hlt);
+        Some(lost as f64 * 1e-12 / major as f64)
+    }
+
+    pub(super) fn latency_mean(&self) -> Option<f64> {
+        let n = self.latency.count();
+        (n > 0).then(|| self.counts.latency_sum_ps as f64 / n as f64 * 1e-12)
+    }
+
+    pub(super) fn latency_quantile(&self, quantile: f64) -> Option<f64> {
+        let ended = self.latency.count() > 0;
+        ended.then(|| self.latency.value_at_quantile(quantile) as f64 * 1e-9)
+    }
+
+    pub(super) fn latency_max(&self) -> Option<f64> {
+        (self.latency.count() > 0).then(|| self.counts.latency_max_ps as f64 * 1e-12)
+    }
+
+    /// A part of the vCPUs' time.
+    pub(super) fn share(&self, ps: i128) -> Option<f64> {
+        let total = self.vcpu_time();
+        (self.measured_ps.is_some() && total > 0).then(|| ps as f64 / total as f64)
+    }
+
+    /// Time of all vCPUs in a state, in picoseconds.
+    pub(super) fn in_state(&self, state: State) -> i128 {
+        self.spent[state as usize] as i128
+    }
+
+    /// User time of the tasks of a role.
+    pub(super) fn user(&self, role: TaskRole) -> i128 {
+        let of_role = self.tasks.values().filter(|task| task.role == role);
+        of_role.map(|task| i128::from(task.user_ps)).sum()
+    }
+
+    /// Time in guest mode that is no task's.
+    pub(super) fn guest_kernel(&self) -> i128 {
+        self.in_state(State::Guest) - self.all_user()
+    }
+
+    pub(super) fn stalled(&self) -> i128 {
+        self.in_state(State::Fetch) + self.in_state(State::Reclaim)
+    }
+
+    /// A mean over the measured phase of what was integrated over picoseconds.
+    pub(super) fn over_time(&self, integral: f64) -> Option<f64> {
+        self.measured_ps.map(|span| integral / span as f64)
+    }
+
+    fn vcpu_time(&self) -> u128 {
+        self.spent.iter().sum()
+    }
+
+    fn all_user(&self) -> i128 {
+        self.tasks.values().map(|task| i128::from(task.user_ps)).sum()
+    }
+}
