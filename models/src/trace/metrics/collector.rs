@@ -25,6 +25,8 @@ struct Vcpu {
     /// Page ready that waits for its injection.
     page_ready: Option<Token>,
     ready_vector: u8,
+    /// A completed item was taken since the last entry, in the measured phase.
+    drains: bool,
 }
 
 /// Computes the metrics of a run from its records.
@@ -53,6 +55,7 @@ impl Metrics {
             not_present: None,
             page_ready: None,
             ready_vector: CALLBACK,
+            drains: false,
         };
         Self {
             vcpus: vec![vcpu; usize::from(vcpus)],
@@ -112,10 +115,15 @@ impl Metrics {
                 task.work = task.work.saturating_add(units * measuring);
             }
 
-            Event::KvmEntry { .. }
-            | Event::VcpuBlock { .. }
-            | Event::VcpuUnblock { .. }
-            | Event::HostSchedSwitch { .. } => self.clocks.observe(now, event),
+            Event::KvmEntry { vcpu } => {
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.drains = false;
+                }
+                self.clocks.observe(now, event);
+            }
+            Event::VcpuBlock { .. } | Event::VcpuUnblock { .. } | Event::HostSchedSwitch { .. } => {
+                self.clocks.observe(now, event)
+            }
             Event::KvmExit { .. } => {
                 counts.exits += measuring;
                 self.clocks.observe(now, event);
@@ -155,6 +163,13 @@ impl Metrics {
             Event::PageReadyQueued { vcpu, token } => {
                 if let Some(vcpu) = self.vcpu(vcpu) {
                     vcpu.page_ready = Some(token);
+                }
+            }
+            Event::KvmAsyncPfReady { vcpu, .. } if measuring != 0 => {
+                counts.ready_items += 1;
+                if let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) {
+                    counts.ready_drains += u64::from(!vcpu.drains);
+                    vcpu.drains = true;
                 }
             }
             Event::KvmInjException { vcpu, vector: PAGE_FAULT, cr2, .. } => {

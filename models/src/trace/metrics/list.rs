@@ -171,6 +171,19 @@ pub const METRICS: &[MetricKind] = &[
         ..COUNT
     },
     MetricKind {
+        name: "page_ready_batch",
+        unit: Unit::Number,
+        label: "items a drain (mean)",
+        meaning: "Completed items (kvm_async_pf_ready, told to the guest or not, wake-all too) that a \
+                  vCPU thread took from its list between two entries of the guest, as a mean over \
+                  those between which it took any",
+        value: |run| {
+            let (items, drains) = (run.counts.ready_items, run.counts.ready_drains);
+            (drains > 0).then(|| items as f64 / drains as f64)
+        },
+        ..COUNT
+    },
+    MetricKind {
         name: "worker_threads_peak",
         label: "worker threads (peak)",
         meaning: "Most works of async page faults that were executed at one time",

@@ -396,3 +396,24 @@ fn every_metric_has_a_name_of_its_own_and_says_what_it_is() {
         assert_eq!(find(name).map(|kind| kind.name), Some(*name));
     }
 }
+
+#[test]
+fn items_of_a_drain_are_those_between_two_entries() {
+    let took = |vcpu, token| Event::KvmAsyncPfReady { vcpu, token, gva: crate::base::ids::Gva(0) };
+    let events = [
+        // Before the phase nothing counts, but what goes on in it does.
+        (0, took(V0, T1)),
+        (1, measure()),
+        (2, took(V0, T2)),
+        (3, took(V1, T1)),
+        (4, took(V0, Token::WAKE_ALL)),
+        (5, entry(V0)),
+        (6, exit(V0)),
+        (7, entry(V0)),
+        (8, exit(V0)),
+        (9, took(V0, T1)),
+        (10, took(V1, T2)),
+    ];
+    expect(&values(2, &events, 20), &[("page_ready_batch", 5.0 / 3.0)]);
+    assert_eq!(values(2, &[(0, measure())], 20).get("page_ready_batch"), None);
+}

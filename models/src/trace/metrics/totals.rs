@@ -31,6 +31,9 @@ pub(super) struct Counts {
     pub(super) doublefaults: u64,
     pub(super) not_present_injected: u64,
     pub(super) page_ready_delivered: u64,
+    pub(super) ready_items: u64,
+    /// Stretches between two entries in which a vCPU thread took at least one completed item.
+    pub(super) ready_drains: u64,
     pub(super) workers_peak: u64,
     pub(super) outstanding_peak: u64,
     pub(super) swap_read_pages: u64,
