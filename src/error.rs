@@ -88,6 +88,11 @@ pub(crate) enum CliError {
     /// No scenario can be made of a log.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The result has nothing that is printed so.
+    #[error(
+        "this result is nothing that can be printed as `{0}`\n  help: `table` and `json` always can"
+    )]
+    Format(&'static str),
     /// The result could not be printed.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] io::Error),

@@ -1,7 +1,5 @@
 //! The search for the value at which two policies are equal, as text and JSON.
 
-use std::path::{Path, PathBuf};
-
 use models::trace::metrics::{self, Better};
 use scenarios::Crossover;
 use scenarios::experiments::crossover::{CrossoverAnswer, CrossoverStep, Larger};
@@ -10,24 +8,25 @@ use serde_json::{Value, json};
 use crate::format::{grouped, significant, span_ns};
 use crate::json::{finite, written};
 use crate::notes;
-use crate::table::text::wrapped;
-use crate::table::{Column, Grid};
-use crate::write::{ReportError, make, write};
+use crate::page::{Column, Grid, Page, Piece};
+use crate::report::{Names, Report};
 
-/// Writes `crossover.txt` and `crossover.json` into a folder. Gives the files.
-///
-/// # Errors
-/// When a file cannot be written. Each file appears complete or not at all.
-pub fn write_all(folder: &Path, found: &Crossover) -> Result<Vec<PathBuf>, ReportError> {
-    make(folder)?;
-    [("crossover.txt", table(found)), ("crossover.json", object(found))]
-        .into_iter()
-        .map(|(name, text)| write(folder.join(name), text.as_bytes()))
-        .collect()
+impl Report for Crossover {
+    fn page(&self) -> Page {
+        page(self)
+    }
+
+    fn object(&self) -> String {
+        object(self)
+    }
+
+    fn names(&self) -> Names {
+        Names { page: "crossover.txt", object: "crossover.json" }
+    }
 }
 
 /// Every value that was tried, the answer, and what it means.
-pub fn table(found: &Crossover) -> String {
+fn page(found: &Crossover) -> Page {
     let Crossover { scenario, metric, policy, against, fields, .. } = found;
     let question = format!("{scenario}: where is {metric} equal for {policy} and {against}?");
     let plural = if found.replications == 1 { "" } else { "s" };
@@ -50,16 +49,19 @@ pub fn table(found: &Crossover) -> String {
         let (own, other) = (cell(&step.policy), cell(&step.against));
         grid.row(vec![step.value.clone(), larger.into(), own, other, cell(&step.difference)]);
     }
-    let head = format!("{}{}", wrapped(&question, 0, 0), wrapped(&setting, 0, 0));
     let last = format!(
-        "apfsim {} crossover {scenario} seed {} replications {} digest {}\n",
+        "apfsim {} crossover {scenario} seed {} replications {} digest {}",
         found.version, found.seed, found.replications, found.digest
     );
     let steps = found.steps.iter().map(|step| (step.value.as_str(), step.notes.as_slice()));
     let notes = notes::at_points("at", &steps.collect::<Vec<_>>());
-    let mut blocks = vec![head, grid.render(), answer(found), notes, last];
-    blocks.retain(|block| !block.is_empty());
-    blocks.join("\n")
+    Page::of([
+        vec![Piece::text(question), Piece::text(setting)],
+        vec![Piece::Grid(grid)],
+        vec![Piece::text(answer(found))],
+        notes,
+        vec![Piece::Line(last)],
+    ])
 }
 
 /// A mean with half of its 95 % interval.
@@ -140,11 +142,11 @@ fn answer(found: &Crossover) -> String {
         1 => " One replication has no interval: how large the noise is, is not known.",
         _ => "",
     };
-    wrapped(&format!("{text}{noise}"), 0, 0)
+    format!("{text}{noise}")
 }
 
 /// The search as one JSON object on one line. `crossing` is `null` where there is none.
-pub fn object(found: &Crossover) -> String {
+fn object(found: &Crossover) -> String {
     let larger = |larger: Larger| match larger {
         Larger::Policy => found.policy.as_str(),
         Larger::Against => found.against.as_str(),

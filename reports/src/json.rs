@@ -1,4 +1,4 @@
-//! Results for programs: one JSON object, and a table of values as CSV.
+//! Results for programs: one JSON object, and tables of values.
 
 mod anatomy;
 mod series;
@@ -6,19 +6,20 @@ mod series;
 use scenarios::{Comparison, FindingSummary, FindingVerdict, MetricSummary, PolicyResult, Ratio};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-pub use self::anatomy::anatomy;
-pub use self::series::series_csv;
+pub(crate) use self::anatomy::anatomy;
+pub(crate) use self::series::series;
+use crate::page::Grid;
 
 /// The comparison as one JSON object on one line.
 ///
 /// A number that does not exist is `null`: the standard error and the interval of a single
 /// replication, and any value that is not finite.
-pub fn object(comparison: &Comparison) -> String {
+pub(crate) fn object(comparison: &Comparison) -> String {
     written(serde_json::to_string(&Document::of(comparison)))
 }
 
 /// The same object, laid out for people; the content of `summary.json`.
-pub fn pretty(comparison: &Comparison) -> String {
+pub(crate) fn pretty(comparison: &Comparison) -> String {
     written(serde_json::to_string_pretty(&Document::of(comparison)))
 }
 
@@ -29,29 +30,23 @@ pub(crate) fn written(text: Result<String, serde_json::Error>) -> String {
     }
 }
 
-/// All values of all replications: `policy,replication,metric,unit,value`, the content of
-/// `metrics.csv`. Replications count from 0; the number is left out where some replications do not
-/// define the metric, as the result does not say which.
-pub fn metrics_csv(comparison: &Comparison) -> String {
-    let mut text = String::from("policy,replication,metric,unit,value\n");
+/// All values of all replications: the content of `metrics.csv`. Replications count from 0; the
+/// number is left out where some replications do not define the metric, as the result does not say
+/// which.
+pub(crate) fn metrics(comparison: &Comparison) -> Grid {
+    let mut grid = Grid::named(["policy", "replication", "metric", "unit", "value"]);
     for policy in &comparison.policies {
         for metric in &policy.metrics {
             let complete = metric.values.len() == comparison.replications as usize;
             for (replication, value) in metric.values.iter().enumerate() {
                 let value = finite(*value).map(|value| value.to_string()).unwrap_or_default();
                 let replication = if complete { replication.to_string() } else { String::new() };
-                let (policy, name) = (csv_field(&policy.policy), csv_field(&metric.name));
-                let unit = csv_field(&metric.unit);
-                text.push_str(&format!("{policy},{replication},{name},{unit},{value}\n"));
+                let (policy, name) = (policy.policy.clone(), metric.name.clone());
+                grid.row(vec![policy, replication, name, metric.unit.clone(), value]);
             }
         }
     }
-    text
-}
-
-pub(crate) fn csv_field(text: &str) -> String {
-    let special = text.contains([',', '"', '\n', '\r']);
-    if special { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    grid
 }
 
 pub(crate) fn finite(value: f64) -> Option<f64> {
@@ -226,8 +221,13 @@ impl<'a> Finding<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture;
+    use crate::{Compared, fixture, formats};
     use serde_json::Value;
+
+    fn csv(comparison: &Comparison) -> String {
+        let report = Compared::brief(comparison);
+        formats::find("csv").unwrap().print(&report).unwrap()
+    }
 
     fn parsed(comparison: &Comparison) -> Value {
         serde_json::from_str(&object(comparison)).unwrap()
@@ -276,7 +276,7 @@ mod tests {
         let value = parsed(&comparison);
         assert_eq!(value["policies"][0]["metrics"]["work_total"]["mean"], Value::Null);
         assert_eq!(value["ratios"][0]["ci95"], Value::Null);
-        assert!(metrics_csv(&comparison).contains("sync,0,work_total,units,\n"));
+        assert!(csv(&comparison).contains("sync,0,work_total,units,\n"));
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
     fn csv_has_a_line_a_value() {
         let mut comparison = fixture::nothing();
         comparison.policies[0].policy = "a,\"b\"".to_owned();
-        insta::assert_snapshot!(metrics_csv(&comparison), @r#"
+        insta::assert_snapshot!(csv(&comparison), @r#"
         policy,replication,metric,unit,value
         "a,""b""",0,work_total,units,0
         "#);

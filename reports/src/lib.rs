@@ -1,23 +1,35 @@
 //! What a user reads: tables, JSON and CSV, plots.
 //!
-//! Everything here takes a finished [`Comparison`](scenarios::Comparison) and renders it; no
-//! result is computed. [`table`] is for mails and terminals, [`json`] for programs, [`plot`] for
-//! papers, and [`write_all`] puts all of them into a folder. [`sweep`] and [`crossover`] do the same
-//! for many comparisons.
+//! Everything here takes a finished result and renders it; no result is computed. A [`Report`] says
+//! what a result has to show, [`formats`] how that is printed and written, and [`write_all`] puts all
+//! of it into a folder.
 
 mod anatomy;
-pub mod check;
-pub mod crossover;
-pub mod fit;
+mod check;
+mod comparison;
+mod crossover;
+pub mod explored;
+mod fit;
 #[cfg(test)]
 mod fixture;
 mod format;
-pub mod json;
+pub mod formats;
+pub mod fuzz;
+pub mod invariants;
+mod json;
+pub mod junit;
 pub mod metrics;
 mod notes;
+pub mod page;
 pub mod plot;
-pub mod sweep;
-pub mod table;
+mod report;
+pub mod rules;
+pub mod suite;
+mod sweep;
+mod table;
 mod write;
 
-pub use write::{ReportError, write_all, write_anatomy, write_check, write_fit, write_scenario};
+pub use comparison::Compared;
+pub use report::{Names, Report};
+pub use table::record_chart;
+pub use write::{ReportError, write_all, write_scenario};

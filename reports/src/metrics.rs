@@ -3,29 +3,50 @@
 use models::trace::metrics::{Better, METRICS, MetricKind};
 use serde_json::{Value, json};
 
-use crate::table::text::listing;
+use crate::page::{Column, Grid, Page, Piece};
+use crate::report::Report;
 
-/// A metric a paragraph: its name, its unit, which way is better, and its meaning.
-pub fn table() -> String {
-    let line = |kind: &MetricKind| {
-        let better = better(kind, " is better");
-        let better = if better.is_empty() { better } else { format!(", {better}") };
-        (kind.name.to_owned(), format!("[{}{better}] {}", kind.unit.word(), kind.meaning))
-    };
-    listing(&METRICS.iter().map(line).collect::<Vec<_>>(), 0)
+/// Every metric.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricList;
+
+impl Report for MetricList {
+    fn page(&self) -> Page {
+        let line = |kind: &MetricKind| {
+            let better = better(kind, " is better");
+            let better = if better.is_empty() { better } else { format!(", {better}") };
+            (kind.name.to_owned(), format!("[{}{better}] {}", kind.unit.word(), kind.meaning))
+        };
+        let listing = Piece::Listing(METRICS.iter().map(line).collect(), 0);
+        Page::of([vec![Piece::Drawn { text: listing.plain(), grid: grid() }]])
+    }
+
+    /// `unit` is that of results; `kind` tells counts and shares apart.
+    fn object(&self) -> String {
+        let line = |kind: &MetricKind| {
+            json!({
+                "name": kind.name,
+                "unit": kind.unit.name(),
+                "kind": kind.unit.word(),
+                "better": (kind.better != Better::Neither).then(|| kind.better.word()),
+                "label": kind.label,
+                "meaning": kind.meaning,
+                "ratio": kind.ratio,
+            })
+        };
+        format!("{:#}\n", Value::from_iter(METRICS.iter().map(line)))
+    }
 }
 
-/// A row a metric, for the documentation.
-pub fn markdown() -> String {
-    let mut text = String::from(
-        "| metric | unit | better | in tables | meaning |\n| --- | --- | --- | --- | --- |\n",
-    );
+fn grid() -> Grid {
+    let titles = ["metric", "unit", "better", "in tables", "meaning"];
+    let mut grid = Grid::new(titles.map(Column::left).to_vec());
     for kind in METRICS {
-        let MetricKind { name, label, meaning, .. } = kind;
-        let (unit, better) = (kind.unit.word(), better(kind, ""));
-        text.push_str(&format!("| `{name}` | {unit} | {better} | {label} | {meaning} |\n"));
+        let (unit, better) = (kind.unit.word().to_owned(), better(kind, ""));
+        let name = format!("`{}`", kind.name);
+        grid.row(vec![name, unit, better, kind.label.to_owned(), kind.meaning.to_owned()]);
     }
-    text
+    grid
 }
 
 fn better(kind: &MetricKind, after: &str) -> String {
@@ -33,20 +54,4 @@ fn better(kind: &MetricKind, after: &str) -> String {
         Better::Neither => String::new(),
         better => format!("{}{after}", better.word()),
     }
-}
-
-/// The list as JSON. `unit` is that of results; `kind` tells counts and shares apart.
-pub fn object() -> String {
-    let line = |kind: &MetricKind| {
-        json!({
-            "name": kind.name,
-            "unit": kind.unit.name(),
-            "kind": kind.unit.word(),
-            "better": (kind.better != Better::Neither).then(|| kind.better.word()),
-            "label": kind.label,
-            "meaning": kind.meaning,
-            "ratio": kind.ratio,
-        })
-    };
-    format!("{:#}\n", Value::from_iter(METRICS.iter().map(line)))
 }

@@ -1,6 +1,6 @@
 //! What is typed to read logs, and to draw random scenarios.
 
-use super::runs::Format;
+use super::format::{Format, format, usual};
 use clap::Args;
 use sim_core::SimDuration;
 use std::ops::Range;
@@ -34,7 +34,7 @@ pub(crate) struct FuzzArgs {
     #[arg(long, value_name = "SEED", conflicts_with_all = ["minutes", "against"])]
     pub(crate) print: Option<u64>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
     /// Print the result and errors only
     #[arg(short, long)]
@@ -77,7 +77,7 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
     /// Print the result and errors only
     #[arg(short, long)]
@@ -96,7 +96,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
     /// Print the result and errors only
     #[arg(short, long)]

@@ -1,18 +1,20 @@
 //! What can be typed.
 
+mod format;
 mod logs;
 mod protocol;
 mod runs;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use format::Format;
 pub(crate) use logs::{CheckArgs, FitArgs, FuzzArgs};
 pub(crate) use protocol::{
     ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs, ZooFormat,
 };
 pub(crate) use runs::{
-    AnatomyArgs, CompareArgs, CrossoverArgs, Format, PickArg, PresetsArgs, RunArgs, RunningArgs,
-    SchemaArgs, ShowArgs, SweepArgs, SweepFormat, TestArgs,
+    AnatomyArgs, CompareArgs, CrossoverArgs, PickArg, PresetsArgs, RunArgs, RunningArgs,
+    SchemaArgs, ShowArgs, SweepArgs, TestArgs,
 };
 
 /// A deterministic simulator of KVM asynchronous page faults.

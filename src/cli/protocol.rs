@@ -1,6 +1,6 @@
 //! What is typed to explore the protocol, and to ask what it is.
 
-use super::runs::Format;
+use super::format::{Format, format, usual};
 use clap::{Args, ValueEnum};
 use models::apf::rules::Generation;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub(crate) struct InvariantsArgs {
     /// Number of an invariant, such as `INV-13`
     pub(crate) id: Option<String>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct InvariantsArgs {
 #[derive(Args, Debug)]
 pub(crate) struct MetricsArgs {
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
 }
 
@@ -126,7 +126,7 @@ pub(crate) struct ExploreArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
     /// Print the result and errors only
     #[arg(short, long)]
@@ -145,6 +145,6 @@ pub(crate) struct RulesArgs {
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "generation")]
     pub(crate) diff: Option<Vec<String>>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
 }

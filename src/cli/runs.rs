@@ -1,5 +1,6 @@
 //! What is typed to run scenarios and sweeps, and to look at what there is to run.
 
+use super::format::{Format, format, usual};
 use clap::{Args, ValueEnum};
 use sim_core::{QueueKind, SimDuration};
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
     /// Runs at a time; by default as many as there are processors. Changes no result
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -99,7 +100,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,
     #[command(flatten)]
-    pub(crate) run: RunningArgs<SweepFormat>,
+    pub(crate) run: RunningArgs,
 }
 
 /// `apfsim crossover`
@@ -177,7 +178,7 @@ pub(crate) struct AnatomyArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
     /// Print the result and errors only: no progress, no notes
     #[arg(short, long)]
@@ -195,12 +196,9 @@ pub(crate) enum PickArg {
     Worst,
 }
 
-/// How to run, whatever is run. `F` is what can be printed.
+/// How to run, whatever is run.
 #[derive(Args, Debug)]
-pub(crate) struct RunningArgs<F = Format>
-where
-    F: ValueEnum + Default + Send + Sync + 'static,
-{
+pub(crate) struct RunningArgs {
     /// Seed of all random numbers, instead of the scenario's
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
@@ -214,8 +212,8 @@ where
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: F,
+    #[arg(long, value_parser = format(), default_value = usual())]
+    pub(crate) format: Format,
     /// Print the result and errors only: no progress, no notes
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -225,28 +223,6 @@ where
     /// Simulate every access as an event of its own. Slower, and changes no result
     #[arg(long)]
     pub(crate) no_skip: bool,
-}
-
-/// What is printed as result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Text for people, at most 78 columns (anatomy: 100)
-    #[default]
-    Table,
-    /// One JSON object
-    Json,
-}
-
-/// What is printed as result of a sweep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SweepFormat {
-    /// Text for people, at most 100 columns: a line a point
-    #[default]
-    Table,
-    /// A row a point and policy, with every metric
-    Csv,
-    /// A JSON object a point, on a line each
-    Jsonl,
 }
 
 /// `apfsim show`

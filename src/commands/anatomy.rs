@@ -3,11 +3,10 @@
 use models::trace::anatomy::Pick;
 use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy};
 
-use super::common::tell;
-use crate::cli::{AnatomyArgs, Format, PickArg};
+use super::common::publish;
+use crate::cli::{AnatomyArgs, PickArg};
 use crate::error::CliError;
 use crate::outcome::Outcome;
-use crate::output;
 use crate::progress::Display;
 
 pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
@@ -27,13 +26,7 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
         run_anatomy(&scenario, &picks(&args.picks), &|progress| display.update(&progress))?;
     drop(display);
 
-    let written = args.out.as_ref().map(|folder| reports::write_anatomy(folder, &report));
-    output::result(&match args.format {
-        Format::Table => reports::table::anatomy(&report),
-        Format::Json => reports::json::anatomy(&report),
-    })?;
-    // After the result, which is worth having when the disk is full.
-    tell(&written.transpose()?.unwrap_or_default(), args.quiet);
+    publish(&report, args.format, args.out.as_deref(), args.quiet)?;
     Ok(Outcome::Fine)
 }
 

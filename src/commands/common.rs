@@ -1,9 +1,11 @@
-//! What several commands do: write a file, tell of it, list names.
+//! What several commands do: print a result, write files, tell of them.
 
 use std::path::{Path, PathBuf};
 
+use reports::Report;
 use scenarios::write_file;
 
+use crate::cli::Format;
 use crate::error::CliError;
 use crate::output;
 
@@ -18,4 +20,24 @@ pub(super) fn tell(files: &[PathBuf], quiet: bool) {
     for file in files.iter().filter(|_| !quiet) {
         output::note(&format!("wrote {}", file.display()));
     }
+}
+
+/// Prints a result.
+pub(super) fn print(report: &dyn Report, format: Format) -> Result<(), CliError> {
+    let text = format.print(report).ok_or_else(|| CliError::Format(format.name()))?;
+    Ok(output::result(&text)?)
+}
+
+/// Prints a result, and keeps it in every format where a folder is named.
+pub(super) fn publish(
+    report: &dyn Report,
+    format: Format,
+    folder: Option<&Path>,
+    quiet: bool,
+) -> Result<(), CliError> {
+    let written = folder.map(|folder| reports::write_all(folder, report));
+    print(report, format)?;
+    // After the result, which is worth having when the disk is full.
+    tell(&written.transpose()?.unwrap_or_default(), quiet);
+    Ok(())
 }

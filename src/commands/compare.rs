@@ -1,5 +1,6 @@
 //! `apfsim compare`: the policies of a scenario side by side.
 
+use reports::Compared;
 use scenarios::{Scenario, ScenarioOverrides};
 
 use super::simulate;
@@ -14,5 +15,5 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Outcome, CliError> {
         replications: args.replications,
     };
     let scenario = Scenario::load(&args.scenario)?.with_overrides(&overrides)?;
-    simulate::execute(&scenario, &args.run, args.trace.as_deref(), reports::table::compare)
+    simulate::execute(&scenario, &args.run, args.trace.as_deref(), |it| Compared::brief(it))
 }

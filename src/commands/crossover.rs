@@ -2,12 +2,11 @@
 
 use scenarios::{CrossoverQuestion, FolderLock, find_crossover};
 
-use super::common::tell;
+use super::common::publish;
 use super::simulate;
-use crate::cli::{CrossoverArgs, Format};
+use crate::cli::CrossoverArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
-use crate::output;
 use crate::progress::Display;
 
 pub(super) fn execute(args: &CrossoverArgs) -> Result<Outcome, CliError> {
@@ -30,12 +29,6 @@ pub(super) fn execute(args: &CrossoverArgs) -> Result<Outcome, CliError> {
     let found = find_crossover(&question, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    let written = args.run.out.as_ref().map(|it| reports::crossover::write_all(it, &found));
-    output::result(&match args.run.format {
-        Format::Table => reports::crossover::table(&found),
-        Format::Json => reports::crossover::object(&found),
-    })?;
-    // After the result, which is worth having when the disk is full.
-    tell(&written.transpose()?.unwrap_or_default(), args.run.quiet);
+    publish(&found, args.run.format, args.run.out.as_deref(), args.run.quiet)?;
     Ok(if found.violation { Outcome::Violation } else { Outcome::Fine })
 }

@@ -5,30 +5,25 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{fs, io};
 
-use models::apf::invariants;
 use models::apf::rules::{Mechanism, PARTS, Rules, SetError, named_generation};
 use models::apf::{Defect, Defects};
-use models::explore::{
-    Bounds, Budget, Disturbance, Explored, Finding, InvariantId, Limit, Product, Setup, Severity,
-    explore,
-};
-use reports::table::listing;
+use models::base::invariant::InvariantId;
+use models::explore::{Bounds, Budget, Disturbance, Explored, Setup, explore};
+use reports::Report as _;
+use reports::explored::{FORMAT, FindingKey, SearchReport, Vocabulary};
 use scenarios::run::checksum;
 use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::common::{tell, write};
-use crate::cli::{ExploreArgs, Format};
+use super::common::{print, tell, write};
+use crate::cli::ExploreArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output;
 
-/// Version of the form of stored results.
-const FORMAT: u64 = 2;
-
 pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
     if args.list {
-        output::result(&lists())?;
+        print(&Vocabulary, args.format)?;
         return Ok(Outcome::Fine);
     }
     let setup = setup(args)?;
@@ -41,14 +36,12 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
     if !args.quiet {
         output::note(&format!("{:.1} s", begun.elapsed().as_secs_f64()));
     }
-    let result = Report { setup: &setup, explored: &explored, known: known.unwrap_or_default() };
-    output::result(&match args.format {
-        Format::Table => result.table(),
-        Format::Json => format!("{:#}\n", result.json()),
-    })?;
+    let result =
+        SearchReport { setup: &setup, explored: &explored, known: known.unwrap_or_default() };
+    print(&result, args.format)?;
     // After the result, which is worth having when the disk is full.
     if let Some(path) = &args.out {
-        write(path, &format!("{:#}\n", result.json()))?;
+        write(path, &result.object_file())?;
     }
     if let Some(path) = &args.trace {
         tell(&write_traces(path, &setup, &explored)?, args.quiet);
@@ -108,21 +101,6 @@ fn listed(name: &str, names: &[&str]) -> String {
     let all = "`apfsim explore --list` names them all";
     let near = suggestion(name, names);
     near.map_or_else(|| all.to_owned(), |near| format!("did you mean `{near}`? {all}"))
-}
-
-/// What can be named.
-fn lists() -> String {
-    let disturbance = |d: &Disturbance| {
-        (d.name().to_owned(), format!("{} Bound for {}.", d.describes(), d.scope().name()))
-    };
-    let defect = |d: &Defect| (d.name().to_owned(), d.describes().to_owned());
-    let disturbances: Vec<_> = Disturbance::ALL.iter().map(disturbance).collect();
-    let defects: Vec<_> = Defect::ALL.iter().map(defect).collect();
-    format!(
-        "Disturbances (--with)\n{}\nDefects (--defect)\n{}",
-        listing(&disturbances, 2),
-        listing(&defects, 2)
-    )
 }
 
 fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
@@ -224,11 +202,8 @@ fn disturbance(text: &str) -> Result<(Disturbance, u8), CliError> {
     }
 }
 
-/// What tells a finding from others, from run to run.
-type Key = (String, String, String);
-
 /// Findings that are known: the result of a run with `--out`, or the list of findings in it.
-fn baseline(path: &Path) -> Result<Vec<Key>, CliError> {
+fn baseline(path: &Path) -> Result<Vec<FindingKey>, CliError> {
     let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
     let wrong = |what: &str| {
         let help = "write one with --out FILE, or a list of {\"rules\", \"invariant\", \"what\"}";
@@ -255,202 +230,4 @@ fn baseline(path: &Path) -> Result<Vec<Key>, CliError> {
             }
         })
         .collect()
-}
-
-struct Report<'a> {
-    setup: &'a Setup,
-    explored: &'a Explored,
-    known: Vec<Key>,
-}
-
-impl Report<'_> {
-    fn key(&self, finding: &Finding) -> Key {
-        let Finding { kind, .. } = finding;
-        (self.setup.rules.name.to_owned(), kind.id.to_string(), kind.what.to_owned())
-    }
-
-    fn is_known(&self, finding: &Finding) -> bool {
-        self.known.contains(&self.key(finding))
-    }
-
-    /// The world in a line.
-    fn world(&self) -> String {
-        let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
-        let token = rules.token;
-        let count = |number: u16, what: &str| {
-            format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-        };
-        let world = format!(
-            "{}, {}{}, {}, cap {}, {}",
-            count(vcpus, "vCPU"),
-            count(tasks.into(), "task"),
-            if vcpus == 1 { "" } else { " each" },
-            count(pages.into(), "page"),
-            rules.cap,
-            count(token.id_bits.into(), "token bit")
-        );
-        let (vcpu, counter) = (token.first_vcpu, self.setup.first_counter);
-        if self.setup.numbered() {
-            return format!("{world}; vCPUs from {vcpu}, token counters from {counter}");
-        }
-        world
-    }
-
-    /// What the search is exhaustive about.
-    fn followed(&self) -> &'static str {
-        match (self.setup.vcpus, self.setup.whole) {
-            (1, _) | (_, true) => "all vCPUs together",
-            _ if self.setup.interchangeable() => "one vCPU, as all are alike, among the others",
-            _ => "each vCPU in turn, among the others",
-        }
-    }
-
-    /// The same as a number, if there is one.
-    fn states_of_vm(&self) -> Option<u64> {
-        let whole = self.setup.vcpus == 1 || self.setup.whole;
-        match self.explored.product {
-            Some(Product { states, .. }) => u64::try_from(states).ok(),
-            None => whole.then_some(self.explored.states),
-        }
-    }
-
-    /// The states of the VM that those of its vCPUs amount to.
-    fn product(&self) -> String {
-        match self.explored.product {
-            Some(Product { states, unreached: 0 }) => format!("{states}"),
-            Some(Product { states, unreached }) => {
-                format!("{states}, in which {unreached} states of a vCPU do not occur")
-            }
-            None if self.setup.vcpus == 1 || self.setup.whole => self.explored.states.to_string(),
-            None if self.explored.limit.is_some() => "unknown, as the search is bounded".to_owned(),
-            None => "unknown (see docs/exploring.md)".to_owned(),
-        }
-    }
-
-    fn disturbances(&self) -> Vec<String> {
-        self.setup.budget.iter().map(|(which, times)| format!("{which}={times}")).collect()
-    }
-
-    fn table(&self) -> String {
-        let Explored { states, transitions, depth, limit, findings, .. } = self.explored;
-        let none = |list: String| if list.is_empty() { "none".to_owned() } else { list };
-        let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
-        let mut rows = vec![
-            ("rules", self.setup.rules.name.to_owned()),
-            ("defects", none(defects.join(", "))),
-            ("world", self.world()),
-            ("followed", self.followed().to_owned()),
-            ("disturbances", none(self.disturbances().join(", "))),
-            ("states", states.to_string()),
-            ("of the VM", self.product()),
-            ("transitions", transitions.to_string()),
-            ("depth", depth.to_string()),
-            ("search", limit_text(*limit).to_owned()),
-        ];
-        rows.push(("verdict", self.verdict()));
-        let rows: Vec<_> = rows.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
-        let mut text = listing(&rows, 0);
-        text.push('\n');
-        text.push_str(&listing(&self.verdicts(), 0));
-        for finding in findings {
-            let known = if self.is_known(finding) { ", known" } else { "" };
-            let head = (
-                finding.kind.id.to_string(),
-                format!(
-                    "{}{known}, after {} moves: {}. {}",
-                    finding.kind.severity.name(),
-                    finding.trace.moves,
-                    finding.kind.what,
-                    finding.detail
-                ),
-            );
-            text.push('\n');
-            text.push_str(&listing(&[head], 0));
-            text.push_str(&finding.trace.chart(reports::table::WIDTH));
-        }
-        text
-    }
-
-    fn verdict(&self) -> String {
-        let count = |severity| {
-            let of = |finding: &&Finding| finding.kind.severity == severity;
-            self.explored.findings.iter().filter(of).count()
-        };
-        let (bad, weak) = (count(Severity::Violation), count(Severity::Weakness));
-        let part =
-            if self.explored.limit.is_some() { ", in the part that was searched" } else { "" };
-        format!("{bad} violations, {weak} weaknesses{part}")
-    }
-
-    /// By invariant, what was found.
-    fn verdicts(&self) -> Vec<(String, String)> {
-        let mut verdicts: BTreeMap<InvariantId, &str> = BTreeMap::new();
-        for invariant in invariants::all() {
-            verdicts.insert(invariant.id, "holds");
-        }
-        for &id in models::explore::checked() {
-            verdicts.insert(id, "holds");
-        }
-        for finding in self.explored.findings.iter().rev() {
-            verdicts.insert(finding.kind.id, finding.kind.severity.name());
-        }
-        let mut by_verdict: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (id, verdict) in verdicts {
-            by_verdict.entry(verdict).or_default().push(id.to_string());
-        }
-        let line = |(verdict, ids): (&str, Vec<String>)| (verdict.to_owned(), ids.join(" "));
-        by_verdict.into_iter().map(line).collect()
-    }
-
-    fn json(&self) -> Value {
-        let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
-        let Explored { states, transitions, depth, limit, findings, .. } = self.explored;
-        let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
-        let finding = |finding: &Finding| {
-            let line = |line: &models::explore::Line| json!({ "who": line.actor.name(), "what": line.text });
-            json!({
-                "rules": rules.name,
-                "invariant": finding.kind.id,
-                "severity": finding.kind.severity.name(),
-                "what": finding.kind.what,
-                "detail": finding.detail,
-                "known": self.is_known(finding),
-                "moves": finding.trace.moves,
-                "trace": finding.trace.lines.iter().map(line).collect::<Vec<_>>(),
-            })
-        };
-        let mut value = json!({
-            "format": FORMAT,
-            "rules": rules.name,
-            "defects": defects,
-            "vcpus": vcpus,
-            "tasks": tasks,
-            "pages": pages,
-            "cap": rules.cap,
-            "token_bits": rules.token.id_bits,
-            "first_vcpu": rules.token.first_vcpu,
-            "first_counter": self.setup.first_counter,
-            "disturbances": self.disturbances(),
-            "states": states,
-            "states_of_vm": self.states_of_vm(),
-            "transitions": transitions,
-            "depth": depth,
-            "exhaustive": limit.is_none(),
-            "search": limit_text(*limit),
-            "followed": self.followed(),
-            "verdicts": self.verdicts().into_iter().collect::<BTreeMap<_, _>>(),
-            "findings": findings.iter().map(finding).collect::<Vec<_>>(),
-        });
-        checksum::seal(&mut value);
-        value
-    }
-}
-
-fn limit_text(limit: Option<Limit>) -> &'static str {
-    match limit {
-        None => "exhaustive",
-        Some(Limit::Depth) => "not exhaustive: ended by --depth",
-        Some(Limit::States) => "not exhaustive: ended by --states",
-        Some(Limit::Memory) => "not exhaustive: ended by --memory",
-    }
 }

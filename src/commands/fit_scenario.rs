@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use reports::ReportError;
+use reports::formats::FORMATS;
 use scenarios::{FitOptions, FitReport, FolderLock, fit_path};
 
-use super::common::tell;
-use crate::cli::{FitArgs, Format};
+use super::common::{print, tell};
+use crate::cli::FitArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output;
@@ -26,14 +27,11 @@ pub(super) fn execute(args: &FitArgs) -> Result<Outcome, CliError> {
     let _held = FolderLock::hold(args.out.as_deref(), &files)?;
     let report = fit_path(&args.log, &options)?;
     let written = write(args, &report);
-    output::result(&match args.format {
-        Format::Table => reports::fit::table(&report),
-        Format::Json => reports::fit::object(&report),
-    })?;
+    print(&report, args.format)?;
     // After the result, which is worth having when the disk is full.
     let written = written?;
     tell(&written, args.quiet);
-    if written.is_empty() && args.format == Format::Table && !args.quiet {
+    if written.is_empty() && args.format.name() == FORMATS[0].name() && !args.quiet {
         output::note("the scenario is not kept: -o FILE writes it");
     }
     Ok(Outcome::Fine)
@@ -45,7 +43,7 @@ fn write(args: &FitArgs, report: &FitReport) -> Result<Vec<PathBuf>, ReportError
         written.push(reports::write_scenario(file, report)?);
     }
     if let Some(folder) = &args.out {
-        written.extend(reports::write_fit(folder, report)?);
+        written.extend(reports::write_all(folder, report)?);
     }
     Ok(written)
 }

@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use scenarios::experiments::fuzz::{
-    Against, FailureKind, FuzzFailure, FuzzOptions, FuzzReport, fuzz, scenario_text,
-};
+use reports::fuzz::Fuzzed;
+use scenarios::experiments::fuzz::{Against, FuzzFailure, FuzzOptions, fuzz, scenario_text};
 use scenarios::{FolderLock, write_file};
-use serde_json::{Value, json};
 
-use crate::cli::{Format, FuzzArgs};
+use super::common::print;
+use crate::cli::FuzzArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output;
@@ -49,10 +48,7 @@ pub(super) fn execute(args: &FuzzArgs) -> Result<Outcome, CliError> {
     if !args.quiet {
         output::note(&format!("{:.1} s", begun.elapsed().as_secs_f64()));
     }
-    output::result(&match args.format {
-        Format::Table => table(&report, &options),
-        Format::Json => format!("{:#}\n", object(&report, &options)),
-    })?;
+    print(&Fuzzed { report: &report, options: &options }, args.format)?;
     Ok(if report.failures.is_empty() { Outcome::Fine } else { Outcome::Violation })
 }
 
@@ -110,70 +106,4 @@ fn write(folder: &Path, failure: &FuzzFailure) -> Result<String, CliError> {
             failure.seed, failure.failure.kind
         ))),
     }
-}
-
-fn of_kind(report: &FuzzReport, kind: FailureKind) -> usize {
-    report.failures.iter().filter(|failure| failure.failure.kind == kind).count()
-}
-
-/// Counts, then failures.
-fn table(report: &FuzzReport, options: &FuzzOptions) -> String {
-    let FuzzReport { scenarios, refused, stopped, too_long, runs, cut, against, .. } = report;
-    let mut text = format!("seeds {} to {}\n", options.seeds.start, report.next.saturating_sub(1));
-    let mut line = |count: u64, what: &str| text.push_str(&format!("{count:>9}  {what}\n"));
-    line(*scenarios, "scenarios");
-    line(*runs, "runs of each way");
-    if options.against.is_some() {
-        line(*against, "scenarios given to the other program");
-    }
-    line(*refused, "refused, with place and help");
-    line(*stopped, "stopped by the same error in all ways");
-    line(*too_long, "left out, as their prefill alone takes too many events");
-    line(*cut, "runs whose end was not followed to the bound of liveness");
-    for kind in FailureKind::ALL {
-        line(of_kind(report, kind) as u64, &format!("{kind}: {}", kind.describes()));
-    }
-    if !report.reasons.is_empty() {
-        text.push_str("\nrefused or stopped:\n");
-        for (reason, (count, seed)) in &report.reasons {
-            text.push_str(&format!("{count:>9}  (first by seed {seed}) {reason}\n"));
-        }
-    }
-    for failure in &report.failures {
-        let first = failure.failure.message.lines().next().unwrap_or_default();
-        text.push_str(&format!("\n{}\n  {first}\n", failure.file_name()));
-    }
-    if report.ended_early {
-        text.push_str(&format!("\nended early; the next seed is {}\n", report.next));
-    }
-    text
-}
-
-fn object(report: &FuzzReport, options: &FuzzOptions) -> Value {
-    let kinds = FailureKind::ALL.iter().map(|&kind| (kind.name(), of_kind(report, kind)));
-    let reason = |(reason, (count, seed)): (&String, &(u64, u64))| json!({ "reason": reason, "count": count, "first_seed": seed });
-    let failures = report.failures.iter().map(|failure| {
-        json!({
-            "seed": failure.seed,
-            "kind": failure.failure.kind,
-            "message": failure.failure.message,
-            "file": failure.file_name(),
-            "tries": failure.tries,
-        })
-    });
-    json!({
-        "first_seed": options.seeds.start,
-        "next_seed": report.next,
-        "ended_early": report.ended_early,
-        "scenarios": report.scenarios,
-        "runs": report.runs,
-        "against": report.against,
-        "refused": report.refused,
-        "stopped": report.stopped,
-        "left_out": report.too_long,
-        "cut_afterwards": report.cut,
-        "reasons": report.reasons.iter().map(reason).collect::<Vec<_>>(),
-        "failed": kinds.collect::<std::collections::BTreeMap<_, _>>(),
-        "failures": failures.collect::<Vec<_>>(),
-    })
 }

@@ -1,14 +1,13 @@
 //! `apfsim metrics`: what results name, and what it means.
 
-use crate::cli::{Format, MetricsArgs};
+use reports::metrics::MetricList;
+
+use super::common::print;
+use crate::cli::MetricsArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
-use crate::output;
 
 pub(super) fn execute(args: &MetricsArgs) -> Result<Outcome, CliError> {
-    output::result(&match args.format {
-        Format::Table => reports::metrics::table(),
-        Format::Json => reports::metrics::object(),
-    })?;
+    print(&MetricList, args.format)?;
     Ok(Outcome::Fine)
 }

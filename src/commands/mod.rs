@@ -9,7 +9,6 @@ mod explore;
 mod fit_scenario;
 mod fuzz;
 mod invariants;
-mod junit;
 mod metrics;
 mod policies;
 mod presets;

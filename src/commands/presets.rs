@@ -3,7 +3,7 @@
 
 use ::scenarios::help_for_unknown;
 use models::presets::{self, CpuPreset};
-use reports::table::listing;
+use reports::page::{Page, Piece};
 
 use crate::cli::PresetsArgs;
 use crate::error::CliError;
@@ -30,12 +30,12 @@ fn all() -> String {
     let cpus = presets::cpus().into_iter().map(|preset| (preset.name, preset.summary));
     let devices = presets::devices().into_iter().map(|preset| (preset.name, preset.summary));
     let kernels = presets::guest_kernels().into_iter().map(|preset| (preset.name, preset.summary));
-    let blocks = [
+    let page = Page::of([
         block("Processors (host.cpu)", cpus.collect()),
         block("Swap devices (host.swap.device)", devices.collect()),
         block("Guest kernels (guest.kernel)", kernels.collect()),
-    ];
-    blocks.join("\n")
+    ]);
+    page.plain()
 }
 
 /// Every number of a processor: value, meaning where it is a cost, source.
@@ -47,9 +47,9 @@ fn numbers(preset: &CpuPreset) -> String {
         (number.name.clone(), format!("{}.{meaning} Source: {}", number.value, number.source))
     });
     let title = format!("{}: {}", preset.name, preset.summary);
-    block(&title, entries.collect())
+    Page::of([block(&title, entries.collect())]).plain()
 }
 
-fn block(title: &str, entries: Vec<(String, String)>) -> String {
-    format!("{title}\n{}", listing(&entries, 2))
+fn block(title: &str, entries: Vec<(String, String)>) -> Vec<Piece> {
+    vec![Piece::Line(title.to_owned()), Piece::Listing(entries, 2)]
 }

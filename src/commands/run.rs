@@ -1,5 +1,6 @@
 //! `apfsim run`: one policy in full detail.
 
+use reports::Compared;
 use scenarios::{Scenario, ScenarioOverrides};
 
 use super::simulate;
@@ -17,5 +18,5 @@ pub(super) fn execute(args: &RunArgs) -> Result<Outcome, CliError> {
         replications: Some(args.replications),
     };
     let scenario = scenario.with_overrides(&overrides)?;
-    simulate::execute(&scenario, &args.run, args.trace.as_deref(), reports::table::run)
+    simulate::execute(&scenario, &args.run, args.trace.as_deref(), |it| Compared::detailed(it))
 }

@@ -2,22 +2,21 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
+use reports::{Compared, write_all};
 use scenarios::{Comparison, FolderLock, RunOptions, Scenario, run_comparison};
 
-use super::common::tell;
-use crate::cli::{Format, RunningArgs};
+use super::common::{print, tell};
+use crate::cli::RunningArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
-use crate::output;
 use crate::progress::Display;
 
-/// Runs a scenario and prints the result, as a table by means of `table`.
+/// Runs a scenario and prints the result as `report` has it.
 pub(super) fn execute(
     scenario: &Scenario,
     args: &RunningArgs,
     trace: Option<&Path>,
-    table: fn(&Comparison) -> String,
+    report: fn(&Comparison) -> Compared<'_>,
 ) -> Result<Outcome, CliError> {
     let files: Vec<&Path> = trace.into_iter().collect();
     let _held = FolderLock::hold(args.out.as_deref(), &files)?;
@@ -26,21 +25,15 @@ pub(super) fn execute(
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    let written = args.out.as_ref().map(|folder| reports::write_all(folder, &comparison));
-    output::result(&match args.format {
-        Format::Table => table(&comparison),
-        Format::Json => reports::json::object(&comparison),
-    })?;
+    let kept = args.out.as_deref().map(|folder| write_all(folder, &Compared::kept(&comparison)));
+    print(&report(&comparison), args.format)?;
     // After the result, which is worth having when the disk is full.
-    tell(&written.transpose()?.unwrap_or_default(), args.quiet);
+    tell(&kept.transpose()?.unwrap_or_default(), args.quiet);
     Ok(if comparison.has_violation() { Outcome::Violation } else { Outcome::Fine })
 }
 
 /// What a command line says of running.
-pub(super) fn options<F>(args: &RunningArgs<F>) -> RunOptions
-where
-    F: ValueEnum + Default + Send + Sync + 'static,
-{
+pub(super) fn options(args: &RunningArgs) -> RunOptions {
     RunOptions {
         jobs: args.jobs.map_or(0, usize::from),
         queue: args.queue,

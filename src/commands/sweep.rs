@@ -2,12 +2,11 @@
 
 use scenarios::{FolderLock, ScenarioOverrides, Sweep, SweepOverrides, run_sweep};
 
-use super::common::tell;
+use super::common::publish;
 use super::simulate;
-use crate::cli::{SweepArgs, SweepFormat};
+use crate::cli::SweepArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
-use crate::output;
 use crate::progress::Display;
 
 pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
@@ -28,13 +27,6 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
     let result = run_sweep(&sweep, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    let written = args.run.out.as_ref().map(|it| reports::sweep::write_all(it, &result));
-    output::result(&match args.run.format {
-        SweepFormat::Table => reports::sweep::table(&result),
-        SweepFormat::Csv => reports::sweep::csv(&result),
-        SweepFormat::Jsonl => reports::sweep::jsonl(&result),
-    })?;
-    // After the result, which is worth having when the disk is full.
-    tell(&written.transpose()?.unwrap_or_default(), args.run.quiet);
+    publish(&result, args.run.format, args.run.out.as_deref(), args.run.quiet)?;
     Ok(if result.has_violation() { Outcome::Violation } else { Outcome::Fine })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use models::monitors::{Invariant, InvariantId};
-use reports::table::listing;
+use reports::page::{WIDTH, listing};
 use scenarios::zoo::{
     Caught, Entry, Found, Group, Outcome as Came, Row, Shown, entries, find, show_all,
 };
@@ -158,7 +158,7 @@ fn story(row: &Row) -> String {
         let under = &shown.variant;
         let way = match (shown.found, caught.length) {
             (Found::Simulated, _) => {
-                let chart = reports::table::record_chart(&caught.records, reports::table::WIDTH);
+                let chart = reports::record_chart(&caught.records, WIDTH);
                 format!("What led to it, under {under}:\n\n{chart}")
             }
             (_, 0) => format!("Every way, under {under}: from the first state on.\n"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::word;
 use super::words::{snake, stall_kind};
-use crate::table::text::wrapped;
+use crate::page::wrapped;
 
 /// The block of the text.
 pub(super) fn table(report: &CheckReport) -> String {

@@ -1,4 +1,4 @@
-//! The verdict on a real kernel's log, as text and JSON.
+//! The verdict on a real kernel's log, as text, JSON and CSV.
 
 mod backports;
 mod csv;
@@ -10,10 +10,32 @@ use models::monitors::Verdict;
 use models::monitors::log::MOST_ROWS;
 use scenarios::CheckReport;
 
-pub use csv::{course as course_csv, latencies as latencies_csv};
-pub use object::object;
+use crate::page::{Grid, Page};
+use crate::plot::{self, Figure};
+use crate::report::{Names, Report};
 pub(crate) use object::skipped;
-pub use table::table;
+
+impl Report for CheckReport {
+    fn page(&self) -> Page {
+        Page::verbatim(table::table(self))
+    }
+
+    fn object(&self) -> String {
+        object::object(self)
+    }
+
+    fn tables(&self) -> Vec<(&'static str, Grid)> {
+        vec![("check-latencies", csv::latencies(self)), ("check-course", csv::course(self))]
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        plot::of_check(self)
+    }
+
+    fn names(&self) -> Names {
+        Names { page: "check.txt", object: "check.json" }
+    }
+}
 
 /// The word for a verdict.
 const fn word(verdict: Verdict) -> &'static str {

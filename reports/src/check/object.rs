@@ -15,7 +15,7 @@ use super::{backports, overall, row_name, word};
 use crate::json::written;
 
 /// Everything that was found as one JSON object. Times are in nanoseconds.
-pub fn object(report: &CheckReport) -> String {
+pub(super) fn object(report: &CheckReport) -> String {
     let survey = &report.survey;
     let latencies = |all: &Latencies| all.named().map(|(name, times)| time(name, times)).to_vec();
     let spins = survey.spins.iter().map(|one| {

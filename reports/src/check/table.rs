@@ -10,8 +10,7 @@ use scenarios::logs::check::SkippedKind;
 use super::backports::table as backports;
 use super::{overall, word};
 use crate::format::{grouped, span_ns};
-use crate::table::text::wrapped;
-use crate::table::{Column, Grid};
+use crate::page::{Column, Grid, wrapped};
 
 /// Events that are listed by name.
 const MOST_EVENTS: usize = 24;
@@ -21,7 +20,7 @@ const MOST_STALLS: usize = 16;
 const MOST_VCPUS: usize = 64;
 
 /// The verdict, what led to it, and what was counted and measured.
-pub fn table(report: &CheckReport) -> String {
+pub(super) fn table(report: &CheckReport) -> String {
     let blocks = [
         head(report),
         verdicts(report),

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::check::skipped;
 use crate::json::written;
+use crate::page::Grid;
 
 /// Everything as one JSON object, the scenario's text included. Times are in nanoseconds.
-pub fn object(report: &FitReport) -> String {
+pub(super) fn object(report: &FitReport) -> String {
     let counts = &report.counts;
     let value = json!({
         "log": report.log,
@@ -72,22 +73,16 @@ fn summary(summary: &Summary) -> Value {
     })
 }
 
-/// The paths as a table: `path,side,count,p1_ns,p50_ns,p90_ns,p99_ns`.
-pub fn csv(report: &FitReport) -> String {
-    let mut text = "path,side,count,p1_ns,p50_ns,p90_ns,p99_ns\n".to_owned();
+/// The paths as a table.
+pub(super) fn paths(report: &FitReport) -> Grid {
+    let mut grid = Grid::named(["path", "side", "count", "p1_ns", "p50_ns", "p90_ns", "p99_ns"]);
     for row in &report.paths {
         for (side, summary) in [("log", row.recorded), ("run", row.simulated)] {
             let Some(s) = summary else { continue };
-            text.push_str(&format!(
-                "{},{side},{},{:.0},{:.0},{:.0},{:.0}\n",
-                row.path.name(),
-                s.count,
-                s.p1,
-                s.p50,
-                s.p90,
-                s.p99
-            ));
+            let mut cells = vec![row.path.name().to_owned(), side.to_owned(), s.count.to_string()];
+            cells.extend([s.p1, s.p50, s.p90, s.p99].map(|ns| format!("{ns:.0}")));
+            grid.row(cells);
         }
     }
-    text
+    grid
 }

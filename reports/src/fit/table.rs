@@ -4,14 +4,13 @@ use scenarios::FitReport;
 use scenarios::logs::fit::{Mode, PathRow, Summary};
 
 use crate::format::{grouped, significant};
-use crate::table::text::wrapped;
-use crate::table::{Column, Grid};
+use crate::page::{Column, Grid, wrapped};
 
 /// A quantile that is shown: its name, and where it stands.
 type Shown = (&'static str, fn(&Summary) -> f64);
 
 /// What the log shows, what was made of it, and both distributions side by side.
-pub fn table(report: &FitReport) -> String {
+pub(super) fn table(report: &FitReport) -> String {
     let blocks = [head(report), given(report), paths(report), rates(report), left_out(report)];
     let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     blocks.join("\n")

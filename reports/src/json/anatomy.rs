@@ -8,7 +8,7 @@ use crate::anatomy::{Offset, actor, groups, happens, offset, task};
 
 /// The report as one JSON object on one line. Times are picoseconds: offsets count from the
 /// moment when the vCPU left guest mode for the fault.
-pub fn anatomy(report: &AnatomyReport) -> String {
+pub(crate) fn anatomy(report: &AnatomyReport) -> String {
     super::written(serde_json::to_string(&Document::of(report)))
 }
 

@@ -1,18 +1,31 @@
-//! Runs over time as CSV.
+//! Runs over time.
 
 use models::trace::series::Level;
 use scenarios::Comparison;
 
-use super::csv_field;
+use crate::page::Grid;
 
 /// The windows of the first replication of each policy, the content of `series.csv`. Times are in
 /// picoseconds, from the beginning of the measured phase; the times of vCPUs are sums over all.
-pub fn series_csv(comparison: &Comparison) -> String {
-    let mut text = String::from(
-        "policy,begin_ps,length_ps,work,major_faults,running_ps,stalled_ps,halted_ps,idle_ps,\
-         waiting_ps,outstanding_mean,outstanding_max,workers_mean,workers_max,in_flight_mean,\
-         in_flight_max\n",
-    );
+pub(crate) fn series(comparison: &Comparison) -> Grid {
+    let mut grid = Grid::named([
+        "policy",
+        "begin_ps",
+        "length_ps",
+        "work",
+        "major_faults",
+        "running_ps",
+        "stalled_ps",
+        "halted_ps",
+        "idle_ps",
+        "waiting_ps",
+        "outstanding_mean",
+        "outstanding_max",
+        "workers_mean",
+        "workers_max",
+        "in_flight_mean",
+        "in_flight_max",
+    ]);
     for policy in &comparison.policies {
         let Some(series) = &policy.series else { continue };
         for (index, window) in series.windows.iter().enumerate() {
@@ -28,16 +41,15 @@ pub fn series_csv(comparison: &Comparison) -> String {
                 window.idle_ps,
                 window.waiting_ps,
             ];
-            let mut fields = vec![csv_field(&policy.policy)];
+            let mut fields = vec![policy.policy.clone()];
             fields.extend(counts.map(|count| count.to_string()));
             for level in [window.outstanding, window.workers, window.in_flight] {
                 fields.extend(mean_and_max(level, length));
             }
-            text.push_str(&fields.join(","));
-            text.push('\n');
+            grid.row(fields);
         }
     }
-    text
+    grid
 }
 
 fn mean_and_max(level: Level, length: u64) -> [String; 2] {

@@ -7,14 +7,12 @@ use scenarios::{AnatomyReport, PickedFault, PolicyAnatomy};
 use super::anatomy_legend as legend;
 use super::anatomy_measures::{LABELS, LANE, LANE_GAP, LEFT, RIGHT, SMALL};
 use super::anatomy_states::{self as states, Fill};
-use super::error::PlotError;
 use super::font::{self, Weight};
 use super::page::{elide, wrap};
 use super::scene::{Align, Scene, Shape, Text};
 use super::style::{
     CAPTION_SIZE, FAINT_INK, FRAME, GRID, INK, LABEL_SIZE, MARGIN, PAGE_WIDTH, TITLE_SIZE,
 };
-use super::{bitmap, svg};
 use crate::anatomy::{
     Breaks, Offset, Piece, Row, actor, dominant, happens, microseconds, offset, rounded_parts,
     rows, span, task,
@@ -27,16 +25,6 @@ const MOST_BREAKS: usize = 5;
 const LEADING: f64 = 1.35;
 /// Width of a sample of the break's content.
 const SAMPLE: f64 = 2.0;
-
-/// The picture of one pick as the text of an SVG file.
-pub fn anatomy_svg(report: &AnatomyReport, pick: Pick) -> Result<String, PlotError> {
-    svg::svg(&scene(report, pick))
-}
-
-/// The picture of one pick as the bytes of a PNG file.
-pub fn anatomy_png(report: &AnatomyReport, pick: Pick) -> Result<Vec<u8>, PlotError> {
-    bitmap::png(&scene(report, pick))
-}
 
 /// The place of offsets on the page.
 struct Scale {

@@ -7,7 +7,7 @@ use scenarios::{AnatomyReport, Scenario, ScenarioOverrides, run_anatomy};
 use sim_core::SimDuration;
 
 use super::tests::check_texts;
-use super::{anatomy, anatomy_png, anatomy_svg};
+use super::{Figure, anatomy, of_anatomy};
 
 fn report(scenario: &str, policies: &[&str], duration: SimDuration) -> AnatomyReport {
     let policies = policies.iter().map(|&name| name.to_owned()).collect();
@@ -20,6 +20,11 @@ fn report(scenario: &str, policies: &[&str], duration: SimDuration) -> AnatomyRe
 static SMOKE: LazyLock<AnatomyReport> = LazyLock::new(|| {
     report("smoke", &["sync", "halt", "apf-v7-2010", "apf-v2.6.39"], SimDuration::from_ms(200))
 });
+
+fn picture(report: &AnatomyReport, pick: Pick) -> Figure {
+    let name = format!("anatomy-{}", pick.name());
+    of_anatomy(report).into_iter().find(|figure| figure.name() == name).unwrap()
+}
 
 #[test]
 fn texts_stay_on_the_page_and_apart() {
@@ -45,22 +50,22 @@ fn long_waits_at_a_disk_fit_too() {
 
 #[test]
 fn pictures_are_the_same_every_time_and_light() {
-    let svg = anatomy_svg(&SMOKE, Pick::Median).unwrap();
-    assert_eq!(svg, anatomy_svg(&SMOKE, Pick::Median).unwrap());
+    let median = || picture(&SMOKE, Pick::Median);
+    let svg = median().svg().unwrap();
+    assert_eq!(svg, median().svg().unwrap());
     assert!(svg.starts_with(r#"<svg width="800" "#) && svg.trim_end().ends_with("</svg>"));
     assert!(!svg.contains("NaN") && !svg.contains("inf"));
     assert!(svg.contains("FFFFFF"));
     for policy in &SMOKE.policies {
         assert!(svg.contains(&policy.policy), "{} is not named", policy.policy);
     }
-    let png = anatomy_png(&SMOKE, Pick::Median).unwrap();
-    assert_eq!(png, anatomy_png(&SMOKE, Pick::Median).unwrap());
+    assert_eq!(median().png().unwrap(), median().png().unwrap());
 }
 
 #[test]
 fn a_policy_without_faults_is_left_out() {
     let mut report = SMOKE.clone();
     report.policies[0].picked.clear();
-    let svg = anatomy_svg(&report, Pick::Worst).unwrap();
+    let svg = picture(&report, Pick::Worst).svg().unwrap();
     assert!(!svg.contains("sync:") && svg.contains("halt:"));
 }

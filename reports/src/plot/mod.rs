@@ -30,151 +30,89 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use scenarios::{CheckReport, Comparison, FitReport, SweepResult};
+use models::trace::anatomy::Pick;
+use scenarios::{AnatomyReport, CheckReport, Comparison, FitReport, SweepResult};
 
-pub use self::anatomy::{anatomy_png, anatomy_svg};
 pub use self::error::PlotError;
 use self::scene::Scene;
 
-/// A kind of plot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plot {
-    /// Work by policy with error bars, and published values beside.
-    WorkByPolicy,
-    /// Cumulative distribution of fault latency by policy.
-    FaultLatencyCdf,
-    /// Work, faults, waiting vCPUs, items and workers over time, by policy.
-    ThroughputOverTime,
-}
-
-impl Plot {
-    /// Every kind.
-    pub const ALL: [Self; 3] =
-        [Self::WorkByPolicy, Self::FaultLatencyCdf, Self::ThroughputOverTime];
-
-    /// The name of its files, without extension.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WorkByPolicy => "work-by-policy",
-            Self::FaultLatencyCdf => "fault-latency-cdf",
-            Self::ThroughputOverTime => "throughput-over-time",
-        }
-    }
-
-    /// The plot as the text of an SVG file.
-    pub fn svg(self, comparison: &Comparison) -> Result<String, PlotError> {
-        svg::svg(&self.scene(comparison))
-    }
-
-    /// The plot as the bytes of a PNG file.
-    pub fn png(self, comparison: &Comparison) -> Result<Vec<u8>, PlotError> {
-        bitmap::png(&self.scene(comparison))
-    }
-
-    fn scene(self, comparison: &Comparison) -> Scene {
-        match self {
-            Self::WorkByPolicy => work::scene(comparison),
-            Self::FaultLatencyCdf => latency::scene(comparison),
-            Self::ThroughputOverTime => series::scene(comparison),
-        }
-    }
-}
-
-/// The plot of a sweep along one axis.
+/// A picture, with the name of its files.
 #[derive(Clone, Debug)]
-pub struct SweepPlot(Scene);
+pub struct Figure {
+    name: String,
+    scene: Scene,
+}
 
-impl SweepPlot {
-    /// The plot, when the sweep has one axis and its values are times or numbers.
-    pub fn of(sweep: &SweepResult) -> Option<Self> {
-        gain::scene(sweep).map(Self)
+impl Figure {
+    fn new(name: impl Into<String>, scene: Scene) -> Self {
+        Self { name: name.into(), scene }
     }
 
     /// The name of its files, without extension.
-    pub fn name(&self) -> &'static str {
-        "gain"
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Holds that no text leaves the page or covers another.
-    #[cfg(test)]
-    pub(crate) fn check_texts(&self) {
-        tests::check_texts("sweep", &self.0);
-    }
-
-    /// The plot as the text of an SVG file.
+    /// The text of an SVG file.
     ///
     /// # Errors
     /// When the drawing library fails.
     pub fn svg(&self) -> Result<String, PlotError> {
-        svg::svg(&self.0)
+        svg::svg(&self.scene)
     }
 
-    /// The plot as the bytes of a PNG file.
+    /// The bytes of a PNG file.
     ///
     /// # Errors
     /// When the drawing library or the encoder fails.
     pub fn png(&self) -> Result<Vec<u8>, PlotError> {
-        bitmap::png(&self.0)
+        bitmap::png(&self.scene)
+    }
+
+    /// Holds that no text leaves the page or covers another.
+    #[cfg(test)]
+    #[track_caller]
+    pub(crate) fn check_texts(&self, what: &str) {
+        tests::check_texts(&format!("{what}, {}", self.name), &self.scene);
     }
 }
 
-/// Some paths of a fit, recorded and simulated, as the text of an SVG file.
-///
-/// # Errors
-/// When the drawing library fails.
-pub fn fit_svg(report: &FitReport) -> Result<String, PlotError> {
-    svg::svg(&fit::scene(report))
+/// Work by policy with error bars and published values beside, distribution of fault latency, and
+/// work, faults, waiting vCPUs, items and workers over time.
+pub fn of_comparison(comparison: &Comparison) -> Vec<Figure> {
+    vec![
+        Figure::new("work-by-policy", work::scene(comparison)),
+        Figure::new("fault-latency-cdf", latency::scene(comparison)),
+        Figure::new("throughput-over-time", series::scene(comparison)),
+    ]
 }
 
-/// Some paths of a fit, recorded and simulated, as the bytes of a PNG file.
-///
-/// # Errors
-/// When the drawing library or the encoder fails.
-pub fn fit_png(report: &FitReport) -> Result<Vec<u8>, PlotError> {
-    bitmap::png(&fit::scene(report))
+/// The gain along the axis of a sweep that has one, of times or numbers.
+pub fn of_sweep(sweep: &SweepResult) -> Vec<Figure> {
+    gain::scene(sweep).map(|scene| Figure::new("gain", scene)).into_iter().collect()
 }
 
-/// A plot of a real kernel's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckPlot {
-    /// Cumulative distributions of every time that the log decides.
-    Latencies,
-    /// Outstanding requests and faults of each kind over time, by vCPU.
-    Course,
+/// Distributions of every time that a real kernel's log decides, and outstanding requests and
+/// faults of each kind over time, by vCPU.
+pub fn of_check(report: &CheckReport) -> Vec<Figure> {
+    vec![
+        Figure::new("check-latencies", check::latencies(report)),
+        Figure::new("check-course", check::course(report)),
+    ]
 }
 
-impl CheckPlot {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Latencies, Self::Course];
+/// Some paths of a fit, recorded and simulated.
+pub fn of_fit(report: &FitReport) -> Vec<Figure> {
+    vec![Figure::new("fit-paths", fit::scene(report))]
+}
 
-    /// The name of its files, without extension.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Latencies => "check-latencies",
-            Self::Course => "check-course",
-        }
-    }
-
-    /// The plot as the text of an SVG file.
-    ///
-    /// # Errors
-    /// When the drawing library fails.
-    pub fn svg(self, report: &CheckReport) -> Result<String, PlotError> {
-        svg::svg(&self.scene(report))
-    }
-
-    /// The plot as the bytes of a PNG file.
-    ///
-    /// # Errors
-    /// When the drawing library or the encoder fails.
-    pub fn png(self, report: &CheckReport) -> Result<Vec<u8>, PlotError> {
-        bitmap::png(&self.scene(report))
-    }
-
-    fn scene(self, report: &CheckReport) -> Scene {
-        match self {
-            Self::Latencies => check::latencies(report),
-            Self::Course => check::course(report),
-        }
-    }
+/// A picture of each pick that some policy has.
+pub fn of_anatomy(report: &AnatomyReport) -> Vec<Figure> {
+    let picked = |pick: &Pick| {
+        let mut faults = report.policies.iter().flat_map(|policy| &policy.picked);
+        faults.any(|fault| fault.pick == *pick)
+    };
+    let figure =
+        |pick: Pick| Figure::new(format!("anatomy-{}", pick.name()), anatomy::scene(report, pick));
+    Pick::ALL.into_iter().filter(picked).map(figure).collect()
 }

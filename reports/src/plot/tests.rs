@@ -1,7 +1,7 @@
 //! No text may leave the page or cover another, whatever is plotted.
 
 use super::scene::{Scene, Shape, Text};
-use super::{Plot, page};
+use super::{of_comparison, page};
 use crate::fixture;
 use scenarios::Comparison;
 
@@ -33,8 +33,8 @@ pub(super) fn check_texts(what: &str, scene: &Scene) {
 #[test]
 fn texts_stay_on_the_page_and_apart() {
     for (name, comparison) in all() {
-        for plot in Plot::ALL {
-            check_texts(&format!("{name} {plot:?}"), &plot.scene(&comparison));
+        for figure in of_comparison(&comparison) {
+            figure.check_texts(name);
         }
     }
 }
@@ -42,8 +42,8 @@ fn texts_stay_on_the_page_and_apart() {
 #[test]
 fn svg_is_text_with_a_view_box() {
     for (_, comparison) in all() {
-        for plot in Plot::ALL {
-            let svg = plot.svg(&comparison).unwrap();
+        for figure in of_comparison(&comparison) {
+            let svg = figure.svg().unwrap();
             assert!(svg.starts_with(r#"<svg width="800" "#), "{}", &svg[..80]);
             assert!(svg.contains(r#"viewBox="0 0 3200 "#));
             assert!(svg.contains("sans-serif"));
@@ -56,9 +56,9 @@ fn svg_is_text_with_a_view_box() {
 #[test]
 fn plots_are_the_same_every_time() {
     let comparison = fixture::natapov();
-    for plot in Plot::ALL {
-        assert_eq!(plot.svg(&comparison).unwrap(), plot.svg(&comparison).unwrap());
-        assert_eq!(plot.png(&comparison).unwrap(), plot.png(&comparison).unwrap());
+    for (one, other) in of_comparison(&comparison).iter().zip(of_comparison(&comparison)) {
+        assert_eq!(one.svg().unwrap(), other.svg().unwrap());
+        assert_eq!(one.png().unwrap(), other.png().unwrap());
     }
 }
 
@@ -66,8 +66,8 @@ fn plots_are_the_same_every_time() {
 fn names_cannot_break_the_svg() {
     let mut comparison = fixture::natapov();
     comparison.policies[0].policy = "<b>&\u{1}\"".to_owned();
-    for plot in Plot::ALL {
-        let svg = plot.svg(&comparison).unwrap();
+    for figure in of_comparison(&comparison) {
+        let svg = figure.svg().unwrap();
         assert!(svg.contains("&lt;b&gt;&amp; &quot;"));
         assert!(!svg.contains('\u{1}'));
     }
@@ -78,7 +78,7 @@ fn absurd_values_are_drawn_as_nothing() {
     let mut comparison = fixture::natapov();
     comparison.policies[0].metrics[0].mean = f64::NAN;
     comparison.policies[1].metrics[0].stderr = Some(f64::INFINITY);
-    let svg = Plot::WorkByPolicy.svg(&comparison).unwrap();
+    let svg = of_comparison(&comparison)[0].svg().unwrap();
     assert!(!svg.contains("NaN") && !svg.contains("inf"));
 }
 
@@ -95,10 +95,10 @@ fn long_words_are_elided_in_the_middle() {
 fn gallery() {
     let folder = std::path::PathBuf::from(std::env::var_os("APFSIM_GALLERY").unwrap());
     for (name, comparison) in all() {
-        for plot in Plot::ALL {
-            let file = folder.join(format!("{name}-{}", plot.name()));
-            std::fs::write(file.with_extension("svg"), plot.svg(&comparison).unwrap()).unwrap();
-            std::fs::write(file.with_extension("png"), plot.png(&comparison).unwrap()).unwrap();
+        for figure in of_comparison(&comparison) {
+            let file = folder.join(format!("{name}-{}", figure.name()));
+            std::fs::write(file.with_extension("svg"), figure.svg().unwrap()).unwrap();
+            std::fs::write(file.with_extension("png"), figure.png().unwrap()).unwrap();
         }
     }
 }

@@ -5,24 +5,25 @@ use scenarios::SweepResult;
 use scenarios::experiments::sweep::PointResult;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::json::{Document, csv_field, finite, written};
+use crate::json::{Document, finite, written};
+use crate::page::{Column, Grid};
 
-/// All points as CSV: `point`, a column an axis (or `variation`), `policy`, mean and standard error
+/// All points as a table: `point`, a column an axis (or `variation`), `policy`, mean and standard error
 /// of each metric, and the ratio of `work_total` to the baseline's with its 95 % interval. What is
 /// not defined is empty.
-pub fn csv(sweep: &SweepResult) -> String {
-    let mut text = header(sweep);
+pub(super) fn grid(sweep: &SweepResult) -> Grid {
+    let mut grid = Grid::new(header(sweep).into_iter().map(Column::left).collect());
     let metrics = metric_names(sweep);
     for point in &sweep.points {
         let mut begin = vec![point.number.to_string()];
         match sweep.axes.is_empty() {
-            true => begin.push(csv_field(&point.label)),
-            false => begin.extend(values(sweep, point).map(|(_, value)| csv_field(value))),
+            true => begin.push(point.label.clone()),
+            false => begin.extend(values(sweep, point).map(|(_, value)| value.to_owned())),
         }
         let comparison = &point.comparison;
         for policy in &comparison.policies {
             let mut row = begin.clone();
-            row.push(csv_field(&policy.policy));
+            row.push(policy.policy.clone());
             for name in &metrics {
                 let metric = policy.metric(name);
                 row.push(number(metric.map(|metric| metric.mean)));
@@ -33,25 +34,24 @@ pub fn csv(sweep: &SweepResult) -> String {
             row.push(number(ratio.map(|ratio| ratio.mean)));
             row.push(number(interval.map(|(low, _)| low)));
             row.push(number(interval.map(|(_, high)| high)));
-            text.push_str(&row.join(","));
-            text.push('\n');
+            grid.row(row);
         }
     }
-    text
+    grid
 }
 
-fn header(sweep: &SweepResult) -> String {
+fn header(sweep: &SweepResult) -> Vec<String> {
     let mut names = vec!["point".to_owned()];
     match sweep.axes.is_empty() {
         true => names.push("variation".to_owned()),
-        false => names.extend(sweep.axes.iter().map(|axis| csv_field(&axis.name))),
+        false => names.extend(sweep.axes.iter().map(|axis| axis.name.clone())),
     }
     names.push("policy".to_owned());
     for name in metric_names(sweep) {
-        names.extend([csv_field(&format!("{name}_mean")), csv_field(&format!("{name}_stderr"))]);
+        names.extend([format!("{name}_mean"), format!("{name}_stderr")]);
     }
     names.extend(["work_ratio", "work_ratio_low", "work_ratio_high"].map(str::to_owned));
-    names.join(",") + "\n"
+    names
 }
 
 /// All metrics, in order of first appearance.
@@ -82,8 +82,8 @@ fn values<'a>(
 }
 
 /// All points, a JSON object on a line each: number, label, values of the axes, changed fields, and
-/// the comparison as [`json::object`](crate::json::object) has it.
-pub fn jsonl(sweep: &SweepResult) -> String {
+/// the comparison as `compare` has it.
+pub(super) fn jsonl(sweep: &SweepResult) -> String {
     let lines = sweep.points.iter().map(|point| {
         let axes: Vec<_> = values(sweep, point).collect();
         let set = point.changes.iter().map(|(path, value)| (path.as_str(), value.as_str()));

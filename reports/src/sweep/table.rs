@@ -5,13 +5,14 @@ use scenarios::experiments::sweep::PointResult;
 use scenarios::{Comparison, FindingVerdict, Note, PolicyResult, SweepResult};
 
 use crate::format::{significant, span_ns};
+use crate::page::{self, Grid, Page, Piece};
 
 /// No line is longer, but for the last one and names that are longer themselves.
 const WIDTH: usize = 100;
 const GAP: usize = 2;
 
 /// The sweep with the ratio of work to the baseline and the median latency of faults at each point.
-pub fn table(sweep: &SweepResult) -> String {
+pub(super) fn page(sweep: &SweepResult) -> Page {
     let degenerate: Vec<(String, &[Note])> = sweep
         .points
         .iter()
@@ -20,10 +21,33 @@ pub fn table(sweep: &SweepResult) -> String {
     let degenerate: Vec<_> =
         degenerate.iter().map(|(number, notes)| (number.as_str(), *notes)).collect();
     let degenerate = crate::notes::at_points("at point", &degenerate);
-    let mut blocks = vec![head(sweep), points(sweep), notes(sweep), degenerate];
-    blocks.push(reproduction(sweep));
-    blocks.retain(|block| !block.is_empty());
-    blocks.join("\n")
+    let drawn = Piece::Drawn { text: points(sweep), grid: grid(sweep) };
+    let lines = |text: String| text.lines().map(|line| Piece::Line(line.into())).collect();
+    Page::of([
+        lines(head(sweep)),
+        vec![drawn],
+        lines(notes(sweep)),
+        degenerate,
+        vec![Piece::Line(reproduction(sweep))],
+    ])
+}
+
+/// The points with a column for everything that is said of a policy.
+fn grid(sweep: &SweepResult) -> Grid {
+    let mut titles = Vec::new();
+    let mut all = labels(sweep);
+    titles.extend(all.iter().map(|column| page::Column::left(&column.title)));
+    for policy in sweep.policies() {
+        let group = columns(sweep, policy);
+        let title = |column: &Column| format!("{policy}: {}", column.title);
+        titles.extend(group.iter().map(|column| page::Column::right(title(column))));
+        all.extend(group);
+    }
+    let mut grid = Grid::new(titles);
+    for point in 0..sweep.points.len() {
+        grid.row(all.iter().map(|column| column.cells[point].clone()).collect());
+    }
+    grid
 }
 
 fn head(sweep: &SweepResult) -> String {
@@ -261,7 +285,7 @@ fn reproduction(sweep: &SweepResult) -> String {
     let first = sweep.points.first().map(|point| &point.comparison);
     let (seed, replications) = first.map_or((0, 0), |first| (first.seed, first.replications));
     format!(
-        "apfsim {} sweep {} ({}) seed {seed} replications {replications} digest {}\n",
+        "apfsim {} sweep {} ({}) seed {seed} replications {replications} digest {}",
         sweep.version, sweep.sweep, sweep.hash, sweep.digest
     )
 }

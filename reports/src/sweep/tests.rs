@@ -6,6 +6,7 @@ use sim_core::SimDuration;
 
 use super::*;
 use crate::fixture;
+use crate::{formats, write_all};
 
 /// A comparison whose ratios and latencies rise with `step`.
 fn point(step: u32) -> Comparison {
@@ -88,9 +89,13 @@ fn crowd() -> SweepResult {
     sweep
 }
 
+fn csv(sweep: &SweepResult) -> String {
+    formats::find("csv").unwrap().print(sweep).unwrap()
+}
+
 #[test]
 fn a_line_a_point() {
-    insta::assert_snapshot!(table(&latencies()));
+    insta::assert_snapshot!(latencies().page().plain());
 }
 
 #[test]
@@ -108,16 +113,19 @@ fn variations_and_violations() {
     sweep.points[1].comparison.policies[2].findings.push(finding);
     sweep.points[1].comparison.ratios[0].ci95 = None;
     sweep.points[1].comparison.ratios[1].mean = 484.0;
-    insta::assert_snapshot!(table(&sweep));
+    insta::assert_snapshot!(sweep.page().plain());
 }
 
 #[test]
 fn tables_are_at_most_a_hundred_columns_wide() {
-    let text = table(&latencies());
+    let text = latencies().page().plain();
     let (body, _) = text.trim_end().rsplit_once('\n').unwrap();
     assert!(body.lines().all(|line| line.chars().count() <= 100), "{body}");
     // Names longer than the page go below each other.
-    assert!(table(&crowd()).lines().filter(|line| line.starts_with("point  latency ")).count() > 1);
+    assert!(
+        crowd().page().plain().lines().filter(|line| line.starts_with("point  latency ")).count()
+            > 1
+    );
 }
 
 #[test]
@@ -137,7 +145,7 @@ fn a_row_a_point_and_policy() {
 
 #[test]
 fn an_object_a_point() {
-    let text = jsonl(&latencies());
+    let text = latencies().object();
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 4);
@@ -156,9 +164,9 @@ fn plots_exist_for_one_axis_of_numbers_only() {
         let names = files.iter().map(|path| path.file_name().unwrap().to_string_lossy());
         names.map(std::borrow::Cow::into_owned).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(names(&latencies()), "table.txt sweep.csv sweep.jsonl gain.svg gain.png");
-    assert_eq!(names(&numbers()), "table.txt sweep.csv sweep.jsonl gain.svg gain.png");
-    assert_eq!(names(&sweep(Vec::new(), &["none"])), "table.txt sweep.csv sweep.jsonl");
+    assert_eq!(names(&latencies()), "table.txt sweep.jsonl sweep.csv gain.svg gain.png");
+    assert_eq!(names(&numbers()), "table.txt sweep.jsonl sweep.csv gain.svg gain.png");
+    assert_eq!(names(&sweep(Vec::new(), &["none"])), "table.txt sweep.jsonl sweep.csv");
 }
 
 #[test]
@@ -171,8 +179,8 @@ fn plots_are_the_same_every_time_and_have_no_absurd_numbers() {
             mean: f64::NAN,
             ci95: Some((f64::NEG_INFINITY, f64::INFINITY)),
         });
-        let svg = SweepPlot::of(&sweep).unwrap().svg().unwrap();
-        assert_eq!(svg, SweepPlot::of(&sweep).unwrap().svg().unwrap());
+        let svg = sweep.figures()[0].svg().unwrap();
+        assert_eq!(svg, sweep.figures()[0].svg().unwrap());
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 }
@@ -180,6 +188,6 @@ fn plots_are_the_same_every_time_and_have_no_absurd_numbers() {
 #[test]
 fn texts_of_plots_stay_on_the_page_and_apart() {
     for sweep in [latencies(), numbers(), crowd()] {
-        SweepPlot::of(&sweep).unwrap().check_texts();
+        sweep.figures()[0].check_texts("sweep");
     }
 }

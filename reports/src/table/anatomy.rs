@@ -26,7 +26,7 @@ const BREAK: usize = 9;
 const MOST_BREAKS: usize = 6;
 
 /// The picked faults of each policy, policies below each other, and how their latencies divide.
-pub fn anatomy(report: &AnatomyReport) -> String {
+pub(crate) fn anatomy(report: &AnatomyReport) -> String {
     let mut text = head(report);
     let picks: Vec<_> = report
         .policies

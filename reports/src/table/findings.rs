@@ -3,8 +3,8 @@
 use scenarios::{Comparison, FindingSummary, FindingVerdict};
 
 use super::chart::chart;
-use super::text::{WIDTH, wrapped};
 use crate::format::grouped;
+use crate::page::{Piece, WIDTH};
 
 /// Verdicts from the worst to the mildest, with their names for one and for many.
 const VERDICTS: [(FindingVerdict, &str, &str); 4] = [
@@ -15,31 +15,30 @@ const VERDICTS: [(FindingVerdict, &str, &str); 4] = [
 ];
 
 /// One paragraph a finding; records only for violations.
-pub(super) fn summary(comparison: &Comparison) -> String {
-    let mut text = counts(comparison);
-    for (policy, finding) in findings(comparison) {
-        text.push_str(&paragraph(policy, finding));
+pub(super) fn summary(comparison: &Comparison) -> Vec<Piece> {
+    let found = findings(comparison);
+    let mut pieces = vec![counts(comparison)];
+    for (policy, finding) in &found {
+        pieces.push(paragraph(policy, finding));
         if finding.verdict == FindingVerdict::Violation {
-            text.push_str(&story(finding));
+            pieces.push(story(finding));
         }
     }
     let hidden = |finding: &FindingSummary| {
         finding.verdict != FindingVerdict::Violation && !finding.story.is_empty()
     };
-    if findings(comparison).iter().any(|(_, finding)| hidden(finding)) {
-        text.push_str("  `--format json` adds the records that led to each.\n");
+    if found.iter().any(|(_, finding)| hidden(finding)) {
+        let text = "`--format json` adds the records that led to each.".to_owned();
+        pieces.push(Piece::Text { text, first: 2, further: 2 });
     }
-    text
+    pieces
 }
 
 /// Every finding with its records.
-pub(super) fn stories(comparison: &Comparison) -> String {
-    let mut text = counts(comparison);
-    for (policy, finding) in findings(comparison) {
-        text.push_str(&paragraph(policy, finding));
-        text.push_str(&story(finding));
-    }
-    text
+pub(super) fn stories(comparison: &Comparison) -> Vec<Piece> {
+    let found = findings(comparison);
+    let told = found.iter().flat_map(|(policy, one)| [paragraph(policy, one), story(one)]);
+    std::iter::once(counts(comparison)).chain(told).collect()
 }
 
 /// The findings with their policies, worst first.
@@ -54,7 +53,7 @@ fn findings(comparison: &Comparison) -> Vec<(&str, &FindingSummary)> {
 }
 
 /// "Invariants: clean", or how many findings there are of each verdict.
-fn counts(comparison: &Comparison) -> String {
+fn counts(comparison: &Comparison) -> Piece {
     let found = findings(comparison);
     let mut parts = Vec::new();
     for (verdict, one, many) in VERDICTS {
@@ -65,10 +64,10 @@ fn counts(comparison: &Comparison) -> String {
         }
     }
     let text = if parts.is_empty() { "clean".to_owned() } else { parts.join(", ") };
-    format!("Invariants: {text}\n")
+    Piece::text(format!("Invariants: {text}"))
 }
 
-fn paragraph(policy: &str, finding: &FindingSummary) -> String {
+fn paragraph(policy: &str, finding: &FindingSummary) -> Piece {
     let name = VERDICTS
         .iter()
         .find(|(verdict, ..)| *verdict == finding.verdict)
@@ -82,15 +81,15 @@ fn paragraph(policy: &str, finding: &FindingSummary) -> String {
         FindingVerdict::Undecided => String::new(),
         _ => format!(", first in replication {} (seed {})", finding.replication, finding.seed),
     };
-    let line =
+    let text =
         format!("{name} {} in {policy}{times}{place}: {}", finding.invariant, finding.message);
-    wrapped(&line, 2, 4)
+    Piece::Text { text, first: 2, further: 4 }
 }
 
 /// The records that led to a finding, by actor.
-fn story(finding: &FindingSummary) -> String {
-    match finding.story.as_slice() {
+fn story(finding: &FindingSummary) -> Piece {
+    Piece::Verbatim(match finding.story.as_slice() {
         [] => String::new(),
         story => chart(story, 6, WIDTH),
-    }
+    })
 }

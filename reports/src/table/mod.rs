@@ -3,21 +3,17 @@
 mod anatomy;
 mod chart;
 mod findings;
-mod grid;
 #[cfg(test)]
 mod tests;
-pub(crate) mod text;
 mod work;
 
 use models::trace::metrics::{Block, METRICS, MetricKind, Unit};
 use scenarios::{Comparison, MetricSummary, PolicyResult};
 
-pub use self::anatomy::anatomy;
-pub(crate) use self::grid::{Column, Grid};
-use self::text::wrapped;
-pub use self::text::{WIDTH, listing};
+pub(crate) use self::anatomy::anatomy;
 use crate::format::{grouped, significant, span_ns};
 use crate::notes;
+use crate::page::{Column, Grid, Page, Piece};
 
 /// Records, each as a line of its own text, as a sequence chart.
 pub fn record_chart(records: &[String], width: usize) -> String {
@@ -26,36 +22,34 @@ pub fn record_chart(records: &[String], width: usize) -> String {
 
 /// A comparison of policies: work with ratios and published values, where the vCPUs' time went,
 /// faults, invariants, and the line that repeats the run.
-pub fn compare(comparison: &Comparison) -> String {
-    let mut blocks = vec![head(comparison), work::block(comparison)];
-    blocks.push(by_policy(comparison, "CPU time (% of vCPU time)", &[Block::CpuTime]));
-    blocks.push(by_policy(comparison, "Faults", &[Block::Faults, Block::FaultsPart]));
-    blocks.push(findings::summary(comparison));
-    blocks.push(notes::block(&comparison.notes));
-    blocks.push(reproduction(comparison));
-    join(blocks)
+pub(crate) fn compare(comparison: &Comparison) -> Page {
+    Page::of([
+        head(comparison),
+        work::block(comparison),
+        by_policy(comparison, "CPU time (% of vCPU time)", &[Block::CpuTime]),
+        by_policy(comparison, "Faults", &[Block::Faults, Block::FaultsPart]),
+        findings::summary(comparison),
+        notes::block(&comparison.notes),
+        reproduction(comparison),
+    ])
 }
 
 /// Full detail of each policy: every metric, every task, every finding with its records.
-pub fn run(comparison: &Comparison) -> String {
+pub(crate) fn run(comparison: &Comparison) -> Page {
     let mut blocks = vec![head(comparison)];
     for policy in &comparison.policies {
-        blocks.push(format!("Policy {}, digest {}\n", policy.policy, policy.digest));
-        blocks.push(metrics(policy));
-        blocks.push(tasks(policy));
+        let title = format!("Policy {}, digest {}", policy.policy, policy.digest);
+        blocks.push(vec![Piece::Line(title)]);
+        blocks.push(vec![Piece::Grid(metrics(policy))]);
+        blocks.push(vec![Piece::Grid(tasks(policy))]);
     }
     blocks.push(findings::stories(comparison));
     blocks.push(notes::block(&comparison.notes));
     blocks.push(reproduction(comparison));
-    join(blocks)
+    Page::of(blocks)
 }
 
-fn join(blocks: Vec<String>) -> String {
-    let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
-    blocks.join("\n")
-}
-
-fn head(comparison: &Comparison) -> String {
+fn head(comparison: &Comparison) -> Vec<Piece> {
     let title = format!("{}: {}", comparison.scenario, comparison.title);
     let count = comparison.replications;
     let plural = if count == 1 { "" } else { "s" };
@@ -64,20 +58,20 @@ fn head(comparison: &Comparison) -> String {
         "{} {cpus}, {} simulated, {count} replication{plural}, baseline {}",
         comparison.vcpus, comparison.duration, comparison.baseline
     );
-    format!("{}{}", wrapped(&title, 0, 0), wrapped(&setting, 0, 0))
+    vec![Piece::text(title), Piece::text(setting)]
 }
 
-/// The line that repeats the run. It is never broken, so that it can be searched for and copied.
-fn reproduction(comparison: &Comparison) -> String {
-    format!(
-        "apfsim {} scenario {} ({}) seed {} replications {} digest {}\n",
+/// The line that repeats the run.
+fn reproduction(comparison: &Comparison) -> Vec<Piece> {
+    vec![Piece::Line(format!(
+        "apfsim {} scenario {} ({}) seed {} replications {} digest {}",
         comparison.version,
         comparison.scenario,
         comparison.scenario_hash,
         comparison.seed,
         comparison.replications,
         comparison.digest
-    )
+    ))]
 }
 
 /// How a mean is written in a block.
@@ -108,7 +102,7 @@ fn span(seconds: f64) -> String {
 }
 
 /// A block with a column a policy. Rows that no policy has are left out.
-fn by_policy(comparison: &Comparison, title: &str, blocks: &[Block]) -> String {
+fn by_policy(comparison: &Comparison, title: &str, blocks: &[Block]) -> Vec<Piece> {
     let policies = &comparison.policies;
     let mut columns = vec![Column::left(title)];
     columns.extend(policies.iter().map(|policy| Column::right(&policy.policy)));
@@ -125,10 +119,10 @@ fn by_policy(comparison: &Comparison, title: &str, blocks: &[Block]) -> String {
         cells.extend(values.iter().map(|value| value.map_or_else(dash, cell)));
         grid.row(cells);
     }
-    grid.render()
+    vec![Piece::Grid(grid)]
 }
 
-fn metrics(policy: &PolicyResult) -> String {
+fn metrics(policy: &PolicyResult) -> Grid {
     let mut grid = Grid::new(vec![
         Column::left("Metric"),
         Column::right("value"),
@@ -141,7 +135,7 @@ fn metrics(policy: &PolicyResult) -> String {
         let unit = if metric.unit == "1" { String::new() } else { metric.unit.clone() };
         grid.row(vec![format!("  {}", metric.name), exact(metric.mean), stderr, unit]);
     }
-    grid.render()
+    grid
 }
 
 /// Whole numbers in full, others to four significant digits.
@@ -149,10 +143,7 @@ fn exact(value: f64) -> String {
     if value.is_finite() && value.fract() == 0.0 { grouped(value) } else { significant(value) }
 }
 
-fn tasks(policy: &PolicyResult) -> String {
-    if policy.per_task.is_empty() {
-        return String::new();
-    }
+fn tasks(policy: &PolicyResult) -> Grid {
     let mut grid = Grid::new(vec![
         Column::left("Task"),
         Column::left("role"),
@@ -169,5 +160,5 @@ fn tasks(policy: &PolicyResult) -> String {
             exact(task.major_faults),
         ]);
     }
-    grid.render()
+    grid
 }

@@ -1,36 +1,36 @@
 //! Golden tables.
 
-use super::text::WIDTH;
 use super::{compare, run};
 use crate::fixture;
+use crate::page::WIDTH;
 
 #[test]
 fn comparison_with_published_values() {
-    insta::assert_snapshot!(compare(&fixture::natapov()));
+    insta::assert_snapshot!(compare(&fixture::natapov()).plain());
 }
 
 #[test]
 fn comparison_with_findings() {
-    let text = compare(&fixture::broken());
+    let text = compare(&fixture::broken()).plain();
     let from = text.find("Invariants").unwrap();
     insta::assert_snapshot!(&text[from..]);
 }
 
 #[test]
 fn comparison_of_many_policies_with_long_names() {
-    insta::assert_snapshot!(compare(&fixture::crowd()));
+    insta::assert_snapshot!(compare(&fixture::crowd()).plain());
 }
 
 #[test]
 fn comparison_of_nothing() {
-    insta::assert_snapshot!(compare(&fixture::nothing()));
+    insta::assert_snapshot!(compare(&fixture::nothing()).plain());
 }
 
 #[test]
 fn run_in_full_detail() {
     let mut comparison = fixture::broken();
     comparison.policies.drain(..2);
-    insta::assert_snapshot!(run(&comparison));
+    insta::assert_snapshot!(run(&comparison).plain());
 }
 
 #[test]
@@ -38,12 +38,12 @@ fn lines_fit_a_mail() {
     let mut alone = fixture::broken();
     alone.policies.truncate(1);
     for text in [
-        compare(&fixture::natapov()),
-        compare(&fixture::broken()),
-        compare(&fixture::nothing()),
-        run(&fixture::natapov()),
-        run(&fixture::nothing()),
-        run(&alone),
+        compare(&fixture::natapov()).plain(),
+        compare(&fixture::broken()).plain(),
+        compare(&fixture::nothing()).plain(),
+        run(&fixture::natapov()).plain(),
+        run(&fixture::nothing()).plain(),
+        run(&alone).plain(),
     ] {
         assert!(text.lines().last().unwrap().starts_with("apfsim 0.1.0 scenario natapov-2010 ("));
         for line in text.lines().filter(|line| !line.starts_with("apfsim ")) {

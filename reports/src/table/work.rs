@@ -3,11 +3,10 @@
 use models::trace::metrics::WORK_TOTAL;
 use scenarios::{Comparison, PolicyResult, Published};
 
-use super::grid::{Column, Grid};
-use super::text::wrapped;
 use crate::format::grouped;
+use crate::page::{Column, Grid, Piece};
 
-pub(super) fn block(comparison: &Comparison) -> String {
+pub(super) fn block(comparison: &Comparison) -> Vec<Piece> {
     let unit = comparison
         .policies
         .iter()
@@ -26,11 +25,11 @@ pub(super) fn block(comparison: &Comparison) -> String {
             grid.row(as_published(comparison, published));
         }
     }
-    let sources: String = sources(comparison)
-        .iter()
-        .map(|source| wrapped(&format!("Published: {source}"), 0, 2))
-        .collect();
-    format!("{}{sources}", grid.render())
+    let published = sources(comparison).into_iter().map(|source| {
+        let text = format!("Published: {source}");
+        Piece::Text { text, first: 0, further: 2 }
+    });
+    std::iter::once(Piece::Grid(grid)).chain(published).collect()
 }
 
 fn simulated(comparison: &Comparison, policy: &PolicyResult) -> Vec<String> {

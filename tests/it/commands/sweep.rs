@@ -151,7 +151,7 @@ fn bad_sweeps_end_with_two() {
     fails(&["sweep", "device-latency", "--axis", "guest.hz=1,2"], &["has its own axes"]);
     fails(&["sweep", "smoke", "--axis", "guest.hs=100"], &["--axis:1:1", "guest.hs", "`hz`"]);
     fails(&["sweep", "smoke", "--axis", "guest.hz=100,0"], &["point 1 (hz 0)", "out of range"]);
-    fails(&["sweep", "smoke", "--axis", "guest.hz=100", "--format", "json"], &["jsonl"]);
+    fails(&["sweep", "smoke", "--axis", "guest.hz=100", "--format", "xml"], &["json"]);
     fails(&["crossover", "smoke"], &["--field"]);
     fails(
         &[

@@ -1,14 +1,18 @@
 //! `apfsim metrics` and its page.
 
-use models::trace::metrics::METRICS;
+use models::trace::metrics::{METRICS, MetricKind};
 
 use crate::kit::program;
 
 #[test]
 fn the_page_is_current() {
     let page = include_str!("../../../docs/metrics.md");
-    let table = reports::metrics::markdown();
-    assert!(page.contains(&table), "docs/metrics.md has another table than the list:\n{table}");
+    for MetricKind { name, unit, better, label, meaning, .. } in METRICS {
+        let (unit, better) = (unit.word(), better.word());
+        let row = format!("| `{name}` | {unit} | {better} | {label} | {meaning} |\n");
+        assert!(page.contains(&row), "docs/metrics.md lacks this row:\n{row}");
+    }
+    assert_eq!(page.matches("\n| `").count(), METRICS.len());
 }
 
 #[test]

@@ -13,19 +13,19 @@ enum Side {
 
 /// A column with its title.
 #[derive(Clone, Debug)]
-pub(crate) struct Column {
+pub struct Column {
     title: String,
     side: Side,
 }
 
 impl Column {
     /// A column of words.
-    pub(crate) fn left(title: impl Into<String>) -> Self {
+    pub fn left(title: impl Into<String>) -> Self {
         Self { title: title.into(), side: Side::Left }
     }
 
     /// A column of numbers.
-    pub(crate) fn right(title: impl Into<String>) -> Self {
+    pub fn right(title: impl Into<String>) -> Self {
         Self { title: title.into(), side: Side::Right }
     }
 }
@@ -33,24 +33,50 @@ impl Column {
 /// Rows of cells. The first column names the row. Where columns do not fit beside each other,
 /// the grid is cut into several below each other.
 #[derive(Clone, Debug)]
-pub(crate) struct Grid {
+pub struct Grid {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
 
 impl Grid {
-    pub(crate) fn new(columns: Vec<Column>) -> Self {
+    /// A grid without rows.
+    pub fn new(columns: Vec<Column>) -> Self {
         Self { columns, rows: Vec::new() }
     }
 
     /// Adds a row; missing cells are empty.
-    pub(crate) fn row(&mut self, mut cells: Vec<String>) {
+    pub fn row(&mut self, mut cells: Vec<String>) {
         cells.resize(self.columns.len(), String::new());
         self.rows.push(cells);
     }
 
+    /// A grid for programs, whose columns have these names.
+    pub(crate) fn named<'a>(titles: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(titles.into_iter().map(Column::left).collect())
+    }
+
+    /// Whether there is no row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether a column is one of numbers.
+    pub fn is_right(&self, column: usize) -> bool {
+        self.columns.get(column).is_some_and(|column| column.side == Side::Right)
+    }
+
+    /// The titles of all columns.
+    pub(crate) fn titles(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.title.clone()).collect()
+    }
+
+    /// The rows, each with a cell a column.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[String]> {
+        self.rows.iter().map(Vec::as_slice)
+    }
+
     /// The grid as lines of text; nothing when there is no row.
-    pub(crate) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
@@ -79,7 +105,7 @@ impl Grid {
     }
 
     fn part(&self, columns: &[usize]) -> String {
-        let titles: Vec<String> = self.columns.iter().map(|column| column.title.clone()).collect();
+        let titles = self.titles();
         let mut text = String::new();
         for cells in std::iter::once(&titles).chain(&self.rows) {
             text.push_str(&self.line(cells, columns));
@@ -117,7 +143,7 @@ impl Grid {
     }
 
     /// The columns after the first that have anything to say.
-    fn filled(&self) -> impl Iterator<Item = usize> + Clone {
+    pub(crate) fn filled(&self) -> impl Iterator<Item = usize> + Clone {
         (1..self.columns.len())
             .filter(|&column| self.rows.iter().any(|row| !row[column].is_empty()))
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use scenarios::experiments::suite::{CaseOutcome, CaseResult};
 
 /// The whole document: a suite a file, a case an expectation.
-pub(super) fn document(results: &[CaseResult]) -> String {
+pub fn document(results: &[CaseResult]) -> String {
     let mut body = String::new();
     let mut all = Counts::default();
     for result in results {

@@ -1,0 +1,263 @@
+//! What a search of the protocol found, and what can be asked of it.
+
+use std::collections::BTreeMap;
+
+use models::apf::{Defect, invariants};
+use models::base::invariant::InvariantId;
+use models::explore::{
+    Disturbance, Explored, Finding, Limit, Line, Product, Setup, Severity, checked,
+};
+use scenarios::run::checksum;
+use serde_json::{Value, json};
+
+use crate::page::{Page, Piece, WIDTH};
+use crate::report::Report;
+
+/// Version of the form of stored results.
+pub const FORMAT: u64 = 2;
+
+/// What tells a finding from others, from run to run: rules, invariant, what is wrong.
+pub type FindingKey = (String, String, String);
+
+/// Disturbances and defects, by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Vocabulary;
+
+impl Vocabulary {
+    fn lists() -> [(&'static str, Vec<(String, String)>); 2] {
+        let disturbance = |d: &Disturbance| {
+            (d.name().to_owned(), format!("{} Bound for {}.", d.describes(), d.scope().name()))
+        };
+        let defect = |d: &Defect| (d.name().to_owned(), d.describes().to_owned());
+        [
+            ("Disturbances (--with)", Disturbance::ALL.iter().map(disturbance).collect()),
+            ("Defects (--defect)", Defect::ALL.iter().map(defect).collect()),
+        ]
+    }
+}
+
+impl Report for Vocabulary {
+    fn page(&self) -> Page {
+        let block = |(title, entries): (&str, Vec<_>)| {
+            vec![Piece::Line(title.to_owned()), Piece::Listing(entries, 2)]
+        };
+        Page::of(Self::lists().map(block))
+    }
+
+    fn object(&self) -> String {
+        let list = |entries: &[(String, String)]| -> Value {
+            let one = |(name, text): &(String, String)| json!({ "name": name, "describes": text });
+            entries.iter().map(one).collect()
+        };
+        let [(_, disturbances), (_, defects)] = Self::lists();
+        let value = json!({ "disturbances": list(&disturbances), "defects": list(&defects) });
+        format!("{value:#}\n")
+    }
+}
+
+/// A search and what it found.
+#[derive(Debug)]
+pub struct SearchReport<'a> {
+    /// The world.
+    pub setup: &'a Setup,
+    /// What was found.
+    pub explored: &'a Explored,
+    /// Findings that are known.
+    pub known: Vec<FindingKey>,
+}
+
+impl SearchReport<'_> {
+    /// What tells a finding from others.
+    fn key(&self, finding: &Finding) -> FindingKey {
+        let Finding { kind, .. } = finding;
+        (self.setup.rules.name.to_owned(), kind.id.to_string(), kind.what.to_owned())
+    }
+
+    /// Whether a finding is among those that are known.
+    pub fn is_known(&self, finding: &Finding) -> bool {
+        self.known.contains(&self.key(finding))
+    }
+
+    /// The world in a line.
+    fn world(&self) -> String {
+        let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
+        let token = rules.token;
+        let count = |number: u16, what: &str| {
+            format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+        };
+        let world = format!(
+            "{}, {}{}, {}, cap {}, {}",
+            count(vcpus, "vCPU"),
+            count(tasks.into(), "task"),
+            if vcpus == 1 { "" } else { " each" },
+            count(pages.into(), "page"),
+            rules.cap,
+            count(token.id_bits.into(), "token bit")
+        );
+        let (vcpu, counter) = (token.first_vcpu, self.setup.first_counter);
+        if self.setup.numbered() {
+            return format!("{world}; vCPUs from {vcpu}, token counters from {counter}");
+        }
+        world
+    }
+
+    /// What the search is exhaustive about.
+    fn followed(&self) -> &'static str {
+        match (self.setup.vcpus, self.setup.whole) {
+            (1, _) | (_, true) => "all vCPUs together",
+            _ if self.setup.interchangeable() => "one vCPU, as all are alike, among the others",
+            _ => "each vCPU in turn, among the others",
+        }
+    }
+
+    /// The same as a number, if there is one.
+    fn states_of_vm(&self) -> Option<u64> {
+        let whole = self.setup.vcpus == 1 || self.setup.whole;
+        match self.explored.product {
+            Some(Product { states, .. }) => u64::try_from(states).ok(),
+            None => whole.then_some(self.explored.states),
+        }
+    }
+
+    /// The states of the VM that those of its vCPUs amount to.
+    fn product(&self) -> String {
+        match self.explored.product {
+            Some(Product { states, unreached: 0 }) => format!("{states}"),
+            Some(Product { states, unreached }) => {
+                format!("{states}, in which {unreached} states of a vCPU do not occur")
+            }
+            None if self.setup.vcpus == 1 || self.setup.whole => self.explored.states.to_string(),
+            None if self.explored.limit.is_some() => "unknown, as the search is bounded".to_owned(),
+            None => "unknown (see docs/exploring.md)".to_owned(),
+        }
+    }
+
+    fn disturbances(&self) -> Vec<String> {
+        self.setup.budget.iter().map(|(which, times)| format!("{which}={times}")).collect()
+    }
+
+    /// What was found, and the way to it.
+    fn finding(&self, finding: &Finding) -> Vec<Piece> {
+        let known = if self.is_known(finding) { ", known" } else { "" };
+        let head = (
+            finding.kind.id.to_string(),
+            format!(
+                "{}{known}, after {} moves: {}. {}",
+                finding.kind.severity.name(),
+                finding.trace.moves,
+                finding.kind.what,
+                finding.detail
+            ),
+        );
+        vec![Piece::Listing(vec![head], 0), Piece::Verbatim(finding.trace.chart(WIDTH))]
+    }
+
+    fn verdict(&self) -> String {
+        let count = |severity| {
+            let of = |finding: &&Finding| finding.kind.severity == severity;
+            self.explored.findings.iter().filter(of).count()
+        };
+        let (bad, weak) = (count(Severity::Violation), count(Severity::Weakness));
+        let part =
+            if self.explored.limit.is_some() { ", in the part that was searched" } else { "" };
+        format!("{bad} violations, {weak} weaknesses{part}")
+    }
+
+    /// By invariant, what was found.
+    fn verdicts(&self) -> Vec<(String, String)> {
+        let mut verdicts: BTreeMap<InvariantId, &str> = BTreeMap::new();
+        for invariant in invariants::all() {
+            verdicts.insert(invariant.id, "holds");
+        }
+        for &id in checked() {
+            verdicts.insert(id, "holds");
+        }
+        for finding in self.explored.findings.iter().rev() {
+            verdicts.insert(finding.kind.id, finding.kind.severity.name());
+        }
+        let mut by_verdict: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (id, verdict) in verdicts {
+            by_verdict.entry(verdict).or_default().push(id.to_string());
+        }
+        let line = |(verdict, ids): (&str, Vec<String>)| (verdict.to_owned(), ids.join(" "));
+        by_verdict.into_iter().map(line).collect()
+    }
+}
+
+impl Report for SearchReport<'_> {
+    fn page(&self) -> Page {
+        let Explored { states, transitions, depth, limit, findings, .. } = self.explored;
+        let none = |list: String| if list.is_empty() { "none".to_owned() } else { list };
+        let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
+        let mut rows = vec![
+            ("rules", self.setup.rules.name.to_owned()),
+            ("defects", none(defects.join(", "))),
+            ("world", self.world()),
+            ("followed", self.followed().to_owned()),
+            ("disturbances", none(self.disturbances().join(", "))),
+            ("states", states.to_string()),
+            ("of the VM", self.product()),
+            ("transitions", transitions.to_string()),
+            ("depth", depth.to_string()),
+            ("search", limit_text(*limit).to_owned()),
+        ];
+        rows.push(("verdict", self.verdict()));
+        let rows: Vec<_> = rows.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+        let mut blocks =
+            vec![vec![Piece::Listing(rows, 0)], vec![Piece::Listing(self.verdicts(), 0)]];
+        blocks.extend(findings.iter().map(|finding| self.finding(finding)));
+        Page::of(blocks)
+    }
+
+    fn object(&self) -> String {
+        let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
+        let Explored { states, transitions, depth, limit, findings, .. } = self.explored;
+        let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
+        let finding = |finding: &Finding| {
+            let line = |line: &Line| json!({ "who": line.actor.name(), "what": line.text });
+            json!({
+                "rules": rules.name,
+                "invariant": finding.kind.id,
+                "severity": finding.kind.severity.name(),
+                "what": finding.kind.what,
+                "detail": finding.detail,
+                "known": self.is_known(finding),
+                "moves": finding.trace.moves,
+                "trace": finding.trace.lines.iter().map(line).collect::<Vec<_>>(),
+            })
+        };
+        let mut value = json!({
+            "format": FORMAT,
+            "rules": rules.name,
+            "defects": defects,
+            "vcpus": vcpus,
+            "tasks": tasks,
+            "pages": pages,
+            "cap": rules.cap,
+            "token_bits": rules.token.id_bits,
+            "first_vcpu": rules.token.first_vcpu,
+            "first_counter": self.setup.first_counter,
+            "disturbances": self.disturbances(),
+            "states": states,
+            "states_of_vm": self.states_of_vm(),
+            "transitions": transitions,
+            "depth": depth,
+            "exhaustive": limit.is_none(),
+            "search": limit_text(*limit),
+            "followed": self.followed(),
+            "verdicts": self.verdicts().into_iter().collect::<BTreeMap<_, _>>(),
+            "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+        });
+        checksum::seal(&mut value);
+        format!("{value:#}\n")
+    }
+}
+
+fn limit_text(limit: Option<Limit>) -> &'static str {
+    match limit {
+        None => "exhaustive",
+        Some(Limit::Depth) => "not exhaustive: ended by --depth",
+        Some(Limit::States) => "not exhaustive: ended by --states",
+        Some(Limit::Memory) => "not exhaustive: ended by --memory",
+    }
+}

@@ -1,0 +1,20 @@
+//! The formats in which results are printed and written, one file a format. A further one takes a
+//! file here and a place in [`FORMATS`].
+
+mod csv;
+mod format;
+mod json;
+mod png;
+mod svg;
+mod text;
+
+pub use self::format::{File, Format};
+
+/// Every format; the first is the default.
+pub const FORMATS: [&dyn Format; 5] = [&text::Text, &json::Json, &csv::Csv, &svg::Svg, &png::Png];
+
+/// The format of that name.
+pub fn find(name: &str) -> Option<&'static dyn Format> {
+    let is_named = |format: &&dyn Format| format.name() == name || format.aliases().contains(&name);
+    FORMATS.into_iter().find(is_named)
+}
