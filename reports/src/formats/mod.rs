@@ -4,6 +4,7 @@
 mod csv;
 mod format;
 mod json;
+mod markdown;
 mod png;
 mod svg;
 mod text;
@@ -11,7 +12,8 @@ mod text;
 pub use self::format::{File, Format};
 
 /// Every format; the first is the default.
-pub const FORMATS: [&dyn Format; 5] = [&text::Text, &json::Json, &csv::Csv, &svg::Svg, &png::Png];
+pub const FORMATS: [&dyn Format; 6] =
+    [&text::Text, &json::Json, &csv::Csv, &markdown::Markdown, &svg::Svg, &png::Png];
 
 /// The format of that name.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
