@@ -182,24 +182,9 @@ fn finding(run: Run, finding: &Finding) -> Option<FindingSummary> {
 pub(crate) fn line(record: &Record) -> String {
     let ps = record.time.as_ps();
     let (seconds, rest) = (ps / 1_000_000_000_000, ps % 1_000_000_000_000);
-    // The derived form knows the words of enums; of identifiers only the number is of interest.
-    let derived = format!("{:?}", record.event);
-    let fields = derived.split_once('{').map_or("", |(_, fields)| fields.trim_end_matches('}'));
-    let mut plain = String::new();
-    for field in fields.split(", ").map(str::trim).filter(|field| !field.is_empty()) {
-        let (name, value) = field.split_once(": ").unwrap_or((field, ""));
-        plain.push_str(&format!(" {name}={}", unwrapped(value)));
-    }
+    let fields = record.event.texts().into_iter();
+    let plain: String = fields.map(|(name, value)| format!(" {name}={value}")).collect();
     format!("{seconds}.{rest:012} {}:{plain}", record.event.name())
-}
-
-/// `VcpuId(3)` as `3`, `Some(TaskId(1))` as `1`, `None` as `-`, other words in lower case.
-fn unwrapped(value: &str) -> String {
-    if value == "None" {
-        return "-".into();
-    }
-    let inner = value.rsplit_once('(').map_or(value, |(_, inner)| inner);
-    inner.trim_end_matches(')').to_ascii_lowercase()
 }
 
 #[cfg(test)]

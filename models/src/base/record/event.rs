@@ -42,6 +42,11 @@ macro_rules! events {
                 match self { $(Self::$variant { $($field,)* } => { $(visit(stringify!($field), $field.as_u64());)* })* }
             }
 
+            /// Name and value of every field in words, in declaration order.
+            pub fn texts(&self) -> Vec<(&'static str, String)> {
+                match self { $(Self::$variant { $($field,)* } => vec![$((stringify!($field), $field.text()),)*],)* }
+            }
+
             /// Appends the event's stable byte form: a tag, then each field as 8 bytes,
             /// little-endian. Digests are made over this form.
             pub fn encode(&self, out: &mut Vec<u8>) {

@@ -11,12 +11,27 @@ use crate::base::ids::{
 pub trait Field {
     /// The value, widened; distinct values of one type give distinct numbers.
     fn as_u64(&self) -> u64;
+
+    /// The value in words: a number, or the word of an enum.
+    fn text(&self) -> String {
+        self.as_u64().to_string()
+    }
 }
 
 macro_rules! field_by_cast {
     ($($t:ty),*) => {$(impl Field for $t { fn as_u64(&self) -> u64 { u64::from(*self) } })*};
 }
-field_by_cast!(u8, u16, u32, u64, bool);
+field_by_cast!(u8, u16, u32, u64);
+
+impl Field for bool {
+    fn as_u64(&self) -> u64 {
+        u64::from(*self)
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
 
 macro_rules! field_by_inner {
     ($($t:ty),*) => {$(impl Field for $t { fn as_u64(&self) -> u64 { self.0.into() } })*};
@@ -36,5 +51,9 @@ impl<T: Field> Field for Option<T> {
     fn as_u64(&self) -> u64 {
         // Identifiers are far below 2^63, so the shift loses nothing.
         self.as_ref().map_or(0, |v| (v.as_u64() << 1) | 1)
+    }
+
+    fn text(&self) -> String {
+        self.as_ref().map_or_else(|| "-".into(), Field::text)
     }
 }

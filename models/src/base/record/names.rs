@@ -18,6 +18,8 @@ macro_rules! field_enum {
 
         impl Field for $name {
             fn as_u64(&self) -> u64 { *self as u64 }
+
+            fn text(&self) -> String { self.name().into() }
         }
     )*};
 }
@@ -152,6 +154,12 @@ named! {
 }
 
 macro_rules! field_by_place {
-    ($($t:ty),*) => {$(impl Field for $t { fn as_u64(&self) -> u64 { *self as u64 } })*};
+    ($($t:ty),*) => {$(
+        impl Field for $t {
+            fn as_u64(&self) -> u64 { *self as u64 }
+
+            fn text(&self) -> String { self.name().into() }
+        }
+    )*};
 }
 field_by_place!(DisturbanceName, TaskRole);
