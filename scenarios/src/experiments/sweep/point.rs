@@ -60,12 +60,13 @@ impl Base {
     /// A scenario by name or path, which must be valid by itself.
     pub(crate) fn load(path_or_name: &str) -> Result<Self, ScenarioError> {
         let (file, text) = source(path_or_name)?;
-        Self::new(document(&file, &text)?)
+        Ok(Self::new(document(&file, &text)?)?.0)
     }
 
-    pub(crate) fn new(doc: Document) -> Result<Self, ScenarioError> {
-        Scenario::from_document(&doc)?;
-        Ok(Self { doc })
+    /// With the scenario that it is without changes.
+    pub(crate) fn new(doc: Document) -> Result<(Self, Scenario), ScenarioError> {
+        let scenario = Scenario::from_document(&doc)?;
+        Ok((Self { doc }, scenario))
     }
 
     /// The places that values come to when they are put in, in order.

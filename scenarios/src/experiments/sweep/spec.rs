@@ -13,8 +13,8 @@ use super::range::{Quantity, ends, spread};
 use super::{collide, words};
 use crate::scenario::library;
 use crate::scenario::patch::Target;
+use crate::scenario::resolve::ScenarioOverrides;
 use crate::scenario::resolve::at::{self, At};
-use crate::scenario::resolve::{Scenario, ScenarioOverrides};
 use crate::scenario::source::{document, source};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
 use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
@@ -67,11 +67,11 @@ impl Spec {
 
     /// A plain scenario; its axes come from the command line.
     fn of_scenario(doc: Document) -> Result<Self, ScenarioError> {
-        let plain = Scenario::from_document(&doc)?;
+        let (base, plain) = Base::new(doc)?;
         Ok(Self {
             name: plain.name,
             title: plain.title,
-            base: Base::new(doc)?,
+            base,
             set: Vec::new(),
             axes: Vec::new(),
             variations: Vec::new(),
