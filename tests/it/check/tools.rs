@@ -252,7 +252,7 @@ fn unreadable_logs_are_not_said_to_have_no_faults() {
     assert!(odd.contains("Nothing can be concluded"), "{odd}");
     assert!(!odd.contains("No asynchronous page fault"), "{odd}");
     for name in ["kvm_async_pf_not_present", "kvm_async_pf_ready", "kvm_async_pf_completed"] {
-        assert!(odd.contains(&format!("4: fields of {name}")), "{name}: {odd}");
+        assert!(odd.contains(&format!("4: malformed fields of {name}")), "{name}: {odd}");
     }
 }
 

@@ -43,7 +43,9 @@ fn who_yields_lets_the_other_one_run() {
         let without = switches(&tasks(2, sched.clone(), &[]));
         let with = switches(&tasks(2, sched.clone(), &[Op::Yield]));
         assert!(without <= 110, "{sched:?}: {without}");
-        assert!((295..=305).contains(&with), "{sched:?}: {with}, one a millisecond");
+        // Under CFS the first tasks differ by half a period (START_DEBIT), and as long as the next one is
+        // ahead by more than the wake-up granularity, nobody is passed over: 8 ms here.
+        assert!((290..=305).contains(&with), "{sched:?}: {with}, one a millisecond");
     }
 }
 
