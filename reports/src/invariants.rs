@@ -169,13 +169,19 @@ fn value(line: &Invariant) -> Value {
 mod tests {
     use super::*;
 
+    /// The page says of the trace only yes, in part or no.
     #[test]
     fn the_page_is_current() {
-        let page = include_str!("../../docs/invariants.md");
-        for row in promises().rows() {
-            let row = format!("| {} |\n", row.join(" | "));
-            let row = row.replace("|  |", "| |").replace("|  |", "| |");
-            let page = page.replace("|  |", "| |").replace("|  |", "| |");
+        let page = include_str!("../../docs/invariants.md").replace("|  |", "| |");
+        for mut row in promises().rows().map(<[String]>::to_vec) {
+            if let Some(trace) = row.last_mut()
+                && let Some((word, _)) = trace.split_once(':')
+            {
+                *trace = word.to_owned();
+            }
+            let row =
+                format!("| {} |\n", row.join(" | ")).replace("|  |", "| |").replace("|  |", "| |");
+            let page = page.replace("|  |", "| |");
             assert!(page.contains(&row), "docs/invariants.md lacks this row:\n{row}");
         }
     }

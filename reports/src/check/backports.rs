@@ -5,7 +5,7 @@ use scenarios::CheckReport;
 use scenarios::logs::check::{BackportNote, ChangedMechanism, Difference, Subject};
 use serde_json::{Value, json};
 
-use super::word;
+use super::words::word;
 use super::words::{snake, stall_kind};
 use crate::page::wrapped;
 

@@ -10,8 +10,9 @@ use scenarios::logs::check::{PfaultSurvey, Skipped, SkippedKind};
 use serde_json::{Value, json};
 use sim_core::Histogram;
 
+use super::backports;
+use super::words::{overall, row_name, word};
 use super::words::{snake, stall_kind};
-use super::{backports, overall, row_name, word};
 use crate::json::written;
 
 /// Everything that was found as one JSON object. Times are in nanoseconds.

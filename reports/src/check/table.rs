@@ -8,7 +8,7 @@ use scenarios::CheckReport;
 use scenarios::logs::check::SkippedKind;
 
 use super::backports::table as backports;
-use super::{overall, word};
+use super::words::{overall, word};
 use crate::format::{grouped, span_ns};
 use crate::page::{Column, Grid, wrapped};
 

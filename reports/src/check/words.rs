@@ -1,6 +1,8 @@
-//! Words of the JSON form.
+//! Words for verdicts, rows and what stands still.
 
-use models::monitors::log::{MissingStep, StallKind};
+use models::monitors::Verdict;
+use models::monitors::log::{MOST_ROWS, MissingStep, StallKind};
+use scenarios::CheckReport;
 
 /// A phrase as one word.
 pub(super) fn snake(text: &str) -> String {
@@ -28,5 +30,49 @@ const fn missing(step: MissingStep) -> &'static str {
         MissingStep::PageReady => "page_ready",
         MissingStep::Interrupt => "interrupt",
         MissingStep::Acknowledgement => "acknowledgement",
+    }
+}
+
+/// The word for a verdict.
+pub(super) const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Clean => "clean",
+        Verdict::Violation => "violation",
+        Verdict::Weakness => "weakness",
+        Verdict::KnownViolation => "known violation",
+        Verdict::Undecided { .. } => "undecided",
+    }
+}
+
+/// What the whole log comes to: its worst verdict, where something that stands still comes right
+/// after a violation; undecided when nothing could be decided.
+pub(crate) fn overall(report: &CheckReport) -> &'static str {
+    let any = |wanted: fn(&Verdict) -> bool| report.findings.iter().any(|f| wanted(&f.verdict));
+    if any(|verdict| *verdict == Verdict::Violation) {
+        "violation"
+    } else if !report.survey.stalls.is_empty() {
+        "stall"
+    } else if any(|verdict| *verdict == Verdict::KnownViolation) {
+        "known violation"
+    } else if any(|verdict| *verdict == Verdict::Weakness) {
+        "weakness"
+    } else if report.has_faults
+        && report.survey.clocks.is_none()
+        && any(|verdict| *verdict == Verdict::Clean)
+    {
+        "clean"
+    } else {
+        "undecided"
+    }
+}
+
+/// What people call a row of the course over time.
+pub(crate) fn row_name(report: &CheckReport, row: usize) -> String {
+    match report.survey.vcpus.get(row).filter(|_| row < MOST_ROWS) {
+        Some(one) => {
+            let number = one.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+            format!("VM {} vcpu{number} ({})", one.vm, one.pid)
+        }
+        None => "all others".to_owned(),
     }
 }

@@ -182,10 +182,10 @@ fn tables_have_at_most_so_many_columns() {
     let wider = format!("(those of sweeps and of `anatomy` {WIDER})");
     says(ARCHITECTURE, &format!("Tables of at most {WIDTH} columns {wider}"));
     let folder = tempfile::tempdir().unwrap();
-    let help = printed(&["compare", "--help"], folder.path());
-    says(&help, &format!("Text for people, at most {WIDTH} columns (anatomy: {WIDER})"));
-    let help = printed(&["sweep", "--help"], folder.path());
-    says(&help, &format!("Text for people, at most {WIDER} columns"));
+    for command in ["compare", "sweep"] {
+        let help = printed(&[command, "--help"], folder.path());
+        says(&help, &format!("Text for people, at most {WIDTH} columns (anatomy, sweep: {WIDER})"));
+    }
     for args in [
         &["compare", "smoke"][..],
         &["run", "smoke"],
