@@ -34,10 +34,9 @@ impl Format for Csv {
 
 fn written(grid: &Grid) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let rows = std::iter::once(grid.titles()).chain(grid.rows().map(<[String]>::to_vec));
+    let mut rows = std::iter::once(grid.titles()).chain(grid.rows().map(<[String]>::to_vec));
     let bytes = rows
-        .map(|row| writer.write_record(row))
-        .collect::<Result<(), _>>()
+        .try_for_each(|row| writer.write_record(row))
         .map_err(|error| error.to_string())
         .and_then(|()| writer.into_inner().map_err(|error| error.to_string()))
         .and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));

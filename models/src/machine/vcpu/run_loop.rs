@@ -116,7 +116,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
-                self.map_page(vcpu, self.w.setup.page(vcpu, gfn))
+                self.map_page(vcpu, self.w.setup.page(vcpu, gfn));
             }
             Backing::Untouched | Backing::Reading | Backing::Swapped => {
                 self.w.host.set_fetch(

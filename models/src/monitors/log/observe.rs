@@ -118,10 +118,10 @@ impl LogMonitors {
                 spinning::repeated(log, at, event, gfn);
             }
             KernelEvent::NotPresent { token, gva } => {
-                announced::announced(log, completions, at, event, token, gva)
+                announced::announced(log, completions, at, event, token, gva);
             }
             KernelEvent::Ready { token, gva } => {
-                answers::ready(log, completions, at, event, token, gva)
+                answers::ready(log, completions, at, event, token, gva);
             }
             KernelEvent::SendAsyncPf { token, gva, not_present } => {
                 log.seen.series = true;

@@ -122,7 +122,7 @@ impl Metrics {
                 self.clocks.observe(now, event);
             }
             Event::VcpuBlock { .. } | Event::VcpuUnblock { .. } | Event::HostSchedSwitch { .. } => {
-                self.clocks.observe(now, event)
+                self.clocks.observe(now, event);
             }
             Event::KvmExit { .. } => {
                 counts.exits += measuring;

@@ -104,7 +104,7 @@ impl Totals<'_> {
     }
 
     pub(super) fn latency_max(&self) -> Option<f64> {
-        (self.latency.count() > 0).then(|| self.counts.latency_max_ps as f64 * 1e-12)
+        (self.latency.count() > 0).then_some(self.counts.latency_max_ps as f64 * 1e-12)
     }
 
     /// A part of the vCPUs' time.
