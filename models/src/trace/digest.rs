@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::base::record::Record;
+use crate::base::record::{Event, Record};
 
 /// The digest of a trace, printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,12 +75,18 @@ impl Digest {
 
     /// Takes in the next records.
     pub fn observe(&mut self, records: &[Record]) {
-        self.bytes.clear();
-        for record in records {
-            self.bytes.extend_from_slice(&record.time.as_ps().to_le_bytes());
-            record.event.encode(&mut self.bytes);
+        const TIME: usize = 8;
+        const LONGEST: usize = TIME + Event::LONGEST;
+        if self.bytes.len() < records.len() * LONGEST {
+            self.bytes.resize(records.len() * LONGEST, 0);
         }
-        self.hash.update(&self.bytes);
+        let mut at = 0;
+        for record in records {
+            let room = &mut self.bytes[at..at + LONGEST];
+            room[..TIME].copy_from_slice(&record.time.as_ps().to_le_bytes());
+            at += TIME + record.event.encode(&mut room[TIME..]);
+        }
+        self.hash.update(&self.bytes[..at]);
     }
 
     /// The digest of all records so far; observing may go on.

@@ -47,18 +47,24 @@ macro_rules! events {
                 match self { $(Self::$variant { $($field,)* } => vec![$((stringify!($field), $field.text()),)*],)* }
             }
 
-            /// Appends the event's stable byte form: a tag, then each field as 8 bytes,
-            /// little-endian. Digests are made over this form.
-            pub fn encode(&self, out: &mut Vec<u8>) {
+            /// Bytes of the longest byte form.
+            pub const LONGEST: usize = 1 + 8 * 8;
+
+            /// Writes the event's stable byte form to the beginning of `out`, which has room for
+            /// [`Self::LONGEST`] bytes: a tag, then each field as 8 bytes, little-endian. Digests are made
+            /// over this form. Returns its length.
+            #[inline]
+            pub fn encode(&self, out: &mut [u8]) -> usize {
                 match self { $(Self::$variant { $($field,)* } => {
-                    // One copy of known length is much cheaper than one a field.
+                    const LENGTH: usize = 1 + 8 * <[&str]>::len(&[$(stringify!($field),)*]);
+                    const { assert!(LENGTH <= Event::LONGEST) };
                     let fields: &[u64] = &[$($field.as_u64(),)*];
-                    let mut bytes = [0; 1 + 8 * <[&str]>::len(&[$(stringify!($field),)*])];
-                    bytes[0] = Tag::$variant as u8;
-                    for (bytes, field) in bytes[1..].chunks_exact_mut(8).zip(fields) {
+                    let out = &mut out[..LENGTH];
+                    out[0] = Tag::$variant as u8;
+                    for (bytes, field) in out[1..].chunks_exact_mut(8).zip(fields) {
                         bytes.copy_from_slice(&field.to_le_bytes());
                     }
-                    out.extend_from_slice(&bytes);
+                    LENGTH
                 })* }
             }
         }
@@ -358,9 +364,9 @@ mod tests {
             Event::GuestSchedSwitch { vcpu, prev: None, next: Some(TaskId(0)) },
             Event::GuestSchedSwitch { vcpu, prev: Some(TaskId(0)), next: None },
         ] {
-            let mut bytes = Vec::new();
-            event.encode(&mut bytes);
-            assert!(forms.insert(bytes), "{event:?} is not distinct");
+            let mut bytes = [0; Event::LONGEST];
+            let length = event.encode(&mut bytes);
+            assert!(forms.insert(bytes[..length].to_vec()), "{event:?} is not distinct");
         }
     }
 

@@ -162,8 +162,10 @@ impl Default for ListEnds {
 /// All guest pages of one VM, under one memory limit.
 #[derive(Clone, Debug)]
 pub struct HostMemory {
-    /// By virtual machine, then by frame.
-    pages: Vec<Radix<Page>>,
+    /// Those of the first virtual machine by frame, then those of the next one, and so on.
+    pages: Radix<Page>,
+    /// Where the pages of each virtual machine begin.
+    begins: Vec<u64>,
     active: ListEnds,
     inactive: ListEnds,
     generations: [ListEnds; MAX_GENERATIONS as usize],
@@ -182,7 +184,8 @@ impl HostMemory {
     /// `limit` of them.
     pub fn new(pages: &[u64], limit: u64, lru: Lru) -> Self {
         Self {
-            pages: pages.iter().map(|&pages| Radix::new(pages)).collect(),
+            pages: Radix::new(pages.iter().sum()),
+            begins: (0..pages.len()).map(|vm| pages[..vm].iter().sum()).collect(),
             active: ListEnds::default(),
             inactive: ListEnds::default(),
             generations: Default::default(),
@@ -198,17 +201,28 @@ impl HostMemory {
 
     /// Makes clones cheap from here on.
     pub fn freeze(&mut self) {
-        self.pages.iter_mut().for_each(Radix::freeze);
+        self.pages.freeze();
+    }
+
+    /// The place of a page in the table. Pages of the first virtual machine are asked for at every walk.
+    #[inline]
+    fn index(&self, guest_page: GuestPage) -> u64 {
+        match guest_page.vm().index() {
+            0 => guest_page.0,
+            vm => self.begins[vm] + guest_page.gfn().0,
+        }
     }
 
     /// The state of a page.
+    #[inline]
     pub fn page(&self, guest_page: GuestPage) -> &Page {
-        self.pages[guest_page.vm().index()].get(guest_page.gfn().0)
+        self.pages.get(self.index(guest_page))
     }
 
     /// The state of a page, to be changed by the fault and reclaim paths.
+    #[inline]
     pub fn page_mut(&mut self, guest_page: GuestPage) -> &mut Page {
-        self.pages[guest_page.vm().index()].get_mut(guest_page.gfn().0)
+        self.pages.get_mut(self.index(guest_page))
     }
 
     /// Frames charged to the container.
