@@ -128,18 +128,24 @@ impl Monitors {
         ledger.findings(|id, breached| self.seen.missing(id, breached, self.vcpus))
     }
 
+    #[inline]
     fn room_for(&mut self, vcpu: VcpuId) {
         if vcpu.index() >= self.vcpus {
-            self.vcpus = vcpu.index() + 1;
-            self.items.grow(self.vcpus);
-            self.notices.grow(self.vcpus);
-            self.halts.grow(self.vcpus);
-            self.faults.grow(self.vcpus);
-            self.areas.grow(self.vcpus);
-            self.interrupts.grow(self.vcpus);
-            self.sleepers.grow(self.vcpus);
-            self.spins.grow(self.vcpus);
+            self.grow(vcpu.index() + 1);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, vcpus: usize) {
+        self.vcpus = vcpus;
+        self.items.grow(vcpus);
+        self.notices.grow(vcpus);
+        self.halts.grow(vcpus);
+        self.faults.grow(vcpus);
+        self.areas.grow(vcpus);
+        self.interrupts.grow(vcpus);
+        self.sleepers.grow(vcpus);
+        self.spins.grow(vcpus);
     }
 
     /// The record at hand goes to those that it concerns.

@@ -45,14 +45,24 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.queue.schedule(key, event)
     }
 
-    /// The place of an event that the one at hand causes.
+    /// The place of an event that the one at hand causes. Most callers know the kind of event, which
+    /// makes the rest of this a few instructions.
+    #[inline(always)]
     pub(super) fn key_at(&mut self, time: SimTime, event: MachineEvent) -> EventKey {
         if time > END_OF_TIME {
-            self.fail(Failure::BeyondTime { time: self.now(), event });
+            self.beyond_time(event);
         }
-        event.key_after(time, self.key).unwrap_or_else(|| {
-            self.fail(Failure::TimeStandsStill { time, event });
-            event.key(time + SimDuration::from_ps(1))
-        })
+        event.key_after(time, self.key).unwrap_or_else(|| self.time_stands_still(time, event))
+    }
+
+    #[cold]
+    fn beyond_time(&mut self, event: MachineEvent) {
+        self.fail(Failure::BeyondTime { time: self.now(), event });
+    }
+
+    #[cold]
+    fn time_stands_still(&mut self, time: SimTime, event: MachineEvent) -> EventKey {
+        self.fail(Failure::TimeStandsStill { time, event });
+        event.key(time + SimDuration::from_ps(1))
     }
 }

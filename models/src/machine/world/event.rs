@@ -60,6 +60,7 @@ enum Class {
 /// counter is needed: the order cannot depend on what was scheduled first. What an event causes at
 /// its own instant, and what would come before it in that order, belongs to the next *round* of
 /// the instant. Rounds count causes, not insertions.
+#[inline(always)]
 fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
     let (class, actor) = match event {
         MachineEvent::Phase(phase) => (Class::Phase, phase as u32),
@@ -89,6 +90,7 @@ const BARRIER_ROUND: u8 = 128;
 
 impl MachineEvent {
     /// The event's key in the first round of an instant.
+    #[inline]
     pub fn key(self, time: SimTime) -> EventKey {
         let round = if self == Self::Barrier { BARRIER_ROUND } else { 0 };
         key(self, time, round)
@@ -96,6 +98,7 @@ impl MachineEvent {
 
     /// The event's key when an event with the key `cause` schedules it. `None` when the instant
     /// has no round left: time stands still.
+    #[inline(always)]
     pub fn key_after(self, time: SimTime, cause: EventKey) -> Option<EventKey> {
         if time > cause.time() {
             return Some(self.key(time));
