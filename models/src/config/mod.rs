@@ -7,6 +7,7 @@ mod device;
 mod disturbance;
 mod guest;
 mod host;
+mod op;
 mod policy;
 mod sched;
 mod workload;
@@ -18,9 +19,10 @@ pub use device::{
 pub use disturbance::{Disturbance, DisturbanceKind};
 pub use guest::{ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TimerKind, WakeTime};
 pub use host::{Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, WrittenPages};
+pub use op::Op;
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
-pub use workload::{Op, Pattern, Region, RegionBacking, Section, TaskGroup, Workload};
+pub use workload::{Pattern, Region, RegionBacking, Section, TaskGroup, Workload};
 
 /// A whole simulated machine with its workload: one host, one VM.
 #[derive(Clone, Debug, PartialEq, Eq)]

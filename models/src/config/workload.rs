@@ -1,8 +1,7 @@
 //! What the guest runs: regions, tasks, programs.
 
-use sim_core::SimDuration;
-
-use crate::base::ids::{RegionId, VcpuId};
+use super::op::Op;
+use crate::base::ids::VcpuId;
 use crate::base::named::named;
 use crate::base::record::TaskRole;
 
@@ -55,59 +54,6 @@ pub struct TaskGroup {
     pub start_on: Vec<VcpuId>,
     /// Operations, repeated for ever; a group of several tasks runs them independently.
     pub program: Vec<Op>,
-}
-
-/// One operation of a task's program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// Counted work without end: units at a rate per second of CPU time.
-    Count {
-        /// Units per second of user CPU time.
-        units_per_sec: u64,
-    },
-    /// Uncounted computation for a span of user CPU time.
-    Compute {
-        /// User CPU time.
-        span: SimDuration,
-    },
-    /// One access to a page.
-    Access {
-        /// The region.
-        region: RegionId,
-        /// Which page.
-        pattern: Pattern,
-        /// Store or load.
-        write: bool,
-        /// CPU time besides translation: the instruction itself and choosing the page.
-        cost: SimDuration,
-    },
-    /// Sleep for a span of time.
-    Sleep {
-        /// Wall time.
-        span: SimDuration,
-    },
-    /// Interrupt all other vCPUs and wait, spinning in the kernel with preemption off, until each
-    /// has answered (`smp_call_function` with `wait`, the shape of a TLB flush too).
-    CallAll,
-    /// Let another task of the vCPU run (`sched_yield`).
-    Yield,
-    /// A system call begins: what follows happens at CPL 0.
-    SyscallEnter {
-        /// CPU time of the entry and of the call's own work before its first operation.
-        cost: SimDuration,
-    },
-    /// The system call is over: back to user mode.
-    SyscallExit,
-    /// Inside a system call, a section begins.
-    SectionEnter {
-        /// Which.
-        kind: Section,
-    },
-    /// The section is over.
-    SectionExit {
-        /// Which.
-        kind: Section,
-    },
 }
 
 named! {

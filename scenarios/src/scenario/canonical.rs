@@ -9,7 +9,7 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams, GuestConfig,
-    HostConfig, HostKernel, MachineConfig, Op, Policy, Region, SchedParams, TaskGroup, TlbGeometry,
+    HostConfig, HostKernel, MachineConfig, Policy, Region, SchedParams, TaskGroup, TlbGeometry,
     Workload,
 };
 use sim_core::SimDuration;
@@ -243,25 +243,7 @@ fn workload(form: &mut Form, workload: &Workload) {
         let (role, places) = (role.name(), places.join(","));
         form.line("tasks", format_args!("{name} count={count} role={role} start_on={places}"));
         for op in program {
-            form.line("op", operation(op));
-        }
-    }
-}
-
-fn operation(op: &Op) -> String {
-    match op {
-        Op::Count { units_per_sec } => format!("count per_second={units_per_sec}"),
-        Op::Compute { span } => format!("compute span={}", span.as_ps()),
-        Op::Sleep { span } => format!("sleep span={}", span.as_ps()),
-        Op::CallAll => "call_all".into(),
-        Op::Yield => "yield".into(),
-        Op::SyscallEnter { cost } => format!("syscall_enter cost={}", cost.as_ps()),
-        Op::SyscallExit => "syscall_exit".into(),
-        Op::SectionEnter { kind } => format!("section_enter {}", kind.name()),
-        Op::SectionExit { kind } => format!("section_exit {}", kind.name()),
-        Op::Access { region, pattern, write, cost } => {
-            let (region, pattern, cost) = (region.0, pattern.name(), cost.as_ps());
-            format!("access region={region} pattern={pattern} write={write} cost={cost}")
+            form.line("op", op);
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod canonical;
 pub mod expect;
 pub mod file;
 pub mod library;
+pub(crate) mod op;
 pub(crate) mod patch;
 pub(crate) mod published;
 pub mod resolve;

@@ -41,10 +41,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let hz = u128::from(self.frequency.hz());
         let state = &mut self.w.guest.tasks[task.index()];
         let Program::Loop { ops } = &state.program else { return };
-        let Some(Op::Count { units_per_sec }) = ops.get(state.pc as usize % ops.len()) else {
+        let Some(Op::Count { per_second }) = ops.get(state.pc as usize % ops.len()) else {
             return;
         };
-        let units = u128::from(state.counted.0) * u128::from(*units_per_sec) / hz;
+        let units = u128::from(state.counted.0) * u128::from(*per_second) / hz;
         let units = u64::try_from(units).unwrap_or(u64::MAX);
         let fresh = units - state.reported;
         if fresh > 0 {

@@ -7,29 +7,15 @@
 //! access takes effect when it begins; the rest of its time is plain computing. With skipping
 //! off a burst is one operation long, and nothing else differs.
 
-use sim_core::{Cycles, EventQueue, SimDuration};
+use sim_core::{Cycles, EventQueue};
 
-use super::access::Access;
-use super::state::{BurstOp, GuestThen, Program, Running, TaskState};
+use super::ops::Begin;
+use super::state::Running;
 use crate::base::ids::{TaskId, VcpuId};
-use crate::config::Op;
-use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent, thread_of};
-use crate::parts::mmu::Translation;
+use crate::machine::world::{Cx, Flow, Hypervisor, MachineEvent, thread_of};
 
 /// Operations in a burst at most: few enough that the journal stays in the first-level cache.
 const BURST_OPS: usize = 256;
-
-/// What became of an operation that was to begin now.
-enum Begin {
-    /// It takes so long.
-    Takes(BurstOp),
-    /// It counts until something interrupts it.
-    Counts,
-    /// It has left guest mode.
-    Left(Flow),
-    /// It has changed what the vCPU is to do next.
-    Changed,
-}
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Schedules the end of a guest stretch of so many cycles from the vCPU's position.
@@ -76,141 +62,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.start_guest_stretch(vcpu, at.saturating_sub(begin), Running::User);
         Some(Flow::Stopped)
-    }
-
-    /// An operation of the task's program at a position of the vCPU.
-    fn op_at(&self, vcpu: VcpuId, task: TaskId, at: Cycles) -> BurstOp {
-        BurstOp {
-            start: at,
-            len: Cycles::ZERO,
-            pc: self.w.guest.tasks[task.index()].pc,
-            tlb: self.w.guest.cpus[vcpu.index()].tlb.mark(),
-            page: None,
-            walked: None,
-        }
-    }
-
-    /// The task's next operation if it can begin later than now, at a position of the vCPU.
-    ///
-    /// It has not begun: something may come between. So this changes nothing but what
-    /// [`Self::take_back`] undoes: the position in the program and the TLB; and the choice of a
-    /// page, which stays. What else an operation does when it begins is [`Self::begin_op`]'s alone,
-    /// and one that needs that, or needs somebody else, ends the burst before it.
-    fn run_ahead(&mut self, vcpu: VcpuId, task: TaskId, at: Cycles) -> Option<BurstOp> {
-        if matches!(self.w.guest.tasks[task.index()].program, Program::Fill { .. }) {
-            // Its next page was never touched: the access exits.
-            return None;
-        }
-        let op = self.op_at(vcpu, task, at);
-        match self.current_op(task)? {
-            Op::Compute { span } => Some(self.compute(task, span, op)),
-            Op::Access { region, pattern, cost, .. } => {
-                let access = self.look_up(vcpu, task, region, pattern);
-                self.hit(task, access, cost, op)
-            }
-            // Where the mode changes a burst ends, so that each is in one mode.
-            Op::SyscallEnter { .. }
-            | Op::SyscallExit
-            | Op::SectionEnter { .. }
-            | Op::SectionExit { .. }
-            | Op::Sleep { .. }
-            | Op::Count { .. }
-            | Op::CallAll
-            | Op::Yield => None,
-        }
-    }
-
-    /// Begins the task's next operation, or goes on with the rest of the one before it. The
-    /// vCPU's position is now.
-    fn begin_op(&mut self, vcpu: VcpuId, task: TaskId, at: Cycles) -> Begin {
-        let mut op = self.op_at(vcpu, task, at);
-        let state = &mut self.w.guest.tasks[task.index()];
-        op.len = std::mem::take(&mut state.busy);
-        if op.len > Cycles::ZERO {
-            return Begin::Takes(op);
-        }
-        let Some(next) = self.current_op(task) else {
-            self.w.prefill_done = true;
-            self.sleep_current(vcpu, task);
-            return Begin::Changed;
-        };
-        match next {
-            Op::Count { .. } => return Begin::Counts,
-            Op::Compute { span } => return Begin::Takes(self.compute(task, span, op)),
-            Op::Access { region, pattern, write, cost } => {
-                let access = self.look_up(vcpu, task, region, pattern);
-                return self.begin_access(vcpu, task, access, (write, cost), op);
-            }
-            Op::Sleep { .. }
-            | Op::CallAll
-            | Op::Yield
-            | Op::SyscallEnter { .. }
-            | Op::SyscallExit
-            | Op::SectionEnter { .. }
-            | Op::SectionExit { .. } => self.w.guest.tasks[task.index()].pc += 1,
-        }
-        match next {
-            Op::Sleep { span } => {
-                self.vcpu_gets_on(vcpu);
-                let event = MachineEvent::TaskTimer(task);
-                self.schedule(self.now() + span, event);
-                self.sleep_current(vcpu, task);
-                Begin::Changed
-            }
-            Op::CallAll => Begin::Left(self.call_all(vcpu)),
-            Op::Yield => {
-                self.yield_vcpu(vcpu);
-                Begin::Changed
-            }
-            Op::SyscallEnter { cost } => {
-                self.enter_syscall(vcpu, task);
-                op.len = Cycles(self.frequency.cycles_in(cost).0.max(1));
-                Begin::Takes(op)
-            }
-            change => {
-                self.change_kernel_mode(vcpu, task, change);
-                Begin::Changed
-            }
-        }
-    }
-
-    fn compute(&mut self, task: TaskId, span: SimDuration, mut op: BurstOp) -> BurstOp {
-        self.w.guest.tasks[task.index()].pc += 1;
-        op.len = Cycles(self.frequency.cycles_in(span).0.max(1));
-        op
-    }
-
-    fn begin_access(
-        &mut self,
-        vcpu: VcpuId,
-        task: TaskId,
-        access: Access,
-        (write, cost): (bool, SimDuration),
-        op: BurstOp,
-    ) -> Begin {
-        let kernel = &mut self.w.guest.tasks[task.index()].kernel;
-        let syscall = kernel.syscall;
-        kernel.mid_access = syscall && access.misses();
-        match access.translation {
-            Translation::GuestFault => {
-                self.end_user(vcpu);
-                let prices = &self.w.setup.prices;
-                let cost = prices.guest_exception.cycles + prices.guest_minor_fault.cycles;
-                self.push_frame(vcpu, cost, GuestThen::FirstTouch { gva: access.gva });
-                return Begin::Changed;
-            }
-            Translation::EptViolation(gfn) => {
-                let cpl = if syscall { 0 } else { 3 };
-                let exit = GuestExit::EptViolation { gfn, write, cpl };
-                return Begin::Left(self.exit(vcpu, exit));
-            }
-            Translation::Hit(_) | Translation::Walked => {}
-        }
-        self.retire_major(vcpu, task);
-        match self.hit(task, access, cost, op) {
-            Some(op) => Begin::Takes(op),
-            None => unreachable!("the translation is there"),
-        }
     }
 
     /// The burst is final: nothing is left to take back.
@@ -290,12 +141,5 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             self.set_accessed_bits(vcpu);
         }
-    }
-
-    /// The current task sleeps until something wakes it.
-    fn sleep_current(&mut self, vcpu: VcpuId, task: TaskId) {
-        self.end_user(vcpu);
-        self.w.guest.tasks[task.index()].state = TaskState::Sleeping;
-        self.w.guest.cpus[vcpu.index()].need_resched = true;
     }
 }

@@ -7,7 +7,7 @@ use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime, Stream}
 
 use crate::base::ids::{Gfn, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
-use crate::config::{MachineConfig, Op};
+use crate::config::{MachineConfig, Op, Section};
 use crate::parts::mmu::tlb::Mark;
 use crate::parts::mmu::{GuestTables, Tlb};
 use crate::parts::sched::{Entity, RunQueue};
@@ -217,6 +217,17 @@ pub(super) struct KernelMode {
     pub rcu: u32,
     /// An access of the system call has begun and not gone through.
     pub mid_access: bool,
+}
+
+impl KernelMode {
+    /// How many sections of a kind the program is in.
+    pub(super) fn depth(&mut self, kind: Section) -> &mut u32 {
+        match kind {
+            Section::PreemptOff => &mut self.preempt_off,
+            Section::IrqOff => &mut self.irq_off,
+            Section::RcuReader => &mut self.rcu,
+        }
+    }
 }
 
 /// What a task executes.

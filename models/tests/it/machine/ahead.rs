@@ -91,7 +91,7 @@ impl Draw {
     fn task(&mut self, name: &str, regions: u16) -> TaskGroup {
         let mut program = self.operations(regions, false);
         match self.below(3) {
-            0 => program.push(Op::Count { units_per_sec: 1_000_000 }),
+            0 => program.push(Op::Count { per_second: 1_000_000 }),
             _ => program.push(Op::Compute { span: self.ns(&[200, 1_300]) }),
         }
         let role = self.of(&[TaskRole::Faulter, TaskRole::Worker]);

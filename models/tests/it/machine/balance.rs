@@ -15,7 +15,7 @@ fn machine(kernel: &str, start_on: &[u16], balance_ticks: u32) -> MachineConfig 
     config.guest.vcpus = 2;
     config.guest.sched = presets::guest_kernel(kernel).unwrap().sched(2);
     config.guest.balance_ticks = balance_ticks;
-    let count = vec![Op::Count { units_per_sec: 1_000_000_000 }];
+    let count = vec![Op::Count { per_second: 1_000_000_000 }];
     let mut tasks = group("counter", TaskRole::Worker, start_on.len() as u32, count);
     tasks.start_on = start_on.iter().copied().map(VcpuId).collect();
     config.workload.tasks = vec![tasks];

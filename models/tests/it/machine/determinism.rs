@@ -44,7 +44,7 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
             2,
             vec![write(Pattern::Uniform, SimDuration::from_ns(20)), Op::Sleep { span: us(730) }],
         ),
-        group("worker", TaskRole::Worker, 2, vec![Op::Count { units_per_sec: 1_000_000 }]),
+        group("worker", TaskRole::Worker, 2, vec![Op::Count { per_second: 1_000_000 }]),
     ];
     worlds.push(("bursts and sleeps", mixed));
     let mut calling = crowded("westmere-2010", constant(us(200)));

@@ -93,12 +93,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
                     4,
                     vec![write(Pattern::Uniform, SimDuration::from_ns(20))],
                 ),
-                group(
-                    "worker",
-                    TaskRole::Worker,
-                    4,
-                    vec![Op::Count { units_per_sec: 1_100_000_000 }],
-                ),
+                group("worker", TaskRole::Worker, 4, vec![Op::Count { per_second: 1_100_000_000 }]),
             ],
         },
     }
@@ -137,7 +132,7 @@ pub(crate) fn closed_form(
     }
     config.workload.tasks = vec![
         group("faulter", TaskRole::Faulter, 1, program),
-        group("worker", TaskRole::Worker, 1, vec![Op::Count { units_per_sec: 1_000_000_000 }]),
+        group("worker", TaskRole::Worker, 1, vec![Op::Count { per_second: 1_000_000_000 }]),
     ];
     config
 }

@@ -133,7 +133,7 @@ fn an_operation_below_a_cycle_keeps_the_order() {
             4,
             vec![blink, write(Pattern::Uniform, SimDuration::from_ns(20))],
         ),
-        group("worker", TaskRole::Worker, 4, vec![blink, Op::Count { units_per_sec: 1_000_000 }]),
+        group("worker", TaskRole::Worker, 4, vec![blink, Op::Count { per_second: 1_000_000 }]),
     ];
     for policy in ["sync", "apf-v7-2010"] {
         let ahead = simulate(&config, policy, &for_time(ms(30)));

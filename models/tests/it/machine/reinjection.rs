@@ -121,7 +121,7 @@ fn a_gate_that_looks_at_nothing_tells_during_a_delivery() {
     config.workload.tasks.truncate(1);
     config.workload.tasks[0].count = 3;
     config.workload.tasks[0].start_on = (0..3).map(VcpuId).collect();
-    let count = vec![Op::Count { units_per_sec: 1_000_000_000 }];
+    let count = vec![Op::Count { per_second: 1_000_000_000 }];
     let mut counter = group("counter", TaskRole::Worker, 1, count);
     counter.start_on = vec![VcpuId(3)];
     config.workload.tasks.push(counter);

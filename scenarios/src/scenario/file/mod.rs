@@ -24,7 +24,7 @@ pub use guest::{ApicFile, GuestFile};
 pub use host::{CpuFile, CpuRef, HostFile, HostKernelFile, HostKernelRef, SwapFile, TlbFile};
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
-pub use workload::{OpFile, RegionFile, TaskFile, WorkloadFile};
+pub use workload::{RegionFile, TaskFile, WorkloadFile};
 
 use crate::syntax::units::Span;
 

@@ -1,11 +1,12 @@
 //! What the guest runs.
 
 use models::base::record::TaskRole;
-use models::config::{Pattern, RegionBacking, Section};
+use models::config::RegionBacking;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::syntax::units::{Bytes, Span};
+use crate::scenario::op::OpFile;
+use crate::syntax::units::Bytes;
 
 /// What the guest runs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -48,66 +49,4 @@ pub struct TaskFile {
     pub start_on: Option<Vec<u64>>,
     /// Operations, repeated for ever.
     pub program: Vec<OpFile>,
-}
-
-/// One operation; `op` says which.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename = "tagged by op", rename_all = "lowercase")]
-#[schemars(rename = "OpFile", tag = "op")]
-pub enum OpFile {
-    /// Counted work without end. Must be the last operation.
-    Count {
-        /// Units of work in a second of user CPU time: 1 to 10^12.
-        per_second: u64,
-    },
-    /// Computation that is not counted.
-    Compute {
-        /// User CPU time, not zero.
-        span: Span,
-    },
-    /// One access to a page.
-    Access {
-        /// Name of the region.
-        region: String,
-        /// Which page.
-        pattern: Pattern,
-        /// Store (true) or load (false). Default: false.
-        #[serde(default)]
-        write: bool,
-        /// CPU time of the instruction and of choosing the page.
-        cost: Span,
-    },
-    /// Sleep.
-    Sleep {
-        /// Wall time, not zero.
-        span: Span,
-    },
-    /// Interrupt all other vCPUs and spin until each has answered, as a TLB flush does.
-    #[serde(rename = "call_all")]
-    CallAll {},
-    /// Let another task of the same vCPU run, by the system call sched_yield; only in user mode.
-    Yield {
-        /// CPU time of the call. Default: "0s".
-        cost: Option<Span>,
-    },
-    /// A system call: its body happens at CPL 0.
-    Syscall {
-        /// Its name, for readers of the file.
-        name: Option<String>,
-        /// CPU time of the entry and of the call's own work before its body.
-        cost: Span,
-        /// CPU time after the body, the return to user mode included. Default: "0s".
-        return_cost: Option<Span>,
-        /// What happens in the kernel. Default: nothing.
-        #[serde(default)]
-        body: Vec<OpFile>,
-    },
-    /// A section of the kernel in which a task must not be scheduled away; only in the body of a
-    /// system call.
-    Critical {
-        /// What keeps the task where it is.
-        kind: Section,
-        /// What happens in the section: `compute`, `access`, and other sections.
-        body: Vec<OpFile>,
-    },
 }

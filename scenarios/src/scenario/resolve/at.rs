@@ -47,7 +47,7 @@ impl At<'_> {
     }
 
     /// The number, when it lies in the range.
-    pub(super) fn number<T: TryFrom<u64>>(
+    pub(in crate::scenario) fn number<T: TryFrom<u64>>(
         &self,
         value: u64,
         range: RangeInclusive<u64>,
@@ -62,7 +62,7 @@ impl At<'_> {
     }
 
     /// The size in pages, when it is whole pages.
-    pub(super) fn pages(&self, size: Bytes) -> Result<u64, ScenarioError> {
+    pub(in crate::scenario) fn pages(&self, size: Bytes) -> Result<u64, ScenarioError> {
         if !size.0.is_multiple_of(PAGE_SIZE) {
             let help = format!("a multiple of {}", Bytes(PAGE_SIZE));
             return Err(self.fail(format!("{size} is not a whole number of pages"), help));
@@ -75,7 +75,7 @@ impl At<'_> {
     }
 
     /// The span, when it lies in the range.
-    pub(super) fn span(
+    pub(in crate::scenario) fn span(
         &self,
         span: SimDuration,
         range: RangeInclusive<SimDuration>,
@@ -92,7 +92,10 @@ impl At<'_> {
     }
 
     /// A time that a part of the machine takes: not zero, and not absurd.
-    pub(super) fn some_time(&self, span: SimDuration) -> Result<SimDuration, ScenarioError> {
+    pub(in crate::scenario) fn some_time(
+        &self,
+        span: SimDuration,
+    ) -> Result<SimDuration, ScenarioError> {
         self.span(span, SimDuration::from_ps(1)..=MAX_SPAN)
     }
 

@@ -10,7 +10,6 @@ mod disturbance;
 mod guest;
 mod host;
 mod policy;
-mod program;
 mod sched;
 mod ticks;
 mod workload;

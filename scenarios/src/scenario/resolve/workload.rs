@@ -5,8 +5,8 @@ use models::config::{GuestConfig, Region, RegionBacking, TaskGroup, Workload};
 use models::machine::KERNEL_FRAMES;
 
 use super::at::At;
-use super::program;
-use crate::scenario::file::{OpFile, RegionFile, TaskFile, WorkloadFile};
+use crate::scenario::file::{RegionFile, TaskFile, WorkloadFile};
+use crate::scenario::op::{OpFile, program};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
@@ -91,16 +91,12 @@ fn task_group(
         let help = "give at least one operation, such as { \"op\": \"count\", ... }";
         return Err(at.fail("the program is empty", help));
     }
-    let program = program::program(&at, &file.program, regions)?;
-    let endless = file.program.iter().position(|op| matches!(op, OpFile::Count { .. }));
+    let program = program(&at, &file.program, regions)?;
+    let endless = file.program.iter().position(|op| matches!(op, OpFile::Count(_)));
     if let Some(after) = endless.map(|index| index + 1).filter(|&after| after < file.program.len())
     {
         let message = "this operation is never reached: `count` before it has no end";
         return Err(at.index(after).fail(message, "put `count` last"));
-    }
-    if !program.iter().any(program::takes_time) {
-        let help = "give an access a cost, or add `compute` or `sleep`";
-        return Err(at.fail("one turn of the program takes no time", help));
     }
     Ok(TaskGroup { name, count, role: file.role, start_on, program })
 }

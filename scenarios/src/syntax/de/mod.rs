@@ -18,9 +18,9 @@ mod node;
 use serde::de::{self, Deserializer, Visitor};
 
 pub(crate) use self::error::{Error, custom};
-use self::node::Members;
+use self::node::Fields;
 use crate::syntax::error::{MAX_SHOWN, ScenarioError, help_for_unknown};
-use crate::syntax::tree::{Document, FieldPath, Node};
+use crate::syntax::tree::{Document, FieldPath};
 use crate::syntax::visible::shortened;
 
 /// Reads a document as a `T`.
@@ -72,26 +72,6 @@ pub(crate) fn field_names<T: de::DeserializeOwned>() -> &'static [&'static str] 
     // That it gives no value is no failure.
     let _ = T::deserialize(Names(&mut names));
     names
-}
-
-/// An object without the field that said what it is.
-struct Fields<'de> {
-    node: &'de Node,
-    but_for: &'static str,
-}
-
-impl<'de> Deserializer<'de> for Fields<'de> {
-    type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let members = Members::new(self.node.members(), Some(self.but_for));
-        visitor.visit_map(members).map_err(|error| error.at(&self.node.span))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
 }
 
 /// Takes the names of a struct's fields down.

@@ -309,7 +309,10 @@ impl<'de> VariantAccess<'de> for Choice<'de> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.content)
+        match self.tag {
+            Some(tag) => seed.deserialize(Fields { node: self.content, but_for: tag }),
+            None => seed.deserialize(self.content),
+        }
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
@@ -324,5 +327,25 @@ impl<'de> VariantAccess<'de> for Choice<'de> {
         visitor
             .visit_map(Members::new(self.content.members(), self.tag))
             .map_err(|error| error.at(&self.content.span))
+    }
+}
+
+/// An object without the field that said what it is.
+pub(super) struct Fields<'de> {
+    pub(super) node: &'de Node,
+    pub(super) but_for: &'static str,
+}
+
+impl<'de> Deserializer<'de> for Fields<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let members = Members::new(self.node.members(), Some(self.but_for));
+        visitor.visit_map(members).map_err(|error| error.at(&self.node.span))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

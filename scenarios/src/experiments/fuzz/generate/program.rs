@@ -42,19 +42,12 @@ fn units(draw: &mut Draw) -> u64 {
     draw.magnitude(1, 1_000_000_000_000)
 }
 
-/// Whether an operation takes time for certain.
+/// Whether an operation takes time for certain: one whose time or rate must not be zero, one that
+/// has a cost, or one with such an operation in its body.
 fn takes_time(op: &Value) -> bool {
-    let costs = || op["cost"].as_str().is_some_and(|cost| !cost.starts_with("0"));
-    match op["op"].as_str() {
-        Some("access") => costs(),
-        Some("syscall") => {
-            costs() || op["body"].as_array().is_some_and(|b| b.iter().any(takes_time))
-        }
-        Some("critical") => op["body"].as_array().is_some_and(|body| body.iter().any(takes_time)),
-        Some("call_all") => false,
-        Some("yield") => costs(),
-        _ => true,
-    }
+    let costs = |field: &str| op[field].as_str().is_some_and(|time| !time.starts_with('0'));
+    let body = || op["body"].as_array().is_some_and(|body| body.iter().any(takes_time));
+    costs("span") || costs("cost") || op["per_second"].is_u64() || body()
 }
 
 struct Writer<'a> {

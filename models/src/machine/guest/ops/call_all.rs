@@ -3,21 +3,23 @@
 //! shape). A vCPU that cannot take the interrupt keeps the caller spinning: one that is stalled in
 //! the host does, one that the host has halted wakes up and answers.
 
-use sim_core::EventQueue;
+use sim_core::{Cycles, EventQueue};
 
-use super::state::{GuestThen, Hotplug, Running};
-use crate::base::ids::VcpuId;
+use super::begin::Begin;
+use crate::base::ids::{TaskId, VcpuId};
+use crate::machine::guest::state::{GuestThen, Hotplug, Running};
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent, thread_of};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task begins a call: one write to the local APIC, which exits.
-    pub(super) fn call_all(&mut self, vcpu: VcpuId) -> Flow {
-        self.push_frame(vcpu, sim_core::Cycles::ZERO, GuestThen::CallWait);
-        self.exit(vcpu, GuestExit::SendCalls)
+    pub(super) fn begin_call_all(&mut self, vcpu: VcpuId, task: TaskId) -> Begin {
+        self.w.guest.tasks[task.index()].pc += 1;
+        self.push_frame(vcpu, Cycles::ZERO, GuestThen::CallWait);
+        Begin::Left(self.exit(vcpu, GuestExit::SendCalls))
     }
 
     /// The host delivers the interrupt to the others.
-    pub(super) fn interrupt_all_others(&mut self, vcpu: VcpuId) {
+    pub(in crate::machine::guest) fn interrupt_all_others(&mut self, vcpu: VcpuId) {
         for other in (0..self.w.setup.config.guest.vcpus).map(VcpuId).filter(|&other| other != vcpu)
         {
             if self.w.guest.cpus[other.index()].hotplug == Hotplug::Offline {
@@ -30,7 +32,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Spins on; none when all answers are there.
-    pub(super) fn call_wait(&mut self, vcpu: VcpuId) -> Option<Flow> {
+    pub(in crate::machine::guest) fn call_wait(&mut self, vcpu: VcpuId) -> Option<Flow> {
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.answers_due == 0 {
             state.frames.pop();
@@ -45,7 +47,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Answers the call of `to`, which goes on if this was the last answer.
-    pub(super) fn answer(&mut self, to: VcpuId) {
+    pub(in crate::machine::guest) fn answer(&mut self, to: VcpuId) {
         let state = &mut self.w.guest.cpus[to.index()];
         state.answers_due = state.answers_due.saturating_sub(1);
         let spins = state.frames.last().is_some_and(|frame| frame.then == GuestThen::CallWait);

@@ -1,11 +1,12 @@
-//! How an operation of a program finds its page and its frame.
+//! One access to a page: how it chooses its page and finds its frame, and what it costs.
 
 use sim_core::{Cycles, EventQueue, SimDuration};
 
-use super::state::{BurstOp, Program};
+use super::begin::Begin;
 use crate::base::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
-use crate::config::{Op, Pattern};
-use crate::machine::world::{Cx, Hypervisor, MachineEvent};
+use crate::config::Pattern;
+use crate::machine::guest::state::{BurstOp, GuestThen, Program};
+use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent};
 use crate::parts::mmu::{TlbLevel, Translation};
 
 /// The page of an access, and whether the task's list of chosen pages has it.
@@ -19,40 +20,19 @@ enum Choice {
 #[derive(Clone, Copy)]
 pub(super) struct Access {
     page: Choice,
-    pub gva: Gva,
-    pub translation: Translation,
+    gva: Gva,
+    translation: Translation,
     /// The frame that a walk found.
     walked: Option<Gfn>,
 }
 
 impl Access {
-    pub(super) fn misses(&self) -> bool {
+    fn misses(&self) -> bool {
         matches!(self.translation, Translation::GuestFault | Translation::EptViolation(_))
     }
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    pub(super) fn current_op(&mut self, task: TaskId) -> Option<Op> {
-        let state = &mut self.w.guest.tasks[task.index()];
-        match &mut state.program {
-            Program::Loop { ops } => {
-                if state.pc as usize >= ops.len() {
-                    state.pc = 0;
-                }
-                Some(ops[state.pc as usize])
-            }
-            Program::Fill { regions, at, page } => {
-                let &(region, pages) = regions.get(*at)?;
-                if *page == pages {
-                    (*at, *page) = (*at + 1, 0);
-                    return self.current_op(task);
-                }
-                let cost = self.w.setup.prices.zero_page.time;
-                Some(Op::Access { region, pattern: Pattern::Sequential, write: true, cost })
-            }
-        }
-    }
-
     /// The page of the task's next access: one that was chosen before, or a fresh choice.
     fn choose_page(&mut self, task: TaskId, region: RegionId, pattern: Pattern) -> Choice {
         let state = &mut self.w.guest.tasks[task.index()];
@@ -93,6 +73,40 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.w.guest.tasks[task.index()].chosen.push_front(page);
         }
         access
+    }
+
+    /// The access begins: it goes through, exits, or faults in the guest.
+    pub(super) fn begin_access(
+        &mut self,
+        vcpu: VcpuId,
+        task: TaskId,
+        access: Access,
+        (write, cost): (bool, SimDuration),
+        op: BurstOp,
+    ) -> Begin {
+        let kernel = &mut self.w.guest.tasks[task.index()].kernel;
+        let syscall = kernel.syscall;
+        kernel.mid_access = syscall && access.misses();
+        match access.translation {
+            Translation::GuestFault => {
+                self.end_user(vcpu);
+                let prices = &self.w.setup.prices;
+                let cost = prices.guest_exception.cycles + prices.guest_minor_fault.cycles;
+                self.push_frame(vcpu, cost, GuestThen::FirstTouch { gva: access.gva });
+                return Begin::Changed;
+            }
+            Translation::EptViolation(gfn) => {
+                let cpl = if syscall { 0 } else { 3 };
+                let exit = GuestExit::EptViolation { gfn, write, cpl };
+                return Begin::Left(self.exit(vcpu, exit));
+            }
+            Translation::Hit(_) | Translation::Walked => {}
+        }
+        self.retire_major(vcpu, task);
+        match self.hit(task, access, cost, op) {
+            Some(op) => Begin::Takes(op),
+            None => unreachable!("the translation is there"),
+        }
     }
 
     /// An access that goes through, and the position in the program behind it. None: it exits.

@@ -1,41 +1,55 @@
 //! System calls of tasks and the kernel's sections inside them: which mode a program is in, and
 //! what that allows.
 
-use sim_core::EventQueue;
+use sim_core::{Cycles, EventQueue, SimDuration};
 
-use super::state::{KernelMode, TaskState};
+use super::begin::Begin;
 use crate::base::ids::{TaskId, VcpuId};
-use crate::config::{Op, Preemption, Section};
+use crate::config::{Preemption, Section};
+use crate::machine::guest::state::{BurstOp, KernelMode, TaskState};
 use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task enters the kernel and goes on there.
-    pub(super) fn enter_syscall(&mut self, vcpu: VcpuId, task: TaskId) {
+    pub(super) fn enter_syscall(
+        &mut self,
+        vcpu: VcpuId,
+        task: TaskId,
+        cost: SimDuration,
+        mut op: BurstOp,
+    ) -> Begin {
+        self.w.guest.tasks[task.index()].pc += 1;
         self.report_program_time(vcpu);
         self.w.guest.tasks[task.index()].kernel.syscall = true;
         self.w.guest.cpus[vcpu.index()].user_since = Some(self.now());
+        op.len = Cycles(self.frequency.cycles_in(cost).0.max(1));
+        Begin::Takes(op)
     }
 
-    /// The current task leaves the kernel, or enters or leaves a section.
-    pub(super) fn change_kernel_mode(&mut self, vcpu: VcpuId, task: TaskId, change: Op) {
-        if change == Op::SyscallExit {
-            self.report_program_time(vcpu);
-        }
-        let kernel = &mut self.w.guest.tasks[task.index()].kernel;
-        let depth = |kernel: &mut KernelMode, kind, by: fn(u32) -> u32| {
-            let depth = match kind {
-                Section::PreemptOff => &mut kernel.preempt_off,
-                Section::IrqOff => &mut kernel.irq_off,
-                Section::RcuReader => &mut kernel.rcu,
-            };
-            *depth = by(*depth);
-        };
-        match change {
-            Op::SyscallExit => kernel.syscall = false,
-            Op::SectionEnter { kind } => depth(kernel, kind, |depth| depth.saturating_add(1)),
-            Op::SectionExit { kind } => depth(kernel, kind, |depth| depth.saturating_sub(1)),
-            _ => unreachable!("{change:?} changes no mode"),
-        }
+    /// The current task leaves the kernel.
+    pub(super) fn exit_syscall(&mut self, vcpu: VcpuId, task: TaskId) -> Begin {
+        self.w.guest.tasks[task.index()].pc += 1;
+        self.report_program_time(vcpu);
+        self.w.guest.tasks[task.index()].kernel.syscall = false;
+        Begin::Changed
+    }
+
+    /// A section of the kernel begins.
+    pub(super) fn enter_section(&mut self, task: TaskId, kind: Section) -> Begin {
+        let state = &mut self.w.guest.tasks[task.index()];
+        state.pc += 1;
+        let depth = state.kernel.depth(kind);
+        *depth = depth.saturating_add(1);
+        Begin::Changed
+    }
+
+    /// A section of the kernel ends.
+    pub(super) fn exit_section(&mut self, task: TaskId, kind: Section) -> Begin {
+        let state = &mut self.w.guest.tasks[task.index()];
+        state.pc += 1;
+        let depth = state.kernel.depth(kind);
+        *depth = depth.saturating_sub(1);
+        Begin::Changed
     }
 
     /// Reports the time in the mode that ends, unless there was none.
@@ -47,7 +61,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether the current task may lose its vCPU where it is, or is about to sleep.
-    pub(super) fn may_be_switched(&self, task: TaskId) -> bool {
+    pub(in crate::machine::guest) fn may_be_switched(&self, task: TaskId) -> bool {
         let state = &self.w.guest.tasks[task.index()];
         // Stages that wait for it belong to a sleep that it has begun.
         if state.state == TaskState::Sleeping || !state.frames.is_empty() || !state.kernel.syscall {

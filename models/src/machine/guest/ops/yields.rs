@@ -2,15 +2,17 @@
 
 use sim_core::EventQueue;
 
-use crate::base::ids::VcpuId;
+use super::begin::Begin;
+use crate::base::ids::{TaskId, VcpuId};
 use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task yields (`do_sched_yield`, `yield_task_fair`). It may go on at once: the
     /// scheduler decides, and balancing is not asked.
-    pub(super) fn yield_vcpu(&mut self, vcpu: VcpuId) {
+    pub(super) fn begin_yield(&mut self, vcpu: VcpuId, task: TaskId) -> Begin {
+        self.w.guest.tasks[task.index()].pc += 1;
         if self.w.guest.cpus[vcpu.index()].queue.nobody_waits() {
-            return;
+            return Begin::Changed;
         }
         self.vcpu_gets_on(vcpu);
         self.charge_task(vcpu);
@@ -18,5 +20,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.yield_current(&mut self.w.guest.entities, params);
         self.w.guest.cpus[vcpu.index()].need_resched = true;
+        Begin::Changed
     }
 }

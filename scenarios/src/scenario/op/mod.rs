@@ -1,0 +1,72 @@
+//! The operations that a program may have, one file each: how a scenario file writes one, which
+//! values it may have, and what it stands for.
+
+mod access;
+mod call_all;
+mod compute;
+mod count;
+mod critical;
+mod reader;
+mod sleep;
+mod syscall;
+mod yields;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::access::AccessFile;
+use self::call_all::CallAllFile;
+use self::compute::ComputeFile;
+use self::count::CountFile;
+use self::critical::CriticalFile;
+pub(crate) use self::reader::program;
+use self::reader::{Inside, Operation, Reader};
+use self::sleep::SleepFile;
+use self::syscall::SyscallFile;
+use self::yields::YieldFile;
+use crate::scenario::resolve::at::At;
+use crate::syntax::error::ScenarioError;
+
+/// The list of operations: name, type, and what the schema says.
+macro_rules! operations {
+    ($($(#[doc = $doc:literal])+ $word:literal $name:ident($file:ty),)*) => {
+        /// One operation; `op` says which.
+        #[derive(Clone, Debug, Deserialize, JsonSchema)]
+        #[serde(rename = "tagged by op")]
+        #[schemars(rename = "OpFile", tag = "op")]
+        pub enum OpFile {
+            $($(#[doc = $doc])+ #[serde(rename = $word)] $name($file),)*
+        }
+
+        impl Operation for OpFile {
+            fn resolve(
+                &self,
+                at: &At<'_>,
+                inside: Inside,
+                to: &mut Reader<'_>,
+            ) -> Result<(), ScenarioError> {
+                match self { $(Self::$name(file) => file.resolve(at, inside, to),)* }
+            }
+        }
+    };
+}
+
+operations! {
+    /// Counted work without end. Must be the last operation.
+    "count" Count(CountFile),
+    /// Computation that is not counted.
+    "compute" Compute(ComputeFile),
+    /// One access to a page.
+    "access" Access(AccessFile),
+    /// Sleep.
+    "sleep" Sleep(SleepFile),
+    /// Interrupt all other vCPUs and spin until each has answered, as a TLB flush does.
+    "call_all" CallAll(CallAllFile),
+    /// Let another task of the same vCPU run, by the system call sched_yield; only in user mode.
+    "yield" Yield(YieldFile),
+    /// A system call: its body happens at CPL 0.
+    "syscall" Syscall(SyscallFile<OpFile>),
+    /// A section of the kernel in which a task must not be scheduled away; only in the body of a
+    /// system call.
+    "critical" Critical(CriticalFile<OpFile>),
+}
