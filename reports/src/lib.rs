@@ -28,8 +28,8 @@ pub mod suite;
 mod sweep;
 mod table;
 mod write;
+pub mod zoo;
 
 pub use comparison::Compared;
 pub use report::{Names, Report};
-pub use table::record_chart;
 pub use write::{ReportError, write_all, write_scenario};

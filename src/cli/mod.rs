@@ -9,9 +9,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use format::Format;
 pub(crate) use logs::{CheckArgs, FitArgs, FuzzArgs};
-pub(crate) use protocol::{
-    ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs, ZooFormat,
-};
+pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
 pub(crate) use runs::{
     AnatomyArgs, CompareArgs, CrossoverArgs, PickArg, PresetsArgs, RunArgs, RunningArgs,
     SchemaArgs, ShowArgs, SweepArgs, TestArgs,

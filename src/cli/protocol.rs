@@ -1,7 +1,7 @@
 //! What is typed to explore the protocol, and to ask what it is.
 
 use super::format::{Format, format, usual};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use models::apf::rules::Generation;
 use std::path::PathBuf;
 
@@ -17,22 +17,11 @@ pub(crate) struct ZooArgs {
     #[arg(long, value_name = "FILE", requires = "id")]
     pub(crate) trace: Option<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = ZooFormat::Table)]
-    pub(crate) format: ZooFormat,
+    #[arg(long, value_parser = format(), default_value = usual())]
+    pub(crate) format: Format,
     /// Entries at a time; default: one a processor. Changes no result
     #[arg(short, long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) jobs: usize,
-}
-
-/// How the zoo is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ZooFormat {
-    /// For people
-    Table,
-    /// For programs, with the traces
-    Json,
-    /// For the documentation, without times
-    Markdown,
 }
 
 /// `apfsim invariants`

@@ -4,8 +4,8 @@ mod grid;
 mod text;
 
 pub use self::grid::{Column, Grid};
-pub(crate) use self::text::wrapped;
-pub use self::text::{WIDTH, listing};
+pub use self::text::WIDTH;
+pub(crate) use self::text::{listing, wrapped};
 
 /// A piece of a page.
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ fn filled(text: &str, first: &str, further: &str) -> String {
 
 /// A name and what it stands for on a line each, set in columns after `indent` spaces. Long texts
 /// go on below themselves.
-pub fn listing(entries: &[(String, String)], indent: usize) -> String {
+pub(crate) fn listing(entries: &[(String, String)], indent: usize) -> String {
     let longest = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let further = " ".repeat(indent + longest + 2);
     let entry = |(name, text): &(String, String)| {

@@ -16,7 +16,7 @@ use crate::notes;
 use crate::page::{Column, Grid, Page, Piece};
 
 /// Records, each as a line of its own text, as a sequence chart.
-pub fn record_chart(records: &[String], width: usize) -> String {
+pub(crate) fn record_chart(records: &[String], width: usize) -> String {
     chart::chart(records, 0, width)
 }
 
