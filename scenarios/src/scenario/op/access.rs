@@ -4,9 +4,8 @@ use models::config::{Op, Pattern};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader, any_time};
+use super::reader::{Checked, Inside, Operation, Reader, any_time};
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Span;
 
 /// One access to a page.
@@ -25,12 +24,7 @@ pub struct AccessFile {
 }
 
 impl Operation for AccessFile {
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
         let Self { region, pattern, write, cost } = self;
         let region = to.region(&at.field("region"), region, inside)?;
         let cost = any_time(&at.field("cost"), Some(*cost))?;

@@ -4,9 +4,8 @@ use models::config::Op;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader, not_in_section};
+use super::reader::{Checked, Inside, Operation, Reader, not_in_section};
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 
 /// A call to all other vCPUs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -14,12 +13,7 @@ use crate::syntax::error::ScenarioError;
 pub struct CallAllFile {}
 
 impl Operation for CallAllFile {
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
         not_in_section(at, inside)?;
         // Its exits are free of charge on some processors.
         to.push(Op::CallAll);

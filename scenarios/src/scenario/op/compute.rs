@@ -4,9 +4,8 @@ use models::config::Op;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader, some_time};
+use super::reader::{Checked, Inside, Operation, Reader, some_time};
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Span;
 
 /// Computation that is not counted.
@@ -18,7 +17,7 @@ pub struct ComputeFile {
 }
 
 impl Operation for ComputeFile {
-    fn resolve(&self, at: &At<'_>, _: Inside, to: &mut Reader<'_>) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, _: Inside, to: &mut Reader<'_>) -> Checked {
         let span = some_time(&at.field("span"), self.span)?;
         to.push_timed(Op::Compute { span }, span);
         Ok(())

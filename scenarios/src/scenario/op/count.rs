@@ -4,9 +4,8 @@ use models::config::Op;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader};
+use super::reader::{Checked, Inside, Operation, Reader};
 use crate::scenario::resolve::at::{At, MAX_DURATION};
-use crate::syntax::error::ScenarioError;
 
 /// A unit of work takes at least a picosecond.
 const MAX_UNITS_PER_SEC: u64 = 1_000_000_000_000;
@@ -20,17 +19,13 @@ pub struct CountFile {
 }
 
 impl Operation for CountFile {
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
         if inside != Inside::UserMode {
             let help = "use `compute`; the kernel's work is not counted";
             return Err(at.fail("a system call cannot count without end", help));
         }
         let per_second = at.field("per_second").number(self.per_second, 1..=MAX_UNITS_PER_SEC)?;
+        // It goes on until something interrupts it.
         to.push_timed(Op::Count { per_second }, MAX_DURATION);
         Ok(())
     }

@@ -4,9 +4,8 @@ use models::config::{Op, Section};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader};
+use super::reader::{Checked, Inside, Operation, Reader};
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 
 /// A section whose body is made of operations.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -19,12 +18,7 @@ pub struct CriticalFile<O> {
 }
 
 impl<O: Operation> Operation for CriticalFile<O> {
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
         to.may_nest(at)?;
         if inside == Inside::UserMode {
             let help = "put it into the `body` of a `syscall`";

@@ -20,12 +20,11 @@ use self::compute::ComputeFile;
 use self::count::CountFile;
 use self::critical::CriticalFile;
 pub(crate) use self::reader::program;
-use self::reader::{Inside, Operation, Reader};
+use self::reader::{Checked, Inside, Operation, Reader};
 use self::sleep::SleepFile;
 use self::syscall::SyscallFile;
 use self::yields::YieldFile;
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 
 /// The list of operations: name, type, and what the schema says.
 macro_rules! operations {
@@ -39,12 +38,7 @@ macro_rules! operations {
         }
 
         impl Operation for OpFile {
-            fn resolve(
-                &self,
-                at: &At<'_>,
-                inside: Inside,
-                to: &mut Reader<'_>,
-            ) -> Result<(), ScenarioError> {
+            fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
                 match self { $(Self::$name(file) => file.resolve(at, inside, to),)* }
             }
         }

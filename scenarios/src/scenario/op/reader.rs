@@ -13,18 +13,16 @@ const MAX_OPS: usize = 1024;
 /// System calls and sections inside each other.
 const MAX_DEPTH: usize = 8;
 
+/// Nothing but whether it was right.
+pub(crate) type Checked = Result<(), ScenarioError>;
+
 /// An operation as a file has it.
 pub(crate) trait Operation {
     /// Checks it and appends what it stands for to the program.
     ///
     /// # Errors
     /// When a value is out of range, or the operation may not stand where it does.
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError>;
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked;
 }
 
 /// Where in a program an operation stands.
@@ -68,12 +66,7 @@ pub(crate) fn program<T: Operation>(
 }
 
 impl Reader<'_> {
-    fn list<T: Operation>(
-        &mut self,
-        at: &At<'_>,
-        files: &[T],
-        inside: Inside,
-    ) -> Result<(), ScenarioError> {
+    fn list<T: Operation>(&mut self, at: &At<'_>, files: &[T], inside: Inside) -> Checked {
         let mut files = files.iter().enumerate();
         files.try_for_each(|(index, file)| file.resolve(&at.index(index), inside, self))
     }
@@ -95,7 +88,7 @@ impl Reader<'_> {
         at: &At<'_>,
         files: &[T],
         inside: Inside,
-    ) -> Result<(), ScenarioError> {
+    ) -> Checked {
         self.depth += 1;
         self.list(&at.field("body"), files, inside)?;
         self.depth -= 1;
@@ -103,7 +96,7 @@ impl Reader<'_> {
     }
 
     /// Whether one more body fits.
-    pub(super) fn may_nest(&self, at: &At<'_>) -> Result<(), ScenarioError> {
+    pub(super) fn may_nest(&self, at: &At<'_>) -> Checked {
         if self.depth == MAX_DEPTH {
             let message = format!("more than {MAX_DEPTH} bodies are inside each other");
             return Err(at.fail(message, "write it flatter"));
@@ -144,7 +137,7 @@ pub(super) fn any_time(at: &At<'_>, span: Option<Span>) -> Result<SimDuration, S
 }
 
 /// What must not be in a section of the kernel.
-pub(super) fn not_in_section(at: &At<'_>, inside: Inside) -> Result<(), ScenarioError> {
+pub(super) fn not_in_section(at: &At<'_>, inside: Inside) -> Checked {
     if inside == Inside::Section {
         let help = "a section may `compute`, `access`, and have sections in it";
         return Err(at.fail("a section must neither sleep nor wait", help));

@@ -4,9 +4,8 @@ use models::config::Op;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader, not_in_section, some_time};
+use super::reader::{Checked, Inside, Operation, Reader, not_in_section, some_time};
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Span;
 
 /// Sleep.
@@ -18,12 +17,7 @@ pub struct SleepFile {
 }
 
 impl Operation for SleepFile {
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
         not_in_section(at, inside)?;
         let span = some_time(&at.field("span"), self.span)?;
         to.push_timed(Op::Sleep { span }, span);

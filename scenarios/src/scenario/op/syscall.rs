@@ -4,9 +4,8 @@ use models::config::Op;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader, any_time};
+use super::reader::{Checked, Inside, Operation, Reader, any_time};
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Span;
 
 /// A system call whose body is made of operations.
@@ -25,12 +24,7 @@ pub struct SyscallFile<O> {
 }
 
 impl<O: Operation> Operation for SyscallFile<O> {
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
         to.may_nest(at)?;
         if inside != Inside::UserMode {
             let help = "put its operations into the body that is there already";

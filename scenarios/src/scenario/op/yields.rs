@@ -4,9 +4,8 @@ use models::config::Op;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reader::{Inside, Operation, Reader, any_time};
+use super::reader::{Checked, Inside, Operation, Reader, any_time};
 use crate::scenario::resolve::at::At;
-use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Span;
 
 /// The system call sched_yield.
@@ -18,12 +17,7 @@ pub struct YieldFile {
 }
 
 impl Operation for YieldFile {
-    fn resolve(
-        &self,
-        at: &At<'_>,
-        inside: Inside,
-        to: &mut Reader<'_>,
-    ) -> Result<(), ScenarioError> {
+    fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
         if inside != Inside::UserMode {
             let help = "put it behind the `syscall`; a kernel that waits does so with `sleep`";
             return Err(at.fail("`yield` is a system call of its own", help));

@@ -51,7 +51,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let access = self.look_up(vcpu, task, region, pattern);
                 self.hit(task, access, cost, op)
             }
-            // Where the mode changes a burst ends, so that each is in one mode.
+            // All others do more than move on and use the TLB, or change the mode: a burst is in one.
             _ => None,
         }
     }
