@@ -221,9 +221,18 @@ mod tests {
     }
 
     #[test]
-    fn disturbances_compose_as_well() {
-        use Disturbance::{AllocFailure, Evict, Migration, Reset, VmmReset};
-        for disturbance in [Evict, Migration, Reset, VmmReset] {
+    fn disturbances_of_pages_compose_as_well() {
+        use Disturbance::{Evict, Migration};
+        for disturbance in [Evict, Migration] {
+            let setup = world("v6.19", (2, 1, 1));
+            agrees(&Setup { budget: setup.budget.with(disturbance, 1), ..setup });
+        }
+    }
+
+    #[test]
+    fn disturbances_of_machines_compose_as_well() {
+        use Disturbance::{AllocFailure, Migration, Reset, VmmReset};
+        for disturbance in [Reset, VmmReset] {
             let setup = world("v6.19", (2, 1, 1));
             agrees(&Setup { budget: setup.budget.with(disturbance, 1), ..setup });
         }

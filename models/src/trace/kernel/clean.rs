@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr_iter, memchr3};
+
 /// A line without colour codes, with HTML's and quoted-printable characters as they were.
 pub fn cleaned(line: &[u8]) -> Cow<'_, [u8]> {
-    if !line.iter().any(|b| matches!(b, 0x1b | b'&' | 0xc2 | 0xef)) {
+    let [colour, entity, space, mark] = [0x1b, b'&', 0xc2, 0xef];
+    if memchr3(colour, entity, space, line).is_none() && memchr(mark, line).is_none() {
         return Cow::Borrowed(line);
     }
     let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
@@ -14,7 +17,7 @@ pub fn cleaned(line: &[u8]) -> Cow<'_, [u8]> {
 /// Whether a line is quoted-printable for certain: it has the code of `=`, and no `=` that is none
 /// of a code.
 pub fn is_quoted_printable(line: &[u8]) -> bool {
-    if !line.windows(3).any(|three| three == b"=3D") {
+    if !memchr_iter(b'=', line).any(|at| line[at + 1..].starts_with(b"3D")) {
         return false;
     }
     // Only what must be coded is: `=`, spaces at ends of lines, and what is no ASCII.
