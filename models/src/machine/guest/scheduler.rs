@@ -194,6 +194,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         debug_assert_eq!(self.w.guest.tasks[task.index()].state, TaskState::Sleeping);
         let Some(to) = self.idlest() else { return vcpu };
         let params = &self.w.setup.config.guest.sched;
+        if RunQueue::is_delayed(task.0, &self.w.guest.entities) {
+            // A task that sleeps with a delay still competes in the queue of the vCPU that leaves; it has to be
+            // out of it before it gets a place in another one.
+            let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
+            queue.dismiss_delayed(&mut self.w.guest.entities, params);
+        }
         let entities = &mut self.w.guest.entities;
         let (here, there) =
             (&self.w.guest.cpus[vcpu.index()].queue, &self.w.guest.cpus[to.index()].queue);
