@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// `apfsim presets`
 #[derive(Args, Debug)]
 pub(crate) struct PresetsArgs {
-    /// Name of a processor preset: print its numbers, what they mean and where they come from
+    /// Name of a processor, swap device or guest kernel: print its values, what they mean and where
+    /// they come from
     pub(crate) name: Option<String>,
 }
 

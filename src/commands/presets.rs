@@ -1,8 +1,8 @@
 //! `apfsim presets`: what scenario files can name for parts of the machine, and where the numbers of
-//! a processor come from.
+//! presets come from.
 
 use ::scenarios::help_for_unknown;
-use models::presets::{self, CpuPreset};
+use models::presets::{self, CpuPreset, PlainPreset, SourcedValue};
 use reports::page::{Page, Piece};
 
 use crate::cli::PresetsArgs;
@@ -13,14 +13,11 @@ use crate::output;
 pub(super) fn execute(args: &PresetsArgs) -> Result<Outcome, CliError> {
     let text = match &args.name {
         None => all(),
-        Some(name) => {
-            let preset = presets::cpu(name).ok_or_else(|| {
-                let names = presets::cpu_names();
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                CliError::Preset { name: name.clone(), help: help_for_unknown(name, &names) }
-            })?;
-            numbers(&preset)
-        }
+        Some(name) => match (presets::cpu(name), presets::plain(name)) {
+            (Some(cpu), _) => numbers(&cpu),
+            (None, Some(plain)) => values(plain),
+            (None, None) => return Err(unknown(name)),
+        },
     };
     output::result(&text)?;
     Ok(Outcome::Fine)
@@ -38,16 +35,32 @@ fn all() -> String {
     page.plain()
 }
 
-/// Every number of a processor: value, meaning where it is a cost, source.
+fn unknown(name: &str) -> CliError {
+    let mut names = presets::cpu_names();
+    names.extend(presets::device_names());
+    names.extend(presets::guest_kernel_names());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    CliError::Preset { name: name.to_owned(), help: help_for_unknown(name, &names) }
+}
+
+/// Every number of a processor: value, meaning where it is a cost, how sure it is, source.
 fn numbers(preset: &CpuPreset) -> String {
     let meanings = preset.config.costs.describe();
     let entries = preset.sources.iter().map(|number| {
         let meaning = meanings.iter().find(|(name, ..)| *name == number.name);
         let meaning = meaning.map_or(String::new(), |(.., meaning)| format!(" {meaning}"));
-        (number.name.clone(), format!("{}.{meaning} Source: {}", number.value, number.source))
+        let SourcedValue { name, value, certainty, source } = number;
+        let text = format!("{value}.{meaning} [{}] Source: {source}", certainty.name());
+        (name.clone(), text)
     });
     let title = format!("{}: {}", preset.name, preset.summary);
     Page::of([block(&title, entries.collect())]).plain()
+}
+
+/// The values of a swap device or a guest kernel; its summary has their sources.
+fn values(preset: PlainPreset) -> String {
+    let title = format!("{}: {}", preset.name, preset.summary);
+    Page::of([block(&title, preset.values)]).plain()
 }
 
 fn block(title: &str, entries: Vec<(String, String)>) -> Vec<Piece> {

@@ -28,6 +28,9 @@ pub const PF_WRITE: u32 = 1 << 1;
 /// The bit of a #PF error code that says that the access was made in user mode
 /// (`PFERR_USER_MASK`).
 pub const PF_USER: u32 = 1 << 2;
+/// The bit of the error code of a second-stage fault that says that a walk of the guest's tables was on
+/// its way (`PFERR_GUEST_PAGE_MASK`).
+pub const PF_GUEST_TABLE: u64 = 1 << 33;
 
 /// Vectors below are exceptions; a local APIC accepts none of them.
 pub const FIRST_INTERRUPT: u8 = 16;

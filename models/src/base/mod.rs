@@ -4,5 +4,6 @@ pub mod abi;
 pub mod ids;
 pub mod invariant;
 pub mod named;
+pub mod page_size;
 pub mod radix;
 pub mod record;

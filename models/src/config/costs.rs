@@ -168,8 +168,16 @@ costs! {
     guest_exception,
     /// Second-level TLB hit, beyond a first-level hit.
     stlb_hit,
-    /// Two-dimensional page walk with warm paging-structure caches.
-    page_walk,
+    /// Beginning of a page walk.
+    walk_start,
+    /// Reference of a page walk to a table whose line is in the first-level cache.
+    table_l1,
+    /// The same in the second-level cache.
+    table_l2,
+    /// The same in the third-level cache.
+    table_l3,
+    /// The same in memory.
+    table_memory,
     /// Software of an EPT violation whose page is present: lookup, mapping, return.
     kvm_fault,
     /// What mapping a page before its page ready costs less than a fault.

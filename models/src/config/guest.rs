@@ -59,6 +59,50 @@ pub struct GuestConfig {
     pub apic: ApicConfig,
     /// The pages through which the guest takes exceptions and interrupts.
     pub event_pages: EventPages,
+    /// Levels of the guest's page tables: 4 or 5.
+    pub table_levels: u32,
+    /// The frames of its page tables.
+    pub table_pages: TablePages,
+    /// Whether its kernel maps memory by pages of 2 MiB where it can (transparent huge pages).
+    pub thp: bool,
+}
+
+impl GuestConfig {
+    /// Page tables for so many small pages, at most.
+    pub fn tables(&self, pages: u64) -> u64 {
+        match pages.checked_sub(1) {
+            None => 0,
+            Some(last) => (1..=self.table_levels).map(|level| (last >> (9 * level)) + 1).sum(),
+        }
+    }
+
+    /// Those of them whose frames the host may reclaim.
+    pub fn reclaimable_tables(&self, pages: u64) -> u64 {
+        match self.table_pages {
+            TablePages::Reclaimable => self.tables(pages),
+            TablePages::Resident => 0,
+        }
+    }
+
+    /// Frames that the guest needs besides those of its regions, whose pages are so many and of so many
+    /// kinds of memory: its kernel's own, tables, and for each vCPU what it may hold of each kind when
+    /// another one turns out to have been faster.
+    pub fn own_frames(&self, kernel: u64, pages: u64, kinds: u64) -> u64 {
+        let large = if self.thp { 512 } else { 0 };
+        kernel + self.tables(pages) + u64::from(self.vcpus) * (kinds + 1 + large)
+    }
+}
+
+named! {
+    /// What the host may do with the frames of the guest's page tables.
+    #[derive(Default)]
+    TablePages {
+        /// They are reclaimed like any page. A walk that finds one unmapped exits.
+        #[default]
+        Reclaimable => "reclaimable",
+        /// They stay, as part of what is never reclaimed: for worlds with a closed form.
+        Resident => "resident",
+    }
 }
 
 named! {

@@ -34,6 +34,8 @@ pub struct HostConfig {
     pub kernel: HostKernel,
     /// Of a million items that are to be set up, how many find no memory (`GFP_NOWAIT`).
     pub allocation_failure_ppm: u32,
+    /// Levels of the second-stage tables: 4 or 5.
+    pub second_stage_levels: u32,
 }
 
 /// What kernels of the host do differently, or let their administrator set.

@@ -10,18 +10,22 @@ mod host;
 mod op;
 mod policy;
 mod sched;
+mod translation;
 mod workload;
 
-pub use cpu::{CpuConfig, TlbGeometry};
+pub use cpu::CpuConfig;
 pub use device::{
     ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, RamConfig,
 };
 pub use disturbance::{Disturbance, DisturbanceKind};
-pub use guest::{ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TimerKind, WakeTime};
+pub use guest::{
+    ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TablePages, TimerKind, WakeTime,
+};
 pub use host::{Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, WrittenPages};
 pub use op::Op;
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
+pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
 pub use workload::{Pattern, Region, RegionBacking, Section, TaskGroup, Workload};
 
 /// A whole simulated machine with its workload: one host, one VM.

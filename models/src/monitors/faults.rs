@@ -44,7 +44,6 @@ impl MappedFrames {
 /// A major fault whose access has not gone through.
 #[derive(Clone, Copy, Debug)]
 struct Access {
-    gfn: Gfn,
     mapped: bool,
     begun: Record,
 }
@@ -68,8 +67,8 @@ pub(super) struct Faults {
     reclaims: u64,
     /// How many faults are open.
     any_open: usize,
-    /// By task.
-    accesses: BTreeMap<TaskId, Access>,
+    /// By task and frame: an access may wait for its page and for tables on the way.
+    accesses: BTreeMap<(TaskId, Gfn), Access>,
 }
 
 impl Faults {
@@ -151,14 +150,17 @@ impl Faults {
     }
 
     fn page(&mut self, gfn: Gfn, mapped: bool) {
-        for access in self.accesses.values_mut().filter(|access| access.gfn == gfn) {
-            access.mapped = mapped;
+        for ((_, frame), access) in &mut self.accesses {
+            if *frame == gfn {
+                access.mapped = mapped;
+            }
         }
     }
 
     /// A major fault begins: the page is not there.
     pub(super) fn begun(&mut self, task: TaskId, gfn: Gfn, begun: Record) {
-        self.accesses.insert(task, Access { gfn, mapped: self.mapped.contains(gfn), begun });
+        let access = Access { mapped: self.mapped.contains(gfn), begun };
+        self.accesses.insert((task, gfn), access);
     }
 
     /// The access of a major fault has gone through.
@@ -169,9 +171,7 @@ impl Faults {
         at: Context<'_>,
         ledger: &mut Ledger,
     ) {
-        let Some(access) = self.accesses.remove(&task).filter(|access| access.gfn == gfn) else {
-            return;
-        };
+        let Some(access) = self.accesses.remove(&(task, gfn)) else { return };
         if !access.mapped {
             let message =
                 || format!("{task} on {vcpu} has got through to {gfn}, which is not mapped");

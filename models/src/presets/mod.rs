@@ -1,56 +1,18 @@
 //! Processors, guest kernels and swap devices as data files in which every number has its source.
 
+mod cpus;
+mod files;
 pub mod policies;
+mod values;
 
 use serde::Deserialize;
-use sim_core::{Frequency, SimDuration};
+use sim_core::SimDuration;
 
-use crate::config::costs::Costs;
-use crate::config::{
-    CpuConfig, DeviceConfig, EevdfParams, FairParams, Preemption, SchedParams, StealClock,
-    TlbGeometry,
-};
+pub use cpus::{Certainty, CpuPreset, SourcedValue, cpu, cpu_names, cpus};
+pub use values::{PlainPreset, plain};
 
-const CPU_FILES: [&str; 5] = [
-    include_str!("data/westmere-2010.json"),
-    include_str!("data/skylake-sp.json"),
-    include_str!("data/lab-1gips.json"),
-    include_str!("data/lab-1gips-traced.json"),
-    include_str!("data/free.json"),
-];
-const DEVICES: &str = include_str!("data/devices.json");
-const GUEST_KERNELS: &str = include_str!("data/guest-kernels.json");
-
-/// A value with its source, as the data files hold it.
-#[derive(Clone, Debug, Deserialize)]
-struct Sourced<T> {
-    value: T,
-    source: String,
-}
-
-/// One documented number of a preset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourcedValue {
-    /// Name of the parameter.
-    pub name: String,
-    /// Value as text, with its unit.
-    pub value: String,
-    /// Where it comes from, or that it is an assumption.
-    pub source: String,
-}
-
-/// A processor preset.
-#[derive(Clone, Debug)]
-pub struct CpuPreset {
-    /// Name in scenario files.
-    pub name: String,
-    /// What it stands for.
-    pub summary: String,
-    /// The model.
-    pub config: CpuConfig,
-    /// Every number with its source.
-    pub sources: Vec<SourcedValue>,
-}
+use self::files::{DEVICES, GUEST_KERNELS, builtin};
+use crate::config::{DeviceConfig, EevdfParams, FairParams, Preemption, SchedParams, StealClock};
 
 /// A swap-device preset.
 #[derive(Clone, Debug, Deserialize)]
@@ -128,85 +90,6 @@ impl GuestKernelPreset {
 
 /// The kernel whose scheduler the host has unless a scenario says another one.
 pub const HOST_KERNEL: &str = "linux-2.6.36";
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CpuFile {
-    name: String,
-    summary: String,
-    frequency: Sourced<String>,
-    l1_dtlb: Sourced<TlbGeometry>,
-    stlb: Sourced<TlbGeometry>,
-    ept_accessed_dirty: Sourced<bool>,
-    costs: std::collections::BTreeMap<String, Sourced<String>>,
-}
-
-/// Built-in data is checked by a test; a broken file is a mistake of ours, not of a user.
-fn builtin<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("built-in preset {what} is broken: {error}"),
-    }
-}
-
-fn cpu_from_file(text: &str) -> CpuPreset {
-    let file: CpuFile = builtin("processor", serde_json::from_str(text));
-    let mut sources = vec![
-        SourcedValue {
-            name: "frequency".into(),
-            value: file.frequency.value.clone(),
-            source: file.frequency.source,
-        },
-        SourcedValue {
-            name: "l1_dtlb".into(),
-            value: format!("{}/{}", file.l1_dtlb.value.entries, file.l1_dtlb.value.ways),
-            source: file.l1_dtlb.source,
-        },
-        SourcedValue {
-            name: "stlb".into(),
-            value: format!("{}/{}", file.stlb.value.entries, file.stlb.value.ways),
-            source: file.stlb.source,
-        },
-        SourcedValue {
-            name: "ept_accessed_dirty".into(),
-            value: file.ept_accessed_dirty.value.to_string(),
-            source: file.ept_accessed_dirty.source,
-        },
-    ];
-    let mut costs = Costs::FREE;
-    for (name, cost) in file.costs {
-        builtin(&file.name, costs.set(&name, &cost.value));
-        sources.push(SourcedValue { name, value: cost.value, source: cost.source });
-    }
-    let frequency = builtin(&file.name, file.frequency.value.parse::<Frequency>());
-    CpuPreset {
-        name: file.name,
-        summary: file.summary,
-        config: CpuConfig {
-            frequency,
-            l1_dtlb: file.l1_dtlb.value,
-            stlb: file.stlb.value,
-            ept_accessed_dirty: file.ept_accessed_dirty.value,
-            costs,
-        },
-        sources,
-    }
-}
-
-/// All processor presets.
-pub fn cpus() -> Vec<CpuPreset> {
-    CPU_FILES.iter().map(|text| cpu_from_file(text)).collect()
-}
-
-/// The processor preset of that name.
-pub fn cpu(name: &str) -> Option<CpuPreset> {
-    cpus().into_iter().find(|preset| preset.name == name)
-}
-
-/// Names of the processor presets.
-pub fn cpu_names() -> Vec<String> {
-    cpus().into_iter().map(|preset| preset.name).collect()
-}
 
 fn span(what: &str, text: &str) -> SimDuration {
     builtin(what, text.parse::<SimDuration>())
@@ -294,13 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_loads_and_every_number_has_a_source() {
-        for preset in cpus() {
-            assert_eq!(preset.sources.len(), 4 + Costs::NAMES.len(), "{}", preset.name);
-            for value in &preset.sources {
-                assert!(value.source.len() > 3, "{} of {} has no source", value.name, preset.name);
-            }
-        }
+    fn every_preset_loads() {
         assert!(!devices().is_empty());
         assert!(!guest_kernels().is_empty());
     }

@@ -9,8 +9,8 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams, GuestConfig,
-    HostConfig, HostKernel, MachineConfig, Policy, Region, SchedParams, TaskGroup, TlbGeometry,
-    Workload,
+    HostConfig, HostKernel, MachineConfig, PagingCaches, Policy, Region, SchedParams, TaskGroup,
+    TlbArray, TranslationConfig, Workload,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::scenario::resolve::{Scenario, device_lines};
 
 /// Version of the canonical form itself: to be raised when the same scenario gets another text.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 impl Scenario {
     /// Names what is simulated: XXH3 (128 bits, hexadecimal) over the canonical form of machine,
@@ -89,15 +89,31 @@ impl Form {
 }
 
 fn cpu(form: &mut Form, cpu: &CpuConfig) {
-    let CpuConfig { frequency, l1_dtlb, stlb, ept_accessed_dirty, costs } = cpu;
+    let CpuConfig { frequency, translation: hardware, ept_accessed_dirty, costs } = cpu;
     form.line("cpu.hz", frequency.hz());
-    for (name, TlbGeometry { entries, ways }) in [("l1_dtlb", l1_dtlb), ("stlb", stlb)] {
-        form.line(&format!("cpu.{name}"), format_args!("{entries}/{ways}"));
-    }
+    translation(form, hardware);
     form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
     for (name, cost, _) in costs.describe() {
         form.line(&format!("cost.{name}"), cost);
     }
+}
+
+fn translation(form: &mut Form, hardware: &TranslationConfig) {
+    let TranslationConfig { l1_dtlb, stlb, paging_caches, nested_tlb, table_lines, vpid } =
+        hardware;
+    for (name, arrays) in [("l1_dtlb", l1_dtlb), ("stlb", stlb)] {
+        for TlbArray { entries, ways, sizes, sets, replacement } in arrays {
+            let (sizes, sets, replacement) = (sizes.words(), sets.name(), replacement.name());
+            let line = format_args!("{entries}/{ways} {sizes} {sets} {replacement}");
+            form.line(&format!("cpu.{name}"), line);
+        }
+    }
+    let PagingCaches { pml4e, pdpte, pde } = paging_caches;
+    form.line("cpu.paging_caches", format_args!("{pml4e} {pdpte} {pde}"));
+    form.line("cpu.nested_tlb", nested_tlb);
+    let [l1, l2, l3] = table_lines;
+    form.line("cpu.table_lines", format_args!("{l1} {l2} {l3}"));
+    form.line("cpu.vpid", vpid);
 }
 
 fn host(form: &mut Form, host: &HostConfig) {
@@ -114,6 +130,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         device: swap_device,
         kernel: host_kernel,
         allocation_failure_ppm,
+        second_stage_levels,
     } = host;
     form.line("host.cpus", cpus);
     sched(form, "host", scheduler);
@@ -131,6 +148,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         form.line(&format!("device.{name}"), value);
     }
     form.line("host.allocation_failure_ppm", allocation_failure_ppm);
+    form.line("host.second_stage_levels", second_stage_levels);
 }
 
 fn kernel(form: &mut Form, kernel: &HostKernel) {
@@ -212,6 +230,9 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         preemption,
         apic,
         event_pages,
+        table_levels,
+        table_pages,
+        thp,
     } = guest;
     form.line("guest.vcpus", vcpus);
     form.line("guest.memory_pages", memory_pages);
@@ -225,6 +246,9 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     form.line("guest.send_always", send_always);
     form.line("guest.preemption", preemption.name());
     form.line("guest.event_pages", event_pages.name());
+    form.line("guest.table_levels", table_levels);
+    form.line("guest.table_pages", table_pages.name());
+    form.line("guest.thp", thp);
     let ApicConfig { timer_exits, eoi_exits, ipi_exits } = apic;
     form.line("guest.apic.timer_exits", timer_exits);
     form.line("guest.apic.eoi_exits", eoi_exits);

@@ -91,8 +91,8 @@ events! {
     /// The host begins to handle a second-stage fault.
     KvmPageFault = "kvm_page_fault" { /// The vCPU.
         vcpu: VcpuId, /// The faulting guest physical address.
-        address: Gpa, /// Bit 1: write.
-        error_code: u32, /// Privilege level of the guest at the fault.
+        address: Gpa, /// Bit 1: write. Bit 33: in a walk, at a table of the guest's.
+        error_code: u64, /// Privilege level of the guest at the fault.
         cpl: u8, }
     /// An asynchronous fault is tried, because the page needs I/O and the gate is open.
     KvmTryAsyncGetPage = "kvm_try_async_get_page" { /// The vCPU.
@@ -331,6 +331,11 @@ events! {
     MmuNotifierRetry = "mmu_notifier_retry" { /// The vCPU.
         vcpu: VcpuId, /// The frame that was to be mapped.
         gfn: Gfn, }
+    /// The guest has made a page table (ours).
+    GuestTableNew = "guest_table_new" { /// The vCPU.
+        vcpu: VcpuId, /// The frame that it lies in.
+        gfn: Gfn, /// Its level; 1 has the entries of pages of 4 KiB.
+        level: u8, }
     /// An exception or interrupt whose delivery did not come to its end is injected again (ours;
     /// kernels print `kvm_inj_exception` or `kvm_inj_virq` with `[reinjected]`).
     KvmReinject = "kvm_reinject" { /// The vCPU.

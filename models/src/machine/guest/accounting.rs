@@ -6,7 +6,7 @@ use super::state::{Program, Running};
 use crate::base::ids::{Gfn, TaskId, VcpuId};
 use crate::base::record::{Event, FaultPath};
 use crate::config::Op;
-use crate::machine::world::{Cx, MachineEvent};
+use crate::machine::world::{Cx, Hypervisor, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Cycles since the epoch that are over by now.
@@ -74,19 +74,40 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.guest.cpus[vcpu.index()].user_since = Some(now);
     }
 
-    /// The access that was waiting for its page has gone through.
-    pub(super) fn retire_major(&mut self, vcpu: VcpuId, task: TaskId) {
-        if let Some(gfn) = self.w.guest.tasks[task.index()].major.take() {
+    /// The access that was waiting for its pages has gone through.
+    pub(super) fn retire_majors(&mut self, vcpu: VcpuId, task: TaskId) {
+        for gfn in std::mem::take(&mut self.w.guest.tasks[task.index()].majors) {
             self.emit(Event::MajorFaultEnd { vcpu, task, gfn });
+        }
+    }
+
+    /// The current task has got past a frame, if it was waiting for it.
+    pub(super) fn pass_major(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        let Some(task) = self.w.guest.current(vcpu) else { return };
+        let majors = &mut self.w.guest.tasks[task.index()].majors;
+        if let Some(place) = majors.iter().position(|&major| major == gfn) {
+            majors.remove(place);
+            self.emit(Event::MajorFaultEnd { vcpu, task, gfn });
+        }
+    }
+
+    /// The access of a task stops at a frame, or at nothing but a missing entry: it has got past the
+    /// others that are there, and no longer waits for them.
+    pub(super) fn pass_majors_but(&mut self, vcpu: VcpuId, task: TaskId, at: Option<Gfn>) {
+        for gfn in self.w.guest.tasks[task.index()].majors.clone() {
+            if Some(gfn) != at && self.maps(vcpu, gfn) {
+                self.w.guest.tasks[task.index()].majors.retain(|&major| major != gfn);
+                self.emit(Event::MajorFaultEnd { vcpu, task, gfn });
+            }
         }
     }
 
     /// The access of the current task needs I/O; reported once, however often it exits.
     pub(super) fn begin_major_of_current(&mut self, vcpu: VcpuId, gfn: Gfn, path: FaultPath) {
         let Some(task) = self.w.guest.current(vcpu) else { return };
-        let state = &mut self.w.guest.tasks[task.index()];
-        if state.major != Some(gfn) {
-            state.major = Some(gfn);
+        let majors = &mut self.w.guest.tasks[task.index()].majors;
+        if !majors.contains(&gfn) {
+            majors.push(gfn);
             self.emit(Event::MajorFaultBegin { vcpu, task, gfn, path });
         }
     }

@@ -37,7 +37,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let state = &mut self.w.guest.cpus[vcpu.index()];
         state.user_since.get_or_insert(now);
         state.burst.clear();
-        state.tlb.start_journal();
+        state.mmu.keep();
         let begin = state.cycles;
         // Nothing beyond the next tick can survive it.
         let horizon =
@@ -53,10 +53,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         let mut at = begin + first.len;
         self.w.guest.cpus[vcpu.index()].burst.push(first);
-        while self.w.guest.cpus[vcpu.index()].burst.len() < most
-            && horizon.is_none_or(|horizon| at <= horizon)
-            && let Some(op) = self.run_ahead(vcpu, task, at)
-        {
+        loop {
+            at = self.run_hits(vcpu, task, at, (most, horizon));
+            if self.w.guest.cpus[vcpu.index()].burst.len() >= most
+                || horizon.is_some_and(|horizon| at > horizon)
+            {
+                break;
+            }
+            let Some(op) = self.run_ahead(vcpu, task, at) else { break };
             at += op.len;
             self.w.guest.cpus[vcpu.index()].burst.push(op);
         }
@@ -70,18 +74,19 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.set_accessed_bits(vcpu);
         let state = &mut self.w.guest.cpus[vcpu.index()];
         state.burst.clear();
-        state.tlb.drop_journal();
+        state.mmu.keep();
     }
 
     /// Sets the second-stage accessed bits of the walks of a burst, once each.
     fn set_accessed_bits(&mut self, vcpu: VcpuId) {
+        let mut walked = std::mem::take(&mut self.w.guest.cpus[vcpu.index()].walked);
         if self.w.setup.config.cpu.ept_accessed_dirty {
-            let mut burst = std::mem::take(&mut self.w.guest.cpus[vcpu.index()].burst);
-            for gfn in burst.iter_mut().filter_map(|op| op.walked.take()) {
+            for &gfn in &walked {
                 self.set_accessed(vcpu, gfn);
             }
-            self.w.guest.cpus[vcpu.index()].burst = burst;
         }
+        walked.clear();
+        self.w.guest.cpus[vcpu.index()].walked = walked;
     }
 
     /// Cuts the current burst at this event: operations that have not begun are taken back, and
@@ -115,7 +120,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             let op = *op;
             state.burst.pop();
-            state.tlb.undo_to(op.tlb);
+            state.mmu.undo_to(op.mmu);
+            state.walked.truncate(op.walked as usize);
             task.pc = op.pc;
             if let Some(page) = op.page {
                 task.chosen.push_front(page);

@@ -52,6 +52,9 @@ impl<Q: EventQueue<MachineEvent>> GuestEntry for Cx<'_, Q> {
         state.epoch = now;
         state.cycles = Cycles::ZERO;
         state.running = Running::Nothing;
+        if !self.w.setup.config.cpu.translation.vpid {
+            state.mmu.invalidate_vcpu();
+        }
         self.guest_run(vcpu)
     }
 
@@ -102,7 +105,7 @@ impl<Q: EventQueue<MachineEvent>> GuestEntry for Cx<'_, Q> {
     }
 
     fn flush_tlb(&mut self, vcpu: VcpuId) {
-        self.w.guest.cpus[vcpu.index()].tlb.flush();
+        self.w.guest.cpus[vcpu.index()].mmu.invalidate_second_stage();
     }
 
     fn end_hlt(&mut self, vcpu: VcpuId) {

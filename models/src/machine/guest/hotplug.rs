@@ -100,6 +100,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         state.hotplug = Hotplug::Online;
         state.frames.retain(|Frame { then, .. }| *then != GuestThen::Offline);
+        // Its processor is reset.
+        self.w.guest.cpus[vcpu.index()].mmu.reset();
         self.restart_vcpu(vcpu);
         self.emit(Event::GuestCpuOnline { vcpu });
         let enables = self.w.setup.policy.as_ref().is_some_and(|policy| policy.guest_enabled);

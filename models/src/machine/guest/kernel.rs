@@ -7,9 +7,8 @@
 use sim_core::{Cycles, EventQueue};
 
 use super::state::{GuestThen, Running};
-use crate::base::ids::{Gva, TaskId, VcpuId};
-use crate::config::RegionBacking;
-use crate::machine::world::{Cx, Failure, Flow, GuestExit, Hypervisor, MachineEvent};
+use crate::base::ids::{TaskId, VcpuId};
+use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Goes on with whatever the guest has to do next on this vCPU.
@@ -97,25 +96,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 }
             }
             GuestThen::FirstTouch { gva } => return self.first_touch(vcpu, gva),
-            GuestThen::ClearPage { gva, gfn } => {
-                // The kernel clears the page through its own mapping; that may exit first.
-                if !self.maps(vcpu, gfn) {
-                    self.push_frame(vcpu, Cycles::ZERO, then);
-                    return Some(
-                        self.exit(vcpu, GuestExit::EptViolation { gfn, write: true, cpl: 0 }),
-                    );
-                }
-                let cost = self.w.setup.prices.zero_page.cycles;
-                self.push_frame(vcpu, cost, GuestThen::MapFresh { gva, gfn });
-            }
-            GuestThen::MapFresh { gva, gfn } => {
-                if self.w.guest.tables.translate(gva).is_some() {
-                    // Another vCPU was faster (`pte_same`): the frame goes back.
-                    self.w.guest.tables.release(gfn, self.is_in_guest_memfd(gva));
-                } else {
-                    self.w.guest.tables.map(gva, gfn);
-                }
-            }
+            GuestThen::ClearTable { .. } => return self.clear_table(vcpu, then),
+            GuestThen::LinkTable { .. } => return self.link_table(vcpu, then),
+            GuestThen::ClearPage { .. } => return self.clear_page(vcpu, then),
+            GuestThen::MapFresh { .. } => return self.map_fresh(vcpu, then),
+            GuestThen::ClearLarge { .. } => return self.clear_large(vcpu, then),
             GuestThen::EnableApf => {
                 return Some(self.exit(vcpu, GuestExit::WriteEn));
             }
@@ -135,34 +120,5 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::Return => {}
         }
         None
-    }
-
-    fn first_touch(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
-        if self.w.guest.tables.translate(gva).is_some() {
-            // Another vCPU was faster.
-            return None;
-        }
-        let in_memfd = self.is_in_guest_memfd(gva);
-        match self.w.guest.tables.allocate(in_memfd) {
-            Some(gfn) => {
-                if in_memfd {
-                    self.make_private(vcpu, gfn);
-                }
-                self.push_frame(vcpu, Cycles::ZERO, GuestThen::ClearPage { gva, gfn });
-                None
-            }
-            None => {
-                let now = self.now();
-                self.fail(Failure::GuestOutOfMemory(now));
-                Some(Flow::Stopped)
-            }
-        }
-    }
-
-    /// Whether the memory slot of a region is backed by guest_memfd.
-    fn is_in_guest_memfd(&self, gva: Gva) -> bool {
-        let region = self.w.guest.tables.region_of(gva);
-        let regions = &self.w.setup.config.workload.regions;
-        regions[region.index()].backing == RegionBacking::GuestMemfd
     }
 }

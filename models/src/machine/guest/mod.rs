@@ -14,6 +14,7 @@ mod scheduler;
 mod start;
 mod state;
 mod timers;
+mod touch;
 
 pub(in crate::machine) use state::Guest;
 pub use state::KERNEL_FRAMES;

@@ -41,7 +41,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             chosen: VecDeque::new(),
             counted: Cycles::ZERO,
             reported: 0,
-            major: None,
+            majors: Vec::new(),
             frames: Vec::new(),
         });
         self.w.guest.entities.push(Entity::default());

@@ -8,8 +8,8 @@ use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime, Stream}
 use crate::base::ids::{Gfn, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{MachineConfig, Op, Section};
-use crate::parts::mmu::tlb::Mark;
-use crate::parts::mmu::{GuestTables, Tlb};
+use crate::parts::mmu::walk::Levels;
+use crate::parts::mmu::{GuestTables, Mark, Mmu};
 use crate::parts::sched::{Entity, RunQueue};
 
 /// Frames at the bottom of guest memory that belong to its kernel and hold no task's pages. An
@@ -41,6 +41,12 @@ pub(super) enum GuestThen {
     ClearPage { gva: Gva, gfn: Gfn },
     /// The fresh frame is cleared.
     MapFresh { gva: Gva, gfn: Gfn },
+    /// Clearing the frame of a new table begins.
+    ClearTable { gva: Gva, gfn: Gfn, level: u32 },
+    /// The frame of a new table is cleared.
+    LinkTable { gva: Gva, gfn: Gfn, level: u32 },
+    /// So many frames of a fresh page of 2 MiB are cleared.
+    ClearLarge { gva: Gva, gfn: Gfn, page: u16 },
     /// Timers of tasks have expired; in the softirq, with interrupts on.
     Timers { softirq: bool },
     /// Call-function interrupt: enable asynchronous page faults on this vCPU.
@@ -88,11 +94,11 @@ pub(super) struct BurstOp {
     pub len: Cycles,
     /// Program position before it.
     pub pc: u32,
-    pub tlb: Mark,
+    pub mmu: Mark,
     /// Page of an access.
     pub page: Option<u64>,
-    /// Frame that a walk found.
-    pub walked: Option<Gfn>,
+    /// How many frames the burst's walks had used before it.
+    pub walked: u32,
 }
 
 /// Whether a vCPU takes part in the guest.
@@ -127,7 +133,9 @@ pub(super) struct GuestCpu {
     /// Since when the time of the current task's own program is not yet reported.
     pub user_since: Option<SimTime>,
     pub burst: Vec<BurstOp>,
-    pub tlb: Tlb,
+    pub mmu: Mmu,
+    /// Frames whose second-stage entries the walks of the burst have used, in their order.
+    pub walked: Vec<Gfn>,
     pub queue: RunQueue,
     pub need_resched: bool,
     /// HLT was left since the not-present handler executed it.
@@ -164,7 +172,7 @@ pub(super) struct GuestCpu {
 }
 
 impl GuestCpu {
-    fn new(config: &MachineConfig) -> Self {
+    fn new(mmu: Mmu) -> Self {
         Self {
             frames: Vec::new(),
             running: Running::Nothing,
@@ -172,7 +180,8 @@ impl GuestCpu {
             cycles: Cycles::ZERO,
             user_since: None,
             burst: Vec::new(),
-            tlb: Tlb::new(config.cpu.l1_dtlb, config.cpu.stlb),
+            mmu,
+            walked: Vec::new(),
             queue: RunQueue::default(),
             need_resched: false,
             hlt_over: false,
@@ -258,8 +267,8 @@ pub(super) struct Task {
     /// Cycles of counted work, and the units that were reported.
     pub counted: Cycles,
     pub reported: u64,
-    /// The major fault that the task's next access has to end.
-    pub major: Option<Gfn>,
+    /// The major faults that the task's next access has to end: of its page, and of tables on the way.
+    pub majors: Vec<Gfn>,
     /// Guest kernel stages to go on with when it runs again.
     pub frames: Vec<Frame>,
 }
@@ -281,11 +290,20 @@ impl Guest {
     pub(in crate::machine) fn new(config: &MachineConfig, streams: RandomStreams) -> Self {
         let regions: Vec<u64> = config.workload.regions.iter().map(|r| r.pages).collect();
         let memory = config.guest.memory_pages;
+        let prices = config.cpu.costs.at(config.cpu.frequency);
+        let levels =
+            Levels { guest: config.guest.table_levels, host: config.host.second_stage_levels };
+        let mmu = Mmu::new(&config.cpu.translation, &prices, levels, memory);
         Self {
-            cpus: (0..config.guest.vcpus).map(|_| GuestCpu::new(config)).collect(),
+            cpus: (0..config.guest.vcpus).map(|_| GuestCpu::new(mmu.clone())).collect(),
             tasks: Vec::new(),
             entities: Vec::new(),
-            tables: GuestTables::new(&regions, Gfn(KERNEL_FRAMES.min(memory)), Gfn(memory)),
+            tables: GuestTables::new(
+                &regions,
+                config.guest.table_levels,
+                Gfn(KERNEL_FRAMES.min(memory)),
+                Gfn(memory),
+            ),
             streams,
         }
     }

@@ -5,7 +5,6 @@ use sim_core::{EventQueue, SimDuration};
 use super::state::{ThreadKind, ThreadState};
 use crate::base::ids::{PcpuId, ThreadId};
 use crate::base::record::{Event, ExitReason};
-use crate::config::SchedParams;
 use crate::machine::world::{Cx, MachineEvent, Then};
 use crate::parts::sched::RunQueue;
 
@@ -172,7 +171,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.config.host.sched;
         let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
         let next = queue.pick_again(false, &mut self.w.host.entities, params);
-        if next == Some(current) && matches!(params, SchedParams::Eevdf(_)) {
+        if next == Some(current) {
             // Asked again, the scheduler lets it run on.
             self.w.host.resched.retain(|&asked| asked != pcpu);
             return;

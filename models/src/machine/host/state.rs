@@ -245,6 +245,13 @@ impl Host {
         self.memory.page_mut(guest_page).in_guest_memfd = true;
     }
 
+    /// A frame is part of what the container never gives up, and mapped for good.
+    pub(in crate::machine) fn keep_resident(&mut self, guest_page: GuestPage) {
+        let page = self.memory.page_mut(guest_page);
+        page.backing = Backing::Resident;
+        page.ept_mapped = true;
+    }
+
     /// Whether a frame is backed by guest_memfd.
     pub(in crate::machine) fn is_private(&self, guest_page: GuestPage) -> bool {
         self.memory.page(guest_page).in_guest_memfd

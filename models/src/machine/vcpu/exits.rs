@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::Fault;
-use crate::base::abi::{MSR_TSC_DEADLINE, PF_WRITE};
+use crate::base::abi::{MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_WRITE};
 use crate::base::ids::{Gfn, VcpuId};
 use crate::base::record::{BlockReason, Event, ExitReason};
 use crate::machine::world::{
@@ -17,13 +17,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.leave_guest(vcpu, reason, cost, then)
     }
 
-    fn ept_violation(&mut self, vcpu: VcpuId, gfn: Gfn, write: bool, cpl: u8) -> Flow {
+    fn ept_violation(&mut self, vcpu: VcpuId, (gfn, cpl): (Gfn, u8), error_code: u64) -> Flow {
         let interrupts_on = self.interrupts_on(vcpu);
         self.w.kvm.of[vcpu.index()].fault = Some(Fault { gfn, cpl, interrupts_on });
         let prices = &self.w.setup.prices;
         let cost = prices.exit_hw.time + prices.apf_detect.time;
         let flow = self.leave_guest(vcpu, ExitReason::EptViolation, cost, Then::FaultLookup);
-        let error_code = if write { PF_WRITE } else { 0 };
         self.emit(Event::KvmPageFault { vcpu, address: gfn.gpa(), error_code, cpl });
         flow
     }
@@ -51,8 +50,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
     fn exit(&mut self, vcpu: VcpuId, exit: GuestExit) -> Flow {
         match exit {
-            GuestExit::EptViolation { gfn, write, cpl } => {
-                self.ept_violation(vcpu, gfn, write, cpl)
+            GuestExit::EptViolation { gfn, write, cpl, walk } => {
+                let write = if write { PF_WRITE.into() } else { 0 };
+                let stage = if walk { PF_GUEST_TABLE } else { 0 };
+                self.ept_violation(vcpu, (gfn, cpl), write | stage)
             }
             GuestExit::Hlt => {
                 self.emulate_halt(vcpu);
@@ -98,6 +99,10 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
 
     fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn) {
         self.w.host.make_private(self.w.setup.page(vcpu, gfn));
+    }
+
+    fn keep_resident(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        self.w.host.keep_resident(self.w.setup.page(vcpu, gfn));
     }
 
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn) {

@@ -86,7 +86,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             if !self.w.host.maps(self.w.setup.page(vcpu, gfn)) {
                 self.emit(Event::KvmEntry { vcpu });
                 let cpl = self.program_cpl(vcpu);
-                let flow = self.exit(vcpu, GuestExit::EptViolation { gfn, write: true, cpl });
+                let flow =
+                    self.exit(vcpu, GuestExit::EptViolation { gfn, write: true, cpl, walk: false });
                 if let Some(fault) = &mut self.w.kvm.of[vcpu.index()].fault {
                     // The handler has not begun, and what it interrupts lets interrupts in.
                     fault.interrupts_on = true;

@@ -15,7 +15,13 @@ use crate::base::record::FaultPath;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum GuestExit {
     /// The second stage does not map a page that the guest touches.
-    EptViolation { gfn: Gfn, write: bool, cpl: u8 },
+    EptViolation {
+        gfn: Gfn,
+        write: bool,
+        cpl: u8,
+        /// Whether it is a table of the guest's, at which a walk has stopped.
+        walk: bool,
+    },
     /// The HLT instruction.
     Hlt,
     /// Interrupts are on again, and one waits for that.
@@ -53,6 +59,8 @@ pub(in crate::machine) trait Hypervisor {
     fn maps(&self, vcpu: VcpuId, gfn: Gfn) -> bool;
     /// A frame becomes private memory of the guest, backed by guest_memfd (`KVM_HC_MAP_GPA_RANGE`).
     fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn);
+    /// A frame is never reclaimed, as part of what the container keeps.
+    fn keep_resident(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// A page walk sets the accessed bit of a second-stage entry.
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// Time without its vCPU since the last question (`MSR_KVM_STEAL_TIME`).

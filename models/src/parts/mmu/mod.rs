@@ -1,13 +1,21 @@
 //! Address translation: gva -> gpa -> hpa.
 //!
-//! The guest's tables map a gva to a gpa; the second-stage (EPT) tables map the gpa to a host
-//! frame; the TLB keeps the combination. Guest tables and the guest kernel are part of the
-//! container's memory that is never reclaimed, so a walk's own references do not fault.
+//! The guest's tables map a gva to a gpa, the second-stage tables the gpa to a host frame; the TLB keeps
+//! the combination. Tables of the guest lie in its own frames, so that a walk may fault on its way.
 
+pub mod array;
+pub mod frames;
 pub mod guest_tables;
+pub mod lines;
+pub mod replacement;
+pub mod store;
 pub mod tlb;
 mod translation;
+pub mod unit;
+pub mod walk;
 
 pub use guest_tables::GuestTables;
-pub use tlb::{Tlb, TlbLevel};
+pub use store::{Mark, Store};
+pub use tlb::TlbLevel;
 pub use translation::Translation;
+pub use unit::Mmu;

@@ -1,10 +1,15 @@
-//! The TLB of one vCPU: a first level backed by a second, both set-associative with true LRU.
+//! The data TLB of a core: two levels of set-associative arrays that hold pages of several sizes.
 //!
-//! A vCPU that runs ahead of the other actors may have to be taken back. Every change is
-//! therefore written to a journal while one is kept, and can be undone in reverse.
+//! An entry is the combined translation of a guest's address to the host's memory. Its size is the
+//! smaller one of the guest's page and of what the second stage maps: a huge page of a guest whose host
+//! has small ones is many entries. A hit in the second level is entered into the first; nothing is
+//! entered into the second on a hit in the first (vusec/tlbdr).
 
+use super::array::SetArray;
+use super::store::Store;
 use crate::base::ids::Gva;
-use crate::config::TlbGeometry;
+use crate::base::page_size::{PageSize, PageSizes};
+use crate::config::TlbArray;
 
 /// Where a translation was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,171 +20,165 @@ pub enum TlbLevel {
     Stlb,
 }
 
-/// One way of one set: a tag and when it was last used.
+/// An address space of the guest, by the tag that its kernel gives it (PCID).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Way {
-    /// gva page plus one; zero when empty.
-    tag: u64,
-    stamp: u64,
+pub struct Pcid(pub u8);
+
+/// Bits of a page number in a tag: all of the guest's regions are in one window of 1 TiB, which its
+/// guest tables see to.
+const PAGE_BITS: u32 = 28;
+const PCID_SHIFT: u32 = PAGE_BITS;
+const SIZE_SHIFT: u32 = 30;
+
+/// The tag of a page: level of its size, address space, page number.
+#[inline]
+const fn tag_of(page: u64, size: PageSize, pcid: Pcid) -> u32 {
+    let number = (page as u32 & ((1 << PAGE_BITS) - 1)) >> size.order();
+    size.level() << SIZE_SHIFT | (pcid.0 as u32 & 3) << PCID_SHIFT | number
 }
 
-/// An old value of one way.
+const fn pcid_of(tag: u32) -> u8 {
+    (tag >> PCID_SHIFT & 3) as u8
+}
+
+/// One size of page in one array.
 #[derive(Clone, Copy, Debug)]
-struct Undo {
-    level: TlbLevel,
-    index: u32,
-    old: Way,
+struct Probe {
+    array: SetArray,
+    size: PageSize,
 }
 
-/// Position in the journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    journal: usize,
-    clock: u64,
-}
-
-#[derive(Clone, Debug)]
+/// A level: where each size is looked for, and where it is entered.
+#[derive(Clone, Debug, Default)]
 struct Level {
-    ways: Vec<Way>,
-    associativity: usize,
-    /// Number of sets less one; the number is a power of two.
-    set_mask: u64,
+    probes: Vec<Probe>,
+    /// By size: the arrays that take it, one or two.
+    arrays: [[Option<SetArray>; 2]; 3],
 }
 
 impl Level {
-    fn new(geometry: TlbGeometry) -> Self {
-        let associativity = geometry.ways.max(1) as usize;
-        let sets = (geometry.entries as usize / associativity).max(1);
-        // The file reader refuses other numbers than powers of two.
-        let set_count = if sets.is_power_of_two() { sets } else { sets.next_power_of_two() / 2 };
-        Self {
-            ways: vec![Way::default(); set_count * associativity],
-            associativity,
-            set_mask: set_count as u64 - 1,
+    fn new(store: &mut Store, shapes: &[TlbArray]) -> Self {
+        let mut level = Self::default();
+        for shape in shapes {
+            let sets = (shape.set_count(), shape.ways);
+            let array = SetArray::new(store, sets, shape.sets, shape.replacement);
+            for size in [PageSize::Small, PageSize::Large, PageSize::Huge] {
+                if shape.sizes.has(size) {
+                    level.probes.push(Probe { array, size });
+                    let arrays = &mut level.arrays[size.level() as usize - 1];
+                    if let Some(place) = arrays.iter_mut().find(|place| place.is_none()) {
+                        *place = Some(array);
+                    }
+                }
+            }
         }
+        // The usual size first.
+        level.probes.sort_by_key(|probe| probe.size);
+        level
     }
 
-    fn set_start(&self, page: u64) -> usize {
-        (page & self.set_mask) as usize * self.associativity
+    /// Looks a page up in all sizes that there may be; the size of its entry.
+    #[inline(always)]
+    fn hit(&self, store: &mut Store, page: u64, sizes: PageSizes, pcid: Pcid) -> Option<PageSize> {
+        for probe in &self.probes {
+            if !sizes.has(probe.size) {
+                continue;
+            }
+            let key = page >> probe.size.order();
+            if probe.array.hit(store, key, tag_of(page, probe.size, pcid)) {
+                return Some(probe.size);
+            }
+        }
+        None
     }
 
-    /// Where a page is, if it was entered or used after `flushed`.
-    fn find(&self, page: u64, flushed: u64) -> Option<usize> {
-        let start = self.set_start(page);
-        let set = &self.ways[start..start + self.associativity];
-        let here = |way: &Way| way.tag == page + 1 && way.stamp > flushed;
-        set.iter().position(here).map(|at| start + at)
+    /// Enters a page. A level without an array for its size keeps nothing of it. Where a size may lie
+    /// in two arrays, the bit above the number of the set says in which: an assumption.
+    #[inline]
+    fn insert(&self, store: &mut Store, page: u64, size: PageSize, pcid: Pcid) {
+        let key = page >> size.order();
+        let array = match self.arrays[size.level() as usize - 1] {
+            [Some(first), Some(second)] => {
+                if key & first.sets() == 0 {
+                    first
+                } else {
+                    second
+                }
+            }
+            [Some(only), None] => only,
+            [None, _] => return,
+        };
+        array.insert(store, key, tag_of(page, size, pcid));
     }
 
-    /// The way to be replaced: an empty or flushed one, or the least recently used.
-    fn victim(&self, page: u64) -> usize {
-        let start = self.set_start(page);
-        let set = &self.ways[start..start + self.associativity];
-        let oldest = set.iter().enumerate().min_by_key(|(_, way)| way.stamp);
-        start + oldest.map_or(0, |(at, _)| at)
+    fn drop_where(&self, store: &mut Store, goes: impl Fn(u32) -> bool) {
+        for probe in &self.probes {
+            probe.array.drop_where(store, &goes);
+        }
     }
 }
 
-/// Both levels, with the journal.
-#[derive(Clone, Debug)]
+/// Both levels.
+#[derive(Clone, Debug, Default)]
 pub struct Tlb {
     l1: Level,
     stlb: Level,
-    clock: u64,
-    /// The clock at the last flush: what was not used since is gone.
-    flushed: u64,
-    journal: Vec<Undo>,
-    journaling: bool,
+    /// Sizes of which there may be entries: the others need not be looked for.
+    sizes: PageSizes,
 }
 
 impl Tlb {
-    /// An empty TLB.
-    pub fn new(l1: TlbGeometry, stlb: TlbGeometry) -> Self {
+    /// An empty TLB in a store.
+    pub fn new(store: &mut Store, l1: &[TlbArray], stlb: &[TlbArray]) -> Self {
         Self {
-            l1: Level::new(l1),
-            stlb: Level::new(stlb),
-            clock: 0,
-            flushed: 0,
-            journal: Vec::new(),
-            journaling: false,
-        }
-    }
-
-    /// Drops every entry (INVEPT, INVVPID).
-    ///
-    /// # Panics
-    /// When a journal is being kept: a flush cannot be undone.
-    pub fn flush(&mut self) {
-        assert!(self.journal.is_empty(), "a flush in the middle of a burst");
-        self.flushed = self.clock;
-    }
-
-    /// Begins a journal; what was kept before is forgotten.
-    pub fn start_journal(&mut self) {
-        self.journal.clear();
-        self.journaling = true;
-    }
-
-    /// Ends the journal and keeps the state as it is.
-    pub fn drop_journal(&mut self) {
-        self.journal.clear();
-        self.journaling = false;
-    }
-
-    /// The present position.
-    pub fn mark(&self) -> Mark {
-        Mark { journal: self.journal.len(), clock: self.clock }
-    }
-
-    /// Takes back all that happened since `mark`.
-    pub fn undo_to(&mut self, mark: Mark) {
-        while self.journal.len() > mark.journal {
-            let Some(undo) = self.journal.pop() else { break };
-            self.level(undo.level).ways[undo.index as usize] = undo.old;
-        }
-        self.clock = mark.clock;
-    }
-
-    fn level(&mut self, level: TlbLevel) -> &mut Level {
-        match level {
-            TlbLevel::L1 => &mut self.l1,
-            TlbLevel::Stlb => &mut self.stlb,
-        }
-    }
-
-    fn write(&mut self, level: TlbLevel, index: usize, way: Way) {
-        let slot = &mut self.level(level).ways[index];
-        let old = std::mem::replace(slot, way);
-        if self.journaling {
-            self.journal.push(Undo { level, index: index as u32, old });
+            l1: Level::new(store, l1),
+            stlb: Level::new(store, stlb),
+            sizes: PageSizes::default(),
         }
     }
 
     /// Looks an address up and counts the use; a second-level hit is copied to the first.
-    pub fn lookup(&mut self, gva: Gva) -> Option<TlbLevel> {
+    #[inline(always)]
+    pub fn lookup(&self, store: &mut Store, gva: Gva, pcid: Pcid) -> Option<TlbLevel> {
         let page = gva.page();
-        self.clock += 1;
-        let way = Way { tag: page + 1, stamp: self.clock };
-        if let Some(at) = self.l1.find(page, self.flushed) {
-            self.write(TlbLevel::L1, at, way);
+        if self.l1.hit(store, page, self.sizes, pcid).is_some() {
             return Some(TlbLevel::L1);
         }
-        let at = self.stlb.find(page, self.flushed)?;
-        self.write(TlbLevel::Stlb, at, way);
-        let victim = self.l1.victim(page);
-        self.write(TlbLevel::L1, victim, way);
+        let size = self.stlb.hit(store, page, self.sizes, pcid)?;
+        self.l1.insert(store, page, size, pcid);
         Some(TlbLevel::Stlb)
     }
 
-    /// Enters a translation into both levels.
-    pub fn insert(&mut self, gva: Gva) {
-        let page = gva.page();
-        self.clock += 1;
-        let way = Way { tag: page + 1, stamp: self.clock };
-        for level in [TlbLevel::Stlb, TlbLevel::L1] {
-            let at = self.level(level).victim(page);
-            self.write(level, at, way);
+    /// Enters a translation that a walk found, into both levels.
+    pub fn insert(&mut self, store: &mut Store, gva: Gva, size: PageSize, pcid: Pcid) {
+        self.sizes = self.sizes.with(size);
+        for level in [&self.stlb, &self.l1] {
+            level.insert(store, gva.page(), size, pcid);
         }
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self, store: &mut Store) {
+        for probe in self.l1.probes.iter().chain(&self.stlb.probes) {
+            probe.array.clear(store);
+        }
+        self.sizes = PageSizes::default();
+    }
+
+    /// Drops all entries of an address space.
+    pub fn drop_space(&self, store: &mut Store, pcid: Pcid) {
+        let goes = |tag: u32| pcid_of(tag) == pcid.0;
+        self.l1.drop_where(store, goes);
+        self.stlb.drop_where(store, goes);
+    }
+
+    /// Drops the entry of an address in an address space, whatever its size.
+    pub fn drop_page(&self, store: &mut Store, gva: Gva, pcid: Pcid) {
+        let all = [PageSize::Small, PageSize::Large, PageSize::Huge];
+        let tags = all.map(|size| tag_of(gva.page(), size, pcid));
+        let goes = |tag: u32| tags.contains(&tag);
+        self.l1.drop_where(store, goes);
+        self.stlb.drop_where(store, goes);
     }
 }
 
@@ -187,73 +186,111 @@ impl Tlb {
 mod tests {
     use super::*;
     use crate::base::ids::PAGE_SIZE;
+    use crate::config::{Replacement, SetFunction};
 
-    fn tlb() -> Tlb {
-        Tlb::new(TlbGeometry { entries: 8, ways: 4 }, TlbGeometry { entries: 32, ways: 4 })
+    fn array(entries: u32, ways: u32, sizes: &[PageSize]) -> TlbArray {
+        TlbArray {
+            entries,
+            ways,
+            sizes: sizes.to_vec().into(),
+            sets: SetFunction::Linear,
+            replacement: Replacement::Lru,
+        }
+    }
+
+    fn small() -> (Store, Tlb) {
+        let mut store = Store::default();
+        let only = [PageSize::Small];
+        let tlb = Tlb::new(&mut store, &[array(8, 4, &only)], &[array(32, 4, &only)]);
+        (store, tlb)
     }
 
     fn page(n: u64) -> Gva {
         Gva(n * PAGE_SIZE)
     }
 
-    #[test]
-    fn the_least_recently_used_entry_goes_first() {
-        let mut tlb = tlb();
-        // Pages 0, 2, 4, 6, 8 share a first-level set of four ways.
-        for n in [0, 2, 4, 6] {
-            tlb.insert(page(n));
-        }
-        assert_eq!(tlb.lookup(page(0)), Some(TlbLevel::L1));
-        tlb.insert(page(8));
-        assert_eq!(tlb.lookup(page(0)), Some(TlbLevel::L1));
-        assert_eq!(tlb.lookup(page(2)), Some(TlbLevel::Stlb));
-        assert_eq!(tlb.lookup(page(1)), None);
-    }
+    const P0: Pcid = Pcid(0);
 
     #[test]
-    fn undo_restores_every_way() {
-        let mut tlb = tlb();
-        for n in 0..20 {
-            tlb.insert(page(n));
+    fn the_least_recently_used_entry_goes_first() {
+        let (mut store, mut tlb) = small();
+        // Pages 0, 2, 4, 6, 8 share a first-level set of four ways.
+        for n in [0, 2, 4, 6] {
+            tlb.insert(&mut store, page(n), PageSize::Small, P0);
         }
-        let before = tlb.clone();
-        tlb.start_journal();
-        let mark = tlb.mark();
-        for n in 5..40 {
-            if tlb.lookup(page(n)).is_none() {
-                tlb.insert(page(n));
-            }
-        }
-        tlb.undo_to(mark);
-        tlb.drop_journal();
-        assert_eq!(tlb.l1.ways, before.l1.ways);
-        assert_eq!(tlb.stlb.ways, before.stlb.ways);
-        assert_eq!(tlb.clock, before.clock);
+        assert_eq!(tlb.lookup(&mut store, page(0), P0), Some(TlbLevel::L1));
+        tlb.insert(&mut store, page(8), PageSize::Small, P0);
+        assert_eq!(tlb.lookup(&mut store, page(0), P0), Some(TlbLevel::L1));
+        assert_eq!(tlb.lookup(&mut store, page(2), P0), Some(TlbLevel::Stlb));
+        assert_eq!(tlb.lookup(&mut store, page(1), P0), None);
     }
 
     #[test]
     fn a_flush_empties_both_levels() {
-        let mut tlb = tlb();
-        tlb.insert(page(3));
-        tlb.flush();
-        assert_eq!(tlb.lookup(page(3)), None);
-        // What comes after a flush replaces what was before it, and stays.
+        let (mut store, mut tlb) = small();
+        tlb.insert(&mut store, page(3), PageSize::Small, P0);
+        store.keep();
+        tlb.clear(&mut store);
+        assert_eq!(tlb.lookup(&mut store, page(3), P0), None);
         for n in [0, 4, 8, 12] {
-            tlb.insert(page(n));
+            tlb.insert(&mut store, page(n), PageSize::Small, P0);
         }
-        assert!([0, 4, 8, 12].iter().all(|&n| tlb.lookup(page(n)).is_some()));
+        assert!([0, 4, 8, 12].iter().all(|&n| tlb.lookup(&mut store, page(n), P0).is_some()));
+    }
+
+    /// An entry of 2 MiB serves all its pages, one of 4 KiB only its own: what a huge page of the
+    /// guest comes to where the host has small ones.
+    #[test]
+    fn the_size_of_an_entry_is_its_reach() {
+        let all = [PageSize::Small, PageSize::Large];
+        for (size, reached) in [(PageSize::Large, 512), (PageSize::Small, 1)] {
+            let mut store = Store::default();
+            let mut tlb = Tlb::new(&mut store, &[array(64, 64, &all)], &[]);
+            tlb.insert(&mut store, page(512 + 7), size, P0);
+            let hits = (0..2048).filter(|&n| tlb.lookup(&mut store, page(n), P0).is_some()).count();
+            assert_eq!(hits, reached, "{size:?}");
+        }
     }
 
     #[test]
-    fn undo_does_not_bring_back_what_was_flushed() {
-        let mut tlb = tlb();
-        tlb.insert(page(1));
-        tlb.flush();
-        tlb.start_journal();
-        let mark = tlb.mark();
-        tlb.insert(page(1));
-        tlb.undo_to(mark);
-        tlb.drop_journal();
-        assert_eq!(tlb.lookup(page(1)), None);
+    fn a_size_without_an_array_is_not_kept() {
+        let mut store = Store::default();
+        let l1 = [array(8, 4, &[PageSize::Small]), array(4, 4, &[PageSize::Huge])];
+        let mut tlb = Tlb::new(&mut store, &l1, &[array(32, 4, &[PageSize::Small])]);
+        tlb.insert(&mut store, page(0), PageSize::Large, P0);
+        assert_eq!(tlb.lookup(&mut store, page(0), P0), None);
+        tlb.insert(&mut store, page(0), PageSize::Huge, P0);
+        assert_eq!(tlb.lookup(&mut store, page(512 * 512 - 1), P0), Some(TlbLevel::L1));
+        assert_eq!(tlb.lookup(&mut store, page(512 * 512), P0), None);
+    }
+
+    /// As the second level of Ice Lake-SP: an array that 4 KiB and 2 MiB share beside one that 4 KiB
+    /// and 1 GiB share. Small pages reach as far as both.
+    #[test]
+    fn two_arrays_for_small_pages_are_both_used() {
+        let mut store = Store::default();
+        let stlb = [
+            array(16, 4, &[PageSize::Small, PageSize::Large]),
+            array(16, 4, &[PageSize::Small, PageSize::Huge]),
+        ];
+        let mut tlb = Tlb::new(&mut store, &[], &stlb);
+        (0..32).for_each(|n| tlb.insert(&mut store, page(n), PageSize::Small, P0));
+        let hits = (0..32).filter(|&n| tlb.lookup(&mut store, page(n), P0).is_some()).count();
+        assert_eq!(hits, 32);
+    }
+
+    #[test]
+    fn address_spaces_do_not_see_each_other() {
+        let (mut store, mut tlb) = small();
+        tlb.insert(&mut store, page(1), PageSize::Small, Pcid(1));
+        assert_eq!(tlb.lookup(&mut store, page(1), Pcid(2)), None);
+        tlb.insert(&mut store, page(1), PageSize::Small, Pcid(2));
+        store.keep();
+        tlb.drop_space(&mut store, Pcid(1));
+        assert_eq!(tlb.lookup(&mut store, page(1), Pcid(1)), None);
+        assert_eq!(tlb.lookup(&mut store, page(1), Pcid(2)), Some(TlbLevel::L1));
+        store.keep();
+        tlb.drop_page(&mut store, page(1), Pcid(2));
+        assert_eq!(tlb.lookup(&mut store, page(1), Pcid(2)), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What a lookup finds.
 
+use sim_core::Cycles;
+
 use super::tlb::TlbLevel;
 use crate::base::ids::Gfn;
 
@@ -8,10 +10,15 @@ use crate::base::ids::Gfn;
 pub enum Translation {
     /// In the TLB.
     Hit(TlbLevel),
-    /// Found by a walk; the TLB now has it.
-    Walked,
+    /// Found by a walk that took so long; the TLB now has it.
+    Walked(Cycles),
     /// The guest's tables have no entry: a page fault of the guest's own.
     GuestFault,
     /// The second-stage tables have no entry for this frame: the vCPU exits.
-    EptViolation(Gfn),
+    EptViolation {
+        /// The frame.
+        gfn: Gfn,
+        /// Whether it has a table of the guest's, at which the walk stopped.
+        walk: bool,
+    },
 }

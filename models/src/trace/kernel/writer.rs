@@ -15,7 +15,7 @@ use sim_core::SimTime;
 use super::event::{KernelEvent, KernelExit};
 use super::text::{Details, write_event};
 use super::threads::{Context, Threads, thread_of};
-use crate::base::abi::{CALLBACK, PAGE_FAULT, PF_USER, PF_WRITE};
+use crate::base::abi::{CALLBACK, PAGE_FAULT, PF_GUEST_TABLE, PF_USER, PF_WRITE};
 use crate::base::ids::{Gva, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, IoKind, Record};
 
@@ -410,8 +410,12 @@ impl KernelWriter {
 }
 
 /// Error code of a nested fault: the guest itself meant the access; our bit of a write is the same.
-fn nested_error(error_code: u32) -> u64 {
-    NESTED_FINAL | u64::from(PF_USER | error_code & PF_WRITE)
+fn nested_error(error_code: u64) -> u64 {
+    let stage = match error_code & PF_GUEST_TABLE {
+        0 => NESTED_FINAL,
+        table => table,
+    };
+    stage | u64::from(PF_USER) | error_code & u64::from(PF_WRITE)
 }
 
 fn sector_of(slot: SwapSlot) -> (u32, u64) {

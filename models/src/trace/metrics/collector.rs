@@ -9,7 +9,7 @@ use super::kind::MetricKind;
 use super::list::METRICS;
 use super::totals::{Counts, Task, Totals};
 use super::values::{Metric, MetricValues, TaskMetrics};
-use crate::base::abi::{CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT};
+use crate::base::abi::{CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_GUEST_TABLE};
 use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
 use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
 
@@ -18,6 +18,8 @@ use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
 struct Vcpu {
     /// The fault at hand has not been seen to need I/O.
     minor_so_far: bool,
+    /// The fault at hand is at a table of the guest's.
+    in_walk: bool,
     /// When it left the guest for its last fault.
     faulted: Option<SimTime>,
     /// Not present that waits for its injection.
@@ -40,6 +42,7 @@ pub struct Metrics {
     in_flight: u64,
     in_flight_since: SimTime,
     events: u64,
+    guest_tables: u64,
     measured: Option<SimTime>,
     ended: Option<SimTime>,
     counts: Counts,
@@ -51,6 +54,7 @@ impl Metrics {
     pub fn new(vcpus: u16) -> Self {
         let vcpu = Vcpu {
             minor_so_far: false,
+            in_walk: false,
             faulted: None,
             not_present: None,
             page_ready: None,
@@ -66,6 +70,7 @@ impl Metrics {
             in_flight: 0,
             in_flight_since: SimTime::ZERO,
             events: 0,
+            guest_tables: 0,
             measured: None,
             ended: None,
             counts: Counts::default(),
@@ -129,9 +134,12 @@ impl Metrics {
                 self.clocks.observe(now, event);
             }
 
-            Event::KvmPageFault { vcpu, .. } => {
+            Event::KvmPageFault { vcpu, error_code, .. } => {
                 counts.page_faults += measuring;
+                let in_walk = error_code & PF_GUEST_TABLE != 0;
+                counts.table_faults += measuring * u64::from(in_walk);
                 if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.in_walk = in_walk;
                     vcpu.minor_so_far = true;
                     vcpu.faulted = Some(now);
                 }
@@ -147,6 +155,9 @@ impl Metrics {
                     FaultPath::Repeated => counts.repeated_faults += measuring,
                     FaultPath::Sync => counts.sync_faults += measuring,
                 }
+                // Here, so that an access that is stopped there again and again counts once.
+                let in_walk = self.vcpus.get(vcpu.index()).is_some_and(|vcpu| vcpu.in_walk);
+                counts.table_io_faults += measuring * u64::from(in_walk);
                 self.needs_io(vcpu, measuring);
                 let exit = self.vcpu(vcpu).and_then(|vcpu| vcpu.faulted.take()).unwrap_or(now);
                 let task = self.task(task);
@@ -221,6 +232,7 @@ impl Metrics {
             Event::SharedWordWrite { .. } => counts.area_writes += measuring,
             Event::AreaTranslated { .. } => counts.area_translations += measuring,
             Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
+            Event::GuestTableNew { .. } => self.guest_tables += 1,
             _ => {}
         }
     }
@@ -307,6 +319,7 @@ impl Metrics {
             tasks: &self.tasks,
             latency: &self.latency,
             events: self.events,
+            guest_tables: self.guest_tables,
             spent: self.measured.map_or([0; clock::STATES], |_| self.clocks.spent(end)),
             measured_ps: measured.map(|start| end.since(start).as_ps()),
         }

@@ -332,6 +332,27 @@ pub const METRICS: &[MetricKind] = &[
         ..COUNT
     },
     MetricKind {
+        name: "table_faults",
+        label: "faults in walks",
+        meaning: "Second-stage page faults at page tables of the guest's",
+        value: |run| Some(run.counts.table_faults as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "table_major_faults",
+        label: "with I/O",
+        meaning: "Those of them that needed I/O; they are major faults too",
+        value: |run| Some(run.counts.table_io_faults as f64),
+        ..COUNT
+    },
+    MetricKind {
+        name: "guest_tables",
+        label: "guest page tables",
+        meaning: "Frames of page tables that the guest has made since power-on",
+        value: |run| Some(run.guest_tables as f64),
+        ..PAGES
+    },
+    MetricKind {
         name: "area_writes",
         label: "area writes",
         meaning: "Writes by the host to the areas that it shares with the guest",

@@ -79,7 +79,7 @@ fn retired(task: TaskId, gfn: u64) -> Event {
     Event::MajorFaultEnd { vcpu: V0, task, gfn: Gfn(gfn) }
 }
 fn fault(gfn: u64) -> Event {
-    Event::KvmPageFault { vcpu: V0, address: Gfn(gfn).gpa(), error_code: PF_WRITE, cpl: 3 }
+    Event::KvmPageFault { vcpu: V0, address: Gfn(gfn).gpa(), error_code: PF_WRITE.into(), cpl: 3 }
 }
 fn switch(prev: Option<u32>, next: Option<u32>) -> Event {
     let (prev, next) = (prev.map(ThreadId), next.map(ThreadId));

@@ -28,6 +28,9 @@ pub(super) struct Counts {
     pub(super) sync_faults: u64,
     pub(super) page_faults: u64,
     pub(super) io_page_faults: u64,
+    /// Faults in walks, at tables of the guest's, and those of them that needed I/O.
+    pub(super) table_faults: u64,
+    pub(super) table_io_faults: u64,
     pub(super) doublefaults: u64,
     pub(super) not_present_injected: u64,
     pub(super) page_ready_delivered: u64,
@@ -62,6 +65,8 @@ pub(super) struct Totals<'a> {
     pub(super) latency: &'a Histogram,
     /// All records, of all phases.
     pub(super) events: u64,
+    /// Page tables that the guest has made since power-on.
+    pub(super) guest_tables: u64,
     /// Time of all vCPUs by state; nothing without a measured phase.
     pub(super) spent: [u128; STATES],
     /// Length of the measured phase, if it has any.

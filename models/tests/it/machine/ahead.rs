@@ -9,7 +9,7 @@ use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, HostKernel,
     MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, Region, RegionBacking, Section,
-    StealClock, TaskGroup, TimerKind, WakeTime,
+    StealClock, TablePages, TaskGroup, TimerKind, WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -196,6 +196,13 @@ impl Draw {
             guest.apic = ApicConfig { timer_exits: true, eoi_exits: true, ipi_exits: true };
         }
         guest.event_pages = self.of(&[EventPages::Resident, EventPages::Reclaimable]);
+        guest.table_levels = self.of(&[4, 5]);
+        let reclaimable = TablePages::Reclaimable;
+        guest.table_pages = self.of(&[reclaimable, reclaimable, TablePages::Resident]);
+        if self.chance(30) {
+            guest.thp = true;
+            guest.memory_pages = 16 * MIB;
+        }
     }
 
     fn policy(&mut self) -> Policy {

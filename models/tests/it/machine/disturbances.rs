@@ -200,7 +200,8 @@ fn the_shared_area_may_move_with_the_memory_slots() {
         matches!(r.event, Event::NotPresentQueued { vcpu, .. }
         if vcpu.0 == 0)
     });
-    assert!(told.count() > 5);
+    let told = told.count();
+    assert!(told > 2, "{told}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig,
     HostKernel, MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, StealClock,
-    TaskGroup, TimerKind, WakeTime, Workload,
+    TablePages, TaskGroup, TimerKind, WakeTime, Workload,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -62,6 +62,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             device,
             kernel: HostKernel::LINUX_2_6_36,
             allocation_failure_ppm: 0,
+            second_stage_levels: 4,
         },
         guest: GuestConfig {
             vcpus: 4,
@@ -77,6 +78,9 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             preemption: Preemption::Voluntary,
             apic: ApicConfig::default(),
             event_pages: EventPages::default(),
+            table_levels: 4,
+            table_pages: TablePages::default(),
+            thp: false,
         },
         disturbances: Vec::new(),
         workload: Workload {

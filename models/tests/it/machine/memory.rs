@@ -5,7 +5,7 @@ use models::base::ids::RegionId;
 use models::base::record::{BlockReason, Event, IoKind, Record, TaskRole};
 use models::config::{
     Cgroup, ConstantConfig, DeviceConfig, HostKernel, Lru, MachineConfig, Op, Pattern, ReadAhead,
-    Region, RegionBacking, WrittenPages,
+    Region, RegionBacking, TablePages, WrittenPages,
 };
 use models::machine::{RunOutput, RunSettings};
 use sim_core::SimDuration;
@@ -224,6 +224,8 @@ fn writes_are_throttled_where_no_read_is_fast_enough() {
 fn memory_in_guest_memfd_stays_and_never_goes_asynchronous() {
     let asynchronous = |backing: RegionBacking| {
         let mut config = crowded("skylake-sp", constant(us(500)));
+        // Its page tables are ordinary memory.
+        config.guest.table_pages = TablePages::Resident;
         let region = |name: &str, pages, backing| Region {
             name: name.into(),
             pages,

@@ -22,6 +22,7 @@ mod regressions;
 mod reinjection;
 mod series;
 mod syscalls;
+mod tables;
 mod timers;
 mod workers;
 mod yields;

@@ -1,6 +1,6 @@
 //! The virtual machine.
 
-use models::config::{EventPages, Preemption, StealClock, TimerKind, WakeTime};
+use models::config::{EventPages, Preemption, StealClock, TablePages, TimerKind, WakeTime};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,6 +42,13 @@ pub struct GuestFile {
     /// What the host may do with the pages through which the guest takes exceptions and interrupts.
     /// Default: "resident".
     pub event_pages: Option<EventPages>,
+    /// Levels of the guest's page tables: 4 or 5. Default: 4.
+    pub table_levels: Option<u64>,
+    /// What the host may do with the frames of the guest's page tables. Default: "reclaimable".
+    pub table_pages: Option<TablePages>,
+    /// Whether the guest's kernel maps memory by pages of 2 MiB where it can (transparent huge
+    /// pages). Default: false.
+    pub thp: Option<bool>,
 }
 
 /// Which uses of the local APIC leave guest mode, each at the cost `exit_light`.

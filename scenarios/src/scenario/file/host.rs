@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, WrittenPages};
+use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, Replacement, SetFunction, WrittenPages};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -39,6 +39,8 @@ pub struct HostFile {
     /// Of a million faults that are to go asynchronous, how many find no memory for their item
     /// (`GFP_NOWAIT`) and are synchronous: 0 to 1000000. Default: 0.
     pub allocation_failure_ppm: Option<u64>,
+    /// Levels of the second-stage tables: 4 or 5. Default: 4.
+    pub second_stage_levels: Option<u64>,
 }
 
 /// The host's kernel.
@@ -100,10 +102,18 @@ pub struct CpuFile {
     pub preset: String,
     /// Rate of the core and of its time-stamp counter.
     pub frequency: Option<Rate>,
-    /// First-level data TLB for 4 KiB pages.
+    /// First-level data TLB for 4 KiB pages, and for the others that its array holds.
     pub l1_dtlb: Option<TlbFile>,
-    /// Second-level TLB for 4 KiB pages.
+    /// Second-level TLB for 4 KiB pages, and for the others that its array holds.
     pub stlb: Option<TlbFile>,
+    /// Caches of upper levels of the tables.
+    pub paging_caches: Option<PagingCachesFile>,
+    /// Entries for second-stage translations of frames with tables: 0 to 65536.
+    pub nested_tlb: Option<u64>,
+    /// Lines of tables in the caches.
+    pub table_lines: Option<TableLinesFile>,
+    /// Whether translations are tagged by the vCPU, so that they outlive its exits.
+    pub vpid: Option<bool>,
     /// Whether the second-stage tables have accessed and dirty bits.
     pub ept_accessed_dirty: Option<bool>,
 }
@@ -116,6 +126,35 @@ pub struct TlbFile {
     pub entries: u64,
     /// Entries in a set: a divisor of `entries`.
     pub ways: u64,
+    /// How an entry finds its set. Default: "linear".
+    pub sets: Option<SetFunction>,
+    /// Which entry of a full set goes. Default: "lru".
+    pub replacement: Option<Replacement>,
+}
+
+/// Caches of upper levels: how many entries of tables of level 4, 3 and 2 each kind of tables has. None, up to
+/// four, or four times a power of two, up to 65536.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with `pml4e`, `pdpte` and `pde`")]
+pub struct PagingCachesFile {
+    /// Of tables of level 4.
+    pub pml4e: u64,
+    /// Of tables of level 3.
+    pub pdpte: u64,
+    /// Of tables of level 2.
+    pub pde: u64,
+}
+
+/// Lines of 64 bytes that tables have in each level of the caches; 0: there is no such cache.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with `l1`, `l2` and `l3`")]
+pub struct TableLinesFile {
+    /// In the first level: up to 1048576, not fewer than in the one before.
+    pub l1: u64,
+    /// In the second level: up to 1048576, not fewer than in the one before.
+    pub l2: u64,
+    /// In the third level: up to 1048576, not fewer than in the one before.
+    pub l3: u64,
 }
 
 /// The swap area.

@@ -21,7 +21,10 @@ pub use device::{
 };
 pub use disturbance::DisturbanceFile;
 pub use guest::{ApicFile, GuestFile};
-pub use host::{CpuFile, CpuRef, HostFile, HostKernelFile, HostKernelRef, SwapFile, TlbFile};
+pub use host::{
+    CpuFile, CpuRef, HostFile, HostKernelFile, HostKernelRef, PagingCachesFile, SwapFile,
+    TableLinesFile, TlbFile,
+};
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
 pub use workload::{RegionFile, TaskFile, WorkloadFile};

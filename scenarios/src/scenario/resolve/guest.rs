@@ -43,5 +43,8 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
         preemption: file.preemption.unwrap_or(kernel.preemption),
         apic: ApicConfig { timer_exits, eoi_exits, ipi_exits },
         event_pages: file.event_pages.unwrap_or_default(),
+        table_levels: at.field("table_levels").number(file.table_levels.unwrap_or(4), 4..=5)?,
+        table_pages: file.table_pages.unwrap_or_default(),
+        thp: file.thp.unwrap_or(false),
     })
 }

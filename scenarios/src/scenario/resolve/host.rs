@@ -1,16 +1,13 @@
 //! The host: processor, memory limit, swap.
 
-use models::config::costs::{CostError, Costs};
-use models::config::{
-    CpuConfig, GuestConfig, HostConfig, HostKernel, RegionBacking, TlbGeometry, Workload,
-};
+use models::config::{GuestConfig, HostConfig, HostKernel, RegionBacking, Workload};
 use models::presets;
 use sim_core::SimDuration;
 
 use super::at::At;
 use super::device;
 use super::sched::sched;
-use crate::scenario::file::{CpuRef, HostFile, HostKernelRef, TlbFile};
+use crate::scenario::file::{HostFile, HostKernelRef};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
@@ -69,6 +66,9 @@ pub(super) fn host(
         allocation_failure_ppm: at
             .field("allocation_failure_ppm")
             .number(file.allocation_failure_ppm.unwrap_or(0), 0..=1_000_000)?,
+        second_stage_levels: at
+            .field("second_stage_levels")
+            .number(file.second_stage_levels.unwrap_or(4), 4..=5)?,
     })
 }
 
@@ -140,7 +140,9 @@ pub(super) fn fits(
         let regions = workload.regions.iter().filter(|region| region.backing == backing);
         regions.map(|region| region.pages).sum()
     };
-    let (touched, kept) = (of(RegionBacking::Vmm), other + of(RegionBacking::GuestMemfd));
+    let pages = workload.regions.iter().map(|region| region.pages).sum();
+    let touched = of(RegionBacking::Vmm) + guest.reclaimable_tables(pages);
+    let kept = other + of(RegionBacking::GuestMemfd);
     let least = kept + MIN_RECLAIMABLE_PAGES + 2 * in_flight;
     if limit < least {
         let message = format!("the limit ({}) leaves the guest no memory to run", size(limit));
@@ -177,68 +179,4 @@ pub(super) fn fits(
 fn in_flight(host: &HostConfig, workload: &Workload) -> u64 {
     let tasks: u64 = workload.tasks.iter().map(|group| u64::from(group.count)).sum();
     tasks * u64::from(host.read_ahead_pages) + u64::from(host.reclaim_batch_pages)
-}
-
-pub(super) fn cpu(at: &At<'_>, file: &HostFile) -> Result<CpuConfig, ScenarioError> {
-    let cpu_at = at.field("cpu");
-    let mut cpu = match &file.cpu {
-        CpuRef::Name(name) => preset(&cpu_at, name)?,
-        CpuRef::Preset(changes) => {
-            let mut cpu = preset(&cpu_at.field("preset"), &changes.preset)?;
-            if let Some(rate) = changes.frequency {
-                if !(1_000_000..=100_000_000_000).contains(&rate.0.hz()) {
-                    let message = format!("{rate} is out of range");
-                    return Err(cpu_at.field("frequency").fail(message, "from 1MHz to 100GHz"));
-                }
-                cpu.frequency = rate.0;
-            }
-            if let Some(shape) = changes.l1_dtlb {
-                cpu.l1_dtlb = tlb(&cpu_at.field("l1_dtlb"), shape)?;
-            }
-            if let Some(shape) = changes.stlb {
-                cpu.stlb = tlb(&cpu_at.field("stlb"), shape)?;
-            }
-            cpu.ept_accessed_dirty = changes.ept_accessed_dirty.unwrap_or(cpu.ept_accessed_dirty);
-            cpu
-        }
-    };
-    for (name, text) in &file.costs {
-        let at = at.field("costs").field(name);
-        if !Costs::NAMES.contains(&name.as_str()) {
-            return Err(at.unknown("cost", name, Costs::NAMES));
-        }
-        cpu.costs.set(name, text).map_err(|error| {
-            let help = "cycles such as \"2200 cycles\", or a time such as \"4.5us\"";
-            let message = match error {
-                CostError::Unreadable(text) => format!("`{text}` is not a cost"),
-                CostError::TooLarge(_) | CostError::UnknownName(_) => error.to_string(),
-            };
-            at.fail(message, help)
-        })?;
-    }
-    Ok(cpu)
-}
-
-fn preset(at: &At<'_>, name: &str) -> Result<CpuConfig, ScenarioError> {
-    let preset = presets::cpu(name).map(|preset| preset.config);
-    preset.ok_or_else(|| {
-        let names = presets::cpu_names();
-        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        at.unknown("processor preset", name, &names)
-    })
-}
-
-fn tlb(at: &At<'_>, file: TlbFile) -> Result<TlbGeometry, ScenarioError> {
-    let entries: u32 = at.field("entries").number(file.entries, 1..=65_536)?;
-    let ways: u32 = at.field("ways").number(file.ways, 1..=65_536)?;
-    if !entries.is_multiple_of(ways) {
-        let message = format!("{entries} entries do not divide into sets of {ways}");
-        return Err(at.field("ways").fail(message, "a divisor of `entries`"));
-    }
-    let sets = entries / ways;
-    if !sets.is_power_of_two() {
-        let message = format!("{entries} entries of {ways} ways make {sets} sets");
-        return Err(at.fail(message, "the number of sets must be a power of two"));
-    }
-    Ok(TlbGeometry { entries, ways })
 }

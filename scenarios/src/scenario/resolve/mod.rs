@@ -5,6 +5,7 @@
 //! the object that it is missing from.
 
 pub(crate) mod at;
+mod cpu;
 mod device;
 mod disturbance;
 mod guest;
@@ -153,7 +154,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let workload = workload::workload(&root.field("workload"), &file.workload, &guest)?;
     let host = host::host(&host_at, &file.host, &guest)?;
     host::fits(&host_at, &host, &guest, &workload)?;
-    let cpu = host::cpu(&host_at, &file.host)?;
+    let cpu = cpu::cpu(&host_at, &file.host)?;
     ticks::fit(root, &host, &guest, &cpu)?;
     let policies = policy::policies(&root.field("policies"), &file.policies)?;
     for (index, one) in policies.iter().enumerate() {

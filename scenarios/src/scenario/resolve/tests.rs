@@ -163,13 +163,13 @@ fn unknown_names_are_corrected() {
         r#""vcpus": 2"#,
         r#""vcpu": 2"#,
         "f:17:40: in `guest.vcpu`: unknown field `vcpu`
-  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`",
+  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`, `table_levels`, `table_pages`, `thp`",
     );
     check(
         r#""memory_limit""#,
         r#""memoryLimit""#,
         "f:8:5: in `host.memoryLimit`: unknown field `memoryLimit`
-  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`",
+  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`",
     );
     check(
         r#""title""#,
@@ -676,20 +676,20 @@ fn what_does_not_go_together_is_refused() {
     check(
         r#""size": "64MiB""#,
         r#""size": "4MiB""#,
-        "f:11:15: in `host.swap.size`: the swap (4MiB) cannot hold what does not fit in memory (8MiB)
-  help: at least 8448KiB, with a read-ahead window for each task and a reclaim batch; leave `size` out for as much swap as the guest has memory",
+        "f:11:15: in `host.swap.size`: the swap (4MiB) cannot hold what does not fit in memory (8268KiB)
+  help: at least 8524KiB, with a read-ahead window for each task and a reclaim batch; leave `size` out for as much swap as the guest has memory",
     );
     check(
         r#""size": "32MiB""#,
         r#""size": "65MiB""#,
         "f:19:44: in `workload.regions[0].size`: the regions up to here (65MiB) exceed the guest's memory
-  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1032KiB",
+  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1184KiB",
     );
     check(
         r#""size": "32MiB""#,
         r#""size": "64MiB""#,
         "f:19:44: in `workload.regions[0].size`: the regions up to here (64MiB) exceed the guest's memory
-  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1032KiB",
+  help: `guest.memory` is 64MiB, of which the guest's kernel keeps 1180KiB",
     );
     check(
         r#""size": "32MiB""#,
@@ -786,7 +786,7 @@ fn an_excerpt_shows_the_place() {
       |
     7 |     "cpuz": 6,
       |     ^^^^^^
-      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`
+      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`
     "#);
 }
 

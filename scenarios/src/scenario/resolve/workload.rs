@@ -57,10 +57,8 @@ fn regions(
             return Err(at.fail("the region has no pages", "at least one page, \"4KiB\""));
         }
         total += pages;
-        // Each vCPU may hold a fresh page that another one turns out to have mapped already, of each
-        // kind of memory.
         let memfd = files.iter().any(|file| file.backing == RegionBacking::GuestMemfd);
-        let kept = KERNEL_FRAMES + u64::from(guest.vcpus) * if memfd { 2 } else { 1 };
+        let kept = guest.own_frames(KERNEL_FRAMES, total, if memfd { 2 } else { 1 });
         if total > guest.memory_pages.saturating_sub(kept) {
             let memory = Bytes(guest.memory_pages * PAGE_SIZE);
             let kernel = Bytes(kept * PAGE_SIZE);

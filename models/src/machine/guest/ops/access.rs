@@ -1,12 +1,14 @@
 //! One access to a page: how it chooses its page and finds its frame, and what it costs.
 
-use sim_core::{Cycles, EventQueue, SimDuration};
+use sim_core::{Cycles, EventQueue, SimDuration, Stream};
 
 use super::begin::Begin;
 use crate::base::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
-use crate::config::Pattern;
-use crate::machine::guest::state::{BurstOp, GuestThen, Program};
+use crate::base::page_size::PageSize;
+use crate::config::{Op, Pattern};
+use crate::machine::guest::state::{BurstOp, Guest, GuestThen, Program, Task};
 use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent};
+use crate::parts::mmu::walk::{Stages, Stopped};
 use crate::parts::mmu::{TlbLevel, Translation};
 
 /// The page of an access, and whether the task's list of chosen pages has it.
@@ -22,13 +24,11 @@ pub(super) struct Access {
     page: Choice,
     gva: Gva,
     translation: Translation,
-    /// The frame that a walk found.
-    walked: Option<Gfn>,
 }
 
 impl Access {
     fn misses(&self) -> bool {
-        matches!(self.translation, Translation::GuestFault | Translation::EptViolation(_))
+        matches!(self.translation, Translation::GuestFault | Translation::EptViolation { .. })
     }
 }
 
@@ -43,16 +43,54 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return Choice::Kept(page);
         }
         let pages = self.w.guest.tables.region_pages(region);
-        Choice::Fresh(match pattern {
-            Pattern::Uniform | Pattern::Shared => state.draws.below(pages),
-            Pattern::Sequential => {
-                // Regions of different sizes share the count.
-                let next = state.next_page;
-                let page = if next < pages { next } else { next % pages };
-                state.next_page = if page + 1 == pages { 0 } else { page + 1 };
-                page
+        Choice::Fresh(fresh_page(pattern, pages, &mut state.draws, &mut state.next_page))
+    }
+
+    /// Runs ahead through accesses whose translations are in the TLB, up to so many operations of the
+    /// burst and to a position; where the next operation begins. It does with them what
+    /// [`Self::run_ahead`] does, without looking everything up anew each time.
+    #[inline(never)]
+    pub(in crate::machine::guest) fn run_hits(
+        &mut self,
+        vcpu: VcpuId,
+        task: TaskId,
+        mut at: Cycles,
+        (most, horizon): (usize, Option<Cycles>),
+    ) -> Cycles {
+        let (frequency, stlb) = (self.frequency, self.w.setup.prices.stlb_hit.cycles);
+        let Guest { cpus, tasks, tables, .. } = &mut self.w.guest;
+        let cpu = &mut cpus[vcpu.index()];
+        let Task { program, pc, chosen, draws, next_page, .. } = &mut tasks[task.index()];
+        let Program::Loop { ops } = program else { return at };
+        let mut priced = (SimDuration::ZERO, Cycles::ZERO);
+        while cpu.burst.len() < most && horizon.is_none_or(|horizon| at <= horizon) {
+            let next = if (*pc as usize) < ops.len() { *pc } else { 0 };
+            let Op::Access { region, pattern, cost, .. } = ops[next as usize] else { break };
+            let kept = chosen.front().copied();
+            let page = kept.unwrap_or_else(|| {
+                fresh_page(pattern, tables.region_pages(region), draws, next_page)
+            });
+            let mmu = cpu.mmu.mark();
+            let Some(level) = cpu.mmu.lookup(tables.gva(region, page)) else {
+                if kept.is_none() {
+                    chosen.push_front(page);
+                }
+                break;
+            };
+            if kept.is_some() {
+                chosen.pop_front();
             }
-        })
+            if priced.0 != cost {
+                priced = (cost, frequency.cycles_in(cost));
+            }
+            let extra = if level == TlbLevel::L1 { Cycles::ZERO } else { stlb };
+            let len = Cycles((priced.1 + extra).0.max(1));
+            let walked = cpu.walked.len() as u32;
+            cpu.burst.push(BurstOp { start: at, len, pc: *pc, mmu, page: Some(page), walked });
+            *pc = next + 1;
+            at += len;
+        }
+        at
     }
 
     /// Chooses the page of the task's next access and looks it up. The choice stays until the
@@ -67,8 +105,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let choice = self.choose_page(task, region, pattern);
         let (Choice::Kept(page) | Choice::Fresh(page)) = choice;
         let gva = self.w.guest.tables.gva(region, page);
-        let (translation, walked) = self.translate(vcpu, gva);
-        let access = Access { page: choice, gva, translation, walked };
+        let access = Access { page: choice, gva, translation: self.translate(vcpu, gva) };
         if access.misses() && matches!(choice, Choice::Fresh(_)) {
             self.w.guest.tasks[task.index()].chosen.push_front(page);
         }
@@ -89,20 +126,24 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         kernel.mid_access = syscall && access.misses();
         match access.translation {
             Translation::GuestFault => {
+                self.pass_majors_but(vcpu, task, None);
                 self.end_user(vcpu);
                 let prices = &self.w.setup.prices;
                 let cost = prices.guest_exception.cycles + prices.guest_minor_fault.cycles;
                 self.push_frame(vcpu, cost, GuestThen::FirstTouch { gva: access.gva });
                 return Begin::Changed;
             }
-            Translation::EptViolation(gfn) => {
+            Translation::EptViolation { gfn, walk } => {
+                self.pass_majors_but(vcpu, task, Some(gfn));
                 let cpl = if syscall { 0 } else { 3 };
-                let exit = GuestExit::EptViolation { gfn, write, cpl };
+                // A walk sets accessed flags in the guest's tables; where the second stage has its own,
+                // each use of a table counts as a write.
+                let exit = GuestExit::EptViolation { gfn, write: write || walk, cpl, walk };
                 return Begin::Left(self.exit(vcpu, exit));
             }
-            Translation::Hit(_) | Translation::Walked => {}
+            Translation::Hit(_) | Translation::Walked(_) => {}
         }
-        self.retire_major(vcpu, task);
+        self.retire_majors(vcpu, task);
         match self.hit(task, access, cost, op) {
             Some(op) => Begin::Takes(op),
             None => unreachable!("the translation is there"),
@@ -120,13 +161,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let walk = match access.translation {
             Translation::Hit(TlbLevel::L1) => Cycles::ZERO,
             Translation::Hit(TlbLevel::Stlb) => self.w.setup.prices.stlb_hit.cycles,
-            Translation::Walked => self.w.setup.prices.page_walk.cycles,
-            Translation::GuestFault | Translation::EptViolation(_) => return None,
+            Translation::Walked(cycles) => cycles,
+            Translation::GuestFault | Translation::EptViolation { .. } => return None,
         };
         // The instruction itself takes a cycle at least, so that no program stands still.
         op.len = Cycles((self.frequency.cycles_in(cost) + walk).0.max(1));
         let (Choice::Kept(page) | Choice::Fresh(page)) = access.page;
-        (op.page, op.walked) = (Some(page), access.walked);
+        op.page = Some(page);
         let state = &mut self.w.guest.tasks[task.index()];
         match &mut state.program {
             Program::Fill { page, .. } => *page += 1,
@@ -140,19 +181,64 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Some(op)
     }
 
-    /// Looks up a translation; a walk fills the TLB. The frame that a walk found is returned too,
-    /// so that its accessed bit can be set once the burst is final.
-    fn translate(&mut self, vcpu: VcpuId, gva: Gva) -> (Translation, Option<Gfn>) {
-        if let Some(level) = self.w.guest.cpus[vcpu.index()].tlb.lookup(gva) {
-            return (Translation::Hit(level), None);
+    /// Looks up a translation; a walk fills the TLB, and notes which second-stage entries it has used,
+    /// so that their accessed bits can be set once the burst is final.
+    fn translate(&mut self, vcpu: VcpuId, gva: Gva) -> Translation {
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        if let Some(level) = state.mmu.lookup(gva) {
+            return Translation::Hit(level);
         }
-        let Some(gfn) = self.w.guest.tables.translate(gva) else {
-            return (Translation::GuestFault, None);
-        };
-        if !self.maps(vcpu, gfn) {
-            return (Translation::EptViolation(gfn), None);
+        // The tables are not the vCPU's own: its words are set apart while the walk reads them.
+        let (mut store, mut walked) = (state.mmu.lend(), std::mem::take(&mut state.walked));
+        let mmu = &self.w.guest.cpus[vcpu.index()].mmu;
+        let walk = mmu.walk(&mut store, gva, &Seen { cx: self, vcpu }, &mut walked);
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        state.walked = walked;
+        let cycles = state.mmu.give_back(store, gva, walk.ok());
+        match walk {
+            Ok(_) => Translation::Walked(cycles),
+            Err(Stopped::GuestFault) => Translation::GuestFault,
+            Err(Stopped::Violation { gfn, table }) => {
+                Translation::EptViolation { gfn, walk: table }
+            }
         }
-        self.w.guest.cpus[vcpu.index()].tlb.insert(gva);
-        (Translation::Walked, Some(gfn))
+    }
+}
+
+/// The page of a fresh choice.
+#[inline]
+fn fresh_page(pattern: Pattern, pages: u64, draws: &mut Stream, next_page: &mut u64) -> u64 {
+    match pattern {
+        Pattern::Uniform | Pattern::Shared => draws.below(pages),
+        Pattern::Sequential => {
+            // Regions of different sizes share the count.
+            let next = *next_page;
+            let page = if next < pages { next } else { next % pages };
+            *next_page = if page + 1 == pages { 0 } else { page + 1 };
+            page
+        }
+    }
+}
+
+/// The tables of guest and host, as a walk of a vCPU sees them.
+struct Seen<'a, 'w, Q> {
+    cx: &'a Cx<'w, Q>,
+    vcpu: VcpuId,
+}
+
+impl<Q: EventQueue<MachineEvent>> Stages for Seen<'_, '_, Q> {
+    #[inline]
+    fn leaf(&self, page: u64) -> Option<(Gfn, PageSize)> {
+        self.cx.w.guest.tables.leaf(page)
+    }
+
+    #[inline]
+    fn table(&self, page: u64, level: u32) -> Option<Gfn> {
+        self.cx.w.guest.tables.table(page, level)
+    }
+
+    #[inline]
+    fn second_stage(&self, gfn: Gfn) -> Option<PageSize> {
+        self.cx.maps(self.vcpu, gfn).then_some(PageSize::Small)
     }
 }

@@ -27,9 +27,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             start: at,
             len: Cycles::ZERO,
             pc: self.w.guest.tasks[task.index()].pc,
-            tlb: self.w.guest.cpus[vcpu.index()].tlb.mark(),
+            mmu: self.w.guest.cpus[vcpu.index()].mmu.mark(),
             page: None,
-            walked: None,
+            walked: self.w.guest.cpus[vcpu.index()].walked.len() as u32,
         }
     }
 

@@ -19,7 +19,7 @@ fn fault() -> Vec<Event> {
     let (op, slot, reason) = (IoKind::Read, SwapSlot(28_478), ExitReason::EptViolation);
     vec![
         Event::KvmExit { vcpu, reason },
-        Event::KvmPageFault { vcpu, address: Gpa(gva.0), error_code: PF_WRITE, cpl: 3 },
+        Event::KvmPageFault { vcpu, address: Gpa(gva.0), error_code: PF_WRITE.into(), cpl: 3 },
         Event::BlockRqIssue { request, op, slot, pages: 1 },
         Event::KvmTryAsyncGetPage { vcpu, gva, gfn },
         Event::KvmAsyncPfDoublefault { vcpu, gva, gfn },

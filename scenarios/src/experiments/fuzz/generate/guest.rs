@@ -1,6 +1,6 @@
 //! The guest.
 
-use models::config::{EventPages, Preemption, StealClock, TimerKind, WakeTime};
+use models::config::{EventPages, Preemption, StealClock, TablePages, TimerKind, WakeTime};
 use serde_json::{Value, json};
 
 use super::object::{Object, flag, give, word};
@@ -39,5 +39,10 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
         Value::Object(apic)
     });
     give(&mut object, draw, "event_pages", word::<EventPages>);
+    give(&mut object, draw, "table_levels", |draw| json!(draw.between(4, 5)));
+    give(&mut object, draw, "table_pages", word::<TablePages>);
+    if shape.thp {
+        object.insert("thp".into(), json!(true));
+    }
     Value::Object(object)
 }

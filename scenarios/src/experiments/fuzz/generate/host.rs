@@ -1,7 +1,7 @@
 //! The host: processor, limit, swap, kernel.
 
 use models::config::costs::Costs;
-use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, WrittenPages};
+use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, Replacement, SetFunction, WrittenPages};
 use models::presets;
 use serde_json::{Value, json};
 
@@ -35,6 +35,7 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
         object.insert("kernel".into(), kernel(&draw.at("kernel"), &mut form));
     }
     give(&mut object, draw, "allocation_failure_ppm", |draw| json!(draw.magnitude(0, 1_000_000)));
+    give(&mut object, draw, "second_stage_levels", |draw| json!(draw.between(4, 5)));
     Value::Object(object)
 }
 
@@ -72,15 +73,43 @@ fn cpu(draw: &Draw) -> Value {
     });
     give(&mut object, draw, "l1_dtlb", tlb);
     give(&mut object, draw, "stlb", tlb);
+    give(
+        &mut object,
+        draw,
+        "paging_caches",
+        |draw| json!({ "pml4e": small(draw), "pdpte": small(draw), "pde": small(draw) }),
+    );
+    give(&mut object, draw, "nested_tlb", |draw| json!(small(draw)));
+    give(&mut object, draw, "table_lines", |draw| {
+        let l1 = draw.magnitude(0, 1024);
+        let l2 = l1 + draw.magnitude(0, 16_384);
+        json!({ "l1": l1, "l2": l2, "l3": l2 + draw.magnitude(0, 1 << 16) })
+    });
+    give(&mut object, draw, "vpid", flag);
     give(&mut object, draw, "ept_accessed_dirty", flag);
     Value::Object(object)
+}
+
+/// Entries of a small cache.
+fn small(draw: &mut Draw) -> u64 {
+    if draw.percent(50) { draw.below(5) } else { 1 << draw.between(3, 8) }
 }
 
 /// `entries / ways` is a power of two.
 fn tlb(draw: &mut Draw) -> Value {
     let ways = draw.between(1, 8);
     let sets = 1u64 << draw.below(8);
-    json!({ "entries": ways * sets, "ways": ways })
+    let ways = if draw.percent(20) { 12 } else { ways };
+    let mut shape = json!({ "entries": ways * sets, "ways": ways });
+    if draw.percent(30) {
+        shape["sets"] = word::<SetFunction>(draw);
+    }
+    if draw.percent(40) {
+        let plru = if ways == 12 { Replacement::GroupPlru } else { Replacement::TreePlru };
+        let rules = [Replacement::Lru, Replacement::TreePlru, plru];
+        shape["replacement"] = json!(draw.pick(&rules).name());
+    }
+    shape
 }
 
 fn costs(draw: &mut Draw) -> Value {

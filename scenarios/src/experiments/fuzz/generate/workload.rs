@@ -19,6 +19,8 @@ const RECLAIMABLE: u64 = 256;
 pub(super) struct Shape {
     pub(super) kernel: String,
     pub(super) vcpus: u64,
+    /// Whether the guest has transparent huge pages, for which it needs memory of its own.
+    pub(super) thp: bool,
     pub(super) memory_pages: u64,
     pub(super) limit_pages: u64,
     pub(super) other_pages: u64,
@@ -59,6 +61,7 @@ impl Shape {
         let mut shape = Self {
             kernel,
             vcpus,
+            thp: draw.at("thp").percent(25),
             memory_pages: 0,
             limit_pages: 0,
             other_pages,
@@ -116,12 +119,14 @@ impl Shape {
         // What is never swapped comes on top of what the rest has.
         let in_memfd = self.regions.iter().filter(|region| region.in_memfd);
         self.limit_pages += in_memfd.map(|region| region.pages).sum::<u64>();
-        let kept = KERNEL_FRAMES + 2 * self.vcpus;
+        let tables = most_tables(touched);
+        let large = if self.thp { 512 } else { 0 };
+        let kept = KERNEL_FRAMES + tables + (3 + large) * self.vcpus;
         let mut memory = draw.at("memory");
         let more = if memory.percent(40) { 0 } else { memory.magnitude(0, 1 << 14) };
         self.memory_pages = self.limit_pages.max(touched + kept) + more;
         let mut swap = draw.at("swap");
-        let swapped = touched.saturating_sub(room);
+        let swapped = (touched + tables).saturating_sub(room);
         let least = if swapped == 0 { 0 } else { swapped + self.in_flight() };
         // Left out it is the guest's memory, which may be too little.
         if swap.given() || least > self.memory_pages {
@@ -129,6 +134,11 @@ impl Shape {
             self.swap_pages = Some(least + more);
         }
     }
+}
+
+/// Page tables for so many pages, of five levels.
+fn most_tables(pages: u64) -> u64 {
+    (1..=5).map(|level| (pages >> (9 * level)) + 1).sum()
 }
 
 /// How many tasks each group has.

@@ -1,0 +1,295 @@
+//! A set-associative array of tags in the words of a core.
+
+use super::replacement::Order;
+use super::store::Store;
+use crate::config::{Replacement, SetFunction};
+
+/// Shape and place of an array. A set is the word of its order, then a tag a way, then, where its
+/// order is one of times, a time a way. A tag of zero is an empty way.
+#[derive(Clone, Copy, Debug)]
+pub struct SetArray {
+    base: usize,
+    sets: usize,
+    stride: usize,
+    ways: usize,
+    /// Binary logarithm of the number of sets, where two groups of bits are folded; 0 otherwise.
+    fold: u32,
+    order: Order,
+    uneven: bool,
+}
+
+/// A way that holds a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    set: usize,
+    way: u32,
+}
+
+impl SetArray {
+    /// An empty array with room in a store.
+    pub fn new(
+        store: &mut Store,
+        (sets, ways): (u32, u32),
+        function: SetFunction,
+        replacement: Replacement,
+    ) -> Self {
+        let order = match replacement {
+            Replacement::Lru if ways <= 8 => Order::Recent(ways),
+            Replacement::Lru => Order::Stamps,
+            Replacement::TreePlru => Order::Tree(ways),
+            Replacement::GroupPlru => Order::Groups,
+        };
+        let (sets, ways) = (sets as usize, ways as usize);
+        let stride = 1 + ways + if order == Order::Stamps { ways } else { 0 };
+        let fold = match function {
+            SetFunction::Linear => 0,
+            SetFunction::XorFold => sets.trailing_zeros(),
+        };
+        let base = store.reserve(sets * stride);
+        let uneven = matches!(order, Order::Tree(ways) if !ways.is_power_of_two());
+        let array = Self { base, sets, stride, ways, fold, order, uneven };
+        array.clear(store);
+        array
+    }
+
+    /// Small fully associative caches, and others of four ways: an assumption for all whose shape
+    /// nobody has measured.
+    pub fn small(store: &mut Store, entries: u32) -> Option<Self> {
+        let ways = entries.min(4);
+        let shape = (entries.checked_div(ways)?.next_power_of_two(), ways);
+        Some(Self::new(store, shape, SetFunction::Linear, Replacement::Lru))
+    }
+
+    /// Empties it, for good.
+    pub fn clear(&self, store: &mut Store) {
+        store.fill(self.base, self.sets * self.stride, 0);
+        if self.order.fresh() != 0 {
+            for set in 0..self.sets {
+                store.fill(self.base + set * self.stride, 1, self.order.fresh());
+            }
+        }
+    }
+
+    /// Number of sets.
+    pub const fn sets(&self) -> u64 {
+        self.sets as u64
+    }
+
+    #[inline]
+    fn set(&self, key: u64) -> usize {
+        let key = if self.fold == 0 { key } else { key ^ key >> self.fold };
+        self.base + (key as usize & (self.sets - 1)) * self.stride
+    }
+
+    /// Where a tag is in the set of a key.
+    #[inline(always)]
+    pub fn find(&self, store: &Store, key: u64, tag: u32) -> Option<Place> {
+        let set = self.set(key);
+        let way = way_of(store.words(set + 1, self.ways), tag)?;
+        Some(Place { set, way })
+    }
+
+    /// Notes a use.
+    #[inline(always)]
+    pub fn touch(&self, store: &mut Store, place: Place) {
+        let word = store.get(place.set);
+        match self.order {
+            Order::Stamps => self.stamp(store, place, word),
+            order => store.set(place.set, order.used(word, place.way)),
+        }
+    }
+
+    /// Whether a tag is in the set of a key; that is a use.
+    #[inline(always)]
+    pub fn hit(&self, store: &mut Store, key: u64, tag: u32) -> bool {
+        let place = self.find(store, key, tag);
+        if let Some(place) = place {
+            self.touch(store, place);
+        }
+        place.is_some()
+    }
+
+    /// Enters a tag that is not there. Ways that were never used go first, as every order names them
+    /// before the others, and so do those that were dropped.
+    #[inline]
+    pub fn insert(&self, store: &mut Store, key: u64, tag: u32) {
+        let set = self.set(key);
+        // A tree over ways that are no power of two names some of them again before it has named all.
+        let empty = match self.uneven {
+            true => way_of(store.words(set + 1, self.ways), 0),
+            false => None,
+        };
+        let way = empty.unwrap_or_else(|| self.victim(store, set));
+        store.set(set + 1 + way as usize, tag);
+        self.touch(store, Place { set, way });
+    }
+
+    /// Empties all ways whose tags are to go, for good.
+    pub fn drop_where(&self, store: &mut Store, goes: impl Fn(u32) -> bool) {
+        for set in 0..self.sets {
+            for way in 0..self.ways {
+                let at = self.base + set * self.stride + 1 + way;
+                let tag = store.get(at);
+                if tag != 0 && goes(tag) {
+                    store.fill(at, 1, 0);
+                    self.goes_next(store, self.base + set * self.stride, way);
+                }
+            }
+        }
+    }
+
+    /// Lets a way be the next one to go.
+    fn goes_next(&self, store: &mut Store, set: usize, way: usize) {
+        match self.order {
+            Order::Stamps => store.fill(set + 1 + self.ways + way, 1, 0),
+            order => {
+                let word = order.unused(store.get(set), way as u32);
+                store.fill(set, 1, word);
+            }
+        }
+    }
+
+    fn victim(&self, store: &Store, set: usize) -> u32 {
+        match self.order {
+            Order::Stamps => {
+                let stamps = store.words(set + 1 + self.ways, self.ways);
+                let oldest = stamps.iter().enumerate().min_by_key(|(_, stamp)| **stamp);
+                oldest.map_or(0, |(way, _)| way as u32)
+            }
+            order => order.next(store.get(set)),
+        }
+    }
+
+    /// The time of a use is one more than that of the one before it. Apart, as the usual first level has
+    /// no times and is to stay short.
+    #[cold]
+    #[inline(never)]
+    fn stamp(&self, store: &mut Store, place: Place, mut clock: u32) {
+        let first = place.set + 1 + self.ways;
+        let at = first + place.way as usize;
+        if clock != 0 && store.get(at) == clock {
+            return;
+        }
+        if clock == u32::MAX {
+            // Once in 2^32 uses: the same order with small times.
+            let mut order: Vec<usize> = (first..first + self.ways).collect();
+            order.sort_by_key(|&at| store.get(at));
+            for (rank, at) in order.into_iter().enumerate() {
+                store.set(at, rank as u32 + 1);
+            }
+            clock = self.ways as u32;
+        }
+        store.set(at, clock + 1);
+        store.set(place.set, clock + 1);
+    }
+}
+
+/// The way whose tag is this one. Sets of usual sizes are compared at once.
+#[inline(always)]
+fn way_of(tags: &[u32], tag: u32) -> Option<u32> {
+    let equal = match tags.len() {
+        4 => equal_ways::<4>(tags, tag),
+        8 => equal_ways::<8>(tags, tag),
+        12 => equal_ways::<12>(tags, tag),
+        _ => return tags.iter().position(|&t| t == tag).map(|way| way as u32),
+    };
+    (equal != 0).then(|| equal.trailing_zeros())
+}
+
+#[inline]
+fn equal_ways<const N: usize>(tags: &[u32], tag: u32) -> u32 {
+    let Ok(tags) = <&[u32; N]>::try_from(tags) else { return 0 };
+    let mut equal = 0;
+    for (way, &t) in tags.iter().enumerate() {
+        equal |= u32::from(t == tag) << way;
+    }
+    equal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn array(sets: u32, ways: u32, replacement: Replacement) -> (Store, SetArray) {
+        let mut store = Store::default();
+        let array = SetArray::new(&mut store, (sets, ways), SetFunction::Linear, replacement);
+        (store, array)
+    }
+
+    proptest! {
+        /// Any number of ways is true LRU, whichever way its order is kept.
+        #[test]
+        fn lru_is_lru(ways in 1u32..20, keys in prop::collection::vec(0u64..60, 1..300)) {
+            let (mut store, array) = array(2, ways, Replacement::Lru);
+            let mut model = [std::collections::VecDeque::new(), std::collections::VecDeque::new()];
+            for key in keys {
+                let set: &mut std::collections::VecDeque<u64> = &mut model[(key % 2) as usize];
+                let hit = array.hit(&mut store, key, key as u32 + 1);
+                prop_assert_eq!(hit, set.contains(&key));
+                if hit {
+                    set.retain(|&k| k != key);
+                } else {
+                    array.insert(&mut store, key, key as u32 + 1);
+                    if set.len() == ways as usize { set.pop_back(); }
+                }
+                set.push_front(key);
+            }
+        }
+
+        /// What was undone was never there.
+        #[test]
+        fn undoing_restores_every_word(
+            which in 0usize..4,
+            before in prop::collection::vec(0u64..400, 0..300),
+            ahead in prop::collection::vec(0u64..400, 0..300),
+        ) {
+            let shapes = [
+                (8, 4, Replacement::Lru), (4, 12, Replacement::GroupPlru),
+                (8, 6, Replacement::TreePlru), (1, 64, Replacement::Lru),
+            ];
+            let (sets, ways, replacement) = shapes[which];
+            let (mut store, array) = array(sets, ways, replacement);
+            let run = |store: &mut Store, keys: &[u64]| {
+                for &key in keys {
+                    if !array.hit(store, key, key as u32 + 1) {
+                        array.insert(store, key, key as u32 + 1);
+                    }
+                }
+            };
+            run(&mut store, &before);
+            store.keep();
+            let words = store.words(0, (sets as usize) * array.stride).to_vec();
+            let mark = store.mark();
+            run(&mut store, &ahead);
+            store.undo_to(mark);
+            prop_assert_eq!(store.words(0, words.len()), &words[..]);
+        }
+    }
+
+    #[test]
+    fn folded_sets_spread_a_stride_that_linear_ones_do_not() {
+        let mut store = Store::default();
+        let shape = (128, 4);
+        let linear = SetArray::new(&mut store, shape, SetFunction::Linear, Replacement::Lru);
+        let folded = SetArray::new(&mut store, shape, SetFunction::XorFold, Replacement::Lru);
+        let keys: Vec<u64> = (0..64).map(|n| n * 128).collect();
+        let reach = |array: &SetArray, store: &mut Store| {
+            keys.iter().for_each(|&key| array.insert(store, key, key as u32 + 1));
+            keys.iter().filter(|&&key| array.find(store, key, key as u32 + 1).is_some()).count()
+        };
+        assert_eq!(reach(&linear, &mut store), 4);
+        assert_eq!(reach(&folded, &mut store), 64);
+    }
+
+    #[test]
+    fn times_begin_again_before_they_run_out() {
+        let (mut store, array) = array(1, 16, Replacement::Lru);
+        (0..16).for_each(|key| array.insert(&mut store, key, key as u32 + 1));
+        store.set(0, u32::MAX);
+        assert!(array.hit(&mut store, 3, 4));
+        assert_eq!(store.get(0), 17);
+        array.insert(&mut store, 99, 100);
+        assert!(array.find(&store, 0, 1).is_none(), "the oldest one is still the oldest");
+    }
+}

@@ -1,0 +1,168 @@
+//! The translation hardware of a vCPU: TLB, walker and their caches, in one store of words that can be
+//! taken back as a whole.
+//!
+//! A vCPU has its core for itself here: what other vCPUs that share the core leave in it is not
+//! followed. Without tags by vCPU an entry into the guest empties everything.
+
+use sim_core::Cycles;
+
+use super::lines::Lines;
+use super::store::{Mark, Store};
+use super::tlb::{Pcid, Tlb, TlbLevel};
+use super::walk::{Levels, Stages, Stopped, Walked, Walker};
+use crate::base::ids::{Gfn, Gva};
+use crate::config::TranslationConfig;
+use crate::config::costs::Prices;
+
+/// What steps of a translation cost, in cycles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct WalkCosts {
+    start: u64,
+    /// A reference, by where its line is: L1, L2, L3, memory.
+    lines: [u64; 4],
+}
+
+/// The translation hardware of a vCPU.
+#[derive(Clone, Debug, Default)]
+pub struct Mmu {
+    store: Store,
+    tlb: Tlb,
+    walker: Walker,
+    levels: Levels,
+    costs: WalkCosts,
+}
+
+impl Mmu {
+    /// Empty hardware for a guest with so many pages.
+    pub fn new(
+        config: &TranslationConfig,
+        prices: &Prices,
+        levels: Levels,
+        memory_pages: u64,
+    ) -> Self {
+        let mut store = Store::default();
+        let tlb = Tlb::new(&mut store, &config.l1_dtlb, &config.stlb);
+        let lines = Lines::new(&mut store, config.table_lines, memory_pages);
+        let walker = Walker::new(&mut store, config.paging_caches, config.nested_tlb, lines);
+        let lines = [&prices.table_l1, &prices.table_l2, &prices.table_l3, &prices.table_memory];
+        let costs = WalkCosts {
+            start: prices.walk_start.cycles.0,
+            lines: lines.map(|price| price.cycles.0),
+        };
+        Self { store, tlb, walker, levels, costs }
+    }
+
+    /// Looks an address up in the TLB and counts the use.
+    #[inline(always)]
+    pub fn lookup(&mut self, gva: Gva) -> Option<TlbLevel> {
+        self.tlb.lookup(&mut self.store, gva, Pcid::default())
+    }
+
+    /// The words, for a walk that reads tables of others meanwhile.
+    pub fn lend(&mut self) -> Store {
+        std::mem::take(&mut self.store)
+    }
+
+    /// The words are back, with what a walk came to, which is entered into the TLB; what it cost.
+    pub fn give_back(&mut self, store: Store, gva: Gva, walked: Option<Walked>) -> Cycles {
+        self.store = store;
+        let Some(walked) = walked else { return Cycles::ZERO };
+        self.tlb.insert(&mut self.store, gva, walked.size, Pcid::default());
+        self.cost(&walked)
+    }
+
+    /// Walks to an address that the TLB does not have, in words that were lent. Frames whose
+    /// second-stage entries were used are added to `walked`. A walk that stops has changed nothing: what
+    /// it would have left in the caches is small beside the fault that follows.
+    ///
+    /// # Errors
+    /// With where it stopped.
+    pub fn walk(
+        &self,
+        store: &mut Store,
+        gva: Gva,
+        stages: &impl Stages,
+        walked: &mut Vec<Gfn>,
+    ) -> Result<Walked, Stopped> {
+        let (mark, length) = (store.mark(), walked.len());
+        let goal = (gva.page(), Pcid::default());
+        let walk = self.walker.walk(store, goal, self.levels, stages, walked);
+        if walk.is_err() {
+            store.undo_to(mark);
+            walked.truncate(length);
+        }
+        walk
+    }
+
+    fn cost(&self, walk: &Walked) -> Cycles {
+        let lines = walk.lines.iter().zip(self.costs.lines);
+        Cycles(lines.fold(self.costs.start, |sum, (&count, cost)| sum + u64::from(count) * cost))
+    }
+
+    /// What was changed so far stays.
+    #[inline]
+    pub fn keep(&mut self) {
+        self.store.keep();
+    }
+
+    /// The present position.
+    #[inline]
+    pub fn mark(&self) -> Mark {
+        self.store.mark()
+    }
+
+    /// Takes back all that was changed since `mark`.
+    pub fn undo_to(&mut self, mark: Mark) {
+        self.store.undo_to(mark);
+    }
+
+    /// The host has changed its tables of this guest (INVEPT): combined translations go, and what is
+    /// kept of the second stage.
+    ///
+    /// # Panics
+    /// In the middle of a burst: a flush cannot be undone.
+    pub fn invalidate_second_stage(&mut self) {
+        self.tlb.clear(&mut self.store);
+        self.walker.clear(&mut self.store);
+    }
+
+    /// Everything of this vCPU goes (INVVPID), but what is kept of the second stage alone.
+    ///
+    /// # Panics
+    /// In the middle of a burst.
+    pub fn invalidate_vcpu(&mut self) {
+        self.tlb.clear(&mut self.store);
+        self.walker.drop_guest(&mut self.store);
+    }
+
+    /// The processor is reset: nothing of before is left.
+    pub fn reset(&mut self) {
+        self.store.keep();
+        self.invalidate_second_stage();
+    }
+
+    /// The guest changes the entry of an address (INVLPG): the translation goes, and all that is kept
+    /// of upper levels of its address space.
+    ///
+    /// # Panics
+    /// In the middle of a burst.
+    pub fn invalidate_page(&mut self, gva: Gva, pcid: Pcid) {
+        self.tlb.drop_page(&mut self.store, gva, pcid);
+        self.walker.drop_space(&mut self.store, pcid);
+    }
+
+    /// The guest writes CR3. Unless bit 63 says that the new address space keeps its entries
+    /// (`CR4.PCIDE`), they go.
+    ///
+    /// # Panics
+    /// In the middle of a burst.
+    pub fn write_cr3(&mut self, pcid: Pcid, keep: bool) {
+        if !keep {
+            self.tlb.drop_space(&mut self.store, pcid);
+            self.walker.drop_space(&mut self.store, pcid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
