@@ -10,6 +10,15 @@ use crate::output;
 pub(super) fn execute() -> Result<Outcome, CliError> {
     let entries: Vec<(String, String)> =
         policies::policies().iter().map(|&(name, says)| (name.into(), says.into())).collect();
-    output::result(&Page::of([vec![Piece::Listing(entries, 0)]]).plain())?;
+    let releases = Piece::Text {
+        text:
+            "apf-RELEASE and halt-RELEASE, such as apf-6.6 or halt-5.10.200, have the protocol of \
+               that kernel release: the last generation before it, with what a long-term tree took \
+               over by then. The result says which."
+                .into(),
+        first: 0,
+        further: 0,
+    };
+    output::result(&Page::of([vec![Piece::Listing(entries, 0)], vec![releases]]).plain())?;
     Ok(Outcome::Fine)
 }

@@ -1,7 +1,7 @@
 //! Policies by name: what scenarios compare.
 
 use crate::apf::Defects;
-use crate::apf::rules::{self, Rules};
+use crate::apf::rules::{self, Release, ResolvedBy, Rules};
 use crate::config::Policy;
 
 /// A policy's name and what it means.
@@ -37,7 +37,18 @@ pub fn policies() -> &'static [(&'static str, &'static str)] {
     &POLICIES
 }
 
-/// The built-in policy of that name.
+/// Which kernel release a policy is named after that is no generation of its own, as `apf-6.6` and
+/// `halt-v6.12.95` are.
+pub fn release(name: &str) -> Option<Release> {
+    if policy_names().contains(&name) {
+        return None;
+    }
+    let release = name.strip_prefix("apf-").or_else(|| name.strip_prefix("halt-"))?;
+    let release = rules::release(release.strip_prefix('v').unwrap_or(release))?;
+    (release.generation.rules().resolved_by == ResolvedBy::Kernel).then_some(release)
+}
+
+/// The built-in policy of that name, or that of a kernel release.
 pub fn policy(name: &str) -> Option<Policy> {
     let build = |rules: Rules, host_async, guest_enabled| Policy {
         name: name.to_owned(),
@@ -51,6 +62,9 @@ pub fn policy(name: &str) -> Option<Policy> {
         "halt" => Some(build(rules::generation("v7-2010")?, true, false)),
         "halt-v6.12" => Some(build(rules::generation("v6.12")?, true, false)),
         _ => {
+            if let Some(release) = release(name) {
+                return Some(build(release.rules(), true, name.starts_with("apf-")));
+            }
             POLICIES.iter().find(|(known, _)| *known == name)?;
             Some(build(rules::generation(name.strip_prefix("apf-")?)?, true, true))
         }
@@ -60,7 +74,7 @@ pub fn policy(name: &str) -> Option<Policy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apf::rules::{ResolvedBy, generations};
+    use crate::apf::rules::generations;
 
     #[test]
     fn every_named_policy_exists() {
@@ -69,6 +83,19 @@ mod tests {
         }
         assert_eq!(policy("apf-v1"), None);
         assert_eq!(policy("v7-2010"), None);
+    }
+
+    #[test]
+    fn a_policy_may_be_named_after_a_release() {
+        let named = |name: &str| policy(name).map(|it| (it.rules.name, it.guest_enabled));
+        assert_eq!(named("apf-6.1"), Some(("v6.1", true)));
+        assert_eq!(named("apf-v6.6"), Some(("v6.1", true)));
+        assert_eq!(named("halt-6.6"), Some(("v6.1", false)));
+        assert_eq!(policy("apf-6.6").unwrap().name, "apf-6.6");
+        assert!(release("apf-v6.1").is_none() && release("apf-6.1").is_some());
+        for unknown in ["apf-2.6.38", "apf-9.1", "sync-6.1", "apf-v", "apf-user", "6.6"] {
+            assert_eq!(named(unknown), None, "{unknown}");
+        }
     }
 
     /// The machine has no VMM that resolves faults.

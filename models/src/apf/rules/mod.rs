@@ -9,6 +9,7 @@ mod generation;
 mod generations;
 mod history;
 mod mechanism;
+mod releases;
 mod sense;
 mod set;
 mod token;
@@ -26,6 +27,7 @@ pub use choices::{
 pub use generation::{Applied, Backport, Change, Generation, Origin};
 pub use generations::{generation, generations, named_generation};
 pub use mechanism::{Mechanism, Rules, Setting, Side};
+pub use releases::{Release, release};
 pub use sense::Incompatible;
 pub use set::{PARTS, SetError};
 pub use token::TokenRule;

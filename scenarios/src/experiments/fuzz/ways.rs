@@ -189,8 +189,8 @@ impl Ways<'_> {
         let violations: Vec<String> = compare::violations(&ran.stored);
         // What a policy of the user's own breaks is for the user to see, and what a disturbance makes of
         // an old kernel is what disturbances are for.
-        let built_in =
-            models::presets::policies::policy(&self.scenario.policies[run.policy].name).is_some();
+        let policy = &self.scenario.policies[run.policy];
+        let built_in = models::presets::policies::policy_names().contains(&policy.name.as_str());
         let undisturbed = self.scenario.machine.disturbances.is_empty();
         if built_in
             && undisturbed
