@@ -118,7 +118,7 @@ Examples:
     Metrics(MetricsArgs),
     /// List the policies that scenarios can compare
     Policies,
-    /// List the presets of processors, swap devices and guest kernels, or every number of one
+    /// List the presets of processors, swap devices and kernels, or every value of one
     /// processor with its source
     Presets(PresetsArgs),
     /// List the generations of the protocol, or every rule of one with its source

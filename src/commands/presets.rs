@@ -1,8 +1,8 @@
-//! `apfsim presets`: what scenario files can name for parts of the machine, and where the numbers of
+//! `apfsim presets`: what scenario files can name for parts of the machine, and where the values of
 //! presets come from.
 
 use ::scenarios::help_for_unknown;
-use models::presets::{self, CpuPreset, PlainPreset, SourcedValue};
+use models::presets::{self, CpuPreset, HostKernelPreset, PlainPreset, SourcedValue};
 use reports::page::{Page, Piece};
 
 use crate::cli::PresetsArgs;
@@ -15,7 +15,11 @@ pub(super) fn execute(args: &PresetsArgs) -> Result<Outcome, CliError> {
         None => all(),
         Some(name) => match (presets::cpu(name), presets::plain(name)) {
             (Some(cpu), _) => numbers(&cpu),
-            (None, Some(plain)) => values(plain),
+            // A kernel is that of hosts and that of guests.
+            (None, Some(plain)) => match presets::host_kernel(name) {
+                Some(host) => format!("{}\n{}", host_kernel(&host), values(plain)),
+                None => values(plain),
+            },
             (None, None) => return Err(unknown(name)),
         },
     };
@@ -27,9 +31,11 @@ fn all() -> String {
     let cpus = presets::cpus().into_iter().map(|preset| (preset.name, preset.summary));
     let devices = presets::devices().into_iter().map(|preset| (preset.name, preset.summary));
     let kernels = presets::guest_kernels().into_iter().map(|preset| (preset.name, preset.summary));
+    let hosts = presets::host_kernels().into_iter().map(|preset| (preset.name, preset.summary));
     let page = Page::of([
         block("Processors (host.cpu)", cpus.collect()),
         block("Swap devices (host.swap.device)", devices.collect()),
+        block("Host kernels (host.kernel)", hosts.collect()),
         block("Guest kernels (guest.kernel)", kernels.collect()),
     ]);
     page.plain()
@@ -61,6 +67,16 @@ fn numbers(preset: &CpuPreset) -> String {
 fn values(preset: PlainPreset) -> String {
     let title = format!("{}: {}", preset.name, preset.summary);
     Page::of([block(&title, preset.values)]).plain()
+}
+
+/// Every value of a host's kernel with its source.
+fn host_kernel(preset: &HostKernelPreset) -> String {
+    let entries = preset
+        .sources
+        .iter()
+        .map(|value| (value.name.clone(), format!("{}. Source: {}", value.value, value.source)));
+    let title = format!("Host kernel {}: {}", preset.name, preset.summary);
+    Page::of([block(&title, entries.collect())]).plain()
 }
 
 fn block(title: &str, entries: Vec<(String, String)>) -> Vec<Piece> {

@@ -23,6 +23,9 @@ pub const ACK_PAGE_READY: u64 = 1 << 0;
 
 /// The vector of #PF.
 pub const PAGE_FAULT: u8 = 14;
+/// The bit of a #PF error code that says that there is an entry, which does not allow the access
+/// (`PFERR_PRESENT_MASK`).
+pub const PF_PRESENT: u32 = 1 << 0;
 /// The bit of a #PF error code that says that the access was a write (`PFERR_WRITE_MASK`).
 pub const PF_WRITE: u32 = 1 << 1;
 /// The bit of a #PF error code that says that the access was made in user mode

@@ -62,43 +62,13 @@ pub struct HostKernel {
     /// For how long a vCPU thread polls at most, when its guest has executed HLT, before it sleeps
     /// (`kvm.halt_poll_ns`); zero: it never does.
     pub halt_poll: SimDuration,
+    /// What that time is divided by after a halt that was too long for polling to help
+    /// (`kvm.halt_poll_ns_shrink`); zero: it goes back to zero.
+    pub halt_poll_shrink: u32,
     /// What makes a fault that is under way begin again.
     pub mmu_retry: MmuRetry,
-}
-
-impl HostKernel {
-    /// Linux 2.6.3x: four threads (kernel/slow-work.c, 2.6.33), 256 items a processor
-    /// (`WQ_DFL_ACTIVE`, include/linux/workqueue.h, 2.6.36), two lists, the first version of
-    /// control groups, a fixed window. That a written page is freed at once is a simplification.
-    pub const LINUX_2_6_36: Self = Self {
-        slow_work_threads: 4,
-        workqueue_max_active: 256,
-        lru: Lru::TwoLists,
-        cgroup: Cgroup::V1,
-        written_pages: WrittenPages::Freed,
-        read_ahead: ReadAhead::Fixed,
-        polled_reads: false,
-        writeback_throttling: None,
-        halt_poll: SimDuration::ZERO,
-        mmu_retry: MmuRetry::OwnPage,
-    };
-
-    /// Linux 6.12 as distributions set it up: generations (on by default in several), control
-    /// groups of the second version, windows in the address space, writes throttled by reads of more
-    /// than 2 ms (`CONFIG_BLK_WBT_MQ`, `wbt_default_latency_nsec` of a device that does not rotate).
-    /// There is no `slow_work`. Halts are polled for 200 us (`KVM_HALT_POLL_NS_DEFAULT`, x86).
-    pub const LINUX_6_12: Self = Self {
-        slow_work_threads: 4,
-        workqueue_max_active: 256,
-        lru: Lru::Generations,
-        cgroup: Cgroup::V2,
-        written_pages: WrittenPages::Rotated,
-        read_ahead: ReadAhead::AddressSpace,
-        polled_reads: false,
-        writeback_throttling: Some(SimDuration::from_ms(2)),
-        halt_poll: SimDuration::from_us(200),
-        mmu_retry: MmuRetry::OwnPage,
-    };
+    /// What becomes of a page that the guest only reads.
+    pub read_faults: ReadFaults,
 }
 
 named! {
@@ -123,16 +93,49 @@ named! {
 }
 
 named! {
+    /// What a fault of the guest's that only reads makes of a page, and so whether the page can leave
+    /// again without I/O. Sources are named with the presets.
+    ///
+    /// A second-stage entry that allows writing counts as dirty whether the guest writes or not: KVM
+    /// sets the dirty bit when it makes the entry, and marks the page dirty when it takes the entry
+    /// away (`kvm_set_pfn_dirty`), since 6.13 already when it makes it. A worker asks for writing
+    /// whatever the access was, in every kernel (`async_pf_execute`). A page that is mapped for
+    /// reading keeps its swap slot, unless more than half of the swap area is in use
+    /// (`vm_swap_full`) or the device is as fast as memory (`SWP_SYNCHRONOUS_IO`).
+    ReadFaults {
+        /// The host asks for writing, whatever the guest does: the page is dirty and has no slot
+        /// (`hva_to_pfn` before 2.6.38).
+        ForWriting => "for-writing",
+        /// The host asks for what the guest does. The page is mapped read-only and stays clean; the
+        /// first write exits, and gives the slot up (`reuse_swap_page`; 2.6.38 to 5.17).
+        ReadOnly => "read-only",
+        /// The same, but the first write keeps the slot, as the page is known to have no other user
+        /// (`PageAnonExclusive` in `do_wp_page`; 5.19 to 6.10).
+        ReadOnlyExclusive => "read-only-exclusive",
+        /// The page is mapped for writing because it has no other user: it keeps its slot, and is
+        /// written to it again (`do_swap_page` since 6.11).
+        Writable => "writable",
+    }
+}
+
+impl ReadFaults {
+    /// Whether there are second-stage entries that do not allow writing.
+    pub fn maps_read_only(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::ReadOnlyExclusive)
+    }
+}
+
+named! {
     /// How pages are kept in the order of their age.
     Lru {
         /// An active and an inactive list (mm/vmscan.c of 2.6.3x).
         TwoLists => "two-lists",
-        /// Up to four generations (mm/vmscan.c, `CONFIG_LRU_GEN`, since 6.1). Ageing walks the VMM's
+        /// Up to four generations (mm/vmscan.c, `CONFIG_LRU_GEN`, 6.1 and 6.6). Ageing walks the VMM's
         /// own page table and moves what was used to the youngest one; the oldest one is reclaimed.
         /// The second stage is asked when a page is about to go.
         Generations => "generations",
-        /// The same, but the walk sees the guest's accesses in the second stage (since 6.13,
-        /// `1d4832becdc2`, from memory).
+        /// The same, but the walk sees the guest's accesses in the second stage (`1d4832becdc2`, 6.13
+        /// from memory; 6.12.95 has it too, `walk_pte_range`).
         GenerationsSecondStage => "generations-second-stage",
     }
 }

@@ -21,7 +21,9 @@ pub use disturbance::{Disturbance, DisturbanceKind};
 pub use guest::{
     ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TablePages, TimerKind, WakeTime,
 };
-pub use host::{Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, WrittenPages};
+pub use host::{
+    Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, WrittenPages,
+};
 pub use op::Op;
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};

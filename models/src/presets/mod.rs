@@ -2,6 +2,7 @@
 
 mod cpus;
 mod files;
+mod host_kernels;
 pub mod policies;
 mod values;
 
@@ -9,6 +10,9 @@ use serde::Deserialize;
 use sim_core::SimDuration;
 
 pub use cpus::{Certainty, CpuPreset, SourcedValue, cpu, cpu_names, cpus};
+pub use host_kernels::{
+    HOST_KERNEL, HostKernelPreset, KernelValue, host_kernel, host_kernel_names, host_kernels,
+};
 pub use values::{PlainPreset, plain};
 
 use self::files::{DEVICES, GUEST_KERNELS, builtin};
@@ -87,9 +91,6 @@ impl GuestKernelPreset {
         }
     }
 }
-
-/// The kernel whose scheduler the host has unless a scenario says another one.
-pub const HOST_KERNEL: &str = "linux-2.6.36";
 
 fn span(what: &str, text: &str) -> SimDuration {
     builtin(what, text.parse::<SimDuration>())

@@ -1,11 +1,12 @@
 //! Runs that answer no question: what is degenerate about them, in a sentence each. A note is no
 //! error, as a scenario may be meant so.
 
-use models::apf::rules::FirstLookup;
-use models::config::Policy;
+use models::apf::rules::{Backport, FirstLookup, Release};
+use models::config::{Op, Policy, ReadFaults};
+use models::presets::policies;
 
 use crate::run::results::{Note, NoteKind, PolicyResult};
-use crate::scenario::resolve::Scenario;
+use crate::scenario::resolve::{HostIdentity, Scenario};
 
 /// Faults of all replications below which quantiles are noted as resting on few.
 const FEW: f64 = 20.0;
@@ -24,6 +25,9 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> 
     if !faultless {
         found.same();
     }
+    found.mixed_host();
+    found.releases();
+    found.reads();
     found.notes
 }
 
@@ -163,6 +167,63 @@ impl<'a> Found<'a> {
                 self.note(NoteKind::AllIdle, Some(&result.policy), text);
             }
         }
+    }
+
+    /// One name stands for all of a host, unless a field says otherwise.
+    fn mixed_host(&mut self) {
+        let HostIdentity { kernel, differs } = &self.scenario.host_identity;
+        if differs.is_empty() {
+            return;
+        }
+        let fields: Vec<String> = differs.iter().map(|field| format!("`{field}`")).collect();
+        let text = format!(
+            "the host is a mix: {kernel}, but for what the scenario says itself of {}",
+            fields.join(", ")
+        );
+        self.note(NoteKind::MixedHost, None, text);
+    }
+
+    /// Which protocol a policy has that is named after a kernel release.
+    fn releases(&mut self) {
+        for (policy, result) in self.pairs() {
+            let Some(Release { generation, backports }) = policies::release(&policy.name) else {
+                continue;
+            };
+            if policies::policy(&policy.name).as_ref() != Some(policy) {
+                continue;
+            }
+            let taken = match backports.len() {
+                0 => String::new(),
+                _ => {
+                    let text =
+                        |it: &&Backport| format!("{} = {}", it.new.mechanism().name(), it.new);
+                    let settings: Vec<String> = backports.iter().map(text).collect();
+                    format!(", with what the release took over: {}", settings.join(", "))
+                }
+            };
+            let text = format!("its protocol is that of generation {}{taken}", generation.name);
+            self.note(NoteKind::ProtocolOfRelease, Some(&result.policy), text);
+        }
+    }
+
+    /// Pages that are only read leave by I/O where the host faults or maps for writing.
+    fn reads(&mut self) {
+        let tasks = &self.scenario.machine.workload.tasks;
+        let reads = |op: &Op| matches!(op, Op::Access { write: false, .. });
+        let some = tasks.iter().flat_map(|group| &group.program).any(reads);
+        if !some || self.results.iter().all(|it| is_zero(it, "swap_writes_pages")) {
+            return;
+        }
+        let why = match self.scenario.machine.host.kernel.read_faults {
+            ReadFaults::ForWriting => "the host asks for writing whatever the guest does",
+            ReadFaults::Writable => "the host maps what the guest reads for writing",
+            ReadFaults::ReadOnly | ReadFaults::ReadOnlyExclusive => return,
+        };
+        let text = format!(
+            "that an access does not write makes no difference to what is written out: {why} \
+             (`host.kernel.read_faults`)"
+        );
+        self.note(NoteKind::ReadsAreWritten, None, text);
     }
 
     /// The cap is in question where policies differ in it, or where the title asks for it.

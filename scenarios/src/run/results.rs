@@ -173,6 +173,12 @@ pub enum NoteKind {
     CapNotReached,
     /// Two policies did the same, record by record.
     SameRuns,
+    /// The host is not what its kernel makes of it.
+    MixedHost,
+    /// A policy is named after a kernel release that is no generation of its own.
+    ProtocolOfRelease,
+    /// Whether an access writes makes no difference.
+    ReadsAreWritten,
 }
 
 impl NoteKind {
@@ -187,6 +193,9 @@ impl NoteKind {
             Self::AllIdle => "all-idle",
             Self::CapNotReached => "cap-not-reached",
             Self::SameRuns => "same-runs",
+            Self::MixedHost => "mixed-host",
+            Self::ProtocolOfRelease => "protocol-of-release",
+            Self::ReadsAreWritten => "reads-are-written",
         }
     }
 }

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::scenario::resolve::{Scenario, device_lines};
 
 /// Version of the canonical form itself: to be raised when the same scenario gets another text.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 impl Scenario {
     /// Names what is simulated: XXH3 (128 bits, hexadecimal) over the canonical form of machine,
@@ -162,7 +162,9 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
         polled_reads,
         writeback_throttling,
         halt_poll,
+        halt_poll_shrink,
         mmu_retry,
+        read_faults,
     } = kernel;
     form.line("host.slow_work_threads", slow_work_threads);
     form.line("host.workqueue_max_active", workqueue_max_active);
@@ -172,7 +174,9 @@ fn kernel(form: &mut Form, kernel: &HostKernel) {
     form.line("host.read_ahead", read_ahead.name());
     form.time("host.halt_poll", *halt_poll);
     form.time("host.writeback_throttling", writeback_throttling.unwrap_or(SimDuration::ZERO));
+    form.line("host.halt_poll_shrink", halt_poll_shrink);
     form.line("host.mmu_retry", mmu_retry.name());
+    form.line("host.read_faults", read_faults.name());
     form.line("host.polled_reads", polled_reads);
 }
 

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 22] = [
+const FILES: [(&str, &str); 24] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -25,6 +25,7 @@ const FILES: [(&str, &str); 22] = [
     ("lab-500us-4f4w", include_str!("../../library/lab-500us-4f4w.json")),
     ("lab-2ms-4f4w", include_str!("../../library/lab-2ms-4f4w.json")),
     ("lab-500us-4f4w-syscall", include_str!("../../library/lab-500us-4f4w-syscall.json")),
+    ("lab-50us-4f4w-reads", include_str!("../../library/lab-50us-4f4w-reads.json")),
     ("lab-500us-4f-idle", include_str!("../../library/lab-500us-4f-idle.json")),
     ("lab-5ms-4f4w", include_str!("../../library/lab-5ms-4f4w.json")),
     ("lab-500us-8f4w-shared", include_str!("../../library/lab-500us-8f4w-shared.json")),
@@ -36,6 +37,7 @@ const FILES: [(&str, &str); 22] = [
     ("lab-500us-4f4w-linux-6.1", include_str!("../../library/lab-500us-4f4w-linux-6.1.json")),
     ("closed-form", include_str!("../../library/closed-form.json")),
     ("faulting-pair", include_str!("../../library/faulting-pair.json")),
+    ("read-only-guest", include_str!("../../library/read-only-guest.json")),
     ("sixteen-vcpus", include_str!("../../library/sixteen-vcpus.json")),
     ("token-wrap", include_str!("../../library/token-wrap.json")),
     ("smoke", include_str!("../../library/smoke.json")),

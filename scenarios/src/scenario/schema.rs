@@ -35,7 +35,11 @@ fn printed(schema: &Value) -> String {
 pub(crate) fn scenario() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<ScenarioFile>().to_value();
-    list(&mut schema, "/$defs/PolicyRef/anyOf/0", policies::policy_names());
+    if let Some(name) = schema.pointer_mut("/$defs/PolicyRef/anyOf/0") {
+        // One named after a kernel release, such as `apf-6.6`.
+        let release = json!({ "pattern": r"^(apf|halt)-v?[0-9]+(\.[0-9]+)+$" });
+        name["anyOf"] = json!([{ "enum": policies::policy_names() }, release]);
+    }
     let defects = Defect::ALL.iter().map(|defect| defect.name()).collect();
     list(&mut schema, "/$defs/PolicyFile/properties/defects/items", defects);
     if let Some(set) = schema.pointer_mut("/$defs/PolicyFile/properties/set") {
@@ -48,9 +52,8 @@ pub(crate) fn scenario() -> Value {
     list(&mut schema, "/$defs/CpuFile/properties/preset", presets::cpu_names());
     list(&mut schema, "/$defs/DeviceRef/anyOf/0", presets::device_names());
     list(&mut schema, "/$defs/DevicePresetFile/properties/preset", presets::device_names());
-    let kernels = crate::scenario::resolve::HOST_KERNELS.map(|(name, _)| name);
-    list(&mut schema, "/$defs/HostKernelRef/anyOf/0", kernels.to_vec());
-    list(&mut schema, "/$defs/HostKernelFile/properties/preset", kernels.to_vec());
+    list(&mut schema, "/$defs/HostKernelRef/anyOf/0", presets::host_kernel_names());
+    list(&mut schema, "/$defs/HostKernelFile/properties/preset", presets::host_kernel_names());
     if let Some(costs) = schema.pointer_mut("/$defs/HostFile/properties/costs") {
         costs["propertyNames"] = json!({ "enum": Costs::NAMES });
     }
@@ -90,7 +93,7 @@ mod tests {
     fn names_are_listed_where_names_are_wanted() {
         let schema: Value = serde_json::from_str(&schema_json()).expect("the schema is JSON");
         for pointer in [
-            "/$defs/PolicyRef/anyOf/0/enum",
+            "/$defs/PolicyRef/anyOf/0/anyOf/0/enum",
             "/$defs/PolicyFile/properties/defects/items/enum",
             "/$defs/PolicyFile/properties/set/propertyNames/enum",
             "/$defs/GuestFile/properties/kernel/enum",

@@ -28,6 +28,18 @@ pub enum DeviceConfig {
     Ram(RamConfig),
 }
 
+impl DeviceConfig {
+    /// Whether it is memory, which kernels call synchronous (`BLK_FEAT_SYNCHRONOUS`: brd, pmem).
+    pub fn is_memory(&self) -> bool {
+        matches!(self, Self::Ram(_))
+    }
+
+    /// Whether it has a part that rotates (`QUEUE_FLAG_NONROT` is off).
+    pub fn rotates(&self) -> bool {
+        matches!(self, Self::Hdd(_))
+    }
+}
+
 impl From<ConstantConfig> for DeviceConfig {
     fn from(config: ConstantConfig) -> Self {
         Self::Constant(config)

@@ -78,7 +78,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The kernel writes to a frame through its own mapping. Where that exits, the stage is repeated.
     fn reach(&mut self, vcpu: VcpuId, gfn: Gfn, then: GuestThen) -> Option<Flow> {
-        if self.maps(vcpu, gfn) {
+        if self.maps(vcpu, gfn, true) {
             self.pass_major(vcpu, gfn);
             if self.w.setup.config.cpu.ept_accessed_dirty {
                 self.set_accessed(vcpu, gfn);

@@ -8,7 +8,7 @@ use crate::base::record::{Event, IoKind};
 use crate::config::WrittenPages;
 use crate::machine::world::{Cx, MachineEvent, Then};
 use crate::parts::device::{Request, Started};
-use crate::parts::memory::pages::{Arrival, Backing};
+use crate::parts::memory::pages::{Arrival, Backing, Flight};
 use crate::parts::memory::throttle::{Limits, WriteThrottle};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -137,13 +137,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     self.w.host.memory.lru_rotate(guest_page);
                 }
             },
-            _ if page.write_in_flight => {
+            _ => match std::mem::take(&mut page.flight) {
+                Flight::None => return false,
+                Flight::KeepsSlot => {}
                 // Mapped again, and so dirty again, while the write went on.
-                page.write_in_flight = false;
-                self.w.host.memory.set_slot(guest_page, None);
-                self.w.host.swap.free(slot);
-            }
-            _ => return false,
+                Flight::GivesSlotUp => {
+                    self.w.host.memory.set_slot(guest_page, None);
+                    self.w.host.swap.free(slot);
+                }
+            },
         }
         true
     }

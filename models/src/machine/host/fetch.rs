@@ -7,7 +7,7 @@ use super::state::{Fetch, FetchGoal};
 use crate::base::ids::{GuestPage, ItemId, ThreadId};
 use crate::base::record::BlockReason;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
-use crate::parts::memory::pages::{Arrival, Backing};
+use crate::parts::memory::pages::{Arrival, Backing, Entry};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn fetch_of(&self, thread: ThreadId) -> Fetch {
@@ -42,6 +42,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let page = self.w.host.memory.page_mut(guest_page);
                 page.backing = Backing::Resident;
                 page.dirty = true;
+                // The guest's kernel clears a page before anybody reads it.
+                page.vmm = Entry::Writable;
                 Flow::Spend(self.w.setup.prices.zero_page.time, Then::Fetch)
             }
             Backing::Swapped => {
@@ -119,9 +121,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The worker has its page, and keeps a reference to it where the rules say so.
+    /// The worker has its page, and keeps a reference to it where the rules say so. It asked for
+    /// writing, whatever the guest's access was (`async_pf_execute`, FOLL_WRITE, all releases).
     pub(super) fn item_fetched(&mut self, item: ItemId, guest_page: GuestPage) -> Flow {
-        self.map_in_vmm(guest_page);
+        self.map_in_vmm(guest_page, true);
         self.hold_page(item, guest_page);
         self.work_fetched(item);
         Flow::Spend(SimDuration::ZERO, Then::WorkStep(item))

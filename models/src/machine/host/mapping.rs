@@ -6,26 +6,27 @@ use crate::base::ids::{GuestPage, VcpuId};
 use crate::base::record::Event;
 use crate::config::ReadAhead;
 use crate::machine::world::{Cx, MachineEvent};
-use crate::parts::memory::pages::{Arrival, Backing};
+use crate::parts::memory::fault_in::{FaultIn, fault_in, map_second_stage};
+use crate::parts::memory::pages::{Arrival, Backing, Flight};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Makes the second-stage entry.
-    pub(in crate::machine) fn map_page(&mut self, vcpu: VcpuId, guest_page: GuestPage) {
-        self.map_in_vmm(guest_page);
-        let page = self.w.host.memory.page_mut(guest_page);
-        page.young = true;
-        let fresh = !std::mem::replace(&mut page.ept_mapped, true);
-        if fresh && let Some(pfn) = self.w.host.memory.page(guest_page).pfn() {
+    /// Makes the second-stage entry, or lets one that does not allow writing do so.
+    pub(in crate::machine) fn map_page(
+        &mut self,
+        vcpu: VcpuId,
+        guest_page: GuestPage,
+        write: bool,
+    ) {
+        self.map_in_vmm(guest_page, write);
+        let changed = map_second_stage(&mut self.w.host.memory, guest_page);
+        if changed && let Some(pfn) = self.w.host.memory.page(guest_page).pfn() {
             self.emit(Event::EptMap { vcpu, gfn: guest_page.gfn(), pfn });
         }
     }
 
-    /// Maps a page of the swap cache in the VMM's address space. The host of 2010 always faults
-    /// for writing, so the page is dirty from here on and its slot, if any, is given up
-    /// (`reuse_swap_page`).
-    pub(in crate::machine) fn map_in_vmm(&mut self, guest_page: GuestPage) {
+    /// Maps a page of the swap cache in the VMM's address space, for writing if `write`.
+    pub(in crate::machine) fn map_in_vmm(&mut self, guest_page: GuestPage, write: bool) {
         let page = self.w.host.memory.page_mut(guest_page);
-        page.dirty = true;
         page.young_in_vmm = true;
         if page.read_ahead {
             page.read_ahead = false;
@@ -35,15 +36,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if page.backing == Backing::Writeback {
             // Found in the swap cache: mapped again while the write goes on.
             page.backing = Backing::Resident;
-            page.write_in_flight = true;
+            page.flight = Flight::KeepsSlot;
             self.w.host.memory.lru_arrive(guest_page, Arrival::Found);
         }
-        let page = self.w.host.memory.page(guest_page);
-        if !page.write_in_flight
-            && let Some(slot) = page.slot()
-        {
-            self.w.host.memory.set_slot(guest_page, None);
-            self.w.host.swap.free(slot);
-        }
+        let host = &self.w.setup.config.host;
+        let fault = FaultIn {
+            write,
+            read_faults: host.kernel.read_faults,
+            synchronous: host.device.is_memory(),
+        };
+        fault_in(&mut self.w.host.memory, &mut self.w.host.swap, guest_page, fault);
     }
 }

@@ -9,7 +9,7 @@ use crate::config::{Disturbance, DisturbanceKind, MachineConfig};
 use crate::machine::world::Then;
 use crate::parts::device::{Device, QUEUE_DEPTH, Request};
 use crate::parts::memory::map_lock::MapLock;
-use crate::parts::memory::pages::{Backing, HostMemory};
+use crate::parts::memory::pages::{Backing, Entry, HostMemory};
 use crate::parts::memory::pass::ReclaimPass;
 use crate::parts::memory::read_ahead::ReadAheadState;
 use crate::parts::memory::swap::SwapArea;
@@ -235,9 +235,9 @@ impl Host {
         self.memory.page(guest_page).backing
     }
 
-    /// Whether the second stage maps a frame.
-    pub(in crate::machine) fn maps(&self, guest_page: GuestPage) -> bool {
-        self.memory.page(guest_page).ept_mapped
+    /// Whether the second stage lets the guest read a frame, or write it.
+    pub(in crate::machine) fn maps(&self, guest_page: GuestPage, write: bool) -> bool {
+        self.memory.page(guest_page).allows(write)
     }
 
     /// A frame is backed by guest_memfd from now on.
@@ -249,7 +249,7 @@ impl Host {
     pub(in crate::machine) fn keep_resident(&mut self, guest_page: GuestPage) {
         let page = self.memory.page_mut(guest_page);
         page.backing = Backing::Resident;
-        page.ept_mapped = true;
+        (page.vmm, page.second_stage) = (Entry::Writable, Entry::Writable);
     }
 
     /// Whether a frame is backed by guest_memfd.

@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::Fault;
-use crate::base::abi::{MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_WRITE};
+use crate::base::abi::{MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_PRESENT, PF_WRITE};
 use crate::base::ids::{Gfn, VcpuId};
 use crate::base::record::{BlockReason, Event, ExitReason};
 use crate::machine::world::{
@@ -19,10 +19,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn ept_violation(&mut self, vcpu: VcpuId, (gfn, cpl): (Gfn, u8), error_code: u64) -> Flow {
         let interrupts_on = self.interrupts_on(vcpu);
-        self.w.kvm.of[vcpu.index()].fault = Some(Fault { gfn, cpl, interrupts_on });
+        let write = error_code & u64::from(PF_WRITE) != 0;
+        self.w.kvm.of[vcpu.index()].fault = Some(Fault { gfn, write, cpl, interrupts_on });
+        let present = self.w.host.maps(self.w.setup.page(vcpu, gfn), false);
         let prices = &self.w.setup.prices;
         let cost = prices.exit_hw.time + prices.apf_detect.time;
         let flow = self.leave_guest(vcpu, ExitReason::EptViolation, cost, Then::FaultLookup);
+        let error_code = error_code | if present { PF_PRESENT.into() } else { 0 };
         self.emit(Event::KvmPageFault { vcpu, address: gfn.gpa(), error_code, cpl });
         flow
     }
@@ -93,8 +96,8 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
         self.w.kvm.of[vcpu.index()].in_guest
     }
 
-    fn maps(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
-        self.w.host.maps(self.w.setup.page(vcpu, gfn))
+    fn maps(&self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool {
+        self.w.host.maps(self.w.setup.page(vcpu, gfn), write)
     }
 
     fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn) {

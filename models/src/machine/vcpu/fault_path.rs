@@ -3,6 +3,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
+use super::state::Fault;
 use crate::apf::rules::{FirstLookup, Workers};
 use crate::apf::{Decision, FaultMemory, SetupFailure};
 use crate::base::ids::{Gfn, ItemId, VcpuId};
@@ -14,8 +15,12 @@ use crate::parts::memory::pages::Backing;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn fault_gfn(&self, vcpu: VcpuId) -> Gfn {
-        match &self.w.kvm.of[vcpu.index()].fault {
-            Some(fault) => fault.gfn,
+        self.fault_of(vcpu).gfn
+    }
+
+    fn fault_of(&self, vcpu: VcpuId) -> Fault {
+        match self.w.kvm.of[vcpu.index()].fault {
+            Some(fault) => fault,
             None => unreachable!("{vcpu} handles no fault"),
         }
     }
@@ -177,13 +182,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Whether the second-stage entry must not be made, because the host has taken pages away since
     /// the mapping began (`mmu_notifier_retry`). The page stays in the VMM, if it is there.
-    pub(super) fn must_retry(&mut self, vcpu: VcpuId, gfn: Gfn) -> bool {
+    pub(super) fn must_retry(&mut self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool {
         let changed = self.w.kvm.of[vcpu.index()].invalidations != self.w.host.invalidations();
         if !changed || self.w.setup.config.host.kernel.mmu_retry == MmuRetry::OwnPage {
             return false;
         }
         if self.w.host.backing(self.w.setup.page(vcpu, gfn)) == Backing::Resident {
-            self.map_in_vmm(self.w.setup.page(vcpu, gfn));
+            self.map_in_vmm(self.w.setup.page(vcpu, gfn), write);
         }
         self.emit(Event::MmuNotifierRetry { vcpu, gfn });
         true
@@ -192,13 +197,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Maps the page of the fault, unless pages went away while the host was working: then the guest
     /// faults again.
     pub(in crate::machine) fn map_fault(&mut self, vcpu: VcpuId) -> Flow {
-        let gfn = self.fault_gfn(vcpu);
-        if self.must_retry(vcpu, gfn) {
+        let Fault { gfn, write, .. } = self.fault_of(vcpu);
+        if self.must_retry(vcpu, gfn, write) {
             return self.back_to_loop();
         }
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
-                self.map_page(vcpu, self.w.setup.page(vcpu, gfn));
+                self.map_page(vcpu, self.w.setup.page(vcpu, gfn), write);
                 self.back_to_loop()
             }
             Backing::Untouched | Backing::Reading | Backing::Swapped => {

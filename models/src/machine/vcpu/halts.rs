@@ -14,19 +14,19 @@ use crate::machine::world::{Cx, Flow, MachineEvent, Then, thread_of};
 
 /// First time, and the shortest one (`halt_poll_ns_grow_start`).
 const START: SimDuration = SimDuration::from_us(10);
-/// What it grows and shrinks by (`halt_poll_ns_grow`, `halt_poll_ns_shrink`).
-const FACTOR: u64 = 2;
+/// What it grows by (`halt_poll_ns_grow`).
+const GROW: u64 = 2;
 
 /// For how long the next halt is polled, after one of `halted` that was polled for `now`.
-fn next_poll(now: SimDuration, halted: SimDuration, most: SimDuration) -> SimDuration {
+fn next_poll(now: SimDuration, halted: SimDuration, most: SimDuration, shrink: u32) -> SimDuration {
     if halted <= now {
         return now;
     }
     if !now.is_zero() && halted > most {
-        let less = now.divided_by(FACTOR);
+        let less = if shrink == 0 { SimDuration::ZERO } else { now.divided_by(shrink.into()) };
         return if less < START { SimDuration::ZERO } else { less };
     }
-    if now < most && halted < most { now.times(FACTOR).max(START) } else { now }
+    if now < most && halted < most { now.times(GROW).max(START) } else { now }
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -42,12 +42,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A halt is over: the next one is polled for longer or shorter.
     fn learn_from_halt(&mut self, vcpu: VcpuId, halted: SimDuration) {
-        let most = self.w.setup.config.host.kernel.halt_poll;
+        let kernel = &self.w.setup.config.host.kernel;
+        let (most, shrink) = (kernel.halt_poll, kernel.halt_poll_shrink);
         if most.is_zero() {
             return;
         }
         let old = self.w.kvm.of[vcpu.index()].halt_poll;
-        let new = next_poll(old, halted, most);
+        let new = next_poll(old, halted, most, shrink);
         if new != old {
             self.w.kvm.of[vcpu.index()].halt_poll = new;
             self.emit(Event::KvmHaltPollNs { vcpu, grow: new > old, new, old });
@@ -85,7 +86,7 @@ mod tests {
     fn polling_follows_the_length_of_halts() {
         let us = SimDuration::from_us;
         let most = us(200);
-        let grows = |now, halted| next_poll(us(now), us(halted), most);
+        let grows = |now, halted| next_poll(us(now), us(halted), most, 2);
         assert_eq!(grows(0, 150), us(10));
         assert_eq!(grows(10, 150), us(20));
         assert_eq!(grows(160, 199), us(320));
@@ -95,5 +96,7 @@ mod tests {
         assert_eq!(grows(80, 201), us(40));
         assert_eq!(grows(10, 201), us(0));
         assert_eq!(grows(80, 200), us(80));
+        // In 6.6.87 and before it began anew.
+        assert_eq!(next_poll(us(80), us(201), most, 0), us(0));
     }
 }

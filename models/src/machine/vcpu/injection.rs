@@ -83,7 +83,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let delivers = self.w.kvm.of[vcpu.index()].delivering.is_some();
         if delivers && self.w.setup.config.guest.event_pages == EventPages::Reclaimable {
             let gfn = event_page(vcpu);
-            if !self.w.host.maps(self.w.setup.page(vcpu, gfn)) {
+            if !self.w.host.maps(self.w.setup.page(vcpu, gfn), true) {
                 self.emit(Event::KvmEntry { vcpu });
                 let cpl = self.program_cpl(vcpu);
                 let flow =

@@ -111,12 +111,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Maps the page of a completed item; sleeps for it if it was evicted again. An entry that must
     /// not be made is left to the fault that follows.
     pub(in crate::machine) fn prefault_map(&mut self, vcpu: VcpuId, gfn: Gfn) -> Flow {
-        if self.must_retry(vcpu, gfn) {
+        if self.must_retry(vcpu, gfn, false) {
             return Flow::Spend(self.w.setup.prices.apf_ready.time, Then::Deliver);
         }
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
-                self.map_page(vcpu, self.w.setup.page(vcpu, gfn));
+                // Without the access's error code (`kvm_arch_async_page_ready` before 6.10), so for
+                // reading; the worker mapped the page for writing in the VMM.
+                self.map_page(vcpu, self.w.setup.page(vcpu, gfn), false);
             }
             Backing::Untouched | Backing::Reading | Backing::Swapped => {
                 self.w.host.set_fetch(

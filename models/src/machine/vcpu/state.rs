@@ -9,6 +9,7 @@ use crate::base::record::BlockReason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub gfn: Gfn,
+    pub write: bool,
     pub cpl: u8,
     pub interrupts_on: bool,
 }

@@ -14,7 +14,7 @@ use crate::base::record::FaultPath;
 /// Why a vCPU leaves guest mode by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum GuestExit {
-    /// The second stage does not map a page that the guest touches.
+    /// The second stage does not map a page that the guest touches, or does not let it write.
     EptViolation {
         gfn: Gfn,
         write: bool,
@@ -55,8 +55,8 @@ pub(in crate::machine) trait Hypervisor {
     fn interrupt(&mut self, vcpu: VcpuId);
     /// Whether a vCPU is in guest mode.
     fn in_guest_mode(&self, vcpu: VcpuId) -> bool;
-    /// Whether the second stage maps a frame.
-    fn maps(&self, vcpu: VcpuId, gfn: Gfn) -> bool;
+    /// Whether the second stage lets the guest read a frame, or write it.
+    fn maps(&self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool;
     /// A frame becomes private memory of the guest, backed by guest_memfd (`KVM_HC_MAP_GPA_RANGE`).
     fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// A frame is never reclaimed, as part of what the container keeps.

@@ -7,7 +7,7 @@
 //! reclaims also ages, at the beginning of its pass.
 
 use crate::base::ids::GuestPage;
-use crate::parts::memory::pages::{HostMemory, MIN_GENERATIONS, generation};
+use crate::parts::memory::pages::{Flight, HostMemory, MIN_GENERATIONS, generation};
 use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
 
@@ -115,7 +115,7 @@ fn scan_one(
     pass: &mut ReclaimPass,
 ) {
     memory.lru_remove(guest_page);
-    if memory.page(guest_page).pins > 0 || memory.page(guest_page).write_in_flight {
+    if memory.page(guest_page).pins > 0 || memory.page(guest_page).flight != Flight::None {
         // `sort_folio`: busy pages wait one generation on.
         memory.lru_add(guest_page, generation(oldest + 1));
         return;
@@ -135,7 +135,7 @@ fn scan_one(
 mod tests {
     use super::*;
     use crate::config::Lru;
-    use crate::parts::memory::pages::{Arrival, Backing};
+    use crate::parts::memory::pages::{Arrival, Backing, Entry};
     use proptest::prelude::*;
 
     fn resident(pages: u64) -> HostMemory {
@@ -168,7 +168,7 @@ mod tests {
         for sees_guest in [true, false] {
             let mut memory = resident(64);
             for guest_page in (0..64).step_by(2).map(GuestPage) {
-                memory.page_mut(guest_page).ept_mapped = true;
+                memory.page_mut(guest_page).second_stage = Entry::Writable;
                 memory.page_mut(guest_page).young = true;
             }
             age(&mut memory, (YoungTest::AccessedBit, sees_guest), &mut ReclaimPass::default());
@@ -217,7 +217,7 @@ mod tests {
                 for &guest_page in chunk {
                     let page = memory.page_mut(GuestPage(guest_page));
                     if page.backing == Backing::Resident {
-                        page.ept_mapped = true;
+                        page.second_stage = Entry::Writable;
                         page.young = true;
                     }
                 }

@@ -3,45 +3,16 @@
 //!
 //! One VM with one memslot: gfn g is backed by hva `HVA_BASE + 4096 g`.
 
+pub use super::page::{Backing, Entry, Flight, LruList, Page};
+use super::page::{NIL, NOBODY};
 use crate::base::abi::HVA_BASE;
-use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, Pfn, RequestId, SwapSlot};
+use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, SwapSlot};
 use crate::base::radix::Radix;
 use crate::config::Lru;
 
 /// Host virtual address of a guest frame.
 pub fn hva_of(gfn: Gfn) -> Hva {
     Hva(HVA_BASE + gfn.0 * PAGE_SIZE)
-}
-
-/// What backs a guest page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backing {
-    /// Nothing yet: never touched.
-    #[default]
-    Untouched,
-    /// A frame that holds the page. It may lie in the swap cache only (read ahead), or be
-    /// mapped by the VMM.
-    Resident,
-    /// A locked frame into which the page is being read.
-    Reading,
-    /// Unmapped, being written out; the frame is freed when the write completes.
-    Writeback,
-    /// Only its swap slot.
-    Swapped,
-}
-
-/// Which list a resident page is on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LruList {
-    /// On no list: locked, under write-back, or not resident.
-    #[default]
-    None,
-    /// Recently used.
-    Active,
-    /// Candidates for reclaim.
-    Inactive,
-    /// A generation, by the last two bits of its number.
-    Generation(u8),
 }
 
 /// Generations that there can be at once (`MAX_NR_GENS`).
@@ -64,86 +35,6 @@ pub enum Arrival {
 /// The list of a generation.
 pub fn generation(number: u64) -> LruList {
     LruList::Generation((number % MAX_GENERATIONS) as u8)
-}
-
-const NIL: u32 = u32::MAX;
-/// No page.
-const NOBODY: u64 = u64::MAX;
-
-/// State of one guest page.
-#[derive(Clone, Copy, Debug)]
-pub struct Page {
-    /// What backs it.
-    pub backing: Backing,
-    /// Which LRU list it is on.
-    pub list: LruList,
-    /// Mapped by the second-stage tables.
-    pub ept_mapped: bool,
-    /// Second-stage accessed bit, or freshly mapped.
-    pub young: bool,
-    /// The VMM's own page table has an accessed entry: the host's kernel brought the page in.
-    pub young_in_vmm: bool,
-    /// Read ahead, and not wanted since.
-    pub read_ahead: bool,
-    /// The frame differs from the slot's contents, or there is no slot.
-    pub dirty: bool,
-    /// A write to the slot is under way although the page is mapped again.
-    pub write_in_flight: bool,
-    /// It is in guest_memfd: unevictable, so that it is on no list and never swapped.
-    pub in_guest_memfd: bool,
-    /// References by work items that keep the page from reclaim.
-    pub pins: u8,
-    /// How often the page has been the target of device I/O; keys its random draws.
-    pub io_count: u32,
-    /// The read that locked the frame.
-    pub locked_by: Option<RequestId>,
-    slot: u32,
-    pfn: u32,
-    previous: u64,
-    next: u64,
-}
-
-impl Default for Page {
-    fn default() -> Self {
-        Self {
-            backing: Backing::Untouched,
-            list: LruList::None,
-            ept_mapped: false,
-            young: false,
-            young_in_vmm: false,
-            read_ahead: false,
-            dirty: false,
-            write_in_flight: false,
-            in_guest_memfd: false,
-            pins: 0,
-            io_count: 0,
-            locked_by: None,
-            slot: NIL,
-            pfn: NIL,
-            previous: NOBODY,
-            next: NOBODY,
-        }
-    }
-}
-
-impl Page {
-    /// The swap slot that belongs to the page.
-    pub fn slot(&self) -> Option<SwapSlot> {
-        (self.slot != NIL).then_some(SwapSlot(self.slot))
-    }
-
-    /// The VMM's mapping is gone, and with it what was known of the page's use.
-    pub fn forget(&mut self, backing: Backing) {
-        self.backing = backing;
-        self.dirty = false;
-        self.young_in_vmm = false;
-        self.read_ahead = false;
-    }
-
-    /// The frame that holds the page.
-    pub fn pfn(&self) -> Option<Pfn> {
-        (self.pfn != NIL).then_some(Pfn(u64::from(self.pfn)))
-    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 //! ([`crate::config::WrittenPages`]).
 
 use crate::base::ids::{GuestPage, SwapSlot};
-use crate::parts::memory::pages::{Backing, HostMemory};
+use crate::parts::memory::pages::{Backing, Entry, HostMemory};
 use crate::parts::memory::swap::SwapArea;
 
 /// What one pass of reclaim did. The buffers are reused from pass to pass.
@@ -42,8 +42,8 @@ pub enum YoungTest {
 /// Removes the second-stage entry, if there is one.
 fn unmap(memory: &mut HostMemory, guest_page: GuestPage, pass: &mut ReclaimPass) {
     let page = memory.page_mut(guest_page);
-    if page.ept_mapped {
-        page.ept_mapped = false;
+    if page.second_stage != Entry::None {
+        page.second_stage = Entry::None;
         page.young = false;
         pass.unmapped.push(guest_page);
     }
@@ -59,7 +59,7 @@ pub(super) fn test_and_clear_young(
     match test {
         YoungTest::AccessedBit => std::mem::take(&mut memory.page_mut(guest_page).young),
         YoungTest::Unmap => {
-            let mapped = memory.page(guest_page).ept_mapped;
+            let mapped = memory.page(guest_page).second_stage != Entry::None;
             unmap(memory, guest_page, pass);
             mapped
         }

@@ -8,7 +8,7 @@
 use crate::base::ids::GuestPage;
 use crate::config::Lru;
 use crate::parts::memory::generations;
-use crate::parts::memory::pages::{HostMemory, LruList};
+use crate::parts::memory::pages::{Flight, HostMemory, LruList};
 use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
 
@@ -24,6 +24,17 @@ fn shrink_active(memory: &mut HostMemory, batch: u32, test: YoungTest, pass: &mu
     }
 }
 
+/// A page that stays gives its slot up while the swap area is filling (`try_to_free_swap` where
+/// `shrink_page_list` activates a page).
+fn keep_without_slot(memory: &mut HostMemory, swap: &mut SwapArea, guest_page: GuestPage) {
+    let slot = memory.page(guest_page).slot();
+    if let (true, Some(slot)) = (swap.is_filling(), slot) {
+        memory.set_slot(guest_page, None);
+        memory.page_mut(guest_page).dirty = true;
+        swap.free(slot);
+    }
+}
+
 /// Tries to reclaim the page at the old end of the inactive list.
 fn shrink_one_inactive(
     memory: &mut HostMemory,
@@ -33,11 +44,12 @@ fn shrink_one_inactive(
     pass: &mut ReclaimPass,
 ) {
     memory.lru_remove(guest_page);
-    if memory.page(guest_page).pins > 0 || memory.page(guest_page).write_in_flight {
+    if memory.page(guest_page).pins > 0 || memory.page(guest_page).flight != Flight::None {
         memory.lru_add(guest_page, LruList::Inactive);
         return;
     }
     if test_and_clear_young(memory, guest_page, test, pass) {
+        keep_without_slot(memory, swap, guest_page);
         memory.lru_add(guest_page, LruList::Active);
         return;
     }
@@ -87,7 +99,7 @@ pub fn reclaim(
 mod tests {
     use super::*;
     use crate::base::ids::SwapSlot;
-    use crate::parts::memory::pages::Backing;
+    use crate::parts::memory::pages::{Backing, Entry};
 
     fn resident(memory: &mut HostMemory, guest_page: GuestPage, mapped: bool) {
         memory.charge(guest_page);
@@ -95,7 +107,7 @@ mod tests {
         let page = memory.page_mut(guest_page);
         page.backing = Backing::Resident;
         page.dirty = true;
-        page.ept_mapped = mapped;
+        page.second_stage = if mapped { Entry::Writable } else { Entry::None };
     }
 
     #[test]
@@ -121,7 +133,7 @@ mod tests {
             resident(&mut memory, GuestPage(1), false);
             memory.lru_remove(GuestPage(0));
             memory.lru_add(GuestPage(0), LruList::Inactive);
-            memory.page_mut(GuestPage(0)).ept_mapped = true;
+            memory.page_mut(GuestPage(0)).second_stage = Entry::Writable;
             memory.page_mut(GuestPage(0)).young = true;
             let mut pass = ReclaimPass::default();
             reclaim(&mut memory, &mut SwapArea::new(64), 1, test, &mut pass);

@@ -60,6 +60,12 @@ impl SwapArea {
         self.in_use
     }
 
+    /// Whether so much is in use that pages in memory give up their slots (`vm_swap_full`): more than
+    /// half.
+    pub fn is_filling(&self) -> bool {
+        u64::from(self.in_use) * 2 > u64::from(self.size)
+    }
+
     /// A free slot for `guest_page`, next to the previous one where possible; `None` when all are used.
     pub fn allocate(&mut self, guest_page: GuestPage) -> Option<SwapSlot> {
         if self.in_use == self.size {

@@ -27,8 +27,9 @@ pub trait Stages {
     fn leaf(&self, page: u64) -> Option<(Gfn, PageSize)>;
     /// The frame with the guest's table of a level on the way to a page, if there is one.
     fn table(&self, page: u64, level: u32) -> Option<Gfn>;
-    /// The size of the second stage's mapping of a frame, if there is one.
-    fn second_stage(&self, gfn: Gfn) -> Option<PageSize>;
+    /// The size of the second stage's mapping of a frame, if there is one that allows the access. A walk
+    /// sets flags in tables, so that it writes to them.
+    fn second_stage(&self, gfn: Gfn, table: bool) -> Option<PageSize>;
 }
 
 /// Levels of the tables.
@@ -126,7 +127,7 @@ struct Course<'a> {
 /// map, or else at the missing entry.
 fn missing(page: u64, levels: Levels, stages: &impl Stages) -> Stopped {
     let tables = (1..=levels.guest).rev().map_while(|level| stages.table(page, level));
-    let unmapped = |gfn: &Gfn| levels.host > 0 && stages.second_stage(*gfn).is_none();
+    let unmapped = |gfn: &Gfn| levels.host > 0 && stages.second_stage(*gfn, true).is_none();
     match tables.into_iter().find(unmapped) {
         Some(gfn) => Stopped::Violation { gfn, table: true },
         None => Stopped::GuestFault,
@@ -227,7 +228,7 @@ impl Walker {
         stages: &impl Stages,
         table: bool,
     ) -> Result<PageSize, Stopped> {
-        let size = stages.second_stage(gfn).ok_or(Stopped::Violation { gfn, table })?;
+        let size = stages.second_stage(gfn, table).ok_or(Stopped::Violation { gfn, table })?;
         let (lowest, tag) = (size.level(), 1 << 31);
         let known = self.host.find(course.store, gfn.0, lowest, tag);
         let mut level = known.unwrap_or(levels);

@@ -9,7 +9,9 @@ use super::kind::MetricKind;
 use super::list::METRICS;
 use super::totals::{Counts, Task, Totals};
 use super::values::{Metric, MetricValues, TaskMetrics};
-use crate::base::abi::{CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_GUEST_TABLE};
+use crate::base::abi::{
+    CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_GUEST_TABLE, PF_PRESENT, PF_WRITE,
+};
 use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
 use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
 
@@ -138,6 +140,8 @@ impl Metrics {
                 counts.page_faults += measuring;
                 let in_walk = error_code & PF_GUEST_TABLE != 0;
                 counts.table_faults += measuring * u64::from(in_walk);
+                let both = u64::from(PF_PRESENT | PF_WRITE);
+                counts.write_protect_faults += measuring * u64::from(error_code & both == both);
                 if let Some(vcpu) = self.vcpu(vcpu) {
                     vcpu.in_walk = in_walk;
                     vcpu.minor_so_far = true;

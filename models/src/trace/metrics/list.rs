@@ -77,6 +77,13 @@ pub const METRICS: &[MetricKind] = &[
         ..COUNT
     },
     MetricKind {
+        name: "write_protect_faults",
+        label: "write-protection faults",
+        meaning: "Of these, writes to pages that the second stage mapped read-only",
+        value: |run| Some(run.counts.write_protect_faults as f64),
+        ..COUNT
+    },
+    MetricKind {
         name: "doublefaults",
         better: Better::Less,
         label: "double faults",

@@ -27,6 +27,7 @@ pub(super) struct Counts {
     pub(super) repeated_faults: u64,
     pub(super) sync_faults: u64,
     pub(super) page_faults: u64,
+    pub(super) write_protect_faults: u64,
     pub(super) io_page_faults: u64,
     /// Faults in walks, at tables of the guest's, and those of them that needed I/O.
     pub(super) table_faults: u64,

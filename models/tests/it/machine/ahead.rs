@@ -2,14 +2,17 @@
 //! calls, sections, sleeps and calls between vCPUs with the preemption of the kernel, the kinds of
 //! timers and the policies.
 
-use super::kit::{MIB, constant, crowded, for_time, group, named, syscall, us, with_workers};
+use super::kit::{
+    MIB, constant, crowded, for_time, group, host_kernel, named, syscall, us, with_workers,
+};
 use models::apf::rules::Workers;
 use models::base::ids::{RegionId, VcpuId};
+use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, HostKernel,
-    MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, Region, RegionBacking, Section,
-    StealClock, TablePages, TaskGroup, TimerKind, WakeTime,
+    ApicConfig, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages,
+    MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadFaults, Region, RegionBacking,
+    Section, StealClock, TablePages, TaskGroup, TimerKind, WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -168,10 +171,11 @@ impl Draw {
         config.host.read_ahead_pages = self.of(&[1, 8]);
         config.host.tick = us(self.of(&[250, 1_000, 4_000]));
         if self.chance(40) {
-            config.host.kernel = HostKernel::LINUX_6_12;
+            config.host.kernel = host_kernel("linux-6.12");
         }
         config.host.kernel.mmu_retry =
             self.of(&[MmuRetry::OwnPage, MmuRetry::Evictions, MmuRetry::Unmappings]);
+        config.host.kernel.read_faults = self.of(ReadFaults::ALL);
         if self.chance(50) {
             let kernel = presets::guest_kernel("linux-6.12").unwrap();
             config.host.sched = kernel.sched(config.host.cpus);

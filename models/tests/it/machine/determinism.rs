@@ -2,15 +2,15 @@
 //! from a shared prefill as from one of its own.
 
 use super::kit::{
-    assert_clean, constant, crowded, for_time, group, ms, named, simulate, syscall, us,
-    with_workers, write,
+    assert_clean, constant, crowded, for_time, group, host_kernel, ms, named, simulate, syscall,
+    us, with_workers, write,
 };
 use models::apf::rules::Workers;
 use models::base::ids::VcpuId;
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, Disturbance, DisturbanceKind, HostKernel, Lru, MachineConfig, Op, Pattern, Policy,
-    Preemption, ReadAhead, Section,
+    ApicConfig, Disturbance, DisturbanceKind, Lru, MachineConfig, Op, Pattern, Policy, Preemption,
+    ReadAhead, Section,
 };
 use models::machine::{RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -100,7 +100,7 @@ fn machines() -> Vec<(&'static str, MachineConfig)> {
     (roomy.host.sched, roomy.guest.sched) = (eevdf(8), eevdf(4));
     worlds.push(("EEVDF on eight host processors", roomy));
     let mut memory = crowded("skylake-sp", presets::device("nvme-tlc-gen3").unwrap().config);
-    memory.host.kernel = HostKernel::LINUX_6_12;
+    memory.host.kernel = host_kernel("linux-6.12");
     worlds.push(("the host's kernel of 6.12", memory.clone()));
     memory.host.cpus = 3;
     memory.host.kernel.lru = Lru::GenerationsSecondStage;

@@ -24,6 +24,11 @@ pub(crate) fn us(n: u64) -> SimDuration {
     SimDuration::from_us(n)
 }
 
+/// How the kernel of a preset works with a swap device that does not rotate.
+pub(crate) fn host_kernel(name: &str) -> HostKernel {
+    presets::host_kernel(name).unwrap().kernel()
+}
+
 pub(crate) fn constant(latency: SimDuration) -> DeviceConfig {
     DeviceConfig::Constant(ConstantConfig { read_latency: latency, write_latency: latency })
 }
@@ -60,7 +65,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             write_pages: u32::MAX,
             swap_pages: 64 * 256,
             device,
-            kernel: HostKernel::LINUX_2_6_36,
+            kernel: host_kernel("linux-2.6.36"),
             allocation_failure_ppm: 0,
             second_stage_levels: 4,
         },

@@ -1,6 +1,8 @@
 //! The host's memory under its limit: control groups, the order of pages, what is read ahead.
 
-use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us, write};
+use super::kit::{
+    MIB, assert_clean, constant, crowded, for_time, group, host_kernel, ms, simulate, us, write,
+};
 use models::base::ids::RegionId;
 use models::base::record::{BlockReason, Event, IoKind, Record, TaskRole};
 use models::config::{
@@ -36,7 +38,7 @@ fn metric(output: &RunOutput, name: &str) -> f64 {
 #[test]
 fn random_accesses_find_the_share_that_fits() {
     for lru in LRUS {
-        let kernel = HostKernel { lru, ..HostKernel::LINUX_6_12 };
+        let kernel = HostKernel { lru, ..host_kernel("linux-6.12") };
         let mut config = machine(Pattern::Uniform, kernel);
         config.guest.vcpus = 1;
         config.workload.tasks.truncate(1);
@@ -57,7 +59,7 @@ fn random_accesses_find_the_share_that_fits() {
 #[test]
 fn hot_pages_stay() {
     for lru in LRUS {
-        let kernel = HostKernel { lru, ..HostKernel::LINUX_6_12 };
+        let kernel = HostKernel { lru, ..host_kernel("linux-6.12") };
         let mut config = machine(Pattern::Sequential, kernel);
         let region = |name: &str, pages| Region {
             name: name.into(),
@@ -94,7 +96,7 @@ fn hot_pages_stay() {
 #[test]
 fn the_second_version_writes_on_instead_of_waiting() {
     let waits = |cgroup, written_pages| {
-        let kernel = HostKernel { cgroup, written_pages, ..HostKernel::LINUX_6_12 };
+        let kernel = HostKernel { cgroup, written_pages, ..host_kernel("linux-6.12") };
         let output = recorded(&machine(Pattern::Uniform, kernel), "sync", ms(500));
         let events: Vec<Event> = output.records.unwrap().iter().map(|r| r.event).collect();
         let asleep =
@@ -120,7 +122,7 @@ fn the_second_version_writes_on_instead_of_waiting() {
 /// However slow the device, a thread has no more than its queue under way.
 #[test]
 fn a_full_queue_stops_the_second_version() {
-    let kernel = HostKernel { writeback_throttling: None, ..HostKernel::LINUX_6_12 };
+    let kernel = HostKernel { writeback_throttling: None, ..host_kernel("linux-6.12") };
     let mut config = machine(Pattern::Uniform, kernel);
     // Slots that are handed out one by one make a request each.
     config.host.device =
@@ -145,7 +147,7 @@ fn a_full_queue_stops_the_second_version() {
 
 /// Pages read, and requests made for them, per major fault.
 fn read_per_fault(pattern: Pattern, read_ahead: ReadAhead, largest: u32) -> (f64, f64, f64) {
-    let kernel = HostKernel { read_ahead, ..HostKernel::LINUX_6_12 };
+    let kernel = HostKernel { read_ahead, ..host_kernel("linux-6.12") };
     let mut config = machine(pattern, kernel);
     config.host.read_ahead_pages = largest;
     config.workload.tasks[0].count = 1;
@@ -164,7 +166,8 @@ fn windows_follow_their_success() {
         assert!(faults > 500.0 && pages < 1.6, "{kind:?}: {pages} pages a fault at random");
         let (with, pages, _) = read_per_fault(Pattern::Sequential, kind, 8);
         let (without, one, requests) = read_per_fault(Pattern::Sequential, kind, 1);
-        assert_eq!((one, requests), (1.0, 1.0));
+        // A table of the guest's that was away is read by the same fault.
+        assert!((1.0..1.01).contains(&one) && one == requests, "{one} pages, {requests} requests");
         assert!(pages > 5.0, "{kind:?}: {pages} pages a fault in order");
         // The same walk needs a read for every page without, and goes faster with it.
         assert!(with * pages > 1.5 * without, "{kind:?}: {with} x {pages} against {without}");
@@ -175,7 +178,7 @@ fn windows_follow_their_success() {
 /// reads take so long.
 fn throttled(read: SimDuration, target: Option<SimDuration>) -> (usize, usize) {
     let mut config = crowded("skylake-sp", constant(read));
-    config.host.kernel = HostKernel { writeback_throttling: target, ..HostKernel::LINUX_6_12 };
+    config.host.kernel = HostKernel { writeback_throttling: target, ..host_kernel("linux-6.12") };
     config.host.read_ahead_pages = 1;
     config.host.write_pages = 4;
     let settings = RunSettings { keep_records: true, ..for_time(ms(600)) };

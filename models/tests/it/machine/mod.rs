@@ -18,6 +18,7 @@ mod map_lock;
 mod memory;
 mod mmu_retry;
 mod policies;
+mod reads;
 mod regressions;
 mod reinjection;
 mod series;

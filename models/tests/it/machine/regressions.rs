@@ -288,3 +288,22 @@ fn latency_begins_at_the_exit_under_every_policy() {
         assert!((told.unwrap() / mean - 1.0).abs() < 1e-9, "{policy}: {told:?} {mean}");
     }
 }
+
+/// A task that slept in debt stays on its queue (`delay_dequeue`). One that was woken there while its
+/// vCPU went offline was placed as if it had left, and was counted out of a queue that had not counted
+/// it in: "attempt to subtract with overflow".
+#[test]
+fn a_task_that_slept_in_debt_is_woken_while_its_vcpu_leaves() {
+    let mut config = crowded("skylake-sp", constant(us(50)));
+    config.guest.sched = presets::guest_kernel("linux-6.12").unwrap().sched(4);
+    for vcpu in 1..4 {
+        for (at, kind) in [(ms(2), DisturbanceKind::Offline), (ms(4), DisturbanceKind::Online)] {
+            let at = at + us(130 * u64::from(vcpu));
+            let every = Some(ms(4) + us(7));
+            config.disturbances.push(Disturbance { at, every, vcpu: VcpuId(vcpu), kind });
+        }
+    }
+    let output = recorded(&config, "apf-v6.12", ms(400));
+    let left = |r: &&Record| matches!(r.event, Event::GuestCpuOffline { .. });
+    assert!(output.records.unwrap().iter().filter(left).count() > 100);
+}

@@ -324,11 +324,8 @@ fn lines_that_were_moved_copied_or_pasted_are_refused_with_their_place() {
 #[test]
 fn runs_of_another_build_are_refused() {
     let edited = Edited::new();
-    let flipped = edited.text.replacen(
-        crate::version::BUILD,
-        &crate::version::BUILD.replace(['0', '1'], "2"),
-        1,
-    );
+    // Whatever digits it has.
+    let flipped = edited.text.replacen(crate::version::BUILD, &"2".repeat(32), 1);
     edited.refused(&flipped, 1, "checksum");
     // Written so by another build.
     let header =

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, Replacement, SetFunction, WrittenPages};
+use models::config::{
+    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SetFunction, WrittenPages,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -28,13 +30,14 @@ pub struct HostFile {
     /// Costs that differ from the processor preset, by name: `"2200 cycles"` or `"4.5us"`.
     #[serde(default)]
     pub costs: BTreeMap<String, String>,
-    /// The host's scheduler. Default: that of Linux 2.6.36 at `cpus` processors.
+    /// The host's scheduler. Default: that of the host's kernel at `cpus` processors.
     pub sched: Option<SchedFile>,
-    /// Tick of the host's scheduler. Default: "1ms".
+    /// Tick of the host's scheduler. Default: that of the host's kernel.
     pub tick: Option<Span>,
     /// Pages that direct reclaim aims at in one go: 1 to 1024. Default: 32.
     pub reclaim_batch: Option<u64>,
-    /// How the host's kernel works. Default: as Linux 2.6.36 does.
+    /// The host's kernel: scheduler, reclaim, read-ahead, workers, reads and writes. Default:
+    /// "linux-2.6.36".
     pub kernel: Option<HostKernelRef>,
     /// Of a million faults that are to go asynchronous, how many find no memory for their item
     /// (`GFP_NOWAIT`) and are synchronous: 0 to 1000000. Default: 0.
@@ -59,10 +62,9 @@ pub enum HostKernelRef {
 pub struct HostKernelFile {
     /// Name of the preset that everything else is taken from. Default: "linux-2.6.36".
     pub preset: Option<String>,
-    /// Threads of the pool that the mechanism `workers` = `four-threads` has: 1 to 255. Default: 4.
+    /// Threads of the pool that the mechanism `workers` = `four-threads` has: 1 to 255.
     pub slow_work_threads: Option<u64>,
-    /// Items of one processor that a workqueue executes at once, its `max_active`: 1 to 512.
-    /// Default: 256.
+    /// Items of one processor that a workqueue executes at once, its `max_active`: 1 to 2048.
     pub workqueue_max_active: Option<u64>,
     /// How pages are kept in the order of their age.
     pub lru: Option<Lru>,
@@ -73,15 +75,20 @@ pub struct HostKernelFile {
     /// Which neighbours a swap-in reads; `host.swap.read_ahead` is the largest window.
     pub read_ahead: Option<ReadAhead>,
     /// Whether a thread that waits for a read of its own, without read-ahead, polls the device
-    /// instead of sleeping. Default: false.
+    /// instead of sleeping.
     pub polled_reads: Option<bool>,
     /// Write-back throttling of the block layer: the shortest read of a window takes longer than this
     /// when it throttles writes. "0s": it never does.
     pub writeback_throttling: Option<Span>,
     /// For how long a vCPU thread polls at most in the guest's HLT before it sleeps: up to "1s".
     pub halt_poll: Option<Span>,
+    /// What the polling time is divided by after a halt that was too long for it: 0 to 1000; 0: it
+    /// goes back to zero.
+    pub halt_poll_shrink: Option<u64>,
     /// What makes a fault that is under way begin again, by another exit.
     pub mmu_retry: Option<MmuRetry>,
+    /// What becomes of a page that the guest only reads.
+    pub read_faults: Option<ReadFaults>,
 }
 
 /// A processor.

@@ -1,13 +1,13 @@
 //! The host: processor, memory limit, swap.
 
-use models::config::{GuestConfig, HostConfig, HostKernel, RegionBacking, Workload};
-use models::presets;
+use models::config::{GuestConfig, HostConfig, RegionBacking, Workload};
 use sim_core::SimDuration;
 
 use super::at::At;
 use super::device;
+use super::host_kernel::{self as kernel, HostIdentity};
 use super::sched::sched;
-use crate::scenario::file::{HostFile, HostKernelRef};
+use crate::scenario::file::HostFile;
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
@@ -20,15 +20,15 @@ const MIN_RECLAIMABLE_PAGES: u64 = 256;
 const MAX_WRITE_PAGES: u64 = 1 << 18;
 const DEFAULT_READ_AHEAD: u64 = 8;
 const DEFAULT_RECLAIM_BATCH: u64 = 32;
-const DEFAULT_TICK: SimDuration = SimDuration::from_ms(1);
 
 pub(super) fn host(
     at: &At<'_>,
     file: &HostFile,
     guest: &GuestConfig,
-) -> Result<HostConfig, ScenarioError> {
+) -> Result<(HostConfig, HostIdentity), ScenarioError> {
     let cpus = at.field("cpus").number(file.cpus, 1..=1024)?;
-    let tick = file.tick.map_or(DEFAULT_TICK, |tick| tick.0);
+    let named = kernel::named(&at.field("kernel"), file.kernel.as_ref())?;
+    let tick = file.tick.map_or(named.tick(), |tick| tick.0);
     let tick_range = SimDuration::from_us(1)..=SimDuration::from_secs(1);
     let other_resident = file.other_resident.unwrap_or(Bytes(0));
     let batch = file.reclaim_batch.unwrap_or(DEFAULT_RECLAIM_BATCH);
@@ -51,9 +51,10 @@ pub(super) fn host(
             at.number(at.pages(size)?, 1..=MAX_WRITE_PAGES)?
         }
     };
-    Ok(HostConfig {
+    let device = device::device(&swap_at.field("device"), &file.swap.device)?;
+    let config = HostConfig {
         cpus,
-        sched: sched(&at.field("sched"), file.sched.as_ref(), presets::HOST_KERNEL, cpus, tick)?,
+        sched: sched(&at.field("sched"), file.sched.as_ref(), named.name(), cpus, tick)?,
         tick: at.field("tick").span(tick, tick_range)?,
         memory_limit_pages: at.field("memory_limit").pages(file.memory_limit)?,
         other_resident_pages: at.field("other_resident").pages(other_resident)?,
@@ -61,61 +62,17 @@ pub(super) fn host(
         write_pages,
         reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
         swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
-        device: device::device(&swap_at.field("device"), &file.swap.device)?,
-        kernel: kernel(&at.field("kernel"), file.kernel.as_ref())?,
+        kernel: named.resolve(&at.field("kernel"), &device)?,
+        device,
         allocation_failure_ppm: at
             .field("allocation_failure_ppm")
             .number(file.allocation_failure_ppm.unwrap_or(0), 0..=1_000_000)?,
         second_stage_levels: at
             .field("second_stage_levels")
             .number(file.second_stage_levels.unwrap_or(4), 4..=5)?,
-    })
-}
-
-/// The kernels of hosts by name.
-pub(crate) const KERNELS: [(&str, HostKernel); 2] =
-    [("linux-2.6.36", HostKernel::LINUX_2_6_36), ("linux-6.12", HostKernel::LINUX_6_12)];
-
-fn kernel_preset(at: &At<'_>, name: &str) -> Result<HostKernel, ScenarioError> {
-    let known = KERNELS.iter().find(|(known, _)| *known == name);
-    known.map(|&(_, kernel)| kernel).ok_or_else(|| {
-        let names = KERNELS.map(|(name, _)| name);
-        at.unknown("kernel preset of hosts", name, &names)
-    })
-}
-
-fn kernel(at: &At<'_>, file: Option<&HostKernelRef>) -> Result<HostKernel, ScenarioError> {
-    let file = match file {
-        None => return Ok(KERNELS[0].1),
-        Some(HostKernelRef::Name(name)) => return kernel_preset(at, name),
-        Some(HostKernelRef::Inline(file)) => file,
     };
-    let mut kernel = match &file.preset {
-        None => KERNELS[0].1,
-        Some(name) => kernel_preset(&at.field("preset"), name)?,
-    };
-    if let Some(threads) = file.slow_work_threads {
-        kernel.slow_work_threads = at.field("slow_work_threads").number(threads, 1..=255)?;
-    }
-    if let Some(active) = file.workqueue_max_active {
-        kernel.workqueue_max_active = at.field("workqueue_max_active").number(active, 1..=512)?;
-    }
-    kernel.lru = file.lru.unwrap_or(kernel.lru);
-    kernel.cgroup = file.cgroup.unwrap_or(kernel.cgroup);
-    kernel.written_pages = file.written_pages.unwrap_or(kernel.written_pages);
-    kernel.read_ahead = file.read_ahead.unwrap_or(kernel.read_ahead);
-    if let Some(target) = file.writeback_throttling {
-        let at = at.field("writeback_throttling");
-        let target = at.span(target.0, SimDuration::ZERO..=SimDuration::from_secs(1))?;
-        kernel.writeback_throttling = (!target.is_zero()).then_some(target);
-    }
-    if let Some(most) = file.halt_poll {
-        let range = SimDuration::ZERO..=SimDuration::from_secs(1);
-        kernel.halt_poll = at.field("halt_poll").span(most.0, range)?;
-    }
-    kernel.mmu_retry = file.mmu_retry.unwrap_or(kernel.mmu_retry);
-    kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
-    Ok(kernel)
+    let identity = named.identity(&config);
+    Ok((config, identity))
 }
 
 /// Whether limit, swap and workload go together.

@@ -10,6 +10,7 @@ mod device;
 mod disturbance;
 mod guest;
 mod host;
+mod host_kernel;
 mod policy;
 mod sched;
 mod ticks;
@@ -23,7 +24,7 @@ use sim_core::SimDuration;
 use self::at::{At, check_format, title};
 pub use self::at::{FORMAT, MAX_DURATION, MAX_MEMORY};
 pub(crate) use self::device::device_lines;
-pub(crate) use self::host::KERNELS as HOST_KERNELS;
+pub use self::host_kernel::HostIdentity;
 use crate::scenario::expect::{self, Expectation};
 use crate::scenario::file::{PublishedFile, ScenarioFile};
 use crate::scenario::published::Published;
@@ -43,6 +44,8 @@ pub struct Scenario {
     pub title: String,
     /// The machine and its workload.
     pub machine: MachineConfig,
+    /// Which kernel the host has.
+    pub host_identity: HostIdentity,
     /// What is compared, in order; never empty.
     pub policies: Vec<Policy>,
     /// Name of the policy that the others are compared with; one of `policies`.
@@ -152,7 +155,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let guest_at = root.field("guest");
     let guest = guest::guest(&guest_at, &file.guest)?;
     let workload = workload::workload(&root.field("workload"), &file.workload, &guest)?;
-    let host = host::host(&host_at, &file.host, &guest)?;
+    let (host, host_identity) = host::host(&host_at, &file.host, &guest)?;
     host::fits(&host_at, &host, &guest, &workload)?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     ticks::fit(root, &host, &guest, &cpu)?;
@@ -183,6 +186,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         name,
         title,
         machine: MachineConfig { cpu, host, guest, workload, disturbances },
+        host_identity,
         policies,
         baseline,
         duration,

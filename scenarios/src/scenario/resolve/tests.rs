@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use models::config::{Cgroup, HostKernel, Lru, ReadAhead, RegionBacking, WrittenPages};
+use models::config::{
+    Cgroup, HostKernel, Lru, ReadAhead, ReadFaults, RegionBacking, SchedParams, WrittenPages,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -835,10 +837,10 @@ fn what_is_no_readable_file_is_told_apart() {
         "there is no scenario file `natapov-2011` and no built-in scenario of that name\n  \
          help: did you mean `natapov-2010`? valid: `natapov-2010`, `natapov-nvme`, \
          `lab-100us-1f1w`, `lab-100us-4f4w`, `lab-500us-1f1w`, `lab-500us-4f4w`, `lab-2ms-4f4w`, \
-         `lab-500us-4f4w-syscall`, `lab-500us-4f-idle`, `lab-5ms-4f4w`, `lab-500us-8f4w-shared`, \
+         `lab-500us-4f4w-syscall`, `lab-50us-4f4w-reads`, `lab-500us-4f-idle`, `lab-5ms-4f4w`, `lab-500us-8f4w-shared`, \
          `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, `closed-form`, \
-         `faulting-pair`, `sixteen-vcpus`, `token-wrap`, `smoke`"
+         `faulting-pair`, `read-only-guest`, `sixteen-vcpus`, `token-wrap`, `smoke`"
     );
 }
 
@@ -869,7 +871,7 @@ fn defaults_are_filled_in() {
     assert_eq!(host.tick, SimDuration::from_ms(1));
     assert_eq!(host.reclaim_batch_pages, 32);
     assert_eq!(guest.tick, SimDuration::from_ms(1));
-    let models::config::SchedParams::Cfs(sched) = &guest.sched else { panic!("2.6.36 has CFS") };
+    let SchedParams::Cfs(sched) = &guest.sched else { panic!("2.6.36 has CFS") };
     assert_eq!(sched.latency, SimDuration::from_ms(12));
     assert_eq!(scenario.machine.workload.tasks[1].count, 1);
 }
@@ -1002,8 +1004,8 @@ fn what_is_wrong_with_a_custom_policy_is_told() {
     );
     told(
         r#""v6.12""#,
-        r#""v6.21""#,
-        "f:35:29: in `policies[1].base`: there is no policy `v6.21`
+        r#""v9.21""#,
+        "f:35:29: in `policies[1].base`: there is no policy `v9.21`
   help: valid: ...",
     );
     told(
@@ -1289,22 +1291,68 @@ fn system_calls_and_sections_stand_where_they_can() {
     );
 }
 
-/// The host's kernel as `text` describes it.
-fn host_kernel(text: &str) -> HostKernel {
-    let file = SMALL.replace(r#""sched": {}"#, &format!(r#""sched": {{}}, "kernel": {text}"#));
+/// The small scenario with a host's kernel as `text` describes it, and a scheduler.
+fn with_kernel(text: &str, sched: &str) -> Scenario {
+    let kernel = format!(r#""sched": {sched}, "kernel": {text}"#);
+    let file = SMALL.replace(r#""sched": {}"#, &kernel);
     match Scenario::from_str("f", &file) {
-        Ok(scenario) => scenario.machine.host.kernel,
+        Ok(scenario) => scenario,
         Err(error) => panic!("{text}: {}", error.render()),
     }
 }
 
+fn host_kernel(text: &str) -> HostKernel {
+    with_kernel(text, "{}").machine.host.kernel
+}
+
+/// How the kernel of a preset works with the small scenario's device.
+fn preset_kernel(name: &str) -> HostKernel {
+    models::presets::host_kernel(name).unwrap().with(&small().machine.host.device)
+}
+
+#[test]
+fn one_name_says_how_all_of_a_host_works() {
+    for preset in models::presets::host_kernels() {
+        let scenario = with_kernel(&format!("\"{}\"", preset.name), "{}");
+        let host = &scenario.machine.host;
+        assert_eq!(host.kernel, preset_kernel(&preset.name));
+        let whose = models::presets::guest_kernel(&preset.name).unwrap();
+        // The file writes the tick.
+        if let (SchedParams::Cfs(one), SchedParams::Cfs(other)) =
+            (&host.sched, whose.sched(host.cpus))
+        {
+            assert_eq!(*one, other);
+        }
+        let eevdf = |sched: &SchedParams| matches!(sched, SchedParams::Eevdf(_));
+        assert_eq!(eevdf(&host.sched), eevdf(&whose.sched(1)), "{}", preset.name);
+        assert_eq!(scenario.host_identity.kernel, preset.name);
+        let sched = scenario.host_identity.differs.contains(&"sched");
+        assert!(!sched, "{:?}", scenario.host_identity);
+    }
+}
+
+#[test]
+fn a_host_that_is_a_mix_says_so() {
+    let differs = |kernel: &str, sched: &str| with_kernel(kernel, sched).host_identity.differs;
+    let without_tick = |of: Vec<&'static str>| -> Vec<&'static str> {
+        of.into_iter().filter(|name| *name != "tick").collect()
+    };
+    assert_eq!(without_tick(differs(r#""linux-6.12""#, "{}")), [""; 0]);
+    let same = r#"{ "preset": "linux-6.12", "lru": "generations-second-stage", "read_faults": "writable" }"#;
+    assert_eq!(without_tick(differs(same, r#"{ "kernel": "linux-6.12" }"#)), [""; 0]);
+    let other = r#"{ "preset": "linux-6.12", "lru": "two-lists", "read_faults": "read-only" }"#;
+    let mix = differs(other, r#"{ "kernel": "linux-4.19" }"#);
+    assert_eq!(without_tick(mix), ["lru", "read_faults", "sched"]);
+}
+
 #[test]
 fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
-    assert_eq!(host_kernel("{}"), HostKernel::LINUX_2_6_36);
-    assert_eq!(host_kernel(r#""linux-6.12""#), HostKernel::LINUX_6_12);
+    assert_eq!(host_kernel("{}"), preset_kernel("linux-2.6.36"));
+    assert_eq!(host_kernel(r#""linux-6.12""#), preset_kernel("linux-6.12"));
     let changed = host_kernel(
         r#"{ "preset": "linux-6.12", "lru": "two-lists", "cgroup": "v1",
-             "written_pages": "freed", "read_ahead": "adaptive", "polled_reads": true }"#,
+             "written_pages": "freed", "read_ahead": "adaptive", "polled_reads": true,
+             "halt_poll_shrink": 0, "read_faults": "read-only" }"#,
     );
     let expect = HostKernel {
         lru: Lru::TwoLists,
@@ -1312,11 +1360,13 @@ fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
         written_pages: WrittenPages::Freed,
         read_ahead: ReadAhead::Adaptive,
         polled_reads: true,
-        ..HostKernel::LINUX_6_12
+        halt_poll_shrink: 0,
+        read_faults: ReadFaults::ReadOnly,
+        ..preset_kernel("linux-6.12")
     };
     assert_eq!(changed, expect);
     let never = host_kernel(r#"{ "preset": "linux-6.12", "writeback_throttling": "0s" }"#);
-    assert_eq!(never, HostKernel { writeback_throttling: None, ..HostKernel::LINUX_6_12 });
+    assert_eq!(never, HostKernel { writeback_throttling: None, ..preset_kernel("linux-6.12") });
     let walks = host_kernel(r#"{ "lru": "generations-second-stage" }"#);
     assert_eq!(walks.lru, Lru::GenerationsSecondStage);
 }
@@ -1393,13 +1443,13 @@ fn a_wrong_kernel_of_the_host_is_told() {
         r#""sched": {}"#,
         r#""sched": {}, "kernel": "linux-6.21""#,
         "f:15:28: in `host.kernel`: there is no kernel preset of hosts `linux-6.21`
-  help: did you mean `linux-6.12`? valid: `linux-2.6.36`, `linux-6.12`",
+  help: did you mean `linux-6.1`? valid: `linux-2.6.36`, `linux-4.19`, `linux-5.10`, `linux-5.15`, `linux-6.1`, `linux-6.6`, `linux-6.12`, `linux-7.3`",
     );
     check(
         r#""sched": {}"#,
         r#""sched": {}, "kernel": { "preset": "linux-6.21" }"#,
         "f:15:40: in `host.kernel.preset`: there is no kernel preset of hosts `linux-6.21`
-  help: did you mean `linux-6.12`? valid: `linux-2.6.36`, `linux-6.12`",
+  help: did you mean `linux-6.1`? valid: `linux-2.6.36`, `linux-4.19`, `linux-5.10`, `linux-5.15`, `linux-6.1`, `linux-6.6`, `linux-6.12`, `linux-7.3`",
     );
     check(
         r#""sched": {}"#,

@@ -7,9 +7,10 @@ use crate::base::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
 use crate::base::page_size::PageSize;
 use crate::config::{Op, Pattern};
 use crate::machine::guest::state::{BurstOp, Guest, GuestThen, Program, Task};
-use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent};
+use crate::machine::host::Host;
+use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent, Setup, World};
 use crate::parts::mmu::walk::{Stages, Stopped};
-use crate::parts::mmu::{TlbLevel, Translation};
+use crate::parts::mmu::{GuestTables, TlbLevel, Translation};
 
 /// The page of an access, and whether the task's list of chosen pages has it.
 #[derive(Clone, Copy)]
@@ -58,20 +59,25 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         (most, horizon): (usize, Option<Cycles>),
     ) -> Cycles {
         let (frequency, stlb) = (self.frequency, self.w.setup.prices.stlb_hit.cycles);
-        let Guest { cpus, tasks, tables, .. } = &mut self.w.guest;
+        let protective = maps_read_only(&self.w.setup);
+        let World { host, setup, guest, .. } = &mut *self.w;
+        let Guest { cpus, tasks, tables, .. } = guest;
         let cpu = &mut cpus[vcpu.index()];
         let Task { program, pc, chosen, draws, next_page, .. } = &mut tasks[task.index()];
         let Program::Loop { ops } = program else { return at };
         let mut priced = (SimDuration::ZERO, Cycles::ZERO);
         while cpu.burst.len() < most && horizon.is_none_or(|horizon| at <= horizon) {
             let next = if (*pc as usize) < ops.len() { *pc } else { 0 };
-            let Op::Access { region, pattern, cost, .. } = ops[next as usize] else { break };
+            let Op::Access { region, pattern, write, cost } = ops[next as usize] else { break };
             let kept = chosen.front().copied();
             let page = kept.unwrap_or_else(|| {
                 fresh_page(pattern, tables.region_pages(region), draws, next_page)
             });
             let mmu = cpu.mmu.mark();
-            let Some(level) = cpu.mmu.lookup(tables.gva(region, page)) else {
+            let gva = tables.gva(region, page);
+            let protected = protective && write && protects((host, setup), tables, vcpu, gva);
+            let level = if protected { None } else { cpu.mmu.lookup(gva) };
+            let Some(level) = level else {
                 if kept.is_none() {
                     chosen.push_front(page);
                 }
@@ -100,12 +106,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         vcpu: VcpuId,
         task: TaskId,
         region: RegionId,
-        pattern: Pattern,
+        (pattern, write): (Pattern, bool),
     ) -> Access {
         let choice = self.choose_page(task, region, pattern);
         let (Choice::Kept(page) | Choice::Fresh(page)) = choice;
         let gva = self.w.guest.tables.gva(region, page);
-        let access = Access { page: choice, gva, translation: self.translate(vcpu, gva) };
+        let access = Access { page: choice, gva, translation: self.translate(vcpu, gva, write) };
         if access.misses() && matches!(choice, Choice::Fresh(_)) {
             self.w.guest.tasks[task.index()].chosen.push_front(page);
         }
@@ -183,15 +189,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Looks up a translation; a walk fills the TLB, and notes which second-stage entries it has used,
     /// so that their accessed bits can be set once the burst is final.
-    fn translate(&mut self, vcpu: VcpuId, gva: Gva) -> Translation {
+    fn translate(&mut self, vcpu: VcpuId, gva: Gva, write: bool) -> Translation {
+        let protected = write && write_protected(&*self.w, vcpu, gva);
         let state = &mut self.w.guest.cpus[vcpu.index()];
-        if let Some(level) = state.mmu.lookup(gva) {
+        if !protected && let Some(level) = state.mmu.lookup(gva) {
             return Translation::Hit(level);
         }
         // The tables are not the vCPU's own: its words are set apart while the walk reads them.
         let (mut store, mut walked) = (state.mmu.lend(), std::mem::take(&mut state.walked));
         let mmu = &self.w.guest.cpus[vcpu.index()].mmu;
-        let walk = mmu.walk(&mut store, gva, &Seen { cx: self, vcpu }, &mut walked);
+        let walk = mmu.walk(&mut store, gva, &Seen { cx: self, vcpu, write }, &mut walked);
         let state = &mut self.w.guest.cpus[vcpu.index()];
         state.walked = walked;
         let cycles = state.mmu.give_back(store, gva, walk.ok());
@@ -224,6 +231,28 @@ fn fresh_page(pattern: Pattern, pages: u64, draws: &mut Stream, next_page: &mut 
 struct Seen<'a, 'w, Q> {
     cx: &'a Cx<'w, Q>,
     vcpu: VcpuId,
+    /// Whether the access writes.
+    write: bool,
+}
+
+/// Whether the second stage lets the guest read an address and not write it. An entry of the TLB that a
+/// read made does not serve a write then: the processor walks again, and exits.
+fn write_protected(world: &World, vcpu: VcpuId, gva: Gva) -> bool {
+    maps_read_only(&world.setup)
+        && protects((&world.host, &world.setup), &world.guest.tables, vcpu, gva)
+}
+
+/// Whether the host's kernel makes entries that do not allow writing.
+#[inline]
+fn maps_read_only(setup: &Setup) -> bool {
+    setup.config.host.kernel.read_faults.maps_read_only()
+}
+
+fn protects((host, setup): (&Host, &Setup), tables: &GuestTables, vcpu: VcpuId, gva: Gva) -> bool {
+    tables.translate(gva).is_some_and(|gfn| {
+        let page = setup.page(vcpu, gfn);
+        host.maps(page, false) && !host.maps(page, true)
+    })
 }
 
 impl<Q: EventQueue<MachineEvent>> Stages for Seen<'_, '_, Q> {
@@ -238,7 +267,7 @@ impl<Q: EventQueue<MachineEvent>> Stages for Seen<'_, '_, Q> {
     }
 
     #[inline]
-    fn second_stage(&self, gfn: Gfn) -> Option<PageSize> {
-        self.cx.maps(self.vcpu, gfn).then_some(PageSize::Small)
+    fn second_stage(&self, gfn: Gfn, table: bool) -> Option<PageSize> {
+        self.cx.maps(self.vcpu, gfn, self.write || table).then_some(PageSize::Small)
     }
 }

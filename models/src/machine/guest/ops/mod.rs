@@ -47,8 +47,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let op = self.op_at(vcpu, task, at);
         match self.current_op(task)? {
             Op::Compute { span } => Some(self.compute(task, span, op)),
-            Op::Access { region, pattern, cost, .. } => {
-                let access = self.look_up(vcpu, task, region, pattern);
+            Op::Access { region, pattern, write, cost } => {
+                let access = self.look_up(vcpu, task, region, (pattern, write));
                 self.hit(task, access, cost, op)
             }
             // All others do more than move on and use the TLB, or change the mode: a burst is in one.
@@ -74,7 +74,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Op::Count { .. } => Begin::Counts,
             Op::Compute { span } => Begin::Takes(self.compute(task, span, op)),
             Op::Access { region, pattern, write, cost } => {
-                let access = self.look_up(vcpu, task, region, pattern);
+                let access = self.look_up(vcpu, task, region, (pattern, write));
                 self.begin_access(vcpu, task, access, (write, cost), op)
             }
             Op::Sleep { span } => self.begin_sleep(vcpu, task, span),

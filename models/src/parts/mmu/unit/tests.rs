@@ -18,7 +18,7 @@ impl Stages for Flat {
         Some(Gfn(u64::from(level) << 24 | page >> (9 * level)))
     }
 
-    fn second_stage(&self, _: Gfn) -> Option<PageSize> {
+    fn second_stage(&self, _: Gfn, _: bool) -> Option<PageSize> {
         Some(PageSize::Small)
     }
 }

@@ -29,7 +29,7 @@ impl Stages for All {
         Some(Self::table_frame(page, level))
     }
 
-    fn second_stage(&self, gfn: Gfn) -> Option<PageSize> {
+    fn second_stage(&self, gfn: Gfn, _: bool) -> Option<PageSize> {
         (self.hole != Some(gfn)).then_some(self.host)
     }
 }

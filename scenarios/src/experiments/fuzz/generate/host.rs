@@ -1,7 +1,9 @@
 //! The host: processor, limit, swap, kernel.
 
 use models::config::costs::Costs;
-use models::config::{Cgroup, Lru, MmuRetry, ReadAhead, Replacement, SetFunction, WrittenPages};
+use models::config::{
+    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SetFunction, WrittenPages,
+};
 use models::presets;
 use serde_json::{Value, json};
 
@@ -9,7 +11,6 @@ use super::object::{Object, flag, give, word};
 use super::workload::Shape;
 use super::{device, sched};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US, pages};
-use crate::scenario::resolve::HOST_KERNELS;
 
 pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     let mut object = Object::new();
@@ -21,7 +22,14 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     }
     object.insert("swap".into(), swap(&draw.at("swap"), shape));
     give(&mut object, draw, "costs", costs);
-    give(&mut object, draw, "sched", |draw| sched::sched(draw, presets::HOST_KERNEL));
+    let mut form = draw.at("kernel_form");
+    let kernel = form.percent(60).then(|| kernel(&draw.at("kernel"), &mut form));
+    let named = kernel.as_ref().and_then(|it| it.as_str().or_else(|| it["preset"].as_str()));
+    let named = named.unwrap_or(presets::HOST_KERNEL).to_owned();
+    give(&mut object, draw, "sched", |draw| sched::sched(draw, &named));
+    if let Some(kernel) = kernel {
+        object.insert("kernel".into(), kernel);
+    }
     give(&mut object, draw, "tick", |draw| match draw.below(8) {
         0 => draw.written_span(US, 100 * US),
         1 => draw.written_span(10 * MS, SEC),
@@ -29,10 +37,6 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     });
     if let Some(batch) = shape.reclaim_batch {
         object.insert("reclaim_batch".into(), json!(batch));
-    }
-    let mut form = draw.at("kernel_form");
-    if form.percent(60) {
-        object.insert("kernel".into(), kernel(&draw.at("kernel"), &mut form));
     }
     give(&mut object, draw, "allocation_failure_ppm", |draw| json!(draw.magnitude(0, 1_000_000)));
     give(&mut object, draw, "second_stage_levels", |draw| json!(draw.between(4, 5)));
@@ -141,8 +145,8 @@ fn swap(draw: &Draw, shape: &Shape) -> Value {
 }
 
 fn kernel(draw: &Draw, form: &mut Draw) -> Value {
-    let names = HOST_KERNELS.map(|(name, _)| name);
-    let name = *form.pick(&names);
+    let names = presets::host_kernel_names();
+    let name = form.pick(&names).as_str();
     if form.percent(60) {
         return json!(name);
     }
@@ -151,7 +155,7 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
         object.insert("preset".into(), json!(name));
     }
     give(&mut object, draw, "slow_work_threads", |draw| json!(draw.magnitude(1, 255)));
-    give(&mut object, draw, "workqueue_max_active", |draw| json!(draw.magnitude(1, 512)));
+    give(&mut object, draw, "workqueue_max_active", |draw| json!(draw.magnitude(1, 2048)));
     give(&mut object, draw, "lru", word::<Lru>);
     give(&mut object, draw, "cgroup", word::<Cgroup>);
     give(&mut object, draw, "written_pages", word::<WrittenPages>);
@@ -162,6 +166,8 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
         true => draw.written_span(NS, MS),
         false => draw.written_span(0, SEC),
     });
+    give(&mut object, draw, "halt_poll_shrink", |draw| json!(draw.magnitude(0, 1000)));
     give(&mut object, draw, "mmu_retry", word::<MmuRetry>);
+    give(&mut object, draw, "read_faults", word::<ReadFaults>);
     Value::Object(object)
 }
