@@ -3,7 +3,9 @@
 
 use models::base::abi::{CALLBACK, LOCAL_TIMER, MSR_TSC_DEADLINE};
 use models::base::record::{Event, ExitReason, IoKind, Record};
+use models::config::Op;
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
+use sim_core::SimDuration;
 
 use super::lab::records;
 
@@ -52,6 +54,38 @@ fn work_faults_and_latency_are_those_of_the_real_guest() {
         let misses: Vec<f64> = rows.iter().map(|row| miss(row, "apf-v6.12", metric)).collect();
         assert!(misses.iter().all(|&miss| miss < each), "{metric}: {misses:?}");
         assert!(median(misses.clone()) < middle, "{metric}: {misses:?}");
+    }
+}
+
+/// Pages in and out a second in three windows of the real guest: 10 s and 3 s of reads, then 1.5 s of
+/// writes. As many go as come, in both modes, although two windows only read.
+#[test]
+fn pages_that_are_only_read_are_written_again_as_on_the_real_guest() {
+    let mut scenario = Scenario::load("lab-50us-4f4w-reads").unwrap();
+    let options = RunOptions { jobs: 2, ..RunOptions::default() };
+    let measured = [
+        ("sync", 0.07, [(51_251.0, 51_205.0), (15_356.0, 15_332.0), (7_525.0, 7_534.0)]),
+        ("apf-v6.12", 0.20, [(52_096.0, 52_088.0), (15_308.0, 15_301.0), (7_642.0, 7_630.0)]),
+    ];
+    let windows = [(0, 10.0, false), (12, 3.0, false), (15, 1.5, true)];
+    for (window, &(after, seconds, write)) in windows.iter().enumerate() {
+        scenario.warmup = SimDuration::from_secs(2 + after);
+        scenario.duration = SimDuration::from_ms((seconds * 1e3) as u64);
+        for op in scenario.machine.workload.tasks.iter_mut().flat_map(|group| &mut group.program) {
+            if let Op::Access { write: writes, .. } = op {
+                *writes = write;
+            }
+        }
+        let comparison = run_comparison(&scenario, &options, &|_| {}).unwrap();
+        assert!(!comparison.has_violation());
+        for (policy, limit, windows) in measured {
+            let metrics = &comparison.policy(policy).unwrap().metrics;
+            let pages = |name: &str| metrics.iter().find(|it| it.name == name).unwrap().mean;
+            let (read, written) = (pages("swap_reads_pages"), pages("swap_writes_pages"));
+            assert!((written / read - 1.0).abs() < 0.01, "{policy}: {read} in, {written} out");
+            let misses = [read / windows[window].0 - 1.0, written / windows[window].1 - 1.0];
+            assert!(misses.iter().all(|miss| miss.abs() < limit), "{policy} {seconds}: {misses:?}");
+        }
     }
 }
 
