@@ -63,6 +63,14 @@ impl<T: Copy + Default> Radix<T> {
         }
     }
 
+    /// Entries that may differ from the default, with their indices, in order.
+    pub fn touched(&self) -> impl Iterator<Item = (u64, &T)> {
+        let leaves = self.leaves.iter().enumerate();
+        leaves.filter_map(|(at, leaf)| Some((at, leaf.entries()?))).flat_map(|(at, leaf)| {
+            leaf.iter().enumerate().map(move |(i, entry)| ((at * LEAF + i) as u64, entry))
+        })
+    }
+
     /// Makes clones cheap from here on: they share the leaves until one writes to them.
     pub fn freeze(&mut self) {
         for leaf in &mut self.leaves {
@@ -74,6 +82,14 @@ impl<T: Copy + Default> Radix<T> {
 }
 
 impl<T: Copy> Leaf<T> {
+    fn entries(&self) -> Option<&[T; LEAF]> {
+        match self {
+            Self::Untouched => None,
+            Self::Own(leaf) => Some(leaf),
+            Self::Shared(leaf) => Some(leaf),
+        }
+    }
+
     #[cold]
     fn take_over(&mut self, default: T) {
         *self = Self::Own(match self {

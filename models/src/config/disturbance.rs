@@ -32,7 +32,8 @@ pub enum DisturbanceKind {
     },
     /// Another vCPU kicks it (the paravirtual KICK_CPU call), whether or not it is in HLT.
     Kick,
-    /// The VMM changes its memory slots; the vCPU's shared area lies elsewhere from then on.
+    /// The VMM deletes or moves a memory slot; the vCPU's shared area lies elsewhere from then on, and
+    /// the VM's second-stage entries are gone.
     MemslotChange,
     /// The guest switches its local APIC off, or has not switched it on yet.
     LapicOff,

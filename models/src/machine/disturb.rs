@@ -39,7 +39,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.pv_kick(vcpu);
                 self.call_kick(vcpu);
             }
-            DisturbanceKind::MemslotChange => self.change_memslots(vcpu),
+            DisturbanceKind::MemslotChange => {
+                self.change_memslots(vcpu);
+                self.zap_second_stage(vcpu);
+            }
             DisturbanceKind::MapWrite { span } => self.write_map(span),
             DisturbanceKind::LapicOff => self.switch_lapic(vcpu, false),
             DisturbanceKind::LapicOn => self.switch_lapic(vcpu, true),

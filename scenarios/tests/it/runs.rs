@@ -98,3 +98,12 @@ fn latency_begins_at_the_exit_under_every_policy() {
         assert!((worst / shown - 1.0).abs() < 1e-9, "{name}: {worst} {shown}");
     }
 }
+
+#[test]
+fn a_deleted_memory_slot_costs_the_working_set_once_more() {
+    let comparison = same_ahead_and_stepped(&scenario("deleted-memory-slot"));
+    let metric = |name: &str| comparison.policies[0].metric(name).unwrap().mean;
+    // Ten times 2048 pages, and the tables above them.
+    assert!((20_480.0..20_600.0).contains(&metric("minor_faults")), "{}", metric("minor_faults"));
+    assert_eq!(metric("major_faults"), 0.0);
+}

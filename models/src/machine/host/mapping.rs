@@ -2,12 +2,13 @@
 
 use sim_core::EventQueue;
 
-use crate::base::ids::{GuestPage, VcpuId};
+use crate::base::ids::{Gfn, GuestPage, VcpuId};
 use crate::base::record::Event;
-use crate::config::ReadAhead;
-use crate::machine::world::{Cx, MachineEvent};
+use crate::config::{ReadAhead, RegionBacking};
+use crate::machine::world::{Cx, GuestEntry, MachineEvent};
 use crate::parts::memory::fault_in::{FaultIn, fault_in, map_second_stage};
 use crate::parts::memory::pages::{Arrival, Backing, Flight};
+use crate::parts::memory::zap::zap_all;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Makes the second-stage entry, or lets one that does not allow writing do so.
@@ -22,6 +23,24 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if changed && let Some(pfn) = self.w.host.memory.page(guest_page).pfn() {
             self.emit(Event::EptMap { vcpu, gfn: guest_page.gfn(), pfn });
         }
+    }
+
+    /// A memory slot is deleted or moved: whichever it is, every second-stage entry of the VM goes
+    /// (`kvm_arch_flush_shadow_memslot`, arch/x86/kvm/mmu/mmu.c of 6.12.117 and 7.3.4: for VMs of the
+    /// default type unless the VMM disables KVM_X86_QUIRK_SLOT_ZAP_ALL; before that quirk always). A VM
+    /// with guest_memfd is of another type, of which only the slot's own entries go. It takes a thread of
+    /// the VMM that is none of the machine's, and no time here.
+    pub(in crate::machine) fn zap_second_stage(&mut self, vcpu: VcpuId) {
+        let regions = &self.w.setup.config.workload.regions;
+        if regions.iter().any(|region| region.backing == RegionBacking::GuestMemfd) {
+            return;
+        }
+        self.cut_all_bursts();
+        for page in zap_all(&mut self.w.host.memory, self.w.setup.page(vcpu, Gfn(0)).vm()) {
+            self.emit(Event::EptUnmap { page });
+        }
+        self.w.host.invalidations += 1;
+        self.flush_remote_tlbs();
     }
 
     /// Maps a page of the swap cache in the VMM's address space, for writing if `write`.

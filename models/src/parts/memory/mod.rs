@@ -10,3 +10,4 @@ pub mod read_ahead;
 pub mod reclaim;
 pub mod swap;
 pub(crate) mod throttle;
+pub(crate) mod zap;

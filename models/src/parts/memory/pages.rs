@@ -6,7 +6,7 @@
 pub use super::page::{Backing, Entry, Flight, LruList, Page};
 use super::page::{NIL, NOBODY};
 use crate::base::abi::HVA_BASE;
-use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, SwapSlot};
+use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, SwapSlot, VmId};
 use crate::base::radix::Radix;
 use crate::config::Lru;
 
@@ -114,6 +114,14 @@ impl HostMemory {
     #[inline]
     pub fn page_mut(&mut self, guest_page: GuestPage) -> &mut Page {
         self.pages.get_mut(self.index(guest_page))
+    }
+
+    /// Pages of a virtual machine that may have been touched, in order of address.
+    pub(super) fn touched(&self, vm: VmId) -> impl Iterator<Item = (GuestPage, &Page)> {
+        let begin = self.begins[vm.index()];
+        let end = self.begins.get(vm.index() + 1).copied().unwrap_or(u64::MAX);
+        let own = self.pages.touched().filter(move |&(at, _)| (begin..end).contains(&at));
+        own.map(move |(at, page)| (GuestPage::new(vm, Gfn(at - begin)), page))
     }
 
     /// Frames charged to the container.

@@ -1,0 +1,43 @@
+//! Taking away every second-stage entry of a virtual machine at once.
+
+use super::page::Entry;
+use super::pages::HostMemory;
+use crate::base::ids::{GuestPage, VmId};
+
+/// Drops all second-stage entries of a virtual machine (`kvm_mmu_zap_all_fast`); the pages that had one.
+/// That an entry was used becomes known to the VMM's own (`tdp_mmu_set_spte` and what it was before:
+/// `kvm_set_pfn_accessed`).
+pub(crate) fn zap_all(memory: &mut HostMemory, vm: VmId) -> Vec<GuestPage> {
+    let mapped = memory.touched(vm).filter(|(_, page)| page.second_stage != Entry::None);
+    let mapped: Vec<GuestPage> = mapped.map(|(guest_page, _)| guest_page).collect();
+    for &guest_page in &mapped {
+        let page = memory.page_mut(guest_page);
+        page.second_stage = Entry::None;
+        page.young_in_vmm |= std::mem::take(&mut page.young);
+    }
+    mapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::Gfn;
+    use crate::config::Lru;
+
+    #[test]
+    fn entries_of_one_virtual_machine_go_and_their_use_stays_known() {
+        let mut memory = HostMemory::new(&[200, 200], 400, Lru::TwoLists);
+        let page = |vm, gfn| GuestPage::new(VmId(vm), Gfn(gfn));
+        for (vm, gfn, entry) in
+            [(0, 3, Entry::Writable), (0, 199, Entry::ReadOnly), (1, 0, Entry::Writable)]
+        {
+            memory.page_mut(page(vm, gfn)).second_stage = entry;
+        }
+        memory.page_mut(page(0, 199)).young = true;
+        assert_eq!(zap_all(&mut memory, VmId(0)), [page(0, 3), page(0, 199)]);
+        assert!(memory.page(page(0, 199)).young_in_vmm && !memory.page(page(0, 199)).young);
+        assert!(!memory.page(page(0, 3)).young_in_vmm);
+        assert!(memory.page(page(1, 0)).allows(true));
+        assert_eq!(zap_all(&mut memory, VmId(0)), []);
+    }
+}
