@@ -7,7 +7,8 @@ use sim_core::SimDuration;
 use super::workload::{Pattern, Section};
 use crate::base::ids::RegionId;
 
-/// Declares the operations: what each is made of, and its word in the canonical form of a scenario.
+/// Declares the operations: what each is made of, and its word in the canonical form of a scenario,
+/// which files have too. A field of a further type needs its line in `values!` below.
 macro_rules! operations {
     ($(
         $(#[$($meta:tt)*])*
@@ -17,6 +18,11 @@ macro_rules! operations {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Op {
             $($(#[$($meta)*])* $name $({ $($(#[$($fmeta)*])* $field: $type,)* })?,)*
+        }
+
+        impl Op {
+            /// The word of every operation, in the order of this list.
+            pub const WORDS: &[&str] = &[$($word,)*];
         }
 
         /// The canonical form: the word, then every field with its value.
@@ -91,6 +97,7 @@ trait Value {
     fn value(&self) -> Self::Canonical;
 }
 
+/// How the canonical form writes a field, by its type.
 macro_rules! values {
     ($($type:ty as $canonical:ty: $value:expr,)*) => {
         $(impl Value for $type {

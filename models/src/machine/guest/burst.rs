@@ -1,8 +1,8 @@
 //! Tasks and their programs of operations, in user mode and in system calls: bursts that run ahead
 //! of the event queue.
 //!
-//! A burst executes operations until one needs somebody else (a fault, a sleep); only its end is
-//! queued. Whoever changes what a burst may have used takes the vCPU out of guest mode, or cuts
+//! A burst executes operations until one needs the host or the scheduler (a fault, a sleep); only its
+//! end is queued. Whoever changes what a burst may have used takes the vCPU out of guest mode, or cuts
 //! the burst, first: operations that begin after that instant are taken back from the journal. An
 //! access takes effect when it begins; the rest of its time is plain computing. With skipping
 //! off a burst is one operation long, and nothing else differs.
@@ -49,7 +49,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return Some(Flow::Stopped);
             }
             Begin::Left(flow) => return Some(flow),
-            Begin::Changed => return None,
+            Begin::Reschedule => return None,
         };
         let mut at = begin + first.len;
         self.w.guest.cpus[vcpu.index()].burst.push(first);

@@ -1,5 +1,6 @@
-//! The metrics. To add one takes an entry here, and in `mod.rs` the counting that it needs: the
-//! tables, `expect`, JSON, CSV, `apfsim metrics` and the direction of `crossover` read the entry.
+//! The metrics. A new metric is an entry here; what it counts is a field of `Counts` (`totals.rs`),
+//! counted in `collector.rs`. Tables, `expect`, JSON, CSV, `apfsim metrics` and the direction of
+//! `crossover` read the entry.
 
 use super::clock::State;
 use super::kind::{Better, Block, MetricKind, Unit};

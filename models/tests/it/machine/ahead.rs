@@ -2,6 +2,8 @@
 //! calls, sections, sleeps and calls between vCPUs with the preemption of the kernel, the kinds of
 //! timers and the policies.
 
+use std::collections::BTreeSet;
+
 use super::kit::{
     MIB, constant, crowded, for_time, group, host_kernel, named, syscall, us, with_workers,
 };
@@ -231,6 +233,21 @@ fn outcome(config: &MachineConfig, policy: &Policy, skip: bool) -> (String, u64)
             (format!("{digest:?} {metrics:?} {findings:?}"), handled_events)
         }
         Err(error) => (error.to_string(), 0),
+    }
+}
+
+/// An operation that no machine draws would never be compared.
+#[test]
+fn every_operation_is_drawn() {
+    let machines = (0..200).map(|seed| Draw::new(seed).machine());
+    let tasks: Vec<TaskGroup> = machines.flat_map(|config| config.workload.tasks).collect();
+    let drawn: BTreeSet<String> = tasks
+        .iter()
+        .flat_map(|task| &task.program)
+        .filter_map(|op| op.to_string().split(' ').next().map(str::to_owned))
+        .collect();
+    for word in Op::WORDS {
+        assert!(drawn.contains(*word), "`Draw` has no `{word}`");
     }
 }
 

@@ -37,6 +37,12 @@ macro_rules! operations {
             $($(#[doc = $doc])+ #[serde(rename = $word)] $name($file),)*
         }
 
+        #[cfg(test)]
+        impl OpFile {
+            /// The word of every operation, in the order of this list.
+            pub(crate) const WORDS: &[&str] = &[$($word,)*];
+        }
+
         impl Operation for OpFile {
             fn resolve(&self, at: &At<'_>, inside: Inside, to: &mut Reader<'_>) -> Checked {
                 match self { $(Self::$name(file) => file.resolve(at, inside, to),)* }
@@ -63,4 +69,29 @@ operations! {
     /// A section of the kernel in which a task must not be scheduled away; only in the body of a
     /// system call.
     "critical" Critical(CriticalFile<OpFile>),
+}
+
+#[cfg(test)]
+mod tests {
+    use models::config::Op;
+
+    use super::*;
+
+    /// Those of a body have a word for its begin and one for its end.
+    #[test]
+    fn files_and_the_hash_have_one_word_for_an_operation() {
+        let of_a_body = |word: &str| word.ends_with("_enter") || word.ends_with("_exit");
+        for word in Op::WORDS.iter().filter(|word| !of_a_body(word)) {
+            assert!(OpFile::WORDS.contains(word), "a file has no `{word}`");
+        }
+    }
+
+    #[test]
+    fn every_operation_has_its_row_in_the_document() {
+        let page = include_str!("../../../../docs/scenario-format.md");
+        let (_, table) = page.split_once("\n| `op` | fields | meaning |\n").unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let rows = table.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next());
+        assert!(rows.eq(OpFile::WORDS.iter().copied()), "{table}");
+    }
 }

@@ -137,7 +137,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let prices = &self.w.setup.prices;
                 let cost = prices.guest_exception.cycles + prices.guest_minor_fault.cycles;
                 self.push_frame(vcpu, cost, GuestThen::FirstTouch { gva: access.gva });
-                return Begin::Changed;
+                return Begin::Reschedule;
             }
             Translation::EptViolation { gfn, walk } => {
                 self.pass_majors_but(vcpu, task, Some(gfn));

@@ -4,13 +4,17 @@ use crate::machine::guest::state::BurstOp;
 use crate::machine::world::Flow;
 
 /// What became of an operation that was to begin now.
+///
+/// A function `begin_<name>` moves the position in the program past the operation, unless the
+/// operation begins again later, and says which of these it is. [`Self::Reschedule`] lets no time
+/// pass: a program of such operations alone would never end, and a scenario file refuses it.
 pub(in crate::machine::guest) enum Begin {
-    /// It takes so long.
+    /// It takes so long, a cycle at least, in the mode that the task is in.
     Takes(BurstOp),
     /// It counts until something interrupts it.
     Counts,
-    /// It has left guest mode.
+    /// It has left guest mode; the thread of the vCPU goes on so.
     Left(Flow),
-    /// It has changed what the vCPU is to do next.
-    Changed,
+    /// It is over, or cannot begin yet: the guest's kernel looks again at what the vCPU is to do.
+    Reschedule,
 }

@@ -67,7 +67,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Some(next) = self.current_op(task) else {
             self.w.prefill_done = true;
             self.sleep_current(vcpu, task);
-            return Begin::Changed;
+            return Begin::Reschedule;
         };
         match next {
             // It ends with what interrupts it.

@@ -14,7 +14,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.vcpu_gets_on(vcpu);
         self.schedule(self.now() + span, MachineEvent::TaskTimer(task));
         self.sleep_current(vcpu, task);
-        Begin::Changed
+        Begin::Reschedule
     }
 
     /// The current task sleeps until something wakes it.

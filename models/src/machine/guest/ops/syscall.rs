@@ -31,7 +31,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.guest.tasks[task.index()].pc += 1;
         self.report_program_time(vcpu);
         self.w.guest.tasks[task.index()].kernel.syscall = false;
-        Begin::Changed
+        Begin::Reschedule
     }
 
     /// A section of the kernel begins.
@@ -40,7 +40,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.pc += 1;
         let depth = state.kernel.depth(kind);
         *depth = depth.saturating_add(1);
-        Begin::Changed
+        Begin::Reschedule
     }
 
     /// A section of the kernel ends.
@@ -49,7 +49,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.pc += 1;
         let depth = state.kernel.depth(kind);
         *depth = depth.saturating_sub(1);
-        Begin::Changed
+        Begin::Reschedule
     }
 
     /// Reports the time in the mode that ends, unless there was none.

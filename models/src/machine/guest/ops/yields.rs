@@ -12,7 +12,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn begin_yield(&mut self, vcpu: VcpuId, task: TaskId) -> Begin {
         self.w.guest.tasks[task.index()].pc += 1;
         if self.w.guest.cpus[vcpu.index()].queue.nobody_waits() {
-            return Begin::Changed;
+            return Begin::Reschedule;
         }
         self.vcpu_gets_on(vcpu);
         self.charge_task(vcpu);
@@ -20,6 +20,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.yield_current(&mut self.w.guest.entities, params);
         self.w.guest.cpus[vcpu.index()].need_resched = true;
-        Begin::Changed
+        Begin::Reschedule
     }
 }
