@@ -13,7 +13,7 @@ pub(super) fn format() -> impl TypedValueParser<Value = Format> {
         Some(value.aliases(format.aliases()))
     });
     PossibleValuesParser::new(printed)
-        .try_map(|name| formats::find(&name).ok_or_else(|| format!("`{name}` is no format")))
+        .try_map(|name| formats::find(&name).ok_or_else(|| format!("there is no format `{name}`")))
 }
 
 /// The format of what nothing is said of.

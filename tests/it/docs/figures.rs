@@ -92,15 +92,6 @@ fn printed(args: &[&str], folder: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn the_small_scenario_of_the_readme_has_its_ratio() {
-    let result = compare(block(README, "// Four tasks write 64 MiB"));
-    let ratios = result["ratios"].as_array().unwrap();
-    let of = |line: &&Value| line["policy"] == "apf-v7-2010" && line["metric"] == "work_total";
-    let ratio = ratios.iter().find(of).unwrap()["mean"].as_f64().unwrap();
-    says(README, &format!("gives a ratio of {ratio:.3} for `apf-v7-2010`"));
-}
-
 /// One access in so many, each of which goes anywhere in the heap, finds its page swapped out.
 #[test]
 fn the_shop_of_the_tutorial_has_so_much_of_its_heap_swapped_out() {

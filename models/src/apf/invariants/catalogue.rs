@@ -97,7 +97,7 @@ const INVARIANTS: &[StateInvariant] = &[
     },
     StateInvariant {
         id: InvariantId(25),
-        sentence: "who takes a VM apart does not wait for itself",
+        sentence: "the context that destroys a VM does not wait for itself",
         check: host::no_wait_for_itself,
     },
     StateInvariant {

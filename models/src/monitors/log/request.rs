@@ -36,8 +36,8 @@ pub(super) struct Request {
     pub(super) frame: Option<Gfn>,
     pub(super) announced: LogEvent,
     pub(super) seq: u64,
-    /// Its place in the log is before this event and after that one: the vCPU's event before it,
-    /// which is its try where tries are recorded. The worker may have begun since.
+    /// Sequence number of the vCPU's last event before the announcement (its try, where tries are
+    /// recorded). The worker may have begun at any time after it.
     pub(super) begun: u64,
     /// When it was tried, if the log says so.
     pub(super) tried: Option<u64>,

@@ -20,7 +20,7 @@ enum Waiter {
     Write(SimDuration),
 }
 
-/// Who has a lock now that somebody let go of it.
+/// New holders of the lock after a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Granted {
     /// To these threads, for reading.

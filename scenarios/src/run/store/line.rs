@@ -27,7 +27,8 @@ pub(crate) struct Header {
     /// Hash of machine, workload and times.
     setup: String,
     seed: u64,
-    /// Event queue and skipping change no result; but whoever asks for another wants it run.
+    /// Event queue and skipping change no result; but a run asked for with another one must
+    /// be executed.
     queue: String,
     skip: bool,
 }

@@ -60,7 +60,7 @@ pub(crate) fn program<T: Operation>(
     }
     if !reader.takes_time {
         let help = "give an access a cost, or add `compute` or `sleep`";
-        return Err(at.fail("one turn of the program takes no time", help));
+        return Err(at.fail("one iteration of the program takes no time", help));
     }
     Ok(reader.ops)
 }
@@ -99,7 +99,8 @@ impl Reader<'_> {
     pub(super) fn may_nest(&self, at: &At<'_>) -> Checked {
         if self.depth == MAX_DEPTH {
             let message = format!("more than {MAX_DEPTH} bodies are inside each other");
-            return Err(at.fail(message, "write it flatter"));
+            let help = format!("nest at most {MAX_DEPTH} bodies of `syscall` and `critical`");
+            return Err(at.fail(message, help));
         }
         Ok(())
     }

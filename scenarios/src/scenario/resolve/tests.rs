@@ -8,6 +8,7 @@ use models::config::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::scenario::op::OpFile;
 
 const SMALL: &str = r#"{
   "format": 1,
@@ -48,6 +49,13 @@ const SMALL: &str = r#"{
   "published": [],
   "replications": 2
 }"#;
+
+/// The words of all operations as a message lists them.
+fn operations(quote: char) -> String {
+    let words: Vec<String> =
+        OpFile::WORDS.iter().map(|word| format!("{quote}{word}{quote}")).collect();
+    words.join(", ")
+}
 
 fn small() -> Scenario {
     Scenario::from_str("small.json", SMALL).unwrap_or_else(|error| panic!("{}", error.render()))
@@ -182,8 +190,11 @@ fn unknown_names_are_corrected() {
     check(
         r#""op": "count""#,
         r#""op": "cuont""#,
-        "f:30:29: in `workload.tasks[1].program[0].op`: unknown value `cuont`
-  help: did you mean `count`? valid: `count`, `compute`, `access`, `sleep`, `call_all`, `yield`, `syscall`, `critical`",
+        &format!(
+            "f:30:29: in `workload.tasks[1].program[0].op`: unknown value `cuont`
+  help: did you mean `count`? valid: {}",
+            operations('`')
+        ),
     );
     check(
         r#""pattern": "uniform""#,
@@ -276,8 +287,11 @@ fn missing_fields_name_the_enclosing_object() {
     check(
         r#""op": "count", "#,
         "",
-        r#"f:30:21: in `workload.tasks[1].program[0]`: the field `op` is missing
-  help: `op` is one of "count", "compute", "access", "sleep", "call_all", "yield", "syscall", "critical""#,
+        &format!(
+            "f:30:21: in `workload.tasks[1].program[0]`: the field `op` is missing
+  help: `op` is one of {}",
+            operations('"')
+        ),
     );
     check(
         r#""kind": "constant", "#,
@@ -378,7 +392,10 @@ fn wrong_types_say_what_is_wanted() {
     check(
         r#""op": "count""#,
         r#""op": 1"#,
-        r#"f:30:29: in `workload.tasks[1].program[0].op`: expected one of "count", "compute", "access", "sleep", "call_all", "yield", "syscall", "critical", found the number 1"#,
+        &format!(
+            "f:30:29: in `workload.tasks[1].program[0].op`: expected one of {}, found the number 1",
+            operations('"')
+        ),
     );
     check(
         r#"{ "op": "count", "per_second": 1000000000 }"#,
@@ -744,7 +761,7 @@ fn what_does_not_go_together_is_refused() {
     check(
         r#""cost": "20ns""#,
         r#""cost": "0s""#,
-        "f:25:20: in `workload.tasks[0].program`: one turn of the program takes no time
+        "f:25:20: in `workload.tasks[0].program`: one iteration of the program takes no time
   help: give an access a cost, or add `compute` or `sleep`",
     );
     check(
@@ -1266,7 +1283,7 @@ fn system_calls_and_sections_stand_where_they_can() {
         &call(&deep),
         &format!(
             "f:30:{}: in `workload.tasks[1].program[0]{}`: more than 8 bodies are inside each other
-  help: write it flatter",
+  help: nest at most 8 bodies of `syscall` and `critical`",
             64 + 48 * 7,
             ".body[0]".repeat(8)
         ),
