@@ -44,8 +44,8 @@ pub(super) fn check(search: &mut Search) {
     }
 }
 
-/// Reports what is stuck in states from which the end is unreachable. The first finding's trace ends
-/// at the first such state, unless that is the initial one, which would show nothing.
+/// Reports what is stuck in states from which the end is unreachable. The first finding's trace
+/// ends at the first such state, unless that is the initial one, which would show nothing.
 fn push_stuck(search: &mut Search, doomed: usize, through: &[bool]) {
     type Question = (Kind, fn(Marks) -> bool);
     // A completed item makes a vCPU runnable, under the rules of every kernel.
