@@ -133,7 +133,7 @@ pub(crate) fn dominant<S: Copy + PartialEq>(
 }
 
 /// Groups of steps that are shown at most.
-const MOST_GROUPS: usize = 36;
+const MAX_GROUPS: usize = 36;
 /// Groups of a story that happens again and again, at most.
 const LONGEST_CYCLE: usize = 6;
 
@@ -191,8 +191,8 @@ pub(crate) fn rows(fault: &Anatomy) -> Vec<Row<'_>> {
         }
         at += length * times;
     }
-    if rows.len() > MOST_GROUPS {
-        let (first, last) = (MOST_GROUPS / 2, rows.len() - MOST_GROUPS / 2);
+    if rows.len() > MAX_GROUPS {
+        let (first, last) = (MAX_GROUPS / 2, rows.len() - MAX_GROUPS / 2);
         rows.splice(first..last, [Row::More(last - first)]);
     }
     rows
@@ -438,7 +438,7 @@ mod tests {
         let times: Vec<u64> = (0..60).map(|n| 100 + n * 40 + turn(n)).collect();
         let fault = fault(&times);
         let rows = rows(&fault);
-        assert!(rows.len() <= MOST_GROUPS + 1, "{}", rows.len());
+        assert!(rows.len() <= MAX_GROUPS + 1, "{}", rows.len());
         assert!(rows.iter().any(|row| row.group().is_none()));
         assert!(rows[0].group().is_some() && rows[rows.len() - 1].group().is_some());
     }

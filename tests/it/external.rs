@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::kit::PROGRAM;
 
 /// Lines that are taken of a trace of ours: the longest has more than a million.
-const MOST_LINES: usize = 6_000;
+const MAX_LINES: usize = 6_000;
 
 /// Runs a program; what it prints, and whether it did not fail.
 fn run(program: &str, args: &[&str]) -> (Vec<u8>, bool) {
@@ -179,7 +179,7 @@ fn recorded_logs() {
 fn in_order(text: &str) -> String {
     let mut last = ("", 0_u32);
     let mut out = String::new();
-    for line in events(text).take(MOST_LINES) {
+    for line in events(text).take(MAX_LINES) {
         let end = line.find(": ").unwrap();
         let begin = line[..end].rfind(' ').unwrap() + 1;
         let time = &line[begin..end];

@@ -31,7 +31,7 @@ pub use defect::{Defect, Defects};
 pub use effect::{Decision, Effect, Effects};
 pub use guest::{GuestHalf, GuestInput, Takeover, WaitContext};
 pub use host::{FaultMemory, HostHalf, HostInput, MmuMode, SetupFailure, VcpuView};
-pub use notice::{Notice, SharedWord};
+pub use notice::{Notice, SharedArea};
 pub use rules::Rules;
 pub use state::Apf;
 pub use step::Input;

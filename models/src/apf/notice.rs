@@ -15,25 +15,25 @@ pub struct Notice {
 /// The area that host and guest share for one vCPU (`struct kvm_vcpu_pv_apf_data`). It lives in
 /// guest memory: the host writes it, the guest reads and clears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SharedWord {
+pub struct SharedArea {
     /// The word: why the guest got a #PF. The host writes it without looking.
-    pub reason: ApfReason,
+    pub word: ApfReason,
     /// The slot for the token of a page ready interrupt.
     pub token: Token,
     /// Whether the host can reach it; not, when its memory was taken from the guest.
     pub writable: bool,
-    /// Its host address, which memory slots decide: one of two.
-    pub place: bool,
+    /// Whether memory slots put it at the second of two host addresses.
+    pub moved: bool,
     /// Whether the guest uses the memory for something else, as after a restart of its kernel.
     pub foreign: bool,
 }
 
-impl SharedWord {
+impl SharedArea {
     pub(super) const FREE: Self = Self {
-        reason: ApfReason::None,
+        word: ApfReason::None,
         token: Token::NONE,
         writable: true,
-        place: false,
+        moved: false,
         foreign: false,
     };
 }

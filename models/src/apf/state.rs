@@ -4,7 +4,7 @@ use crate::apf::defect::{Defect, Defects};
 use crate::apf::gfn_table::{GfnTable, MAX_SLOTS};
 use crate::apf::guest::GuestHalf;
 use crate::apf::host::{HostHalf, HostVcpu, Operation};
-use crate::apf::notice::{Notice, SharedWord};
+use crate::apf::notice::{Notice, SharedArea};
 use crate::apf::rules::{Drain, Rules};
 use crate::base::ids::VcpuId;
 
@@ -20,7 +20,7 @@ pub struct Apf {
     /// State of the guest.
     pub guest: GuestHalf,
     /// The shared areas, by vCPU.
-    pub words: Vec<SharedWord>,
+    pub areas: Vec<SharedArea>,
 }
 
 impl Apf {
@@ -31,7 +31,7 @@ impl Apf {
             defects,
             host: HostHalf::new(vcpus, &rules),
             guest: GuestHalf::new(vcpus),
-            words: vec![SharedWord::FREE; usize::from(vcpus)],
+            areas: vec![SharedArea::FREE; usize::from(vcpus)],
         }
     }
 
@@ -53,7 +53,7 @@ impl Apf {
     /// The number of vCPUs.
     pub fn vcpus(&self) -> u16 {
         // Made from a u16 and never resized.
-        self.words.len() as u16
+        self.areas.len() as u16
     }
 
     pub(super) fn has(&self, defect: Defect) -> bool {

@@ -80,7 +80,7 @@ impl World {
         if cpu.budget.left(Disturbance::PvKick) > 0 {
             moves.push(Move::Disturb(vcpu, Disturbance::PvKick));
         }
-        if !self.apf.words[vcpu.index()].writable {
+        if !self.apf.areas[vcpu.index()].writable {
             moves.push(Move::EndDisturb(vcpu, Disturbance::AreaGone));
         } else if cpu.budget.left(Disturbance::AreaGone) > 0 {
             moves.push(Move::Disturb(vcpu, Disturbance::AreaGone));

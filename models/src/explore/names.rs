@@ -3,7 +3,7 @@
 use crate::apf::guest::{GuestHalf, Sleeper};
 use crate::apf::host::{AreaCache, Halt, HostVcpu, Lapic, Life, MmuMode, Operation, Scan};
 use crate::apf::item::{Item, Work};
-use crate::apf::{Notice, SharedWord};
+use crate::apf::{Notice, SharedArea};
 use crate::base::ids::{Gfn, ItemId, Token, VcpuId};
 use crate::base::record::ApfReason;
 
@@ -214,9 +214,9 @@ impl Names<'_> {
             Some(Halt { gfn, outlived }) => text.extend([self.page(gfn), u8::from(outlived)]),
         }
         let flags = [*hlt, *blocked, *woken, *pv_kicked, *ready_request, *unacknowledged];
-        let AreaCache { valid, current, spoilt, place } = *area;
+        let AreaCache { valid, current, spoilt, moved } = *area;
         let Lapic { in_kernel, enabled, requested, in_service } = *lapic;
-        text.extend([of_flags(&flags), of_flags(&[*paging, *smm, valid, current, spoilt, place])]);
+        text.extend([of_flags(&flags), of_flags(&[*paging, *smm, valid, current, spoilt, moved])]);
         text.extend([of_flags(&[in_kernel, enabled]), requested.unwrap_or(0)]);
         text.extend([in_service.unwrap_or(0), pending.len() as u8]);
         pending.iter().for_each(|&notice| self.notice(notice, text));
@@ -255,10 +255,10 @@ impl Names<'_> {
             None => text.push(NONE),
             Some(notice) => self.notice(notice, text),
         }
-        let SharedWord { reason, token, writable, place, foreign } = apf.words[index];
-        text.push(of_reason(reason));
+        let SharedArea { word, token, writable, moved, foreign } = apf.areas[index];
+        text.push(of_reason(word));
         text.extend(self.token(token));
-        let flags = [writable, place, foreign, enabled[index], in_handler[index]];
+        let flags = [writable, moved, foreign, enabled[index], in_handler[index]];
         text.push(of_flags(&flags));
     }
 

@@ -204,7 +204,7 @@ impl World {
     /// Whether a completed item stays where it is whatever the run loop does.
     fn keeps_done(&self, vcpu: VcpuId) -> bool {
         let lapic = self.apf.vcpu(vcpu).lapic;
-        let busy = self.apf.words[vcpu.index()].token != crate::base::ids::Token::NONE;
+        let busy = self.apf.areas[vcpu.index()].token != crate::base::ids::Token::NONE;
         self.apf.rules.drain == Drain::AllOnRequestAndAck
             && self.apf.notices_on(vcpu)
             && (busy || !lapic.enabled)

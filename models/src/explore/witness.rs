@@ -24,7 +24,7 @@ pub fn witness(setup: &Setup, shows: Shows) -> Result<Option<Trace>, SetupError>
     let first = World::new(setup);
     seen.insert(canon.fingerprint(&first));
     // By state, where it came from and by which move.
-    let mut came: Vec<(usize, u16)> = vec![(0, 0)];
+    let mut parents: Vec<(usize, u16)> = vec![(0, 0)];
     let mut frontier = vec![(0, first)];
     while !frontier.is_empty() {
         let mut next = Vec::new();
@@ -36,11 +36,11 @@ pub fn witness(setup: &Setup, shows: Shows) -> Result<Option<Trace>, SetupError>
                 after.make(which, setup, &mut log);
                 let shown = |(input, effects): &(_, Effects)| shows(&world.apf, input, effects);
                 if log.steps.iter().flatten().any(shown) {
-                    return Ok(Some(Trace::replay(setup, &way(&came, id, chosen), true)));
+                    return Ok(Some(Trace::replay(setup, &way(&parents, id, chosen), true)));
                 }
                 let (to, new) = seen.insert(canon.fingerprint(&after));
                 if new {
-                    came.push((id, chosen));
+                    parents.push((id, chosen));
                     next.push((to as usize, after));
                 }
             }
@@ -50,10 +50,10 @@ pub fn witness(setup: &Setup, shows: Shows) -> Result<Option<Trace>, SetupError>
     Ok(None)
 }
 
-fn way(came: &[(usize, u16)], mut at: usize, last: u16) -> Vec<u16> {
+fn way(parents: &[(usize, u16)], mut at: usize, last: u16) -> Vec<u16> {
     let mut way = vec![last];
     while at != 0 {
-        let (from, chosen) = came[at];
+        let (from, chosen) = parents[at];
         way.push(chosen);
         at = from;
     }

@@ -8,7 +8,6 @@
 //!
 //! `ARCHITECTURE.md` follows the life of a fault through these files.
 
-mod afterwards;
 mod bound;
 mod build;
 mod consequences;
@@ -17,13 +16,14 @@ mod disturb;
 mod error;
 mod guest;
 mod host;
+mod liveness_check;
 mod names;
 mod promises;
 mod protocol;
 mod run;
 mod settings;
 pub mod sink;
-mod steps;
+mod thread_step;
 mod vcpu;
 mod world;
 

@@ -8,9 +8,9 @@ use sim_core::{
     StdHeapQueue,
 };
 
-use super::afterwards;
 use super::bound::EventBound;
 use super::error::RunError;
+use super::liveness_check;
 use super::promises::monitor_config;
 use super::settings::{RunSettings, Watch};
 use super::world::{MachineEvent, World};
@@ -233,7 +233,7 @@ where
     let monitors = world.trace.take_monitors().ok_or(RunError::Internal("no monitors"))?;
     let outcome = std::mem::take(&mut world.trace).finish(world.reached);
     let bound = EventBound::new(events, &simulation);
-    let (mut findings, afterwards_cut) = afterwards::findings(&mut simulation, monitors, bound);
+    let (mut findings, afterwards_cut) = liveness_check::findings(&mut simulation, monitors, bound);
     findings.extend(broken);
     let metrics = outcome.metrics.ok_or(RunError::Internal("no metrics"))?;
     Ok(RunOutput {

@@ -16,24 +16,12 @@ use super::seen::Seen;
 use super::sleepers::Sleepers;
 use super::spins::Spins;
 use super::works::Works;
+use crate::base::abi::{
+    ACK_PAGE_READY, EN_ENABLED, EN_INTERRUPT, MSR_ASYNC_PF_ACK, MSR_ASYNC_PF_EN, MSR_ASYNC_PF_INT,
+    PAGE_FAULT,
+};
 use crate::base::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
 use crate::base::record::{ApfReason, DisturbanceName, Event, ExitReason, Record};
-
-/// `MSR_KVM_ASYNC_PF_EN`.
-const MSR_EN: u32 = 0x4b56_4d02;
-/// `MSR_KVM_ASYNC_PF_INT`.
-const MSR_INT: u32 = 0x4b56_4d06;
-/// `MSR_KVM_ASYNC_PF_ACK`.
-const MSR_ACK: u32 = 0x4b56_4d07;
-/// The bit of ACK that acknowledges.
-const ACK: u64 = 1;
-/// The vector of #PF.
-const PAGE_FAULT: u8 = 14;
-
-/// Bit 0 of the EN register: the guest takes part.
-const EN_ENABLED: u64 = 1;
-/// Bit 3 of the EN register: page ready comes as an interrupt.
-const EN_DELIVERY_AS_INT: u64 = 1 << 3;
 
 /// A record and what was observed before it, from which the stories of breaches are made.
 #[derive(Clone, Copy)]
@@ -77,7 +65,7 @@ pub(super) struct Monitors {
 const fn en_bits(family: Family) -> u64 {
     match family {
         Family::V5 | Family::V7 => EN_ENABLED,
-        Family::Int => EN_ENABLED | EN_DELIVERY_AS_INT,
+        Family::Int => EN_ENABLED | EN_INTERRUPT,
     }
 }
 
@@ -234,7 +222,7 @@ impl Monitors {
 
     fn disturbed(&mut self, vcpu: VcpuId, kind: DisturbanceName, now: SimTime) {
         // Page ready as an exception needs no local APIC.
-        if self.en_bits & EN_DELIVERY_AS_INT == 0 {
+        if self.en_bits & EN_INTERRUPT == 0 {
             return;
         }
         match kind {
@@ -377,7 +365,7 @@ impl Monitors {
         self.seen.register_written = true;
         let (record, at) = (observed.record, observed.context());
         match ecx {
-            MSR_EN => {
+            MSR_ASYNC_PF_EN => {
                 let on = data & self.en_bits == self.en_bits;
                 if !on {
                     self.items.cleared(vcpu);
@@ -389,8 +377,8 @@ impl Monitors {
                 self.areas.switched(vcpu, on, waiting, record);
                 self.interrupts.switched(vcpu, on);
             }
-            MSR_INT => self.interrupts.registered(vcpu, data),
-            MSR_ACK if data & ACK != 0 => {
+            MSR_ASYNC_PF_INT => self.interrupts.registered(vcpu, data),
+            MSR_ASYNC_PF_ACK if data & ACK_PAGE_READY != 0 => {
                 let slots_recorded = self.seen.word_read;
                 self.interrupts.acknowledged(vcpu, slots_recorded, at, &mut self.ledger);
             }

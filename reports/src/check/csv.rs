@@ -1,13 +1,13 @@
 //! For spreadsheets.
 
-use models::monitors::log::{CourseRow, MOST_ROWS};
+use models::monitors::log::{CourseRow, MAX_ROWS};
 use scenarios::CheckReport;
 
 use crate::page::Grid;
 
 /// The columns that say which vCPU a line is of; empty ones are not known, or mean all others.
 fn whose(report: &CheckReport, row: usize) -> [String; 3] {
-    match report.survey.vcpus.get(row).filter(|_| row < MOST_ROWS) {
+    match report.survey.vcpus.get(row).filter(|_| row < MAX_ROWS) {
         Some(one) => {
             let id = one.id.map_or_else(String::new, |id| id.to_string());
             [one.vm.to_string(), id, one.pid.to_string()]

@@ -13,11 +13,11 @@ use crate::format::{grouped, span_ns};
 use crate::page::{Column, Grid, wrapped};
 
 /// Events that are listed by name.
-const MOST_EVENTS: usize = 24;
+const MAX_EVENTS: usize = 24;
 /// Stalls that are told.
-const MOST_STALLS: usize = 16;
+const MAX_STALLS: usize = 16;
 /// vCPUs that are listed.
-const MOST_VCPUS: usize = 64;
+const MAX_VCPUS: usize = 64;
 
 /// The verdict, what led to it, and what was counted and measured.
 pub(super) fn table(report: &CheckReport) -> String {
@@ -197,9 +197,9 @@ fn stalls(survey: &LogSurvey) -> String {
         wrapped(&format!("stall at line {}: {}", stall.line, stall.message), 0, 2)
             + &story_lines(&stall.story)
     };
-    let mut texts: Vec<String> = survey.stalls.iter().take(MOST_STALLS).map(one).collect();
-    if survey.stalls.len() > MOST_STALLS {
-        texts.push(format!("and {} more stalls\n", survey.stalls.len() - MOST_STALLS));
+    let mut texts: Vec<String> = survey.stalls.iter().take(MAX_STALLS).map(one).collect();
+    if survey.stalls.len() > MAX_STALLS {
+        texts.push(format!("and {} more stalls\n", survey.stalls.len() - MAX_STALLS));
     }
     texts.join("\n")
 }
@@ -331,7 +331,7 @@ fn faults(survey: &LogSurvey) -> String {
         Column::right("most"),
     ]);
     let vcpus: Vec<&VcpuSurvey> = survey.vcpus.iter().filter(busy).collect();
-    for one in vcpus.iter().take(MOST_VCPUS) {
+    for one in vcpus.iter().take(MAX_VCPUS) {
         let number_of = one.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
         let mut cells = vec![format!("  VM {} vcpu{number_of} ({})", one.vm, one.pid)];
         cells.extend(
@@ -341,8 +341,8 @@ fn faults(survey: &LogSurvey) -> String {
         grid.row(cells);
     }
     let mut text = grid.render();
-    if vcpus.len() > MOST_VCPUS {
-        text.push_str(&format!("  and {} more\n", vcpus.len() - MOST_VCPUS));
+    if vcpus.len() > MAX_VCPUS {
+        text.push_str(&format!("  and {} more\n", vcpus.len() - MAX_VCPUS));
     }
     let unsure: u64 = vcpus.iter().map(|one| one.unsure).sum();
     if survey.told_by_ready > 0 {
@@ -427,12 +427,12 @@ fn order(report: &CheckReport) -> String {
 
 fn events(report: &CheckReport) -> String {
     let mut grid = Grid::new(vec![Column::left("Event"), Column::right("count")]);
-    for event in report.counts.iter().take(MOST_EVENTS) {
+    for event in report.counts.iter().take(MAX_EVENTS) {
         grid.row(vec![format!("  {}", event.name), number(event.count)]);
     }
     let mut text = grid.render();
-    if report.counts.len() > MOST_EVENTS {
-        text.push_str(&format!("  and {} more names\n", report.counts.len() - MOST_EVENTS));
+    if report.counts.len() > MAX_EVENTS {
+        text.push_str(&format!("  and {} more names\n", report.counts.len() - MAX_EVENTS));
     }
     text
 }

@@ -1,7 +1,7 @@
 //! Words for verdicts, rows and what stands still.
 
 use models::monitors::Verdict;
-use models::monitors::log::{MOST_ROWS, MissingStep, StallKind};
+use models::monitors::log::{MAX_ROWS, MissingStep, StallKind};
 use scenarios::CheckReport;
 
 /// A phrase as one word.
@@ -68,7 +68,7 @@ pub(crate) fn overall(report: &CheckReport) -> &'static str {
 
 /// What people call a row of the course over time.
 pub(crate) fn row_name(report: &CheckReport, row: usize) -> String {
-    match report.survey.vcpus.get(row).filter(|_| row < MOST_ROWS) {
+    match report.survey.vcpus.get(row).filter(|_| row < MAX_ROWS) {
         Some(one) => {
             let number = one.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
             format!("VM {} vcpu{number} ({})", one.vm, one.pid)

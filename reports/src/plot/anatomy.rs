@@ -21,7 +21,7 @@ use crate::format::grouped;
 
 /// Width of a break.
 const BREAK: f64 = 62.0;
-const MOST_BREAKS: usize = 5;
+const MAX_BREAKS: usize = 5;
 const LEADING: f64 = 1.35;
 /// Width of a sample of the break's content.
 const SAMPLE: f64 = 2.0;
@@ -82,7 +82,7 @@ pub(super) fn scene(report: &AnatomyReport, pick: Pick) -> Scene {
     let anatomies: Vec<&Anatomy> = shown.faults.iter().map(|(_, fault)| &fault.anatomy).collect();
     // A break is to save more room than it takes.
     let least = |breaks| (BREAK * 2.5 / points_a_ps(&anatomies, breaks)) as Offset;
-    let breaks = Breaks::choose(MOST_BREAKS, least);
+    let breaks = Breaks::choose(MAX_BREAKS, least);
     let points_a_ps = points_a_ps(&anatomies, breaks);
     y = scale_bar(&mut scene, y, points_a_ps);
     for &(policy, picked) in &shown.faults {

@@ -11,9 +11,9 @@ use super::style::{LABEL_SIZE, MARGIN, PAGE_WIDTH};
 use crate::format::{grouped, span_ns};
 
 /// vCPUs with lines of their own.
-const MOST_LINES: usize = 6;
+const MAX_LINES: usize = 6;
 /// Points of a line that shows a rate.
-const MOST_RATES: usize = 80;
+const MAX_RATES: usize = 80;
 const GAP: f64 = 12.0;
 
 /// One panel: what it shows of a window, and whether the cap belongs into it.
@@ -135,7 +135,7 @@ fn shown(report: &CheckReport) -> Vec<(String, Row)> {
     let mut busiest: Vec<usize> =
         (0..course.rows.len()).filter(|&at| weight(&course.rows[at]) > 0).collect();
     busiest.sort_by_key(|&at| (std::cmp::Reverse(weight(&course.rows[at])), at));
-    let room = if busiest.len() > MOST_LINES { MOST_LINES - 1 } else { busiest.len() };
+    let room = if busiest.len() > MAX_LINES { MAX_LINES - 1 } else { busiest.len() };
     let others = busiest.split_off(room);
     busiest.sort_unstable();
     let mut shown: Vec<(String, Row)> = busiest
@@ -161,7 +161,7 @@ fn span_ps(course: &Course) -> u64 {
 
 /// Windows that a rate is the mean of: few faults in a short window would be a comb.
 fn together(course: &Course) -> usize {
-    course.total.windows.len().div_ceil(MOST_RATES).max(1)
+    course.total.windows.len().div_ceil(MAX_RATES).max(1)
 }
 
 /// The middle of each window with its value: a rate over some windows, or a level.
@@ -208,7 +208,7 @@ mod tests {
             let report = log(vcpus);
             check_texts(&format!("latencies of {vcpus}"), &latencies(&report));
             check_texts(&format!("course of {vcpus}"), &course(&report));
-            assert_eq!(shown(&report).len(), (vcpus as usize).min(MOST_LINES), "{vcpus}");
+            assert_eq!(shown(&report).len(), (vcpus as usize).min(MAX_LINES), "{vcpus}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::scene::Scene;
 use super::style::{LABEL_SIZE, MARGIN, PAGE_WIDTH};
 
 /// Paths that are drawn: those of which the log has the most spans.
-const MOST_PATHS: usize = 3;
+const MAX_PATHS: usize = 3;
 
 /// The distributions of some paths, of the log and of the run.
 pub(super) fn scene(report: &FitReport) -> Scene {
@@ -20,7 +20,7 @@ pub(super) fn scene(report: &FitReport) -> Scene {
     let mut shown: Vec<&PathRow> =
         report.paths.iter().filter(|row| row.path.is_whole() && row.recorded.is_some()).collect();
     shown.sort_by_key(|row| (std::cmp::Reverse(count(row)), row.path));
-    shown.truncate(MOST_PATHS);
+    shown.truncate(MAX_PATHS);
     let curves: Vec<Curve<'_>> = shown
         .iter()
         .flat_map(|row| ["log", "run"].into_iter().zip(&row.times).map(|pair| (row.path, pair)))

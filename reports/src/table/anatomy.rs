@@ -23,7 +23,7 @@ const WHAT: usize = 35;
 /// Columns of a break.
 const BREAK: usize = 9;
 /// Breaks of an axis at most.
-const MOST_BREAKS: usize = 6;
+const MAX_BREAKS: usize = 6;
 
 /// The picked faults of each policy, policies below each other, and how their latencies divide.
 pub(crate) fn anatomy(report: &AnatomyReport) -> String {
@@ -105,7 +105,7 @@ impl Chart {
         };
         // A break is to save more room than it takes.
         let least = |breaks| column(breaks) * (BREAK * 5 / 2) as Offset;
-        let breaks = Breaks::choose(MOST_BREAKS, least);
+        let breaks = Breaks::choose(MAX_BREAKS, least);
         Self { breaks, column: column(breaks) }
     }
 

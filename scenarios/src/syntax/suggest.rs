@@ -142,6 +142,7 @@ const MEANINGS: &[(&[&str], &[&str])] = &[
     (&["throughput", "ops_done", "units", "total_work", "score", "performance"], &["work_total"]),
     (&["page_faults", "majflt", "pgmajfault", "swapins"], &["major_faults"]),
     (&["minflt", "soft_faults"], &["minor_faults"]),
+    (&["doublefaults"], &["repeated_fault_events"]),
     (&["median", "p50", "median_latency"], &["fault_latency_p50"]),
     (&["p99", "tail", "tail_latency"], &["fault_latency_p99"]),
     (&["p90"], &["fault_latency_p90"]),

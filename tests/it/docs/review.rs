@@ -241,7 +241,7 @@ fn counters_are_derived_from_the_trace_alone() {
         let fallbacks = count("try") - count("not present") - count("repeated");
         assert_eq!(fallbacks, metric("sync_faults"), "{policy}");
         assert_eq!(fallbacks > 50, ppm > 0, "{policy}: {fallbacks}");
-        assert_eq!(count("repeated"), metric("doublefaults"), "{policy}");
+        assert_eq!(count("repeated"), metric("repeated_fault_events"), "{policy}");
         // `apf_present`, with the wake-alls of four vCPUs.
         assert_eq!(count("wake-all"), 4, "{policy}");
         let outstanding = count("not present") - (count("ready") - 4);

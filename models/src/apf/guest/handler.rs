@@ -3,7 +3,7 @@
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::guest::{GuestHalf, Takeover};
-use crate::apf::notice::SharedWord;
+use crate::apf::notice::SharedArea;
 use crate::apf::rules::{GuestTeardown, NmiFault, SlotAtEnable};
 use crate::apf::state::Apf;
 use crate::base::ids::{Token, VcpuId};
@@ -28,8 +28,8 @@ impl Apf {
         if self.rules.nmi_fault == NmiFault::LeavesWord && !self.has(Defect::NmiTakesWord) {
             return;
         }
-        let word = &mut self.words[vcpu.index()];
-        let reason = std::mem::replace(&mut word.reason, ApfReason::None);
+        let shared = &mut self.areas[vcpu.index()];
+        let reason = std::mem::replace(&mut shared.word, ApfReason::None);
         if reason != ApfReason::None {
             effects.push(Effect::Emit(Event::SharedWordRead { vcpu, reason }));
             effects.push(Effect::WordTaken { vcpu });
@@ -38,7 +38,7 @@ impl Apf {
 
     pub(super) fn before_enable(&mut self, vcpu: VcpuId) {
         if self.rules.slot_at_enable == SlotAtEnable::Cleared {
-            self.words[vcpu.index()].token = Token::NONE;
+            self.areas[vcpu.index()].token = Token::NONE;
         }
     }
 
@@ -46,9 +46,9 @@ impl Apf {
         // What it reads from an encrypted page means nothing to it, and it writes nothing there
         // that means anything to the host.
         let garbled = self.has(Defect::EncryptedWord);
-        let word = &mut self.words[vcpu.index()];
+        let shared = &mut self.areas[vcpu.index()];
         let reason = match garbled {
-            false => std::mem::replace(&mut word.reason, ApfReason::None),
+            false => std::mem::replace(&mut shared.word, ApfReason::None),
             true => ApfReason::None,
         };
         if reason != ApfReason::None {
@@ -72,14 +72,14 @@ impl Apf {
             effects.push(Effect::Ignored);
             return;
         }
-        let token = self.words[vcpu.index()].token;
+        let token = self.areas[vcpu.index()].token;
         let reason = ApfReason::Ready;
         effects.push(Effect::Emit(Event::SharedWordRead { vcpu, reason }));
         effects.push(Effect::Slot(token));
     }
 
     pub(super) fn ready_clear(&mut self, vcpu: VcpuId) {
-        self.words[vcpu.index()].token = Token::NONE;
+        self.areas[vcpu.index()].token = Token::NONE;
         self.guest.in_handler[vcpu.index()] = false;
     }
 
@@ -102,9 +102,9 @@ impl Apf {
 
     pub(super) fn restart(&mut self) {
         self.guest = GuestHalf::new(self.vcpus());
-        for word in &mut self.words {
-            let SharedWord { writable, place, .. } = *word;
-            *word = SharedWord { writable, place, foreign: true, ..SharedWord::FREE };
+        for shared in &mut self.areas {
+            let SharedArea { writable, moved, .. } = *shared;
+            *shared = SharedArea { writable, moved, foreign: true, ..SharedArea::FREE };
         }
     }
 }

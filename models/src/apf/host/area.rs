@@ -24,7 +24,7 @@ enum Found {
 
 impl Apf {
     pub(super) fn map_word(&mut self, vcpu: VcpuId, writable: bool) {
-        self.words[vcpu.index()].writable = writable;
+        self.areas[vcpu.index()].writable = writable;
         self.vcpu_mut(vcpu).area.current = false;
     }
 
@@ -33,19 +33,21 @@ impl Apf {
             state.area.current = false;
         }
         if let Some(vcpu) = moves {
-            let word = &mut self.words[vcpu.index()];
-            word.place = !word.place;
+            let shared = &mut self.areas[vcpu.index()];
+            shared.moved = !shared.moved;
         }
     }
 
     /// Looks up the address that a write of EN names. False when there is no memory.
     pub(super) fn find_area(&mut self, vcpu: VcpuId, value: u64) -> bool {
-        let word = self.words[vcpu.index()];
-        let found = word.writable && value >> ADDRESS_BITS == 0;
+        let shared = self.areas[vcpu.index()];
+        let found = shared.writable && value >> ADDRESS_BITS == 0;
         let refused = self.rules.refused_area;
         let area = &mut self.vcpu_mut(vcpu).area;
         *area = match (found, refused) {
-            (true, _) => AreaCache { valid: true, current: true, spoilt: false, place: word.place },
+            (true, _) => {
+                AreaCache { valid: true, current: true, spoilt: false, moved: shared.moved }
+            }
             (false, RefusedArea::Forgotten) => AreaCache::default(),
             (false, RefusedArea::Kept) => *area,
             (false, RefusedArea::SpoiltUntilSlotsChange) => {
@@ -73,8 +75,8 @@ impl Apf {
             Found::Nothing => return false,
             Found::Elsewhere => {}
             Found::Area => {
-                let word = &mut self.words[vcpu.index()];
-                let old = std::mem::replace(&mut word.reason, reason);
+                let shared = &mut self.areas[vcpu.index()];
+                let old = std::mem::replace(&mut shared.word, reason);
                 effects.push(Effect::Emit(Event::SharedWordWrite { vcpu, old, reason }));
             }
         }
@@ -87,8 +89,8 @@ impl Apf {
             Found::Nothing => return false,
             Found::Elsewhere => {}
             Found::Area => {
-                let word = &mut self.words[vcpu.index()];
-                let old = std::mem::replace(&mut word.token, token);
+                let shared = &mut self.areas[vcpu.index()];
+                let old = std::mem::replace(&mut shared.token, token);
                 let old = if old == Token::NONE { ApfReason::None } else { ApfReason::Ready };
                 let reason = ApfReason::Ready;
                 effects.push(Effect::Emit(Event::SharedWordWrite { vcpu, old, reason }));
@@ -102,13 +104,13 @@ impl Apf {
 
     /// Whether the host can read the token slot and finds it free.
     pub(super) fn slot_is_free(&self, vcpu: VcpuId) -> bool {
-        let (area, word) = (self.vcpu(vcpu).area, self.words[vcpu.index()]);
-        let reached = if area.current { !area.spoilt } else { word.writable };
-        area.valid && reached && word.token == Token::NONE
+        let (area, shared) = (self.vcpu(vcpu).area, self.areas[vcpu.index()]);
+        let reached = if area.current { !area.spoilt } else { shared.writable };
+        area.valid && reached && shared.token == Token::NONE
     }
 
     fn reach(&mut self, vcpu: VcpuId, effects: &mut Effects) -> Found {
-        let word = self.words[vcpu.index()];
+        let shared = self.areas[vcpu.index()];
         let never_compares = self.has(Defect::StaleTranslation);
         let rules = self.rules;
         // `apf_put_user` of 2010 compares versions before it looks at the address that it has.
@@ -120,20 +122,20 @@ impl Apf {
         }
         if !area.current && !never_compares {
             effects.push(Effect::Emit(Event::AreaTranslated { vcpu }));
-            if !word.writable {
+            if !shared.writable {
                 if rules.word_write_failure == WordWriteFailure::NoticesOff {
                     *area = AreaCache::default();
                 }
                 return Found::Nothing;
             }
-            (area.valid, area.spoilt, area.place) = (true, false, word.place);
+            (area.valid, area.spoilt, area.moved) = (true, false, shared.moved);
             area.current = rules.word_cache == WordCache::Refreshed;
         }
-        if area.place != word.place || !word.writable {
+        if area.moved != shared.moved || !shared.writable {
             effects.push(Effect::StaleWrite { vcpu });
             return Found::Elsewhere;
         }
-        if word.foreign {
+        if shared.foreign {
             effects.push(Effect::ForeignWrite { vcpu });
             return Found::Elsewhere;
         }

@@ -51,7 +51,7 @@ impl Apf {
                 effects.push(Effect::GpFault);
                 return;
             }
-            self.words[vcpu.index()].foreign = false;
+            self.areas[vcpu.index()].foreign = false;
         }
         let state = self.vcpu_mut(vcpu);
         state.en = value;

@@ -76,8 +76,8 @@ pub struct AreaCache {
     /// Whether it was not found when it was last looked up: the host does not reach it until memory
     /// slots change.
     pub spoilt: bool,
-    /// The host address: one of two places, which is all that matters.
-    pub place: bool,
+    /// Whether the host address is the second of the two that the area can have.
+    pub moved: bool,
 }
 
 /// The local APIC of a vCPU, as far as page ready uses it.

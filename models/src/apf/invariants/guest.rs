@@ -49,6 +49,6 @@ fn has_hope(apf: &Apf, sleeper: &Sleeper) -> bool {
 fn slot_is_being_read(apf: &Apf, sleeper: &Sleeper) -> bool {
     let (vcpu, index) = (apf.vcpu(sleeper.vcpu), sleeper.vcpu.index());
     let looks = vcpu.lapic.requested.is_some() || apf.guest.in_handler[index];
-    let token = apf.words[index].token;
+    let token = apf.areas[index].token;
     looks && (token == sleeper.token || token == Token::WAKE_ALL)
 }

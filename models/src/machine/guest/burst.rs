@@ -1,11 +1,11 @@
 //! Tasks and their programs of operations, in user mode and in system calls: bursts that run ahead
 //! of the event queue.
 //!
-//! A burst executes operations until one needs the host or the scheduler (a fault, a sleep); only its
-//! end is queued. Whoever changes what a burst may have used takes the vCPU out of guest mode, or cuts
-//! the burst, first: operations that begin after that instant are taken back from the journal. An
-//! access takes effect when it begins; the rest of its time is plain computing. With skipping
-//! off a burst is one operation long, and nothing else differs.
+//! A burst executes operations until one needs the host or the scheduler (a fault, a sleep); only
+//! its end is queued. Whoever changes what a burst may have used takes the vCPU out of guest mode,
+//! or cuts the burst, first: operations that begin after that instant are taken back from the
+//! journal. An access takes effect when it begins; the rest of its time is plain computing. With
+//! skipping off a burst is one operation long, and nothing else differs.
 
 use sim_core::{Cycles, EventQueue};
 
@@ -70,7 +70,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The burst is final: nothing is left to take back.
     pub(super) fn finish_burst(&mut self, vcpu: VcpuId) {
-        self.vcpu_gets_on(vcpu);
+        self.note_vcpu_progress(vcpu);
         self.set_accessed_bits(vcpu);
         let state = &mut self.w.guest.cpus[vcpu.index()];
         state.burst.clear();

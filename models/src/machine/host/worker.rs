@@ -113,7 +113,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.block_thread(thread, Then::WorkBegin);
             return Flow::Stopped;
         };
-        self.gets_on(thread);
+        self.note_progress(thread);
         self.emit(Event::WorkqueueExecuteStart { worker, item });
         match self.start_work(item, worker) {
             Some(gfn) => {

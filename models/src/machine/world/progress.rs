@@ -6,22 +6,22 @@ use super::cx::Cx;
 use super::event::MachineEvent;
 use super::failure::Failure;
 use super::flow::Then;
-use super::steps::thread_of;
+use super::next_steps::thread_of;
 use super::watchdog::{PREFILL_STEPS, Progress, SPIN_STEP, SPIN_STEPS};
 use crate::base::ids::{ThreadId, VcpuId};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The thread gets on: a task of its vCPU has run, or it begins an item.
-    pub(in crate::machine) fn gets_on(&mut self, thread: ThreadId) {
+    pub(in crate::machine) fn note_progress(&mut self, thread: ThreadId) {
         let since = self.now();
         let progress = self.w.watchdog.of(thread);
         (progress.steps, progress.since) = (0, since);
         self.w.watchdog.prefill_steps = 0;
     }
 
-    /// As [`Self::gets_on`], for the thread of a vCPU.
-    pub(in crate::machine) fn vcpu_gets_on(&mut self, vcpu: VcpuId) {
-        self.gets_on(thread_of(vcpu));
+    /// As [`Self::note_progress`], for the thread of a vCPU.
+    pub(in crate::machine) fn note_vcpu_progress(&mut self, vcpu: VcpuId) {
+        self.note_progress(thread_of(vcpu));
     }
 
     /// Counts a step of a thread. False: there have been too many.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sim_core::{Frequency, SimDuration, SimTime};
 
 use super::failure::Failure;
-use super::steps::Steps;
+use super::next_steps::Steps;
 use super::watchdog::Watchdog;
 use crate::base::ids::{Gfn, GuestPage, VcpuId, VmId};
 use crate::config::costs::Prices;

@@ -3,7 +3,7 @@
 use super::clocks::{self, ClocksDiffer};
 use super::completions::Completions;
 use super::event::LogEvent;
-use super::request::{Attempt, Over, Request, Told, Untold};
+use super::request::{Attempt, AwaitingException, Over, Request, Told};
 use super::state::LogState;
 use super::vcpu::{VcpuLog, after, counter, owner};
 use super::{requests, tokens, told};
@@ -12,7 +12,7 @@ use crate::monitors::catalogue::{INV_01, INV_02, INV_12};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
 /// Requests that are followed on a vCPU; a correct kernel has no more than the cap.
-const MOST_REQUESTS: usize = 512;
+const MAX_REQUESTS: usize = 512;
 
 /// A fault for which the host tries to go asynchronous.
 pub(super) fn tried(log: &mut LogState, at: usize, event: LogEvent, gva: Gva, gfn: Gfn) {
@@ -53,7 +53,8 @@ pub(super) fn announced(
     if clocks_differ(log, at, event, token, gva) {
         // It is answered already, and its exception is still to come.
         let (readied, begun, crossed, interrupts) = (None, None, false, None);
-        log.vcpus[at].untold = Some(Untold { token, readied, begun, crossed, interrupts });
+        log.vcpus[at].untold =
+            Some(AwaitingException { token, readied, begun, crossed, interrupts });
         return;
     }
     let frame = attempt.map(|attempt| attempt.gfn);
@@ -93,12 +94,17 @@ pub(super) fn announced(
     own.watch.announced(event, frame.unwrap_or(Gfn(gva.0 / PAGE_SIZE)));
     own.watch.progress();
     own.halted_for = Some((frame.unwrap_or(Gfn(gva.0 / PAGE_SIZE)), event));
-    own.untold =
-        Some(Untold { token, readied: None, begun: None, crossed: false, interrupts: None });
+    own.untold = Some(AwaitingException {
+        token,
+        readied: None,
+        begun: None,
+        crossed: false,
+        interrupts: None,
+    });
     (own.slept, own.interrupted) = (false, false);
     completions.begin(at, gva, seq);
     completions.claim_early(log, at, gva, begun);
-    if log.vcpus[at].requests.len() > MOST_REQUESTS {
+    if log.vcpus[at].requests.len() > MAX_REQUESTS {
         // Their page readies are not recorded, or were lost.
         let doubtful = log.vcpus[at].requests.iter().position(|request| request.doubtful);
         requests::drop_request(log, completions, at, doubtful.unwrap_or(0));

@@ -8,7 +8,7 @@ use super::event::LogEvent;
 use super::request::{Request, Told, Unfinished};
 use super::state::LogState;
 use super::vcpu::{VcpuLog, after, counter, owner};
-use super::{requests, spinning, tokens, told};
+use super::{halt_spins, requests, tokens, told};
 use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_05, INV_12, INV_13, INV_14};
 
@@ -151,7 +151,7 @@ fn unknown_ready(
         log.ledger.unjudged(INV_12, WANDERING, 1);
     }
     let own = &mut log.vcpus[at];
-    if own.vain_try(frame).is_some() {
+    if own.unannounced_try(frame).is_some() {
         log.ledger.unjudged(INV_12, VAIN, 1);
     }
     own.early(token, event);
@@ -201,8 +201,8 @@ fn never_announced(
     if own.token_id.or(own.id).is_some_and(|id| id != owner(token)) {
         return Some(("the token is that of another vCPU", Vec::new()));
     }
-    let vain = own.vain_try(frame).filter(|_| !log.seen.translated);
-    if let Some(told) = vain.and_then(|attempt| attempt.told) {
+    let unannounced = own.unannounced_try(frame).filter(|_| !log.seen.translated);
+    if let Some(told) = unannounced.and_then(|attempt| attempt.told) {
         return Some((
             "the guest was told of a fault on its frame, and no not present was printed",
             vec![told],
@@ -210,7 +210,7 @@ fn never_announced(
     }
     // Otherwise it may have been a repeated fault on a request from before.
     let repeated = log.seen.repeated || log.seen.old_name;
-    if repeated && own.first.is_some() && vain.is_some() {
+    if repeated && own.first.is_some() && unannounced.is_some() {
         return Some(("its frame was tried in this log, and no request came of it", Vec::new()));
     }
     let first = own.first?;
@@ -219,7 +219,7 @@ fn never_announced(
 }
 
 fn wake_all(log: &mut LogState, at: usize, event: LogEvent) {
-    spinning::wake_all(log, at);
+    halt_spins::wake_all(log, at);
     let own = &mut log.vcpus[at];
     own.counts.wake_alls += 1;
     own.readies_since_ack += 1;
@@ -287,7 +287,7 @@ fn find_overtaken(
 
 /// A page ready comes after an acknowledgement that had none before it.
 fn ready_after_ack(log: &mut LogState, at: usize, ready: LogEvent) {
-    let Some(ack) = log.vcpus[at].odd_ack.take() else { return };
+    let Some(ack) = log.vcpus[at].unexpected_ack.take() else { return };
     if clocks::may_differ(&ack, &ready) {
         ClocksDiffer::note(&mut log.survey.clocks, ack, ready);
     }

@@ -24,7 +24,7 @@ const FORGOTTEN: u64 = 100_000_000;
 /// Completions of unknown requests that are remembered.
 const STRAYS: usize = 512;
 /// Late completions that are remembered a vCPU.
-const MOST_UNFINISHED: usize = 512;
+const MAX_UNFINISHED: usize = 512;
 /// So many missing completions in a hundred page readies are no loss of single ones.
 const MANY: u64 = 5;
 /// Completed requests that are remembered to recognise a second completion.
@@ -402,7 +402,7 @@ impl Completions {
             };
             one.overdue.is_none() || !strays.iter().any(near)
         });
-        if own.unfinished.len() > MOST_UNFINISHED {
+        if own.unfinished.len() > MAX_UNFINISHED {
             own.unfinished.remove(0);
             self.overdue += 1;
         }

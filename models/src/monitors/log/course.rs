@@ -10,7 +10,7 @@ const WINDOWS: usize = 240;
 /// The length of a window at the beginning of a log, in nanoseconds.
 const SHORTEST: u64 = 10_000;
 /// vCPUs with rows of their own; one more row is for all others.
-pub const MOST_ROWS: usize = 64;
+pub const MAX_ROWS: usize = 64;
 
 /// Distributions of times, in nanoseconds.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +127,7 @@ pub struct Course {
     /// All vCPUs together: the largest number of outstanding requests, and sums of the rest.
     pub total: CourseRow,
     /// The first vCPUs in the order of the log. The last row is for all others, if there are any
-    /// beyond [`MOST_ROWS`].
+    /// beyond [`MAX_ROWS`].
     pub rows: Vec<CourseRow>,
 }
 
@@ -180,7 +180,7 @@ impl Course {
     }
 
     fn row(&mut self, vcpu: usize) -> &mut CourseRow {
-        let at = vcpu.min(MOST_ROWS);
+        let at = vcpu.min(MAX_ROWS);
         while self.rows.len() <= at {
             self.rows.push(CourseRow::default());
         }
@@ -277,8 +277,8 @@ mod tests {
             course.latencies(vcpu).told.record(7);
         }
         course.finish(u64::MAX);
-        assert_eq!(course.rows.len(), MOST_ROWS + 1);
-        assert_eq!(course.rows[MOST_ROWS].latencies.told.count(), 1000 - MOST_ROWS as u64);
+        assert_eq!(course.rows.len(), MAX_ROWS + 1);
+        assert_eq!(course.rows[MAX_ROWS].latencies.told.count(), 1000 - MAX_ROWS as u64);
         assert_eq!(course.total.latencies.told.count(), 1000);
     }
 }

@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use crate::monitors::catalogue::InvariantId;
 
 /// Breaches that wait.
-const MOST_DEFERRED: usize = 16;
+const MAX_DEFERRED: usize = 16;
 
 /// What the log must show for a breach to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,7 @@ pub(super) struct Deferrals {
 impl Deferrals {
     /// Keeps a breach until the end of the log.
     pub(super) fn keep(&mut self, breach: Deferred) {
-        if self.kept.len() < MOST_DEFERRED {
+        if self.kept.len() < MAX_DEFERRED {
             self.kept.push(breach);
         } else {
             *self.more.entry((breach.id, breach.needs)).or_default() += 1;

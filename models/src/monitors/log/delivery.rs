@@ -7,7 +7,7 @@ use super::event::LogEvent;
 use super::exceptions::{self, Exceptions};
 use super::request::Told;
 use super::state::LogState;
-use super::{requests, spinning, told};
+use super::{halt_spins, requests, told};
 use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_33};
 use crate::trace::kernel::KernelExit;
 
@@ -70,7 +70,7 @@ pub(super) fn exception(
     for (request, seen) in std::mem::take(&mut log.vcpus[at].suspects) {
         requests::unanswered(log, at, &request, seen);
     }
-    spinning::settle_spins_of(log, at, false);
+    halt_spins::settle_spins_of(log, at, false);
 }
 
 /// An interrupt is injected.
@@ -170,7 +170,7 @@ pub(super) fn left(log: &mut LogState, at: usize, event: LogEvent, reason: Kerne
     }
     if reason == KernelExit::Hlt {
         log.seen.hlts = true;
-        spinning::halted(log, at, event);
+        halt_spins::halted(log, at, event);
     } else if reason != KernelExit::NestedFault {
         log.vcpus[at].spin.left();
     }
@@ -264,7 +264,7 @@ fn acknowledged(log: &mut LogState, at: usize, event: LogEvent) {
                 own.label()
             );
             log.say(at, INV_33, event, text, &[]);
-            log.vcpus[at].odd_ack = Some(event);
+            log.vcpus[at].unexpected_ack = Some(event);
         }
         return;
     }

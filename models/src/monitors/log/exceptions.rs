@@ -6,19 +6,19 @@
 use super::course::Counted;
 use super::deferred::{Deferred, Needs};
 use super::event::LogEvent;
-use super::request::{Request, Told, Untold};
+use super::request::{AwaitingException, Request, Told};
 use super::state::LogState;
 use crate::base::ids::Token;
 use crate::monitors::catalogue::{Family, INV_12};
 
 /// Exceptions that wait for the log to show which kernel it is.
-const MOST_AMBIGUOUS: usize = 4096;
+const MAX_AMBIGUOUS: usize = 4096;
 
 /// An exception that is a request's own, or that of a page ready before it.
 #[derive(Clone, Copy, Debug)]
 struct Ambiguous {
     at: usize,
-    untold: Untold,
+    untold: AwaitingException,
     event: LogEvent,
     announced: Option<u64>,
     ready: Option<(LogEvent, Option<Request>)>,
@@ -45,7 +45,7 @@ impl Exceptions {
         log: &mut LogState,
         at: usize,
         event: LogEvent,
-        untold: Untold,
+        untold: AwaitingException,
     ) -> bool {
         let after_ready = untold.crossed || untold.readied.is_some();
         match if after_ready { whose_exception(log, at) } else { Whose::Request } {
@@ -61,7 +61,7 @@ impl Exceptions {
             Whose::Unknown => {
                 let announced = announced_ns(log, at, untold.token);
                 let ready = log.vcpus[at].last_ready;
-                if self.unsettled.len() == MOST_AMBIGUOUS {
+                if self.unsettled.len() == MAX_AMBIGUOUS {
                     let oldest = self.unsettled.remove(0);
                     settle_ambiguous(log, oldest);
                 }
@@ -109,7 +109,7 @@ fn count_told(
     log: &mut LogState,
     at: usize,
     event: LogEvent,
-    untold: Untold,
+    untold: AwaitingException,
     announced: Option<u64>,
 ) {
     let own = &mut log.vcpus[at];

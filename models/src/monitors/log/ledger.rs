@@ -17,7 +17,7 @@ const HELD: [InvariantId; 12] = [
 ];
 
 /// Breaches that wait for the end of what may still be lost.
-const MOST_OPEN: usize = 1024;
+const MAX_OPEN: usize = 1024;
 
 /// A line of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub struct LogFinding {
 
 /// The request whose completion a breach rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct About {
+pub(super) struct BreachSubject {
     pub(super) gva: Gva,
     /// Its place in the log.
     pub(super) seq: u64,
@@ -86,7 +86,7 @@ pub(super) struct About {
 #[derive(Clone, Debug)]
 struct Open {
     id: InvariantId,
-    about: Option<About>,
+    about: Option<BreachSubject>,
     witness: LogWitness,
 }
 
@@ -123,7 +123,7 @@ impl Ledger {
     /// Notes a breach that rests on the completion of a request.
     pub(super) fn breach_about(
         &mut self,
-        about: About,
+        about: BreachSubject,
         id: InvariantId,
         event: LogEvent,
         message: String,
@@ -134,7 +134,7 @@ impl Ledger {
 
     fn note(
         &mut self,
-        about: Option<About>,
+        about: Option<BreachSubject>,
         id: InvariantId,
         event: LogEvent,
         message: String,
@@ -146,7 +146,7 @@ impl Ledger {
         let story = story.iter().map(StoryLine::of).collect();
         let witness = LogWitness { line: event.line, ns: event.ns, message, story };
         self.open.push(Open { id, about, witness });
-        if self.open.len() > MOST_OPEN {
+        if self.open.len() > MAX_OPEN {
             let first = self.open.remove(0);
             self.settle(first);
         }

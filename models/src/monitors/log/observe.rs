@@ -13,12 +13,14 @@ use super::state::LogState;
 use super::survey::LogSurvey;
 use super::vcpu::VcpuLog;
 use super::watch::Works;
-use super::{announced, answers, delivery, ending, groups, requests, spinning, standing, told};
+use super::{
+    announced, answers, delivery, end_of_log, groups, halt_spins, requests, stalls_at_end, told,
+};
 use crate::monitors::catalogue::{Family, INV_12, InvariantId};
 use crate::trace::kernel::{KernelEvent, Thread};
 
 /// vCPU threads that are followed; more are counted and left alone.
-const MOST_VCPUS: usize = 8192;
+const MAX_VCPUS: usize = 8192;
 
 /// All monitors of a log, and what they count on the way.
 #[derive(Clone, Debug)]
@@ -115,7 +117,7 @@ impl LogMonitors {
             KernelEvent::RepeatedFault { gfn, old_name, .. } => {
                 log.seen.repeated |= !old_name;
                 log.seen.old_name |= old_name;
-                spinning::repeated(log, at, event, gfn);
+                halt_spins::repeated(log, at, event, gfn);
             }
             KernelEvent::NotPresent { token, gva } => {
                 announced::announced(log, completions, at, event, token, gva);
@@ -239,12 +241,12 @@ impl LogMonitors {
     /// The conclusions, by rising number, and what was counted.
     pub fn finish(self) -> (Vec<LogFinding>, LogSurvey) {
         let Self { mut log, mut completions, mut exceptions, works, first_ns, .. } = self;
-        ending::close(&mut log, &mut completions, &mut exceptions);
-        spinning::settle_spins(&mut log);
+        end_of_log::close(&mut log, &mut completions, &mut exceptions);
+        halt_spins::settle_spins(&mut log);
         let vms = groups::vms(&log.vcpus);
         log.survey.course.finish(log.now);
         if log.survey.clocks.is_none() {
-            log.survey.stalls = standing::find(&log, &works);
+            log.survey.stalls = stalls_at_end::find(&log, &works);
         }
         let mut survey = std::mem::take(&mut log.survey);
         survey.span = log.now - first_ns.unwrap_or(log.now);
@@ -280,7 +282,7 @@ impl Threads {
         }
         let at = match self.known(thread.pid) {
             Some(at) => at,
-            None if log.vcpus.len() >= MOST_VCPUS => {
+            None if log.vcpus.len() >= MAX_VCPUS => {
                 log.survey.threads_left_out += 1;
                 return None;
             }

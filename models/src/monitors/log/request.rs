@@ -89,7 +89,7 @@ pub(super) struct Over {
 
 /// The request whose exception is expected next.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Untold {
+pub(super) struct AwaitingException {
     pub(super) token: Token,
     /// Its own page ready, if it came first.
     pub(super) readied: Option<LogEvent>,
@@ -124,7 +124,7 @@ pub(super) struct Attempt {
 
 /// A request that is ready, in a log without exceptions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unsure {
+pub(super) struct NotificationUnknown {
     pub(super) token: Token,
     pub(super) ready: LogEvent,
     pub(super) begun: u64,

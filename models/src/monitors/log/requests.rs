@@ -3,7 +3,7 @@
 use super::completions::Completions;
 use super::course::Counted;
 use super::event::LogEvent;
-use super::ledger::About;
+use super::ledger::BreachSubject;
 use super::request::{Request, Told};
 use super::state::LogState;
 use crate::monitors::catalogue::{INV_01, INV_13};
@@ -13,7 +13,7 @@ pub(super) fn settle_attempt(log: &mut LogState, at: usize) {
     let cap = log.config.cap as usize;
     let own = &mut log.vcpus[at];
     let Some(attempt) = own.attempt.take() else { return };
-    own.in_vain(attempt);
+    own.add_unannounced(attempt);
     log.survey.course.count(at, attempt.ns, Counted::Sync);
     if attempt.outstanding >= cap {
         own.counts.at_cap += 1;
@@ -122,7 +122,7 @@ pub(super) fn unanswered(log: &mut LogState, at: usize, request: &Request, event
     );
     let story = log.vcpus[at].story(&[request.announced]);
     log.ledger.breach_about(
-        About { gva: request.gva, seq: request.seq },
+        BreachSubject { gva: request.gva, seq: request.seq },
         INV_13,
         event,
         text,

@@ -2,12 +2,12 @@
 
 use super::clocks::ClocksDiffer;
 use super::course::Course;
-use super::spins::Spins;
+use super::halt_rows::Spins;
 use super::stalls::Stall;
 use super::vcpu::VcpuLog;
 
 /// Spins that are listed one by one.
-const MOST_SPINS: usize = 64;
+const MAX_SPINS: usize = 64;
 
 /// What was counted on one vCPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl LogSurvey {
         if let Some(known) = self.spins.iter_mut().find(known) {
             known.count += spins.count;
             known.turns += spins.turns;
-        } else if self.spins.len() < MOST_SPINS {
+        } else if self.spins.len() < MAX_SPINS {
             self.spins.push(spins);
         }
     }

@@ -7,13 +7,13 @@
 use super::course::Counted;
 use super::deferred::{Deferred, Needs};
 use super::event::LogEvent;
-use super::request::{Raised, Told, Unsure};
+use super::request::{NotificationUnknown, Raised, Told};
 use super::state::LogState;
 use crate::base::ids::Token;
 use crate::monitors::catalogue::{Family, INV_12};
 
 /// Requests that wait to be known as told or not, a vCPU.
-const MOST_UNSURE: usize = 1024;
+const MAX_UNSURE: usize = 1024;
 
 /// Exceptions are recorded: who had none so far was not told.
 pub(super) fn exceptions_are_recorded(log: &mut LogState) {
@@ -43,7 +43,7 @@ fn halted_still(log: &mut LogState, at: usize, open: u64) {
     }
 }
 
-fn count_halted(log: &mut LogState, at: usize, unsure: &Unsure) {
+fn count_halted(log: &mut LogState, at: usize, unsure: &NotificationUnknown) {
     log.vcpus[at].counts.halted += 1;
     log.survey.course.count(at, unsure.ready.ns, Counted::Halted);
     let latency = unsure.ready.ns.saturating_sub(unsure.begun);
@@ -52,10 +52,10 @@ fn count_halted(log: &mut LogState, at: usize, unsure: &Unsure) {
 
 /// A request is ready of which the log does not say yet whether the guest was told.
 pub(super) fn unsure(log: &mut LogState, at: usize, token: Token, ready: LogEvent, begun: u64) {
-    if log.vcpus[at].unsure.len() == MOST_UNSURE {
+    if log.vcpus[at].unsure.len() == MAX_UNSURE {
         settle_oldest(log, at);
     }
-    log.vcpus[at].unsure.push_back(Unsure { token, ready, begun });
+    log.vcpus[at].unsure.push_back(NotificationUnknown { token, ready, begun });
 }
 
 fn settle_oldest(log: &mut LogState, at: usize) {

@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use sim_core::Histogram;
 
 use super::event::LogEvent;
-use super::request::{Attempt, Over, Place, Raised, Request, Unfinished, Unsure, Untold};
+use super::halt_rows::Row;
+use super::request::{
+    Attempt, AwaitingException, NotificationUnknown, Over, Place, Raised, Request, Unfinished,
+};
 use super::ring::Ring;
-use super::spins::Row;
 use super::watch::Watch;
 use crate::base::ids::{Gfn, Gva, Token};
 use crate::trace::kernel::{KernelExit, Thread};
@@ -21,9 +23,9 @@ const REMEMBERED: usize = 128;
 /// Host addresses of guest address 0 that are kept: one a memory slot.
 const SLOTS: usize = 32;
 /// Requests without page ready that are remembered.
-const MOST_MISSED: usize = 64;
+const MAX_MISSED: usize = 64;
 /// Interrupts that may be raised and unacknowledged: one, and the next inside the ACK's exit.
-const MOST_RAISED: usize = 4;
+const MAX_RAISED: usize = 4;
 
 /// A host address of guest address 0 by completions: one a memory slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +70,9 @@ pub(super) struct VcpuLog {
     pub(super) early: Ring<(Token, LogEvent)>,
     pub(super) answered: Ring<(Token, LogEvent)>,
     /// Tries that came to nothing.
-    pub(super) vain: Ring<Attempt>,
+    pub(super) unannounced: Ring<Attempt>,
     pub(super) attempt: Option<Attempt>,
-    pub(super) untold: Option<Untold>,
+    pub(super) untold: Option<AwaitingException>,
     pub(super) unfinished: Vec<Unfinished>,
     /// Missing page readies that a guest without notices would explain.
     pub(super) suspects: Vec<(Request, LogEvent)>,
@@ -84,7 +86,7 @@ pub(super) struct VcpuLog {
     pub(super) last_ready: Option<(LogEvent, Option<Request>)>,
     pub(super) readies_since_ack: u64,
     /// An acknowledgement that no page ready was before.
-    pub(super) odd_ack: Option<LogEvent>,
+    pub(super) unexpected_ack: Option<LogEvent>,
     /// Time of the last page ready of any kind.
     pub(super) ready_ns: Option<u64>,
     pub(super) acks: u64,
@@ -109,7 +111,7 @@ pub(super) struct VcpuLog {
     /// How long its thread printed nothing, each time.
     pub(super) silences: Histogram,
     /// Requests that are ready and may have been told.
-    pub(super) unsure: VecDeque<Unsure>,
+    pub(super) unsure: VecDeque<NotificationUnknown>,
     /// It is halted for this frame, since that event.
     pub(super) halted_for: Option<(Gfn, LogEvent)>,
     pub(super) watch: Watch,
@@ -128,7 +130,7 @@ impl VcpuLog {
             first: None,
             early: Ring::default(),
             answered: Ring::default(),
-            vain: Ring::default(),
+            unannounced: Ring::default(),
             attempt: None,
             untold: None,
             unfinished: Vec::new(),
@@ -139,7 +141,7 @@ impl VcpuLog {
             raised: Vec::new(),
             last_ready: None,
             readies_since_ack: 0,
-            odd_ack: None,
+            unexpected_ack: None,
             ready_ns: None,
             acks: 0,
             last_exit: None,
@@ -191,13 +193,13 @@ impl VcpuLog {
         self.early.add((token, event), REMEMBERED);
     }
 
-    pub(super) fn in_vain(&mut self, attempt: Attempt) {
-        self.vain.add(attempt, REMEMBERED);
+    pub(super) fn add_unannounced(&mut self, attempt: Attempt) {
+        self.unannounced.add(attempt, REMEMBERED);
     }
 
     /// The last try of a frame that came to nothing, as far as the log shows it.
-    pub(super) fn vain_try(&self, frame: Gfn) -> Option<Attempt> {
-        let all = self.vain.values().chain(self.attempt);
+    pub(super) fn unannounced_try(&self, frame: Gfn) -> Option<Attempt> {
+        let all = self.unannounced.values().chain(self.attempt);
         all.filter(|attempt| attempt.gfn == frame).last()
     }
 
@@ -233,7 +235,7 @@ impl VcpuLog {
 
     /// Page ready was told: its acknowledgement is expected.
     pub(super) fn raise(&mut self, event: LogEvent, token: Option<Token>) {
-        if self.raised.len() >= MOST_RAISED {
+        if self.raised.len() >= MAX_RAISED {
             // Acknowledgements are not recorded.
             self.raised.remove(0);
         }
@@ -260,7 +262,7 @@ impl VcpuLog {
 
     /// A request is found to have no page ready.
     pub(super) fn miss(&mut self, request: &Request) {
-        if self.missed.len() == MOST_MISSED {
+        if self.missed.len() == MAX_MISSED {
             self.missed.remove(0);
         }
         self.missed.push(*request);
@@ -281,7 +283,7 @@ impl VcpuLog {
         self.first = None;
         self.early.empty();
         self.answered.empty();
-        self.vain.empty();
+        self.unannounced.empty();
         self.attempt = None;
         self.untold = None;
         self.unfinished.clear();
@@ -293,7 +295,7 @@ impl VcpuLog {
         self.last_ready = None;
         self.acks = 0;
         self.readies_since_ack = 0;
-        self.odd_ack = None;
+        self.unexpected_ack = None;
         self.last_exit = None;
         self.halted_for = None;
         self.watch = Watch::default();

@@ -21,9 +21,9 @@ const AGAIN: u64 = 16;
 /// touches the page in its next time slice, which is a few milliseconds.
 const SOON: u64 = 10_000_000;
 /// Frames whose last page ready is remembered a vCPU.
-const MOST_FRAMES: usize = 128;
+const MAX_FRAMES: usize = 128;
 /// Work items and reads that are followed.
-const MOST_WORKS: usize = 1 << 16;
+const MAX_WORKS: usize = 1 << 16;
 /// Bits of the error code of a nested fault (AMD): a reserved bit, as in entries of devices'
 /// memory, which are emulated; the address is the final one, or that of a page table.
 const RESERVED: u64 = 1 << 3;
@@ -113,7 +113,7 @@ impl Works {
             KernelEvent::BlockIssue { read: true, at, .. } => {
                 if let Some(own) = own {
                     own.read = Some(at);
-                    if self.reads.len() < MOST_WORKS {
+                    if self.reads.len() < MAX_WORKS {
                         self.reads.insert(at);
                     }
                 }
@@ -123,7 +123,7 @@ impl Works {
                 if let Some(own) = own {
                     own.work = Some(work);
                 }
-                if self.items.len() < MOST_WORKS || self.items.contains_key(&work) {
+                if self.items.len() < MAX_WORKS || self.items.contains_key(&work) {
                     self.items.insert(work, Work::Queued);
                 }
             }
@@ -183,7 +183,7 @@ impl Watch {
             frame.ready = event.ns;
             return;
         }
-        if self.frames.len() == MOST_FRAMES {
+        if self.frames.len() == MAX_FRAMES {
             self.frames.remove(0);
         }
         self.frames.push(Frame { gfn, first: event, token, ready: event.ns, count: 0 });

@@ -22,7 +22,7 @@ const DEFAULT_DEPTH: u32 = 16;
 /// Length of a window of observation (`RWB_WINDOW_NSEC`).
 const WINDOW: SimDuration = SimDuration::from_ms(100);
 /// Writes that a window must have seen to say something (`RWB_MIN_WRITE_SAMPLES`).
-const LEAST_WRITES: u32 = 3;
+const MIN_WRITES: u32 = 3;
 /// Windows without knowledge before the limits go back to the middle (`RWB_UNKNOWN_BUMP`).
 const UNKNOWN_WINDOWS: u32 = 5;
 /// For how long after a read background writes keep to their quarter (`close_io`: HZ / 10).
@@ -201,7 +201,7 @@ impl WriteThrottle {
             return Latency::Exceeded;
         }
         match self.shortest_read {
-            Some(shortest) if self.writes_seen >= LEAST_WRITES => {
+            Some(shortest) if self.writes_seen >= MIN_WRITES => {
                 if shortest > self.target {
                     Latency::Exceeded
                 } else {
@@ -283,7 +283,7 @@ mod tests {
     /// A window in which reads take so long, with enough writes.
     fn window(throttle: &mut WriteThrottle, now: &mut SimTime, read: SimDuration) {
         let length = throttle.observe().expect("none is open");
-        for at in 0..LEAST_WRITES {
+        for at in 0..MIN_WRITES {
             assert!(throttle.admit(ThreadId(at), *now));
             throttle.issue(RequestId(0), IoKind::Write, *now);
             throttle.complete(RequestId(0), IoKind::Write, *now);

@@ -11,7 +11,7 @@ use crate::base::radix::Radix;
 const BASE: u64 = 0x5500_0000_0000;
 
 /// Most levels that there are.
-const MOST_LEVELS: usize = 5;
+const MAX_LEVELS: usize = 5;
 
 /// Guest tables: gva page to gfn.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct GuestTables {
     large: Radix<bool>,
     any_large: bool,
     /// gfn of each table, plus one, by level less one and by the table's number.
-    tables: [Radix<u64>; MOST_LEVELS],
+    tables: [Radix<u64>; MAX_LEVELS],
     levels: u32,
     frames: Frames,
 }

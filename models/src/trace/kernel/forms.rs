@@ -37,10 +37,10 @@ impl Value<'_> {
 }
 
 /// The most fields that a form has.
-pub const MOST_FIELDS: usize = 9;
+pub const MAX_FIELDS: usize = 9;
 
 /// The values of a form's fields, in order; those that it does not have are 0.
-pub type Values<'a> = [Value<'a>; MOST_FIELDS];
+pub type Values<'a> = [Value<'a>; MAX_FIELDS];
 
 /// One text form of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,7 +258,7 @@ impl Form {
     /// Reads the values of the fields, and says what is left of the text; nothing when it has
     /// another form.
     pub fn read<'a>(&self, text: &'a [u8]) -> Option<(Values<'a>, &'a [u8])> {
-        let mut values = [Value::Number(0); MOST_FIELDS];
+        let mut values = [Value::Number(0); MAX_FIELDS];
         let mut count = 0;
         let mut template = self.template.as_bytes();
         let mut rest = text;
@@ -411,7 +411,7 @@ mod tests {
                     }
                     rest = after;
                 }
-                assert!(rest.is_empty() && fields <= MOST_FIELDS, "{}", form.template);
+                assert!(rest.is_empty() && fields <= MAX_FIELDS, "{}", form.template);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From the meaning of an event to its text, in the form of current kernels.
 
 use super::event::{KernelEvent, KernelExit};
-use super::forms::{self, EXCEPTIONS, EventForms, Form, MOST_FIELDS, Value, Values};
+use super::forms::{self, EXCEPTIONS, EventForms, Form, MAX_FIELDS, Value, Values};
 
 /// What is printed with an event though nothing is concluded from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ fn values<'a>(event: &KernelEvent, with: &Details<'a>) -> (&'static EventForms, 
 }
 
 fn fill<const N: usize>(fields: [Value<'_>; N]) -> Values<'_> {
-    let mut values = [Value::Number(0); MOST_FIELDS];
+    let mut values = [Value::Number(0); MAX_FIELDS];
     values[..N].copy_from_slice(&fields);
     values
 }

@@ -150,7 +150,7 @@ impl Metrics {
             }
             Event::KvmTryAsyncGetPage { vcpu, .. } => self.needs_io(vcpu, measuring),
             Event::KvmAsyncPfDoublefault { vcpu, .. } => {
-                counts.doublefaults += measuring;
+                counts.repeated_fault_events += measuring;
                 self.needs_io(vcpu, measuring);
             }
             Event::MajorFaultBegin { vcpu, task, gfn, path } => {

@@ -85,11 +85,11 @@ pub const METRICS: &[MetricKind] = &[
         ..COUNT
     },
     MetricKind {
-        name: "doublefaults",
+        name: "repeated_fault_events",
         better: Better::Less,
-        label: "double faults",
+        label: "repeated-fault events",
         meaning: "kvm_async_pf_repeated_fault (in early kernels kvm_async_pf_doublefault) events",
-        value: |run| Some(run.counts.doublefaults as f64),
+        value: |run| Some(run.counts.repeated_fault_events as f64),
         ..COUNT
     },
     MetricKind {

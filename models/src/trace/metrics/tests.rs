@@ -263,7 +263,7 @@ fn faults_are_counted_by_path_and_timed_from_first_access_to_retirement() {
             ("repeated_faults", 1.0),
             ("sync_faults", 2.0),
             ("minor_faults", 1.0),
-            ("doublefaults", 1.0),
+            ("repeated_fault_events", 1.0),
             ("fault_latency_mean", 200e-6),
             ("fault_latency_max", 300e-6),
             ("lost_time_per_fault", 790e-6 / 4.0),

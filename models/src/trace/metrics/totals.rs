@@ -32,7 +32,7 @@ pub(super) struct Counts {
     /// Faults in walks, at tables of the guest's, and those of them that needed I/O.
     pub(super) table_faults: u64,
     pub(super) table_io_faults: u64,
-    pub(super) doublefaults: u64,
+    pub(super) repeated_fault_events: u64,
     pub(super) not_present_injected: u64,
     pub(super) page_ready_delivered: u64,
     pub(super) ready_items: u64,

@@ -41,7 +41,7 @@ const CASES: &[Case] = &[
             b.complete(USER, 2);
             let zero = b.violates(InvariantId(4));
             b.scan();
-            zero && b.apf.words[0].token != Token(0) && b.apf.done_len(VCPU) == 0
+            zero && b.apf.areas[0].token != Token(0) && b.apf.done_len(VCPU) == 0
         },
     },
     Case {
@@ -99,7 +99,7 @@ const CASES: &[Case] = &[
             let token = b.newest_token();
             b.work_all();
             b.scan();
-            b.apf.words[0].token == token && token != Token(0)
+            b.apf.areas[0].token == token && token != Token(0)
                 || b.apf.pending_exception(VCPU).is_some()
                 || b.apf.ready_interrupt(VCPU).is_some()
         },

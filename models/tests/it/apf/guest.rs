@@ -75,10 +75,10 @@ fn another_kernel_finds_the_memory_where_it_was() {
     let mut b = enabled("v6.19");
     b.host(HostInput::MemslotChange { moves: Some(VCPU) });
     b.host(HostInput::MapWord { vcpu: VCPU, writable: false });
-    let before = b.apf.words[0];
+    let before = b.apf.areas[0];
     b.guest(GuestInput::Restart);
-    let after = b.apf.words[0];
-    assert_eq!((after.writable, after.place), (before.writable, before.place));
+    let after = b.apf.areas[0];
+    assert_eq!((after.writable, after.moved), (before.writable, before.moved));
     assert!(!after.writable && after.foreign && after.token == Token::NONE);
 }
 
@@ -135,7 +135,7 @@ fn a_token_in_the_slot_outlives_notices_that_are_off_unless_the_guest_frees_it()
         b.enable(b.en());
         b.complete(USER, 1);
         b.scan();
-        let token = b.apf.words[0].token;
+        let token = b.apf.areas[0].token;
         assert_ne!(token, Token::NONE);
         b.host(HostInput::WriteEn { vcpu: VCPU, value: 0 });
         b.guest(GuestInput::SetEnabled { vcpu: VCPU, on: false });
@@ -144,7 +144,7 @@ fn a_token_in_the_slot_outlives_notices_that_are_off_unless_the_guest_frees_it()
         b.guest(GuestInput::BeforeEnable { vcpu: VCPU });
         b.host(HostInput::WriteEn { vcpu: VCPU, value: b.en() });
         b.guest(GuestInput::SetEnabled { vcpu: VCPU, on: true });
-        assert_eq!(b.apf.words[0].token == token, kept);
+        assert_eq!(b.apf.areas[0].token == token, kept);
         assert_eq!(b.scan().iter().any(|effect| matches!(effect, Effect::Popped { .. })), !kept);
     }
 }

@@ -70,12 +70,12 @@ fn one_page_ready_is_under_way_and_the_acknowledgement_brings_the_next() {
         effects.iter().filter(is).count()
     };
     assert_eq!(ready(&b.scan()), 1);
-    assert_eq!((b.apf.done_len(VCPU), b.apf.words[0].token), (2, Token(0x1000)));
+    assert_eq!((b.apf.done_len(VCPU), b.apf.areas[0].token), (2, Token(0x1000)));
     b.take_ready();
-    assert_eq!((b.apf.done_len(VCPU), b.apf.words[0].token), (1, Token(0x2000)));
+    assert_eq!((b.apf.done_len(VCPU), b.apf.areas[0].token), (1, Token(0x2000)));
     b.take_ready();
     b.take_ready();
-    assert_eq!((b.apf.outstanding(VCPU), b.apf.words[0].token), (0, Token::NONE));
+    assert_eq!((b.apf.outstanding(VCPU), b.apf.areas[0].token), (0, Token::NONE));
     assert!(!b.apf.vcpu(VCPU).unacknowledged);
 }
 
@@ -196,7 +196,7 @@ fn the_vmm_is_asked_and_answers() {
     b.host(HostInput::VmmResolved { item });
     b.work_on(item);
     b.scan();
-    assert_eq!(b.apf.words[0].token, token);
+    assert_eq!(b.apf.areas[0].token, token);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_failed_write_follows_its_generation() {
         assert_eq!(b.apf.pending_exception(VCPU), None, "{name}");
         assert_eq!(b.apf.notices_on(VCPU), notices, "{name}");
         assert_eq!(b.apf.vcpu(VCPU).halt_request.is_some(), halts, "{name}");
-        assert_eq!(b.apf.words[0].reason, ApfReason::None, "{name}");
+        assert_eq!(b.apf.areas[0].word, ApfReason::None, "{name}");
     }
 }
 

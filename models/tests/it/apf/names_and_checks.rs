@@ -123,12 +123,12 @@ fn what_gives_a_sleeper_hope() {
         (Token::WAKE_ALL, true, true),
     ] {
         let mut b = forgotten("v6.12");
-        b.apf.words[0].token = token;
+        b.apf.areas[0].token = token;
         b.apf.host.vcpus[0].lapic.requested = raised.then_some(0xf3);
         assert_eq!(!hopeless(&b), hope, "{token} in the slot, raised {raised}");
     }
     let mut b = forgotten("v6.12");
-    b.apf.words[0].token = Token(0x5000);
+    b.apf.areas[0].token = Token(0x5000);
     b.apf.guest.in_handler[0] = true;
     assert!(!hopeless(&b), "the handler is about to read it");
 }

@@ -110,7 +110,7 @@ fn after_an_init_nobody_kicks_until_the_first_acknowledgement() {
     b.host(HostInput::Reset { vcpu: VCPU });
     b.host(HostInput::SetLapic { vcpu: VCPU, enabled: true });
     b.host(HostInput::SetPaging { vcpu: VCPU, on: true });
-    b.apf.words[0].token = models::base::ids::Token::NONE;
+    b.apf.areas[0].token = models::base::ids::Token::NONE;
     b.enable(EN_INT);
     assert!(!kicks(&mut b, 2));
     b.scan();

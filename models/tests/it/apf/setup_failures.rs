@@ -44,7 +44,7 @@ fn footprint(apf: &Apf) -> impl PartialEq + std::fmt::Debug + use<> {
     let items: Vec<_> = apf.host.items.iter().map(|(id, item)| (id, *item)).collect();
     let works: Vec<_> = apf.host.items.works().map(|(id, work)| (id, *work)).collect();
     let gfns: Vec<_> = vcpu.gfns.slots().collect();
-    let notices = (vcpu.pending.clone(), vcpu.halt_request, vcpu.deferred, apf.words.clone());
+    let notices = (vcpu.pending.clone(), vcpu.halt_request, vcpu.deferred, apf.areas.clone());
     (items, works, gfns, (vcpu.queue.clone(), vcpu.done.clone(), vcpu.queued), notices)
 }
 

@@ -19,7 +19,7 @@ use crate::scenario::resolve::Scenario;
 use crate::syntax::error::ScenarioError;
 
 /// Times that a scenario is made shorter.
-const MOST_CUTS: usize = 12;
+const MAX_CUTS: usize = 12;
 /// Events after which a machine must have come to an end, or have said what spins: far more than the
 /// bounds of `models::machine` for that.
 const LAST_RESORT: u64 = 50_000_000;
@@ -42,7 +42,7 @@ pub(super) struct Examined {
 impl Examiner {
     /// Runs a scenario in every way; `seed` says which queues, jobs and shares.
     pub(super) fn examine(&self, mut value: Value, seed: u64) -> Examined {
-        for _ in 0..MOST_CUTS {
+        for _ in 0..MAX_CUTS {
             match self.examine_once(&value, seed) {
                 Ok(outcome) => return Examined { value, outcome },
                 Err(TooLong { lasted }) => match shortened(&value, lasted) {

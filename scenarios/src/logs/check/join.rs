@@ -8,11 +8,11 @@ use models::trace::kernel::clean::unprefixed;
 use models::trace::kernel::{Header, Line, Thread, read_event, split};
 
 /// Lines that are held behind an event.
-const MOST_LINES: usize = 32;
+const MAX_LINES: usize = 32;
 /// Pieces of a line that are tried.
-const MOST_PIECES: usize = 8;
+const MAX_PIECES: usize = 8;
 /// Ways to put pieces together that are followed.
-const MOST_TEXTS: usize = 4;
+const MAX_TEXTS: usize = 4;
 /// No event is longer.
 const LONGEST_EVENT: usize = 2048;
 /// No terminal is narrower: shorter lines end by themselves.
@@ -103,7 +103,7 @@ impl Held {
         piece.text.extend_from_slice(line);
         self.count += 1;
         self.widest = self.widest.max(without_end(line).len());
-        self.count < MOST_LINES
+        self.count < MAX_LINES
     }
 
     /// The text of the line that is held last goes on in the next.
@@ -136,7 +136,7 @@ impl Held {
             }
             self.spare = begun;
         }
-        let end = if more { count.saturating_sub(MOST_PIECES) } else { count };
+        let end = if more { count.saturating_sub(MAX_PIECES) } else { count };
         while at < end {
             let number = self.lines[at].number;
             match self.join(at, count) {
@@ -162,7 +162,7 @@ impl Held {
         let length = without_end(&first.text).len();
         let mut best = (alone, None);
         let mut texts = vec![without_end(&first.text).to_vec()];
-        for next in from + 1..count.min(from + MOST_PIECES) {
+        for next in from + 1..count.min(from + MAX_PIECES) {
             if begins_event(&self.lines[next].text) {
                 break;
             }
@@ -187,7 +187,7 @@ impl Held {
         let length = without_end(&before.text).len();
         let (cut, more) = (length == self.widest && length >= NARROWEST, &self.lines[next].text);
         let mut longer = Vec::new();
-        for text in texts.iter().take(MOST_TEXTS) {
+        for text in texts.iter().take(MAX_TEXTS) {
             if let Some(cut) = soft_break(&before.text).and(text.strip_suffix(b"=")) {
                 longer.push([cut, without_end(more)].concat());
             }

@@ -7,9 +7,9 @@ use models::monitors::log::LogEvent;
 use models::trace::kernel::KernelEvent;
 
 /// Faults that are followed at once.
-const MOST_OPEN: usize = 1 << 16;
+const MAX_OPEN: usize = 1 << 16;
 /// Open faults that are listed.
-const MOST_LISTED: usize = 64;
+const MAX_LISTED: usize = 64;
 
 /// A fault that has no end in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Pfaults {
         match event.event {
             KernelEvent::PfaultInit { token } => {
                 self.survey.begun += 1;
-                if self.followed < MOST_OPEN {
+                if self.followed < MAX_OPEN {
                     let LogEvent { line, ns, thread, .. } = *event;
                     let fault = OpenPfault { token, thread: thread.pid, line, age: ns };
                     self.open.entry(token).or_default().push(fault);
@@ -90,7 +90,7 @@ impl Pfaults {
         let mut open: Vec<OpenPfault> = self.open.into_values().flatten().collect();
         open.sort_by_key(|fault| fault.line);
         self.survey.open_count = open.len() as u64;
-        open.truncate(MOST_LISTED);
+        open.truncate(MAX_LISTED);
         for fault in &mut open {
             fault.age = self.now.saturating_sub(fault.age);
         }

@@ -16,9 +16,9 @@ use super::order::{Entry, Order};
 use super::report::{Skipped, SkippedKind};
 
 /// Names of events that are counted; a kernel has some thousands.
-const MOST_NAMES: usize = 4096;
+const MAX_NAMES: usize = 4096;
 /// Processors that are told apart.
-const MOST_CPUS: usize = 1 << 16;
+const MAX_CPUS: usize = 1 << 16;
 /// How much of a line is shown.
 const EXCERPT: usize = 60;
 
@@ -245,7 +245,7 @@ impl<C: LogConsumer> Session<C> {
         self.s390 += u64::from(header.name.starts_with(b"kvm_s390_"));
         let ns = header.ns;
         let mut before = 0;
-        let known = self.cpus.len() < MOST_CPUS || self.cpus.contains_key(&header.cpu);
+        let known = self.cpus.len() < MAX_CPUS || self.cpus.contains_key(&header.cpu);
         if known {
             let cpu = self.cpus.entry(header.cpu).or_default();
             self.backwards += u64::from(ns < cpu.last);
@@ -310,7 +310,7 @@ impl<C: LogConsumer> Session<C> {
     pub(super) fn lost(&mut self, lost: Lost) {
         self.lost_events = self.lost_events.saturating_add(lost.events.unwrap_or(0));
         if let Some(cpu) = lost.cpu {
-            if self.cpus.len() < MOST_CPUS || self.cpus.contains_key(&cpu) {
+            if self.cpus.len() < MAX_CPUS || self.cpus.contains_key(&cpu) {
                 self.cpus.entry(cpu).or_default().lost = true;
             }
             return;
@@ -341,7 +341,7 @@ impl<C: LogConsumer> Session<C> {
         if let Some(at) = self.names.iter().position(|(known, _)| known == name) {
             self.names[at].1 += 1;
             self.last_name = at;
-        } else if self.names.len() < MOST_NAMES {
+        } else if self.names.len() < MAX_NAMES {
             self.names.push((name.to_vec(), 1));
         } else {
             self.other_names += 1;

@@ -13,15 +13,15 @@ use super::solve::{FittedCost, Lengths, Parts};
 use crate::syntax::error::help_for_unknown;
 
 /// Faults that needed I/O, of which a log must have so many.
-pub(super) const LEAST_FAULTS: u64 = 10;
+pub(super) const MIN_FAULTS: u64 = 10;
 /// Spans that a path must have to be taken for costs.
-const LEAST_SPANS: u64 = 3;
+const MIN_SPANS: u64 = 3;
 /// Touches to each fault, in tenths: two fifths of them fault.
 pub(super) const TOUCHES_TENTHS: u64 = 25;
 /// Least cost of a touch, in nanoseconds.
-const LEAST_TOUCH: u64 = 20;
+const MIN_TOUCH: u64 = 20;
 /// Most tasks that options may ask for.
-const MOST_TASKS: u32 = 256;
+const MAX_TASKS: u32 = 256;
 /// Steps of a program in which the share of faults in the guest's kernel is told.
 pub(super) const PROGRAM_STEPS: u32 = 20;
 
@@ -129,7 +129,7 @@ pub(super) fn check_options(options: &FitOptions) -> Result<(), FitError> {
     for (option, value) in [("--faulters", options.faulters), ("--workers", options.workers)] {
         let least = u32::from(option == "--faulters");
         if let Some(value) = value
-            && !(least..=MOST_TASKS).contains(&value)
+            && !(least..=MAX_TASKS).contains(&value)
         {
             let help = "at most 256 tasks, and at least one that faults";
             return Err(FitError::Range { option, value: value.to_string(), help });
@@ -210,8 +210,8 @@ fn refuse(name: &str, measure: &Measure, options: &FitOptions) -> Result<(), Fit
         return Err(FitError::NoDevice { name });
     }
     let faults = measure.faults();
-    if faults < LEAST_FAULTS {
-        return Err(FitError::TooFew { name, faults, least: LEAST_FAULTS });
+    if faults < MIN_FAULTS {
+        return Err(FitError::TooFew { name, faults, least: MIN_FAULTS });
     }
     Ok(())
 }
@@ -240,7 +240,7 @@ fn lengths(measure: &Measure) -> Lengths {
             return None;
         }
         let summary = measure.path(path)?;
-        (summary.count >= LEAST_SPANS).then_some((path, summary.centre, summary.count))
+        (summary.count >= MIN_SPANS).then_some((path, summary.centre, summary.count))
     })
     .collect()
 }
@@ -366,7 +366,7 @@ fn faulters(mode: Mode, measure: &Measure, options: &FitOptions, given: &mut Vec
         }
         _ => (vcpus, "not in the log: assumption, one a vCPU (--faulters)".to_owned()),
     };
-    let count = count.min(MOST_TASKS);
+    let count = count.min(MAX_TASKS);
     Given::say(given, field, count, source);
     count
 }
@@ -402,20 +402,20 @@ fn touch(
         (PathId::GuestNextWoken, switch, "guest time from an entry after an ACK to the next fault"),
     ];
     let mut direct = next.into_iter().filter_map(|(path, kernel, what)| {
-        let summary = measure.path(path).filter(|summary| summary.count >= LEAST_FAULTS)?;
+        let summary = measure.path(path).filter(|summary| summary.count >= MIN_FAULTS)?;
         Some((summary, kernel, what))
     });
     let direct = direct.next();
     let any = measure.thinks.summary(measure.whole_us);
     let any = any.map(|summary| (summary, 0.0, "guest time from one fault to the next"));
     let Some((seen, kernel, what)) = direct.filter(|_| mode == Mode::Told).or(any) else {
-        let least = SimDuration::from_ns(LEAST_TOUCH);
+        let least = SimDuration::from_ns(MIN_TOUCH);
         Given::say(given, field, least, "not in the log (no kvm_entry): assumption");
         return least;
     };
     let (between, what) = (seen.p50, format!("{what}, n = {}", seen.count));
     let rest = (between - kernel).max(0.0) * 10.0 / TOUCHES_TENTHS as f64;
-    let touch = SimDuration::from_ns((rest as u64).max(LEAST_TOUCH));
+    let touch = SimDuration::from_ns((rest as u64).max(MIN_TOUCH));
     let source = format!(
         "{what}: p50 {:.2} us, less {:.2} us of the guest's kernel, in 2.5 touches (assumption: \
          two fifths of them fault)",

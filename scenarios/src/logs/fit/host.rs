@@ -22,7 +22,7 @@ const QUANTILES: [u32; 13] = [
     990_000, 1_000_000,
 ];
 /// Requests of which a law of its own is made.
-const LEAST_REQUESTS: u64 = 10;
+const MIN_REQUESTS: u64 = 10;
 /// Requests whose percentiles are no single requests.
 const MANY_REQUESTS: u64 = 100;
 /// Requests that the block layer lets a device have at once (`BLKDEV_DEFAULT_RQ`).
@@ -32,7 +32,7 @@ const NO_WRITE: SimDuration = SimDuration::from_ns(1);
 /// Ticks a second that kernels are built for.
 const HZ: [u64; 4] = [100, 250, 300, 1000];
 /// Longest read-ahead of a scenario.
-const MOST_READ_AHEAD: u64 = 256;
+const MAX_READ_AHEAD: u64 = 256;
 
 /// A swap device as a scenario describes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,7 +150,7 @@ pub(super) fn device(
     // What the submitter copies comes before the device begins.
     let copy = parts[Part::Copy as usize];
     let less_copy = |ns: f64| SimDuration::from_ns(((ns - copy).max(1.0) + 0.5) as u64);
-    let writes = seen.write.filter(|write| write.count >= LEAST_REQUESTS);
+    let writes = seen.write.filter(|write| write.count >= MIN_REQUESTS);
     let about = format!(
         "block_rq_issue to block_rq_complete of device {},{}, less {:.2} us of block_copy; {} reads, \
          p50 {:.2} us, p1 to p99 {:.2} to {:.2} us, at most {} at once",
@@ -225,7 +225,7 @@ pub(super) fn read_ahead(measure: &Measure, given: &mut Vec<Given>) -> u64 {
         return 8;
     };
     let (usual, most) = seen.pages;
-    let pages = most.max(1).next_power_of_two().min(MOST_READ_AHEAD);
+    let pages = most.max(1).next_power_of_two().min(MAX_READ_AHEAD);
     let source = format!("most reads have {usual} pages, the largest {most}");
     Given::say(given, field, pages, source);
     pages

@@ -8,7 +8,7 @@ use super::measure::{MOST, Measure};
 use super::paths::PathId;
 
 /// Devices that are told apart.
-const MOST_DEVICES: usize = 256;
+const MAX_DEVICES: usize = 256;
 /// Sectors of a page.
 const PAGE_SECTORS: u32 = 8;
 
@@ -16,7 +16,7 @@ impl Measure {
     pub(super) fn issue(&mut self, e: &LogEvent, read: bool, at: (u32, u64), sectors: u32) {
         self.counts.block += 1;
         let (ns, pid) = (e.ns, e.thread.pid);
-        if self.devices.len() >= MOST_DEVICES && !self.devices.contains_key(&at.0) {
+        if self.devices.len() >= MAX_DEVICES && !self.devices.contains_key(&at.0) {
             return;
         }
         let pages = sectors.div_ceil(PAGE_SECTORS);

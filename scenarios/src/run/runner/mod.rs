@@ -99,6 +99,4 @@ fn run_parts(
 }
 
 #[cfg(test)]
-mod edited;
-#[cfg(test)]
 mod tests;

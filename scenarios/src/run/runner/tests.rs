@@ -1,6 +1,8 @@
 //! The runner on small machines: the same results on any number of threads, after an interruption,
 //! and with any event queue.
 
+mod edited;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,18 +14,18 @@ use crate::run::folder::RUNS_FILE;
 use crate::scenario::resolve::ScenarioOverrides;
 
 /// The smoke scenario, cut to a fraction of a second.
-pub(super) fn scenario() -> Scenario {
+fn scenario() -> Scenario {
     let text = crate::scenario::library::find("smoke").expect("built in").text;
     let text = text.replace("\"duration\": \"1s\"", "\"duration\": \"60ms\"");
     let scenario = Scenario::from_str("smoke", &text);
     scenario.unwrap_or_else(|error| panic!("{}", error.render()))
 }
 
-pub(super) fn options(jobs: usize, out: Option<&Path>) -> RunOptions {
+fn options(jobs: usize, out: Option<&Path>) -> RunOptions {
     RunOptions { jobs, out: out.map(Into::into), ..RunOptions::default() }
 }
 
-pub(super) fn run(scenario: &Scenario, options: &RunOptions) -> Comparison {
+fn run(scenario: &Scenario, options: &RunOptions) -> Comparison {
     run_comparison(scenario, options, &|_| {}).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -34,7 +36,7 @@ fn without_series(mut comparison: Comparison) -> Comparison {
 }
 
 /// How many runs were taken over, and how many were run.
-pub(super) fn counted(scenario: &Scenario, options: &RunOptions) -> (Comparison, u32, u32) {
+fn counted(scenario: &Scenario, options: &RunOptions) -> (Comparison, u32, u32) {
     let counts = Mutex::new((0, 0));
     let result = run_comparison(scenario, options, &|event| {
         let mut counts = counts.lock().expect("no panic");

@@ -16,7 +16,7 @@ use scenarios::{CheckOptions, check};
 
 const LOGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/logs");
 /// What the process may have had at a time, in KiB: all logs, and what a check needs.
-const MOST_MEMORY: u64 = 200 << 10;
+const MAX_MEMORY: u64 = 200 << 10;
 
 /// Numbers that look random and are always the same.
 struct Dice(u64);
@@ -221,7 +221,7 @@ fn fuzz(time: Duration, seed: u64) {
         bytes >> 20,
         peak.unwrap_or(0)
     );
-    assert!(peak.is_none_or(|peak| peak < MOST_MEMORY), "{peak:?} KiB");
+    assert!(peak.is_none_or(|peak| peak < MAX_MEMORY), "{peak:?} KiB");
     assert!(reports > 0);
 }
 

@@ -11,7 +11,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task sets a timer and sleeps until it expires.
     pub(super) fn begin_sleep(&mut self, vcpu: VcpuId, task: TaskId, span: SimDuration) -> Begin {
         self.w.guest.tasks[task.index()].pc += 1;
-        self.vcpu_gets_on(vcpu);
+        self.note_vcpu_progress(vcpu);
         self.schedule(self.now() + span, MachineEvent::TaskTimer(task));
         self.sleep_current(vcpu, task);
         Begin::Reschedule

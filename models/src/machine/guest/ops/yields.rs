@@ -14,7 +14,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.guest.cpus[vcpu.index()].queue.nobody_waits() {
             return Begin::Reschedule;
         }
-        self.vcpu_gets_on(vcpu);
+        self.note_vcpu_progress(vcpu);
         self.charge_task(vcpu);
         let params = &self.w.setup.config.guest.sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;

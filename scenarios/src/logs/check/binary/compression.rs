@@ -8,8 +8,8 @@ use super::bytes::Source;
 use super::error::BinaryError;
 
 /// The largest compressed part, and the largest that one becomes.
-const MOST_COMPRESSED: u64 = 1 << 28;
-const MOST_PLAIN: u64 = 1 << 28;
+const MAX_COMPRESSED: u64 = 1 << 28;
+const MAX_PLAIN: u64 = 1 << 28;
 
 /// How the parts of a file are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +46,10 @@ impl Compression {
     pub(super) fn part(self, source: &mut Source<impl Read>) -> Result<Vec<u8>, BinaryError> {
         let (compressed, plain) = (u64::from(source.u32()?), u64::from(source.u32()?));
         let (what, offset) = (source.what, source.at);
-        if plain > MOST_PLAIN {
-            return Err(BinaryError::TooLarge { what, offset, size: plain, most: MOST_PLAIN });
+        if plain > MAX_PLAIN {
+            return Err(BinaryError::TooLarge { what, offset, size: plain, most: MAX_PLAIN });
         }
-        let data = source.bytes(compressed, MOST_COMPRESSED)?;
+        let data = source.bytes(compressed, MAX_COMPRESSED)?;
         let bad = |reason: String| BinaryError::Compressed { what, offset, reason };
         let mut out = Vec::new();
         match self {

@@ -14,9 +14,9 @@ use super::stream::{Layout, Next, Streams};
 use crate::logs::check::reader::{LogConsumer, Session};
 
 /// The largest section of version 7 that is not compressed.
-const MOST_SECTION: u64 = 1 << 28;
+const MAX_SECTION: u64 = 1 << 28;
 /// Lists of options that follow one another.
-const MOST_LISTS: usize = 1024;
+const MAX_LISTS: usize = 1024;
 /// A section is compressed.
 const COMPRESSED: u64 = 1;
 
@@ -200,7 +200,7 @@ fn version_7(
     while at != 0 {
         lists += 1;
         let mut source = section(input, at, endian, compression, "the options")?;
-        if lists > MOST_LISTS {
+        if lists > MAX_LISTS {
             return Err(source.bad("an end of the options"));
         }
         at = options.read(&mut source, true)?;
@@ -262,7 +262,7 @@ fn section(
     let (_, flags, size, at) = section_head(input, at, endian, what)?;
     let mut source = Source::new(input, at, endian, what);
     let content = match flags & COMPRESSED {
-        0 => source.bytes(size, MOST_SECTION)?,
+        0 => source.bytes(size, MAX_SECTION)?,
         _ => compression.part(&mut source)?,
     };
     Ok(Source::new(Cursor::new(content), at, endian, what))

@@ -10,11 +10,11 @@ use super::format::Formats;
 pub(super) const MAGIC: &[u8] = b"\x17\x08\x44tracing";
 
 /// The largest text of a format.
-const MOST_FORMAT: u64 = 1 << 20;
+const MAX_FORMAT: u64 = 1 << 20;
 /// Systems, and events of one. Kernels have some hundred, and some thousand in all.
-const MOST_EVENTS: u32 = 1 << 16;
+const MAX_EVENTS: u32 = 1 << 16;
 /// The largest list of symbols or threads.
-const MOST_LIST: u64 = 1 << 28;
+const MAX_LIST: u64 = 1 << 28;
 
 /// The layout of a page of the ring buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +68,10 @@ pub(super) fn page_layout(source: &mut Source<impl Read>) -> Result<PageLayout, 
     source.what = "the layout of pages";
     source.expect("header_page\0")?;
     let size = source.number(8)?;
-    let text = source.bytes(size, MOST_FORMAT)?;
+    let text = source.bytes(size, MAX_FORMAT)?;
     source.expect("header_event\0")?;
     let size = source.number(8)?;
-    source.bytes(size, MOST_FORMAT)?;
+    source.bytes(size, MAX_FORMAT)?;
     let text = String::from_utf8_lossy(&text);
     let place = |name: &str| {
         let line = text.lines().find(|line| {
@@ -98,7 +98,7 @@ pub(super) fn own_events(
     source.what = "the formats of ftrace's events";
     for _ in 0..count(source)? {
         let size = source.number(8)?;
-        let text = source.bytes(size, MOST_FORMAT)?;
+        let text = source.bytes(size, MAX_FORMAT)?;
         formats.add(b"ftrace", &text);
     }
     Ok(())
@@ -114,7 +114,7 @@ pub(super) fn events(
         let system = source.text(256)?;
         for _ in 0..count(source)? {
             let size = source.number(8)?;
-            let text = source.bytes(size, MOST_FORMAT)?;
+            let text = source.bytes(size, MAX_FORMAT)?;
             formats.add(&system, &text);
         }
     }
@@ -123,7 +123,7 @@ pub(super) fn events(
 
 fn count(source: &mut Source<impl Read>) -> Result<u32, BinaryError> {
     let count = source.u32()?;
-    if count > MOST_EVENTS {
+    if count > MAX_EVENTS {
         return Err(source.bad("a number of events"));
     }
     Ok(count)
@@ -136,7 +136,7 @@ pub(super) fn symbols(
 ) -> Result<(), BinaryError> {
     source.what = "the kernel's symbols";
     let size = source.u32()?;
-    let text = source.bytes(size.into(), MOST_LIST)?;
+    let text = source.bytes(size.into(), MAX_LIST)?;
     formats.symbols(&text);
     Ok(())
 }
@@ -146,10 +146,10 @@ pub(super) fn symbols(
 pub(super) fn lists(source: &mut Source<impl Read>, threads: bool) -> Result<(), BinaryError> {
     source.what = "lists behind the formats";
     let size = source.u32()?;
-    source.bytes(size.into(), MOST_LIST)?;
+    source.bytes(size.into(), MAX_LIST)?;
     if threads {
         let size = source.number(8)?;
-        source.bytes(size, MOST_LIST)?;
+        source.bytes(size, MAX_LIST)?;
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use super::bytes::Source;
 use super::error::BinaryError;
 
 /// Bytes of all options together. Statistics and maps of processes are long texts.
-const MOST_BYTES: u64 = 1 << 26;
+const MAX_BYTES: u64 = 1 << 26;
 /// The most options of a file.
-const MOST_OPTIONS: usize = 1 << 16;
+const MAX_OPTIONS: usize = 1 << 16;
 /// Processors.
-const MOST_CPUS: u64 = 1 << 16;
+const MAX_CPUS: u64 = 1 << 16;
 
 /// Where the events of a processor are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +88,12 @@ impl Options {
                 return Ok(0);
             }
             let size = source.u32()?.into();
-            let data = source.bytes(size, MOST_BYTES - self.bytes)?;
+            let data = source.bytes(size, MAX_BYTES - self.bytes)?;
             self.bytes += size;
             let mut data =
                 Source::new(Cursor::new(data), source.at - size, source.endian, "an option");
             self.count += 1;
-            if self.count > MOST_OPTIONS {
+            if self.count > MAX_OPTIONS {
                 return Err(source.bad("fewer options"));
             }
             match id {
@@ -123,7 +123,7 @@ impl Options {
         let (name, clock) = (data.text(4096)?, data.text(256)?);
         let page = u64::from(data.u32()?);
         let count = u64::from(data.u32()?);
-        if count > MOST_CPUS || !(512..=1 << 26).contains(&page) {
+        if count > MAX_CPUS || !(512..=1 << 26).contains(&page) {
             return Err(data.bad("a number of processors, and the size of a page"));
         }
         let mut cpus = Vec::new();
@@ -165,7 +165,7 @@ pub(super) fn processors(
     count: u32,
 ) -> Result<Vec<CpuData>, BinaryError> {
     source.what = "where the events of processors are";
-    if u64::from(count) > MOST_CPUS {
+    if u64::from(count) > MAX_CPUS {
         return Err(source.bad("a number of processors"));
     }
     (0..count)

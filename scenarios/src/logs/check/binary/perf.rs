@@ -30,12 +30,12 @@ const COMPRESSED: [u32; 2] = [81, 83];
 /// The number of the feature that holds the formats of tracepoints.
 const FEATURE_TRACING_DATA: u32 = 1;
 /// Attributes, and numbers of counters of one: some for each processor.
-const MOST_ATTRS: u64 = 1 << 16;
-const MOST_IDS: u64 = 1 << 20;
+const MAX_ATTRS: u64 = 1 << 16;
+const MAX_IDS: u64 = 1 << 20;
 /// The largest tracing data.
-const MOST_TRACING_DATA: u64 = 1 << 28;
+const MAX_TRACING_DATA: u64 = 1 << 28;
 /// Events that wait for earlier ones, if the file does not say where a round ends.
-const MOST_WAITING: usize = 1 << 21;
+const MAX_WAITING: usize = 1 << 21;
 
 /// An event that earlier ones of other processors may still precede.
 struct Waiting {
@@ -152,7 +152,7 @@ impl<C: LogConsumer> Perf<'_, C> {
                 help: "end `perf record` with Ctrl-C, so that it writes the head of its file",
             });
         }
-        if !(80..=4096).contains(&attr_size) || attrs.size / attr_size > MOST_ATTRS {
+        if !(80..=4096).contains(&attr_size) || attrs.size / attr_size > MAX_ATTRS {
             return Err(source.bad("the size of an attribute"));
         }
         let input = source.into_inner();
@@ -164,7 +164,7 @@ impl<C: LogConsumer> Perf<'_, C> {
             let (mut attr, _) =
                 Attr::of(&bytes, self.endian).ok_or_else(|| source.bad("an attribute"))?;
             let count = ids.size / 8;
-            if count > MOST_IDS {
+            if count > MAX_IDS {
                 return Err(source.bad("the numbers of an event"));
             }
             let mut source = open(input, ids.offset, self.endian, "the numbers of an event")?;
@@ -269,7 +269,7 @@ impl<C: LogConsumer> Perf<'_, C> {
             TRACING_DATA => {
                 let size = number(0, 4).ok_or_else(|| source.bad("the size of the formats"))?;
                 let at = source.at;
-                let data = source.bytes(size, MOST_TRACING_DATA)?;
+                let data = source.bytes(size, MAX_TRACING_DATA)?;
                 self.tracing_data(&mut Source::new(Cursor::new(data), at, endian, "formats"))?;
             }
             AUXTRACE => {
@@ -353,8 +353,8 @@ impl<C: LogConsumer> Perf<'_, C> {
     fn wait(&mut self, waiting: Waiting) {
         self.latest = self.latest.max(waiting.time);
         self.waiting.push(waiting);
-        if self.waiting.len() >= MOST_WAITING {
-            let half = self.waiting[MOST_WAITING / 2].time;
+        if self.waiting.len() >= MAX_WAITING {
+            let half = self.waiting[MAX_WAITING / 2].time;
             self.flush(half);
         }
     }

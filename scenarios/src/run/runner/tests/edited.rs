@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use models::machine;
 use sim_core::QueueKind;
 
-use super::tests::{counted, options, run, scenario};
-use super::work::{Chain, PartWork};
+use super::super::work::{Chain, PartWork};
 use super::*;
 use crate::experiments::crossover::{CrossoverQuestion, find_crossover};
 use crate::experiments::sweep::{Sweep, SweepOverrides, run_sweep};

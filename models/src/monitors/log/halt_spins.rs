@@ -2,9 +2,9 @@
 
 use super::course::Counted;
 use super::event::LogEvent;
+use super::halt_rows::{Around, Turns};
 use super::ledger::StoryLine;
 use super::request::Told;
-use super::spins::{Around, Turns};
 use super::state::LogState;
 use crate::base::ids::Gfn;
 use crate::monitors::catalogue::INV_19;

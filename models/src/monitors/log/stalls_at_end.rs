@@ -5,8 +5,8 @@
 
 use sim_core::Histogram;
 
+use super::livelocks_at_end;
 use super::request::Request;
-use super::rounds;
 use super::stalls::{MissingStep, Stall, StallKind, Watched, time};
 use super::state::LogState;
 use super::vcpu::VcpuLog;
@@ -53,7 +53,7 @@ pub(super) fn find(log: &LogState, works: &Works) -> Vec<Stall> {
         if stalls.is_empty() {
             stalls.extend(silent(log.now, own));
         }
-        stalls.extend(rounds::find(own, log.now));
+        stalls.extend(livelocks_at_end::find(own, log.now));
         found.append(&mut stalls);
     }
     found

@@ -34,20 +34,20 @@ pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     // The bound of liveness is long, and how the machine gets there makes no difference.
     world.setup.skip = true;
     match watch(simulation, end, bound) {
-        Watched::Judged(findings) => (findings, false),
-        Watched::Through => (at_end, false),
-        Watched::Cut => (at_end, true),
+        Outcome::BoundReached(findings) => (findings, false),
+        Outcome::AllHappened => (at_end, false),
+        Outcome::OutOfEvents => (at_end, true),
     }
 }
 
-/// What became of what waited.
-enum Watched {
-    /// It had its time; this is what is to be said of it.
-    Judged(Vec<Finding>),
-    /// All of it has come through, or the machine cannot go on.
-    Through,
-    /// The bound on events was met before.
-    Cut,
+/// How the check ended.
+enum Outcome {
+    /// What waited had the whole bound of liveness; these are the findings.
+    BoundReached(Vec<Finding>),
+    /// All that waited has happened, or the machine cannot go on.
+    AllHappened,
+    /// The bound on events was met before that was known.
+    OutOfEvents,
 }
 
 /// Lets the machine go on.
@@ -55,7 +55,7 @@ fn watch<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
     end: SimTime,
     bound: EventBound,
-) -> Watched {
+) -> Outcome {
     let mut waited = FIRST_LOOK;
     loop {
         waited = waited.min(LIVENESS_BOUND);
@@ -65,19 +65,19 @@ fn watch<Q: EventQueue<MachineEvent>>(
         let event = MachineEvent::Phase(Phase::End);
         simulation.queue.schedule(event.key(now), event);
         if bound.run_while(simulation, |world| !world.is_over()) {
-            return Watched::Cut;
+            return Outcome::OutOfEvents;
         }
         let world = &mut simulation.model;
         if world.failure.is_some() || !world.finished {
-            return Watched::Through;
+            return Outcome::AllHappened;
         }
-        let Some(monitors) = world.trace.monitors() else { return Watched::Through };
+        let Some(monitors) = world.trace.monitors() else { return Outcome::AllHappened };
         if waited == LIVENESS_BOUND {
             // What began to wait at the very end has had the whole bound, too.
-            return Watched::Judged(monitors.finish(now + FIRST_LOOK));
+            return Outcome::BoundReached(monitors.finish(now + FIRST_LOOK));
         }
         if !monitors.anything_waits(now, waited) {
-            return Watched::Through;
+            return Outcome::AllHappened;
         }
         waited = waited.times(2);
     }
