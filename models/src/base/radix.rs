@@ -1,13 +1,16 @@
 //! A sparse table of pages: a radix of small leaves, which clones share once they are frozen.
 //!
-//! Memory touched at random costs by the leaf touched, not by its size. After
-//! [`Radix::freeze`] a clone shares all leaves, and a leaf is copied when one of its owners first
-//! writes to it; so a snapshot of a whole guest costs a vector of pointers.
+//! Memory touched at random costs by the leaf touched, not by its size; untouched memory costs a pointer
+//! for [`LEAF`] times [`BRANCH`] pages. After [`Radix::freeze`] a clone shares all leaves, and a leaf is
+//! copied when one of its owners first writes to it; so a snapshot of a whole guest costs its pointers.
 
 use std::sync::Arc;
 
 /// Entries in a leaf: small, so that random touches of a huge table stay cheap.
 const LEAF: usize = 64;
+
+/// Leaves of a branch.
+const BRANCH: usize = 512;
 
 #[derive(Clone, Debug)]
 enum Leaf<T> {
@@ -21,25 +24,31 @@ enum Leaf<T> {
 /// A table indexed by page number whose untouched entries hold the default value.
 #[derive(Clone, Debug)]
 pub struct Radix<T> {
-    leaves: Vec<Leaf<T>>,
+    branches: Vec<Option<Box<[Leaf<T>; BRANCH]>>>,
+    len: u64,
     default: T,
 }
 
 impl<T: Copy + Default> Radix<T> {
     /// An empty table for indices below `len`.
     pub fn new(len: u64) -> Self {
-        let leaves = usize::try_from(len.div_ceil(LEAF as u64)).unwrap_or(usize::MAX);
-        Self { leaves: vec![Leaf::Untouched; leaves], default: T::default() }
+        let pages = (LEAF * BRANCH) as u64;
+        let branches = usize::try_from(len.div_ceil(pages)).unwrap_or(usize::MAX);
+        Self { branches: vec![None; branches], len, default: T::default() }
     }
 
     /// The entry at `index`.
     ///
     /// # Panics
-    /// When `index` lies outside the table.
+    /// When `index` lies outside the table; in a release, outside its last branch.
     #[inline]
     pub fn get(&self, index: u64) -> &T {
         let index = index as usize;
-        match &self.leaves[index / LEAF] {
+        let Some(branch) = &self.branches[index / LEAF / BRANCH] else {
+            debug_assert!((index as u64) < self.len, "page {index} of {}", self.len);
+            return &self.default;
+        };
+        match &branch[index / LEAF % BRANCH] {
             Leaf::Own(leaf) => &leaf[index % LEAF],
             Leaf::Shared(leaf) => &leaf[index % LEAF],
             Leaf::Untouched => &self.default,
@@ -49,11 +58,14 @@ impl<T: Copy + Default> Radix<T> {
     /// The entry at `index`, to be changed.
     ///
     /// # Panics
-    /// When `index` lies outside the table.
+    /// When `index` lies outside the table; in a release, outside its last branch.
     #[inline]
     pub fn get_mut(&mut self, index: u64) -> &mut T {
         let index = index as usize;
-        let leaf = &mut self.leaves[index / LEAF];
+        debug_assert!((index as u64) < self.len, "page {index} of {}", self.len);
+        let branch = &mut self.branches[index / LEAF / BRANCH];
+        let branch = branch.get_or_insert_with(|| Box::new([const { Leaf::Untouched }; BRANCH]));
+        let leaf = &mut branch[index / LEAF % BRANCH];
         if !matches!(leaf, Leaf::Own(_)) {
             leaf.take_over(self.default);
         }
@@ -65,7 +77,9 @@ impl<T: Copy + Default> Radix<T> {
 
     /// Entries that may differ from the default, with their indices, in order.
     pub fn touched(&self) -> impl Iterator<Item = (u64, &T)> {
-        let leaves = self.leaves.iter().enumerate();
+        let branches = self.branches.iter().enumerate();
+        let branches = branches.filter_map(|(at, branch)| Some((at * BRANCH, branch.as_ref()?)));
+        let leaves = branches.flat_map(|(first, branch)| (first..).zip(branch.iter()));
         leaves.filter_map(|(at, leaf)| Some((at, leaf.entries()?))).flat_map(|(at, leaf)| {
             leaf.iter().enumerate().map(move |(i, entry)| ((at * LEAF + i) as u64, entry))
         })
@@ -73,7 +87,7 @@ impl<T: Copy + Default> Radix<T> {
 
     /// Makes clones cheap from here on: they share the leaves until one writes to them.
     pub fn freeze(&mut self) {
-        for leaf in &mut self.leaves {
+        for leaf in self.branches.iter_mut().flatten().flat_map(|branch| branch.iter_mut()) {
             if let Leaf::Own(entries) = leaf {
                 *leaf = Leaf::Shared(Arc::new(**entries));
             }
@@ -103,13 +117,17 @@ impl<T: Copy> Leaf<T> {
 mod tests {
     use super::*;
 
+    fn leaves<T>(table: &Radix<T>) -> impl Iterator<Item = &Leaf<T>> {
+        table.branches.iter().flatten().flat_map(|branch| branch.iter())
+    }
+
     #[test]
     fn clones_part_at_the_first_write() {
         let mut a: Radix<u32> = Radix::new(1000);
         *a.get_mut(999) = 7;
         a.freeze();
         let mut b = a.clone();
-        assert!(b.leaves.iter().all(|leaf| !matches!(leaf, Leaf::Own(_))));
+        assert!(leaves(&b).all(|leaf| !matches!(leaf, Leaf::Own(_))));
         *b.get_mut(999) = 8;
         *b.get_mut(1) = 1;
         assert_eq!((*a.get(999), *a.get(1)), (7, 0));
@@ -131,7 +149,8 @@ mod tests {
     #[test]
     fn untouched_memory_costs_nothing() {
         let table: Radix<u64> = Radix::new(1 << 28);
-        assert!(table.leaves.iter().all(|leaf| matches!(leaf, Leaf::Untouched)));
+        assert!(table.branches.iter().all(Option::is_none));
+        assert!(table.branches.len() <= 1 << 13);
         assert_eq!(*table.get((1 << 28) - 1), 0);
     }
 }
