@@ -65,10 +65,10 @@ pub(super) struct Faults {
     open: Vec<Option<Open>>,
     /// Passes of reclaim so far.
     reclaims: u64,
-    /// How many faults are open.
-    any_open: usize,
-    /// By task and frame: an access may wait for its page and for tables on the way.
-    accesses: BTreeMap<(TaskId, Gfn), Access>,
+    /// The frames of open faults and who faults on them, in order: there may be thousands of vCPUs.
+    open_on: Vec<(Gfn, VcpuId)>,
+    /// By frame and task: an access may wait for its page and for tables on the way.
+    accesses: BTreeMap<(Gfn, TaskId), Access>,
 }
 
 impl Faults {
@@ -77,7 +77,7 @@ impl Faults {
             mapped: MappedFrames::default(),
             open: vec![None; vcpus],
             reclaims: 0,
-            any_open: 0,
+            open_on: Vec::new(),
             accesses: BTreeMap::new(),
         }
     }
@@ -91,20 +91,28 @@ impl Faults {
         if self.mapped.contains(gfn) {
             return;
         }
-        let open = &mut self.open[vcpu.index()];
         // A major fault tells more of the fault at hand; it does not open a second one.
-        if open.is_none_or(|open| open.gfn != gfn) {
-            self.any_open += usize::from(open.is_none());
-            *open = Some(Open { gfn, record, reclaims: self.reclaims });
+        if self.open[vcpu.index()].is_none_or(|open| open.gfn != gfn) {
+            self.close(vcpu);
+            self.open[vcpu.index()] = Some(Open { gfn, record, reclaims: self.reclaims });
+            let at = self.open_on.partition_point(|&other| other < (gfn, vcpu));
+            self.open_on.insert(at, (gfn, vcpu));
         }
+    }
+
+    /// The fault at hand of a vCPU, if it has one, is open no more.
+    fn close(&mut self, vcpu: VcpuId) -> Option<Open> {
+        let open = self.open[vcpu.index()].take()?;
+        if let Ok(at) = self.open_on.binary_search(&(open.gfn, vcpu)) {
+            self.open_on.remove(at);
+        }
+        Some(open)
     }
 
     /// The vCPU's fault on the frame has got an item or a halt.
     pub(super) fn resolved(&mut self, vcpu: VcpuId, gfn: Gfn) {
-        let open = &mut self.open[vcpu.index()];
-        if open.is_some_and(|open| open.gfn == gfn) {
-            *open = None;
-            self.any_open -= 1;
+        if self.open[vcpu.index()].is_some_and(|open| open.gfn == gfn) {
+            self.close(vcpu);
         }
     }
 
@@ -133,14 +141,13 @@ impl Faults {
     pub(super) fn map(&mut self, gfn: Gfn) {
         self.mapped.insert(gfn);
         self.page(gfn, true);
-        if self.any_open == 0 {
+        if self.open_on.is_empty() {
             return;
         }
-        for open in &mut self.open {
-            if open.is_some_and(|open| open.gfn == gfn) {
-                *open = None;
-                self.any_open -= 1;
-            }
+        let first = self.open_on.partition_point(|&(frame, _)| frame < gfn);
+        let count = self.open_on[first..].partition_point(|&(frame, _)| frame == gfn);
+        for (_, vcpu) in self.open_on.drain(first..first + count) {
+            self.open[vcpu.index()] = None;
         }
     }
 
@@ -150,17 +157,19 @@ impl Faults {
     }
 
     fn page(&mut self, gfn: Gfn, mapped: bool) {
-        for ((_, frame), access) in &mut self.accesses {
-            if *frame == gfn {
-                access.mapped = mapped;
-            }
+        if self.accesses.is_empty() {
+            return;
+        }
+        let all = (gfn, TaskId(0))..=(gfn, TaskId(u32::MAX));
+        for (_, access) in self.accesses.range_mut(all) {
+            access.mapped = mapped;
         }
     }
 
     /// A major fault begins: the page is not there.
     pub(super) fn begun(&mut self, task: TaskId, gfn: Gfn, begun: Record) {
         let access = Access { mapped: self.mapped.contains(gfn), begun };
-        self.accesses.insert((task, gfn), access);
+        self.accesses.insert((gfn, task), access);
     }
 
     /// The access of a major fault has gone through.
@@ -171,7 +180,7 @@ impl Faults {
         at: Context<'_>,
         ledger: &mut Ledger,
     ) {
-        let Some(access) = self.accesses.remove(&(task, gfn)) else { return };
+        let Some(access) = self.accesses.remove(&(gfn, task)) else { return };
         if !access.mapped {
             let message =
                 || format!("{task} on {vcpu} has got through to {gfn}, which is not mapped");
@@ -181,8 +190,7 @@ impl Faults {
     }
 
     pub(super) fn entry(&mut self, vcpu: VcpuId, at: Context<'_>, ledger: &mut Ledger) {
-        let Some(Open { gfn, record, .. }) = self.open[vcpu.index()].take() else { return };
-        self.any_open -= 1;
+        let Some(Open { gfn, record, .. }) = self.close(vcpu) else { return };
         let message = || {
             let what = match record.event {
                 Event::MajorFaultBegin { .. } => "major fault",

@@ -106,27 +106,30 @@ impl Grid {
 
     fn part(&self, columns: &[usize]) -> String {
         let titles = self.titles();
+        let label_width = self.label_width();
+        let columns: Vec<(usize, usize)> =
+            columns.iter().map(|&column| (column, self.width(column))).collect();
         let mut text = String::new();
         for cells in std::iter::once(&titles).chain(&self.rows) {
-            text.push_str(&self.line(cells, columns));
+            text.push_str(&self.line(cells, label_width, &columns));
             text.push('\n');
         }
         text
     }
 
-    fn line(&self, cells: &[String], columns: &[usize]) -> String {
-        let label_width = self.label_width();
+    /// A line of some columns, each with its width.
+    fn line(&self, cells: &[String], label_width: usize, columns: &[(usize, usize)]) -> String {
         let mut line = padded(&cells[0], label_width, Side::Left);
         let too_long = cells[0].chars().count() > label_width;
-        let more = columns.iter().any(|&column| !cells[column].is_empty());
+        let more = columns.iter().any(|&(column, _)| !cells[column].is_empty());
         if too_long && more {
             // The numbers go below a name that would push them out of their columns.
             line.push('\n');
             line.push_str(&" ".repeat(label_width));
         }
-        for &column in columns {
+        for &(column, width) in columns {
             line.push_str(&" ".repeat(GAP));
-            line.push_str(&padded(&cells[column], self.width(column), self.columns[column].side));
+            line.push_str(&padded(&cells[column], width, self.columns[column].side));
         }
         line.trim_end().to_owned()
     }

@@ -14,7 +14,8 @@ use super::state::Running;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::machine::world::{Cx, Flow, Hypervisor, MachineEvent, thread_of};
 
-/// Operations in a burst at most: few enough that the journal stays in the first-level cache.
+/// Operations in a burst at most: few enough that the journal stays in the first-level cache. A burst
+/// that is over has shown that the next one may be twice as long; one that is cut, that it may not.
 const BURST_OPS: usize = 256;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -33,11 +34,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let now = self.now();
         // A task that is to be switched away looks for the occasion after each operation.
         let ahead = self.w.setup.skip && !self.w.guest.cpus[vcpu.index()].need_resched;
-        let most = if ahead { BURST_OPS } else { 1 };
+        let most = if ahead { self.w.guest.cpus[vcpu.index()].burst_most } else { 1 };
         let state = &mut self.w.guest.cpus[vcpu.index()];
         state.user_since.get_or_insert(now);
         state.burst.clear();
-        state.mmu.keep();
+        state.mmu.begin_burst();
         let begin = state.cycles;
         // Nothing beyond the next tick can survive it.
         let horizon =
@@ -52,7 +53,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Begin::Reschedule => return None,
         };
         let mut at = begin + first.len;
-        self.w.guest.cpus[vcpu.index()].burst.push(first);
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        state.burst.push(first);
+        state.burst_most = (2 * state.burst_most).min(BURST_OPS);
         loop {
             at = self.run_hits(vcpu, task, at, (most, horizon));
             if self.w.guest.cpus[vcpu.index()].burst.len() >= most
@@ -112,6 +115,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Some(current) = state.queue.current else { return };
         let task = &mut self.w.guest.tasks[current as usize];
         let step = MachineEvent::ThreadStep(thread_of(vcpu));
+        let begun = state.burst.len();
         while state.burst.len() > 1 {
             let Some(op) = state.burst.last() else { break };
             let begins = state.epoch + self.frequency.time_of(op.start);
@@ -126,6 +130,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             if let Some(page) = op.page {
                 task.chosen.push_front(page);
             }
+        }
+        if state.burst.len() < begun {
+            state.burst_most = (2 * state.burst.len()).min(BURST_OPS);
         }
     }
 

@@ -24,7 +24,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let params = &self.w.setup.config.guest.sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
-        queue.charge(&mut self.w.guest.entities, span, params)
+        let over = queue.charge(&mut self.w.guest.entities, span, params);
+        self.w.guest.note_load(vcpu);
+        over
     }
 
     /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
@@ -44,14 +46,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let params = &self.w.setup.config.guest.sched;
         let state = &mut self.w.guest.cpus[vcpu.index()];
-        let next = match state.queue.pick_again(sleeps, &mut self.w.guest.entities, params) {
-            Some(next) => Some(next),
-            None => self.pull_task(vcpu, 2).and_then(|_| {
-                let params = &self.w.setup.config.guest.sched;
-                let state = &mut self.w.guest.cpus[vcpu.index()];
-                state.queue.pick(&mut self.w.guest.entities, params)
-            }),
-        };
+        let next = state.queue.pick_again(sleeps, &mut self.w.guest.entities, params);
+        self.w.guest.note_load(vcpu);
+        let next = next.or_else(|| {
+            self.pull_task(vcpu, 2)?;
+            let params = &self.w.setup.config.guest.sched;
+            let state = &mut self.w.guest.cpus[vcpu.index()];
+            let next = state.queue.pick(&mut self.w.guest.entities, params);
+            self.w.guest.note_load(vcpu);
+            next
+        });
         if next == prev && next.is_some() {
             if let Some(next) = next {
                 let task = &mut self.w.guest.tasks[next as usize];
@@ -91,6 +95,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return;
         }
         state.queue.enqueue_woken(task.0, &mut self.w.guest.entities, params);
+        self.w.guest.note_load(vcpu);
         if delayed {
             over = self.charge_task(vcpu);
         }
@@ -123,13 +128,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Takes a waiting task from the busiest vCPU that runs at least `least` tasks and has one
     /// waiting.
     pub(super) fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
-        let candidates = (0..self.w.guest.cpus.len()).filter(|&v| v != vcpu.index());
-        let from = candidates
-            .filter(|&v| {
-                let queue = &self.w.guest.cpus[v].queue;
-                queue.running() >= least && !queue.nobody_waits()
-            })
-            .max_by_key(|&v| (self.w.guest.cpus[v].queue.running(), usize::MAX - v))?;
+        let from = self.w.guest.loads.busiest_first(least).find(|&v| v != vcpu.index())?;
         let id = self.w.guest.cpus[from].queue.waiting(&self.w.guest.entities).next()?;
         let task = TaskId(id);
         self.migrate_waiting(task, VcpuId(from as u16), vcpu);
@@ -144,6 +143,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let entities = &mut self.w.guest.entities;
         self.w.guest.cpus[from.index()].queue.migrate(task.0, &mut queue, entities, params);
         self.w.guest.cpus[to.index()].queue = queue;
+        self.w.guest.note_load(from);
+        self.w.guest.note_load(to);
         self.w.guest.tasks[task.index()].vcpu = to;
     }
 
@@ -160,6 +161,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             &mut self.w.guest.entities,
             params,
         );
+        self.w.guest.note_load(vcpu);
         self.emit(Event::TaskNew { task, role, vcpu });
         self.ask_resched(vcpu);
     }
@@ -173,6 +175,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         state.hotplug = Hotplug::Left;
         state.queue.give_up(sleeps, &mut self.w.guest.entities, params);
+        self.w.guest.note_load(vcpu);
         let cost = self.w.setup.prices.guest_switch.cycles;
         self.push_frame(vcpu, cost, GuestThen::NoticesOff);
         true
@@ -181,8 +184,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The online vCPU with the fewest tasks.
     pub(super) fn idlest(&self) -> Option<VcpuId> {
         let online = |v: &usize| self.w.guest.cpus[*v].hotplug.takes_tasks();
-        let vcpus = (0..self.w.guest.cpus.len()).filter(online);
-        vcpus.min_by_key(|&v| (self.w.guest.cpus[v].queue.running(), v)).map(|v| VcpuId(v as u16))
+        self.w.guest.loads.idlest_first().find(online).map(|v| VcpuId(v as u16))
     }
 
     /// A waking task whose vCPU has left goes elsewhere (`select_fallback_rq`).
@@ -199,6 +201,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // out of it before it gets a place in another one.
             let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
             queue.dismiss_delayed(&mut self.w.guest.entities, params);
+            self.w.guest.note_load(vcpu);
         }
         let entities = &mut self.w.guest.entities;
         let (here, there) =

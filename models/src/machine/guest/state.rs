@@ -10,7 +10,7 @@ use crate::base::record::TaskRole;
 use crate::config::{MachineConfig, Op, Section};
 use crate::parts::mmu::walk::Levels;
 use crate::parts::mmu::{GuestTables, Mark, Mmu};
-use crate::parts::sched::{Entity, RunQueue};
+use crate::parts::sched::{Entity, Loads, RunQueue};
 
 /// Frames at the bottom of guest memory that belong to its kernel and hold no task's pages. An
 /// assumption without effect on results: it only has to be left over.
@@ -133,6 +133,8 @@ pub(super) struct GuestCpu {
     /// Since when the time of the current task's own program is not yet reported.
     pub user_since: Option<SimTime>,
     pub burst: Vec<BurstOp>,
+    /// Operations that the next burst may have: as many as recent ones were cut after, at least.
+    pub burst_most: usize,
     pub mmu: Mmu,
     /// Frames whose second-stage entries the walks of the burst have used, in their order.
     pub walked: Vec<Gfn>,
@@ -180,6 +182,7 @@ impl GuestCpu {
             cycles: Cycles::ZERO,
             user_since: None,
             burst: Vec::new(),
+            burst_most: 1,
             mmu,
             walked: Vec::new(),
             queue: RunQueue::default(),
@@ -280,6 +283,8 @@ pub(in crate::machine) struct Guest {
     pub(super) tasks: Vec<Task>,
     /// What the scheduler keeps of each task.
     pub(super) entities: Vec<Entity>,
+    /// How many tasks each vCPU has.
+    pub(super) loads: Loads,
     pub(super) tables: GuestTables,
     /// What tasks draw from.
     pub(super) streams: RandomStreams,
@@ -298,6 +303,7 @@ impl Guest {
             cpus: (0..config.guest.vcpus).map(|_| GuestCpu::new(mmu.clone())).collect(),
             tasks: Vec::new(),
             entities: Vec::new(),
+            loads: Loads::new(config.guest.vcpus.into()),
             tables: GuestTables::new(
                 &regions,
                 config.guest.table_levels,
@@ -311,6 +317,13 @@ impl Guest {
     /// Makes clones cheap from here on.
     pub(in crate::machine) fn freeze(&mut self) {
         self.tables.freeze();
+    }
+
+    /// The queue of a vCPU has changed.
+    #[inline]
+    pub(super) fn note_load(&mut self, vcpu: VcpuId) {
+        let queue = &self.cpus[vcpu.index()].queue;
+        self.loads.set(vcpu.index(), queue.running(), !queue.nobody_waits());
     }
 
     /// The task that has a vCPU.

@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::ThreadState;
+use super::state::{ThreadState, take_threads};
 use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
 use crate::config::WrittenPages;
@@ -111,11 +111,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         page.backing = Backing::Resident;
         page.dirty = false;
         self.w.host.memory.lru_arrive(guest_page, Arrival::Read);
-        for at in 0..self.w.host.threads.len() {
-            if self.w.host.threads[at].waits_for == Some(guest_page) {
-                self.w.host.threads[at].waits_for = None;
-                self.wake_thread(ThreadId(at as u32));
-            }
+        for thread in take_threads(&mut self.w.host.page_waiters, guest_page) {
+            self.w.host.threads[thread.index()].waits_for = None;
+            self.wake_thread(thread);
         }
         if self.w.setup.config.host.kernel.polled_reads {
             self.end_polling(guest_page);
@@ -152,13 +150,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A read is over: a thread that polls for it sees that, at once if it has its processor.
     fn end_polling(&mut self, guest_page: GuestPage) {
-        for at in 0..self.w.host.threads.len() {
-            let thread = &self.w.host.threads[at];
+        for id in take_threads(&mut self.w.host.polling, guest_page) {
+            let thread = &self.w.host.threads[id.index()];
             let polls = thread.then == Then::FetchPoll && thread.state == ThreadState::Running;
             let own = thread.fetch.is_some_and(|fetch| fetch.guest_page == guest_page);
             // One that is on its way to look needs no call.
-            if polls && own && !self.has_step(ThreadId(at as u32)) {
-                self.start_stretch(ThreadId(at as u32), SimDuration::ZERO, Then::FetchPoll);
+            if polls && own && !self.has_step(id) {
+                self.start_stretch(id, SimDuration::ZERO, Then::FetchPoll);
             }
         }
     }

@@ -27,7 +27,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
             Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),
             Backing::Reading => {
-                self.w.host.threads[thread.index()].waits_for = Some(guest_page);
+                self.w.host.wait_for_page(thread, guest_page);
                 self.unlock_map_for_io(thread);
                 self.sleep_in_fetch(thread, BlockReason::Fetch)
             }
@@ -63,7 +63,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.issue(thread, request, copying);
                 Flow::Spend(copying, Then::FetchCopied)
             }
-            None if self.polls(thread) => Flow::Spend(SimDuration::ZERO, Then::FetchPoll),
+            None if self.polls(thread) => {
+                let Fetch { guest_page, .. } = self.fetch_of(thread);
+                self.w.host.polling.insert((guest_page, thread));
+                Flow::Spend(SimDuration::ZERO, Then::FetchPoll)
+            }
             None => Flow::Spend(SimDuration::ZERO, Then::Fetch),
         }
     }
@@ -88,6 +92,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Fetch { guest_page, .. } = self.fetch_of(thread);
         match self.w.host.memory.page(guest_page).backing {
             Backing::Reading => {
+                self.w.host.polling.insert((guest_page, thread));
                 let now = self.now();
                 let state = &mut self.w.host.threads[thread.index()];
                 (state.then, state.remaining, state.since) =

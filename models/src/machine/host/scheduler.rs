@@ -28,7 +28,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let span = now.saturating_since(thread.charged_since) + after_now;
             thread.charged_since = thread.charged_since.max(now);
             let params = &self.w.setup.config.host.sched;
-            if queue.charge(&mut self.w.host.entities, span, params) {
+            let over = queue.charge(&mut self.w.host.entities, span, params);
+            self.w.host.note_load(pcpu);
+            if over {
                 self.ask_preempt(pcpu);
             }
         }
@@ -60,6 +62,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.config.host.sched;
         let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
         queue.enqueue_woken(id.0, &mut self.w.host.entities, params);
+        self.w.host.note_load(pcpu);
         if delayed {
             self.charge_pcpu(pcpu);
         }
@@ -89,7 +92,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if stays || idle(thread.pcpu) {
             return thread.pcpu;
         }
-        (0..self.w.setup.config.host.cpus).map(PcpuId).find(|&p| idle(p)).unwrap_or(thread.pcpu)
+        self.w.host.loads.first_idle().map_or(thread.pcpu, |pcpu| PcpuId(pcpu as u16))
     }
 
     /// Gives a processor that `prev` has left to `next`; `latency` is paid before it does anything.
@@ -116,7 +119,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn dispatch(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
         let params = &self.w.setup.config.host.sched;
         let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
-        if queue.pick(&mut self.w.host.entities, params).is_none() {
+        let next = queue.pick(&mut self.w.host.entities, params);
+        self.w.host.note_load(pcpu);
+        if next.is_none() {
             self.steal_thread(pcpu);
         }
         self.switch_to(pcpu, prev, latency);
@@ -128,17 +133,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let waiting = w.pcpus[p].queue.waiting(&w.entities);
             waiting.into_iter().find(|&t| !w.threads[t as usize].bound)
         };
-        let from = (0..self.w.host.pcpus.len())
-            .filter(|&p| p != pcpu.index() && movable(&self.w.host, p).is_some())
-            .max_by_key(|&p| (self.w.host.pcpus[p].queue.running(), usize::MAX - p));
-        let Some(from) = from else { return };
-        let Some(id) = movable(&self.w.host, from) else { return };
+        let host = &self.w.host;
+        let others = host.loads.busiest_first(0).filter(|&p| p != pcpu.index());
+        let found = others.filter_map(|p| Some((p, movable(host, p)?))).next();
+        let Some((from, id)) = found else { return };
         let params = &self.w.setup.config.host.sched;
         let entities = &mut self.w.host.entities;
         let mut queue = std::mem::take(&mut self.w.host.pcpus[pcpu.index()].queue);
         self.w.host.pcpus[from].queue.migrate(id, &mut queue, entities, params);
         queue.pick(entities, params);
         self.w.host.pcpus[pcpu.index()].queue = queue;
+        self.w.host.note_load(PcpuId(from as u16));
+        self.w.host.note_load(pcpu);
     }
 
     /// The running thread goes to sleep; the processor goes to the next one.
@@ -152,6 +158,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.steps.passed(id);
         let params = &self.w.setup.config.host.sched;
         self.w.host.pcpus[pcpu.index()].queue.sleep(&mut self.w.host.entities, params);
+        self.w.host.note_load(pcpu);
         self.dispatch(pcpu, Some(id), SimDuration::ZERO);
     }
 
@@ -171,6 +178,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.config.host.sched;
         let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
         let next = queue.pick_again(false, &mut self.w.host.entities, params);
+        self.w.host.note_load(pcpu);
         if next == Some(current) {
             // Asked again, the scheduler lets it run on.
             self.w.host.resched.retain(|&asked| asked != pcpu);

@@ -1,6 +1,6 @@
 //! The host's state: threads on processors, guest memory, the swap device.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
@@ -14,7 +14,7 @@ use crate::parts::memory::pass::ReclaimPass;
 use crate::parts::memory::read_ahead::ReadAheadState;
 use crate::parts::memory::swap::SwapArea;
 use crate::parts::memory::throttle::WriteThrottle;
-use crate::parts::sched::{Entity, RunQueue};
+use crate::parts::sched::{Entity, Loads, RunQueue};
 
 /// What a host thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub(in crate::machine) struct Thread {
     pub(super) since: SimTime,
     pub(super) then: Then,
     pub(super) fetch: Option<Fetch>,
-    /// The locked page it waits for.
+    /// The locked page it waits for, or waited for last.
     pub(super) waits_for: Option<GuestPage>,
     pub(super) reclaim: PendingReclaim,
     /// The reads that it is about to issue.
@@ -130,9 +130,15 @@ pub(super) struct Pcpu {
 #[derive(Clone, Debug)]
 pub(in crate::machine) struct Host {
     pub(super) threads: Vec<Thread>,
+    /// Threads that wait for a locked page.
+    pub(super) page_waiters: BTreeSet<(GuestPage, ThreadId)>,
+    /// Threads that poll for a page, and some that did.
+    pub(super) polling: BTreeSet<(GuestPage, ThreadId)>,
     /// What the scheduler keeps of each thread.
     pub(super) entities: Vec<Entity>,
     pub(super) pcpus: Vec<Pcpu>,
+    /// How many threads want each processor.
+    pub(super) loads: Loads,
     /// Processors on which another thread should run.
     pub(super) resched: Vec<PcpuId>,
     pub(super) memory: HostMemory,
@@ -177,8 +183,11 @@ impl Host {
         let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
         Ok(Self {
             threads: (0..config.guest.vcpus).map(thread).collect(),
+            page_waiters: BTreeSet::new(),
+            polling: BTreeSet::new(),
             entities: vec![Entity::default(); config.guest.vcpus.into()],
             pcpus: (0..host.cpus).map(|_| Pcpu::default()).collect(),
+            loads: Loads::new(host.cpus.into()),
             resched: Vec::new(),
             memory: HostMemory::new(&[config.guest.memory_pages], limit, host.kernel.lru),
             swap: SwapArea::new(host.swap_pages),
@@ -202,6 +211,13 @@ impl Host {
     pub(in crate::machine) fn freeze(&mut self) {
         self.memory.freeze();
         self.swap.freeze();
+    }
+
+    /// The queue of a processor has changed.
+    #[inline]
+    pub(super) fn note_load(&mut self, pcpu: PcpuId) {
+        let queue = &self.pcpus[pcpu.index()].queue;
+        self.loads.set(pcpu.index(), queue.running(), !queue.nobody_waits());
     }
 
     /// What a thread is.
@@ -292,6 +308,15 @@ impl Host {
         self.threads[thread.index()].fetch = Some(Fetch { guest_page, goal });
     }
 
+    /// A thread waits until a page is read.
+    pub(super) fn wait_for_page(&mut self, thread: ThreadId, guest_page: GuestPage) {
+        let before = self.threads[thread.index()].waits_for.replace(guest_page);
+        if let Some(before) = before {
+            self.page_waiters.remove(&(before, thread));
+        }
+        self.page_waiters.insert((guest_page, thread));
+    }
+
     /// A number for a request.
     pub(super) fn new_request(&mut self, mut request: Request) -> Request {
         let id = self.free_requests.pop().unwrap_or_else(|| {
@@ -302,6 +327,19 @@ impl Host {
         self.requests[id.index()] = Some(request);
         request
     }
+}
+
+/// Takes out the threads that are entered for a page, lowest number first.
+pub(super) fn take_threads(
+    set: &mut BTreeSet<(GuestPage, ThreadId)>,
+    guest_page: GuestPage,
+) -> Vec<ThreadId> {
+    let all = (guest_page, ThreadId(0))..=(guest_page, ThreadId(u32::MAX));
+    let threads: Vec<ThreadId> = set.range(all).map(|&(_, thread)| thread).collect();
+    for &thread in &threads {
+        set.remove(&(guest_page, thread));
+    }
+    threads
 }
 
 /// Whether anybody ever takes the lock of the VMM's memory map for writing.

@@ -152,7 +152,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if wait.is_none() {
             return Flow::Spend(SimDuration::ZERO, Then::SetupStep);
         }
-        self.w.kvm.of[vcpu.index()].waits_for_worker = wait;
+        self.w.kvm.wait_for_worker(vcpu, wait);
         self.block_thread(thread_of(vcpu), Then::SetupStep);
         Flow::Stopped
     }

@@ -45,6 +45,8 @@ pub(super) struct VcpuThread {
 #[derive(Clone, Debug)]
 pub(in crate::machine) struct VcpuThreads {
     pub(super) of: Vec<VcpuThread>,
+    /// How many of them wait for a worker.
+    waiting_for_workers: u32,
     /// Decide which items find no memory.
     pub(super) allocations: KeyedStreams,
 }
@@ -53,7 +55,7 @@ impl VcpuThreads {
     /// At power-on.
     pub(in crate::machine) fn new(vcpus: u16, streams: &RandomStreams) -> Self {
         let of = (0..vcpus).map(|_| VcpuThread::default()).collect();
-        Self { of, allocations: streams.label("allocation") }
+        Self { of, waiting_for_workers: 0, allocations: streams.label("allocation") }
     }
 
     /// How long a vCPU was kept from running.
@@ -66,12 +68,23 @@ impl VcpuThreads {
         self.of[vcpu.index()].wake_all_fails = true;
     }
 
+    /// A vCPU's thread waits for the worker of an item, if for any.
+    pub(super) fn wait_for_worker(&mut self, vcpu: VcpuId, item: Option<ItemId>) {
+        let before = std::mem::replace(&mut self.of[vcpu.index()].waits_for_worker, item);
+        self.waiting_for_workers -= u32::from(before.is_some());
+        self.waiting_for_workers += u32::from(item.is_some());
+    }
+
     /// The vCPUs whose threads wait for the worker of an item; they wait no more.
     pub(in crate::machine) fn take_waiters(&mut self, item: ItemId) -> Vec<VcpuId> {
         let mut waiters = Vec::new();
+        if self.waiting_for_workers == 0 {
+            return waiters;
+        }
         for (thread, vcpu) in self.of.iter_mut().zip((0..).map(VcpuId)) {
             if thread.waits_for_worker == Some(item) {
                 thread.waits_for_worker = None;
+                self.waiting_for_workers -= 1;
                 waiters.push(vcpu);
             }
         }

@@ -31,14 +31,13 @@ pub enum CacheLevel {
     Memory,
 }
 
-/// When the lines of tables were used last, in a store. A place has the line's number plus one and the
+/// When the lines of tables were used last, in the far pairs of a store. A place has the line's number plus one and the
 /// count of lines that had been brought in; lines that share a place push each other out, which matters
 /// where there are more of them than four times what the third level holds.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     /// How many lines have been brought into the first level.
     clock: usize,
-    places: usize,
     /// Number of places less one; the number is a power of two.
     mask: u64,
     /// Lines of each level.
@@ -62,8 +61,8 @@ impl Lines {
         let most = u64::from(sizes.into_iter().max().unwrap_or(third)) * 4;
         let number = count.min(most).next_power_of_two().max(1);
         let clock = store.reserve(1);
-        let places = store.reserve(2 * number as usize);
-        Self { clock, places, mask: number - 1, sizes, first }
+        store.reserve_far(number as usize);
+        Self { clock, mask: number - 1, sizes, first }
     }
 
     /// The line of the guest's tables of a level with the entry for a page, counted from the first one.
@@ -87,18 +86,18 @@ impl Lines {
     /// Uses a line: where it was. It is in all levels afterwards.
     #[inline]
     pub fn read(&self, store: &mut Store, line: Line) -> CacheLevel {
-        let place = self.places + 2 * (line.0 & self.mask) as usize;
+        let place = (line.0 & self.mask) as u32;
         let tag = line.0 as u32 + 1;
         let clock = store.get(self.clock);
-        let level = match store.get(place) == tag {
-            true => self.level(clock.wrapping_sub(store.get(place + 1))),
+        let old = store.far(place);
+        let level = match old.0 == tag {
+            true => self.level(clock.wrapping_sub(old.1)),
             false => CacheLevel::Memory,
         };
-        store.set(place, tag);
         let brought = u32::from(level != CacheLevel::L1);
         let clock = clock.wrapping_add(brought);
         store.set(self.clock, clock);
-        store.set(place + 1, clock);
+        store.set_far(place, old, (tag, clock));
         level
     }
 

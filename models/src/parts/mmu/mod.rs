@@ -4,6 +4,7 @@
 //! the combination. Tables of the guest lie in its own frames, so that a walk may fault on its way.
 
 pub mod array;
+pub mod far;
 pub mod frames;
 pub mod guest_tables;
 pub mod lines;

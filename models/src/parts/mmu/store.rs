@@ -1,13 +1,26 @@
 //! The words in which a core keeps its translations, with a journal: what a vCPU changes by running
 //! ahead of the other actors is undone by putting old words back.
 
+use std::sync::Arc;
+
+use super::far::FarTable;
+
 /// Words, and what they were.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
+    /// None while the store is asleep.
     words: Vec<u32>,
+    /// What the words of a store that wakes up are.
+    fresh: Arc<[u32]>,
+    /// Pairs of words in a large table of which few are in use.
+    far: FarTable,
     /// Where a word was changed, and what it held.
     journal: Vec<(u32, u32)>,
 }
+
+/// In the journal, the first or the second word of a far pair.
+const FAR_FIRST: u32 = 1 << 31;
+const FAR_SECOND: u32 = 1 << 30;
 
 /// A position in the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +32,51 @@ impl Store {
         let begin = self.words.len();
         self.words.resize(begin + words, 0);
         begin
+    }
+
+    /// Room for so many far pairs, all zero; there is one table of them.
+    pub fn reserve_far(&mut self, pairs: usize) {
+        self.far = FarTable::new(pairs);
+    }
+
+    /// Gives up the words until they are needed: they are as they are now when the store wakes up. A
+    /// machine has thousands of vCPUs of which some never run a task.
+    pub fn sleep(&mut self) {
+        self.fresh = std::mem::take(&mut self.words).into();
+    }
+
+    /// The words are needed from now on.
+    #[inline]
+    pub fn wake(&mut self) {
+        if self.words.is_empty() {
+            self.words = self.fresh.to_vec();
+        }
+    }
+
+    /// Whether the words were never needed.
+    pub fn is_asleep(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// A far pair.
+    #[inline]
+    pub fn far(&self, place: u32) -> (u32, u32) {
+        self.far.get(place)
+    }
+
+    /// Changes a far pair from what it was.
+    #[inline]
+    pub fn set_far(&mut self, place: u32, old: (u32, u32), new: (u32, u32)) {
+        if old == new {
+            return;
+        }
+        self.far.set(place, new);
+        if old.0 != new.0 {
+            self.journal.push((FAR_FIRST | place, old.0));
+        }
+        if old.1 != new.1 {
+            self.journal.push((FAR_SECOND | place, old.1));
+        }
     }
 
     /// So many words from a place on.
@@ -67,7 +125,14 @@ impl Store {
     /// Takes back all that was changed since.
     pub fn undo_to(&mut self, mark: Mark) {
         for (at, old) in self.journal.drain(mark.0 as usize..).rev() {
-            self.words[at as usize] = old;
+            let place = at & !(FAR_FIRST | FAR_SECOND);
+            if at & FAR_FIRST != 0 {
+                self.far.set(place, (old, self.far.get(place).1));
+            } else if at & FAR_SECOND != 0 {
+                self.far.set(place, (self.far.get(place).0, old));
+            } else {
+                self.words[at as usize] = old;
+            }
         }
     }
 }
@@ -88,6 +153,31 @@ mod tests {
         store.set(at, 3);
         store.undo_to(mark);
         assert_eq!(store.words(at, 4), [1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn far_pairs_come_back_too() {
+        let mut store = Store::default();
+        store.reserve_far(1 << 12);
+        store.set_far(9, (0, 0), (5, 6));
+        let mark = store.mark();
+        store.set_far(9, (5, 6), (5, 7));
+        store.set_far(8, (0, 0), (1, 0));
+        (100..1100).for_each(|place| store.set_far(place, (0, 0), (place, 1)));
+        store.undo_to(mark);
+        assert_eq!([store.far(9), store.far(8), store.far(500)], [(5, 6), (0, 0), (0, 0)]);
+    }
+
+    #[test]
+    fn a_store_wakes_up_as_it_went_to_sleep() {
+        let mut store = Store::default();
+        let at = store.reserve(3);
+        store.set(at + 1, 9);
+        store.keep();
+        store.sleep();
+        assert!(store.is_asleep());
+        store.wake();
+        assert_eq!(store.words(at, 3), [0, 9, 0]);
     }
 
     #[test]

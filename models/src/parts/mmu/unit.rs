@@ -30,6 +30,8 @@ pub struct Mmu {
     walker: Walker,
     levels: Levels,
     costs: WalkCosts,
+    /// Whether anything was entered since the last flush of everything.
+    used: bool,
 }
 
 impl Mmu {
@@ -49,7 +51,15 @@ impl Mmu {
             start: prices.walk_start.cycles.0,
             lines: lines.map(|price| price.cycles.0),
         };
-        Self { store, tlb, walker, levels, costs }
+        store.sleep();
+        Self { store, tlb, walker, levels, costs, used: false }
+    }
+
+    /// A burst begins: what was changed so far stays. Nothing is looked up before the first one.
+    #[inline]
+    pub fn begin_burst(&mut self) {
+        self.store.wake();
+        self.store.keep();
     }
 
     /// Looks an address up in the TLB and counts the use.
@@ -67,6 +77,7 @@ impl Mmu {
     pub fn give_back(&mut self, store: Store, gva: Gva, walked: Option<Walked>) -> Cycles {
         self.store = store;
         let Some(walked) = walked else { return Cycles::ZERO };
+        self.used = true;
         self.tlb.insert(&mut self.store, gva, walked.size, Pcid::default());
         self.cost(&walked)
     }
@@ -122,6 +133,9 @@ impl Mmu {
     /// # Panics
     /// In the middle of a burst: a flush cannot be undone.
     pub fn invalidate_second_stage(&mut self) {
+        if !std::mem::take(&mut self.used) {
+            return;
+        }
         self.tlb.clear(&mut self.store);
         self.walker.clear(&mut self.store);
     }
@@ -131,6 +145,9 @@ impl Mmu {
     /// # Panics
     /// In the middle of a burst.
     pub fn invalidate_vcpu(&mut self) {
+        if !self.used {
+            return;
+        }
         self.tlb.clear(&mut self.store);
         self.walker.drop_guest(&mut self.store);
     }
@@ -147,6 +164,9 @@ impl Mmu {
     /// # Panics
     /// In the middle of a burst.
     pub fn invalidate_page(&mut self, gva: Gva, pcid: Pcid) {
+        if self.store.is_asleep() {
+            return;
+        }
         self.tlb.drop_page(&mut self.store, gva, pcid);
         self.walker.drop_space(&mut self.store, pcid);
     }
@@ -157,7 +177,7 @@ impl Mmu {
     /// # Panics
     /// In the middle of a burst.
     pub fn write_cr3(&mut self, pcid: Pcid, keep: bool) {
-        if !keep {
+        if !keep && !self.store.is_asleep() {
             self.tlb.drop_space(&mut self.store, pcid);
             self.walker.drop_space(&mut self.store, pcid);
         }

@@ -7,6 +7,8 @@
 mod cfs;
 mod eevdf;
 mod fair;
+mod loads;
 mod run_queue;
 
+pub use loads::Loads;
 pub use run_queue::{Entity, RunQueue, Slept, Vruntime};

@@ -14,6 +14,7 @@ mod determinism;
 mod devices;
 mod disturbances;
 mod halt_poll;
+mod many_vcpus;
 mod map_lock;
 mod memory;
 mod mmu_retry;

@@ -13,7 +13,7 @@ use crate::syntax::units::{Bytes, Span};
 pub struct GuestFile {
     /// Kernel: the name of a preset.
     pub kernel: String,
-    /// Virtual processors: 1 to 256.
+    /// Virtual processors: 1 to 4096.
     pub vcpus: u64,
     /// Memory: up to "1TiB", whole pages.
     pub memory: Bytes,

@@ -18,7 +18,7 @@ use crate::syntax::units::{Bytes, Rate, Span};
 pub struct HostFile {
     /// Processor: the name of a preset, or a preset with changes.
     pub cpu: CpuRef,
-    /// Physical processors that vCPU threads and workers share: 1 to 1024.
+    /// Physical processors that vCPU threads and workers share: 1 to 4096.
     pub cpus: u64,
     /// Memory that the container of the VM may hold.
     pub memory_limit: Bytes,

@@ -9,6 +9,10 @@ use super::sched::sched;
 use crate::scenario::file::{ApicFile, GuestFile};
 use crate::syntax::error::ScenarioError;
 
+/// The most that a host can be configured for (`KVM_MAX_NR_VCPUS` of arch/x86/kvm/Kconfig, 6.12), and the
+/// numbers that the token of an asynchronous page fault has room for.
+const MAX_VCPUS: u64 = 4096;
+
 /// Delays of a wake-up.
 const DELAYS: std::ops::RangeInclusive<SimDuration> = SimDuration::ZERO..=SimDuration::from_secs(1);
 
@@ -18,7 +22,7 @@ pub(super) fn guest(at: &At<'_>, file: &GuestFile) -> Result<GuestConfig, Scenar
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         return Err(at.field("kernel").unknown("guest kernel preset", &file.kernel, &names));
     };
-    let vcpus = at.field("vcpus").number(file.vcpus, 1..=256)?;
+    let vcpus = at.field("vcpus").number(file.vcpus, 1..=MAX_VCPUS)?;
     let hz = at.field("hz").number(file.hz.unwrap_or(kernel.hz.into()), 1..=10_000)?;
     let tick = SimDuration::from_secs(1).divided_by(hz);
     let balance_ticks = file.balance_ticks.unwrap_or(kernel.balance_ticks.into());

@@ -26,7 +26,7 @@ pub(super) fn host(
     file: &HostFile,
     guest: &GuestConfig,
 ) -> Result<(HostConfig, HostIdentity), ScenarioError> {
-    let cpus = at.field("cpus").number(file.cpus, 1..=1024)?;
+    let cpus = at.field("cpus").number(file.cpus, 1..=4096)?;
     let named = kernel::named(&at.field("kernel"), file.kernel.as_ref())?;
     let tick = file.tick.map_or(named.tick(), |tick| tick.0);
     let tick_range = SimDuration::from_us(1)..=SimDuration::from_secs(1);

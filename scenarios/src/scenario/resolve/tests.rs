@@ -501,19 +501,19 @@ fn absurd_values_are_refused() {
         r#""vcpus": 2"#,
         r#""vcpus": 0"#,
         "f:17:49: in `guest.vcpus`: 0 is out of range
-  help: from 1 to 256",
+  help: from 1 to 4096",
     );
     check(
         r#""vcpus": 2"#,
-        r#""vcpus": 257"#,
-        "f:17:49: in `guest.vcpus`: 257 is out of range
-  help: from 1 to 256",
+        r#""vcpus": 4097"#,
+        "f:17:49: in `guest.vcpus`: 4097 is out of range
+  help: from 1 to 4096",
     );
     check(
         r#""cpus": 6"#,
         r#""cpus": 0"#,
         "f:7:13: in `host.cpus`: 0 is out of range
-  help: from 1 to 1024",
+  help: from 1 to 4096",
     );
     check(
         r#""hz": 1000"#,

@@ -19,6 +19,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.config.guest.sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.yield_current(&mut self.w.guest.entities, params);
+        self.w.guest.note_load(vcpu);
         self.w.guest.cpus[vcpu.index()].need_resched = true;
         Begin::Reschedule
     }

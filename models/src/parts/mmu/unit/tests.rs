@@ -44,7 +44,9 @@ fn mmu() -> Mmu {
     costs.table_l1 = Cost::Cycles(Cycles(1));
     costs.table_memory = Cost::Cycles(Cycles(30));
     let prices = costs.at(Frequency::from_hz(1_000_000_000).unwrap());
-    Mmu::new(&config, &prices, Levels { guest: 4, host: 4 }, 1 << 20)
+    let mut mmu = Mmu::new(&config, &prices, Levels { guest: 4, host: 4 }, 1 << 20);
+    mmu.begin_burst();
+    mmu
 }
 
 const PAGE: Gva = Gva(0x40_0000);
@@ -58,6 +60,7 @@ fn references(mmu: &mut Mmu, gva: Gva, pcid: Pcid) -> u32 {
     let goal = (gva.page(), pcid);
     let walk = mmu.walker.walk(&mut mmu.store, goal, mmu.levels, &Flat, &mut Vec::new()).unwrap();
     mmu.tlb.insert(&mut mmu.store, gva, walk.size, pcid);
+    mmu.used = true;
     mmu.keep();
     walk.guest + walk.host
 }

@@ -39,6 +39,7 @@ impl Shape {
         let kernel = draw.at("kernel").pick(&presets::guest_kernel_names()).clone();
         let mut vcpus = draw.at("vcpus");
         let vcpus = match vcpus.below(20) {
+            0 if vcpus.percent(10) => vcpus.magnitude(64, 1024),
             0 => vcpus.magnitude(1, 64),
             1..=7 => 1,
             8..=13 => 2,

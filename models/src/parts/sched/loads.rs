@@ -1,0 +1,124 @@
+//! How loaded each processor of a machine is, so that the idlest and the busiest ones are found without
+//! asking all of them.
+
+/// Sets of processors, in words of bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Set {
+    words: Vec<u64>,
+    count: usize,
+}
+
+impl Set {
+    fn insert(&mut self, at: usize) {
+        if self.words.len() <= at / 64 {
+            self.words.resize(at / 64 + 1, 0);
+        }
+        self.words[at / 64] |= 1 << (at % 64);
+        self.count += 1;
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.words[at / 64] &= !(1 << (at % 64));
+        self.count -= 1;
+    }
+
+    /// Those in it, lowest number first.
+    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let words = if self.count == 0 { &[][..] } else { &self.words };
+        words.iter().enumerate().flat_map(|(at, &word)| {
+            let rest = std::iter::successors(Some(word), |&rest| Some(rest & rest.wrapping_sub(1)));
+            let bits = rest.take_while(|&rest| rest != 0).map(u64::trailing_zeros);
+            bits.map(move |bit| at * 64 + bit as usize)
+        })
+    }
+}
+
+/// Of each processor, how many want it, and whether anybody waits for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loads {
+    of: Vec<(usize, bool)>,
+    /// By how many want them.
+    all: Vec<Set>,
+    /// Those among them for which somebody waits.
+    waited_for: Vec<Set>,
+}
+
+impl Loads {
+    /// So many processors that nobody wants.
+    pub fn new(processors: usize) -> Self {
+        let mut idle = Set::default();
+        (0..processors).for_each(|at| idle.insert(at));
+        Self { of: vec![(0, false); processors], all: vec![idle], waited_for: vec![Set::default()] }
+    }
+
+    /// So many want a processor now, and somebody waits for it or nobody does.
+    #[inline]
+    pub fn set(&mut self, at: usize, running: usize, waits: bool) {
+        if self.of[at] != (running, waits) {
+            self.change(at, running, waits);
+        }
+    }
+
+    fn change(&mut self, at: usize, running: usize, waits: bool) {
+        let (before, waited) = std::mem::replace(&mut self.of[at], (running, waits));
+        if self.all.len() <= running {
+            self.all.resize_with(running + 1, Set::default);
+            self.waited_for.resize_with(running + 1, Set::default);
+        }
+        self.all[before].remove(at);
+        self.all[running].insert(at);
+        if waited {
+            self.waited_for[before].remove(at);
+        }
+        if waits {
+            self.waited_for[running].insert(at);
+        }
+    }
+
+    /// The first processor that nobody wants.
+    pub fn first_idle(&self) -> Option<usize> {
+        self.all[0].iter().next()
+    }
+
+    /// All of them, those that fewest want first, and among equals the first one.
+    pub fn idlest_first(&self) -> impl Iterator<Item = usize> + '_ {
+        self.all.iter().flat_map(Set::iter)
+    }
+
+    /// Those that so many want at least and for which somebody waits, the busiest first, and among equals
+    /// the first one.
+    pub fn busiest_first(&self, least: usize) -> impl Iterator<Item = usize> + '_ {
+        let least = least.min(self.waited_for.len());
+        self.waited_for[least..].iter().rev().flat_map(Set::iter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What asking every processor would find.
+        #[test]
+        fn the_order_is_that_of_a_search(
+            changes in prop::collection::vec((0usize..150, 0usize..5, any::<bool>()), 0..400),
+            least in 0usize..6,
+        ) {
+            let mut plain = vec![(0, false); 150];
+            let mut loads = Loads::new(150);
+            for (at, running, waits) in changes {
+                plain[at] = (running, waits);
+                loads.set(at, running, waits);
+            }
+            let mut idlest: Vec<usize> = (0..150).collect();
+            idlest.sort_by_key(|&at| (plain[at].0, at));
+            prop_assert_eq!(loads.first_idle(), (0..150).find(|&at| plain[at].0 == 0));
+            prop_assert_eq!(loads.idlest_first().collect::<Vec<_>>(), idlest);
+            let mut busiest: Vec<usize> =
+                (0..150).filter(|&at| plain[at].1 && plain[at].0 >= least).collect();
+            busiest.sort_by_key(|&at| (usize::MAX - plain[at].0, at));
+            prop_assert_eq!(loads.busiest_first(least).collect::<Vec<_>>(), busiest);
+        }
+    }
+}
