@@ -71,6 +71,42 @@ pub struct HostKernel {
     pub read_faults: ReadFaults,
 }
 
+impl HostKernel {
+    /// Every field by its name in scenario files, as text; times in picoseconds.
+    pub fn fields(&self) -> [(&'static str, String); 12] {
+        // Taken apart, so that a new field is a compile error here.
+        let Self {
+            slow_work_threads,
+            workqueue_max_active,
+            lru,
+            cgroup,
+            written_pages,
+            read_ahead,
+            polled_reads,
+            writeback_throttling,
+            halt_poll,
+            halt_poll_shrink,
+            mmu_retry,
+            read_faults,
+        } = *self;
+        let throttling = writeback_throttling.unwrap_or(SimDuration::ZERO);
+        [
+            ("slow_work_threads", slow_work_threads.to_string()),
+            ("workqueue_max_active", workqueue_max_active.to_string()),
+            ("lru", lru.name().to_owned()),
+            ("cgroup", cgroup.name().to_owned()),
+            ("written_pages", written_pages.name().to_owned()),
+            ("read_ahead", read_ahead.name().to_owned()),
+            ("halt_poll", halt_poll.as_ps().to_string()),
+            ("writeback_throttling", throttling.as_ps().to_string()),
+            ("halt_poll_shrink", halt_poll_shrink.to_string()),
+            ("mmu_retry", mmu_retry.name().to_owned()),
+            ("read_faults", read_faults.name().to_owned()),
+            ("polled_reads", polled_reads.to_string()),
+        ]
+    }
+}
+
 named! {
     /// What happens to a fault whose second-stage entry is about to be made, but since it began the
     /// host has taken pages of the VM away (`mmu_notifier_retry`, since 6.1 `mmu_invalidate_retry`).

@@ -9,8 +9,8 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams, GuestConfig,
-    HostConfig, HostKernel, MachineConfig, PagingCaches, Policy, Region, SchedParams, TaskGroup,
-    TlbArray, TranslationConfig, Workload,
+    HostConfig, MachineConfig, PagingCaches, Policy, Region, SchedParams, TaskGroup, TlbArray,
+    TranslationConfig, Workload,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -141,7 +141,9 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);
     form.line("host.swap_pages", swap_pages);
     form.line("host.write_pages", write_pages);
-    kernel(form, host_kernel);
+    for (name, value) in host_kernel.fields() {
+        form.line(&format!("host.{name}"), value);
+    }
     let (kind, lines) = device_lines(swap_device);
     form.line("device", kind);
     for (name, value) in lines {
@@ -149,35 +151,6 @@ fn host(form: &mut Form, host: &HostConfig) {
     }
     form.line("host.allocation_failure_ppm", allocation_failure_ppm);
     form.line("host.second_stage_levels", second_stage_levels);
-}
-
-fn kernel(form: &mut Form, kernel: &HostKernel) {
-    let HostKernel {
-        slow_work_threads,
-        workqueue_max_active,
-        lru,
-        cgroup,
-        written_pages,
-        read_ahead,
-        polled_reads,
-        writeback_throttling,
-        halt_poll,
-        halt_poll_shrink,
-        mmu_retry,
-        read_faults,
-    } = kernel;
-    form.line("host.slow_work_threads", slow_work_threads);
-    form.line("host.workqueue_max_active", workqueue_max_active);
-    form.line("host.lru", lru.name());
-    form.line("host.cgroup", cgroup.name());
-    form.line("host.written_pages", written_pages.name());
-    form.line("host.read_ahead", read_ahead.name());
-    form.time("host.halt_poll", *halt_poll);
-    form.time("host.writeback_throttling", writeback_throttling.unwrap_or(SimDuration::ZERO));
-    form.line("host.halt_poll_shrink", halt_poll_shrink);
-    form.line("host.mmu_retry", mmu_retry.name());
-    form.line("host.read_faults", read_faults.name());
-    form.line("host.polled_reads", polled_reads);
 }
 
 fn sched(form: &mut Form, whose: &str, params: &SchedParams) {

@@ -116,34 +116,6 @@ fn changed(
 
 /// The fields in which two kernels differ.
 fn kernel_differs(one: &HostKernel, other: &HostKernel) -> Vec<&'static str> {
-    // Taken apart, so that a new field is a compile error here.
-    let HostKernel {
-        slow_work_threads,
-        workqueue_max_active,
-        lru,
-        cgroup,
-        written_pages,
-        read_ahead,
-        polled_reads,
-        writeback_throttling,
-        halt_poll,
-        halt_poll_shrink,
-        mmu_retry,
-        read_faults,
-    } = *one;
-    let fields = [
-        ("slow_work_threads", slow_work_threads != other.slow_work_threads),
-        ("workqueue_max_active", workqueue_max_active != other.workqueue_max_active),
-        ("lru", lru != other.lru),
-        ("cgroup", cgroup != other.cgroup),
-        ("written_pages", written_pages != other.written_pages),
-        ("read_ahead", read_ahead != other.read_ahead),
-        ("polled_reads", polled_reads != other.polled_reads),
-        ("writeback_throttling", writeback_throttling != other.writeback_throttling),
-        ("halt_poll", halt_poll != other.halt_poll),
-        ("halt_poll_shrink", halt_poll_shrink != other.halt_poll_shrink),
-        ("mmu_retry", mmu_retry != other.mmu_retry),
-        ("read_faults", read_faults != other.read_faults),
-    ];
-    fields.into_iter().filter(|&(_, differs)| differs).map(|(name, _)| name).collect()
+    let pairs = one.fields().into_iter().zip(other.fields());
+    pairs.filter(|(one, other)| one != other).map(|((name, _), _)| name).collect()
 }

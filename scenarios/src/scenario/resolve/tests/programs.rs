@@ -1,0 +1,127 @@
+//! Programs of tasks: system calls, sections, yielding.
+
+use super::*;
+
+/// The counting program of the small scenario.
+const COUNTS: &str = r#"{ "op": "count", "per_second": 1000000000 }"#;
+
+#[test]
+fn system_calls_and_sections_become_a_flat_program() {
+    let access = r#"{ "op": "access", "region": "array", "pattern": "uniform", "cost": "0s" }"#;
+    let section = format!(r#"{{ "op": "critical", "kind": "rcu_reader", "body": [{access}] }}"#);
+    let call = format!(
+        r#"{{ "op": "syscall", "name": "read", "cost": "2us", "return_cost": "1us",
+            "body": [{section}, {{ "op": "sleep", "span": "3us" }}] }}"#
+    );
+    let text = SMALL.replace(COUNTS, &call);
+    let scenario = Scenario::from_str("f", &text).unwrap_or_else(|error| panic!("{error}"));
+    let us = SimDuration::from_us;
+    use models::config::{Op, Section};
+    let kind = Section::RcuReader;
+    let program = &scenario.machine.workload.tasks[1].program;
+    assert!(matches!(
+        program[..],
+        [
+            Op::SyscallEnter { cost },
+            Op::SectionEnter { kind: entered },
+            Op::Access { .. },
+            Op::SectionExit { kind: left },
+            Op::Sleep { span },
+            Op::Compute { span: back },
+            Op::SyscallExit,
+        ] if cost == us(2) && span == us(3) && back == us(1) && (entered, left) == (kind, kind)
+    ));
+    let other = text.replace("rcu_reader", "irq_off");
+    let other = Scenario::from_str("f", &other).unwrap_or_else(|error| panic!("{error}"));
+    assert_ne!(other.hash(), scenario.hash());
+}
+
+#[test]
+fn system_calls_and_sections_stand_where_they_can() {
+    let compute = r#"{ "op": "compute", "span": "1us" }"#;
+    let critical =
+        |body: &str| format!(r#"{{ "op": "critical", "kind": "irq_off", "body": [{body}] }}"#);
+    let call = |body: &str| format!(r#"{{ "op": "syscall", "cost": "1us", "body": [{body}] }}"#);
+    check(
+        COUNTS,
+        &critical(compute),
+        "f:30:21: in `workload.tasks[1].program[0]`: user mode has no critical sections
+  help: put it into the `body` of a `syscall`",
+    );
+    check(
+        COUNTS,
+        &call(&call("")),
+        "f:30:64: in `workload.tasks[1].program[0].body[0]`: a system call is made in user mode only
+  help: put its operations into the body that is there already",
+    );
+    check(
+        COUNTS,
+        &call(COUNTS),
+        "f:30:64: in `workload.tasks[1].program[0].body[0]`: a system call cannot count without end
+  help: use `compute`; the kernel's work is not counted",
+    );
+    check(
+        COUNTS,
+        &call(&critical("")),
+        "f:30:111: in `workload.tasks[1].program[0].body[0].body`: the section is empty
+  help: give at least one operation, such as { \"op\": \"compute\", ... }",
+    );
+    check(
+        COUNTS,
+        &call(&critical(r#"{ "op": "call_all" }"#)),
+        "f:30:112: in `workload.tasks[1].program[0].body[0].body[0]`: a section must neither sleep nor wait
+  help: a section may `compute`, `access`, and have sections in it",
+    );
+    check(
+        COUNTS,
+        &call(r#"{ "op": "yield" }"#),
+        "f:30:64: in `workload.tasks[1].program[0].body[0]`: `yield` is a system call of its own
+  help: put it behind the `syscall`; a kernel that waits does so with `sleep`",
+    );
+    let deep = (0..8).fold(compute.to_owned(), |body, _| critical(&body));
+    check(
+        COUNTS,
+        &call(&deep),
+        &format!(
+            "f:30:{}: in `workload.tasks[1].program[0]{}`: more than 8 bodies are inside each other
+  help: nest at most 8 bodies of `syscall` and `critical`",
+            64 + 48 * 7,
+            ".body[0]".repeat(8)
+        ),
+    );
+    let text = SMALL.replace(r#", "prefill": true"#, "").replace(
+        COUNTS,
+        &call(&critical(
+            r#"{ "op": "access", "region": "array", "pattern": "uniform", "cost": "1ns" }"#,
+        )),
+    );
+    let told = Scenario::from_str("f", &text).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "f:30:140: in `workload.tasks[1].program[0].body[0].body[0].region`: a section touches `array`, which may not be mapped yet
+  help: set `prefill` of the region: a kernel that must not sleep cannot map pages"
+    );
+    check(
+        r#""wake": "now""#,
+        r#""preemption": "sometimes""#,
+        "f:17:97: in `guest.preemption`: unknown value `sometimes`
+  help: valid: `none`, `voluntary`, `full`",
+    );
+}
+
+/// What it costs is a system call, after which the task yields.
+#[test]
+fn a_yield_with_a_cost_is_a_system_call() {
+    use models::config::Op;
+    let program = |text: &str| {
+        let text = SMALL.replace(r#"[{ "op": "count", "per_second": 1000000000 }]"#, text);
+        let scenario = Scenario::from_str("f", &text);
+        let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render()));
+        scenario.machine.workload.tasks[1].program.clone()
+    };
+    let cost = SimDuration::from_us(1);
+    assert_eq!(
+        program(r#"[{ "op": "yield", "cost": "1us" }, { "op": "yield" }]"#),
+        [Op::SyscallEnter { cost }, Op::SyscallExit, Op::Yield, Op::Yield]
+    );
+}
