@@ -27,9 +27,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A memory slot is deleted or moved: whichever it is, every second-stage entry of the VM goes
     /// (`kvm_arch_flush_shadow_memslot`, arch/x86/kvm/mmu/mmu.c of 6.12.117 and 7.3.4: for VMs of the
-    /// default type unless the VMM disables KVM_X86_QUIRK_SLOT_ZAP_ALL; before that quirk always). A VM
-    /// with guest_memfd is of another type, of which only the slot's own entries go. It takes a thread of
-    /// the VMM that is none of the machine's, and no time here.
+    /// default type unless the VMM disables KVM_X86_QUIRK_SLOT_ZAP_ALL; in 5.10.262 and 6.1.192 always,
+    /// `kvm_mmu_invalidate_zap_pages_in_memslot`). A VM with guest_memfd is of another type,
+    /// of which only the slot's own entries go. It takes a thread of the VMM that is none of the
+    /// machine's, and no time here.
     pub(in crate::machine) fn zap_second_stage(&mut self, vcpu: VcpuId) {
         let regions = &self.w.setup.config.workload.regions;
         if regions.iter().any(|region| region.backing == RegionBacking::GuestMemfd) {

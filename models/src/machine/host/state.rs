@@ -261,7 +261,8 @@ impl Host {
         self.memory.page_mut(guest_page).in_guest_memfd = true;
     }
 
-    /// A frame is part of what the container never gives up, and mapped for good.
+    /// A frame is part of what the container never gives up, and mapped until a
+    /// memory slot goes.
     pub(in crate::machine) fn keep_resident(&mut self, guest_page: GuestPage) {
         let page = self.memory.page_mut(guest_page);
         page.backing = Backing::Resident;

@@ -5,8 +5,8 @@ use super::pages::HostMemory;
 use crate::base::ids::{GuestPage, VmId};
 
 /// Drops all second-stage entries of a virtual machine (`kvm_mmu_zap_all_fast`); the pages that had one.
-/// That an entry was used becomes known to the VMM's own (`tdp_mmu_set_spte` and what it was before:
-/// `kvm_set_pfn_accessed`).
+/// That an entry was used stays known (`handle_changed_spte` of 6.12.117: `kvm_set_pfn_accessed`). In
+/// 7.3.4 it does not, as a page counts as used when its entry is made; that is left out.
 pub(crate) fn zap_all(memory: &mut HostMemory, vm: VmId) -> Vec<GuestPage> {
     let mapped = memory.touched(vm).filter(|(_, page)| page.second_stage != Entry::None);
     let mapped: Vec<GuestPage> = mapped.map(|(guest_page, _)| guest_page).collect();
