@@ -74,7 +74,7 @@ pub(super) fn ready(
     }
     count_over(log, at, event, &request);
     find_overtaken(log, completions, at, event, &request);
-    completions.find_unfinished(log, at, event, &request);
+    completions.find_unfinished(log, at, event, request.seq);
     completions.pass_orphans(log, at, &request);
 }
 

@@ -373,13 +373,14 @@ impl Completions {
         }
     }
 
-    /// Requests that were ready long ago and never completed.
+    /// Requests that were ready long ago and never completed, of those that became ready before a
+    /// place in the log.
     pub(super) fn find_unfinished(
         &mut self,
         log: &mut LogState,
         at: usize,
         event: LogEvent,
-        request: &Request,
+        before: u64,
     ) {
         let own = &mut log.vcpus[at];
         if own.unfinished.is_empty() || !log.seen.completed {
@@ -387,7 +388,7 @@ impl Completions {
         }
         let late = |unfinished: &Unfinished| {
             unfinished.overdue.is_none()
-                && unfinished.seq < request.seq
+                && unfinished.seq < before
                 && event.ns.saturating_sub(unfinished.ready.ns) > LATE
         };
         for unfinished in own.unfinished.iter_mut().filter(|one| late(one)) {

@@ -238,11 +238,16 @@ fn turned_off(log: &mut LogState, completions: &mut Completions, at: usize, even
     while !log.vcpus[at].requests.is_empty() {
         requests::drop_request(log, completions, at, 0);
     }
+    let now = log.seq;
+    completions.find_unfinished(log, at, event, now);
     let own = &mut log.vcpus[at];
     own.untold = None;
     own.suspects.clear();
     own.missed.clear();
-    let unfinished = std::mem::take(&mut own.unfinished).len() as u64;
+    // A worker that was late before is not excused by what the guest does now.
+    let before = own.unfinished.len();
+    own.unfinished.retain(|one| one.overdue.is_some());
+    let unfinished = (before - own.unfinished.len()) as u64;
     own.over = None;
     own.raised.clear();
     own.takes_part = false;

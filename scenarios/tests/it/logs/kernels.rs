@@ -219,3 +219,24 @@ fn what_was_told_without_not_present_lacks_it_unless_none_are_recorded() {
     let more = [(V, 600, "try 0x9000, gfn = 0x9"), (V, 601, "np 0x2000 gva 0x9000")];
     assert_eq!(violations(&log(&[&untold[..], &more].concat())), ["INV-12"]);
 }
+
+#[test]
+fn turning_notices_off_excuses_no_worker_that_was_late_before() {
+    let silent = [
+        (V, 20_000, "np 0x900000 gva 0x8000"),
+        (V, 20_010, "told"),
+        (V, 20_600, "ready 0x900000 gva 0x8000"),
+        (V, 31_000, "np 0x901000 gva 0x9000"),
+        (V, 31_010, "told"),
+        (W, 31_500, "done 0x9000 address 0x7f0000009000"),
+        (V, 31_600, "ready 0x901000 gva 0x9000"),
+    ];
+    let off = |us| [(V, us, "kvm_msr: msr_write 4b564d02 = 0x0")];
+    for events in [&silent[..3], &silent[..]] {
+        let report = with(5, &[events, &off(40_000)].concat());
+        assert_eq!(violations(&report), ["INV-06"]);
+    }
+    // Before it was late, the host may have cancelled it.
+    let report = with(5, &[&silent[..3], &off(21_000)].concat());
+    assert_eq!((violations(&report).len(), open(&report, "INV-06")), (0, 1));
+}

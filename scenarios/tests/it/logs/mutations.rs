@@ -171,12 +171,12 @@ fn mutant(log: &Log, kind: Kind, at: usize) -> Option<Vec<String>> {
                 let token = token(&line).wrapping_add(0x4000_0000 + (count as u32) * 0x1000);
                 with_token(&line, token).replace(&old, &format!("gva {gva:#x}"))
             };
-            let last = lines.iter().rfind(|line| is(line, "ready"))?.clone();
             let time = |line: &str| {
                 let end = line.find(": kvm_async_pf_").unwrap();
                 line[..end].rsplit(' ').next().unwrap_or_default().to_owned()
             };
-            let (now, end) = (time(&line), time(&last));
+            let end = lines.iter().rfind(|line| line.contains(": kvm_async_pf_"));
+            let (now, end) = (time(&line), time(end?));
             for count in 0..MANY {
                 let ready = fresh(count).replace("_not_present", "_ready").replace(&now, &end);
                 lines.push(ready);
@@ -334,12 +334,31 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
                 "another vCPU waits for the same address"
             } else if last < us(line) + 11_000 {
                 "no page ready of its vCPU comes 10 ms later, when it would be late"
+            } else if kind == DuplicateCompleted && !passed_by_all(before, after) {
+                "a vCPU's later requests are not answered any more"
             } else {
                 "not explained"
             }
         }
         _ => "not explained",
     }
+}
+
+/// Whether every vCPU that had a page ready before a place has one of a request that was announced
+/// after it.
+fn passed_by_all(before: &[String], after: &[String]) -> bool {
+    let thread = |line: &String| line.split(" [").next().unwrap_or("").to_owned();
+    let all = before.iter().filter(|line| is(line, "ready")).map(thread);
+    let own = |vcpu: &str, line: &&String| thread(line) == vcpu;
+    all.collect::<std::collections::BTreeSet<_>>().iter().all(|vcpu| {
+        let announced: Vec<&str> = after
+            .iter()
+            .filter(|line| own(vcpu, line) && is(line, "not_present"))
+            .map(|line| field(line, "token"))
+            .collect();
+        let mut readies = after.iter().filter(|line| own(vcpu, line) && is(line, "ready"));
+        readies.any(|line| announced.contains(&field(line, "token")))
+    })
 }
 
 /// `APFSIM_KINDS` names those that are tried in the long run; all without it.
