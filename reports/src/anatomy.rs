@@ -363,7 +363,16 @@ mod tests {
         let (begin, end) = (at(times[0]), at(times[times.len() - 1]));
         let (task, gfn, path) = (TaskId(1), Gfn(7), FaultPath::Sync);
         Anatomy {
-            fault: FaultSeen { vcpu: V0, task, gfn, path, begin, known: begin, end },
+            fault: FaultSeen {
+                vcpu: V0,
+                task,
+                gfn,
+                path,
+                in_walk: false,
+                begin,
+                known: begin,
+                end,
+            },
             lanes: Lanes::default(),
             steps: times.iter().map(step).collect(),
             parts: Parts::default(),

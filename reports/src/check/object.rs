@@ -1,8 +1,8 @@
 //! For programs.
 
 use models::monitors::log::{
-    CourseRow, CourseWindow, Latencies, LogFinding, LogWitness, SpinCause, Stall, StoryLine,
-    VcpuSurvey,
+    CourseRow, CourseWindow, Latencies, LogFinding, LogSurvey, LogWitness, SpinCause, Stall,
+    StoryLine, VcpuSurvey,
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
@@ -81,17 +81,30 @@ pub(super) fn object(report: &CheckReport) -> String {
         },
         "exceptions_recorded": survey.exceptions,
         "told_by_page_ready": survey.told_by_ready,
-        "order": {
-            "completed_out_of_order": survey.completed_out_of_order,
-            "ready_out_of_order": survey.ready_out_of_order,
-            "other_ready_before_exception": survey.crossed,
-            "own_ready_before_exception": survey.ready_before_exception,
-            "ready_before_completed": survey.ready_before_completed,
-            "ready_from_before": survey.from_before,
-            "completed_from_elsewhere": survey.foreign_completions,
-        },
+        "second_stage_faults": second_stage_faults(survey),
+        "order": order(survey),
     });
     written(serde_json::to_string_pretty(&value))
+}
+
+fn second_stage_faults(survey: &LogSurvey) -> Value {
+    json!({
+        "at_guest_tables": survey.table_faults,
+        "at_pages": survey.final_faults,
+        "requests_for_guest_tables": survey.table_requests,
+    })
+}
+
+fn order(survey: &LogSurvey) -> Value {
+    json!({
+        "completed_out_of_order": survey.completed_out_of_order,
+        "ready_out_of_order": survey.ready_out_of_order,
+        "other_ready_before_exception": survey.crossed,
+        "own_ready_before_exception": survey.ready_before_exception,
+        "ready_before_completed": survey.ready_before_completed,
+        "ready_from_before": survey.from_before,
+        "completed_from_elsewhere": survey.foreign_completions,
+    })
 }
 
 fn pfaults(all: &PfaultSurvey) -> Value {

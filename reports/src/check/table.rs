@@ -353,6 +353,20 @@ fn faults(survey: &LogSurvey) -> String {
         );
         text.push_str(&wrapped(&note, 2, 2));
     }
+    if survey.table_faults > 0 {
+        let note = format!(
+            "Of {} (kvm_page_fault), {} stopped a walk at a table of the guest's; {} of those went \
+             asynchronous.",
+            counted(
+                survey.table_faults + survey.final_faults,
+                "second-stage fault",
+                "second-stage faults"
+            ),
+            number(survey.table_faults),
+            number(survey.table_requests),
+        );
+        text.push_str(&wrapped(&note, 2, 2));
+    }
     if unsure > 0 {
         let note = format!(
             "No exception is in this log: {} that count as halted may have been told. Record \

@@ -162,10 +162,11 @@ fn one(
         grouped(policy.faults as f64),
     );
     text.push_str(&format!(
-        "{} on vCPU {}, gfn {:#x}, at {} s\n\n",
+        "{} on vCPU {}, gfn {:#x}{}, at {} s\n\n",
         task(report, fault.fault.task),
         fault.fault.vcpu.0,
         fault.fault.gfn.0,
+        if fault.fault.in_walk { " (a table of the guest's, in a walk)" } else { "" },
         seconds(fault.fault.begin.as_ps()),
     ));
     text.push_str(&lanes(report, chart, fault));

@@ -91,6 +91,8 @@ pub(super) fn announced(
         read: own.watch.read.take(),
         work: own.watch.work.take(),
     });
+    let table = own.table.take_if(|table| table.0 / PAGE_SIZE == gva.0 / PAGE_SIZE);
+    log.survey.table_requests += u64::from(table.is_some());
     own.watch.announced(event, frame.unwrap_or(Gfn(gva.0 / PAGE_SIZE)));
     own.watch.progress();
     own.halted_for = Some((frame.unwrap_or(Gfn(gva.0 / PAGE_SIZE)), event));

@@ -16,6 +16,7 @@ use super::watch::Works;
 use super::{
     announced, answers, delivery, end_of_log, groups, halt_spins, requests, stalls_at_end, told,
 };
+use crate::base::abi::{StoppedAt, stopped_at};
 use crate::monitors::catalogue::{Family, INV_12, InvariantId};
 use crate::trace::kernel::{KernelEvent, Thread};
 
@@ -167,6 +168,15 @@ impl LogMonitors {
             }
             KernelEvent::PageFault { address, error_code } => {
                 log.seen.page_faults = true;
+                log.vcpus[at].table = None;
+                match stopped_at(error_code) {
+                    StoppedAt::Table => {
+                        log.survey.table_faults += 1;
+                        log.vcpus[at].table = Some(address);
+                    }
+                    StoppedAt::Page => log.survey.final_faults += 1,
+                    StoppedAt::Unknown => {}
+                }
                 log.vcpus[at].watch.faulted(event, address, error_code);
             }
             KernelEvent::Hypercall { nr, target } => delivery::hypercall(log, event, nr, target),

@@ -82,6 +82,12 @@ pub struct LogSurvey {
     pub stalls: Vec<Stall>,
     /// `kvm_page_fault` is recorded.
     pub page_faults: bool,
+    /// Second-stage faults that stopped at a table of the guest's.
+    pub table_faults: u64,
+    /// Second-stage faults that stopped at the page of the access.
+    pub final_faults: u64,
+    /// Asynchronous requests for tables of the guest's.
+    pub table_requests: u64,
     /// Processors whose clocks differ.
     pub clocks: Option<ClocksDiffer>,
     /// Events of threads beyond the number that is followed.

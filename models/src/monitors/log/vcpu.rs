@@ -72,6 +72,8 @@ pub(super) struct VcpuLog {
     /// Tries that came to nothing.
     pub(super) unannounced: Ring<Attempt>,
     pub(super) attempt: Option<Attempt>,
+    /// Where its last second-stage fault stopped, if at a table of the guest's.
+    pub(super) table: Option<Gva>,
     pub(super) untold: Option<AwaitingException>,
     pub(super) unfinished: Vec<Unfinished>,
     /// Missing page readies that a guest without notices would explain.
@@ -132,6 +134,7 @@ impl VcpuLog {
             answered: Ring::default(),
             unannounced: Ring::default(),
             attempt: None,
+            table: None,
             untold: None,
             unfinished: Vec::new(),
             suspects: Vec::new(),

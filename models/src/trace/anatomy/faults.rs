@@ -2,6 +2,7 @@
 
 use sim_core::{SimDuration, SimTime};
 
+use crate::base::abi::{StoppedAt, stopped_at};
 use crate::base::ids::{Gfn, TaskId, VcpuId};
 use crate::base::record::{Event, ExitReason, FaultPath, Phase, Record};
 
@@ -19,6 +20,8 @@ pub struct FaultSeen {
     pub gfn: Gfn,
     /// How the host first handled it.
     pub path: FaultPath,
+    /// What was missing is a table of the guest's, which a walk needed.
+    pub in_walk: bool,
     /// When the vCPU left guest mode for it; latencies count from here.
     pub begin: SimTime,
     /// When it was known to need I/O.
@@ -92,6 +95,8 @@ pub struct FaultLog {
     measuring: bool,
     /// When each vCPU last left guest mode for a fault.
     exits: Vec<Option<SimTime>>,
+    /// Whether each vCPU's last fault was one in a walk.
+    in_walk: Vec<bool>,
     /// Faults that have not ended; `end` is not valid yet.
     open: Vec<FaultSeen>,
     faults: Faults,
@@ -124,6 +129,7 @@ impl FaultLog {
             most: most.max(2),
             measuring: false,
             exits: vec![None; usize::from(vcpus)],
+            in_walk: vec![false; usize::from(vcpus)],
             open: Vec::new(),
             faults: Faults { count: 0, every: 1, kept: Vec::new(), worst: None },
         }
@@ -139,11 +145,18 @@ impl FaultLog {
                         *exit = Some(time);
                     }
                 }
+                Event::KvmPageFault { vcpu, error_code, .. } => {
+                    if let Some(in_walk) = self.in_walk.get_mut(vcpu.index()) {
+                        *in_walk = stopped_at(error_code) == StoppedAt::Table;
+                    }
+                }
                 Event::MajorFaultBegin { vcpu, task, gfn, path } if self.measuring => {
+                    let in_walk = self.in_walk.get(vcpu.index()).is_some_and(|&in_walk| in_walk);
                     let exit = self.exits.get(vcpu.index()).copied().flatten();
                     let begin = exit.unwrap_or(time);
                     let (known, end) = (time, time);
-                    self.open.push(FaultSeen { vcpu, task, gfn, path, begin, known, end });
+                    let fault = FaultSeen { vcpu, task, gfn, path, in_walk, begin, known, end };
+                    self.open.push(fault);
                 }
                 Event::MajorFaultEnd { task, gfn, .. } => {
                     let mut open = self.open.iter();

@@ -10,7 +10,7 @@ use super::list::METRICS;
 use super::totals::{Counts, Task, Totals};
 use super::values::{Metric, MetricValues, TaskMetrics};
 use crate::base::abi::{
-    CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_GUEST_TABLE, PF_PRESENT, PF_WRITE,
+    CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_PRESENT, PF_WRITE, StoppedAt, stopped_at,
 };
 use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
 use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
@@ -138,7 +138,7 @@ impl Metrics {
 
             Event::KvmPageFault { vcpu, error_code, .. } => {
                 counts.page_faults += measuring;
-                let in_walk = error_code & PF_GUEST_TABLE != 0;
+                let in_walk = stopped_at(error_code) == StoppedAt::Table;
                 counts.table_faults += measuring * u64::from(in_walk);
                 let both = u64::from(PF_PRESENT | PF_WRITE);
                 counts.write_protect_faults += measuring * u64::from(error_code & both == both);

@@ -6,8 +6,11 @@
 
 #![expect(clippy::print_stdout, reason = "the numbers are what the long run is for")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use models::base::abi::{StoppedAt, stopped_at};
+use models::base::record::{Event, Record};
+use models::config::Policy;
 use models::machine::{Prefix, RunSettings, prefill, run};
 use models::monitors::{Finding, Verdict};
 use models::presets::policies::{policies, policy};
@@ -34,19 +37,25 @@ fn said(report: &CheckReport) -> BTreeSet<String> {
     bad.map(|one| one.id.to_string()).collect()
 }
 
+/// The log of a run as a host prints it.
+fn printed(prefix: &Prefix, policy: &Policy, records: &[Record]) -> String {
+    let mut writer = KernelWriter::new(prefix.setting(policy));
+    let mut log = Vec::new();
+    writer.header("run=own", &mut log);
+    for record in records {
+        writer.record(record, &mut log);
+    }
+    String::from_utf8(log).unwrap()
+}
+
 /// Runs a scenario with a policy, and holds its log in all forms against the run's monitors. Says
 /// how many logs were tried.
 fn try_one(scenario: &Scenario, prefix: &Prefix, name: &str, settings: &RunSettings) -> usize {
     let policy = policy(name).unwrap();
     let output = run(prefix, &policy, settings).unwrap();
     let online = violated(&output.findings);
-    let mut writer = KernelWriter::new(prefix.setting(&policy));
-    let mut log = Vec::new();
-    writer.header("run=own", &mut log);
-    for record in output.records.as_deref().unwrap() {
-        writer.record(record, &mut log);
-    }
-    let log = String::from_utf8(log).unwrap();
+    let records = output.records.as_deref().unwrap();
+    let log = printed(prefix, &policy, records);
     let lines: Vec<(&str, Option<&str>)> =
         log.lines().map(|line| (line, line.split(": ").nth(1))).collect();
     let rules = Some(policy.rules.name.to_owned());
@@ -106,6 +115,42 @@ fn a_run_without_violation_has_a_log_without() {
 #[test]
 fn a_run_of_two_vcpus_without_violation_has_a_log_without() {
     try_for("lab-500us-8f4w-2vcpu-shared", SimDuration::from_ms(2));
+}
+
+#[test]
+fn faults_at_tables_are_counted_as_such() {
+    let scenario = Scenario::load("natapov-nvme").unwrap();
+    let settings = RunSettings {
+        duration: SimDuration::from_ms(200),
+        keep_records: true,
+        ..RunSettings::default()
+    };
+    let prefix = prefill(&scenario.machine, scenario.seed, &settings).unwrap();
+    let policy = policy("apf-v6.12").unwrap();
+    let output = run(&prefix, &policy, &settings).unwrap();
+    let records = output.records.as_deref().unwrap();
+    let log = printed(&prefix, &policy, records);
+    let report = check(log.as_bytes(), "a log", &CheckOptions::default()).unwrap();
+    let survey = &report.survey;
+    // What the run says: where each fault stopped, and what came of it.
+    let mut stopped = BTreeMap::new();
+    let (mut tables, mut pages, mut requests) = (0, 0, 0);
+    for record in records {
+        match record.event {
+            Event::KvmPageFault { vcpu, error_code, .. } => {
+                let table = stopped_at(error_code) == StoppedAt::Table;
+                *if table { &mut tables } else { &mut pages } += 1;
+                stopped.insert(vcpu, table);
+            }
+            Event::KvmAsyncPfNotPresent { vcpu, .. } => {
+                requests += u64::from(stopped.insert(vcpu, false) == Some(true));
+            }
+            _ => {}
+        }
+    }
+    assert!(tables > 10 && requests > 10, "{tables} {requests}");
+    let said = (survey.table_faults, survey.final_faults, survey.table_requests);
+    assert_eq!(said, (tables, pages, requests));
 }
 
 #[test]
