@@ -2,10 +2,11 @@
 //! error, as a scenario may be meant so.
 
 use models::apf::rules::{Backport, FirstLookup, Release};
+use models::config::costs::Cost;
 use models::config::{Op, Policy, ReadFaults};
-use models::presets::policies;
+use models::presets::{self, Certainty, policies};
 
-use crate::run::results::{Note, NoteKind, PolicyResult};
+use crate::run::results::{Note, NoteKind, PolicyResult, Ratio};
 use crate::scenario::resolve::{HostIdentity, Scenario};
 
 /// Faults of all replications below which quantiles are noted as resting on few.
@@ -13,9 +14,12 @@ const FEW: f64 = 20.0;
 /// Share of the vCPUs' time from which on they count as idle.
 const IDLE: f64 = 0.99;
 
+/// Effects that tables do not show.
+const SMALL: f64 = 0.001;
+
 /// What is degenerate about the results of a scenario.
-pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> {
-    let mut found = Found { scenario, results, notes: Vec::new() };
+pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Ratio]) -> Vec<Note> {
+    let mut found = Found { scenario, results, ratios, notes: Vec::new() };
     let faultless = found.faults();
     found.time();
     found.synchronous();
@@ -24,6 +28,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> 
     found.cap();
     if !faultless {
         found.same();
+        found.assumed_costs();
     }
     found.mixed_host();
     found.releases();
@@ -34,6 +39,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> 
 struct Found<'a> {
     scenario: &'a Scenario,
     results: &'a [PolicyResult],
+    ratios: &'a [Ratio],
     notes: Vec<Note>,
 }
 
@@ -226,6 +232,53 @@ impl<'a> Found<'a> {
         self.note(NoteKind::ReadsAreWritten, None, text);
     }
 
+    /// The time of both kernels is made of costs. An effect that is smaller may be theirs, so that it
+    /// counts how sure they are.
+    fn assumed_costs(&mut self) {
+        let scenario = self.scenario;
+        let Some(preset) = presets::cpu(&scenario.cpu_preset) else { return };
+        let own = scenario.machine.cpu.costs.describe();
+        let unsure = |name: &str| {
+            let source = preset.sources.iter().find(|source| source.name == name);
+            source.is_some_and(|source| {
+                matches!(source.certainty, Certainty::Assumption | Certainty::Recalled)
+            })
+        };
+        // A cost that the scenario says itself is a given one; what costs nothing takes no time.
+        let as_preset = preset.config.costs.describe();
+        let paid = own.iter().zip(&as_preset).filter(|(own, _)| own.1 != Cost::ZERO);
+        let paid: Vec<_> = paid.collect();
+        let assumed = paid.iter().filter(|(own, other)| own.1 == other.1 && unsure(own.0)).count();
+        if assumed == 0 {
+            return;
+        }
+        let kernel = |policy: &str| {
+            let result = self.results.iter().find(|it| it.policy == policy);
+            result.and_then(|it| mean(it, "cpu_share_kernel")).unwrap_or(0.0)
+        };
+        for ratio in self.ratios.iter().filter(|ratio| ratio.metric == "work_total") {
+            // Who cannot tell it from no effect concludes nothing.
+            let Some((low, high)) = ratio.ci95 else { continue };
+            let share = kernel(&ratio.policy).max(kernel(&ratio.baseline));
+            let effect = (ratio.mean - 1.0).abs();
+            if (low <= 1.0 && high >= 1.0) || !(SMALL..share).contains(&effect) {
+                continue;
+            }
+            let text = format!(
+                "its work differs from that of {} by {:.2} %, and {:.1} % of the vCPUs' time are \
+                 costs of guest and host kernels, {assumed} of {} of which nobody has measured \
+                 (`apfsim presets {}`): vary them with `apfsim sweep --axis` before you conclude \
+                 from it",
+                ratio.baseline,
+                effect * 100.0,
+                share * 100.0,
+                paid.len(),
+                preset.name,
+            );
+            self.note(NoteKind::AssumedCosts, Some(&ratio.policy), text);
+        }
+    }
+
     /// The cap is in question where policies differ in it, or where the title asks for it.
     fn cap(&mut self) {
         let words = self.scenario.title.split(|c: char| !c.is_alphanumeric());
@@ -381,5 +434,21 @@ mod tests {
         };
         assert_eq!(told(&policies("32")), "cap-not-reached all; same-runs apf-v6.12; ");
         assert_eq!(told(&policies("1")), "");
+    }
+
+    #[test]
+    fn an_effect_smaller_than_unmeasured_costs_is_noted() {
+        // On a fast device a fault costs more than it waits for.
+        let edits = [("\"500us\"", "\"10us\"")];
+        let mut scenario = smoke(&edits);
+        scenario.replications = 6;
+        let told = told(&scenario);
+        assert!(told.contains("assumed-costs apf-v7-2010; "), "{told}");
+        // Free costs are nobody's assumption.
+        let edits = [edits[0], ("\"westmere-2010\"", "\"free\"")];
+        let mut scenario = smoke(&edits);
+        scenario.replications = 6;
+        let told = self::told(&scenario);
+        assert!(!told.contains("assumed-costs"), "{told}");
     }
 }

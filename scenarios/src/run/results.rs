@@ -179,6 +179,8 @@ pub enum NoteKind {
     ProtocolOfRelease,
     /// Whether an access writes makes no difference.
     ReadsAreWritten,
+    /// An effect is smaller than what costs that nobody has measured take.
+    AssumedCosts,
 }
 
 impl NoteKind {
@@ -196,6 +198,7 @@ impl NoteKind {
             Self::MixedHost => "mixed-host",
             Self::ProtocolOfRelease => "protocol-of-release",
             Self::ReadsAreWritten => "reads-are-written",
+            Self::AssumedCosts => "assumed-costs",
         }
     }
 }

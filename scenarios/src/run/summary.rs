@@ -20,6 +20,7 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
     let rows = scenario.policies.iter().zip(runs);
     let policies: Vec<PolicyResult> =
         rows.map(|(policy, runs)| policy_result(&policy.name, runs)).collect();
+    let ratios = ratios(&scenario.baseline, &policies);
     Comparison {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
@@ -31,8 +32,8 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
         vcpus: scenario.machine.guest.vcpus,
         digest: digest_of(policies.iter().map(|policy| policy.digest)),
         baseline: scenario.baseline.clone(),
-        ratios: ratios(&scenario.baseline, &policies),
-        notes: notes::notes(scenario, &policies),
+        notes: notes::notes(scenario, &policies, &ratios),
+        ratios,
         policies,
         published: scenario.published.clone(),
     }

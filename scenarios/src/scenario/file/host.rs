@@ -101,6 +101,16 @@ pub enum CpuRef {
     Preset(CpuFile),
 }
 
+impl CpuRef {
+    /// The preset's name.
+    pub(in crate::scenario) fn preset(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Preset(file) => &file.preset,
+        }
+    }
+}
+
 /// A processor preset with changes.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object that describes a processor")]

@@ -44,6 +44,8 @@ pub struct Scenario {
     pub title: String,
     /// The machine and its workload.
     pub machine: MachineConfig,
+    /// The processor preset that costs are taken from where the scenario says none itself.
+    pub cpu_preset: String,
     /// Which kernel the host has.
     pub host_identity: HostIdentity,
     /// What is compared, in order; never empty.
@@ -186,6 +188,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         name,
         title,
         machine: MachineConfig { cpu, host, guest, workload, disturbances },
+        cpu_preset: file.host.cpu.preset().to_owned(),
         host_identity,
         policies,
         baseline,

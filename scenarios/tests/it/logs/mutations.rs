@@ -410,8 +410,12 @@ fn rates(most: usize) -> BTreeMap<Kind, Rate> {
         );
     }
     for ((kind, how, why), places) in &causes {
+        let mut of_logs: BTreeMap<&str, usize> = BTreeMap::new();
+        for place in places {
+            *of_logs.entry(&place[..4]).or_default() += 1;
+        }
         let some = places.iter().take(6).cloned().collect::<Vec<_>>().join(" ");
-        println!("{kind:?} {how}: {} {why} ({some})", places.len());
+        println!("{kind:?} {how}: {} {why} {of_logs:?} ({some})", places.len());
     }
     rates
 }
