@@ -180,6 +180,14 @@ costs! {
     table_memory,
     /// Software of an EPT violation whose page is present: lookup, mapping, return.
     kvm_fault,
+    /// The part of `kvm_fault` under the lock of the second-stage tables.
+    lock_fault,
+    /// The part of `reclaim_unmap_page` under that lock.
+    lock_unmap,
+    /// The part of `reclaim_scan_page` under that lock, for a page that the second stage maps.
+    lock_age,
+    /// Bringing the cache line of that lock from the processor that used it last; beyond all others.
+    lock_line,
     /// What mapping a page before its page ready costs less than a fault.
     prefault_saves,
     /// Software of the lookup that finds out that the page needs I/O.

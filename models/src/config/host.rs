@@ -69,11 +69,13 @@ pub struct HostKernel {
     pub mmu_retry: MmuRetry,
     /// What becomes of a page that the guest only reads.
     pub read_faults: ReadFaults,
+    /// Who waits for whom at the lock of the second-stage tables.
+    pub second_stage_lock: SecondStageLock,
 }
 
 impl HostKernel {
     /// Every field by its name in scenario files, as text; times in picoseconds.
-    pub fn fields(&self) -> [(&'static str, String); 12] {
+    pub fn fields(&self) -> [(&'static str, String); 13] {
         // Taken apart, so that a new field is a compile error here.
         let Self {
             slow_work_threads,
@@ -88,6 +90,7 @@ impl HostKernel {
             halt_poll_shrink,
             mmu_retry,
             read_faults,
+            second_stage_lock,
         } = *self;
         let throttling = writeback_throttling.unwrap_or(SimDuration::ZERO);
         [
@@ -102,6 +105,7 @@ impl HostKernel {
             ("halt_poll_shrink", halt_poll_shrink.to_string()),
             ("mmu_retry", mmu_retry.name().to_owned()),
             ("read_faults", read_faults.name().to_owned()),
+            ("second_stage_lock", second_stage_lock.name().to_owned()),
             ("polled_reads", polled_reads.to_string()),
         ]
     }
@@ -158,6 +162,28 @@ impl ReadFaults {
     /// Whether there are second-stage entries that do not allow writing.
     pub fn maps_read_only(self) -> bool {
         matches!(self, Self::ReadOnly | Self::ReadOnlyExclusive)
+    }
+}
+
+named! {
+    /// The lock of a VM's second-stage tables (`kvm->mmu_lock`): whether faults, and the host that takes
+    /// mappings away, wait for each other. What is done under it is part of other costs and has its
+    /// own names (`lock_fault`, `lock_unmap`, `lock_age`); so it makes a difference only where two
+    /// threads meet.
+    SecondStageLock {
+        /// Nobody waits. A simplification.
+        None => "none",
+        /// One thread at a time (a spinlock): x86 up to 5.10, with whatever tables (`tdp_page_fault` of
+        /// 2.6.36 and 4.19, `direct_page_fault` of 5.10.262); later ones without the TDP MMU, and
+        /// shadow paging, which take it for writing (6.1.192, 6.12.117); arm64 before 6.2.
+        OneHolder => "one-holder",
+        /// Faults share it; whoever takes mappings away, or asks whether they were used, has it alone (a
+        /// fair readers-writer lock): the TDP MMU of x86, which is on in 5.15.100 to 6.12.117
+        /// (`direct_page_fault` up to 6.1.192, then `kvm_tdp_mmu_page_fault`); arm64 from 6.2.
+        Readers => "readers",
+        /// The same, but asking whether a mapping was used takes no lock
+        /// (`CONFIG_KVM_MMU_LOCKLESS_AGING`, 7.2.13 and 7.3.4).
+        ReadersAgeFreely => "readers-age-freely",
     }
 }
 

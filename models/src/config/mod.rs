@@ -22,7 +22,8 @@ pub use guest::{
     ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TablePages, TimerKind, WakeTime,
 };
 pub use host::{
-    Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, WrittenPages,
+    Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, SecondStageLock,
+    WrittenPages,
 };
 pub use op::Op;
 pub use policy::Policy;

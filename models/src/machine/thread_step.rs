@@ -10,6 +10,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The running stretch of a thread is over.
     pub(super) fn thread_step(&mut self, id: ThreadId) {
         self.w.steps.passed(id);
+        self.may_be_preempted(id);
         let mut then = self.w.host.then_of(id);
         loop {
             if !self.count_step(id, then) {
@@ -35,6 +36,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::FetchCopied => self.fetch_copied(thread),
             Then::FetchPoll => self.fetch_poll(thread),
             Then::ReclaimDone => self.reclaim_done(thread),
+            Then::ReclaimUnlocked => self.go_on_with_pass(thread),
+            Then::TakeLock(under) => self.take_second_stage_lock(thread, under),
+            Then::LockTaken(under) => self.second_stage_lock_taken(thread, under),
             _ => match self.w.host.kind_of(thread) {
                 ThreadKind::Vcpu(vcpu) => self.perform_vcpu(thread, vcpu, then),
                 ThreadKind::Worker(worker) => self.perform_worker(thread, worker, then),

@@ -7,7 +7,8 @@ use sim_core::SimDuration;
 use super::files::builtin;
 use super::span;
 use crate::config::{
-    Cgroup, DeviceConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, WrittenPages,
+    Cgroup, DeviceConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, SecondStageLock,
+    WrittenPages,
 };
 
 const FILE: &str = include_str!("data/host-kernels.json");
@@ -92,6 +93,7 @@ struct File {
     halt_poll_shrink: Sourced<u32>,
     mmu_retry: Sourced<MmuRetry>,
     read_faults: Sourced<ReadFaults>,
+    second_stage_lock: Sourced<SecondStageLock>,
 }
 
 /// The values of a preset as text, each with its source.
@@ -120,6 +122,7 @@ fn sources(file: &File) -> Vec<KernelValue> {
         value("halt_poll_shrink", &f.halt_poll_shrink, f.halt_poll_shrink.value),
         value("mmu_retry", &f.mmu_retry, f.mmu_retry.value.name()),
         value("read_faults", &f.read_faults, f.read_faults.value.name()),
+        value("second_stage_lock", &f.second_stage_lock, f.second_stage_lock.value.name()),
     ]
 }
 
@@ -141,6 +144,7 @@ fn from_file(file: File) -> HostKernelPreset {
             halt_poll_shrink: file.halt_poll_shrink.value,
             mmu_retry: file.mmu_retry.value,
             read_faults: file.read_faults.value,
+            second_stage_lock: file.second_stage_lock.value,
         },
         read_ahead_rotating: file.read_ahead_rotating.value,
         writeback_throttling_rotating: throttling(&file.writeback_throttling_rotating.value),

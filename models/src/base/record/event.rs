@@ -351,6 +351,14 @@ events! {
     LookupFound = "lookup_found" { /// The vCPU.
         vcpu: VcpuId, /// The frame of the host.
         pfn: Pfn, }
+    /// A thread begins to spin for the lock of the second-stage tables. Kernels since 5.19 print the
+    /// lock's address.
+    ContentionBegin = "contention_begin" { /// Who.
+        thread: ThreadId, /// For writing, or alone.
+        write: bool, }
+    /// It has the lock.
+    ContentionEnd = "contention_end" { /// Who.
+        thread: ThreadId, }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use sim_core::{EventQueue, SimDuration};
 use super::state::{Fetch, FetchGoal};
 use crate::base::ids::{GuestPage, ItemId, ThreadId};
 use crate::base::record::BlockReason;
-use crate::machine::world::{Cx, Flow, MachineEvent, Then};
+use crate::machine::world::{Cx, Flow, MachineEvent, Then, Under};
 use crate::parts::memory::pages::{Arrival, Backing, Entry};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -113,10 +113,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let map =
             self.w.setup.prices.kvm_fault.time.saturating_sub(self.w.setup.prices.apf_detect.time);
         match goal {
-            FetchGoal::Fault => Flow::Spend(map, Then::MapFault),
+            FetchGoal::Fault => self.under_lock(thread, map, Under::Map),
             FetchGoal::StartRead => match self.w.host.memory.page(guest_page).backing {
                 // The page came while the read was being prepared.
-                Backing::Resident | Backing::Writeback => Flow::Spend(map, Then::MapFault),
+                Backing::Resident | Backing::Writeback => self.under_lock(thread, map, Under::Map),
                 _ => Flow::Spend(SimDuration::ZERO, Then::FaultTry),
             },
             FetchGoal::Prefault => {

@@ -30,13 +30,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// default type unless the VMM disables KVM_X86_QUIRK_SLOT_ZAP_ALL; in 5.10.262 and 6.1.192 always,
     /// `kvm_mmu_invalidate_zap_pages_in_memslot`). A VM with guest_memfd is of another type,
     /// of which only the slot's own entries go. It takes a thread of the VMM that is none of the
-    /// machine's, and no time here.
+    /// machine's, and no time here but for the lock.
     pub(in crate::machine) fn zap_second_stage(&mut self, vcpu: VcpuId) {
         let regions = &self.w.setup.config.workload.regions;
         if regions.iter().any(|region| region.backing == RegionBacking::GuestMemfd) {
             return;
         }
         self.cut_all_bursts();
+        self.lock_to_zap_all();
         for page in zap_all(&mut self.w.host.memory, self.w.setup.page(vcpu, Gfn(0)).vm()) {
             self.emit(Event::EptUnmap { page });
         }

@@ -10,6 +10,7 @@ mod native;
 mod read;
 mod reclaim;
 mod scheduler;
+mod second_stage_lock;
 mod state;
 mod stretch;
 mod waiting;

@@ -51,10 +51,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             freed: pass.freed,
             written: pass.written.len() as u32,
             in_flight: self.room_will_come(),
+            locking: self.locking_of(&pass, cost),
         };
         self.w.host.pass = pass;
         self.w.host.threads[thread.index()].reclaim = pending;
-        Flow::Spend(cost, Then::ReclaimDone)
+        self.go_on_with_pass(thread)
     }
 
     /// One request for each run of consecutive slots (the block layer merges them while plugged).

@@ -37,7 +37,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Lets a processor change threads once the event at hand is over (`resched_curr`).
-    fn ask_preempt(&mut self, pcpu: PcpuId) {
+    pub(super) fn ask_preempt(&mut self, pcpu: PcpuId) {
         if !self.w.host.resched.contains(&pcpu) {
             self.w.host.resched.push(pcpu);
         }
@@ -171,6 +171,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return;
         }
         let id = ThreadId(current);
+        if self.stays_for_lock(id) {
+            return;
+        }
         if self.w.host.threads[id.index()].then == Then::InGuest {
             self.force_exit_of_thread(id, ExitReason::ExternalInterrupt);
         }

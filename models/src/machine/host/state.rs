@@ -12,6 +12,7 @@ use crate::parts::memory::map_lock::MapLock;
 use crate::parts::memory::pages::{Backing, Entry, HostMemory};
 use crate::parts::memory::pass::ReclaimPass;
 use crate::parts::memory::read_ahead::ReadAheadState;
+use crate::parts::memory::second_stage_lock::{PassLocking, Turnstile};
 use crate::parts::memory::swap::SwapArea;
 use crate::parts::memory::throttle::WriteThrottle;
 use crate::parts::sched::{Entity, Loads, RunQueue};
@@ -62,6 +63,27 @@ pub(super) struct PendingReclaim {
     pub written: u32,
     /// Whether room was to come from elsewhere at the time of the pass.
     pub in_flight: bool,
+    /// How it takes the lock of the second-stage tables.
+    pub locking: PassLocking,
+}
+
+/// What a thread that spins for, or has, the lock of the second-stage tables keeps in mind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Locked {
+    /// Preemption is off.
+    pub atomic: bool,
+    /// Another thread was to have the processor meanwhile.
+    pub asked: bool,
+    /// How long it works once it has the lock.
+    pub span: SimDuration,
+}
+
+impl Locked {
+    /// Preemption is off for the stretch that begins. One that takes no time has no end of its own, so that
+    /// nothing would turn preemption on again before the next one.
+    pub(super) fn holds(&mut self, span: SimDuration) {
+        self.atomic = !span.is_zero();
+    }
 }
 
 /// A thread of the host.
@@ -88,6 +110,8 @@ pub(in crate::machine) struct Thread {
     pub(super) reads: VecDeque<Request>,
     /// The request whose pages it copies and for which the device has no place yet.
     pub(super) copying: Option<Request>,
+    /// Its wait for, or hold of, the lock of the second-stage tables.
+    pub(super) locked: Locked,
 }
 
 impl Thread {
@@ -107,6 +131,7 @@ impl Thread {
             reclaim: PendingReclaim::default(),
             reads: VecDeque::new(),
             copying: None,
+            locked: Locked::default(),
         }
     }
 }
@@ -162,6 +187,8 @@ pub(in crate::machine) struct Host {
     pub(super) throttle: Option<WriteThrottle>,
     /// The lock of the VMM's memory map, where somebody writes it.
     pub(super) map_lock: Option<MapLock>,
+    /// The lock of the second-stage tables, where it is kept.
+    pub(super) second_stage_lock: Option<Turnstile>,
     /// Threads that wait for room under the memory limit.
     pub(super) room_waiters: Vec<ThreadId>,
     /// A reused buffer.
@@ -202,6 +229,7 @@ impl Host {
             read_ahead: ReadAheadState::default(),
             throttle: host.kernel.writeback_throttling.map(throttle),
             map_lock: writes_map(config).then(MapLock::default),
+            second_stage_lock: Turnstile::new(host.kernel.second_stage_lock, host.cpus),
             room_waiters: Vec::new(),
             pass: ReclaimPass::default(),
         })

@@ -10,7 +10,7 @@ use crate::base::ids::{Gfn, ItemId, VcpuId};
 use crate::base::record::{Event, FaultPath};
 use crate::config::MmuRetry;
 use crate::machine::host::FetchGoal;
-use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, thread_of};
+use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, Under, thread_of};
 use crate::parts::memory::pages::Backing;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -39,13 +39,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // `kvm_mmu_faultin_pfn_gmem` finds the page or allocates it; no lookup is shown.
             return match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
                 Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
-                _ => Flow::Spend(rest, Then::MapFault),
+                _ => self.under_lock(thread_of(vcpu), rest, Under::Map),
             };
         }
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
-                Flow::Spend(rest, Then::MapFault)
+                self.under_lock(thread_of(vcpu), rest, Under::Map)
             }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
             Backing::Swapped | Backing::Reading => self.fault_needs_io(vcpu),

@@ -8,7 +8,7 @@ use crate::base::ids::{Gfn, VcpuId};
 use crate::base::record::BlockReason;
 use crate::machine::host::FetchGoal;
 use crate::machine::protocol::Completed;
-use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, thread_of};
+use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, Under, thread_of};
 use crate::parts::memory::pages::Backing;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -102,7 +102,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let prices = &self.w.setup.prices;
                 let mapping = prices.kvm_fault.time.saturating_sub(prices.prefault_saves.time);
                 let cost = mapping + self.lookup_without_worker();
-                Flow::Spend(cost, Then::PrefaultMap(gfn))
+                self.under_lock(thread_of(vcpu), cost, Under::Prefault(gfn))
             }
             Completed::Popped => Flow::Spend(self.w.setup.prices.apf_ready.time, Then::Deliver),
         })

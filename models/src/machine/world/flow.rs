@@ -62,6 +62,34 @@ pub(in crate::machine) enum Then {
     FetchPoll,
     /// Either: a pass of direct reclaim is over.
     ReclaimDone,
+    /// Either: take the lock of the second-stage tables.
+    TakeLock(Under),
+    /// Either: the lock is there, after waiting for it.
+    LockTaken(Under),
+    /// Either: a page of a pass of direct reclaim is through with the lock.
+    ReclaimUnlocked,
+}
+
+/// What is done under the lock of the second-stage tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Under {
+    /// The second-stage entry of the fault.
+    Map,
+    /// That of a page before its page ready.
+    Prefault(Gfn),
+    /// Asking for, or taking away, one page's entry.
+    Reclaim,
+}
+
+impl Under {
+    /// What follows when the lock is let go.
+    pub(in crate::machine) fn then(self) -> Then {
+        match self {
+            Self::Map => Then::MapFault,
+            Self::Prefault(gfn) => Then::PrefaultMap(gfn),
+            Self::Reclaim => Then::ReclaimUnlocked,
+        }
+    }
 }
 
 /// How a thread goes on after a step.
@@ -97,7 +125,8 @@ impl Then {
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",
             Self::FetchPoll => "polling the swap device",
-            Self::ReclaimDone => "reclaiming memory",
+            Self::ReclaimDone | Self::ReclaimUnlocked => "reclaiming memory",
+            Self::TakeLock(_) | Self::LockTaken(_) => "taking the lock of the second stage",
         }
     }
 }

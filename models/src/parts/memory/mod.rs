@@ -8,6 +8,7 @@ pub mod pages;
 pub mod pass;
 pub mod read_ahead;
 pub mod reclaim;
+pub(crate) mod second_stage_lock;
 pub mod swap;
 pub(crate) mod throttle;
 pub(crate) mod zap;

@@ -13,6 +13,8 @@ use crate::parts::memory::swap::SwapArea;
 pub struct ReclaimPass {
     /// Pages looked at.
     pub scanned: u32,
+    /// Pages whose accessed bit in the second stage was read.
+    pub aged: u32,
     /// Clean pages freed at once.
     pub freed: u32,
     /// Pages whose second-stage entry was removed; their vCPUs must flush.
@@ -24,6 +26,7 @@ pub struct ReclaimPass {
 impl ReclaimPass {
     pub(super) fn clear(&mut self) {
         self.scanned = 0;
+        self.aged = 0;
         self.freed = 0;
         self.unmapped.clear();
         self.written.clear();
@@ -57,7 +60,11 @@ pub(super) fn test_and_clear_young(
     pass: &mut ReclaimPass,
 ) -> bool {
     match test {
-        YoungTest::AccessedBit => std::mem::take(&mut memory.page_mut(guest_page).young),
+        YoungTest::AccessedBit => {
+            let page = memory.page_mut(guest_page);
+            pass.aged += u32::from(page.second_stage != Entry::None);
+            std::mem::take(&mut page.young)
+        }
         YoungTest::Unmap => {
             let mapped = memory.page(guest_page).second_stage != Entry::None;
             unmap(memory, guest_page, pass);

@@ -12,7 +12,7 @@ use super::values::{Metric, MetricValues, TaskMetrics};
 use crate::base::abi::{
     CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_PRESENT, PF_WRITE, StoppedAt, stopped_at,
 };
-use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, TaskId, ThreadId, Token, VcpuId};
 use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
 
 /// What is followed of one vCPU.
@@ -39,6 +39,8 @@ pub struct Metrics {
     vcpus: Vec<Vcpu>,
     clocks: VcpuClocks,
     tasks: BTreeMap<TaskId, Task>,
+    /// Threads that spin for the lock of the second-stage tables, and since when.
+    spinning: BTreeMap<ThreadId, SimTime>,
     workers: u64,
     outstanding: u64,
     in_flight: u64,
@@ -67,6 +69,7 @@ impl Metrics {
             vcpus: vec![vcpu; usize::from(vcpus)],
             clocks: VcpuClocks::new(vcpus),
             tasks: BTreeMap::new(),
+            spinning: BTreeMap::new(),
             workers: 0,
             outstanding: 0,
             in_flight: 0,
@@ -233,6 +236,16 @@ impl Metrics {
                 counts.reclaim_scanned += u64::from(scanned) * measuring;
             }
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
+            Event::ContentionBegin { thread, .. } => {
+                self.spinning.insert(thread, now);
+            }
+            Event::ContentionEnd { thread } => {
+                if let Some(since) = self.spinning.remove(&thread) {
+                    let span = u128::from(now.saturating_since(since).as_ps());
+                    counts.mmu_lock_wait_ps += span * u128::from(measuring);
+                    counts.mmu_lock_contentions += measuring;
+                }
+            }
             Event::SharedWordWrite { .. } => counts.area_writes += measuring,
             Event::AreaTranslated { .. } => counts.area_translations += measuring,
             Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,

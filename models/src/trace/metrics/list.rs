@@ -361,6 +361,22 @@ pub const METRICS: &[MetricKind] = &[
         ..PAGES
     },
     MetricKind {
+        name: "mmu_lock_wait",
+        label: "waiting for mmu_lock",
+        meaning: "Time for which threads of the host spun for the lock of the second-stage tables, \
+                  of waits that ended in the measured phase",
+        value: |run| Some(run.counts.mmu_lock_wait_ps as f64 * 1e-12),
+        ..SECONDS
+    },
+    MetricKind {
+        name: "mmu_lock_contentions",
+        better: Better::Less,
+        label: "mmu_lock contentions",
+        meaning: "Those waits (contention_begin to contention_end)",
+        value: |run| Some(run.counts.mmu_lock_contentions as f64),
+        ..COUNT
+    },
+    MetricKind {
         name: "area_writes",
         label: "area writes",
         meaning: "Writes by the host to the areas that it shares with the guest",

@@ -46,6 +46,8 @@ pub(super) struct Counts {
     pub(super) swap_write_requests: u64,
     pub(super) reclaim_scanned: u64,
     pub(super) ept_unmaps: u64,
+    pub(super) mmu_lock_wait_ps: u128,
+    pub(super) mmu_lock_contentions: u64,
     pub(super) area_writes: u64,
     pub(super) area_translations: u64,
     pub(super) exits: u64,

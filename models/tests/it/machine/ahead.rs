@@ -14,7 +14,7 @@ use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages,
     MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadFaults, Region, RegionBacking,
-    Section, StealClock, TablePages, TaskGroup, TimerKind, WakeTime,
+    SecondStageLock, Section, StealClock, TablePages, TaskGroup, TimerKind, WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -178,6 +178,7 @@ impl Draw {
         config.host.kernel.mmu_retry =
             self.of(&[MmuRetry::OwnPage, MmuRetry::Evictions, MmuRetry::Unmappings]);
         config.host.kernel.read_faults = self.of(ReadFaults::ALL);
+        config.host.kernel.second_stage_lock = self.of(SecondStageLock::ALL);
         if self.chance(50) {
             let kernel = presets::guest_kernel("linux-6.12").unwrap();
             config.host.sched = kernel.sched(config.host.cpus);

@@ -22,6 +22,7 @@ mod policies;
 mod reads;
 mod regressions;
 mod reinjection;
+mod second_stage_lock;
 mod series;
 mod syscalls;
 mod tables;

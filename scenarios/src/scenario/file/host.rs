@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use models::config::{
-    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SetFunction, WrittenPages,
+    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock, SetFunction,
+    WrittenPages,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -89,6 +90,8 @@ pub struct HostKernelFile {
     pub mmu_retry: Option<MmuRetry>,
     /// What becomes of a page that the guest only reads.
     pub read_faults: Option<ReadFaults>,
+    /// Who waits for whom at the lock of the second-stage tables. Default: "none".
+    pub second_stage_lock: Option<SecondStageLock>,
 }
 
 /// A processor.

@@ -2,7 +2,8 @@
 
 use models::config::costs::Costs;
 use models::config::{
-    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SetFunction, WrittenPages,
+    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock, SetFunction,
+    WrittenPages,
 };
 use models::presets;
 use serde_json::{Value, json};
@@ -169,5 +170,6 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
     give(&mut object, draw, "halt_poll_shrink", |draw| json!(draw.magnitude(0, 1000)));
     give(&mut object, draw, "mmu_retry", word::<MmuRetry>);
     give(&mut object, draw, "read_faults", word::<ReadFaults>);
+    give(&mut object, draw, "second_stage_lock", word::<SecondStageLock>);
     Value::Object(object)
 }
