@@ -36,6 +36,8 @@ const HEADER: &str = "\
 /// The swap device: its number, and sectors in a page.
 const SWAP_DEVICE: u32 = 254 << 20;
 const PAGE_SECTORS: u32 = 8;
+/// Stands for the hashed address that the kernel prints for the lock of the second-stage tables.
+const MMU_LOCK: &str = "000000005d3c1a7e";
 /// Where the guest is: in a user program, or in its kernel.
 const USER_RIP: u64 = 0x40_1d85;
 const KERNEL_RIP: u64 = 0xffff_ffff_8109_d6e8;
@@ -240,6 +242,14 @@ impl KernelWriter {
                 self.actor = Context::Interrupt(PcpuId(0));
                 self.request(time, self.actor, &complete, (op, pages), out);
             }
+            Event::ContentionBegin { thread, write } => {
+                let how = if write { "WRITE" } else { "READ" };
+                let flags = format!("(flags=SPIN|{how})");
+                self.spin(time, thread, "contention_begin", &flags, out);
+            }
+            Event::ContentionEnd { thread } => {
+                self.spin(time, thread, "contention_end", "(ret=0)", out);
+            }
             // No kernel has these.
             _ => {}
         }
@@ -385,6 +395,21 @@ impl KernelWriter {
         Details { vcpu: vcpu.0.into(), rip, ..Details::default() }
     }
 
+    /// An event of the lock of the second-stage tables, which nothing is concluded from when a log is
+    /// read (`lock:contention_begin`, `lock:contention_end` of include/trace/events/lock.h, 6.1.192).
+    fn spin(
+        &mut self,
+        time: SimTime,
+        thread: ThreadId,
+        name: &str,
+        fields: &str,
+        out: &mut Vec<u8>,
+    ) {
+        self.actor = Context::Thread(thread);
+        self.head(time, self.actor, name, out);
+        out.extend_from_slice(format!("{MMU_LOCK} {fields}\n").as_bytes());
+    }
+
     fn line(
         &self,
         time: SimTime,
@@ -393,6 +418,13 @@ impl KernelWriter {
         details: &Details<'_>,
         out: &mut Vec<u8>,
     ) {
+        let cpu = self.head(time, context, event.name(), out);
+        write_event(event, &Details { cpu: cpu.0.into(), ..*details }, out);
+        out.push(b'\n');
+    }
+
+    /// What precedes the fields of an event; the processor that hit it.
+    fn head(&self, time: SimTime, context: Context, name: &str, out: &mut Vec<u8>) -> PcpuId {
         let (head, cpu) = self.threads.columns(context);
         let ns = time.as_ps() / 1000;
         let time = match self.nanoseconds {
@@ -403,9 +435,8 @@ impl KernelWriter {
                 format!("{:>5}.{:06}", us / 1_000_000, us % 1_000_000)
             }
         };
-        out.extend_from_slice(format!("{head} {time}: {}: ", event.name()).as_bytes());
-        write_event(event, &Details { cpu: cpu.0.into(), ..*details }, out);
-        out.push(b'\n');
+        out.extend_from_slice(format!("{head} {time}: {name}: ").as_bytes());
+        cpu
     }
 }
 

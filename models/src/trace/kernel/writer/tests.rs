@@ -121,3 +121,16 @@ fn an_interrupt_instead_of_a_worker_completes_in_its_context() {
     let text = written(&[Event::KvmAsyncPfCompleted { worker, vcpu: V0, gva, address }]);
     assert!(text.starts_with("           vcpu0-1000    [000] d.h1.    61.431178: "), "{text}");
 }
+
+#[test]
+fn waiting_for_the_second_stage_lock_is_printed_with_its_thread() {
+    let thread = thread_of(V0);
+    for (write, how) in [(true, "WRITE"), (false, "READ")] {
+        let text =
+            written(&[Event::ContentionBegin { thread, write }, Event::ContentionEnd { thread }]);
+        let lines: Vec<&str> = text.lines().collect();
+        let begin = format!("contention_begin: 000000005d3c1a7e (flags=SPIN|{how})");
+        assert!(lines[0].ends_with(&begin) && lines[0].contains("vcpu0-1000"), "{text}");
+        assert!(lines[1].ends_with("contention_end: 000000005d3c1a7e (ret=0)"), "{text}");
+    }
+}
