@@ -33,11 +33,13 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 24] = [
+const SHORT: [(&str, &str, u32); 26] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
     ("token-wrap", "5ms", 1),
+    ("first-touch-arm64", "200us", 1),
+    ("first-touch-x86", "500us", 1),
     ("faulting-pair", "100ms", 2),
     ("natapov-2010", "500ms", 2),
     ("natapov-nvme", "30ms", 1),

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 24] = [
+const FILES: [(&str, &str); 26] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -39,11 +39,13 @@ const FILES: [(&str, &str); 24] = [
     ("faulting-pair", include_str!("../../library/faulting-pair.json")),
     ("read-only-guest", include_str!("../../library/read-only-guest.json")),
     ("sixteen-vcpus", include_str!("../../library/sixteen-vcpus.json")),
+    ("first-touch-arm64", include_str!("../../library/first-touch-arm64.json")),
+    ("first-touch-x86", include_str!("../../library/first-touch-x86.json")),
     ("token-wrap", include_str!("../../library/token-wrap.json")),
     ("smoke", include_str!("../../library/smoke.json")),
 ];
 
-const SWEEPS: [(&str, &str); 11] = [
+const SWEEPS: [(&str, &str); 13] = [
     ("device-latency", include_str!("../../library/sweeps/device-latency.json")),
     (
         "natapov-2010-sensitivity",
@@ -54,6 +56,8 @@ const SWEEPS: [(&str, &str); 11] = [
     ("natapov-2010-halt", include_str!("../../library/sweeps/natapov-2010-halt.json")),
     ("cap-vcpus", include_str!("../../library/sweeps/cap-vcpus.json")),
     ("cap-workers", include_str!("../../library/sweeps/cap-workers.json")),
+    ("second-stage-lock-arm64", include_str!("../../library/sweeps/second-stage-lock-arm64.json")),
+    ("second-stage-lock-x86", include_str!("../../library/sweeps/second-stage-lock-x86.json")),
     ("without-threads", include_str!("../../library/sweeps/without-threads.json")),
     ("kernel-faults", include_str!("../../library/sweeps/kernel-faults.json")),
     ("allocation-failure", include_str!("../../library/sweeps/allocation-failure.json")),

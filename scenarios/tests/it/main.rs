@@ -5,3 +5,4 @@
 mod fuzzed;
 mod logs;
 mod runs;
+mod second_stage_lock;

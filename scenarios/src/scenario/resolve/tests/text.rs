@@ -393,7 +393,8 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-500us-4f4w-syscall`, `lab-50us-4f4w-reads`, `lab-500us-4f-idle`, `lab-5ms-4f4w`, `lab-500us-8f4w-shared`, \
          `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, `closed-form`, \
-         `faulting-pair`, `read-only-guest`, `sixteen-vcpus`, `token-wrap`, `smoke`"
+         `faulting-pair`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
+         `first-touch-x86`, `token-wrap`, `smoke`"
     );
 }
 
