@@ -233,4 +233,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.arm_host_tick(pcpu);
     }
+
+    /// Whether a thread that is to lose its processor cannot yet; it will when it lets go of the lock.
+    fn stays_for_lock(&mut self, thread: ThreadId) -> bool {
+        let locked = &mut self.w.host.threads[thread.index()].locked;
+        locked.asked |= locked.atomic;
+        locked.atomic
+    }
+
+    /// A thread's stretch is over, and with it what it did under the lock.
+    pub(in crate::machine) fn may_be_preempted(&mut self, thread: ThreadId) {
+        let state = &mut self.w.host.threads[thread.index()];
+        if !std::mem::take(&mut state.locked.atomic) {
+            return;
+        }
+        if std::mem::take(&mut state.locked.asked) {
+            let pcpu = state.pcpu;
+            self.ask_preempt(pcpu);
+        }
+    }
 }
