@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use reports::ReportError;
 use scenarios::experiments::suite::SuiteError;
-use scenarios::{AnatomyError, CheckError, CrossoverError, FitError, RunnerError, ScenarioError};
+use scenarios::{
+    AnatomyError, CheckError, CrossoverError, FitError, RequestAnatomyError, RunnerError,
+    ScenarioError,
+};
 
 /// Any failure, as told to the user. All lead to exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,9 @@ pub(crate) enum CliError {
     /// A run failed.
     #[error(transparent)]
     Runner(#[from] RunnerError),
+    /// There is no anatomy of a request.
+    #[error(transparent)]
+    Requests(#[from] RequestAnatomyError),
     /// There is no anatomy of a fault.
     #[error(transparent)]
     Anatomy(#[from] AnatomyError),

@@ -4,7 +4,7 @@ use models::base::ids::TaskId;
 use models::base::record::{BlockReason, Event, FaultPath, IoKind};
 use models::trace::anatomy::{Actor, Anatomy, Lane, Step};
 use scenarios::AnatomyReport;
-use sim_core::SimTime;
+use sim_core::{SimDuration, SimTime};
 
 /// Picoseconds from the beginning of the fault.
 pub(crate) type Offset = i64;
@@ -329,15 +329,21 @@ pub(crate) fn microseconds(ps: Offset) -> String {
 /// The parts of a latency in hundredths of microseconds, rounded so that they add up to the rounded
 /// latency.
 pub(crate) fn rounded_parts(fault: &Anatomy) -> Vec<(&'static str, Offset)> {
+    rounded(fault.parts.iter().map(|(part, span)| (part.name(), span)))
+}
+
+/// Times with their names in hundredths of microseconds, rounded so that they add up to the rounded sum.
+pub(crate) fn rounded(
+    parts: impl Iterator<Item = (&'static str, SimDuration)>,
+) -> Vec<(&'static str, Offset)> {
     let (mut sum, mut shown) = (0, 0);
-    let mut parts = Vec::new();
-    for (part, span) in fault.parts.iter() {
+    let rounded = parts.map(|(name, span)| {
         sum += Offset::try_from(span.as_ps()).unwrap_or(Offset::MAX);
-        let upto = (sum + 5_000) / 10_000;
-        parts.push((part.name(), (upto - shown) * 10_000));
+        let (upto, before) = ((sum + 5_000) / 10_000, shown);
         shown = upto;
-    }
-    parts
+        (name, (upto - before) * 10_000)
+    });
+    rounded.collect()
 }
 
 #[cfg(test)]

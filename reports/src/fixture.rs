@@ -104,6 +104,7 @@ fn empty() -> Comparison {
         vcpus: 4,
         digest: DIGEST.parse().unwrap(),
         baseline: "sync".to_owned(),
+        measure: "work_total".to_owned(),
         policies: Vec::new(),
         ratios: Vec::new(),
         published: Vec::new(),

@@ -35,6 +35,9 @@ pub use experiments::anatomy::{
     AnatomyError, AnatomyReport, PickedFault, PolicyAnatomy, run_anatomy,
 };
 pub use experiments::crossover::{Crossover, CrossoverError, CrossoverQuestion, find_crossover};
+pub use experiments::request_anatomy::{
+    PickedRequest, PolicyRequests, RequestAnatomyError, RequestReport, run_request_anatomy,
+};
 pub use experiments::sweep::{Sweep, SweepOverrides, SweepResult, run_sweep, sweep_schema_json};
 pub use logs::check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use logs::explored::explored_log;

@@ -98,6 +98,7 @@ median, the 99th percentile or the worst, once to keep the records around it.
 Examples:
   apfsim anatomy smoke                                  median, p99 and worst fault
   apfsim anatomy natapov-2010 --duration 5s --pick median
+  apfsim anatomy FILE --request --pick p99              what a slow request waited for
   apfsim anatomy natapov-2010 --policy sync --policy apf-v2.6.39 --out results/anatomy")]
     Anatomy(AnatomyArgs),
     /// List the built-in scenarios and sweeps

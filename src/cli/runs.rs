@@ -166,8 +166,11 @@ pub(crate) struct AnatomyArgs {
     /// of the scenario's policies
     #[arg(long = "policy", value_name = "NAME")]
     pub(crate) policies: Vec<String>,
-    /// Which fault to show; repeat for more. By default all three
-    #[arg(long = "pick", value_name = "FAULT", value_enum)]
+    /// Show requests of the application instead of faults: what their latency consists of
+    #[arg(long)]
+    pub(crate) request: bool,
+    /// Which one to show; repeat for more. By default `median`, `p99` and `worst`
+    #[arg(long = "pick", value_name = "RANK", value_enum)]
     pub(crate) picks: Vec<PickArg>,
     /// Seed of all random numbers, instead of the scenario's
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -186,13 +189,17 @@ pub(crate) struct AnatomyArgs {
     pub(crate) quiet: bool,
 }
 
-/// A fault to show.
+/// A fault or request to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PickArg {
-    /// Half of the faults are not slower
+    /// Half of them are not slower
     Median,
-    /// 99 % of the faults are not slower
+    /// 90 % of them are not slower
+    P90,
+    /// 99 % of them are not slower
     P99,
+    /// 99.9 % of them are not slower
+    P999,
     /// The slowest
     Worst,
 }

@@ -1,7 +1,7 @@
-//! `apfsim anatomy`: single major faults in detail.
+//! `apfsim anatomy`: single major faults or requests in detail.
 
 use models::trace::anatomy::Pick;
-use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy};
+use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy, run_request_anatomy};
 
 use super::common::publish;
 use crate::cli::{AnatomyArgs, PickArg};
@@ -21,6 +21,11 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
         scenario.duration = duration;
     }
     let _held = FolderLock::hold(args.out.as_deref(), &[])?;
+    if args.request {
+        let report = run_request_anatomy(&scenario, &picks(&args.picks))?;
+        publish(&report, args.format, args.out.as_deref(), args.quiet)?;
+        return Ok(Outcome::Fine);
+    }
     let display = Display::new(&scenario.name, args.quiet);
     let report =
         run_anatomy(&scenario, &picks(&args.picks), &|progress| display.update(&progress))?;
@@ -40,9 +45,12 @@ fn usual(scenario: &Scenario) -> Vec<String> {
     if some.is_empty() { names().collect() } else { some }
 }
 
-/// What was asked for, by rising latency and each once; everything when nothing was.
+/// What was asked for, by rising latency and each once; the usual ones when nothing was.
 fn picks(args: &[PickArg]) -> Vec<Pick> {
-    let asked = |pick: &Pick| args.is_empty() || args.iter().any(|&arg| Pick::from(arg) == *pick);
+    if args.is_empty() {
+        return Pick::USUAL.into();
+    }
+    let asked = |pick: &Pick| args.iter().any(|&arg| Pick::from(arg) == *pick);
     Pick::ALL.into_iter().filter(asked).collect()
 }
 
@@ -50,7 +58,9 @@ impl From<PickArg> for Pick {
     fn from(arg: PickArg) -> Self {
         match arg {
             PickArg::Median => Self::Median,
+            PickArg::P90 => Self::P90,
             PickArg::P99 => Self::P99,
+            PickArg::P999 => Self::P999,
             PickArg::Worst => Self::Worst,
         }
     }

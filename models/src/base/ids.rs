@@ -50,6 +50,8 @@ newtype! {
     SwapSlot(u32), "slot";
     /// A memory region of a workload, numbered in order of declaration.
     RegionId(u16), "region";
+    /// A group of equal tasks of a workload, numbered in order of declaration.
+    GroupId(u16), "group";
 }
 
 /// Bytes in a page.

@@ -89,6 +89,15 @@ operations! {
         /// Which.
         kind: Section,
     } => "section_exit",
+    /// A request begins, whose latency is measured.
+    RequestEnter => "request_enter",
+    /// The request is over.
+    RequestExit => "request_exit",
+    /// A pass of the program is over; after so many the task ends.
+    EndPass {
+        /// Passes in all.
+        passes: u64,
+    } => "end_pass",
 }
 
 /// What a field holds, as the canonical form has it.

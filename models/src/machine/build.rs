@@ -14,7 +14,7 @@ use super::vcpu::VcpuThreads;
 use super::world::watchdog::Watchdog;
 use super::world::{Cx, MachineEvent, Setup, Steps, World, thread_of};
 use crate::apf::Rules;
-use crate::base::ids::{VcpuId, VmId};
+use crate::base::ids::{GroupId, VcpuId, VmId};
 use crate::base::record::{Event, Phase};
 use crate::config::MachineConfig;
 use crate::presets::policies;
@@ -92,8 +92,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.enable_notices();
         }
         let config = self.w.setup.config.clone();
-        for group in &config.workload.tasks {
-            self.start_group(group);
+        for (id, group) in (0..).map(GroupId).zip(&config.workload.tasks) {
+            self.start_group(id, group);
         }
         let measure = now + self.w.setup.warmup;
         let end = measure + self.w.setup.duration;

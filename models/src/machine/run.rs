@@ -22,6 +22,7 @@ use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::DigestValue;
 use crate::trace::kernel::Setting;
 use crate::trace::metrics::MetricValues;
+use crate::trace::requests::{RequestLog, Requests};
 use crate::trace::series::SeriesValues;
 
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct RunOutput {
     pub series: Option<SeriesValues>,
     /// The major faults, for [`Watch::Faults`].
     pub faults: Option<Faults>,
+    /// The requests, for [`Watch::Requests`].
+    pub requests: Option<Requests>,
     /// The records of each span of [`Watch::Excerpts`].
     pub excerpts: Option<Vec<Vec<Record>>>,
 }
@@ -183,6 +186,10 @@ fn run_with<Q: EventQueue<MachineEvent>>(
             let log = FaultLog::new(world.setup.config.guest.vcpus);
             world.trace = std::mem::take(&mut world.trace).with_faults(log);
         }
+        Watch::Requests(watched) => {
+            let log = RequestLog::new(world.setup.config.guest.vcpus, watched.clone());
+            world.trace = std::mem::take(&mut world.trace).with_requests(log);
+        }
         Watch::Excerpts(spans) => {
             let excerpts = Excerpts::new(spans);
             world.trace = std::mem::take(&mut world.trace).with_excerpts(excerpts);
@@ -246,6 +253,7 @@ where
         records: outcome.records,
         series: outcome.series,
         faults: outcome.faults,
+        requests: outcome.requests,
         excerpts: outcome.excerpts,
     })
 }

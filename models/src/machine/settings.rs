@@ -3,6 +3,7 @@
 use sim_core::{QueueKind, SimDuration, SimTime};
 
 use crate::apf::Defects;
+use crate::trace::requests::RequestKey;
 
 /// How to run, besides what.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct RunSettings {
     pub events: Option<u64>,
 }
 
-/// What a run is to tell about single faults.
+/// What a run is to tell about single faults or requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Watch {
     /// Nothing.
@@ -37,6 +38,8 @@ pub enum Watch {
     Nothing,
     /// Which major faults there were.
     Faults,
+    /// Which requests there were, and what these did when.
+    Requests(Vec<RequestKey>),
     /// The records of these spans, both ends included.
     Excerpts(Vec<(SimTime, SimTime)>),
 }

@@ -7,6 +7,7 @@ use crate::monitors::{Finding, MonitorSet};
 use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::{Digest, DigestValue};
 use crate::trace::metrics::{MetricValues, Metrics};
+use crate::trace::requests::{RequestLog, Requests};
 use crate::trace::series::{Series, SeriesValues};
 
 /// Records in a batch: few enough to stay in the first-level cache while the consumers take them.
@@ -31,6 +32,7 @@ pub struct TraceSink {
     monitors: Option<MonitorSet>,
     series: Option<Series>,
     faults: Option<FaultLog>,
+    requests: Option<RequestLog>,
     excerpts: Option<Excerpts>,
     kept: Option<Vec<Record>>,
     /// Records that the driver of the run has not fetched yet.
@@ -50,6 +52,8 @@ pub struct TraceOutcome {
     pub series: Option<SeriesValues>,
     /// The major faults of the measured phase.
     pub faults: Option<Faults>,
+    /// The requests of the measured phase.
+    pub requests: Option<Requests>,
     /// The records of chosen spans.
     pub excerpts: Option<Vec<Vec<Record>>>,
     /// All records, where they were kept.
@@ -94,6 +98,13 @@ impl TraceSink {
     #[must_use]
     pub fn with_faults(mut self, faults: FaultLog) -> Self {
         self.faults = Some(faults);
+        self
+    }
+
+    /// Lists the requests that come.
+    #[must_use]
+    pub fn with_requests(mut self, requests: RequestLog) -> Self {
+        self.requests = Some(requests);
         self
     }
 
@@ -166,6 +177,9 @@ impl TraceSink {
         }
         if let Some(faults) = &mut self.faults {
             faults.observe(batch);
+        }
+        if let Some(requests) = &mut self.requests {
+            requests.observe(batch);
         }
         if let Some(excerpts) = &mut self.excerpts {
             excerpts.observe(batch);
@@ -243,6 +257,7 @@ impl TraceSink {
             findings: self.findings(end),
             series: self.series.as_ref().map(|series| series.finish(end)),
             faults: self.faults.as_ref().map(FaultLog::finish),
+            requests: self.requests.as_ref().map(RequestLog::finish),
             excerpts: self.excerpts.map(Excerpts::finish),
             records: self.kept,
         }

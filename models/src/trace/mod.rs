@@ -4,4 +4,5 @@ pub mod anatomy;
 pub mod digest;
 pub mod kernel;
 pub mod metrics;
+pub mod requests;
 pub mod series;

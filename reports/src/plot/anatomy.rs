@@ -96,7 +96,9 @@ pub(super) fn scene(report: &AnatomyReport, pick: Pick) -> Scene {
 fn named(pick: Pick) -> &'static str {
     match pick {
         Pick::Median => "the median",
+        Pick::P90 => "the 90th-percentile",
         Pick::P99 => "the 99th-percentile",
+        Pick::P999 => "the 99.9th-percentile",
         Pick::Worst => "the slowest",
     }
 }

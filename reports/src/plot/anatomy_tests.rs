@@ -14,7 +14,7 @@ fn report(scenario: &str, policies: &[&str], duration: SimDuration) -> AnatomyRe
     let overrides = ScenarioOverrides { policies, ..ScenarioOverrides::default() };
     let mut scenario = Scenario::load(scenario).unwrap().with_overrides(&overrides).unwrap();
     scenario.duration = duration;
-    run_anatomy(&scenario, &Pick::ALL, &|_| {}).unwrap()
+    run_anatomy(&scenario, &Pick::USUAL, &|_| {}).unwrap()
 }
 
 static SMOKE: LazyLock<AnatomyReport> = LazyLock::new(|| {
@@ -33,7 +33,7 @@ fn texts_stay_on_the_page_and_apart() {
     for name in long.tasks.iter_mut().chain(long.policies.iter_mut().map(|p| &mut p.policy)) {
         *name = format!("{name}-with-a-name-longer-than-anybody-should-choose").repeat(4);
     }
-    for pick in Pick::ALL {
+    for pick in Pick::USUAL {
         check_texts(&format!("smoke, {}", pick.name()), &anatomy::scene(&SMOKE, pick));
         check_texts(&format!("long names, {}", pick.name()), &anatomy::scene(&long, pick));
     }
@@ -43,7 +43,7 @@ fn texts_stay_on_the_page_and_apart() {
 fn long_waits_at_a_disk_fit_too() {
     let policies = ["sync", "halt", "apf-v7-2010"];
     let report = report("natapov-2010", &policies, SimDuration::from_ms(800));
-    for pick in Pick::ALL {
+    for pick in Pick::USUAL {
         check_texts(&format!("natapov-2010, {}", pick.name()), &anatomy::scene(&report, pick));
     }
 }

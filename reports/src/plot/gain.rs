@@ -1,7 +1,6 @@
 //! Gain along the axis of a sweep: work in relation to the baseline, and, where the axis is a time,
 //! the latency of faults and the vCPU time that a fault costs.
 
-use models::trace::metrics::WORK_TOTAL;
 use scenarios::experiments::sweep::{Axis, AxisKind};
 use scenarios::{PolicyResult, SweepResult};
 
@@ -12,6 +11,7 @@ use super::panel::{Panel, Scale};
 use super::scene::{Align, Point, Scene, Text};
 use super::style::{self, CAPTION_SIZE, FAINT_INK, LABEL_SIZE, Look, MARGIN, PAGE_WIDTH};
 use crate::format::span_ns;
+use crate::measure::Measure;
 
 const GAP: f64 = 8.0;
 const LINE_WIDTH: f64 = 2.0;
@@ -91,7 +91,9 @@ impl Figure<'_> {
     }
 
     fn laws(&self) -> Option<f64> {
-        let laws = self.sweep.laws.filter(|_| self.is_device())?;
+        let of_work =
+            self.sweep.points.iter().all(|point| Measure::of(&point.comparison).is_work());
+        let laws = self.sweep.laws.filter(|_| self.is_device() && of_work)?;
         Some(laws.compute.as_secs_f64())
     }
 
@@ -127,9 +129,20 @@ impl Figure<'_> {
     fn ratios(&self, policy: &str) -> Vec<Spot> {
         self.curve(|place| {
             let comparison = &self.sweep.points[place].comparison;
-            let ratio = comparison.ratio(policy, WORK_TOTAL)?;
+            let ratio = comparison.ratio(policy, &comparison.measure)?;
             Some((ratio.mean, ratio.ci95))
         })
+    }
+
+    /// What the gain is a gain in.
+    fn gain_title(&self) -> String {
+        let measure = self.sweep.points.first().map(|point| Measure::of(&point.comparison));
+        match measure.filter(|measure| !measure.is_work()) {
+            None => "work, in relation to the baseline".to_owned(),
+            Some(measure) => {
+                format!("{}, in relation to the baseline{}", measure.name, measure.remark())
+            }
+        }
     }
 
     fn draw_gain(&self, scene: &mut Scene, y: f64) -> f64 {
@@ -143,7 +156,7 @@ impl Figure<'_> {
         let scale = Scale::numbers(max.max(law) * 1.02, 9);
         let height = if self.is_time { 250.0 } else { 320.0 };
         let panel = Panel::new(y, height, self.x_scale(), scale);
-        let below = panel.draw(scene, "work, in relation to the baseline");
+        let below = panel.draw(scene, &self.gain_title());
         let one = [(panel.left, panel.at(0.0, 1.0).1), (panel.right, panel.at(0.0, 1.0).1)];
         scene.line(one.to_vec(), THIN, style::FRAME);
         if let Some(compute) = self.laws() {
@@ -278,7 +291,7 @@ impl Figure<'_> {
 
     fn notes(&self) -> String {
         let mut text = "Bars: 95 % intervals.".to_owned();
-        if let Some(laws) = self.sweep.laws.filter(|_| self.is_device()) {
+        if let Some(laws) = self.sweep.laws.filter(|_| self.laws().is_some()) {
             text.push_str(&format!(
                 " Laws for one faulting and one counting task without costs, w = L / (L + {}): \
                  equal CPU max(1, 2w), processor sharing 2 / (2 − w).",

@@ -1,8 +1,7 @@
-//! Work by policy: a bar a policy, with the published figure below it where there is one.
+//! The measure by policy, usually work: a bar a policy, with the published figure below it where there is one.
 //!
 //! The bars lie, so that names of policies stand beside them at any length.
 
-use models::trace::metrics::WORK_TOTAL;
 use plotters::style::RGBColor;
 use scenarios::Comparison;
 
@@ -12,7 +11,7 @@ use super::marks;
 use super::page::{self, elide};
 use super::scene::{Align, Scene, Shape, Text};
 use super::style::{self, LABEL_SIZE, MARGIN, PAGE_WIDTH};
-use crate::format::thousands_exponent;
+use crate::measure::{self, Measure};
 
 const BAR: f64 = 20.0;
 const PUBLISHED_LANE: f64 = 16.0;
@@ -85,14 +84,13 @@ impl Axis {
 /// The figure.
 pub(super) fn scene(comparison: &Comparison) -> Scene {
     let rows = rows(comparison);
-    let (mut scene, y) = page::begin("Work by policy", comparison);
+    let (mut scene, y) = page::begin(&title(comparison), comparison);
     let top = y + GAP;
     let max = rows
         .iter()
         .flat_map(|row| [row.work.top(), row.published.map_or(0.0, |value| value.top())])
         .fold(0.0, f64::max);
-    let exponent = thousands_exponent(max);
-    let unit = 10_f64.powi(exponent);
+    let (unit, scale) = Measure::of(comparison).scale(max);
     let decimals = decimals(max / unit);
 
     let names = width_of(rows.iter().map(|row| row.name.as_str())).min(NAME_WIDTH_MAX);
@@ -122,7 +120,7 @@ pub(super) fn scene(comparison: &Comparison) -> Scene {
     scene.line(vec![(axis.left, top), (axis.left, bottom)], 1.2, style::INK);
 
     let title_y = bottom + 2.0 * GAP + LABEL_SIZE * 1.5;
-    let title = axis_title(comparison, exponent);
+    let title = axis_title(comparison, scale);
     let middle = (axis.left + axis.right) / 2.0;
     scene.text(Text::new((middle, title_y), LABEL_SIZE, title).align(Align::Center));
     let published = rows.iter().any(|row| row.published.is_some());
@@ -133,13 +131,13 @@ pub(super) fn scene(comparison: &Comparison) -> Scene {
 fn rows(comparison: &Comparison) -> Vec<Row> {
     let mut rows = Vec::new();
     for (index, policy) in comparison.policies.iter().enumerate() {
-        let work = policy.metric(WORK_TOTAL);
-        let published = comparison.published(&policy.policy, WORK_TOTAL);
+        let work = policy.metric(&comparison.measure);
+        let published = comparison.published(&policy.policy, &comparison.measure);
         rows.push(Row {
             name: elide(&policy.policy, LABEL_SIZE, NAME_WIDTH_MAX),
             color: style::look(index).color,
             work: work.map_or(Value::new(0.0, None), |work| Value::new(work.mean, work.stderr)),
-            ratio: comparison.ratio(&policy.policy, WORK_TOTAL).map(|ratio| ratio.mean),
+            ratio: comparison.ratio(&policy.policy, &comparison.measure).map(|ratio| ratio.mean),
             published: published.map(|published| Value::new(published.mean, published.stderr)),
         });
     }
@@ -196,12 +194,24 @@ fn note(row: &Row, axis: &Axis, comparison: &Comparison) -> String {
     }
 }
 
-fn axis_title(comparison: &Comparison, exponent: i32) -> String {
-    let work = comparison.policies.iter().find_map(|policy| policy.metric(WORK_TOTAL));
-    let unit = work.map_or("count", |work| work.unit.as_str());
-    match exponent {
-        0 => format!("work done ({unit})"),
-        _ => format!("work done (10{} {unit})", superscript(exponent)),
+fn title(comparison: &Comparison) -> String {
+    let measure = Measure::of(comparison);
+    match measure.is_work() {
+        true => "Work by policy".to_owned(),
+        false => format!("{} by policy{}", measure.name, measure.remark()),
+    }
+}
+
+fn axis_title(comparison: &Comparison, scale: measure::Scale) -> String {
+    let measure = Measure::of(comparison);
+    let name = if measure.is_work() { "work done" } else { measure.name };
+    match scale {
+        measure::Scale::Named(unit) | measure::Scale::Exponent(0, unit) => {
+            format!("{name} ({unit})")
+        }
+        measure::Scale::Exponent(exponent, unit) => {
+            format!("{name} (10{} {unit})", superscript(exponent))
+        }
     }
 }
 
@@ -242,7 +252,8 @@ fn draw_legend(scene: &mut Scene, y: f64, comparison: &Comparison, published: bo
 }
 
 fn captions(comparison: &Comparison) -> Vec<String> {
-    let published = comparison.published.iter().filter(|published| published.metric == WORK_TOTAL);
+    let published =
+        comparison.published.iter().filter(|published| published.metric == comparison.measure);
     let mut sources: Vec<&str> = Vec::new();
     for source in published.map(|published| published.source.as_str()) {
         if !source.is_empty() && !sources.contains(&source) {

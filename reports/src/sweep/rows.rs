@@ -1,16 +1,16 @@
 //! Sweeps for programs: CSV with a row a point and policy, and JSON lines with an object a point.
 
-use models::trace::metrics::WORK_TOTAL;
 use scenarios::SweepResult;
 use scenarios::experiments::sweep::PointResult;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::json::{Document, finite, written};
+use crate::measure::Measure;
 use crate::page::{Column, Grid};
 
 /// All points as a table: `point`, a column an axis (or `variation`), `policy`, mean and standard error
-/// of each metric, and the ratio of `work_total` to the baseline's with its 95 % interval. What is
-/// not defined is empty.
+/// of each metric, and the ratio of the measure to the baseline's with its 95 % interval: `work_ratio`, or
+/// `measure_ratio` where the measure is not work. What is not defined is empty.
 pub(super) fn grid(sweep: &SweepResult) -> Grid {
     let mut grid = Grid::new(header(sweep).into_iter().map(Column::left).collect());
     let metrics = metric_names(sweep);
@@ -29,7 +29,7 @@ pub(super) fn grid(sweep: &SweepResult) -> Grid {
                 row.push(number(metric.map(|metric| metric.mean)));
                 row.push(number(metric.and_then(|metric| metric.stderr)));
             }
-            let ratio = comparison.ratio(&policy.policy, WORK_TOTAL);
+            let ratio = comparison.ratio(&policy.policy, &comparison.measure);
             let interval = ratio.and_then(|ratio| ratio.ci95);
             row.push(number(ratio.map(|ratio| ratio.mean)));
             row.push(number(interval.map(|(low, _)| low)));
@@ -50,7 +50,9 @@ fn header(sweep: &SweepResult) -> Vec<String> {
     for name in metric_names(sweep) {
         names.extend([format!("{name}_mean"), format!("{name}_stderr")]);
     }
-    names.extend(["work_ratio", "work_ratio_low", "work_ratio_high"].map(str::to_owned));
+    let of_work = sweep.points.iter().all(|point| Measure::of(&point.comparison).is_work());
+    let ratio = if of_work { "work_ratio" } else { "measure_ratio" };
+    names.extend(["", "_low", "_high"].map(|end| format!("{ratio}{end}")));
     names
 }
 

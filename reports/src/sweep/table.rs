@@ -1,10 +1,10 @@
 //! A sweep as text: a line a point.
 
-use models::trace::metrics::WORK_TOTAL;
 use scenarios::experiments::sweep::PointResult;
 use scenarios::{Comparison, FindingVerdict, Note, PolicyResult, SweepResult};
 
 use crate::format::{significant, span_ns};
+use crate::measure::Measure;
 use crate::page::{self, Grid, Page, Piece};
 
 /// No line is longer, but for the last one and names that are longer themselves.
@@ -153,7 +153,7 @@ fn columns(sweep: &SweepResult, policy: &str) -> Vec<Column> {
     let mut titles = Vec::new();
     if !always_baseline {
         columns.push(cells(&|comparison, result| ratio(comparison, &result.policy)));
-        titles.push("work ratio");
+        titles.push(if of_work(sweep) { "work ratio" } else { "ratio" });
     }
     if sweep.metrics.is_empty() {
         columns.push(cells(&|_, result| latency(result)));
@@ -229,7 +229,7 @@ fn ratio(comparison: &Comparison, policy: &str) -> String {
     if policy == comparison.baseline {
         return "1".into();
     }
-    let Some(ratio) = comparison.ratio(policy, WORK_TOTAL) else { return "-".into() };
+    let Some(ratio) = comparison.ratio(policy, &comparison.measure) else { return "-".into() };
     if !ratio.mean.is_finite() {
         return "-".into();
     }
@@ -237,6 +237,11 @@ fn ratio(comparison: &Comparison, policy: &str) -> String {
     let half = ratio.ci95.map(|(low, high)| (high - low) / 2.0).filter(|half| half.is_finite());
     let half = half.map(|half| format!(" ±{half:.decimals$}")).unwrap_or_default();
     format!("{:.decimals$}{half}", ratio.mean)
+}
+
+/// Whether the policies are compared by the work of workers everywhere.
+fn of_work(sweep: &SweepResult) -> bool {
+    sweep.points.iter().all(|point| Measure::of(&point.comparison).is_work())
 }
 
 fn latency(policy: &PolicyResult) -> String {
@@ -251,8 +256,15 @@ fn notes(sweep: &SweepResult) -> String {
             baselines.push(&point.comparison.baseline);
         }
     }
+    let (title, measure) = match sweep.points.first().filter(|_| !of_work(sweep)) {
+        None => ("work ratio", "work_total".to_owned()),
+        Some(first) => {
+            let measure = Measure::of(&first.comparison);
+            ("ratio", format!("{}{},", measure.name, measure.remark()))
+        }
+    };
     let mut text = format!(
-        "work ratio: work_total to that of {} at the same point; ±: half of the 95% interval\n",
+        "{title}: {measure} to that of {} at the same point; ±: half of the 95% interval\n",
         baselines.join(" or ")
     );
     if sweep.metrics.is_empty() {

@@ -21,13 +21,16 @@ pub(crate) fn record_chart(records: &[String], width: usize) -> String {
 }
 
 /// A comparison of policies: work with ratios and published values, where the vCPUs' time went,
-/// faults, invariants, and the line that repeats the run.
+/// faults, invariants, and the line that repeats the run; of requests what there is.
 pub(crate) fn compare(comparison: &Comparison) -> Page {
+    let by_policy = |title, blocks: &[Block]| by_policy(comparison, title, blocks, "");
     Page::of([
         head(comparison),
         work::block(comparison),
-        by_policy(comparison, "CPU time (% of vCPU time)", &[Block::CpuTime]),
-        by_policy(comparison, "Faults", &[Block::Faults, Block::FaultsPart]),
+        requests(comparison),
+        by_policy("A request's time (mean)", &[Block::RequestParts]),
+        by_policy("CPU time (% of vCPU time)", &[Block::CpuTime]),
+        by_policy("Faults", &[Block::Faults, Block::FaultsPart]),
         findings::summary(comparison),
         notes::block(&comparison.notes),
         reproduction(comparison),
@@ -79,7 +82,7 @@ fn mean(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Share => percent(value),
         Unit::Seconds => span(value),
-        Unit::Number => significant(value),
+        Unit::Number | Unit::Rate => significant(value),
         Unit::Count | Unit::Work | Unit::Pages => grouped(value),
     }
 }
@@ -101,16 +104,38 @@ fn span(seconds: f64) -> String {
     if seconds.is_finite() { span_ns(seconds * 1e9) } else { "-".to_owned() }
 }
 
-/// A block with a column a policy. Rows that no policy has are left out.
-fn by_policy(comparison: &Comparison, title: &str, blocks: &[Block]) -> Vec<Piece> {
+/// Requests of all groups of tasks, and of each where there are several.
+fn requests(comparison: &Comparison) -> Vec<Piece> {
+    let mut groups: Vec<&str> = Vec::new();
+    let metrics = comparison.policies.iter().flat_map(|policy| &policy.metrics);
+    for metric in metrics {
+        let group = metric.name.strip_prefix("requests").filter(|group| group.starts_with('['));
+        if let Some(group) = group.filter(|group| !groups.contains(group)) {
+            groups.push(group);
+        }
+    }
+    let mut blocks = by_policy(comparison, "Requests", &[Block::Requests], "");
+    for group in groups.iter().filter(|_| groups.len() > 1) {
+        let title = format!("Requests of {}", group.trim_matches(['[', ']']));
+        blocks.extend(by_policy(comparison, &title, &[Block::Requests], group));
+    }
+    blocks
+}
+
+/// A block with a column a policy, of metrics whose names end so. Rows that no policy has are left out.
+fn by_policy(comparison: &Comparison, title: &str, blocks: &[Block], end: &str) -> Vec<Piece> {
     let policies = &comparison.policies;
     let mut columns = vec![Column::left(title)];
     columns.extend(policies.iter().map(|policy| Column::right(&policy.policy)));
     let mut grid = Grid::new(columns);
     for kind in METRICS.iter().filter(|kind| blocks.contains(&kind.block)) {
         let values: Vec<Option<&MetricSummary>> =
-            policies.iter().map(|policy| policy.metric(kind.name)).collect();
-        if values.iter().all(Option::is_none) {
+            policies.iter().map(|policy| policy.metric(&format!("{}{end}", kind.name))).collect();
+        // What no request waited for is not worth a row.
+        let nothing = |value: &Option<&MetricSummary>| {
+            value.is_none_or(|value| kind.block == Block::RequestParts && value.mean == 0.0)
+        };
+        if values.iter().all(nothing) {
             continue;
         }
         let mut cells = vec![label(kind)];
@@ -119,7 +144,12 @@ fn by_policy(comparison: &Comparison, title: &str, blocks: &[Block]) -> Vec<Piec
         cells.extend(values.iter().map(|value| value.map_or_else(dash, cell)));
         grid.row(cells);
     }
-    vec![Piece::Grid(grid)]
+    // Programs without requests have no such block; the others are there in any case.
+    let of_requests = |block: &Block| matches!(block, Block::Requests | Block::RequestParts);
+    match grid.is_empty() && blocks.iter().all(of_requests) {
+        true => Vec::new(),
+        false => vec![Piece::Grid(grid)],
+    }
 }
 
 fn metrics(policy: &PolicyResult) -> Grid {

@@ -1,28 +1,23 @@
-//! Work by policy, as in the letters that published it.
+//! The measure by policy: work as in the letters that published it, unless a scenario asks for another one.
 
-use models::trace::metrics::WORK_TOTAL;
 use scenarios::{Comparison, PolicyResult, Published};
 
-use crate::format::grouped;
+use crate::measure::Measure;
 use crate::page::{Column, Grid, Piece};
 
 pub(super) fn block(comparison: &Comparison) -> Vec<Piece> {
-    let unit = comparison
-        .policies
-        .iter()
-        .find_map(|policy| policy.metric(WORK_TOTAL))
-        .map_or("units", |work| work.unit.as_str());
+    let measure = Measure::of(comparison);
     let mut grid = Grid::new(vec![
-        Column::left(format!("Work ({unit})")),
+        Column::left(measure.heading()),
         Column::right("mean"),
         Column::right("std error"),
         Column::right("ratio"),
         Column::left("95% interval"),
     ]);
     for policy in &comparison.policies {
-        grid.row(simulated(comparison, policy));
-        if let Some(published) = comparison.published(&policy.policy, WORK_TOTAL) {
-            grid.row(as_published(comparison, published));
+        grid.row(simulated(comparison, &measure, policy));
+        if let Some(published) = comparison.published(&policy.policy, &comparison.measure) {
+            grid.row(as_published(comparison, &measure, published));
         }
     }
     let published = sources(comparison).into_iter().map(|source| {
@@ -32,15 +27,15 @@ pub(super) fn block(comparison: &Comparison) -> Vec<Piece> {
     std::iter::once(Piece::Grid(grid)).chain(published).collect()
 }
 
-fn simulated(comparison: &Comparison, policy: &PolicyResult) -> Vec<String> {
+fn simulated(comparison: &Comparison, measure: &Measure<'_>, policy: &PolicyResult) -> Vec<String> {
     let mut cells = vec![format!("  {}", policy.policy)];
-    let Some(work) = policy.metric(WORK_TOTAL) else {
+    let Some(work) = policy.metric(&comparison.measure) else {
         cells.push("-".to_owned());
         return cells;
     };
-    cells.push(grouped(work.mean));
-    cells.push(work.stderr.map(grouped).unwrap_or_default());
-    let ratio = comparison.ratio(&policy.policy, WORK_TOTAL);
+    cells.push(measure.value(work.mean));
+    cells.push(work.stderr.map(|error| measure.value(error)).unwrap_or_default());
+    let ratio = comparison.ratio(&policy.policy, &comparison.measure);
     let is_baseline = policy.policy == comparison.baseline && comparison.policies.len() > 1;
     cells.push(match ratio {
         Some(ratio) => decimal(ratio.mean),
@@ -56,13 +51,17 @@ fn simulated(comparison: &Comparison, policy: &PolicyResult) -> Vec<String> {
     cells
 }
 
-fn as_published(comparison: &Comparison, published: &Published) -> Vec<String> {
-    let baseline = comparison.published(&comparison.baseline, WORK_TOTAL);
+fn as_published(
+    comparison: &Comparison,
+    measure: &Measure<'_>,
+    published: &Published,
+) -> Vec<String> {
+    let baseline = comparison.published(&comparison.baseline, &comparison.measure);
     let ratio = baseline.map(|baseline| published.mean / baseline.mean).map(decimal);
     vec![
         "    published".to_owned(),
-        grouped(published.mean),
-        published.stderr.map(grouped).unwrap_or_default(),
+        measure.value(published.mean),
+        published.stderr.map(|error| measure.value(error)).unwrap_or_default(),
         ratio.unwrap_or_default(),
     ]
 }
@@ -74,7 +73,8 @@ fn decimal(ratio: f64) -> String {
 /// Where published work comes from; each source once.
 fn sources(comparison: &Comparison) -> Vec<&str> {
     let mut sources: Vec<&str> = Vec::new();
-    for published in comparison.published.iter().filter(|entry| entry.metric == WORK_TOTAL) {
+    for published in comparison.published.iter().filter(|entry| entry.metric == comparison.measure)
+    {
         if !published.source.is_empty() && !sources.contains(&published.source.as_str()) {
             sources.push(&published.source);
         }

@@ -165,7 +165,7 @@ fn with_unit(value: f64, unit: Unit) -> String {
         Unit::Seconds if value.abs() < 1e-3 => scaled(1e6, "us"),
         Unit::Seconds if value.abs() < 1.0 => scaled(1e3, "ms"),
         Unit::Seconds => scaled(1.0, "s"),
-        Unit::Work | Unit::Pages => format!("{value} {}", unit.name()),
+        Unit::Work | Unit::Pages | Unit::Rate => format!("{value} {}", unit.name()),
         Unit::Count | Unit::Number | Unit::Share => format!("{value}"),
     }
 }

@@ -4,5 +4,6 @@ pub mod anatomy;
 pub mod crossover;
 pub mod fuzz;
 pub mod judge;
+pub mod request_anatomy;
 pub mod suite;
 pub mod sweep;

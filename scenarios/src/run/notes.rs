@@ -1,10 +1,13 @@
 //! Runs that answer no question: what is degenerate about them, in a sentence each. A note is no
 //! error, as a scenario may be meant so.
 
+mod requests;
+
 use models::apf::rules::{Backport, FirstLookup, Release};
 use models::config::costs::Cost;
 use models::config::{Op, Policy, ReadFaults};
 use models::presets::{self, Certainty, policies};
+use models::trace::metrics::WORK_TOTAL;
 
 use crate::run::results::{Note, NoteKind, PolicyResult, Ratio};
 use crate::scenario::resolve::{HostIdentity, Scenario};
@@ -24,6 +27,9 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.time();
     found.synchronous();
     found.work();
+    found.requests();
+    found.completion();
+    found.measure();
     found.idle();
     found.cap();
     if !faultless {
@@ -148,6 +154,9 @@ impl<'a> Found<'a> {
     }
 
     fn work(&mut self) {
+        if self.scenario.measure != WORK_TOTAL {
+            return;
+        }
         let without: Vec<&PolicyResult> =
             self.results.iter().filter(|it| is_zero(it, "work_total")).collect();
         if without.len() == self.results.len() {

@@ -31,9 +31,11 @@ pub struct Comparison {
     pub digest: DigestValue,
     /// Name of the policy that the others are compared with.
     pub baseline: String,
+    /// Name of the metric that they are compared by first of all.
+    pub measure: String,
     /// One result a policy, in the scenario's order.
     pub policies: Vec<PolicyResult>,
-    /// Each other policy against the baseline: first `work_total`, then fault latencies. A ratio
+    /// Each other policy against the baseline: in every metric whose ratio is usual, and in the measure. A ratio
     /// that is undefined (to nothing) is left out.
     pub ratios: Vec<Ratio>,
     /// Published results from the scenario file.
@@ -167,6 +169,14 @@ pub enum NoteKind {
     AllSynchronous,
     /// No unit of work was counted.
     NoWork,
+    /// No request ended in the measured time.
+    NoRequests,
+    /// So few did that quantiles say little.
+    FewRequests,
+    /// Tasks whose programs have an end did not reach it.
+    NotComplete,
+    /// The measure is not defined in every run.
+    NoMeasure,
     /// The vCPUs did nothing.
     AllIdle,
     /// The cap is in question and was never reached.
@@ -192,6 +202,10 @@ impl NoteKind {
             Self::ShortTime => "short-time",
             Self::AllSynchronous => "all-synchronous",
             Self::NoWork => "no-work",
+            Self::NoRequests => "no-requests",
+            Self::FewRequests => "few-requests",
+            Self::NotComplete => "not-complete",
+            Self::NoMeasure => "no-measure",
             Self::AllIdle => "all-idle",
             Self::CapNotReached => "cap-not-reached",
             Self::SameRuns => "same-runs",

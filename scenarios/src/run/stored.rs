@@ -6,6 +6,7 @@ use models::config::TaskGroup;
 use models::machine::RunOutput;
 use models::monitors::{Finding, Verdict};
 use models::trace::digest::DigestValue;
+use models::trace::metrics::Metric;
 use models::trace::series::SeriesValues;
 use serde::{Deserialize, Serialize};
 use sim_core::Histogram;
@@ -93,11 +94,20 @@ impl StoredRun {
         groups: &[TaskGroup],
         output: &RunOutput,
     ) -> Self {
-        let metrics = output.metrics.values.iter();
-        // JSON has no infinities; a metric that is none of the numbers is as good as undefined.
-        let metrics = metrics.filter(|metric| metric.value.is_finite()).map(|metric| {
-            StoredMetric { name: metric.name.into(), unit: metric.unit.into(), value: metric.value }
+        let stored = |name: String, metric: &Metric| StoredMetric {
+            name,
+            unit: metric.unit.into(),
+            value: metric.value,
+        };
+        let of_all = output.metrics.values.iter();
+        let of_all = of_all.map(|metric| stored(metric.name.into(), metric));
+        let by_group = output.metrics.per_group.iter().flat_map(|line| {
+            let group = groups.get(line.group.index()).map_or("", |group| group.name.as_str());
+            let named = move |metric: &Metric| stored(format!("{}[{group}]", metric.name), metric);
+            line.values.iter().map(named)
         });
+        // JSON has no infinities; a metric that is none of the numbers is as good as undefined.
+        let metrics = of_all.chain(by_group).filter(|metric| metric.value.is_finite());
         let per_task = &output.metrics.per_task;
         let names = task_names(per_task.iter().map(|task| task.role), groups);
         let tasks = per_task.iter().zip(names).map(|(task, name)| StoredTask {

@@ -20,7 +20,7 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
     let rows = scenario.policies.iter().zip(runs);
     let policies: Vec<PolicyResult> =
         rows.map(|(policy, runs)| policy_result(&policy.name, runs)).collect();
-    let ratios = ratios(&scenario.baseline, &policies);
+    let ratios = ratios(&scenario.baseline, &scenario.measure, &policies);
     Comparison {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
@@ -32,6 +32,7 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
         vcpus: scenario.machine.guest.vcpus,
         digest: digest_of(policies.iter().map(|policy| policy.digest)),
         baseline: scenario.baseline.clone(),
+        measure: scenario.measure.clone(),
         notes: notes::notes(scenario, &policies, &ratios),
         ratios,
         policies,
@@ -117,12 +118,13 @@ fn findings(runs: &[StoredRun]) -> Vec<FindingSummary> {
     found.into_values().collect()
 }
 
-fn ratios(baseline: &str, policies: &[PolicyResult]) -> Vec<Ratio> {
+fn ratios(baseline: &str, measure: &str, policies: &[PolicyResult]) -> Vec<Ratio> {
     let Some(base) = policies.iter().find(|policy| policy.policy == baseline) else {
         return Vec::new();
     };
     let others = policies.iter().filter(|policy| policy.policy != baseline);
-    let compared = |name: &str| metrics::find(name).is_some_and(|kind| kind.ratio);
+    let compared =
+        |name: &str| name == measure || metrics::find(name).is_some_and(|kind| kind.ratio);
     let ratio = |policy: &PolicyResult, metric: &MetricSummary| {
         let other = policy.metric(&metric.name)?;
         // Pairs are by replication, so both must have been defined in all.

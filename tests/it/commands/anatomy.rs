@@ -132,7 +132,8 @@ fn files_are_written() {
 fn mistakes_are_told() {
     fails(&["smoke", "--policy", "apf-v8"], &["there is no policy `apf-v8`", "did you mean"]);
     fails(&["smokes"], &["`smokes`", "smoke"]);
-    fails(&["smoke", "--pick", "best"], &["best", "median, p99, worst"]);
+    fails(&["smoke", "--pick", "best"], &["best", "median, p90, p99, p999, worst"]);
+    fails(&["smoke", "--request"], &["no request ended in", "`request`", "\"passes\""]);
     fails(&["smoke", "--duration", "0s"], &["--duration", "longer than 0"]);
     fails(&["smoke", "--duration", "2"], &["--duration"]);
     fails(

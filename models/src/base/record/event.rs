@@ -8,8 +8,8 @@ use super::names::{
     TaskRole,
 };
 use crate::base::ids::{
-    Gfn, Gpa, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId, ThreadId,
-    Token, VcpuId, WorkerId,
+    Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId,
+    ThreadId, Token, VcpuId, WorkerId,
 };
 
 /// One tracepoint hit.
@@ -359,6 +359,25 @@ events! {
     /// It has the lock.
     ContentionEnd = "contention_end" { /// Who.
         thread: ThreadId, }
+    /// A task begins a request that its program marks (ours).
+    RequestBegin = "request_begin" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// The task's group.
+        group: GroupId, /// How long it has waited for a task since it arrived; nothing in a closed loop.
+        waited: SimDuration, }
+    /// A task is through with its request (ours).
+    RequestEnd = "request_end" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// The task's group.
+        group: GroupId, }
+    /// A guest task that comes into being will end (ours).
+    TaskPasses = "task_passes" { /// The task.
+        task: TaskId, /// How many passes its program makes.
+        passes: u64, }
+    /// The program of a guest task is at its end (ours).
+    TaskEnd = "task_end" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, }
 }
 
 #[cfg(test)]

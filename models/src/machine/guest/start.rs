@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sim_core::{Cycles, EventQueue, SimDuration};
 
 use super::state::{KernelMode, Program, Task, TaskState};
-use crate::base::ids::{RegionId, TaskId, VcpuId};
-use crate::base::record::TaskRole;
+use crate::base::ids::{GroupId, RegionId, TaskId, VcpuId};
+use crate::base::record::{Event, TaskRole};
 use crate::config::{Op, Pattern, TaskGroup};
 use crate::machine::world::{Cx, Hypervisor, MachineEvent};
 use crate::parts::sched::Entity;
@@ -15,6 +15,7 @@ use crate::parts::sched::Entity;
 /// A task that is to be made.
 struct NewTask<'a> {
     role: TaskRole,
+    group: GroupId,
     program: Program,
     /// First page of a sequential walk.
     next_page: u64,
@@ -27,13 +28,16 @@ struct NewTask<'a> {
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn new_task(&mut self, new: NewTask<'_>) {
         let id = TaskId(self.w.guest.tasks.len() as u32);
+        let passes = new.program.passes();
         let draws = self.w.guest.streams.stream(new.label);
         self.w.guest.tasks.push(Task {
             role: new.role,
+            group: new.group,
             vcpu: VcpuId(0),
             state: TaskState::Runnable,
             program: new.program,
             pc: 0,
+            passes: 0,
             busy: Cycles::ZERO,
             kernel: KernelMode::default(),
             draws,
@@ -46,6 +50,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         });
         self.w.guest.entities.push(Entity::default());
         self.place_new_task(id, new.on);
+        if let Some(passes) = passes {
+            self.emit(Event::TaskPasses { task: id, passes });
+        }
     }
 
     /// The main task, which fills the regions that are to be filled. False: there are none.
@@ -57,8 +64,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return false;
         }
         let program = Program::Fill { regions, at: 0, page: 0 };
-        let (role, label) = (TaskRole::Main, "main");
-        self.new_task(NewTask { role, program, next_page: 0, label, on: None });
+        // It serves no requests, so that no record names its group.
+        let (role, group, label) = (TaskRole::Main, GroupId::default(), "main");
+        self.new_task(NewTask { role, group, program, next_page: 0, label, on: None });
         true
     }
 
@@ -71,7 +79,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The tasks of a group start.
-    pub(in crate::machine) fn start_group(&mut self, group: &TaskGroup) {
+    pub(in crate::machine) fn start_group(&mut self, id: GroupId, group: &TaskGroup) {
         let ops = Arc::new(group.program.clone());
         let sequential = group.program.iter().find_map(|op| match op {
             Op::Access { region, pattern: Pattern::Sequential, .. } => Some(*region),
@@ -91,7 +99,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 places => Some(group.start_on[(n % places) as usize]),
             };
             let next_page = pages * n / u64::from(group.count);
-            self.new_task(NewTask { role: group.role, program, next_page, label: &label, on });
+            let (role, label) = (group.role, label.as_str());
+            self.new_task(NewTask { role, group: id, program, next_page, label, on });
         }
     }
 

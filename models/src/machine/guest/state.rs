@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime, Stream};
 
-use crate::base::ids::{Gfn, Gva, RegionId, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{MachineConfig, Op, Section};
 use crate::parts::mmu::walk::Levels;
@@ -251,14 +251,28 @@ pub(in crate::machine) enum Program {
     Loop { ops: Arc<Vec<Op>> },
 }
 
+impl Program {
+    /// How many passes it makes, if it has an end.
+    pub(super) fn passes(&self) -> Option<u64> {
+        let Self::Loop { ops } = self else { return None };
+        match ops.last() {
+            Some(&Op::EndPass { passes }) => Some(passes),
+            _ => None,
+        }
+    }
+}
+
 /// A task of the guest.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub role: TaskRole,
+    pub group: GroupId,
     pub vcpu: VcpuId,
     pub state: TaskState,
     pub program: Program,
     pub pc: u32,
+    /// Passes that are over, of a program with an end.
+    pub passes: u64,
     /// Cycles left of the operation before `pc`.
     pub busy: Cycles,
     pub kernel: KernelMode,

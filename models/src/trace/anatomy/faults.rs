@@ -1,7 +1,8 @@
-//! Which faults there were, which are picked, and the records around those.
+//! Which faults there were, and the records around those that are picked.
 
 use sim_core::{SimDuration, SimTime};
 
+use super::kept::{Kept, MOST, Timed};
 use crate::base::abi::{StoppedAt, stopped_at};
 use crate::base::ids::{Gfn, TaskId, VcpuId};
 use crate::base::record::{Event, ExitReason, FaultPath, Phase, Record};
@@ -49,49 +50,11 @@ impl FaultSeen {
     }
 }
 
-/// Which fault of a run to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pick {
-    /// The fault that half of all faults are not slower than.
-    Median,
-    /// The fault that 99 % of all faults are not slower than.
-    P99,
-    /// The slowest fault.
-    Worst,
-}
-
-impl Pick {
-    /// Every pick, by rising latency.
-    pub const ALL: [Self; 3] = [Self::Median, Self::P99, Self::Worst];
-
-    /// Its name in commands, tables and file names.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Median => "median",
-            Self::P99 => "p99",
-            Self::Worst => "worst",
-        }
-    }
-
-    /// The rank of the pick among `count` faults in order of latency, from 1.
-    fn rank(self, count: usize) -> usize {
-        match self {
-            Self::Median => count.div_ceil(2),
-            Self::P99 => count - count / 100,
-            Self::Worst => count,
-        }
-    }
-}
-
-/// Faults that a log keeps at most; 48 bytes each. With more it thins out.
-const MOST: usize = 1 << 20;
-
 /// Collects the major faults of a run.
 ///
 /// When there are more than a million it keeps every second, fourth and so on, and the slowest.
 #[derive(Clone, Debug)]
 pub struct FaultLog {
-    most: usize,
     measuring: bool,
     /// When each vCPU last left guest mode for a fault.
     exits: Vec<Option<SimTime>>,
@@ -103,19 +66,12 @@ pub struct FaultLog {
 }
 
 /// The faults of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Faults {
-    /// How many there were.
-    pub count: u64,
-    /// Of how many one is in `kept`.
-    pub every: u64,
-    kept: Vec<FaultSeen>,
-    worst: Option<FaultSeen>,
-}
+pub type Faults = Kept<FaultSeen>;
 
-/// Orders faults by latency; of equal ones the earlier is the smaller.
-fn order(fault: &FaultSeen) -> (u64, SimTime, TaskId) {
-    (fault.latency().as_ps(), fault.begin, fault.task)
+impl Timed for FaultSeen {
+    fn order(&self) -> (u64, SimTime, TaskId) {
+        (self.latency().as_ps(), self.begin, self.task)
+    }
 }
 
 impl FaultLog {
@@ -126,12 +82,11 @@ impl FaultLog {
 
     pub(super) fn keeping(vcpus: u16, most: usize) -> Self {
         Self {
-            most: most.max(2),
             measuring: false,
             exits: vec![None; usize::from(vcpus)],
             in_walk: vec![false; usize::from(vcpus)],
             open: Vec::new(),
-            faults: Faults { count: 0, every: 1, kept: Vec::new(), worst: None },
+            faults: Kept::keeping(most),
         }
     }
 
@@ -163,7 +118,7 @@ impl FaultLog {
                     let place = open.position(|fault| fault.task == task && fault.gfn == gfn);
                     if let Some(place) = place {
                         let fault = self.open.swap_remove(place);
-                        self.add(FaultSeen { end: time, ..fault });
+                        self.faults.add(FaultSeen { end: time, ..fault });
                     }
                 }
                 _ => {}
@@ -171,50 +126,9 @@ impl FaultLog {
         }
     }
 
-    fn add(&mut self, fault: FaultSeen) {
-        let faults = &mut self.faults;
-        if faults.worst.as_ref().is_none_or(|worst| order(worst) < order(&fault)) {
-            faults.worst = Some(fault);
-        }
-        if faults.count.is_multiple_of(faults.every) {
-            faults.kept.push(fault);
-        }
-        faults.count += 1;
-        if faults.kept.len() > self.most {
-            let mut place = 0_usize;
-            faults.kept.retain(|_| {
-                place += 1;
-                place % 2 == 1
-            });
-            faults.every *= 2;
-        }
-    }
-
     /// The faults so far.
     pub fn finish(&self) -> Faults {
         self.faults.clone()
-    }
-}
-
-impl Faults {
-    /// The picked fault; nothing when no fault ended. With equal latencies the order is that of
-    /// time.
-    pub fn pick(&self, pick: Pick) -> Option<FaultSeen> {
-        if pick == Pick::Worst {
-            return self.worst;
-        }
-        let mut sorted = self.kept.clone();
-        let place = pick.rank(sorted.len()).checked_sub(1)?;
-        let (_, picked, _) = sorted.select_nth_unstable_by_key(place, order);
-        Some(*picked)
-    }
-
-    /// How many faults are not slower than the picked one; an estimate when the log was thinned.
-    pub fn rank(&self, pick: Pick) -> u64 {
-        match pick {
-            Pick::Worst => self.count,
-            _ => (pick.rank(self.kept.len()) as u64 * self.every).min(self.count),
-        }
     }
 }
 

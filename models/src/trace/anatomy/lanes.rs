@@ -78,7 +78,7 @@ impl From<State> for VcpuState {
             State::Guest => Self::Guest,
             State::Host => Self::Host,
             State::Steal => Self::Waiting,
-            State::Fetch | State::Reclaim => Self::Stalled,
+            State::Fetch | State::MapLock | State::Reclaim => Self::Stalled,
             State::ApfHalt => Self::Halted,
             State::Hlt => Self::Idle,
         }

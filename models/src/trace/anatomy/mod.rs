@@ -8,6 +8,7 @@
 mod detail;
 mod device;
 mod faults;
+mod kept;
 mod lane;
 mod lanes;
 mod parts;
@@ -17,7 +18,8 @@ mod tests;
 
 pub use self::detail::{Anatomy, anatomy};
 pub use self::device::DeviceState;
-pub use self::faults::{Excerpts, FaultLog, FaultSeen, Faults, LEAD, Pick};
+pub use self::faults::{Excerpts, FaultLog, FaultSeen, Faults, LEAD};
+pub use self::kept::{Kept, Pick, Timed};
 pub use self::lane::Lane;
 pub use self::lanes::{ItemState, Lanes, TaskActivity, VcpuState};
 pub use self::parts::{Part, Parts};

@@ -16,6 +16,8 @@ pub(in crate::trace) enum State {
     Steal,
     /// Blocked for a synchronous fetch.
     Fetch,
+    /// Blocked in a fetch for the lock of the VMM's memory map.
+    MapLock,
     /// Blocked for write-back in direct reclaim.
     Reclaim,
     /// Blocked by the artificial halt.
@@ -57,7 +59,8 @@ impl VcpuClock {
     /// everything that needs one.
     fn state(&self) -> State {
         match self.blocked {
-            Some(BlockReason::Fetch | BlockReason::MapLock) => State::Fetch,
+            Some(BlockReason::Fetch) => State::Fetch,
+            Some(BlockReason::MapLock) => State::MapLock,
             Some(BlockReason::Reclaim | BlockReason::Throttle) => State::Reclaim,
             Some(BlockReason::ApfHalt) => State::ApfHalt,
             Some(BlockReason::Hlt) => State::Hlt,
@@ -179,6 +182,11 @@ impl VcpuClocks {
     /// Forgets the time spent before `now`.
     pub(in crate::trace) fn restart(&mut self, now: SimTime) {
         self.clocks.iter_mut().for_each(|clock| clock.restart(now));
+    }
+
+    /// Time of one vCPU by state up to `now`; none for a number that no vCPU has.
+    pub(in crate::trace) fn spent_of(&self, vcpu: VcpuId, now: SimTime) -> Spent {
+        self.clocks.get(vcpu.index()).map_or([0; STATES], |clock| clock.spent(now))
     }
 
     /// Time by state up to `now`, over all vCPUs.

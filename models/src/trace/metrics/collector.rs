@@ -7,8 +7,9 @@ use sim_core::{Histogram, SimDuration, SimTime};
 use super::clock::{self, VcpuClocks};
 use super::kind::MetricKind;
 use super::list::METRICS;
+use super::requests::{RequestCounts, Requests};
 use super::totals::{Counts, Task, Totals};
-use super::values::{Metric, MetricValues, TaskMetrics};
+use super::values::{GroupMetrics, Metric, MetricValues, TaskMetrics};
 use crate::base::abi::{
     CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_PRESENT, PF_WRITE, StoppedAt, stopped_at,
 };
@@ -51,6 +52,7 @@ pub struct Metrics {
     ended: Option<SimTime>,
     counts: Counts,
     latency: Histogram,
+    requests: Requests,
 }
 
 impl Metrics {
@@ -80,6 +82,7 @@ impl Metrics {
             ended: None,
             counts: Counts::default(),
             latency: Histogram::new(),
+            requests: Requests::default(),
         }
     }
 
@@ -91,6 +94,7 @@ impl Metrics {
                 return;
             }
             self.step(record.time, record.event);
+            self.requests.observe(record.time, record.event, &self.clocks, self.measured);
         }
     }
 
@@ -256,6 +260,7 @@ impl Metrics {
 
     fn begin(&mut self, now: SimTime) {
         self.measured = Some(now);
+        self.requests.begin(now, &self.clocks);
         self.clocks.restart(now);
         self.settle_device(now);
         self.counts = Counts {
@@ -322,14 +327,17 @@ impl Metrics {
         let end = self.ended.unwrap_or(end);
         let mut settled = self.clone();
         settled.settle_device(end);
+        settled.requests.settle(end);
         MetricValues {
-            values: values_of(&settled.totals(end)),
+            values: values_of(&settled.totals(end, settled.requests.all.as_ref()), |_| true),
             per_task: settled.per_task(),
+            per_group: settled.per_group(end),
             fault_latency: settled.latency,
         }
     }
 
-    fn totals(&self, end: SimTime) -> Totals<'_> {
+    /// With these requests.
+    fn totals<'a>(&'a self, end: SimTime, requests: Option<&'a RequestCounts>) -> Totals<'a> {
         let measured = self.measured.filter(|&start| start < end);
         Totals {
             counts: &self.counts,
@@ -339,7 +347,17 @@ impl Metrics {
             guest_tables: self.guest_tables,
             spent: self.measured.map_or([0; clock::STATES], |_| self.clocks.spent(end)),
             measured_ps: measured.map(|start| end.since(start).as_ps()),
+            requests,
+            completion_ps: self.requests.completion_ps(self.measured),
         }
+    }
+
+    fn per_group(&self, end: SimTime) -> Vec<GroupMetrics> {
+        let of_group = |(&group, counts): (_, &RequestCounts)| GroupMetrics {
+            group,
+            values: values_of(&self.totals(end, Some(counts)), |kind| kind.by_group),
+        };
+        self.requests.groups.iter().map(of_group).collect()
     }
 
     fn per_task(&self) -> Vec<TaskMetrics> {
@@ -354,11 +372,11 @@ impl Metrics {
     }
 }
 
-/// Every metric that the run defines.
-fn values_of(totals: &Totals<'_>) -> Vec<Metric> {
+/// Every metric that is wanted and that the run defines.
+fn values_of(totals: &Totals<'_>, wanted: impl Fn(&MetricKind) -> bool) -> Vec<Metric> {
     let metric = |kind: &MetricKind| {
         let value = (kind.value)(totals)?;
         Some(Metric { name: kind.name, value, unit: kind.unit.name() })
     };
-    METRICS.iter().filter_map(metric).collect()
+    METRICS.iter().filter(|kind| wanted(kind)).filter_map(metric).collect()
 }

@@ -17,6 +17,8 @@ pub enum Unit {
     Work,
     /// Pages of 4 KiB.
     Pages,
+    /// How often a second.
+    Rate,
 }
 
 impl Unit {
@@ -27,6 +29,7 @@ impl Unit {
             Self::Seconds => "s",
             Self::Work => "units",
             Self::Pages => "pages",
+            Self::Rate => "1/s",
         }
     }
 
@@ -39,6 +42,7 @@ impl Unit {
             Self::Seconds => "s",
             Self::Work => "units",
             Self::Pages => "pages",
+            Self::Rate => "1/s",
         }
     }
 }
@@ -77,6 +81,10 @@ pub enum Block {
     Faults,
     /// Under "Faults", as a part of what stands above it.
     FaultsPart,
+    /// Under "Requests".
+    Requests,
+    /// Under "A request's time".
+    RequestParts,
 }
 
 /// One metric.
@@ -96,6 +104,9 @@ pub struct MetricKind {
     pub block: Block,
     /// Whether `compare` gives its ratio to the baseline's.
     pub ratio: bool,
+    /// Whether there is one of each group of tasks that has requests, too, under its name with that of
+    /// the group: `request_rate[server]`.
+    pub by_group: bool,
     /// The value; none where a run does not define it: a share of no time, a quantile of no faults.
     pub(super) value: fn(&Totals<'_>) -> Option<f64>,
 }

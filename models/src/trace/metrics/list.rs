@@ -1,9 +1,10 @@
-//! The metrics. A new metric is an entry here; what it counts is a field of `Counts` (`totals.rs`),
-//! counted in `collector.rs`. Tables, `expect`, JSON, CSV, `apfsim metrics` and the direction of
+//! The metrics. A new metric is an entry here, or of requests in `request_list.rs`; what it counts is a field
+//! of `Counts` (`totals.rs`), counted in `collector.rs`. Tables, `expect`, JSON, CSV, `apfsim metrics` and the direction of
 //! `crossover` read the entry.
 
 use super::clock::State;
 use super::kind::{Better, Block, MetricKind, Unit};
+use super::request_list::REQUESTS;
 use crate::base::record::TaskRole;
 
 /// Work done by all workers: the measure that policies are compared by.
@@ -18,6 +19,7 @@ const COUNT: MetricKind = MetricKind {
     meaning: "",
     block: Block::None,
     ratio: false,
+    by_group: false,
     value: |_| None,
 };
 const PAGES: MetricKind = MetricKind { unit: Unit::Pages, ..COUNT };
@@ -26,8 +28,24 @@ const LATENCY: MetricKind = MetricKind { ratio: true, ..SECONDS };
 const SHARE: MetricKind = MetricKind { unit: Unit::Share, ..COUNT };
 const CPU_TIME: MetricKind = MetricKind { block: Block::CpuTime, ..SHARE };
 
-/// Every metric, in the order in which results give them.
-pub const METRICS: &[MetricKind] = &[
+/// Every metric, in the order in which results give them: work, what requests are, all others.
+pub const METRICS: &[MetricKind] = &{
+    const LENGTH: usize = OWN.len() + REQUESTS.len();
+    let mut all = [COUNT; LENGTH];
+    let mut place = 0;
+    while place < LENGTH {
+        all[place] = match place {
+            0 => OWN[0],
+            _ if place <= REQUESTS.len() => REQUESTS[place - 1],
+            _ => OWN[place - REQUESTS.len()],
+        };
+        place += 1;
+    }
+    all
+};
+
+/// Every metric but those of requests.
+const OWN: &[MetricKind] = &[
     MetricKind {
         name: WORK_TOTAL,
         unit: Unit::Work,
@@ -95,8 +113,9 @@ pub const METRICS: &[MetricKind] = &[
     MetricKind {
         name: "sync_stall_time",
         label: "stalled in a fetch",
-        meaning: "Time for which vCPU threads were blocked in a synchronous fetch or in direct reclaim",
-        value: |run| Some(run.seconds(State::Fetch) + run.seconds(State::Reclaim)),
+        meaning: "Time for which vCPU threads were blocked in a synchronous fetch or in direct \
+                  reclaim",
+        value: |run| Some(run.seconds_stalled()),
         ..SECONDS
     },
     MetricKind {
@@ -253,7 +272,8 @@ pub const METRICS: &[MetricKind] = &[
         name: "cpu_share_stalled",
         better: Better::Less,
         label: "stalled in a fetch",
-        meaning: "Part in which vCPU threads were blocked in a synchronous fetch or in direct reclaim",
+        meaning: "Part in which vCPU threads were blocked in a synchronous fetch or in direct \
+                  reclaim",
         value: |run| run.share(run.stalled()),
         ..CPU_TIME
     },
@@ -413,9 +433,14 @@ pub const METRICS: &[MetricKind] = &[
     },
 ];
 
-/// The metric of that name, if there is one.
+/// The metric of that name, if there is one. The name may be that of a group's metric, which has the name of
+/// the group in brackets.
 pub fn find(name: &str) -> Option<&'static MetricKind> {
-    METRICS.iter().find(|kind| kind.name == name)
+    let whole = METRICS.iter().find(|kind| kind.name == name);
+    whole.or_else(|| {
+        let (of_all, group) = name.strip_suffix(']')?.split_once('[')?;
+        METRICS.iter().find(|kind| kind.name == of_all && kind.by_group && !group.is_empty())
+    })
 }
 
 /// The names of all metrics.

@@ -8,6 +8,8 @@ pub(in crate::trace) mod clock;
 mod collector;
 mod kind;
 mod list;
+mod request_list;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -16,4 +18,4 @@ mod values;
 pub use self::collector::Metrics;
 pub use self::kind::{Better, Block, MetricKind, Unit};
 pub use self::list::{METRICS, WORK_TOTAL, find, names};
-pub use self::values::{Metric, MetricValues, TaskMetrics};
+pub use self::values::{GroupMetrics, Metric, MetricValues, TaskMetrics};

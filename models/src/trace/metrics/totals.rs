@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use sim_core::{Histogram, SimTime};
 
 use super::clock::{STATES, State};
+use super::requests::RequestCounts;
 use crate::base::ids::{Gfn, TaskId};
 use crate::base::record::TaskRole;
+use crate::trace::requests::RequestPart;
 
 /// What is followed of one task.
 #[derive(Clone, Debug)]
@@ -74,6 +76,10 @@ pub(super) struct Totals<'a> {
     pub(super) spent: [u128; STATES],
     /// Length of the measured phase, if it has any.
     pub(super) measured_ps: Option<u64>,
+    /// Requests of the group in question, or of all; none where there is no request at all.
+    pub(super) requests: Option<&'a RequestCounts>,
+    /// When the last task that has an end had ended.
+    pub(super) completion_ps: Option<u64>,
 }
 
 impl Totals<'_> {
@@ -90,6 +96,12 @@ impl Totals<'_> {
     /// Time of all vCPUs in a state, in seconds.
     pub(super) fn seconds(&self, state: State) -> f64 {
         self.spent[state as usize] as f64 * 1e-12
+    }
+
+    /// Time of all vCPUs in fetches and reclaim, in seconds.
+    pub(super) fn seconds_stalled(&self) -> f64 {
+        let fetch = self.spent[State::Fetch as usize] + self.spent[State::MapLock as usize];
+        fetch as f64 * 1e-12 + self.seconds(State::Reclaim)
     }
 
     pub(super) fn lost_time_per_fault(&self) -> Option<f64> {
@@ -138,12 +150,53 @@ impl Totals<'_> {
     }
 
     pub(super) fn stalled(&self) -> i128 {
-        self.in_state(State::Fetch) + self.in_state(State::Reclaim)
+        self.in_state(State::Fetch) + self.in_state(State::MapLock) + self.in_state(State::Reclaim)
     }
 
     /// A mean over the measured phase of what was integrated over picoseconds.
     pub(super) fn over_time(&self, integral: f64) -> Option<f64> {
         self.measured_ps.map(|span| integral / span as f64)
+    }
+
+    /// Requests that ended, a second.
+    pub(super) fn request_rate(&self) -> Option<f64> {
+        let (requests, span) = (self.requests?, self.measured_ps?);
+        Some(requests.ended as f64 / (span as f64 * 1e-12))
+    }
+
+    /// The requests, if any ended.
+    fn ended(&self) -> Option<&RequestCounts> {
+        self.requests.filter(|requests| requests.ended > 0)
+    }
+
+    pub(super) fn request_mean(&self) -> Option<f64> {
+        self.ended().map(|it| it.latency_sum_ps as f64 / it.ended as f64 * 1e-12)
+    }
+
+    pub(super) fn request_quantile(&self, quantile: f64) -> Option<f64> {
+        self.ended().map(|it| it.latency.value_at_quantile(quantile) as f64 * 1e-9)
+    }
+
+    pub(super) fn request_max(&self) -> Option<f64> {
+        self.ended().map(|it| it.latency_max_ps as f64 * 1e-12)
+    }
+
+    pub(super) fn requests_in_system(&self) -> Option<f64> {
+        self.over_time(self.requests?.in_system_ps as f64)
+    }
+
+    /// From the beginning of the phase to the end of request number 10^`power`.
+    pub(super) fn request_milestone(&self, power: usize) -> Option<f64> {
+        Some(self.requests?.milestones_ps[power]? as f64 * 1e-12)
+    }
+
+    /// A part of the mean latency.
+    pub(super) fn request_part(&self, part: RequestPart) -> Option<f64> {
+        self.ended().map(|it| it.parts_ps[part as usize] as f64 / it.ended as f64 * 1e-12)
+    }
+
+    pub(super) fn completion_time(&self) -> Option<f64> {
+        self.completion_ps.map(|ps| ps as f64 * 1e-12)
     }
 
     fn vcpu_time(&self) -> u128 {

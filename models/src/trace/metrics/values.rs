@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sim_core::{Histogram, SimDuration};
 
-use crate::base::ids::TaskId;
+use crate::base::ids::{GroupId, TaskId};
 use crate::base::record::TaskRole;
 
 /// One number of a run.
@@ -33,6 +33,15 @@ pub struct TaskMetrics {
     pub major_faults: u64,
 }
 
+/// What the requests of one group of tasks add up to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GroupMetrics {
+    /// The group.
+    pub group: GroupId,
+    /// Those metrics that there are by group; others are left out.
+    pub values: Vec<Metric>,
+}
+
 fn role_name<S: serde::Serializer>(role: &TaskRole, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(role.name())
 }
@@ -45,6 +54,8 @@ pub struct MetricValues {
     pub values: Vec<Metric>,
     /// Each guest task, by number.
     pub per_task: Vec<TaskMetrics>,
+    /// Each group of tasks that has requests, by number.
+    pub per_group: Vec<GroupMetrics>,
     /// Fault latencies in nanoseconds; histograms of replications can be merged.
     pub fault_latency: Histogram,
 }

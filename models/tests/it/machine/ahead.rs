@@ -95,6 +95,15 @@ impl Draw {
 
     fn task(&mut self, name: &str, regions: u16) -> TaskGroup {
         let mut program = self.operations(regions, false);
+        if self.chance(30) {
+            program.insert(0, Op::RequestEnter);
+            program.push(Op::RequestExit);
+        }
+        if self.chance(10) {
+            program.push(Op::Compute { span: self.ns(&[200, 1_300]) });
+            program.push(Op::EndPass { passes: self.of(&[1, 3, 40]) });
+            return group(name, TaskRole::Faulter, 1 + self.below(4) as u32, program);
+        }
         match self.below(3) {
             0 => program.push(Op::Count { per_second: 1_000_000 }),
             _ => program.push(Op::Compute { span: self.ns(&[200, 1_300]) }),

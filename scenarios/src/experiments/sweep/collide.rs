@@ -11,8 +11,18 @@ use crate::syntax::error::ScenarioError;
 use crate::syntax::tree::{FieldPath, NodeValue};
 
 /// Columns of tables that are no axes.
-const COLUMNS: [&str; 7] =
-    ["point", "label", "variation", "policy", "work_ratio", "work_ratio_low", "work_ratio_high"];
+const COLUMNS: [&str; 10] = [
+    "point",
+    "label",
+    "variation",
+    "policy",
+    "work_ratio",
+    "work_ratio_low",
+    "work_ratio_high",
+    "measure_ratio",
+    "measure_ratio_low",
+    "measure_ratio_high",
+];
 
 /// Refuses names, fields and values that collide.
 pub(super) fn collisions(

@@ -41,7 +41,7 @@ pub enum Claim {
     /// A number lies where it should.
     Number {
         /// The metric.
-        metric: &'static str,
+        metric: String,
         /// Its unit.
         unit: Unit,
         /// The policy.

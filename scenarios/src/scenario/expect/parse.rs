@@ -6,6 +6,7 @@
 //!         | INVARIANT "weak in" POLICY
 //!         | "digest" 32 hexadecimal digits
 //!         | METRIC POLICY [ "/" POLICY ] bound
+//!         | METRIC POLICY "better than" POLICY
 //! bound   = ( "<" | "<=" | ">" | ">=" | "==" | "!=" ) value
 //!         | "in" value ".." value
 //! value   = number [ unit ]
@@ -14,7 +15,7 @@
 //! Words are parted by spaces; around the signs there may be none.
 
 use models::monitors::{CATALOGUE, InvariantId};
-use models::trace::metrics::{self, MetricKind, Unit};
+use models::trace::metrics::{self, Better, MetricKind, Unit};
 use sim_core::SimDuration;
 
 use super::{Bound, Claim, Expectation};
@@ -22,6 +23,7 @@ use crate::syntax::error::help_for_unknown;
 
 /// Forms that are shown to people who wrote something else.
 const FORMS: &str = "such as `work_total halt/sync >= 1.5`, `fault_latency_p99 halt < 30ms`, \
+                     `request_latency_p99 pv better than sync`, \
                      `async_faults sync == 0`, `invariants clean`, `INV-13 violated by halt`, \
                      `INV-19 weak in halt` or `digest` with 32 digits";
 
@@ -109,12 +111,23 @@ fn breaks(invariant: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, Pa
 }
 
 fn number(metric: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, ParseError> {
-    let Some(&MetricKind { name: metric, unit, .. }) = metrics::find(metric) else {
+    let Some(&MetricKind { unit, better, .. }) = metrics::find(metric) else {
         let mut names = metrics::names();
         names.extend(["invariants", "digest"]);
         return fail(format!("there is no metric `{metric}`"), help_for_unknown(metric, &names));
     };
     let (policy, against, bound) = match rest {
+        [policy, "better", "than", against] => {
+            let bound: &[&str] = match better {
+                Better::More => &[">", "1"],
+                Better::Less => &["<", "1"],
+                Better::Neither => {
+                    let message = format!("neither more nor less of `{metric}` is better");
+                    return fail(message, "compare with `<` or `>`");
+                }
+            };
+            (policy, Some(known(against, policies)?), bound)
+        }
         [policy, "/", against, bound @ ..] => (policy, Some(known(against, policies)?), bound),
         [policy, bound @ ..] => (policy, None, bound),
         [] => return fail(format!("`{metric}` of which policy?"), FORMS),
@@ -149,6 +162,7 @@ fn number(metric: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, Parse
             return fail(format!("`{sign}` is no comparison"), help);
         }
     };
+    let metric = metric.to_owned();
     Ok(Claim::Number { metric, unit, policy, against, bound })
 }
 
@@ -169,7 +183,7 @@ fn value(text: &str, unit: Option<Unit>) -> Result<f64, ParseError> {
                 "a time with its unit, such as `30ms`",
             )
         }
-        Some(Unit::Count | Unit::Number | Unit::Share) => {
+        Some(Unit::Count | Unit::Number | Unit::Share | Unit::Rate) => {
             (plain().or_else(percent), "a number such as `1000`, or a share such as `5%`")
         }
         _ => (plain(), "a number without unit, such as `1.5` or `2.3e11`"),

@@ -43,6 +43,13 @@ fn numbers_are_read_in_the_unit_of_their_metric() {
     for text in ["work_total halt/sync >= 1.5", "work_total halt / sync>=1.5"] {
         assert_eq!(number(text), (Some("sync".into()), Bound::AtLeast(1.5)), "{text}");
     }
+    for (text, bound) in [
+        ("request_rate halt better than sync", Bound::Above(1.0)),
+        ("request_latency_p99[server] halt better than sync", Bound::Below(1.0)),
+        ("request_rate halt >= 0.5", Bound::AtLeast(0.5)),
+    ] {
+        assert_eq!(number(text).1, bound, "{text}");
+    }
 }
 
 #[test]
@@ -76,6 +83,9 @@ fn what_is_wrong_with_a_line_is_told() {
         ("work_total halt > inf", "`inf` is not a value here", "without unit"),
         ("halted_time halt > 1", "`1` is not a value here", "30ms"),
         ("halted_time halt/sync > 1ms", "`1ms` is not a value here", "1.5"),
+        ("exits halt better than sync", "neither more nor less of `exits` is better", "`<`"),
+        ("request_rate[] halt > 1", "there is no metric `request_rate[]`", "request_rate"),
+        ("work_total[server] halt > 1", "there is no metric", "work_total"),
         ("work_total halt in 1", "this range has no end", "in 0.95 .. 1.05"),
         ("work_total halt in 2 .. 1", "this range is empty", "first"),
         ("INV-99 violated by halt", "there is no invariant `INV-99`", "apfsim invariants"),

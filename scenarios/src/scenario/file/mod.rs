@@ -27,7 +27,7 @@ pub use host::{
 };
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
-pub use workload::{RegionFile, TaskFile, WorkloadFile};
+pub use workload::{RegionFile, Requests, TaskFile, WorkloadFile};
 
 use crate::syntax::units::Span;
 
@@ -59,6 +59,9 @@ pub struct ScenarioFile {
     pub policies: Vec<PolicyRef>,
     /// The policy that the others are compared with. Default: the first policy.
     pub baseline: Option<String>,
+    /// The metric that policies are compared by first of all: `apfsim metrics` lists them, and a metric of
+    /// one group of tasks has its name in brackets, as in "request_rate[server]". Default: "work_total".
+    pub measure: Option<String>,
     /// Measured time of each run, after the warm-up.
     pub duration: Span,
     /// Time that runs before anything is measured. Default: "0s".

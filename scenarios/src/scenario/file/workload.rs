@@ -35,6 +35,17 @@ pub struct RegionFile {
     pub backing: RegionBacking,
 }
 
+/// What counts as a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Requests {
+    /// What the program marks with the operation `request`.
+    #[default]
+    Marked,
+    /// Every pass of the program.
+    Passes,
+}
+
 /// Some equal tasks.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object that describes a group of tasks")]
@@ -47,6 +58,12 @@ pub struct TaskFile {
     pub count: Option<u64>,
     /// The vCPUs that they start on, taken in turn. Default: wherever the fewest tasks are.
     pub start_on: Option<Vec<u64>>,
-    /// Operations, repeated for ever.
+    /// How often the program is run through, after which a task ends: 1 to 10^12. Default: for ever.
+    pub passes: Option<u64>,
+    /// What counts as a request, of which rate and latency are measured: what the program marks with
+    /// `request`, or every pass of it. Default: "marked".
+    #[serde(default)]
+    pub requests: Requests,
+    /// Operations, repeated for ever or `passes` times.
     pub program: Vec<OpFile>,
 }

@@ -24,6 +24,7 @@ impl Operation for CountFile {
             let help = "use `compute`; the kernel's work is not counted";
             return Err(at.fail("a system call cannot count without end", help));
         }
+        to.endless(at)?;
         let per_second = at.field("per_second").number(self.per_second, 1..=MAX_UNITS_PER_SEC)?;
         // It goes on until something interrupts it.
         to.push_timed(Op::Count { per_second }, MAX_DURATION);

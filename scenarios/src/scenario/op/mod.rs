@@ -7,6 +7,7 @@ mod compute;
 mod count;
 mod critical;
 mod reader;
+mod request;
 mod sleep;
 mod syscall;
 mod yields;
@@ -19,8 +20,9 @@ use self::call_all::CallAllFile;
 use self::compute::ComputeFile;
 use self::count::CountFile;
 use self::critical::CriticalFile;
-pub(crate) use self::reader::program;
 use self::reader::{Checked, Inside, Operation, Reader};
+pub(crate) use self::reader::{Passes, program};
+use self::request::RequestFile;
 use self::sleep::SleepFile;
 use self::syscall::SyscallFile;
 use self::yields::YieldFile;
@@ -69,6 +71,8 @@ operations! {
     /// A section of the kernel in which a task must not be scheduled away; only in the body of a
     /// system call.
     "critical" Critical(CriticalFile<OpFile>),
+    /// A request: its body is the part of a pass whose latency is measured.
+    "request" Request(RequestFile<OpFile>),
 }
 
 #[cfg(test)]
@@ -77,10 +81,12 @@ mod tests {
 
     use super::*;
 
-    /// Those of a body have a word for its begin and one for its end.
+    /// Those of a body have a word for its begin and one for its end; the end of a program is a field of
+    /// its group.
     #[test]
     fn files_and_the_hash_have_one_word_for_an_operation() {
-        let of_a_body = |word: &str| word.ends_with("_enter") || word.ends_with("_exit");
+        let of_a_body =
+            |word: &str| word.ends_with("_enter") || word.ends_with("_exit") || word == "end_pass";
         for word in Op::WORDS.iter().filter(|word| !of_a_body(word)) {
             assert!(OpFile::WORDS.contains(word), "a file has no `{word}`");
         }

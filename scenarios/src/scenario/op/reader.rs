@@ -39,6 +39,16 @@ pub(crate) struct Reader<'a> {
     ops: Vec<Op>,
     depth: usize,
     takes_time: bool,
+    in_request: bool,
+}
+
+/// What a group says of the passes of its program.
+#[derive(Clone, Copy)]
+pub(crate) struct Passes {
+    /// Each pass is a request.
+    pub(crate) are_requests: bool,
+    /// How many there are; none: without end.
+    pub(crate) number: Option<u64>,
 }
 
 /// The operations of a task.
@@ -50,9 +60,17 @@ pub(crate) fn program<T: Operation>(
     at: &At<'_>,
     files: &[T],
     regions: &[Region],
+    passes: Passes,
 ) -> Result<Vec<Op>, ScenarioError> {
-    let mut reader = Reader { regions, ops: Vec::new(), depth: 0, takes_time: false };
-    reader.list(at, files, Inside::UserMode)?;
+    let (ops, depth, takes_time) = (Vec::new(), 0, false);
+    let mut reader = Reader { regions, ops, depth, takes_time, in_request: false };
+    match passes.are_requests {
+        true => reader.request(at, |reader| reader.list(at, files, Inside::UserMode))?,
+        false => reader.list(at, files, Inside::UserMode)?,
+    }
+    if let Some(passes) = passes.number {
+        reader.ops.push(Op::EndPass { passes });
+    }
     let all = reader.ops.len();
     if all > MAX_OPS {
         let message = format!("the program has {all} operations");
@@ -82,6 +100,33 @@ impl Reader<'_> {
         self.ops.push(op);
     }
 
+    /// A request with this inside.
+    pub(super) fn request(
+        &mut self,
+        at: &At<'_>,
+        body: impl FnOnce(&mut Self) -> Checked,
+    ) -> Checked {
+        if std::mem::replace(&mut self.in_request, true) {
+            let help =
+                "take the inner `request` away; where `requests` is \"passes\", each pass is one";
+            return Err(at.fail("a request is inside another one", help));
+        }
+        self.push(Op::RequestEnter);
+        body(self)?;
+        self.push(Op::RequestExit);
+        self.in_request = false;
+        Ok(())
+    }
+
+    /// What has no end must not be inside something that has one.
+    pub(super) fn endless(&self, at: &At<'_>) -> Checked {
+        if self.in_request {
+            let help = "use `compute`, or put `count` behind the request";
+            return Err(at.fail("a request with `count` in it never ends", help));
+        }
+        Ok(())
+    }
+
     /// The body of an operation, one level deeper.
     pub(super) fn body<T: Operation>(
         &mut self,
@@ -99,7 +144,7 @@ impl Reader<'_> {
     pub(super) fn may_nest(&self, at: &At<'_>) -> Checked {
         if self.depth == MAX_DEPTH {
             let message = format!("more than {MAX_DEPTH} bodies are inside each other");
-            let help = format!("nest at most {MAX_DEPTH} bodies of `syscall` and `critical`");
+            let help = format!("nest at most {MAX_DEPTH} bodies");
             return Err(at.fail(message, help));
         }
         Ok(())

@@ -18,7 +18,8 @@ mod workload;
 
 use std::sync::Arc;
 
-use models::config::{MachineConfig, Policy};
+use models::config::{MachineConfig, Policy, Workload};
+use models::trace::metrics::{self, WORK_TOTAL};
 use sim_core::SimDuration;
 
 use self::at::{At, check_format, title};
@@ -52,6 +53,8 @@ pub struct Scenario {
     pub policies: Vec<Policy>,
     /// Name of the policy that the others are compared with; one of `policies`.
     pub baseline: String,
+    /// The metric that policies are compared by first of all; its name is known.
+    pub measure: String,
     /// Measured time of a run.
     pub duration: SimDuration,
     /// Time before it that is run and not measured.
@@ -168,6 +171,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         }
     }
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
+    let measure = measure(&root.field("measure"), file.measure.as_deref(), &workload)?;
     let shortest = SimDuration::from_ps(1);
     let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
     let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);
@@ -192,6 +196,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         host_identity,
         policies,
         baseline,
+        measure,
         duration,
         warmup,
         seed: file.seed.unwrap_or(1),
@@ -208,6 +213,22 @@ fn baseline(at: &At<'_>, name: Option<&str>, policies: &[Policy]) -> Result<Stri
     if !names.contains(&name) {
         let help = help_for_unknown(name, &names);
         return Err(at.fail(format!("the baseline `{name}` is not among the policies"), help));
+    }
+    Ok(name.into())
+}
+
+/// The metric to compare by. One of a group is of a group that there is.
+fn measure(at: &At<'_>, name: Option<&str>, workload: &Workload) -> Result<String, ScenarioError> {
+    let name = name.unwrap_or(WORK_TOTAL);
+    let Some(kind) = metrics::find(name) else {
+        return Err(at.unknown("metric", name, &metrics::names()));
+    };
+    let group = name.strip_prefix(kind.name).and_then(|rest| rest.strip_prefix('['));
+    if let Some(group) = group.map(|rest| rest.trim_end_matches(']')) {
+        let groups: Vec<&str> = workload.tasks.iter().map(|group| group.name.as_str()).collect();
+        if !groups.contains(&group) {
+            return Err(at.unknown("group of tasks", group, &groups));
+        }
     }
     Ok(name.into())
 }

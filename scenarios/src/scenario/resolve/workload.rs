@@ -5,8 +5,8 @@ use models::config::{GuestConfig, Region, RegionBacking, TaskGroup, Workload};
 use models::machine::KERNEL_FRAMES;
 
 use super::at::At;
-use crate::scenario::file::{RegionFile, TaskFile, WorkloadFile};
-use crate::scenario::op::{OpFile, program};
+use crate::scenario::file::{RegionFile, Requests, TaskFile, WorkloadFile};
+use crate::scenario::op::{OpFile, Passes, program};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
@@ -14,6 +14,7 @@ const MAX_REGIONS: usize = 256;
 /// With the bound of a group, all tasks of a scenario are numbered below 2^20, as event keys need.
 const MAX_GROUPS: usize = 255;
 const MAX_TASKS_IN_GROUP: u64 = 4096;
+const MAX_PASSES: u64 = 1_000_000_000_000;
 
 pub(super) fn workload(
     at: &At<'_>,
@@ -84,17 +85,25 @@ fn task_group(
     let name = at.field("name").name(&file.name)?;
     let count = at.field("count").number(file.count.unwrap_or(1), 1..=MAX_TASKS_IN_GROUP)?;
     let start_on = start_on(&at.field("start_on"), file.start_on.as_deref(), guest)?;
+    let number = file.passes.map(|passes| at.field("passes").number(passes, 1..=MAX_PASSES));
+    let are_requests = file.requests == Requests::Passes;
+    let passes = Passes { number: number.transpose()?, are_requests };
+    let whole = at;
     let at = at.field("program");
     if file.program.is_empty() {
         let help = "give at least one operation, such as { \"op\": \"count\", ... }";
         return Err(at.fail("the program is empty", help));
     }
-    let program = program(&at, &file.program, regions)?;
+    let program = program(&at, &file.program, regions, passes)?;
     let endless = file.program.iter().position(|op| matches!(op, OpFile::Count(_)));
     if let Some(after) = endless.map(|index| index + 1).filter(|&after| after < file.program.len())
     {
         let message = "this operation is never reached: `count` before it has no end";
         return Err(at.index(after).fail(message, "put `count` last"));
+    }
+    if endless.is_some() && passes.number.is_some() {
+        let message = "the program never gets to the end of a pass: `count` has no end";
+        return Err(whole.field("passes").fail(message, "use `compute`, or leave `passes` out"));
     }
     Ok(TaskGroup { name, count, role: file.role, start_on, program })
 }

@@ -7,6 +7,8 @@ mod access;
 mod begin;
 mod call_all;
 mod compute;
+mod passes;
+mod request;
 mod sleep;
 mod syscall;
 mod yields;
@@ -84,6 +86,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Op::SyscallExit => self.exit_syscall(vcpu, task),
             Op::SectionEnter { kind } => self.enter_section(task, kind),
             Op::SectionExit { kind } => self.exit_section(task, kind),
+            Op::RequestEnter => self.begin_request(vcpu, task),
+            Op::RequestExit => self.end_request(vcpu, task),
+            Op::EndPass { passes } => self.end_pass(vcpu, task, passes),
         }
     }
 

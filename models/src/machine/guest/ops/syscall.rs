@@ -52,8 +52,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Begin::Reschedule
     }
 
-    /// Reports the time in the mode that ends, unless there was none.
-    fn report_program_time(&mut self, vcpu: VcpuId) {
+    /// Reports the program's time up to now, in the mode or part that ends, unless there was none.
+    pub(super) fn report_program_time(&mut self, vcpu: VcpuId) {
         if self.w.guest.cpus[vcpu.index()].user_since == Some(self.now()) {
             self.w.guest.cpus[vcpu.index()].user_since = None;
         }

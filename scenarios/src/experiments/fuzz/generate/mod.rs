@@ -75,6 +75,13 @@ fn rest(draw: &Draw, object: &mut Object, policies: &[String]) {
     if baseline.given() {
         object.insert("baseline".into(), json!(baseline.pick(policies)));
     }
+    let mut measure = draw.at("measure");
+    if measure.given() {
+        let metric = *measure.pick(&metrics::names());
+        let of_group = metric.starts_with("request") && measure.percent(50);
+        let group = if of_group { "[t0]" } else { "" };
+        object.insert("measure".into(), json!(format!("{metric}{group}")));
+    }
     let mut published = draw.at("published");
     if published.given() {
         let metric = *published.pick(&metrics::names());

@@ -25,11 +25,18 @@ enum Inside {
 /// Bodies inside each other; the format allows eight.
 const MAX_DEPTH: u64 = 4;
 
-pub(super) fn program(draw: &Draw, regions: &[RegionShape]) -> Value {
-    let writer = Writer { regions };
+/// What a group says of the passes of its program.
+#[derive(Clone, Copy)]
+pub(super) struct Passes {
+    pub(super) are_requests: bool,
+    pub(super) have_an_end: bool,
+}
+
+pub(super) fn program(draw: &Draw, regions: &[RegionShape], passes: Passes) -> Value {
+    let writer = Writer { regions, marks: !passes.are_requests };
     let mut ops = writer.body(draw, Inside::UserMode, 0);
     let mut end = draw.at("end");
-    if end.percent(25) {
+    if end.percent(25) && !passes.are_requests && !passes.have_an_end {
         ops.push(json!({ "op": "count", "per_second": units(&mut end) }));
     }
     if !ops.iter().any(takes_time) {
@@ -52,6 +59,8 @@ fn takes_time(op: &Value) -> bool {
 
 struct Writer<'a> {
     regions: &'a [RegionShape],
+    /// Whether it may mark requests.
+    marks: bool,
 }
 
 impl Writer<'_> {
@@ -85,6 +94,7 @@ impl Writer<'_> {
             (4..=8, Inside::Syscall) | (4..=5, Inside::Section) if nest => {
                 self.section(draw, depth)
             }
+            (9, Inside::UserMode) if nest && self.marks => self.request(draw, depth),
             (9..=11, _) => compute(draw),
             _ => self.access(draw, inside).unwrap_or_else(|| compute(draw)),
         }
@@ -129,6 +139,15 @@ impl Writer<'_> {
             object.insert("body".into(), Value::Array(body));
         }
         Value::Object(object)
+    }
+
+    fn request(&self, draw: &Draw, depth: u64) -> Value {
+        let inner = Writer { regions: self.regions, marks: false };
+        let mut body = inner.body(&draw.at("body"), Inside::UserMode, depth + 1);
+        if body.is_empty() {
+            body.push(compute(draw));
+        }
+        json!({ "op": "request", "body": body })
     }
 
     fn section(&self, draw: &Draw, depth: u64) -> Value {

@@ -195,6 +195,19 @@ fn task(draw: &Draw, index: usize, count: u64, shape: &Shape) -> Value {
         let places = draw.between(1, 3);
         (0..places).map(|_| json!(draw.below(shape.vcpus))).collect()
     });
-    object.insert("program".into(), program::program(&draw.at("program"), &shape.regions));
+    let mut requests = draw.at("requests");
+    let are_requests = requests.percent(15);
+    if are_requests || requests.percent(5) {
+        let word = if are_requests { "passes" } else { "marked" };
+        object.insert("requests".into(), json!(word));
+    }
+    let mut passes = draw.at("passes");
+    let have_an_end = passes.percent(15);
+    if have_an_end {
+        object.insert("passes".into(), json!(passes.magnitude(1, 10_000)));
+    }
+    let passes = program::Passes { are_requests, have_an_end };
+    let program = program::program(&draw.at("program"), &shape.regions, passes);
+    object.insert("program".into(), program);
     Value::Object(object)
 }

@@ -84,7 +84,7 @@ fn system_calls_and_sections_stand_where_they_can() {
         &call(&deep),
         &format!(
             "f:30:{}: in `workload.tasks[1].program[0]{}`: more than 8 bodies are inside each other
-  help: nest at most 8 bodies of `syscall` and `critical`",
+  help: nest at most 8 bodies",
             64 + 48 * 7,
             ".body[0]".repeat(8)
         ),
@@ -124,4 +124,65 @@ fn a_yield_with_a_cost_is_a_system_call() {
         program(r#"[{ "op": "yield", "cost": "1us" }, { "op": "yield" }]"#),
         [Op::SyscallEnter { cost }, Op::SyscallExit, Op::Yield, Op::Yield]
     );
+}
+
+/// A request becomes its marks; passes of a group can be requests, and can have an end.
+#[test]
+fn requests_and_passes_become_marks() {
+    use models::config::Op;
+    let span = SimDuration::from_us(1);
+    let program = |text: &str, more: &str| {
+        let text = SMALL.replace(r#"[{ "op": "count", "per_second": 1000000000 }]"#, text);
+        let text = text.replace(r#""role": "worker","#, &format!(r#""role": "worker", {more}"#));
+        let scenario = Scenario::from_str("f", &text);
+        scenario.map(|scenario| scenario.machine.workload.tasks[1].program.clone())
+    };
+    let request = r#"[{ "op": "request", "body": [{ "op": "compute", "span": "1us" }] }]"#;
+    let compute = r#"[{ "op": "compute", "span": "1us" }]"#;
+    let flat = [Op::RequestEnter, Op::Compute { span }, Op::RequestExit];
+    assert_eq!(program(request, "").unwrap(), flat);
+    assert_eq!(program(compute, r#""requests": "passes","#).unwrap(), flat);
+    assert_eq!(
+        program(compute, r#""passes": 3,"#).unwrap(),
+        [Op::Compute { span }, Op::EndPass { passes: 3 }]
+    );
+    let counts = r#"[{ "op": "count", "per_second": 1 }]"#;
+    let counted = r#"[{ "op": "request", "body": [{ "op": "count", "per_second": 1 }] }]"#;
+    let empty = r#"[{ "op": "request", "body": [] }, { "op": "compute", "span": "1us" }]"#;
+    let called = r#"[{ "op": "syscall", "cost": "1us", "body": [{ "op": "request", "body": [{ "op": "compute", "span": "1us" }] }] }]"#;
+    for (text, more, told) in [
+        (request, r#""requests": "passes","#, "a request is inside another one"),
+        (counts, r#""requests": "passes","#, "a request with `count` in it never ends"),
+        (counted, "", "a request with `count` in it never ends"),
+        (counts, r#""passes": 3,"#, "the program never gets to the end of a pass"),
+        (compute, r#""passes": 0,"#, "0 is out of range"),
+        (empty, "", "the request is empty"),
+        (called, "", "a request begins and ends in user mode"),
+        (compute, r#""requests": "all","#, "unknown value `all`"),
+    ] {
+        let error = program(text, more).unwrap_err().to_string();
+        assert!(error.contains(told), "{text} {more}: {error}");
+    }
+}
+
+/// The measure is a metric that there is, of a group that there is.
+#[test]
+fn the_measure_is_a_metric_that_there_is() {
+    let measure = |name: &str| {
+        let text = SMALL.replace(r#""baseline": "sync","#, &format!(r#""measure": "{name}","#));
+        Scenario::from_str("f", &text).map(|scenario| scenario.measure)
+    };
+    assert_eq!(small().measure, "work_total");
+    for name in ["request_rate", "request_latency_p99[worker]", "exits"] {
+        assert_eq!(measure(name).unwrap(), name);
+    }
+    for (name, told) in [
+        ("request_rat", "did you mean `request_rate`?"),
+        ("request_rate[workr]", "did you mean `worker`?"),
+        ("exits[worker]", "there is no metric `exits[worker]`"),
+        ("request_rate[]", "there is no metric `request_rate[]`"),
+    ] {
+        let error = measure(name).unwrap_err().to_string();
+        assert!(error.contains(told), "{name}: {error}");
+    }
 }

@@ -86,7 +86,7 @@ fn unknown_names_are_corrected() {
         r#""title""#,
         r#""colour""#,
         "f:4:3: in `colour`: unknown field `colour`
-  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `disturbances`, `policies`, `baseline`, `duration`, `warmup`, `seed`, `replications`, `published`, `expect`",
+  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `disturbances`, `policies`, `baseline`, `measure`, `duration`, `warmup`, `seed`, `replications`, `published`, `expect`",
     );
     check(
         r#""op": "count""#,

@@ -1,0 +1,91 @@
+//! What is degenerate about requests, programs with an end, and the measure.
+
+use models::config::Op;
+use models::trace::metrics::WORK_TOTAL;
+
+use super::{Found, values};
+use crate::run::results::NoteKind;
+
+/// Requests of all replications below which that is noted of them.
+const FEW_REQUESTS: f64 = 100.0;
+
+impl Found<'_> {
+    /// Programs that have requests, of which few or none came to their ends.
+    pub(super) fn requests(&mut self) {
+        let tasks = &self.scenario.machine.workload.tasks;
+        let marks = |op: &Op| matches!(op, Op::RequestEnter);
+        let marked = tasks.iter().flat_map(|group| &group.program).any(marks);
+        let asked = self.scenario.measure.starts_with("request");
+        if !marked && asked {
+            let text = format!(
+                "no program has requests, so that `{}` is not defined: mark them with the operation \
+                 `request`, or say `\"requests\": \"passes\"` of a group",
+                self.scenario.measure
+            );
+            return self.note(NoteKind::NoRequests, None, text);
+        }
+        if !marked {
+            return;
+        }
+        for result in self.results {
+            let ended: f64 = values(result, "requests").iter().sum();
+            if ended == 0.0 {
+                let text = format!(
+                    "no request ended in the measured time of {}: measure longer",
+                    self.measured()
+                );
+                self.note(NoteKind::NoRequests, Some(&result.policy), text);
+            } else if ended < FEW_REQUESTS {
+                let text = format!(
+                    "latencies of requests rest on {ended:.0} requests in {} runs: the 99th \
+                     percentile of fewer than {FEW_REQUESTS:.0} is hardly more than the longest",
+                    self.scenario.replications
+                );
+                self.note(NoteKind::FewRequests, Some(&result.policy), text);
+            }
+        }
+    }
+
+    /// Programs that should have come to an end.
+    pub(super) fn completion(&mut self) {
+        let tasks = &self.scenario.machine.workload.tasks;
+        let ends = |op: &Op| matches!(op, Op::EndPass { .. });
+        if !tasks.iter().flat_map(|group| &group.program).any(ends) {
+            return;
+        }
+        for result in self.results {
+            let complete = values(result, "completion_time").len();
+            if complete < self.scenario.replications as usize {
+                let text = format!(
+                    "tasks with `passes` were not through, or were before the measured time, in {} of \
+                     {} runs: `completion_time` is of the others",
+                    self.scenario.replications as usize - complete,
+                    self.scenario.replications
+                );
+                self.note(NoteKind::NotComplete, Some(&result.policy), text);
+            }
+        }
+    }
+
+    /// A measure that some runs do not define, or that is nothing in the baseline.
+    pub(super) fn measure(&mut self) {
+        let measure = self.scenario.measure.as_str();
+        if measure == WORK_TOTAL {
+            return;
+        }
+        let runs = self.scenario.replications as usize;
+        for result in self.results {
+            let text = match values(result, measure) {
+                found if found.len() < runs => format!(
+                    "`{measure}` is defined in {} of {runs} runs, so that there is no ratio of it",
+                    found.len()
+                ),
+                found if found.contains(&0.0) && result.policy == self.scenario.baseline => {
+                    format!("`{measure}` of the baseline is zero, so that there is no ratio to it")
+                }
+                _ => continue,
+            };
+            self.note(NoteKind::NoMeasure, Some(&result.policy), text);
+        }
+    }
+}
