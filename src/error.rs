@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use reports::ReportError;
 use scenarios::experiments::suite::SuiteError;
 use scenarios::{
-    AnatomyError, CheckError, CrossoverError, FitError, RequestAnatomyError, RunnerError,
-    ScenarioError,
+    AnatomyError, CheckError, CrossoverError, DeviceFitError, FitError, RequestAnatomyError,
+    RunnerError, ScenarioError,
 };
 
 /// Any failure, as told to the user. All lead to exit status 2.
@@ -94,6 +94,9 @@ pub(crate) enum CliError {
     /// No scenario can be made of a log.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// No device can be made of a measurement.
+    #[error(transparent)]
+    FitDevice(#[from] DeviceFitError),
     /// The result has nothing that is printed so.
     #[error(
         "this result is nothing that can be printed as `{0}`\n  help: `table` and `json` always can"

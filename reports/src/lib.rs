@@ -8,6 +8,7 @@ mod anatomy;
 mod check;
 mod comparison;
 mod crossover;
+mod device_fit;
 pub mod explored;
 mod fit;
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub use experiments::request_anatomy::{
 };
 pub use experiments::sweep::{Sweep, SweepOverrides, SweepResult, run_sweep, sweep_schema_json};
 pub use logs::check::{CheckError, CheckOptions, CheckReport, check, check_path};
+pub use logs::device::{DeviceFitError, DeviceFitOptions, DeviceFitReport, fit_device};
 pub use logs::explored::explored_log;
 pub use logs::fit::{FitError, FitOptions, FitReport, fit_path};
 pub use run::error::RunnerError;

@@ -1,7 +1,7 @@
 //! What is typed to read logs, and to draw random scenarios.
 
 use super::format::{Format, format, usual};
-use clap::Args;
+use clap::{Args, Subcommand};
 use sim_core::SimDuration;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -74,6 +74,53 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// Write table, JSON, CSV, plot and scenario into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_parser = format(), default_value = usual())]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// What `apfsim fit` makes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FitCommand {
+    /// Make a swap device of measurements: fio's JSON, blkparse's text, or a trace of block_rq_*
+    #[command(after_help = "\
+Files of fio (--output-format=json or json+), of blkparse, and logs with block_rq_issue and
+block_rq_complete. Latency at depth 1 is service time. Latency in a deeper queue is the law at that depth,
+and needs a measurement at depth 1 beside it, in the same file or in another one: alone it is refused.
+The device runs under the load of the file; docs/fit-device.md says what comes of what.
+
+Examples:
+  fio --name=swap --filename=/dev/nvme0n1 --rw=randread --bs=4k --direct=1 --ioengine=psync \\
+    --time_based --runtime=30 --output-format=json+ --output=depth-1.json
+  apfsim fit device depth-1.json -o my-nvme.json         \"device\": \"my-nvme.json\" in a scenario
+  apfsim fit device depth-1.json depth-32.json -o my-nvme.json
+  apfsim fit device depth-1.json --channels 64 --format json | jq '.rows[] | select(.error > 0.05)'
+  blkparse -i sda | apfsim fit device - -o sda.json")]
+    Device(FitDeviceArgs),
+}
+
+/// `apfsim fit device`
+#[derive(Args, Debug)]
+pub(crate) struct FitDeviceArgs {
+    /// What was measured; - is standard input. Of several files one device is made
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Write the device into this file, which scenarios name
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Requests that the device serves at once; by default the largest depth that was measured, or,
+    /// where that is 1, an assumption
+    #[arg(long, value_name = "N")]
+    pub(crate) channels: Option<u32>,
+    /// The device's name; by default that of the first file
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Write text, JSON, CSV and the device into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// What to print

@@ -8,7 +8,7 @@ mod runs;
 use clap::{Parser, Subcommand};
 
 pub(crate) use format::Format;
-pub(crate) use logs::{CheckArgs, FitArgs, FuzzArgs};
+pub(crate) use logs::{CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FuzzArgs};
 pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
 pub(crate) use runs::{
     AnatomyArgs, CompareArgs, CrossoverArgs, PickArg, PresetsArgs, RunArgs, RunningArgs,
@@ -187,6 +187,9 @@ Examples:
   apfsim fit-scenario trace.txt --no-run --format json | jq .given
   apfsim fit-scenario old.txt --device 500us           a log without block requests")]
     FitScenario(FitArgs),
+    /// Make a part of a scenario of measurements
+    #[command(subcommand)]
+    Fit(FitCommand),
     /// Run random scenarios in every way in which results must not differ, and make what fails small
     #[command(after_help = "\
 A seed is a scenario. It runs stepped and ahead, with every queue, with several jobs, and its trace

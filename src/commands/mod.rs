@@ -6,6 +6,7 @@ mod common;
 mod compare;
 mod crossover;
 mod explore;
+mod fit;
 mod fit_scenario;
 mod fuzz;
 mod invariants;
@@ -30,6 +31,7 @@ use crate::outcome::Outcome;
 pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
     match &cli.command {
         Command::Check(args) => check::execute(args),
+        Command::Fit(command) => fit::execute(command),
         Command::FitScenario(args) => fit_scenario::execute(args),
         Command::Fuzz(args) => fuzz::execute(args),
         Command::Compare(args) => compare::execute(args),

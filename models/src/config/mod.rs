@@ -15,7 +15,7 @@ mod workload;
 
 pub use cpu::CpuConfig;
 pub use device::{
-    ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, RamConfig,
+    AtDepth, ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, RamConfig,
 };
 pub use disturbance::{Disturbance, DisturbanceKind};
 pub use guest::{

@@ -27,6 +27,17 @@ pub(crate) struct Document {
     pub(crate) text: Arc<str>,
     /// The top-level value.
     pub(crate) root: Node,
+    /// A file that this one names.
+    pub(crate) attached: Option<Attached>,
+}
+
+/// A file that another one names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// As the other one calls it.
+    pub name: String,
+    /// Its text.
+    pub text: Arc<str>,
 }
 
 /// A value and its place in the text.
@@ -98,7 +109,7 @@ impl Document {
                 fail(span, String::new(), message, "no scenario needs so many")
             }
         })?;
-        Ok(Self { file: file.into(), text, root })
+        Ok(Self { file: file.into(), text, root, attached: None })
     }
 
     /// The value at `path`, or the nearest value around it that exists.

@@ -4,6 +4,7 @@ mod anatomy;
 mod cli;
 mod explore;
 mod fit;
+mod fit_device;
 mod fuzz;
 mod invariants;
 mod rules;

@@ -9,7 +9,7 @@ mod spans;
 
 use serde::Deserialize;
 
-pub use channels::ChannelsConfig;
+pub use channels::{AtDepth, ChannelsConfig};
 pub use constant::ConstantConfig;
 pub use hdd::{ElevatorConfig, HddConfig};
 pub use ram::RamConfig;

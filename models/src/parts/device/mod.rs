@@ -13,6 +13,7 @@ mod constant;
 mod hdd;
 mod kind;
 mod kinds;
+pub mod load;
 mod ram;
 mod request;
 

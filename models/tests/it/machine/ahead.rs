@@ -12,7 +12,7 @@ use models::base::ids::{RegionId, VcpuId};
 use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages,
+    ApicConfig, AtDepth, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages,
     MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadFaults, Region, RegionBacking,
     SecondStageLock, Section, StealClock, TablePages, TaskGroup, TimerKind, WakeTime,
 };
@@ -122,6 +122,11 @@ impl Draw {
                 read: Distribution::Exponential { mean: 30_000_000 },
                 write: Distribution::Uniform { low: 1_000_000, high: 90_000_000 },
                 per_page: us(3),
+                read_at_depth: vec![AtDepth {
+                    depth: 2,
+                    time: Distribution::Exponential { mean: 50_000_000 },
+                }],
+                write_at_depth: Vec::new(),
             }),
         }
     }

@@ -46,6 +46,8 @@ fn devices(places: u32) -> [(&'static str, DeviceConfig); 3] {
                 read: law.clone(),
                 write: law,
                 per_page: FURTHER_PAGE,
+                read_at_depth: Vec::new(),
+                write_at_depth: Vec::new(),
             }),
         ),
         ("hdd", DeviceConfig::Hdd(disk)),

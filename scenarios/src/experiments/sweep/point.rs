@@ -86,7 +86,8 @@ impl Base {
         label: &str,
     ) -> Result<(Scenario, Vec<FieldPath>), ScenarioError> {
         let root = self.doc.root.clone();
-        let mut doc = Document { file: self.doc.file.clone(), text: self.doc.text.clone(), root };
+        let (file, text) = (self.doc.file.clone(), self.doc.text.clone());
+        let mut doc = Document { file, text, root, attached: None };
         let mut paths = Vec::new();
         for patch in patches {
             let set = patch.target.set(&mut doc.root, &patch.value);

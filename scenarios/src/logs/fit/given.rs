@@ -52,7 +52,7 @@ pub struct Given {
 }
 
 impl Given {
-    pub(super) fn say(
+    pub(in crate::logs) fn say(
         given: &mut Vec<Self>,
         field: impl Display,
         value: impl Display,

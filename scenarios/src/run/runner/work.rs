@@ -380,6 +380,10 @@ impl<'a> Work<'a> {
             build: crate::version::BUILD.into(),
             scenario_hash: scenario.hash(),
             scenario: scenario.text.as_ref().into(),
+            device_file: scenario
+                .device_file
+                .as_ref()
+                .map(|file| (file.name.clone(), file.text.as_ref().into())),
             setup_hash: canonical::setup_hash(scenario),
             scenario_seed: scenario.seed,
             point: stored.point,

@@ -16,8 +16,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use device::{
-    ChannelsChanges, ChannelsFile, ConstantChanges, ConstantFile, DeviceRef, ElevatorFile,
-    HddChanges, HddFile, LawFile, PartFile, QuantileFile, RamChanges, RamFile, ServiceTime,
+    AtDepthFile, ChannelsChanges, ChannelsFile, ConstantChanges, ConstantFile, DevicePresetText,
+    DeviceRef, ElevatorFile, HddChanges, HddFile, LawFile, PartFile, QuantileFile, RamChanges,
+    RamFile, ServiceTime,
 };
 pub use disturbance::DisturbanceFile;
 pub use guest::{ApicFile, GuestFile};

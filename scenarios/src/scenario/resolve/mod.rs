@@ -24,14 +24,14 @@ use sim_core::SimDuration;
 
 use self::at::{At, check_format, title};
 pub use self::at::{FORMAT, MAX_DURATION, MAX_MEMORY};
-pub(crate) use self::device::device_lines;
+pub(crate) use self::device::{device_lines, device_of_text};
 pub use self::host_kernel::HostIdentity;
 use crate::scenario::expect::{self, Expectation};
 use crate::scenario::file::{PublishedFile, ScenarioFile};
 use crate::scenario::published::Published;
 use crate::scenario::source::{document, source};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
-use crate::syntax::tree::{Document, FieldPath};
+use crate::syntax::tree::{Attached, Document, FieldPath};
 
 /// Most replications of a scenario.
 pub const MAX_REPLICATIONS: u32 = 10_000;
@@ -69,6 +69,8 @@ pub struct Scenario {
     pub expect: Vec<Expectation>,
     /// The text that it was read from, for replay files.
     pub text: Arc<str>,
+    /// The preset file of a device that it names, for replay files.
+    pub device_file: Option<Attached>,
 }
 
 /// What a command line may change in a scenario.
@@ -103,6 +105,17 @@ impl Scenario {
 
     /// The scenario that a tree of values describes.
     pub(crate) fn from_document(doc: &Document) -> Result<Self, ScenarioError> {
+        if doc.attached.is_none()
+            && let Some(attached) = device::file::attached(doc)?
+        {
+            let (file, text, root) = (doc.file.clone(), doc.text.clone(), doc.root.clone());
+            return Self::whole(&Document { file, text, root, attached: Some(attached) });
+        }
+        Self::whole(doc)
+    }
+
+    /// The scenario of a tree with the file that it names.
+    fn whole(doc: &Document) -> Result<Self, ScenarioError> {
         let root = At { doc, path: FieldPath::default() };
         check_format(&root)?;
         let file = crate::syntax::de::from_document(doc)?;
@@ -204,6 +217,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         published,
         expect,
         text: Arc::clone(&root.doc.text),
+        device_file: root.doc.attached.clone(),
     })
 }
 

@@ -68,6 +68,12 @@ fn fields(object: &mut Object, draw: &Draw, kind: &str, whole: bool) {
             must("read", |draw| service(draw, 0));
             must("write", |draw| service(draw, 0));
             give(object, draw, "per_page", |draw| draw.written_span(0, MS));
+            // Depths end at the number of channels, which only a whole description knows.
+            if let Some(channels) = object.get("channels").and_then(Value::as_u64).filter(|_| whole)
+            {
+                by_depth(object, draw, "read_at_depth", channels);
+                by_depth(object, draw, "write_at_depth", channels);
+            }
         }
         "ram" => {
             must("latency", latency);
@@ -90,6 +96,23 @@ fn number_of_channels(draw: &mut Draw) -> Value {
         0 => draw.magnitude(1, 65_536),
         _ => draw.between(1, 8),
     })
+}
+
+/// Laws at one or two depths.
+fn by_depth(object: &mut Object, draw: &Draw, field: &str, channels: u64) {
+    let mut of = draw.at(field);
+    if channels < 2 || !of.given() {
+        return;
+    }
+    let first = of.between(2, channels);
+    let second = of.between(2, channels);
+    let depths = if first < second { vec![first, second] } else { vec![first] };
+    let law = |(index, depth): (usize, &u64)| {
+        let time = service(&of.index(index).at("time"), 0);
+        json!({ "depth": depth, "time": time })
+    };
+    let laws: Vec<Value> = depths.iter().enumerate().map(law).collect();
+    object.insert(field.into(), json!(laws));
 }
 
 fn elevator(draw: &mut Draw) -> Value {

@@ -18,11 +18,23 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-pub use channels::{ChannelsChanges, ChannelsFile};
+pub use channels::{AtDepthFile, ChannelsChanges, ChannelsFile};
 pub use constant::{ConstantChanges, ConstantFile};
 pub use hdd::{ElevatorFile, HddChanges, HddFile};
 pub use law::{LawFile, PartFile, QuantileFile, ServiceTime};
 pub use ram::{RamChanges, RamFile};
+
+/// A preset in a file of its own, which scenarios name by its path.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with `name`, `summary` and `device`")]
+pub struct DevicePresetText {
+    /// Short name.
+    pub name: String,
+    /// What it stands for, with the sources of its numbers.
+    pub summary: String,
+    /// The device.
+    pub device: DeviceRef,
+}
 
 /// A swap device: the name of a preset, a preset with changes, or a whole description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +79,10 @@ impl JsonSchema for DeviceRef {
         json_schema!({
             "description": "A swap device.",
             "anyOf": [
-                { "description": "Name of a preset.", "type": "string" },
+                {
+                    "description": "Name of a preset, or path of a preset file, which ends in .json.",
+                    "type": "string",
+                },
                 described("A preset with changes.", changes),
                 described("A whole description.", whole),
             ],
@@ -131,7 +146,8 @@ impl JsonSchema for DevicePresetFile {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let preset = "Name of the preset that everything else is taken from.";
+        let preset = "Name of the preset, or path of the preset file, that everything else is \
+                      taken from.";
         let mut fields = Map::new();
         fields.insert("preset".into(), json!({ "description": preset, "type": "string" }));
         for (name, _, changes) in kinds(generator) {

@@ -2,20 +2,23 @@
 
 mod channels;
 mod constant;
+pub(crate) mod file;
 mod hdd;
 mod law;
 mod ram;
+
+use std::sync::Arc;
 
 use models::config::{ChannelsConfig, ConstantConfig, DeviceConfig, HddConfig, RamConfig};
 use models::presets;
 use serde::de::DeserializeOwned;
 use sim_core::SimDuration;
 
-use super::at::{At, MAX_SPAN};
-use crate::scenario::file::DeviceRef;
+use super::at::{At, MAX_SPAN, title};
+use crate::scenario::file::{DevicePresetText, DeviceRef};
 use crate::syntax::de;
 use crate::syntax::error::ScenarioError;
-use crate::syntax::tree::{Node, NodeValue};
+use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
 use crate::syntax::units::Span;
 
 const MILLION: u64 = 1_000_000;
@@ -83,12 +86,36 @@ pub(super) fn device(at: &At<'_>, file: &DeviceRef) -> Result<DeviceConfig, Scen
 }
 
 fn preset(at: &At<'_>, name: &str) -> Result<DeviceConfig, ScenarioError> {
+    if file::is_file(name) {
+        return preset_file(at, name);
+    }
     let preset = presets::device(name).map(|preset| preset.config);
     preset.ok_or_else(|| {
         let names = presets::device_names();
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         at.unknown("device preset", name, &names)
     })
+}
+
+/// The device of the preset file that the scenario names.
+fn preset_file(at: &At<'_>, name: &str) -> Result<DeviceConfig, ScenarioError> {
+    match at.doc.attached.as_ref().filter(|file| file.name == name) {
+        Some(file) => device_of_text(&file.name, &file.text),
+        None => Err(at.fail("a preset file names no other file", "name a preset that is built in")),
+    }
+}
+
+/// The device that the text of a preset file describes.
+pub(crate) fn device_of_text(file: &str, text: &Arc<str>) -> Result<DeviceConfig, ScenarioError> {
+    let doc = Document::parse(file, text)?;
+    let root = At { doc: &doc, path: FieldPath::default() };
+    let preset: DevicePresetText = de::from_document(&doc)?;
+    title(&root.field("name"), &preset.name)?;
+    let at = root.field("device");
+    match &preset.device {
+        DeviceRef::Name(name) if file::is_file(name) => preset_file(&at, name),
+        other => device(&at, other),
+    }
 }
 
 /// A whole description.

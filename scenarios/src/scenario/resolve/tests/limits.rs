@@ -370,7 +370,7 @@ fn what_does_not_go_together_is_refused() {
         r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
         r#"{ "preset": "nvme-tlc-gen3", "rotation": "8ms" }"#,
         "f:10:58: in `host.swap.device.rotation`: `nvme-tlc-gen3` is a device of kind channels; `rotation` belongs to kind hdd
-  help: fields of kind channels: channels, read, write, per_page",
+  help: fields of kind channels: channels, read, write, per_page, read_at_depth, write_at_depth",
     );
     check(
         r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,

@@ -62,6 +62,8 @@ fn devices_can_be_changed_and_described() {
             },
             write: Distribution::Constant { value: 10_000_000 },
             per_page: SimDuration::ZERO,
+            read_at_depth: Vec::new(),
+            write_at_depth: Vec::new(),
         })
     );
 }

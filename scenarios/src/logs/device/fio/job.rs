@@ -1,0 +1,185 @@
+//! One entry of fio's list of jobs.
+
+use serde_json::Value;
+
+use crate::logs::device::times::{PPM, Times};
+
+/// Engines that have one request at a time, whatever `iodepth` says.
+const ONE_AT_A_TIME: [&str; 7] = ["sync", "psync", "vsync", "pvsync", "pvsync2", "mmap", "splice"];
+/// Of a hundred requests so many at the depth that was asked for make it the depth.
+const STEADY_PERCENT: f64 = 90.0;
+/// fio's levels of depth, each from this number up to the next.
+const LEVELS: [(&str, f64); 7] =
+    [("1", 1.0), ("2", 2.0), ("4", 4.0), ("8", 8.0), ("16", 16.0), ("32", 32.0), (">=64", 64.0)];
+/// Nanoseconds of a microsecond.
+const US: f64 = 1000.0;
+
+/// A direction of a job.
+pub(super) struct Side {
+    pub(super) times: Times,
+    /// Requests a second.
+    pub(super) rate: f64,
+    /// Bytes of a request on average.
+    pub(super) block: f64,
+    /// Only mean and deviation are known.
+    pub(super) by_moments: bool,
+    /// The times include the submission (`lat` instead of `clat`).
+    pub(super) with_submission: bool,
+}
+
+/// A job as fio lists it.
+pub(super) struct Job<'a> {
+    entry: &'a Value,
+    global: Option<&'a Value>,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(entry: &'a Value, global: Option<&'a Value>) -> Self {
+        Self { entry, global }
+    }
+
+    pub(super) fn name(&self) -> &'a str {
+        self.entry["jobname"].as_str().unwrap_or("?")
+    }
+
+    pub(super) fn group(&self) -> u64 {
+        self.entry["groupid"].as_u64().unwrap_or(0)
+    }
+
+    pub(super) fn error(&self) -> i64 {
+        self.entry["error"].as_i64().unwrap_or(0)
+    }
+
+    /// An option of the job, or of all.
+    pub(super) fn option(&self, name: &str) -> Option<&'a str> {
+        let own = self.entry.get("job options").and_then(|all| all.get(name));
+        own.or_else(|| self.global?.get(name)).map(|value| value.as_str().unwrap_or(""))
+    }
+
+    /// Whether fio says which options the job has.
+    pub(super) fn has_options(&self) -> bool {
+        self.entry.get("job options").is_some() || self.global.is_some()
+    }
+
+    pub(super) fn number(&self, option: &str) -> Option<u32> {
+        self.option(option)?.trim().parse().ok()
+    }
+
+    /// Requests under way at once, and what there is to say of it.
+    pub(super) fn depth(&self) -> (u32, Option<String>) {
+        if self.option("ioengine").is_some_and(|engine| ONE_AT_A_TIME.contains(&engine)) {
+            return (1, None);
+        }
+        let level = |name: &str| self.entry["iodepth_level"][name].as_f64().unwrap_or(0.0);
+        let largest = LEVELS.iter().rev().find(|(name, _)| level(name) >= 50.0);
+        let said = self
+            .number("iodepth")
+            .or_else(|| u32::try_from(self.entry["latency_depth"].as_u64()?).ok())
+            .or_else(|| largest.map(|(_, depth)| *depth as u32))
+            .unwrap_or(1)
+            .max(1);
+        let total: f64 = LEVELS.iter().map(|(name, _)| level(name)).sum();
+        if said == 1 || total < 50.0 {
+            return (said, None);
+        }
+        let bucket = LEVELS.iter().rev().find(|(_, depth)| *depth <= f64::from(said));
+        if bucket.is_none_or(|(name, _)| level(name) >= STEADY_PERCENT) {
+            return (said, None);
+        }
+        let mean = LEVELS.iter().map(|(name, depth)| level(name) * depth).sum::<f64>() / total;
+        let depth = (mean.round() as u32).clamp(1, said);
+        let note = format!("the queue was not always {said} deep; on average {mean:.1}");
+        (depth, Some(note))
+    }
+
+    /// What was measured of a direction, if it had requests.
+    pub(super) fn side(&self, direction: &str) -> Option<Result<Side, String>> {
+        let side = self.entry.get(direction)?;
+        let total = side["total_ios"].as_u64().or_else(|| {
+            // fio 2 has no total in all of its versions.
+            let rate = side["iops"].as_f64()?;
+            Some((rate * side["runtime"].as_f64()? / 1000.0) as u64)
+        })?;
+        if total == 0 {
+            return None;
+        }
+        Some(self.measured(side, total))
+    }
+
+    fn measured(&self, side: &Value, total: u64) -> Result<Side, String> {
+        let (law, unit, with_submission) = law_of(side).ok_or("it has no latencies")?;
+        let scaled = |value: &Value| value.as_f64().map(|number| (number * unit).round() as u64);
+        let count = law["N"].as_u64().filter(|n| *n > 0).unwrap_or(total);
+        let mean = law["mean"].as_f64().unwrap_or(0.0) * unit;
+        let ends = (scaled(&law["min"]).unwrap_or(0), scaled(&law["max"]).unwrap_or(0));
+        let stated = percentiles(law, unit);
+        let bins = bins(law, unit);
+        let deviation = law["stddev"].as_f64().unwrap_or(0.0) * unit;
+        let (times, by_moments) = if let Some(times) = Times::of_values(&bins, stated.clone()) {
+            (times, false)
+        } else if let Some(times) = Times::of_percentiles(count, mean, ends, stated) {
+            (times, false)
+        } else if mean > 0.0 {
+            (Times::of_moments(count, mean, deviation, ends), true)
+        } else {
+            return Err("it has neither percentiles nor a mean".into());
+        };
+        // fio's own mean is exact.
+        let times = if mean > 0.0 { Times { mean, ..times } } else { times };
+        let block = side["io_bytes"].as_f64().unwrap_or(0.0) / total as f64;
+        // fio 2 counts units of 1024.
+        let block = if block > 0.0 && block < 512.0 { block * 1024.0 } else { block };
+        let rate = side["iops"].as_f64().unwrap_or(0.0);
+        Ok(Side { times, rate, block, by_moments, with_submission })
+    }
+}
+
+/// Where the times stand, in how many nanoseconds they count, and whether the submission is in
+/// them. Completion latency is nearest to what the device does.
+fn law_of(side: &Value) -> Option<(&Value, f64, bool)> {
+    let known =
+        [("clat_ns", 1.0, false), ("clat", US, false), ("lat_ns", 1.0, true), ("lat", US, true)];
+    let there = |(name, unit, whole): (&str, f64, bool)| {
+        let law = side.get(name)?;
+        law.is_object().then_some((law, unit, whole))
+    };
+    let all: Vec<_> = known.into_iter().filter_map(there).collect();
+    let detailed = |law: &Value| !percentiles(law, 1.0).is_empty() || !bins(law, 1.0).is_empty();
+    let with_mean = |law: &Value| law["mean"].as_f64().is_some_and(|mean| mean > 0.0);
+    let detailed = all.iter().find(|(law, ..)| detailed(law));
+    detailed.or_else(|| all.iter().find(|(law, ..)| with_mean(law))).copied()
+}
+
+/// Percentiles, rising. Unused places of fio's list are zero.
+fn percentiles(law: &Value, unit: f64) -> Vec<(u32, u64)> {
+    let list = ["percentile", "percentiles"].iter().find_map(|name| law.get(name)?.as_object());
+    let read = |(name, value): (&String, &Value)| {
+        let percent: f64 = name.trim().trim_end_matches('%').parse().ok()?;
+        let ppm = (percent * 10_000.0).round();
+        let time = (value.as_f64()? * unit).round();
+        let inside = ppm >= 1.0 && ppm < f64::from(PPM) && time > 0.0;
+        inside.then_some((ppm as u32, time as u64))
+    };
+    let mut all: Vec<(u32, u64)> = list.into_iter().flatten().filter_map(read).collect();
+    all.sort_unstable();
+    all.dedup_by_key(|point| point.0);
+    // One that falls is broken; it takes what was before it.
+    let mut so_far = 0;
+    for point in &mut all {
+        so_far = point.1.max(so_far);
+        point.1 = so_far;
+    }
+    all
+}
+
+/// Bins of `json+`, rising.
+fn bins(law: &Value, unit: f64) -> Vec<(u64, u64)> {
+    let list = law.get("bins").and_then(Value::as_object);
+    let read = |(name, value): (&String, &Value)| {
+        let time: f64 = name.trim().parse().ok()?;
+        Some(((time * unit).round() as u64, value.as_u64()?))
+    };
+    let mut all: Vec<(u64, u64)> = list.into_iter().flatten().filter_map(read).collect();
+    all.sort_unstable();
+    all
+}

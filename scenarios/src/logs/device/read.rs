@@ -1,0 +1,106 @@
+//! A file of whatever form, read to what it measured.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+
+use super::error::DeviceFitError;
+use super::fio::{self, Found};
+use super::run::Run;
+use super::trace::{self, Request, Requests};
+use super::{blkparse, trace::named};
+use crate::logs::check::{CheckError, read_stream};
+
+/// Largest file that is read.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// What a file measured.
+pub(super) struct Contents {
+    /// What kind of file it is, for people.
+    pub(super) form: String,
+    pub(super) runs: Vec<Run>,
+    /// The requests of a trace.
+    pub(super) requests: Vec<Request>,
+    pub(super) left_out: Vec<String>,
+}
+
+/// Reads the file at a path; `-` is standard input.
+pub(super) fn contents(path: &str) -> Result<Contents, DeviceFitError> {
+    let bytes = bytes(path)?;
+    let text = text_of(&bytes);
+    if let Found::Result(value) = fio::find(path, &text)? {
+        let (runs, left_out) = fio::runs(&value);
+        let version = value["fio version"].as_str().unwrap_or("fio").to_owned();
+        return Ok(Contents { form: version, runs, requests: Vec::new(), left_out });
+    }
+    if let Some(form) = other_form(&text) {
+        return Err(DeviceFitError::OtherForm { file: path.to_owned(), form });
+    }
+    let (what, requests) = match blkparse::requests(&text) {
+        Some(requests) => ("blkparse", requests),
+        None => ("trace", trace_of(path, &bytes)?),
+    };
+    if requests.is_empty() {
+        return Err(DeviceFitError::Unknown { file: path.to_owned() });
+    }
+    let (device, requests, mut left_out) = requests.of_one_device();
+    let runs = trace::runs(path, &requests, &mut left_out)?;
+    let form = format!("{what}, device {}", named(device));
+    Ok(Contents { form, runs, requests, left_out })
+}
+
+fn bytes(path: &str) -> Result<Vec<u8>, DeviceFitError> {
+    let failed = |source| DeviceFitError::Read { file: path.to_owned(), source };
+    let mut all = Vec::new();
+    let read = |source: &mut dyn Read, all: &mut Vec<u8>| -> io::Result<usize> {
+        source.take(MOST_BYTES + 1).read_to_end(all)
+    };
+    match path {
+        "-" => read(&mut io::stdin().lock(), &mut all).map_err(failed)?,
+        _ => read(&mut File::open(path).map_err(failed)?, &mut all).map_err(failed)?,
+    };
+    if all.len() as u64 > MOST_BYTES {
+        return Err(DeviceFitError::TooLarge { file: path.to_owned(), most: MOST_BYTES });
+    }
+    Ok(all)
+}
+
+/// The text of a file, unpacked if need be; of a binary file, something without a word of fio.
+fn text_of(bytes: &[u8]) -> String {
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut text = Vec::new();
+        // What is cut off is told by whoever reads the text.
+        let _ = MultiGzDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut text);
+        return String::from_utf8_lossy(&text).into_owned();
+    }
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// fio's outputs that are no JSON.
+fn other_form(text: &str) -> Option<&'static str> {
+    let mut lines = text.lines();
+    if lines.clone().any(|line| {
+        let mut fields = line.split(';');
+        fields.next().is_some_and(|version| version.parse::<u8>().is_ok())
+            && fields.next().is_some_and(|name| name.starts_with("fio-"))
+    }) {
+        return Some("terse output");
+    }
+    let normal = lines.any(|line| {
+        let line = line.trim_start();
+        line.starts_with("clat (") || line.starts_with("clat percentiles (")
+    });
+    normal.then_some("normal output")
+}
+
+/// A log of a kernel. What has no event of one is no file for us.
+fn trace_of(path: &str, bytes: &[u8]) -> Result<Requests, DeviceFitError> {
+    match read_stream(bytes, path, Requests::default()) {
+        Ok((session, _)) => Ok(session.consumer),
+        Err(CheckError::Empty { .. } | CheckError::NoEvents { .. }) => {
+            Err(DeviceFitError::Unknown { file: path.to_owned() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
