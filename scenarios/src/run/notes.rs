@@ -27,9 +27,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.time();
     found.synchronous();
     found.work();
-    found.requests();
-    found.completion();
-    found.measure();
+    found.notes.extend(requests::notes(scenario, results));
     found.idle();
     found.cap();
     if !faultless {

@@ -3,15 +3,34 @@
 use models::config::Op;
 use models::trace::metrics::WORK_TOTAL;
 
-use super::{Found, values};
-use crate::run::results::NoteKind;
+use crate::run::results::{Note, NoteKind, PolicyResult};
+use crate::scenario::resolve::Scenario;
 
 /// Requests of all replications below which that is noted of them.
 const FEW_REQUESTS: f64 = 100.0;
 
+/// What is degenerate about them in the results of a scenario.
+pub(super) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> {
+    let mut found = Found { scenario, results, notes: Vec::new() };
+    found.requests();
+    found.completion();
+    found.measure();
+    found.notes
+}
+
+struct Found<'a> {
+    scenario: &'a Scenario,
+    results: &'a [PolicyResult],
+    notes: Vec<Note>,
+}
+
 impl Found<'_> {
+    fn note(&mut self, kind: NoteKind, policy: Option<&str>, text: impl Into<String>) {
+        self.notes.push(Note { kind, policy: policy.map(str::to_owned), text: text.into() });
+    }
+
     /// Programs that have requests, of which few or none came to their ends.
-    pub(super) fn requests(&mut self) {
+    fn requests(&mut self) {
         let tasks = &self.scenario.machine.workload.tasks;
         let marks = |op: &Op| matches!(op, Op::RequestEnter);
         let marked = tasks.iter().flat_map(|group| &group.program).any(marks);
@@ -32,7 +51,7 @@ impl Found<'_> {
             if ended == 0.0 {
                 let text = format!(
                     "no request ended in the measured time of {}: measure longer",
-                    self.measured()
+                    self.scenario.duration
                 );
                 self.note(NoteKind::NoRequests, Some(&result.policy), text);
             } else if ended < FEW_REQUESTS {
@@ -47,7 +66,7 @@ impl Found<'_> {
     }
 
     /// Programs that should have come to an end.
-    pub(super) fn completion(&mut self) {
+    fn completion(&mut self) {
         let tasks = &self.scenario.machine.workload.tasks;
         let ends = |op: &Op| matches!(op, Op::EndPass { .. });
         if !tasks.iter().flat_map(|group| &group.program).any(ends) {
@@ -68,7 +87,7 @@ impl Found<'_> {
     }
 
     /// A measure that some runs do not define, or that is nothing in the baseline.
-    pub(super) fn measure(&mut self) {
+    fn measure(&mut self) {
         let measure = self.scenario.measure.as_str();
         if measure == WORK_TOTAL {
             return;
@@ -88,4 +107,8 @@ impl Found<'_> {
             self.note(NoteKind::NoMeasure, Some(&result.policy), text);
         }
     }
+}
+
+fn values<'a>(result: &'a PolicyResult, metric: &str) -> &'a [f64] {
+    result.metric(metric).map_or(&[], |metric| &metric.values)
 }
