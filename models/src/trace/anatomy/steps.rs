@@ -75,7 +75,9 @@ pub(super) fn steps(
     let between = |record: &&Record| record.time >= fault.begin && record.time <= fault.end;
     for &Record { time, event } in records.iter().filter(between) {
         selector.step(time, event);
-        if matches!(event, Event::MajorFaultEnd { task, .. } if task == fault.task) {
+        // An access that goes on to fault on another page ends one fault and begins the next at once.
+        if matches!(event, Event::MajorFaultEnd { task, gfn, .. } if (task, gfn) == (fault.task, fault.gfn))
+        {
             break;
         }
     }
@@ -180,10 +182,13 @@ impl Selector<'_> {
                 (self.vcpu, self.current) = (to, None);
                 self.push(now, Actor::Guest(to), event);
             }
-            Event::ApfWait { vcpu, task, .. }
-            | Event::ApfWake { vcpu, task, .. }
-            | Event::MajorFaultEnd { vcpu, task, .. }
+            Event::ApfWait { vcpu, task, .. } | Event::ApfWake { vcpu, task, .. }
                 if task == self.fault.task =>
+            {
+                self.push(now, Actor::Guest(vcpu), event);
+            }
+            Event::MajorFaultEnd { vcpu, task, gfn }
+                if (task, gfn) == (self.fault.task, self.fault.gfn) =>
             {
                 self.push(now, Actor::Guest(vcpu), event);
             }
