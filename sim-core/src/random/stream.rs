@@ -4,6 +4,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
+/// Words drawn at once: what the generator makes at a time.
+const BLOCK: usize = 32;
+
 /// A stream of random integers; see [`RandomStreams`](super::RandomStreams) for where it comes
 /// from.
 ///
@@ -51,6 +54,28 @@ impl Stream {
             }
         }
         (product >> 64) as u64
+    }
+
+    /// So many numbers below `n`, added to `out`: what as many calls of [`Self::below`] give, drawn in
+    /// blocks.
+    ///
+    /// # Panics
+    /// When `n` is zero.
+    pub fn extend_below(&mut self, n: u64, count: usize, out: &mut Vec<u64>) {
+        assert!(n > 0, "no number is below zero");
+        let end = out.len() + count;
+        let surplus = n.wrapping_neg() % n;
+        while out.len() < end {
+            let mut block = [0; 8 * BLOCK];
+            let most = (end - out.len()).min(BLOCK);
+            let bytes = &mut block[..8 * most];
+            self.rng.fill_bytes(bytes);
+            let words = bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word));
+            let products = words.map(|word| u128::from(word) * u128::from(n));
+            // As many low halves are rejected as would make the first numbers likelier.
+            let kept = products.filter(|&product| product as u64 >= surplus);
+            out.extend(kept.map(|product| (product >> 64) as u64));
+        }
     }
 
     /// True with probability `numerator / denominator`; always for a ratio of one or more.

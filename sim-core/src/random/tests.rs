@@ -92,6 +92,21 @@ fn below_is_uniform_and_within_bounds() {
 }
 
 #[test]
+fn blocks_give_what_single_draws_give() {
+    // Of numbers below the last bound, a third of all words is rejected.
+    for n in [1, 7, 1 << 40, u64::MAX / 3 * 2] {
+        let mut single = RandomStreams::new(5).stream("below");
+        let mut blocks = single.clone();
+        let mut out = Vec::new();
+        for count in [1, 64, 3, 100] {
+            blocks.extend_below(n, count, &mut out);
+        }
+        assert_eq!(out, (0..168).map(|_| single.below(n)).collect::<Vec<_>>(), "{n}");
+        assert_eq!(blocks, single);
+    }
+}
+
+#[test]
 fn chance_is_a_ratio() {
     let mut stream = RandomStreams::new(5).stream("chance");
     assert!((0..100).all(|_| stream.chance(1, 1) && !stream.chance(0, 1)));
