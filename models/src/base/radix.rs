@@ -1,19 +1,16 @@
 //! A sparse table of pages: a radix of small leaves, which clones share once they are frozen.
 //!
 //! Memory touched at random costs by the leaf touched, not by its size; untouched memory costs a pointer
-//! for [`LEAF`] times [`BRANCH`] pages. After [`Radix::freeze`] a clone shares all leaves, and a leaf is
+//! for `LEAF` times [`BRANCH`] pages. After [`Radix::freeze`] a clone shares all leaves, and a leaf is
 //! copied when one of its owners first writes to it; so a snapshot of a whole guest costs its pointers.
 
 use std::sync::Arc;
-
-/// Entries in a leaf: small, so that random touches of a huge table stay cheap.
-const LEAF: usize = 64;
 
 /// Leaves of a branch.
 const BRANCH: usize = 512;
 
 #[derive(Clone, Debug)]
-enum Leaf<T> {
+enum Leaf<T, const LEAF: usize> {
     Untouched,
     /// Ours alone. A reference count that is one would say the same, but asking it at every write
     /// costs an atomic operation.
@@ -21,15 +18,18 @@ enum Leaf<T> {
     Shared(Arc<[T; LEAF]>),
 }
 
-/// A table indexed by page number whose untouched entries hold the default value.
+type Branch<T, const LEAF: usize> = Option<Box<[Leaf<T, LEAF>; BRANCH]>>;
+
+/// A table indexed by page number whose untouched entries hold the default value, with `LEAF` entries in a
+/// leaf: few, so that random touches of a huge table stay cheap.
 #[derive(Clone, Debug)]
-pub struct Radix<T> {
-    branches: Vec<Option<Box<[Leaf<T>; BRANCH]>>>,
+pub struct Radix<T, const LEAF: usize = 64> {
+    branches: Vec<Branch<T, LEAF>>,
     len: u64,
     default: T,
 }
 
-impl<T: Copy + Default> Radix<T> {
+impl<T: Copy + Default, const LEAF: usize> Radix<T, LEAF> {
     /// An empty table for indices below `len`.
     pub fn new(len: u64) -> Self {
         let pages = (LEAF * BRANCH) as u64;
@@ -61,18 +61,17 @@ impl<T: Copy + Default> Radix<T> {
     /// When `index` lies outside the table; in a release, outside its last branch.
     #[inline]
     pub fn get_mut(&mut self, index: u64) -> &mut T {
+        debug_assert!(index < self.len, "page {index} of {}", self.len);
         let index = index as usize;
-        debug_assert!((index as u64) < self.len, "page {index} of {}", self.len);
-        let branch = &mut self.branches[index / LEAF / BRANCH];
-        let branch = branch.get_or_insert_with(|| Box::new([const { Leaf::Untouched }; BRANCH]));
-        let leaf = &mut branch[index / LEAF % BRANCH];
-        if !matches!(leaf, Leaf::Own(_)) {
-            leaf.take_over(self.default);
-        }
-        match leaf {
-            Leaf::Own(leaf) => &mut leaf[index % LEAF],
-            Leaf::Untouched | Leaf::Shared(_) => unreachable!("a leaf that was taken over"),
-        }
+        let branch = match &mut self.branches[index / LEAF / BRANCH] {
+            Some(branch) => branch,
+            none => new_branch(none),
+        };
+        let leaf = match &mut branch[index / LEAF % BRANCH] {
+            Leaf::Own(leaf) => leaf,
+            leaf => leaf.take_over(self.default),
+        };
+        &mut leaf[index % LEAF]
     }
 
     /// Entries that may differ from the default, with their indices, in order.
@@ -95,7 +94,7 @@ impl<T: Copy + Default> Radix<T> {
     }
 }
 
-impl<T: Copy> Leaf<T> {
+impl<T: Copy, const LEAF: usize> Leaf<T, LEAF> {
     fn entries(&self) -> Option<&[T; LEAF]> {
         match self {
             Self::Untouched => None,
@@ -104,20 +103,33 @@ impl<T: Copy> Leaf<T> {
         }
     }
 
+    /// Makes the leaf ours alone.
     #[cold]
-    fn take_over(&mut self, default: T) {
+    #[inline(never)]
+    fn take_over(&mut self, default: T) -> &mut [T; LEAF] {
         *self = Self::Own(match self {
             Self::Untouched | Self::Own(_) => Box::new([default; LEAF]),
             Self::Shared(shared) => Box::new(**shared),
         });
+        match self {
+            Self::Own(leaf) => leaf,
+            Self::Untouched | Self::Shared(_) => unreachable!("a leaf that was taken over"),
+        }
     }
+}
+
+/// Makes a branch whose leaves are untouched.
+#[cold]
+#[inline(never)]
+fn new_branch<T, const LEAF: usize>(place: &mut Branch<T, LEAF>) -> &mut [Leaf<T, LEAF>; BRANCH] {
+    place.get_or_insert_with(|| Box::new([const { Leaf::Untouched }; BRANCH]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn leaves<T>(table: &Radix<T>) -> impl Iterator<Item = &Leaf<T>> {
+    fn leaves<T>(table: &Radix<T>) -> impl Iterator<Item = &Leaf<T, 64>> {
         table.branches.iter().flatten().flat_map(|branch| branch.iter())
     }
 

@@ -281,7 +281,7 @@ impl Host {
 
     /// Whether the second stage lets the guest read a frame, or write it.
     pub(in crate::machine) fn maps(&self, guest_page: GuestPage, write: bool) -> bool {
-        self.memory.page(guest_page).allows(write)
+        self.memory.second_stage(guest_page).allows(write)
     }
 
     /// A frame is backed by guest_memfd from now on.
@@ -294,7 +294,8 @@ impl Host {
     pub(in crate::machine) fn keep_resident(&mut self, guest_page: GuestPage) {
         let page = self.memory.page_mut(guest_page);
         page.backing = Backing::Resident;
-        (page.vmm, page.second_stage) = (Entry::Writable, Entry::Writable);
+        page.vmm = Entry::Writable;
+        self.memory.second_stage_mut(guest_page).entry = Entry::Writable;
     }
 
     /// Whether a frame is backed by guest_memfd.
@@ -304,7 +305,7 @@ impl Host {
 
     /// The accessed bit of a second-stage entry is set.
     pub(in crate::machine) fn set_accessed(&mut self, guest_page: GuestPage) {
-        self.memory.page_mut(guest_page).young = true;
+        self.memory.second_stage_mut(guest_page).young = true;
     }
 
     /// The host's frame of a page, if it has one.

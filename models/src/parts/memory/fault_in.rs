@@ -6,7 +6,7 @@
 
 use crate::base::ids::GuestPage;
 use crate::config::ReadFaults;
-use crate::parts::memory::pages::{Entry, Flight, HostMemory};
+use crate::parts::memory::pages::{Entry, Flight, HostMemory, SecondStage};
 use crate::parts::memory::swap::SwapArea;
 
 /// What decides besides the page itself.
@@ -60,12 +60,12 @@ pub(crate) fn fault_in(
 /// where that is writing, the page counts as dirty from here on (see [`ReadFaults`]). True: there was
 /// no entry, or one that allowed less.
 pub(crate) fn map_second_stage(memory: &mut HostMemory, guest_page: GuestPage) -> bool {
+    let before = memory.second_stage(guest_page).entry;
     let page = memory.page_mut(guest_page);
-    let before = page.second_stage;
-    page.second_stage = before.max(page.vmm);
-    page.dirty |= page.second_stage == Entry::Writable;
-    page.young = true;
-    page.second_stage != before
+    let entry = before.max(page.vmm);
+    page.dirty |= entry == Entry::Writable;
+    *memory.second_stage_mut(guest_page) = SecondStage { entry, young: true };
+    entry != before
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
         }
         let page = memory.page(PAGE);
         assert_eq!(swap.in_use() == 1, page.slot().is_some());
-        (page.vmm, page.second_stage, page.dirty, page.slot().is_some())
+        (page.vmm, memory.second_stage(PAGE).entry, page.dirty, page.slot().is_some())
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn scan_one(
 mod tests {
     use super::*;
     use crate::config::Lru;
-    use crate::parts::memory::pages::{Arrival, Backing, Entry};
+    use crate::parts::memory::pages::{Arrival, Backing, Entry, SecondStage};
     use proptest::prelude::*;
 
     fn resident(pages: u64) -> HostMemory {
@@ -168,13 +168,13 @@ mod tests {
         for sees_guest in [true, false] {
             let mut memory = resident(64);
             for guest_page in (0..64).step_by(2).map(GuestPage) {
-                memory.page_mut(guest_page).second_stage = Entry::Writable;
-                memory.page_mut(guest_page).young = true;
+                *memory.second_stage_mut(guest_page) =
+                    SecondStage { entry: Entry::Writable, young: true };
             }
             age(&mut memory, (YoungTest::AccessedBit, sees_guest), &mut ReclaimPass::default());
             // A walk that sees the guest's accesses takes them all at once; otherwise each page is
             // asked when its turn comes.
-            assert_eq!(memory.page(GuestPage(62)).young, !sees_guest);
+            assert_eq!(memory.second_stage(GuestPage(62)).young, !sees_guest);
             let pass = pass(&mut memory, &mut SwapArea::new(256), sees_guest);
             let gone: Vec<u64> = pass.written.iter().map(|w| w.0.0).collect();
             assert_eq!(gone, (1..64).step_by(2).collect::<Vec<u64>>());
@@ -215,10 +215,9 @@ mod tests {
             let mut gone = 0;
             for chunk in used.chunks(5) {
                 for &guest_page in chunk {
-                    let page = memory.page_mut(GuestPage(guest_page));
-                    if page.backing == Backing::Resident {
-                        page.second_stage = Entry::Writable;
-                        page.young = true;
+                    if memory.page(GuestPage(guest_page)).backing == Backing::Resident {
+                        *memory.second_stage_mut(GuestPage(guest_page)) =
+                            SecondStage { entry: Entry::Writable, young: true };
                     }
                 }
                 let pass = pass(&mut memory, &mut swap, gone % 2 == 0);

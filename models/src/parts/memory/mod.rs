@@ -8,6 +8,7 @@ pub mod pages;
 pub mod pass;
 pub mod read_ahead;
 pub mod reclaim;
+mod second_stage;
 pub(crate) mod second_stage_lock;
 pub mod swap;
 pub(crate) mod throttle;

@@ -69,12 +69,8 @@ pub struct Page {
     pub backing: Backing,
     /// Which LRU list it is on.
     pub list: LruList,
-    /// The entry of the second-stage tables.
-    pub second_stage: Entry,
     /// The entry of the VMM's own page table; none of a page that is in the swap cache only.
     pub vmm: Entry,
-    /// Second-stage accessed bit, or freshly mapped.
-    pub young: bool,
     /// The VMM's own page table has an accessed entry: the host's kernel brought the page in.
     pub young_in_vmm: bool,
     /// Read ahead, and not wanted since.
@@ -103,9 +99,7 @@ impl Default for Page {
         Self {
             backing: Backing::Untouched,
             list: LruList::None,
-            second_stage: Entry::None,
             vmm: Entry::None,
-            young: false,
             young_in_vmm: false,
             read_ahead: false,
             dirty: false,
@@ -135,11 +129,6 @@ impl Page {
         self.vmm = Entry::None;
         self.young_in_vmm = false;
         self.read_ahead = false;
-    }
-
-    /// Whether the second stage lets the guest read the page, or write it.
-    pub fn allows(&self, write: bool) -> bool {
-        self.second_stage >= if write { Entry::Writable } else { Entry::ReadOnly }
     }
 
     /// The frame that holds the page.

@@ -5,6 +5,8 @@
 
 pub use super::page::{Backing, Entry, Flight, LruList, Page};
 use super::page::{NIL, NOBODY};
+pub use super::second_stage::SecondStage;
+use super::second_stage::TABLE;
 use crate::base::abi::HVA_BASE;
 use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, SwapSlot, VmId};
 use crate::base::radix::Radix;
@@ -55,6 +57,8 @@ impl Default for ListEnds {
 pub struct HostMemory {
     /// Those of the first virtual machine by frame, then those of the next one, and so on.
     pages: Radix<Page>,
+    /// In the same order.
+    second_stage: Radix<SecondStage, TABLE>,
     /// Where the pages of each virtual machine begin.
     begins: Vec<u64>,
     active: ListEnds,
@@ -76,6 +80,7 @@ impl HostMemory {
     pub fn new(pages: &[u64], limit: u64, lru: Lru) -> Self {
         Self {
             pages: Radix::new(pages.iter().sum()),
+            second_stage: Radix::new(pages.iter().sum()),
             begins: (0..pages.len()).map(|vm| pages[..vm].iter().sum()).collect(),
             active: ListEnds::default(),
             inactive: ListEnds::default(),
@@ -93,6 +98,7 @@ impl HostMemory {
     /// Makes clones cheap from here on.
     pub fn freeze(&mut self) {
         self.pages.freeze();
+        self.second_stage.freeze();
     }
 
     /// The place of a page in the table. Pages of the first virtual machine are asked for at every walk.
@@ -116,12 +122,25 @@ impl HostMemory {
         self.pages.get_mut(self.index(guest_page))
     }
 
-    /// Pages of a virtual machine that may have been touched, in order of address.
-    pub(super) fn touched(&self, vm: VmId) -> impl Iterator<Item = (GuestPage, &Page)> {
+    /// What the second stage has of a page.
+    #[inline]
+    pub fn second_stage(&self, guest_page: GuestPage) -> SecondStage {
+        *self.second_stage.get(self.index(guest_page))
+    }
+
+    /// What the second stage has of a page, to be changed.
+    #[inline]
+    pub fn second_stage_mut(&mut self, guest_page: GuestPage) -> &mut SecondStage {
+        self.second_stage.get_mut(self.index(guest_page))
+    }
+
+    /// Pages of a virtual machine that the second stage maps, in order of address.
+    pub(super) fn mapped(&self, vm: VmId) -> impl Iterator<Item = GuestPage> {
         let begin = self.begins[vm.index()];
         let end = self.begins.get(vm.index() + 1).copied().unwrap_or(u64::MAX);
-        let own = self.pages.touched().filter(move |&(at, _)| (begin..end).contains(&at));
-        own.map(move |(at, page)| (GuestPage::new(vm, Gfn(at - begin)), page))
+        let mapped = self.second_stage.touched().filter(|(_, has)| has.entry != Entry::None);
+        let own = mapped.map(|(at, _)| at).filter(move |at| (begin..end).contains(at));
+        own.map(move |at| GuestPage::new(vm, Gfn(at - begin)))
     }
 
     /// Frames charged to the container.

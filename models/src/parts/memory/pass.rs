@@ -5,7 +5,7 @@
 //! ([`crate::config::WrittenPages`]).
 
 use crate::base::ids::{GuestPage, SwapSlot};
-use crate::parts::memory::pages::{Backing, Entry, HostMemory};
+use crate::parts::memory::pages::{Backing, Entry, HostMemory, SecondStage};
 use crate::parts::memory::swap::SwapArea;
 
 /// What one pass of reclaim did. The buffers are reused from pass to pass.
@@ -44,10 +44,8 @@ pub enum YoungTest {
 
 /// Removes the second-stage entry, if there is one.
 fn unmap(memory: &mut HostMemory, guest_page: GuestPage, pass: &mut ReclaimPass) {
-    let page = memory.page_mut(guest_page);
-    if page.second_stage != Entry::None {
-        page.second_stage = Entry::None;
-        page.young = false;
+    if memory.second_stage(guest_page).entry != Entry::None {
+        *memory.second_stage_mut(guest_page) = SecondStage::default();
         pass.unmapped.push(guest_page);
     }
 }
@@ -61,12 +59,12 @@ pub(super) fn test_and_clear_young(
 ) -> bool {
     match test {
         YoungTest::AccessedBit => {
-            let page = memory.page_mut(guest_page);
-            pass.aged += u32::from(page.second_stage != Entry::None);
-            std::mem::take(&mut page.young)
+            let has = memory.second_stage(guest_page);
+            pass.aged += u32::from(has.entry != Entry::None);
+            has.young && std::mem::take(&mut memory.second_stage_mut(guest_page).young)
         }
         YoungTest::Unmap => {
-            let mapped = memory.page(guest_page).second_stage != Entry::None;
+            let mapped = memory.second_stage(guest_page).entry != Entry::None;
             unmap(memory, guest_page, pass);
             mapped
         }

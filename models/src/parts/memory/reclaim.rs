@@ -99,7 +99,7 @@ pub fn reclaim(
 mod tests {
     use super::*;
     use crate::base::ids::SwapSlot;
-    use crate::parts::memory::pages::{Backing, Entry};
+    use crate::parts::memory::pages::{Backing, Entry, SecondStage};
 
     fn resident(memory: &mut HostMemory, guest_page: GuestPage, mapped: bool) {
         memory.charge(guest_page);
@@ -107,7 +107,8 @@ mod tests {
         let page = memory.page_mut(guest_page);
         page.backing = Backing::Resident;
         page.dirty = true;
-        page.second_stage = if mapped { Entry::Writable } else { Entry::None };
+        let entry = if mapped { Entry::Writable } else { Entry::None };
+        memory.second_stage_mut(guest_page).entry = entry;
     }
 
     #[test]
@@ -133,8 +134,8 @@ mod tests {
             resident(&mut memory, GuestPage(1), false);
             memory.lru_remove(GuestPage(0));
             memory.lru_add(GuestPage(0), LruList::Inactive);
-            memory.page_mut(GuestPage(0)).second_stage = Entry::Writable;
-            memory.page_mut(GuestPage(0)).young = true;
+            *memory.second_stage_mut(GuestPage(0)) =
+                SecondStage { entry: Entry::Writable, young: true };
             let mut pass = ReclaimPass::default();
             reclaim(&mut memory, &mut SwapArea::new(64), 1, test, &mut pass);
             assert_eq!(pass.written.first().map(|w| w.0), Some(GuestPage(1)), "{test:?}");

@@ -1,6 +1,5 @@
 //! Taking away every second-stage entry of a virtual machine at once.
 
-use super::page::Entry;
 use super::pages::HostMemory;
 use crate::base::ids::{GuestPage, VmId};
 
@@ -8,12 +7,10 @@ use crate::base::ids::{GuestPage, VmId};
 /// That an entry was used stays known (`handle_changed_spte` of 6.12.117: `kvm_set_pfn_accessed`). In
 /// 7.3.4 it does not, as a page counts as used when its entry is made; that is left out.
 pub(crate) fn zap_all(memory: &mut HostMemory, vm: VmId) -> Vec<GuestPage> {
-    let mapped = memory.touched(vm).filter(|(_, page)| page.second_stage != Entry::None);
-    let mapped: Vec<GuestPage> = mapped.map(|(guest_page, _)| guest_page).collect();
+    let mapped: Vec<GuestPage> = memory.mapped(vm).collect();
     for &guest_page in &mapped {
-        let page = memory.page_mut(guest_page);
-        page.second_stage = Entry::None;
-        page.young_in_vmm |= std::mem::take(&mut page.young);
+        let young = std::mem::take(memory.second_stage_mut(guest_page)).young;
+        memory.page_mut(guest_page).young_in_vmm |= young;
     }
     mapped
 }
@@ -23,6 +20,7 @@ mod tests {
     use super::*;
     use crate::base::ids::Gfn;
     use crate::config::Lru;
+    use crate::parts::memory::page::Entry;
 
     #[test]
     fn entries_of_one_virtual_machine_go_and_their_use_stays_known() {
@@ -31,13 +29,14 @@ mod tests {
         for (vm, gfn, entry) in
             [(0, 3, Entry::Writable), (0, 199, Entry::ReadOnly), (1, 0, Entry::Writable)]
         {
-            memory.page_mut(page(vm, gfn)).second_stage = entry;
+            memory.second_stage_mut(page(vm, gfn)).entry = entry;
         }
-        memory.page_mut(page(0, 199)).young = true;
+        memory.second_stage_mut(page(0, 199)).young = true;
         assert_eq!(zap_all(&mut memory, VmId(0)), [page(0, 3), page(0, 199)]);
-        assert!(memory.page(page(0, 199)).young_in_vmm && !memory.page(page(0, 199)).young);
+        assert!(memory.page(page(0, 199)).young_in_vmm);
+        assert!(!memory.second_stage(page(0, 199)).young);
         assert!(!memory.page(page(0, 3)).young_in_vmm);
-        assert!(memory.page(page(1, 0)).allows(true));
+        assert!(memory.second_stage(page(1, 0)).allows(true));
         assert_eq!(zap_all(&mut memory, VmId(0)), []);
     }
 }

@@ -18,8 +18,9 @@ const MAX_LEVELS: usize = 5;
 pub struct GuestTables {
     /// First page and length of each region, as page indices from `BASE`.
     regions: Vec<(u64, u64)>,
-    /// gfn of each page, plus one; zero where unmapped.
-    entries: Radix<u64>,
+    /// gfn of each page, plus one; zero where unmapped. Half a word, as there are at most 2^28 frames: half
+    /// as many cache lines.
+    entries: Radix<u32>,
     /// Which entries of tables of level 2 are pages of 2 MiB.
     large: Radix<bool>,
     any_large: bool,
@@ -70,6 +71,18 @@ impl GuestTables {
         Gva(BASE + (self.regions[region.index()].0 + page) * PAGE_SIZE)
     }
 
+    /// Number of the first page of a region among the pages of all regions.
+    #[inline]
+    pub fn first_page(&self, region: RegionId) -> u64 {
+        self.regions[region.index()].0
+    }
+
+    /// Address of the page with a number among those of all regions.
+    #[inline]
+    pub const fn gva_of(number: u64) -> Gva {
+        Gva(BASE + number * PAGE_SIZE)
+    }
+
     /// Pages in a region.
     pub fn region_pages(&self, region: RegionId) -> u64 {
         self.regions[region.index()].1
@@ -82,16 +95,21 @@ impl GuestTables {
 
     /// The frame that an address is mapped to.
     pub fn translate(&self, gva: Gva) -> Option<Gfn> {
-        self.entries.get(Self::index(gva.page())).checked_sub(1).map(Gfn)
+        self.frame(Self::index(gva.page()))
     }
 
     /// The frame that a page is mapped to, and the size of its mapping.
     #[inline]
     pub fn leaf(&self, page: u64) -> Option<(Gfn, PageSize)> {
         let index = Self::index(page);
-        let gfn = self.entries.get(index).checked_sub(1).map(Gfn)?;
+        let gfn = self.frame(index)?;
         let large = self.any_large && *self.large.get(index >> PageSize::Large.order());
         Some((gfn, if large { PageSize::Large } else { PageSize::Small }))
+    }
+
+    #[inline]
+    fn frame(&self, index: u64) -> Option<Gfn> {
+        self.entries.get(index).checked_sub(1).map(|gfn| Gfn(gfn.into()))
     }
 
     fn number(page: u64, level: u32) -> u64 {
@@ -124,7 +142,7 @@ impl GuestTables {
 
     /// Maps an address to a frame.
     pub fn map(&mut self, gva: Gva, gfn: Gfn) {
-        *self.entries.get_mut(Self::index(gva.page())) = gfn.0 + 1;
+        *self.entries.get_mut(Self::index(gva.page())) = gfn.0 as u32 + 1;
     }
 
     /// The first address of the page of 2 MiB around an address, if it lies in one region and nothing
@@ -143,7 +161,7 @@ impl GuestTables {
     pub fn map_large(&mut self, gva: Gva, gfn: Gfn) {
         let index = Self::index(gva.page());
         for page in 0..1 << PageSize::Large.order() {
-            *self.entries.get_mut(index + page) = gfn.0 + page + 1;
+            *self.entries.get_mut(index + page) = (gfn.0 + page) as u32 + 1;
         }
         *self.large.get_mut(index >> PageSize::Large.order()) = true;
         self.any_large = true;
