@@ -60,7 +60,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if state.running != Running::User {
             return;
         }
-        if state.burst.is_empty() {
+        if state.burst.ops == 0 {
             // Counted work: move the vCPU's position up to now.
             let position = self.guest_cycles(vcpu);
             let state = &mut self.w.guest.cpus[vcpu.index()];

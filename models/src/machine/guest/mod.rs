@@ -3,6 +3,7 @@
 mod accounting;
 mod apic;
 mod burst;
+mod choices;
 mod entry;
 mod frames;
 mod hotplug;

@@ -1,10 +1,10 @@
 //! Tasks and notices begin: at power-on, and at the start barrier.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sim_core::{Cycles, EventQueue, SimDuration};
 
+use super::choices::Choices;
 use super::state::{KernelMode, Program, Task, TaskState};
 use crate::base::ids::{GroupId, RegionId, TaskId, VcpuId};
 use crate::base::record::{Event, TaskRole};
@@ -40,9 +40,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             passes: 0,
             busy: Cycles::ZERO,
             kernel: KernelMode::default(),
-            draws,
-            next_page: new.next_page,
-            chosen: VecDeque::new(),
+            choices: Choices::new(draws, new.next_page),
             counted: Cycles::ZERO,
             reported: 0,
             majors: Vec::new(),

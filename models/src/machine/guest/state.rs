@@ -1,10 +1,10 @@
 //! The guest's state: its tasks, and its side of the virtual processors.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime, Stream};
+use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime};
 
+use super::choices::Choices;
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{MachineConfig, Op, Section};
@@ -86,19 +86,36 @@ pub(super) enum Running {
     User,
 }
 
-/// An operation that a burst ran ahead, with what is needed to take it back.
+/// A place in a burst behind one of its operations: the state to which it is taken back, from where the
+/// operations that stay are run again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct BurstOp {
-    /// Start, in cycles since the epoch.
-    pub start: Cycles,
-    pub len: Cycles,
-    /// Program position before it.
+pub(super) struct Checkpoint {
+    /// When that operation began, and when it is over, in cycles since the epoch.
+    pub began: Cycles,
+    pub end: Cycles,
+    /// Operations of the burst up to there.
+    pub ops: u32,
+    /// Position in the program.
     pub pc: u32,
-    pub mmu: Mark,
-    /// Page of an access.
-    pub page: Option<u64>,
-    /// How many frames the burst's walks had used before it.
+    /// Pages that its accesses had taken.
+    pub taken: u32,
+    /// How many frames the burst's walks had used.
     pub walked: u32,
+    pub mmu: Mark,
+}
+
+/// The operations that a vCPU has run ahead of its time, the first of which has begun.
+#[derive(Clone, Debug)]
+pub(super) struct Burst {
+    /// How many; none while work is counted.
+    pub ops: u32,
+    /// When the last one begins, and when it is over, in cycles since the epoch.
+    pub latest: Cycles,
+    pub end: Cycles,
+    /// Behind the first operation and behind each that walked.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Operations that the next burst may have: as many as recent ones were cut after, at least.
+    pub most: u32,
 }
 
 /// Whether a vCPU takes part in the guest.
@@ -132,9 +149,7 @@ pub(super) struct GuestCpu {
     pub cycles: Cycles,
     /// Since when the time of the current task's own program is not yet reported.
     pub user_since: Option<SimTime>,
-    pub burst: Vec<BurstOp>,
-    /// Operations that the next burst may have: as many as recent ones were cut after, at least.
-    pub burst_most: usize,
+    pub burst: Burst,
     pub mmu: Mmu,
     /// Frames whose second-stage entries the walks of the burst have used, in their order.
     pub walked: Vec<Gfn>,
@@ -181,8 +196,13 @@ impl GuestCpu {
             epoch: SimTime::ZERO,
             cycles: Cycles::ZERO,
             user_since: None,
-            burst: Vec::new(),
-            burst_most: 1,
+            burst: Burst {
+                ops: 0,
+                latest: Cycles::ZERO,
+                end: Cycles::ZERO,
+                checkpoints: Vec::new(),
+                most: 1,
+            },
             mmu,
             walked: Vec::new(),
             queue: RunQueue::default(),
@@ -276,11 +296,7 @@ pub(super) struct Task {
     /// Cycles left of the operation before `pc`.
     pub busy: Cycles,
     pub kernel: KernelMode,
-    pub draws: Stream,
-    /// Next page of a sequential walk.
-    pub next_page: u64,
-    /// Pages chosen by accesses that were taken back, the next one first.
-    pub chosen: VecDeque<u64>,
+    pub choices: Choices,
     /// Cycles of counted work, and the units that were reported.
     pub counted: Cycles,
     pub reported: u64,

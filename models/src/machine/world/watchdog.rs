@@ -52,11 +52,18 @@ pub(in crate::machine) struct Watchdog {
 }
 
 impl Watchdog {
+    #[inline]
     pub(super) fn of(&mut self, thread: ThreadId) -> &mut Progress {
         if self.threads.len() <= thread.index() {
-            self.threads.resize(thread.index() + 1, Progress::default());
+            self.grow(thread);
         }
         &mut self.threads[thread.index()]
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, thread: ThreadId) {
+        self.threads.resize(thread.index() + 1, Progress::default());
     }
 }
 

@@ -8,10 +8,10 @@ use crate::config::{Replacement, SetFunction};
 /// order is one of times, a time a way. A tag of zero is an empty way.
 #[derive(Clone, Copy, Debug)]
 pub struct SetArray {
-    base: usize,
-    sets: usize,
-    stride: usize,
-    ways: usize,
+    base: u32,
+    sets: u32,
+    stride: u32,
+    ways: u32,
     /// Binary logarithm of the number of sets, where two groups of bits are folded; 0 otherwise.
     fold: u32,
     order: Order,
@@ -39,13 +39,12 @@ impl SetArray {
             Replacement::TreePlru => Order::Tree(ways),
             Replacement::GroupPlru => Order::Groups,
         };
-        let (sets, ways) = (sets as usize, ways as usize);
         let stride = 1 + ways + if order == Order::Stamps { ways } else { 0 };
         let fold = match function {
             SetFunction::Linear => 0,
             SetFunction::XorFold => sets.trailing_zeros(),
         };
-        let base = store.reserve(sets * stride);
+        let base = store.reserve((sets * stride) as usize) as u32;
         let uneven = matches!(order, Order::Tree(ways) if !ways.is_power_of_two());
         let array = Self { base, sets, stride, ways, fold, order, uneven };
         array.clear(store);
@@ -62,12 +61,18 @@ impl SetArray {
 
     /// Empties it, for good.
     pub fn clear(&self, store: &mut Store) {
-        store.fill(self.base, self.sets * self.stride, 0);
+        store.fill(self.base as usize, (self.sets * self.stride) as usize, 0);
         if self.order.fresh() != 0 {
-            for set in 0..self.sets {
-                store.fill(self.base + set * self.stride, 1, self.order.fresh());
+            for set in self.all_sets() {
+                store.fill(set, 1, self.order.fresh());
             }
         }
+    }
+
+    /// Where each set begins.
+    fn all_sets(&self) -> impl Iterator<Item = usize> {
+        let begin = self.base as usize;
+        (begin..begin + (self.sets * self.stride) as usize).step_by(self.stride as usize)
     }
 
     /// Number of sets.
@@ -75,17 +80,18 @@ impl SetArray {
         self.sets as u64
     }
 
-    #[inline]
+    /// Where the set of a key begins.
+    #[inline(always)]
     fn set(&self, key: u64) -> usize {
         let key = if self.fold == 0 { key } else { key ^ key >> self.fold };
-        self.base + (key as usize & (self.sets - 1)) * self.stride
+        (self.base + (key as u32 & (self.sets - 1)) * self.stride) as usize
     }
 
     /// Where a tag is in the set of a key.
     #[inline(always)]
     pub fn find(&self, store: &Store, key: u64, tag: u32) -> Option<Place> {
         let set = self.set(key);
-        let way = way_of(store.words(set + 1, self.ways), tag)?;
+        let way = way_of(store.words(set + 1, self.ways as usize), tag)?;
         Some(Place { set, way })
     }
 
@@ -109,14 +115,67 @@ impl SetArray {
         place.is_some()
     }
 
+    /// How many small pages hit one after the other; each hit is a use. The tag of a page is its number
+    /// and some bits that are the same for all.
+    #[inline]
+    pub fn row(&self, store: &mut Store, pages: &[u64], tag: impl Fn(u64) -> u32) -> usize {
+        match (self.ways, self.order) {
+            (_, Order::Stamps) => {}
+            (4, order) => return self.row_of::<4>(store, pages, tag, order),
+            (8, order) => return self.row_of::<8>(store, pages, tag, order),
+            _ => {}
+        }
+        pages.iter().take_while(|&&page| self.hit(store, page, tag(page))).count()
+    }
+
+    /// [`Self::row`] for sets of so many ways, without anything that is the same each time.
+    #[inline]
+    fn row_of<const WAYS: usize>(
+        self,
+        store: &mut Store,
+        pages: &[u64],
+        tag: impl Fn(u64) -> u32,
+        order: Order,
+    ) -> usize {
+        let (words, journal) = store.halves();
+        for (hits, &page) in pages.iter().enumerate() {
+            let set = self.set(page);
+            let Some((word, tags)) =
+                words.get_mut(set..=set + WAYS).and_then(|words| words.split_first_mut())
+            else {
+                return hits;
+            };
+            let equal = equal_ways::<WAYS>(tags, tag(page));
+            if equal == 0 {
+                return hits;
+            }
+            let used = order.used(*word, equal.trailing_zeros());
+            if used != *word {
+                journal.push((set as u32, *word));
+                *word = used;
+            }
+        }
+        pages.len()
+    }
+
     /// Enters a tag that is not there. Ways that were never used go first, as every order names them
     /// before the others, and so do those that were dropped.
     #[inline]
     pub fn insert(&self, store: &mut Store, key: u64, tag: u32) {
         let set = self.set(key);
+        if self.uneven || self.order == Order::Stamps {
+            return self.insert_rarely(store, set, tag);
+        }
+        let (way, word) = self.order.replaced(store.get(set));
+        store.set(set + 1 + way as usize, tag);
+        store.set(set, word);
+    }
+
+    #[inline(never)]
+    fn insert_rarely(&self, store: &mut Store, set: usize, tag: u32) {
         // A tree over ways that are no power of two names some of them again before it has named all.
         let empty = match self.uneven {
-            true => way_of(store.words(set + 1, self.ways), 0),
+            true => way_of(store.words(set + 1, self.ways as usize), 0),
             false => None,
         };
         let way = empty.unwrap_or_else(|| self.victim(store, set));
@@ -126,13 +185,13 @@ impl SetArray {
 
     /// Empties all ways whose tags are to go, for good.
     pub fn drop_where(&self, store: &mut Store, goes: impl Fn(u32) -> bool) {
-        for set in 0..self.sets {
-            for way in 0..self.ways {
-                let at = self.base + set * self.stride + 1 + way;
+        for set in self.all_sets() {
+            for way in 0..self.ways as usize {
+                let at = set + 1 + way;
                 let tag = store.get(at);
                 if tag != 0 && goes(tag) {
                     store.fill(at, 1, 0);
-                    self.goes_next(store, self.base + set * self.stride, way);
+                    self.goes_next(store, set, way);
                 }
             }
         }
@@ -141,7 +200,7 @@ impl SetArray {
     /// Lets a way be the next one to go.
     fn goes_next(&self, store: &mut Store, set: usize, way: usize) {
         match self.order {
-            Order::Stamps => store.fill(set + 1 + self.ways + way, 1, 0),
+            Order::Stamps => store.fill(set + 1 + self.ways as usize + way, 1, 0),
             order => {
                 let word = order.unused(store.get(set), way as u32);
                 store.fill(set, 1, word);
@@ -152,7 +211,7 @@ impl SetArray {
     fn victim(&self, store: &Store, set: usize) -> u32 {
         match self.order {
             Order::Stamps => {
-                let stamps = store.words(set + 1 + self.ways, self.ways);
+                let stamps = store.words(set + 1 + self.ways as usize, self.ways as usize);
                 let oldest = stamps.iter().enumerate().min_by_key(|(_, stamp)| **stamp);
                 oldest.map_or(0, |(way, _)| way as u32)
             }
@@ -165,19 +224,19 @@ impl SetArray {
     #[cold]
     #[inline(never)]
     fn stamp(&self, store: &mut Store, place: Place, mut clock: u32) {
-        let first = place.set + 1 + self.ways;
+        let first = place.set + 1 + self.ways as usize;
         let at = first + place.way as usize;
         if clock != 0 && store.get(at) == clock {
             return;
         }
         if clock == u32::MAX {
             // Once in 2^32 uses: the same order with small times.
-            let mut order: Vec<usize> = (first..first + self.ways).collect();
+            let mut order: Vec<usize> = (first..first + self.ways as usize).collect();
             order.sort_by_key(|&at| store.get(at));
             for (rank, at) in order.into_iter().enumerate() {
                 store.set(at, rank as u32 + 1);
             }
-            clock = self.ways as u32;
+            clock = self.ways;
         }
         store.set(at, clock + 1);
         store.set(place.set, clock + 1);
@@ -259,7 +318,7 @@ mod tests {
             };
             run(&mut store, &before);
             store.keep();
-            let words = store.words(0, (sets as usize) * array.stride).to_vec();
+            let words = store.words(0, (sets * array.stride) as usize).to_vec();
             let mark = store.mark();
             run(&mut store, &ahead);
             store.undo_to(mark);

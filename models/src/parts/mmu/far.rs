@@ -50,6 +50,17 @@ fn slot_of(slots: &[Slot], place: u32) -> usize {
     at
 }
 
+/// The pair of a place, which is in use from now on.
+#[inline(never)]
+fn among_few<'a>(slots: &'a mut [Slot], used: &mut usize, place: u32) -> &'a mut (u32, u32) {
+    let slot = &mut slots[slot_of(slots, place)];
+    if slot.place == 0 {
+        slot.place = place + 1;
+        *used += 1;
+    }
+    &mut slot.pair
+}
+
 impl FarTable {
     /// Room for so many pairs.
     pub fn new(size: usize) -> Self {
@@ -66,29 +77,20 @@ impl FarTable {
         }
     }
 
-    /// Changes the pair at a place.
+    /// The pair at a place, to be changed.
     #[inline]
-    pub fn set(&mut self, place: u32, pair: (u32, u32)) {
-        match &mut self.pairs {
-            Pairs::All(pairs) => pairs[place as usize] = pair,
-            Pairs::Few { .. } => self.set_among_few(place, pair),
+    pub fn get_mut(&mut self, place: u32) -> &mut (u32, u32) {
+        if let Pairs::Few { .. } = &self.pairs {
+            self.make_room();
         }
-    }
-
-    #[inline(never)]
-    fn set_among_few(&mut self, place: u32, pair: (u32, u32)) {
-        self.make_room();
         match &mut self.pairs {
-            Pairs::All(pairs) => pairs[place as usize] = pair,
-            Pairs::Few { slots, used } => {
-                let at = slot_of(slots, place);
-                *used += usize::from(slots[at].place == 0);
-                slots[at] = Slot { place: place + 1, pair };
-            }
+            Pairs::All(pairs) => &mut pairs[place as usize],
+            Pairs::Few { slots, used } => among_few(slots, used, place),
         }
     }
 
     /// Makes room for one more pair: more slots, or all pairs once these take less space.
+    #[inline(never)]
     fn make_room(&mut self) {
         let Pairs::Few { slots, used } = &mut self.pairs else { return };
         if 2 * (*used + 1) <= slots.len() {
@@ -127,7 +129,7 @@ mod tests {
             let mut table = FarTable::new(size);
             let mut model = vec![(0, 0); 1000];
             for (place, pair) in writes {
-                table.set(place, pair);
+                *table.get_mut(place) = pair;
                 model[place as usize] = pair;
                 prop_assert_eq!(table.get(place), pair);
             }
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn few_pairs_of_a_large_table_take_little_space() {
         let mut table = FarTable::new(1 << 17);
-        (0..600).for_each(|n| table.set(n * 199, (n, n)));
+        (0..600).for_each(|n| *table.get_mut(n * 199) = (n, n));
         let Pairs::Few { slots, .. } = &table.pairs else { panic!("all of them") };
         assert!(slots.len() <= 2048, "{}", slots.len());
     }

@@ -20,6 +20,7 @@ const LEVELS: usize = 5;
 
 /// Where a line was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum CacheLevel {
     /// First level.
     L1,
@@ -83,21 +84,27 @@ impl Lines {
         Line(self.first[stage][level as usize - 1] + within)
     }
 
+    /// The time of the last use of a line, or of another one that shares its place.
+    #[inline]
+    pub fn last_use(&self, store: &Store, line: Line) -> u32 {
+        store.far((line.0 & self.mask) as u32).1
+    }
+
     /// Uses a line: where it was. It is in all levels afterwards.
     #[inline]
     pub fn read(&self, store: &mut Store, line: Line) -> CacheLevel {
         let place = (line.0 & self.mask) as u32;
         let tag = line.0 as u32 + 1;
         let clock = store.get(self.clock);
-        let old = store.far(place);
-        let level = match old.0 == tag {
-            true => self.level(clock.wrapping_sub(old.1)),
-            false => CacheLevel::Memory,
-        };
-        let brought = u32::from(level != CacheLevel::L1);
-        let clock = clock.wrapping_add(brought);
+        let (level, clock) = store.change_far(place, |old| {
+            let level = match old.0 == tag {
+                true => self.level(clock.wrapping_sub(old.1)),
+                false => CacheLevel::Memory,
+            };
+            let clock = clock.wrapping_add(u32::from(level != CacheLevel::L1));
+            ((tag, clock), (level, clock))
+        });
         store.set(self.clock, clock);
-        store.set_far(place, old, (tag, clock));
         level
     }
 

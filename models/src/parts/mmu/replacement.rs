@@ -26,7 +26,7 @@ impl Order {
     }
 
     /// The word after a way was used. Times are the caller's business.
-    #[inline]
+    #[inline(always)]
     pub fn used(self, word: u32, way: u32) -> u32 {
         match self {
             // The usual case: it was the last one already.
@@ -41,7 +41,8 @@ impl Order {
                 let group = way / 4;
                 let shift = 1 + 3 * group;
                 // Nodes are numbered from one, so that a tree has no bit 0.
-                let tree = away_from(word >> shift & 0b1110, 4, way % 4);
+                let (keep, set) = AWAY[2][way as usize % 4];
+                let tree = word >> shift & 0b1110 & keep | set;
                 (word & !(0b1110 << shift) & !3) | tree << shift | group
             }
             Self::Stamps => word,
@@ -67,6 +68,21 @@ impl Order {
             }
             Self::Stamps => word,
         }
+    }
+
+    /// The way that goes next, and the word once it is used again. Times are the caller's business.
+    #[inline(always)]
+    pub fn replaced(self, word: u32) -> (u32, u32) {
+        let way = self.next(word);
+        let word = match self {
+            // The last digit of those in use becomes the first one.
+            Self::Recent(ways) => {
+                let own = u32::MAX >> (32 - 4 * ways);
+                word & !own | (word << 4 | way) & own
+            }
+            order => order.used(word, way),
+        };
+        (way, word)
     }
 
     /// The way that goes next. Times are the caller's business.
@@ -146,11 +162,10 @@ const fn pointed_to(word: u32, ways: u32) -> u32 {
     let mut leaf = 0;
     let mut half = ways.next_power_of_two() / 2;
     while half > 0 {
-        let second = word & 1 << node != 0 && leaf + half < ways;
-        if second {
-            leaf += half;
-        }
-        node = 2 * node + second as u32;
+        // Without a branch: which way goes is as good as random.
+        let second = (word >> node & 1) & (leaf + half < ways) as u32;
+        leaf += half * second;
+        node = 2 * node + second;
         half /= 2;
     }
     leaf
@@ -183,6 +198,20 @@ mod tests {
                 model.retain(|&w| w != way);
                 model.insert(0, way);
                 assert_eq!(order.next(word), model[model.len() - 1]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_was_next_and_is_used() {
+        let recent = (1..=8).map(Order::Recent);
+        let trees = [2, 4, 6, 8, 16].map(Order::Tree);
+        for order in recent.chain(trees).chain([Order::Groups]) {
+            let mut word = order.fresh();
+            for _ in 0..100 {
+                let way = order.next(word);
+                assert_eq!(order.replaced(word), (way, order.used(word, way)), "{order:?}");
+                word = order.used(word, way);
             }
         }
     }

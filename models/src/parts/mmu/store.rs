@@ -64,25 +64,37 @@ impl Store {
         self.far.get(place)
     }
 
-    /// Changes a far pair from what it was.
+    /// Changes a far pair, to what is made of what it was; what else is made of that.
     #[inline]
-    pub fn set_far(&mut self, place: u32, old: (u32, u32), new: (u32, u32)) {
-        if old == new {
-            return;
-        }
-        self.far.set(place, new);
+    pub fn change_far<T>(
+        &mut self,
+        place: u32,
+        change: impl FnOnce((u32, u32)) -> ((u32, u32), T),
+    ) -> T {
+        let pair = self.far.get_mut(place);
+        let old = *pair;
+        let (new, more) = change(old);
+        *pair = new;
         if old.0 != new.0 {
             self.journal.push((FAR_FIRST | place, old.0));
         }
         if old.1 != new.1 {
             self.journal.push((FAR_SECOND | place, old.1));
         }
+        more
     }
 
     /// So many words from a place on.
     #[inline]
     pub fn words(&self, at: usize, count: usize) -> &[u32] {
         &self.words[at..at + count]
+    }
+
+    /// All words, to be changed by someone who notes in the journal where one was changed and what it
+    /// held.
+    #[inline]
+    pub(super) fn halves(&mut self) -> (&mut [u32], &mut Vec<(u32, u32)>) {
+        (&mut self.words, &mut self.journal)
     }
 
     /// A word.
@@ -127,9 +139,9 @@ impl Store {
         for (at, old) in self.journal.drain(mark.0 as usize..).rev() {
             let place = at & !(FAR_FIRST | FAR_SECOND);
             if at & FAR_FIRST != 0 {
-                self.far.set(place, (old, self.far.get(place).1));
+                self.far.get_mut(place).0 = old;
             } else if at & FAR_SECOND != 0 {
-                self.far.set(place, (self.far.get(place).0, old));
+                self.far.get_mut(place).1 = old;
             } else {
                 self.words[at as usize] = old;
             }
@@ -159,11 +171,12 @@ mod tests {
     fn far_pairs_come_back_too() {
         let mut store = Store::default();
         store.reserve_far(1 << 12);
-        store.set_far(9, (0, 0), (5, 6));
+        let set = |store: &mut Store, place: u32, pair| store.change_far(place, |_| (pair, ()));
+        set(&mut store, 9, (5, 6));
         let mark = store.mark();
-        store.set_far(9, (5, 6), (5, 7));
-        store.set_far(8, (0, 0), (1, 0));
-        (100..1100).for_each(|place| store.set_far(place, (0, 0), (place, 1)));
+        set(&mut store, 9, (5, 7));
+        set(&mut store, 8, (1, 0));
+        (100..1100).for_each(|place| set(&mut store, place, (place, 1)));
         store.undo_to(mark);
         assert_eq!([store.far(9), store.far(8), store.far(500)], [(5, 6), (0, 0), (0, 0)]);
     }

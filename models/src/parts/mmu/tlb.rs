@@ -20,6 +20,17 @@ pub enum TlbLevel {
     Stlb,
 }
 
+/// What became of accesses one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Hits in the first level.
+    pub l1: u64,
+    /// Hits in the second level.
+    pub stlb: u64,
+    /// Where the last one of them hit.
+    pub last: TlbLevel,
+}
+
 /// An address space of the guest, by the tag that its kernel gives it (PCID).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pcid(pub u8);
@@ -52,6 +63,8 @@ struct Probe {
 #[derive(Clone, Debug, Default)]
 struct Level {
     probes: Vec<Probe>,
+    /// The only array that takes small pages, if there is one: as a rule it is all that is asked.
+    small: Option<SetArray>,
     /// By size: the arrays that take it, one or two.
     arrays: [[Option<SetArray>; 2]; 3],
 }
@@ -74,12 +87,20 @@ impl Level {
         }
         // The usual size first.
         level.probes.sort_by_key(|probe| probe.size);
+        level.small = match level.arrays[0] {
+            [only, None] => only,
+            [_, Some(_)] => None,
+        };
         level
     }
 
     /// Looks a page up in all sizes that there may be; the size of its entry.
     #[inline(always)]
     fn hit(&self, store: &mut Store, page: u64, sizes: PageSizes, pcid: Pcid) -> Option<PageSize> {
+        if let (Some(array), true) = (&self.small, sizes == PageSizes::SMALL) {
+            let tag = tag_of(page, PageSize::Small, pcid);
+            return array.hit(store, page, tag).then_some(PageSize::Small);
+        }
         for probe in &self.probes {
             if !sizes.has(probe.size) {
                 continue;
@@ -97,7 +118,7 @@ impl Level {
     #[inline]
     fn insert(&self, store: &mut Store, page: u64, size: PageSize, pcid: Pcid) {
         let key = page >> size.order();
-        let array = match self.arrays[size.level() as usize - 1] {
+        let array = match &self.arrays[size.level() as usize - 1] {
             [Some(first), Some(second)] => {
                 if key & first.sets() == 0 {
                     first
@@ -140,13 +161,50 @@ impl Tlb {
     /// Looks an address up and counts the use; a second-level hit is copied to the first.
     #[inline(always)]
     pub fn lookup(&self, store: &mut Store, gva: Gva, pcid: Pcid) -> Option<TlbLevel> {
-        let page = gva.page();
+        self.lookup_page(store, gva.page(), pcid)
+    }
+
+    #[inline(always)]
+    fn lookup_page(&self, store: &mut Store, page: u64, pcid: Pcid) -> Option<TlbLevel> {
         if self.l1.hit(store, page, self.sizes, pcid).is_some() {
             return Some(TlbLevel::L1);
         }
         let size = self.stlb.hit(store, page, self.sizes, pcid)?;
         self.l1.insert(store, page, size, pcid);
         Some(TlbLevel::Stlb)
+    }
+
+    /// Looks pages of 4 KiB up one after the other, up to the first one that is in neither level; counts
+    /// the uses as [`Self::lookup`] does.
+    pub fn row(&self, store: &mut Store, pages: &[u64], pcid: Pcid) -> Row {
+        let mut row = Row { l1: 0, stlb: 0, last: TlbLevel::L1 };
+        let usual = self.l1.small.as_ref().filter(|_| self.sizes == PageSizes::SMALL);
+        let mut rest = pages;
+        while !rest.is_empty() {
+            if let Some(l1) = usual {
+                let hits = l1.row(store, rest, |page| tag_of(page, PageSize::Small, pcid));
+                if hits > 0 {
+                    row.l1 += hits as u64;
+                    row.last = TlbLevel::L1;
+                    rest = &rest[hits..];
+                    continue;
+                }
+                if self.stlb.hit(store, rest[0], self.sizes, pcid).is_none() {
+                    break;
+                }
+                l1.insert(store, rest[0], tag_of(rest[0], PageSize::Small, pcid));
+                row.last = TlbLevel::Stlb;
+            } else {
+                let Some(level) = self.lookup_page(store, rest[0], pcid) else { break };
+                row.last = level;
+            }
+            match row.last {
+                TlbLevel::L1 => row.l1 += 1,
+                TlbLevel::Stlb => row.stlb += 1,
+            }
+            rest = &rest[1..];
+        }
+        row
     }
 
     /// Enters a translation that a walk found, into both levels.

@@ -8,7 +8,7 @@ use sim_core::Cycles;
 
 use super::lines::Lines;
 use super::store::{Mark, Store};
-use super::tlb::{Pcid, Tlb, TlbLevel};
+use super::tlb::{Pcid, Row, Tlb, TlbLevel};
 use super::walk::{Levels, Stages, Stopped, Walked, Walker};
 use crate::base::ids::{Gfn, Gva};
 use crate::config::TranslationConfig;
@@ -68,41 +68,46 @@ impl Mmu {
         self.tlb.lookup(&mut self.store, gva, Pcid::default())
     }
 
-    /// The words, for a walk that reads tables of others meanwhile.
-    pub fn lend(&mut self) -> Store {
-        std::mem::take(&mut self.store)
+    /// Looks pages up in the TLB one after the other, up to the first one that it does not have. Only the
+    /// low bits of their numbers count.
+    #[inline]
+    pub fn row(&mut self, pages: &[u64]) -> Row {
+        self.tlb.row(&mut self.store, pages, Pcid::default())
     }
 
-    /// The words are back, with what a walk came to, which is entered into the TLB; what it cost.
-    pub fn give_back(&mut self, store: Store, gva: Gva, walked: Option<Walked>) -> Cycles {
-        self.store = store;
-        let Some(walked) = walked else { return Cycles::ZERO };
-        self.used = true;
-        self.tlb.insert(&mut self.store, gva, walked.size, Pcid::default());
-        self.cost(&walked)
-    }
-
-    /// Walks to an address that the TLB does not have, in words that were lent. Frames whose
-    /// second-stage entries were used are added to `walked`. A walk that stops has changed nothing: what
-    /// it would have left in the caches is small beside the fault that follows.
+    /// Walks to an address that the TLB does not have, which has it then; what that cost. Frames whose
+    /// second-stage entries were used are added to `walked`: their accessed bits are to be set once it is
+    /// final. A walk that stops has changed nothing: what it would have left in the caches is small beside
+    /// the fault that follows.
     ///
     /// # Errors
     /// With where it stopped.
     pub fn walk(
-        &self,
-        store: &mut Store,
+        &mut self,
         gva: Gva,
         stages: &impl Stages,
         walked: &mut Vec<Gfn>,
-    ) -> Result<Walked, Stopped> {
+    ) -> Result<Cycles, Stopped> {
+        let Self { store, tlb, walker, levels, used, .. } = self;
         let (mark, length) = (store.mark(), walked.len());
         let goal = (gva.page(), Pcid::default());
-        let walk = self.walker.walk(store, goal, self.levels, stages, walked);
-        if walk.is_err() {
-            store.undo_to(mark);
-            walked.truncate(length);
-        }
-        walk
+        let walk = match walker.walk(store, goal, *levels, stages, walked) {
+            Ok(walk) => walk,
+            Err(stopped) => {
+                store.undo_to(mark);
+                walked.truncate(length);
+                return Err(stopped);
+            }
+        };
+        *used = true;
+        tlb.insert(store, gva, walk.size, Pcid::default());
+        Ok(self.cost(&walk))
+    }
+
+    /// Reads what a walk to a page and to its frame will ask of the caches of tables, and changes nothing.
+    #[inline]
+    pub fn look_at(&self, gva: Gva, gfn: Gfn) -> u32 {
+        self.walker.look_at(&self.store, gva.page(), gfn)
     }
 
     fn cost(&self, walk: &Walked) -> Cycles {

@@ -8,7 +8,7 @@
 //! its first table.
 
 use super::array::SetArray;
-use super::lines::{CacheLevel, Line, Lines};
+use super::lines::{Line, Lines};
 use super::store::Store;
 use super::tlb::Pcid;
 use crate::base::ids::Gfn;
@@ -84,11 +84,15 @@ impl Upper {
     /// The lowest table, of `least` or above, of which it is known where it lies.
     #[inline]
     fn find(&self, store: &mut Store, page: u64, least: u32, tag: u32) -> Option<u32> {
-        (least..4).find(|&level| {
+        for level in least..4 {
             let key = page >> (INDEX_BITS * level);
-            let array = &self.by_level[level as usize];
-            array.is_some_and(|array| array.hit(store, key, tag | key as u32))
-        })
+            if let Some(array) = &self.by_level[level as usize]
+                && array.hit(store, key, tag | key as u32)
+            {
+                return Some(level);
+            }
+        }
+        None
     }
 
     #[inline]
@@ -208,7 +212,9 @@ impl Walker {
             return Ok(());
         }
         let tag = 1 << 31 | table.0 as u32;
-        if self.nested.is_some_and(|nested| nested.hit(course.store, table.0, tag)) {
+        if let Some(nested) = &self.nested
+            && nested.hit(course.store, table.0, tag)
+        {
             return Ok(());
         }
         self.second_stage(course, table, host_levels, stages, true)?;
@@ -245,6 +251,15 @@ impl Walker {
         Ok(size)
     }
 
+    /// Reads what a walk to a page and to its frame will ask of the caches of tables, and changes nothing.
+    #[inline]
+    pub fn look_at(&self, store: &Store, page: u64, gfn: Gfn) -> u32 {
+        let of =
+            |level| [self.lines.of_guest(page & WINDOW, level), self.lines.of_host(gfn.0, level)];
+        let lines = [of(1), of(2)].into_iter().flatten();
+        lines.fold(0, |sum, line| sum ^ self.lines.last_use(store, line))
+    }
+
     /// Drops what it keeps of the guest's tables of an address space (INVLPG, a write of CR3).
     pub fn drop_space(&self, store: &mut Store, pcid: Pcid) {
         for array in self.guest.all() {
@@ -267,13 +282,7 @@ impl Walker {
 impl Course<'_> {
     #[inline]
     fn read(&mut self, lines: &Lines, line: Line) {
-        let level = match lines.read(self.store, line) {
-            CacheLevel::L1 => 0,
-            CacheLevel::L2 => 1,
-            CacheLevel::L3 => 2,
-            CacheLevel::Memory => 3,
-        };
-        self.lines[level] += 1;
+        self.lines[lines.read(self.store, line) as usize & 3] += 1;
     }
 }
 

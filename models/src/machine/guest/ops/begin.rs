@@ -1,6 +1,7 @@
 //! What becomes of an operation that is to begin.
 
-use crate::machine::guest::state::BurstOp;
+use sim_core::Cycles;
+
 use crate::machine::world::Flow;
 
 /// What became of an operation that was to begin now.
@@ -10,7 +11,7 @@ use crate::machine::world::Flow;
 /// pass: a program of such operations alone would never end, and a scenario file refuses it.
 pub(in crate::machine::guest) enum Begin {
     /// It takes so long, a cycle at least, in the mode that the task is in.
-    Takes(BurstOp),
+    Takes(Cycles),
     /// It counts until something interrupts it.
     Counts,
     /// It has left guest mode; the thread of the vCPU goes on so.

@@ -3,14 +3,12 @@
 use sim_core::{Cycles, EventQueue, SimDuration};
 
 use crate::base::ids::TaskId;
-use crate::machine::guest::state::BurstOp;
 use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// It takes so much time of the processor, a cycle at least.
-    pub(super) fn compute(&mut self, task: TaskId, span: SimDuration, mut op: BurstOp) -> BurstOp {
+    pub(super) fn compute(&mut self, task: TaskId, span: SimDuration) -> Cycles {
         self.w.guest.tasks[task.index()].pc += 1;
-        op.len = Cycles(self.frequency.cycles_in(span).0.max(1));
-        op
+        Cycles(self.frequency.cycles_in(span).0.max(1))
     }
 }

@@ -6,24 +6,17 @@ use sim_core::{Cycles, EventQueue, SimDuration};
 use super::begin::Begin;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::config::{Preemption, Section};
-use crate::machine::guest::state::{BurstOp, KernelMode, TaskState};
+use crate::machine::guest::state::{KernelMode, TaskState};
 use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task enters the kernel and goes on there.
-    pub(super) fn enter_syscall(
-        &mut self,
-        vcpu: VcpuId,
-        task: TaskId,
-        cost: SimDuration,
-        mut op: BurstOp,
-    ) -> Begin {
+    pub(super) fn enter_syscall(&mut self, vcpu: VcpuId, task: TaskId, cost: SimDuration) -> Begin {
         self.w.guest.tasks[task.index()].pc += 1;
         self.report_program_time(vcpu);
         self.w.guest.tasks[task.index()].kernel.syscall = true;
         self.w.guest.cpus[vcpu.index()].user_since = Some(self.now());
-        op.len = Cycles(self.frequency.cycles_in(cost).0.max(1));
-        Begin::Takes(op)
+        Begin::Takes(Cycles(self.frequency.cycles_in(cost).0.max(1)))
     }
 
     /// The current task leaves the kernel.

@@ -129,11 +129,7 @@ fn a_shootdown_reaches_whom_it_is_sent_to() {
 #[test]
 fn a_walk_costs_its_start_and_its_lines() {
     let mut mmu = mmu();
-    let cost = |mmu: &mut Mmu, gva: Gva| {
-        let mut store = mmu.lend();
-        let walk = mmu.walk(&mut store, gva, &Flat, &mut Vec::new());
-        mmu.give_back(store, gva, walk.ok()).0
-    };
+    let cost = |mmu: &mut Mmu, gva: Gva| mmu.walk(gva, &Flat, &mut Vec::new()).unwrap().0;
     let first = cost(&mut mmu, PAGE);
     assert!(first > 1000 + 30 * 5, "{first}");
     // The neighbour's two entries lie on lines that are in the first-level cache now.
@@ -147,9 +143,7 @@ fn what_a_burst_did_is_taken_back() {
     for page in 0..2000 {
         let gva = Gva(page * 0x1000);
         if mmu.lookup(gva).is_none() {
-            let mut store = mmu.lend();
-            let walk = mmu.walk(&mut store, gva, &Flat, &mut Vec::new());
-            mmu.give_back(store, gva, walk.ok());
+            mmu.walk(gva, &Flat, &mut Vec::new()).unwrap();
         }
     }
     mmu.undo_to(mark);

@@ -1,0 +1,206 @@
+//! The pages of a task's accesses, drawn ahead in blocks.
+//!
+//! Which pages a program touches depends on its operations and its stream alone, so they can be drawn
+//! before their time, and a burst that is taken back takes none of them with it: the position goes back.
+
+use sim_core::Stream;
+
+use crate::base::ids::Gva;
+use crate::config::{Op, Pattern};
+use crate::parts::mmu::GuestTables;
+
+/// Pages drawn at once: few enough for thousands of tasks.
+const BLOCK: usize = 64;
+
+/// The pages of a task's next accesses, in the order of its program.
+#[derive(Clone, Debug)]
+pub(super) struct Choices {
+    /// For pages alone: another draw between two of them would depend on how far they are drawn ahead.
+    draws: Stream,
+    /// Next page of a sequential walk. Regions of different sizes share it.
+    next_page: u64,
+    /// Numbers among the pages of all regions.
+    pages: Vec<u64>,
+    /// Where the next one is.
+    next: usize,
+    /// Where it was when the burst began.
+    begin: usize,
+    /// Accesses since the last block was drawn that walked.
+    walks: u32,
+    /// Whether so many walked that most of the next ones are likely to.
+    walking: bool,
+}
+
+impl Choices {
+    /// Nothing drawn yet; sequential walks begin at a page.
+    pub(super) fn new(draws: Stream, next_page: u64) -> Self {
+        let pages = Vec::new();
+        Self { draws, next_page, pages, next: 0, begin: 0, walks: 0, walking: false }
+    }
+
+    /// The address of the access at a position in the program, which is the next one. It stays the next
+    /// one until it is taken.
+    #[inline(always)]
+    pub(super) fn next(&mut self, ops: &[Op], pc: usize, tables: &GuestTables) -> Gva {
+        if self.next == self.pages.len() {
+            self.draw(ops, pc, tables);
+        }
+        GuestTables::gva_of(self.pages[self.next])
+    }
+
+    /// The next access walks. Whether most of those that follow are likely to do so too.
+    #[inline]
+    pub(super) fn walks(&mut self) -> bool {
+        self.walks += 1;
+        self.walking
+    }
+
+    /// The numbers of the pages of accesses from a position in the program on, among those of all regions:
+    /// of one at least, and of no more than are drawn.
+    #[inline]
+    pub(super) fn coming(&mut self, ops: &[Op], pc: usize, tables: &GuestTables) -> &[u64] {
+        if self.next == self.pages.len() {
+            self.draw(ops, pc, tables);
+        }
+        &self.pages[self.next..]
+    }
+
+    /// The next access goes through.
+    #[inline(always)]
+    pub(super) fn take(&mut self) {
+        self.take_some(1);
+    }
+
+    /// So many of the next accesses go through.
+    #[inline(always)]
+    pub(super) fn take_some(&mut self, count: usize) {
+        self.next += count;
+    }
+
+    /// A burst begins, which may be taken back up to here.
+    #[inline]
+    pub(super) fn begin_burst(&mut self) {
+        self.begin = self.next;
+    }
+
+    /// Pages taken since the burst began.
+    #[inline]
+    pub(super) fn taken(&self) -> u32 {
+        (self.next - self.begin) as u32
+    }
+
+    /// Takes back all but so many pages of the burst.
+    pub(super) fn take_back_to(&mut self, taken: u32) {
+        self.next = self.begin + taken as usize;
+    }
+
+    /// Draws the pages of the accesses from a position in the program on.
+    #[inline(never)]
+    fn draw(&mut self, ops: &[Op], mut pc: usize, tables: &GuestTables) {
+        self.pages.drain(..self.begin);
+        self.next -= self.begin;
+        self.begin = 0;
+        self.walking = 2 * self.walks as usize >= BLOCK;
+        self.walks = 0;
+        let end = self.pages.len() + BLOCK;
+        while self.pages.len() < end {
+            if let Op::Access { region, pattern, .. } = ops[pc] {
+                // A program of nothing else draws all of them at once.
+                let count = if ops.len() == 1 { BLOCK } else { 1 };
+                let begin = self.pages.len();
+                self.extend(pattern, tables.region_pages(region), count);
+                let first = tables.first_page(region);
+                self.pages[begin..].iter_mut().for_each(|page| *page += first);
+            }
+            pc = if pc + 1 < ops.len() { pc + 1 } else { 0 };
+        }
+    }
+
+    /// Draws so many pages of a region with so many pages.
+    fn extend(&mut self, pattern: Pattern, pages: u64, count: usize) {
+        match pattern {
+            Pattern::Uniform | Pattern::Shared => {
+                self.draws.extend_below(pages, count, &mut self.pages);
+            }
+            Pattern::Sequential => {
+                for _ in 0..count {
+                    let next = self.next_page;
+                    let page = if next < pages { next } else { next % pages };
+                    self.next_page = if page + 1 == pages { 0 } else { page + 1 };
+                    self.pages.push(page);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sim_core::{RandomStreams, SimDuration};
+
+    use super::*;
+    use crate::base::ids::{Gfn, RegionId};
+
+    fn access(region: u16, pattern: Pattern) -> Op {
+        Op::Access { region: RegionId(region), pattern, write: false, cost: SimDuration::ZERO }
+    }
+
+    /// A program with several accesses, a walk over regions of different sizes among them.
+    fn program() -> Vec<Op> {
+        let compute = Op::Compute { span: SimDuration::from_ns(1) };
+        vec![
+            access(0, Pattern::Uniform),
+            compute,
+            access(1, Pattern::Sequential),
+            access(0, Pattern::Sequential),
+            access(1, Pattern::Uniform),
+        ]
+    }
+
+    /// What is drawn ahead is what one draw at a time gives, however bursts are cut.
+    #[test]
+    fn cuts_do_not_change_what_is_chosen() {
+        let ops = program();
+        let tables = GuestTables::new(&[1000, 7], 4, Gfn(0), Gfn(4096));
+        let stream = RandomStreams::new(1).stream("task");
+        let mut choices = Choices::new(stream.clone(), 3);
+        let (mut draws, mut next_page) = (stream, 3);
+        let mut accesses = (0..).map(|n| n % ops.len()).filter(|&pc| pc != 1);
+        for round in 0..200u32 {
+            choices.begin_burst();
+            let kept: Vec<usize> = accesses.by_ref().take(round as usize % 9).collect();
+            // As far as the burst ran ahead, and again after it was cut behind none of them.
+            for _ in 0..2 {
+                let first = kept.first().copied().unwrap_or(0);
+                for n in 0..70 {
+                    let order = [0, 2, 3, 4];
+                    let at = order.iter().position(|&pc| pc == first).unwrap() + n;
+                    if kept.is_empty() {
+                        break;
+                    }
+                    choices.next(&ops, order[at % 4], &tables);
+                    choices.take();
+                }
+                choices.take_back_to(0);
+            }
+            for pc in kept {
+                let expected = match ops[pc] {
+                    Op::Access { region, pattern: Pattern::Uniform, .. } => {
+                        draws.below(tables.region_pages(region))
+                    }
+                    Op::Access { region, .. } => {
+                        let pages = tables.region_pages(region);
+                        let page = next_page % pages;
+                        next_page = (page + 1) % pages;
+                        page
+                    }
+                    _ => unreachable!(),
+                };
+                let Op::Access { region, .. } = ops[pc] else { unreachable!() };
+                let expected = tables.gva(region, expected);
+                assert_eq!(choices.next(&ops, pc, &tables), expected);
+                choices.take();
+            }
+        }
+    }
+}

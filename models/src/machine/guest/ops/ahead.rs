@@ -1,0 +1,224 @@
+//! Running ahead: operations that only move on in the program and use the vCPU's own translations, one
+//! after the other.
+
+use sim_core::{Cycles, EventQueue, Frequency};
+
+use super::access::{Seen, maps_read_only};
+use crate::base::ids::{Gfn, TaskId, VcpuId};
+use crate::config::Op;
+use crate::machine::guest::choices::Choices;
+use crate::machine::guest::state::{Burst, Checkpoint, Guest, GuestCpu, Program, Task};
+use crate::machine::host::Host;
+use crate::machine::world::{Cx, MachineEvent, Setup, World};
+use crate::parts::mmu::walk::Stages;
+use crate::parts::mmu::{GuestTables, Mmu, TlbLevel};
+
+/// Walks of a burst at most: few enough that their journal stays in the first-level cache.
+const WALKS: usize = 128;
+
+/// An operation that can run ahead, as far as it is the same each time.
+#[derive(Clone, Copy)]
+struct Step {
+    pc: usize,
+    /// What it takes besides its translation.
+    cost: Cycles,
+    /// Of an access, whether it writes.
+    write: Option<bool>,
+}
+
+impl Step {
+    /// The operation at a position. None: it does more than move on and use translations, or changes
+    /// the mode, and a burst is in one.
+    fn of(ops: &[Op], pc: usize, frequency: Frequency) -> Option<Self> {
+        match ops[pc] {
+            Op::Compute { span } => Some(Self { pc, cost: frequency.cycles_in(span), write: None }),
+            Op::Access { write, cost, .. } => {
+                Some(Self { pc, cost: frequency.cycles_in(cost), write: Some(write) })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An instruction takes a cycle at least, so that no program stands still.
+#[inline]
+fn at_least_one(cycles: Cycles) -> Cycles {
+    cycles.max(Cycles(1))
+}
+
+/// A burst that goes on, and all that its operations use.
+struct Run<'a> {
+    burst: &'a mut Burst,
+    mmu: &'a mut Mmu,
+    walked: &'a mut Vec<Gfn>,
+    choices: &'a mut Choices,
+    /// The program, and the position of the next operation.
+    ops: &'a [Op],
+    next: usize,
+    host: &'a Host,
+    setup: &'a Setup,
+    tables: &'a GuestTables,
+    vcpu: VcpuId,
+    /// Operations of the burst at most, and where the last one may begin.
+    most: u32,
+    last: Cycles,
+    /// Of so many coming accesses, what their walks need was looked at.
+    looked_at: usize,
+}
+
+impl Run<'_> {
+    fn has_room(&self) -> bool {
+        let Burst { ops, end, checkpoints, .. } = &*self.burst;
+        *ops < self.most && *end <= self.last && checkpoints.len() <= WALKS
+    }
+
+    /// How many operations there is room for if none takes longer than this: one at least, and no more than
+    /// begin in time for certain.
+    #[inline]
+    fn fit(&self, longest: Cycles) -> usize {
+        let in_time = self.last.saturating_sub(self.burst.end).0 / at_least_one(longest).0;
+        in_time.min(u64::from(self.most - self.burst.ops) - 1) as usize + 1
+    }
+
+    /// An operation that takes so long.
+    fn run(&mut self, place: usize, len: Cycles) {
+        self.burst.latest = self.burst.end;
+        self.burst.end += at_least_one(len);
+        self.burst.ops += 1;
+        self.next = place + 1;
+    }
+
+    /// The accesses of a program of nothing else, one after the other as long as they hit; whether any did.
+    fn row(&mut self, step: Step) -> bool {
+        let stlb = step.cost + self.setup.prices.stlb_hit.cycles;
+        let fit = self.fit(stlb);
+        let coming = self.choices.coming(self.ops, step.pc, self.tables);
+        let row = self.mmu.row(&coming[..fit.min(coming.len())]);
+        let hits = row.l1 + row.stlb;
+        if hits == 0 {
+            return false;
+        }
+        let (l1, stlb) = (at_least_one(step.cost), at_least_one(stlb));
+        self.burst.end += l1.times(row.l1) + stlb.times(row.stlb);
+        let last = if row.last == TlbLevel::L1 { l1 } else { stlb };
+        self.burst.latest = self.burst.end.saturating_sub(last);
+        self.burst.ops += hits as u32;
+        self.choices.take_some(hits as usize);
+        self.next = step.pc + 1;
+        true
+    }
+
+    /// An access, of which it may be known that it does not hit. False: it cannot run ahead.
+    fn access(&mut self, step: Step, write: bool, misses: bool) -> bool {
+        let gva = self.choices.next(self.ops, step.pc, self.tables);
+        let seen = Seen {
+            host: self.host,
+            setup: self.setup,
+            tables: self.tables,
+            vcpu: self.vcpu,
+            write,
+        };
+        let hit = if misses || seen.is_protected(gva) { None } else { self.mmu.lookup(gva) };
+        if let Some(level) = hit {
+            self.choices.take();
+            let stlb = self.setup.prices.stlb_hit.cycles;
+            self.run(step.pc, if level == TlbLevel::L1 { step.cost } else { step.cost + stlb });
+            return true;
+        }
+        if self.choices.walks() && self.looked_at == 0 {
+            let fit = self.fit(step.cost);
+            let coming = self.choices.coming(self.ops, step.pc, self.tables);
+            self.looked_at = fit.min(coming.len());
+            look_at(&coming[..self.looked_at], &seen, self.mmu);
+        }
+        self.looked_at = self.looked_at.saturating_sub(1);
+        let Ok(cycles) = self.mmu.walk(gva, &seen, self.walked) else { return false };
+        self.choices.take();
+        self.run(step.pc, step.cost + cycles);
+        // Hits are run again when they are taken back; a walk is not, as it costs so much more.
+        self.burst.checkpoints.push(Checkpoint {
+            began: self.burst.latest,
+            end: self.burst.end,
+            ops: self.burst.ops,
+            pc: self.next as u32,
+            taken: self.choices.taken(),
+            walked: self.walked.len() as u32,
+            mmu: self.mmu.mark(),
+        });
+        true
+    }
+}
+
+/// Reads what walks to these pages will need, so that the real processor waits for all of it at once.
+/// Nothing else comes of it.
+fn look_at(pages: &[u64], seen: &Seen<'_>, mmu: &Mmu) {
+    let needs = pages.iter().filter_map(|&page| {
+        let gva = GuestTables::gva_of(page);
+        let (gfn, _) = seen.leaf(gva.page())?;
+        let mapped = seen.second_stage(gfn, false).is_some();
+        Some(mmu.look_at(gva, gfn) ^ u32::from(mapped))
+    });
+    std::hint::black_box(needs.fold(0, |sum, need| sum ^ need));
+}
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// Goes on with the burst from its end, with operations that begin at a position at most, until it
+    /// has so many.
+    ///
+    /// They have not begun: something may come between. So this changes nothing but what
+    /// [`Self::take_back`] undoes: the positions in the program and in its list of pages, and the words
+    /// of the vCPU's translations. What else an operation does when it begins is [`Self::begin_op`]'s
+    /// alone, and one that needs that, or needs somebody else, ends the burst before it.
+    #[inline(never)]
+    pub(in crate::machine::guest) fn run_ahead(
+        &mut self,
+        vcpu: VcpuId,
+        task: TaskId,
+        most: u32,
+        last: Cycles,
+    ) {
+        let frequency = self.frequency;
+        let World { host, setup, guest, .. } = &mut *self.w;
+        let Guest { cpus, tasks, tables, .. } = guest;
+        let GuestCpu { burst, mmu, walked, .. } = &mut cpus[vcpu.index()];
+        let Task { program, pc, choices, .. } = &mut tasks[task.index()];
+        // A program that fills memory touches a page that was never touched: its access exits.
+        let Program::Loop { ops } = program else { return };
+        let (ops, next, looked_at) = (&ops[..], *pc as usize, 0);
+        let mut run = Run {
+            burst,
+            mmu,
+            walked,
+            choices,
+            ops,
+            next,
+            host,
+            setup,
+            tables,
+            vcpu,
+            most,
+            last,
+            looked_at,
+        };
+        let mut step = Step { pc: usize::MAX, cost: Cycles::ZERO, write: None };
+        while run.has_room() {
+            let place = if run.next < ops.len() { run.next } else { 0 };
+            if step.pc != place {
+                let Some(decoded) = Step::of(ops, place, frequency) else { break };
+                step = decoded;
+            }
+            let Some(write) = step.write else {
+                run.run(place, step.cost);
+                continue;
+            };
+            let alone = ops.len() == 1 && !(write && maps_read_only(setup));
+            if alone && run.row(step) {
+                continue;
+            }
+            if !run.access(step, write, alone) {
+                break;
+            }
+        }
+        *pc = run.next as u32;
+    }
+}
