@@ -68,9 +68,8 @@ fn fields(object: &mut Object, draw: &Draw, kind: &str, whole: bool) {
             must("read", |draw| service(draw, 0));
             must("write", |draw| service(draw, 0));
             give(object, draw, "per_page", |draw| draw.written_span(0, MS));
-            // Depths end at the number of channels, which only a whole description knows.
-            if let Some(channels) = object.get("channels").and_then(Value::as_u64).filter(|_| whole)
-            {
+            // Depths end at the number of channels, where that is said.
+            if let Some(channels) = object.get("channels").and_then(Value::as_u64) {
                 by_depth(object, draw, "read_at_depth", channels);
                 by_depth(object, draw, "write_at_depth", channels);
             }
