@@ -75,7 +75,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let prices = &self.w.setup.prices;
                 let cost = prices.guest_exception.cycles + prices.guest_minor_fault.cycles;
                 self.push_frame(vcpu, cost, GuestThen::FirstTouch { gva: access.gva });
-                return Begin::Reschedule;
+                Begin::Reschedule
             }
             Translation::EptViolation { gfn, walk } => {
                 self.pass_majors_but(vcpu, task, Some(gfn));
@@ -83,7 +83,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 // A walk sets accessed flags in the guest's tables; where the second stage has its own,
                 // each use of a table counts as a write.
                 let exit = GuestExit::EptViolation { gfn, write: write || walk, cpl, walk };
-                return Begin::Left(self.exit(vcpu, exit));
+                Begin::Left(self.exit(vcpu, exit))
             }
             Translation::Hit(TlbLevel::L1) => self.access_done(vcpu, task, cost, Cycles::ZERO),
             Translation::Hit(TlbLevel::Stlb) => {
