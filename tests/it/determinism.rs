@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 26] = [
+const SHORT: [(&str, &str, u32); 29] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -59,6 +59,9 @@ const SHORT: [(&str, &str, u32); 26] = [
     ("lab-stray-kicks", "110ms", 1),
     ("lab-500us-4f4w-linux-6.1", "40ms", 1),
     ("lab-50us-4f4w-reads", "40ms", 1),
+    ("lab-requests-4f", "40ms", 1),
+    ("lab-requests-8f4w", "40ms", 1),
+    ("kv-tail", "20ms", 1),
     ("read-only-guest", "40ms", 1),
 ];
 

@@ -52,6 +52,12 @@ newtype! {
     RegionId(u16), "region";
     /// A group of equal tasks of a workload, numbered in order of declaration.
     GroupId(u16), "group";
+    /// A law that operations of a workload draw from.
+    LawId(u16), "law";
+    /// A law by which accesses of a workload choose pages.
+    WalkId(u16), "walk";
+    /// A lock, barrier or semaphore of a workload.
+    SyncId(u16), "sync";
 }
 
 /// Bytes in a page.

@@ -29,7 +29,10 @@ pub use op::Op;
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
-pub use workload::{Pattern, Region, RegionBacking, Section, TaskGroup, Workload};
+pub use workload::{
+    Arrivals, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking, Section, SyncKind,
+    SyncObject, TaskGroup, Workload,
+};
 
 /// A whole simulated machine with its workload: one host, one VM.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt;
 use sim_core::SimDuration;
 
 use super::workload::{Pattern, Section};
-use crate::base::ids::RegionId;
+use crate::base::ids::{LawId, RegionId, SyncId, WalkId};
 
 /// Declares the operations: what each is made of, and its word in the canonical form of a scenario,
 /// which files have too. A field of a further type needs its line in `values!` below.
@@ -62,6 +62,27 @@ operations! {
         /// CPU time besides translation: the instruction itself and choosing the page.
         cost: SimDuration,
     } => "access",
+    /// Uncounted computation of a drawn length.
+    ComputeDrawn {
+        /// What it is drawn from, in picoseconds.
+        law: LawId,
+    } => "compute_drawn",
+    /// One access to a page that a law with a state of its own chooses.
+    AccessBy {
+        /// The region.
+        region: RegionId,
+        /// Which page.
+        walk: WalkId,
+        /// Store or load.
+        write: bool,
+        /// CPU time besides translation: the instruction itself and choosing the page.
+        cost: SimDuration,
+    } => "access_by",
+    /// Sleep of a drawn length.
+    SleepDrawn {
+        /// What it is drawn from, in picoseconds.
+        law: LawId,
+    } => "sleep_drawn",
     /// Sleep.
     Sleep {
         /// Wall time.
@@ -93,11 +114,109 @@ operations! {
     RequestEnter => "request_enter",
     /// The request is over.
     RequestExit => "request_exit",
+    /// The next request that has arrived begins; the task sleeps until there is one.
+    ServeEnter => "serve_enter",
+    /// What follows happens so many times, from here to the end that stands that far ahead.
+    Repeat {
+        /// How often.
+        times: u64,
+        /// Operations up to the one behind the end.
+        skip: u32,
+        /// Which counter of the task counts.
+        slot: u8,
+    } => "repeat",
+    /// The same a drawn number of times.
+    RepeatDrawn {
+        /// What it is drawn from.
+        law: LawId,
+        /// Operations up to the one behind the end.
+        skip: u32,
+        /// Which counter of the task counts.
+        slot: u8,
+    } => "repeat_drawn",
+    /// The end of what is repeated.
+    Again {
+        /// Operations back to the first one of what is repeated.
+        back: u32,
+        /// Which counter of the task counts.
+        slot: u8,
+    } => "again",
+    /// What follows happens the first time that the task comes here, and is passed over later.
+    Once {
+        /// Which flag of the task remembers that.
+        flag: u8,
+        /// Operations up to the one behind it.
+        skip: u32,
+    } => "once",
+    /// What follows happens with a probability.
+    Branch {
+        /// How often, of `whole`.
+        part: u32,
+        /// Of how often.
+        whole: u32,
+        /// Operations up to the one to go on with otherwise.
+        skip: u32,
+    } => "branch",
+    /// Go on further ahead.
+    Jump {
+        /// Operations up to that one.
+        skip: u32,
+    } => "jump",
+    /// Before a time go back, after it go on.
+    Until {
+        /// Time after the start barrier.
+        at: SimDuration,
+        /// Operations back.
+        back: u32,
+    } => "until",
+    /// Take a lock; sleep while another task has it.
+    LockEnter {
+        /// Which.
+        lock: SyncId,
+    } => "lock_enter",
+    /// Give the lock up.
+    LockExit {
+        /// Which.
+        lock: SyncId,
+    } => "lock_exit",
+    /// Wait at a barrier until all parties have come.
+    Barrier {
+        /// Which.
+        barrier: SyncId,
+    } => "barrier",
+    /// Lower a semaphore; sleep while it is zero.
+    Wait {
+        /// Which.
+        semaphore: SyncId,
+    } => "wait",
+    /// Raise a semaphore.
+    Wake {
+        /// Which.
+        semaphore: SyncId,
+        /// By how much.
+        count: u32,
+    } => "wake",
     /// A pass of the program is over; after so many the task ends.
     EndPass {
         /// Passes in all.
         passes: u64,
     } => "end_pass",
+}
+
+impl Op {
+    /// Whether what follows it may be something else than the operation behind it.
+    pub fn may_go_elsewhere(&self) -> bool {
+        matches!(
+            self,
+            Self::Repeat { .. }
+                | Self::RepeatDrawn { .. }
+                | Self::Again { .. }
+                | Self::Once { .. }
+                | Self::Branch { .. }
+                | Self::Jump { .. }
+                | Self::Until { .. }
+        )
+    }
 }
 
 /// What a field holds, as the canonical form has it.
@@ -117,7 +236,12 @@ macro_rules! values {
 }
 
 values! {
+    u8 as u8: |number| number,
+    u32 as u32: |number| number,
     u64 as u64: |number| number,
+    LawId as u16: |law: LawId| law.0,
+    WalkId as u16: |walk: WalkId| walk.0,
+    SyncId as u16: |sync: SyncId| sync.0,
     bool as bool: |flag| flag,
     SimDuration as u64: SimDuration::as_ps,
     RegionId as u16: |region: RegionId| region.0,

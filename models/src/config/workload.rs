@@ -1,17 +1,134 @@
 //! What the guest runs: regions, tasks, programs.
 
+use sim_core::{Distribution, SimDuration};
+
 use super::op::Op;
-use crate::base::ids::VcpuId;
+use crate::base::ids::{LawId, RegionId, VcpuId};
 use crate::base::named::named;
 use crate::base::record::TaskRole;
 
 /// What the guest runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
     /// Regions of one address space that all tasks share.
     pub regions: Vec<Region>,
     /// Tasks; each line may stand for several equal tasks.
     pub tasks: Vec<TaskGroup>,
+    /// Laws that operations draw lengths and numbers from.
+    pub laws: Vec<Law>,
+    /// Laws by which accesses choose pages.
+    pub walks: Vec<PageWalk>,
+    /// Locks, barriers and semaphores.
+    pub syncs: Vec<SyncObject>,
+}
+
+/// A law of whole numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Law {
+    /// What is drawn.
+    pub law: Distribution,
+    /// What a drawn one stands for: picoseconds of a time whose law is one of ranks, else one.
+    pub unit: u64,
+}
+
+/// How accesses to a region choose their pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageWalk {
+    /// The region.
+    pub region: RegionId,
+    /// The law.
+    pub law: PageLaw,
+}
+
+/// A law by which successive accesses choose their pages. A shuffled one goes over the pages in an order that
+/// is random, but the same for all tasks and policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageLaw {
+    /// Rank k in proportion to k^-exponent.
+    Zipf {
+        /// The exponent in thousandths.
+        exponent_milli: u32,
+        /// Whether ranks are spread over the region; else the first page is the first rank.
+        shuffled: bool,
+    },
+    /// Most accesses go to some of the pages, uniformly; the others to the rest.
+    HotSet {
+        /// Pages of the set.
+        hot: u64,
+        /// Share of accesses that go there, in millionths.
+        hot_ppm: u32,
+        /// Accesses of a task after which a page leaves the set and another one joins it; 0: never.
+        drift: u64,
+        /// Whether the set is spread over the region.
+        shuffled: bool,
+    },
+    /// Every so many pages; after the last one from the next page on. Tasks of a group start equally spaced.
+    Strided {
+        /// Pages from one access to the next.
+        step: u64,
+    },
+    /// Along a chain of pointers that goes through all pages in a shuffled order. Tasks of a group start
+    /// equally spaced.
+    Chase,
+    /// Uniformly in a part of the region that moves. Those of a group's tasks start equally spaced.
+    Moving {
+        /// Pages of the part.
+        window: u64,
+        /// Accesses of a task after which it moves by a page.
+        every: u64,
+        /// Whether it is spread over the region.
+        shuffled: bool,
+    },
+}
+
+impl PageLaw {
+    /// Whether places are not pages.
+    pub fn is_shuffled(&self) -> bool {
+        match *self {
+            Self::Zipf { shuffled, .. }
+            | Self::HotSet { shuffled, .. }
+            | Self::Moving { shuffled, .. } => shuffled,
+            Self::Strided { .. } => false,
+            Self::Chase => true,
+        }
+    }
+}
+
+/// What tasks wait for each other at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncObject {
+    /// Name in the scenario file.
+    pub name: String,
+    /// Which kind.
+    pub kind: SyncKind,
+}
+
+/// A kind of waiting for other tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncKind {
+    /// One task holds it at a time; others sleep.
+    Lock,
+    /// Tasks sleep until so many have come.
+    Barrier {
+        /// How many.
+        parties: u32,
+    },
+    /// A number that signals raise and waits lower; a task sleeps while it is zero.
+    Semaphore,
+}
+
+/// When requests arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// One after the other, from the start barrier on.
+    Law {
+        /// Between two arrivals.
+        gap: LawId,
+        /// How long requests arrive and how long they do not, in turn; none: they always do.
+        on_off: Option<(LawId, LawId)>,
+    },
+    /// At these times after the start barrier, which do not fall.
+    Times(Vec<SimDuration>),
 }
 
 /// A page-aligned stretch of the workload's address space.
@@ -52,6 +169,8 @@ pub struct TaskGroup {
     /// The vCPUs that they start on, taken in turn; none: wherever the fewest tasks are. Load
     /// balancing may move them afterwards.
     pub start_on: Vec<VcpuId>,
+    /// Requests that arrive for the tasks, from outside; none: they have none, or make their own.
+    pub arrivals: Option<Arrivals>,
     /// Operations, repeated for ever; a group of several tasks runs them independently.
     pub program: Vec<Op>,
 }

@@ -55,7 +55,7 @@ impl World {
             setup,
             host: Host::new(config, &streams).map_err(RunError::Distribution)?,
             kvm: VcpuThreads::new(vcpus, &streams),
-            guest: Guest::new(config, streams),
+            guest: Guest::new(config, streams).map_err(RunError::Law)?,
             protocol: Protocol::new(vcpus, rules_at_power_on()?),
             steps: Steps::default(),
             watchdog: Watchdog::default(),
@@ -92,6 +92,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.enable_notices();
         }
         let config = self.w.setup.config.clone();
+        self.note_start();
         for (id, group) in (0..).map(GroupId).zip(&config.workload.tasks) {
             self.start_group(id, group);
         }

@@ -40,6 +40,7 @@ impl Model for World {
             MachineEvent::DeviceComplete(request) => cx.device_complete(request),
             MachineEvent::RequestDone(request) => cx.request_done(request),
             MachineEvent::ItemRead(item) => cx.complete_native(item),
+            MachineEvent::Arrival(group) => cx.request_arrives(group),
             MachineEvent::TaskTimer(task) => cx.task_timer(task),
             MachineEvent::DelayedWake(task) => cx.wake_task(task),
             MachineEvent::Disturb(index) => cx.disturb(index),

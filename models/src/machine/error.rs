@@ -20,6 +20,9 @@ pub enum RunError {
     /// A service-time law is not a distribution.
     #[error("a service-time law of the swap device is not valid: {0}")]
     Distribution(sim_core::DistributionError),
+    /// A law of the workload is not a distribution.
+    #[error("a law of the workload is not valid: {0}")]
+    Law(sim_core::DistributionError),
     /// Nothing in the scenario takes time.
     #[error(
         "at {time} time stands still: {what} and what it causes go on happening without taking \

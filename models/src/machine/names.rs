@@ -48,6 +48,11 @@ impl World {
             }
             MachineEvent::RequestDone(_) => "the interrupt of a request".into(),
             MachineEvent::ItemRead(item) => format!("the interrupt that completes {item}"),
+            MachineEvent::Arrival(group) => {
+                let groups = &self.setup.config.workload.tasks;
+                let name = groups.get(group.index()).map_or("", |group| group.name.as_str());
+                format!("the arrival of a request for `{name}`")
+            }
             MachineEvent::TaskTimer(task) => format!("the sleep of {}", self.task_name(task)),
             MachineEvent::DelayedWake(task) => format!("the wake-up of {}", self.task_name(task)),
             MachineEvent::VcpuTimer(vcpu) => format!("the timer of {vcpu}"),

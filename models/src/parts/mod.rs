@@ -4,4 +4,5 @@
 pub mod device;
 pub mod memory;
 pub mod mmu;
+pub mod pages;
 pub mod sched;

@@ -222,7 +222,9 @@ impl<'a> Found<'a> {
     /// Pages that are only read leave by I/O where the host faults or maps for writing.
     fn reads(&mut self) {
         let tasks = &self.scenario.machine.workload.tasks;
-        let reads = |op: &Op| matches!(op, Op::Access { write: false, .. });
+        let reads = |op: &Op| {
+            matches!(op, Op::Access { write: false, .. } | Op::AccessBy { write: false, .. })
+        };
         let some = tasks.iter().flat_map(|group| &group.program).any(reads);
         if !some || self.results.iter().all(|it| is_zero(it, "swap_writes_pages")) {
             return;

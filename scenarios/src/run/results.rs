@@ -173,6 +173,10 @@ pub enum NoteKind {
     NoRequests,
     /// So few did that quantiles say little.
     FewRequests,
+    /// Requests arrive faster than they are served.
+    Overload,
+    /// Operations stand before one that has no end, and happen once.
+    RunOnce,
     /// Tasks whose programs have an end did not reach it.
     NotComplete,
     /// The measure is not defined in every run.
@@ -204,6 +208,8 @@ impl NoteKind {
             Self::NoWork => "no-work",
             Self::NoRequests => "no-requests",
             Self::FewRequests => "few-requests",
+            Self::Overload => "overload",
+            Self::RunOnce => "run-once",
             Self::NotComplete => "not-complete",
             Self::NoMeasure => "no-measure",
             Self::AllIdle => "all-idle",

@@ -231,6 +231,7 @@ mod tests {
             count,
             role,
             start_on: Vec::new(),
+            arrivals: None,
             program: vec![Op::Sleep { span: SimDuration::from_ns(1) }],
         };
         let groups = [group("f", 2, TaskRole::Faulter), group("w", 1, TaskRole::Worker)];

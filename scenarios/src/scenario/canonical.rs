@@ -8,14 +8,14 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    ApicConfig, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams, GuestConfig,
-    HostConfig, MachineConfig, PagingCaches, Policy, Region, SchedParams, TaskGroup, TlbArray,
-    TranslationConfig, Workload,
+    ApicConfig, Arrivals, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams,
+    GuestConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk, PagingCaches, Policy, Region,
+    SchedParams, SyncKind, SyncObject, TaskGroup, TlbArray, TranslationConfig, Workload,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::scenario::resolve::{Scenario, device_lines};
+use crate::scenario::resolve::{Scenario, device_lines, law_line};
 
 /// Version of the canonical form itself: to be raised when the same scenario gets another text.
 const VERSION: u32 = 4;
@@ -233,18 +233,58 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
 }
 
 fn workload(form: &mut Form, workload: &Workload) {
-    let Workload { regions, tasks } = workload;
+    let Workload { regions, tasks, laws, walks, syncs } = workload;
     for Region { name, pages, prefill, backing } in regions {
         let backing = backing.name();
         let line = format_args!("{name} pages={pages} prefill={prefill} backing={backing}");
         form.line("region", line);
     }
-    for TaskGroup { name, count, role, start_on, program } in tasks {
+    // What a program names by number; those without have no such lines.
+    for Law { law, unit } in laws {
+        form.line("law", format_args!("{} unit={unit}", law_line(law)));
+    }
+    for PageWalk { region, law } in walks {
+        form.line("walk", format_args!("{region} {}", walk_line(law)));
+    }
+    for SyncObject { name, kind } in syncs {
+        let kind = match kind {
+            SyncKind::Lock => "lock".to_owned(),
+            SyncKind::Barrier { parties } => format!("barrier({parties})"),
+            SyncKind::Semaphore => "semaphore".to_owned(),
+        };
+        form.line("sync", format_args!("{name} {kind}"));
+    }
+    for TaskGroup { name, count, role, start_on, arrivals, program } in tasks {
         let places: Vec<String> = start_on.iter().map(|vcpu| vcpu.0.to_string()).collect();
         let (role, places) = (role.name(), places.join(","));
         form.line("tasks", format_args!("{name} count={count} role={role} start_on={places}"));
+        match arrivals {
+            None => {}
+            Some(Arrivals::Law { gap, on_off: None }) => form.line("arrivals", gap),
+            Some(Arrivals::Law { gap, on_off: Some((on, off)) }) => {
+                form.line("arrivals", format_args!("{gap} on={on} off={off}"));
+            }
+            Some(Arrivals::Times(times)) => {
+                let times: Vec<String> = times.iter().map(|at| at.as_ps().to_string()).collect();
+                form.line("arrivals", times.join(","));
+            }
+        }
         for op in program {
             form.line("op", op);
+        }
+    }
+}
+
+fn walk_line(law: &PageLaw) -> String {
+    match law {
+        PageLaw::Zipf { exponent_milli, shuffled } => format!("zipf({exponent_milli},{shuffled})"),
+        PageLaw::HotSet { hot, hot_ppm, drift, shuffled } => {
+            format!("hot_set({hot},{hot_ppm},{drift},{shuffled})")
+        }
+        PageLaw::Strided { step } => format!("strided({step})"),
+        PageLaw::Chase => "chase".to_owned(),
+        PageLaw::Moving { window, every, shuffled } => {
+            format!("moving({window},{every},{shuffled})")
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 26] = [
+const FILES: [(&str, &str); 29] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -35,8 +35,11 @@ const FILES: [(&str, &str); 26] = [
     ("lab-boot-under-limit", include_str!("../../library/lab-boot-under-limit.json")),
     ("lab-stray-kicks", include_str!("../../library/lab-stray-kicks.json")),
     ("lab-500us-4f4w-linux-6.1", include_str!("../../library/lab-500us-4f4w-linux-6.1.json")),
+    ("lab-requests-4f", include_str!("../../library/lab-requests-4f.json")),
+    ("lab-requests-8f4w", include_str!("../../library/lab-requests-8f4w.json")),
     ("closed-form", include_str!("../../library/closed-form.json")),
     ("faulting-pair", include_str!("../../library/faulting-pair.json")),
+    ("kv-tail", include_str!("../../library/kv-tail.json")),
     ("read-only-guest", include_str!("../../library/read-only-guest.json")),
     ("sixteen-vcpus", include_str!("../../library/sixteen-vcpus.json")),
     ("first-touch-arm64", include_str!("../../library/first-touch-arm64.json")),

@@ -23,6 +23,15 @@ use crate::syntax::suggest::suggestion;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
+/// A size of memory, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// So many bytes.
+    Size(Bytes),
+    /// A part in millionths: `"60%"`.
+    Part(u32),
+}
+
 /// A span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub SimDuration);
@@ -112,6 +121,43 @@ fn fraction_of(digits: &str, scale: u64) -> Option<u64> {
     let denominator = 10u128.checked_pow(u32::try_from(digits.len()).ok()?)?;
     let scaled = digits.parse::<u128>().ok()?.checked_mul(u128::from(scale))?;
     (scaled % denominator == 0).then(|| u64::try_from(scaled / denominator).ok())?
+}
+
+impl FromStr for Extent {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(percent) = text.trim().strip_suffix('%').map(str::trim_end) else {
+            return text.parse().map(Self::Size);
+        };
+        let (whole, fraction) = percent.split_once('.').unwrap_or((percent, ""));
+        let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+        if whole.is_empty() || percent.ends_with('.') || !digits(whole) || !digits(fraction) {
+            return Err(no_number("a part", text, "60%"));
+        }
+        let ppm = || {
+            let whole = whole.parse::<u32>().ok()?.checked_mul(10_000)?;
+            let fraction = u32::try_from(fraction_of(fraction, 10_000)?).ok()?;
+            whole.checked_add(fraction).filter(|ppm| *ppm <= 1_000_000)
+        };
+        ppm().map(Self::Part).ok_or_else(|| QuantityError {
+            message: format!("\"{text}\" is no part of a whole"),
+            help: "from \"0%\" to \"100%\", with four decimals at most".into(),
+        })
+    }
+}
+
+impl Extent {
+    /// The size; a part is one of so many bytes, in whole pages, rounded down.
+    pub fn bytes(self, of: u64) -> Bytes {
+        match self {
+            Self::Size(size) => size,
+            Self::Part(ppm) => {
+                let pages = u128::from(of / 4096) * u128::from(ppm) / 1_000_000;
+                Bytes(u64::try_from(pages).unwrap_or(0) * 4096)
+            }
+        }
+    }
 }
 
 impl fmt::Display for Bytes {
@@ -238,6 +284,9 @@ as_string! {
     Bytes, "a size with its unit, such as \"512MiB\"",
         r"^\s*[0-9]+(\.[0-9]+)?\s*(B|KiB|MiB|GiB|TiB)\s*$",
         "A size: a number and one of B, KiB, MiB, GiB, TiB.";
+    Extent, "a size with its unit, such as \"512MiB\", or a part, such as \"60%\"",
+        r"^\s*[0-9]+(\.[0-9]+)?\s*(B|KiB|MiB|GiB|TiB|%)\s*$",
+        "A size: a number and one of B, KiB, MiB, GiB, TiB; or a part of a whole in percent.";
     Span, "a time with its unit, such as \"60s\"",
         r"^\s*[0-9]+(\.[0-9]+)?\s*(ps|ns|us|ms|s|min)\s*$",
         "A span of time: a number and one of ps, ns, us, ms, s, min.";
@@ -263,6 +312,18 @@ mod tests {
             ("1TiB", 1 << 40),
         ] {
             assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_are_read() {
+        let part = |text: &str| text.parse::<Extent>().unwrap();
+        assert_eq!(part("60%"), Extent::Part(600_000));
+        assert_eq!(part(" 0.5 % "), Extent::Part(5_000));
+        assert_eq!(part("4KiB"), Extent::Size(Bytes(4096)));
+        assert_eq!(part("50%").bytes(7 * 4096), Bytes(3 * 4096));
+        for wrong in ["101%", "%", ".5%", "5.%", "-1%", "1.00001%"] {
+            assert!(wrong.parse::<Extent>().is_err(), "{wrong}");
         }
     }
 

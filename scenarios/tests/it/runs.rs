@@ -4,6 +4,7 @@ use std::path::Path;
 
 use models::base::record::Event;
 use models::trace::anatomy::Pick;
+use scenarios::experiments::judge::judge;
 use scenarios::{Comparison, RunOptions, Scenario, run_anatomy, run_comparison};
 
 fn text(name: &str) -> String {
@@ -106,4 +107,55 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
     // Ten times 2048 pages, and the tables above them.
     assert!((20_480.0..20_600.0).contains(&metric("minor_faults")), "{}", metric("minor_faults"));
     assert_eq!(metric("major_faults"), 0.0);
+}
+
+/// What built-in scenarios about applications say of their answers.
+#[test]
+fn applications_get_the_answers_that_their_scenarios_expect() {
+    for name in ["kv-tail"] {
+        let scenario = Scenario::load(name).unwrap();
+        let comparison = run_comparison(&scenario, &RunOptions::default(), &|_| {}).unwrap();
+        for line in judge(&scenario.expect, &comparison) {
+            assert!(line.met, "{name}: {}: {}", line.expected, line.measured);
+        }
+    }
+}
+
+/// Valid programs of every operation and law that say where a program goes on or who waits for whom: ahead
+/// and stepped are the same, and what is wrong is told.
+#[test]
+fn programs_with_choices_locks_and_arrivals_are_the_same_ahead_and_stepped() {
+    let text = text("programs");
+    let comparison = same_ahead_and_stepped(&Scenario::from_str("programs", &text).unwrap());
+    let result = comparison.policies.last().unwrap();
+    let metric = |name: &str| result.metric(name).map_or(0.0, |metric| metric.mean);
+    assert!(metric("requests[server]") > 100.0 && metric("requests[user]") > 100.0);
+    assert!(metric("request_part_lock") > 0.0 && metric("completion_time") > 0.0);
+    for (from, to, told) in [
+        (r#""name": "alone""#, r#""name": "meet""#, "`meet` is something else elsewhere"),
+        (r#""times": 3, "#, "", "how often is this repeated?"),
+        (
+            r#""op": "once", "body": ["#,
+            r#""op": "once", "body": [{ "op": "count", "per_second": 1 }, "#,
+            "`count` has no end",
+        ),
+        (
+            r#""arrivals": { "kind": "poisson", "mean": "150us" },"#,
+            "",
+            "there are no requests to `serve`",
+        ),
+        (r#""hot": "10%""#, r#""hot": "101%""#, "no part of a whole"),
+        (r#""hot": "10%""#, r#""hot": "1GiB""#, "more than the region has"),
+        (r#""weight": 3"#, r#""weight": 0"#, "0 is out of range"),
+        (
+            r#""op": "lock", "name": "table", "body": ["#,
+            r#""op": "lock", "name": "table", "body": [{ "op": "lock", "name": "table", "body": [] }, "#,
+            "is locked here already",
+        ),
+        (r#""kind": "zipf", "unit": "1us""#, r#""kind": "zipf", "unit": "0us""#, "0s is out of range"),
+    ] {
+        assert_eq!(text.matches(from).count(), 1, "{from}");
+        let error = Scenario::from_str("f", &text.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(told), "{to}: {error}");
+    }
 }

@@ -8,8 +8,8 @@ use super::names::{
     TaskRole,
 };
 use crate::base::ids::{
-    Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId,
-    ThreadId, Token, VcpuId, WorkerId,
+    Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
+    TaskId, ThreadId, Token, VcpuId, WorkerId,
 };
 
 /// One tracepoint hit.
@@ -378,6 +378,14 @@ events! {
     TaskEnd = "task_end" { /// The vCPU.
         vcpu: VcpuId, /// The task.
         task: TaskId, }
+    /// A request arrives and waits for a task of its group (ours).
+    RequestArrive = "request_arrive" { /// The group.
+        group: GroupId, }
+    /// A task goes to sleep for a lock, a barrier or a signal of another task (ours).
+    GuestSyncWait = "guest_sync_wait" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// What it waits for.
+        on: SyncId, }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use sim_core::SimDuration;
 
 use crate::base::ids::{
-    Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId,
-    ThreadId, Token, VcpuId, WorkerId,
+    Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
+    TaskId, ThreadId, Token, VcpuId, WorkerId,
 };
 
 /// A field of a record as a number, for the digest and for generic printing.
@@ -37,8 +37,8 @@ macro_rules! field_by_inner {
     ($($t:ty),*) => {$(impl Field for $t { fn as_u64(&self) -> u64 { self.0.into() } })*};
 }
 field_by_inner!(
-    Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, TaskId,
-    ThreadId, Token, VcpuId, WorkerId
+    Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
+    TaskId, ThreadId, Token, VcpuId, WorkerId
 );
 
 impl Field for SimDuration {

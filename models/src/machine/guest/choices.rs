@@ -1,13 +1,22 @@
 //! The pages of a task's accesses, drawn ahead in blocks.
 //!
-//! Which pages a program touches depends on its operations and its stream alone, so they can be drawn
-//! before their time, and a burst that is taken back takes none of them with it: the position goes back.
+//! Which pages a program touches, as far as its operations follow one another, depends on these and its
+//! stream alone, so they can be drawn before their time, and a burst that is taken back takes none of them
+//! with it: the position goes back. No page is drawn beyond an operation that may go elsewhere.
 
 use sim_core::Stream;
 
 use crate::base::ids::Gva;
 use crate::config::{Op, Pattern};
 use crate::parts::mmu::GuestTables;
+use crate::parts::pages::{Cursor, Walk};
+
+/// What pages are chosen among, and the laws that have a state of their own.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub tables: &'a GuestTables,
+    pub walks: &'a [Walk],
+}
 
 /// Pages drawn at once: few enough for thousands of tasks.
 const BLOCK: usize = 64;
@@ -19,6 +28,8 @@ pub(super) struct Choices {
     draws: Stream,
     /// Next page of a sequential walk. Regions of different sizes share it.
     next_page: u64,
+    /// Where it is in each walk of the workload.
+    cursors: Vec<Cursor>,
     /// Numbers among the pages of all regions.
     pages: Vec<u64>,
     /// Where the next one is.
@@ -32,18 +43,18 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// Nothing drawn yet; sequential walks begin at a page.
-    pub(super) fn new(draws: Stream, next_page: u64) -> Self {
+    /// Nothing drawn yet; sequential walks begin at a page, those with a state where it says.
+    pub(super) fn new(draws: Stream, next_page: u64, cursors: Vec<Cursor>) -> Self {
         let pages = Vec::new();
-        Self { draws, next_page, pages, next: 0, begin: 0, walks: 0, walking: false }
+        Self { draws, next_page, cursors, pages, next: 0, begin: 0, walks: 0, walking: false }
     }
 
     /// The address of the access at a position in the program, which is the next one. It stays the next
     /// one until it is taken.
     #[inline(always)]
-    pub(super) fn next(&mut self, ops: &[Op], pc: usize, tables: &GuestTables) -> Gva {
+    pub(super) fn next(&mut self, ops: &[Op], pc: usize, sources: Sources<'_>) -> Gva {
         if self.next == self.pages.len() {
-            self.draw(ops, pc, tables);
+            self.draw(ops, pc, sources);
         }
         GuestTables::gva_of(self.pages[self.next])
     }
@@ -58,9 +69,9 @@ impl Choices {
     /// The numbers of the pages of accesses from a position in the program on, among those of all regions:
     /// of one at least, and of no more than are drawn.
     #[inline]
-    pub(super) fn coming(&mut self, ops: &[Op], pc: usize, tables: &GuestTables) -> &[u64] {
+    pub(super) fn coming(&mut self, ops: &[Op], pc: usize, sources: Sources<'_>) -> &[u64] {
         if self.next == self.pages.len() {
-            self.draw(ops, pc, tables);
+            self.draw(ops, pc, sources);
         }
         &self.pages[self.next..]
     }
@@ -96,19 +107,29 @@ impl Choices {
 
     /// Draws the pages of the accesses from a position in the program on.
     #[inline(never)]
-    fn draw(&mut self, ops: &[Op], mut pc: usize, tables: &GuestTables) {
+    fn draw(&mut self, ops: &[Op], mut pc: usize, Sources { tables, walks }: Sources<'_>) {
         self.pages.drain(..self.begin);
         self.next -= self.begin;
         self.begin = 0;
         self.walking = 2 * self.walks as usize >= BLOCK;
         self.walks = 0;
         let end = self.pages.len() + BLOCK;
-        while self.pages.len() < end {
-            if let Op::Access { region, pattern, .. } = ops[pc] {
+        while self.pages.len() < end && !ops[pc].may_go_elsewhere() {
+            if let Op::Access { region, .. } | Op::AccessBy { region, .. } = ops[pc] {
                 // A program of nothing else draws all of them at once.
                 let count = if ops.len() == 1 { BLOCK } else { 1 };
                 let begin = self.pages.len();
-                self.extend(pattern, tables.region_pages(region), count);
+                match ops[pc] {
+                    Op::Access { pattern, .. } => {
+                        self.extend(pattern, tables.region_pages(region), count);
+                    }
+                    Op::AccessBy { walk, .. } => {
+                        let (law, cursor) = (&walks[walk.index()], &mut self.cursors[walk.index()]);
+                        let draws = &mut self.draws;
+                        self.pages.extend((0..count).map(|_| law.next(draws, cursor)));
+                    }
+                    _ => {}
+                }
                 let first = tables.first_page(region);
                 self.pages[begin..].iter_mut().for_each(|page| *page += first);
             }
@@ -162,8 +183,9 @@ mod tests {
     fn cuts_do_not_change_what_is_chosen() {
         let ops = program();
         let tables = GuestTables::new(&[1000, 7], 4, Gfn(0), Gfn(4096));
+        let sources = Sources { tables: &tables, walks: &[] };
         let stream = RandomStreams::new(1).stream("task");
-        let mut choices = Choices::new(stream.clone(), 3);
+        let mut choices = Choices::new(stream.clone(), 3, Vec::new());
         let (mut draws, mut next_page) = (stream, 3);
         let mut accesses = (0..).map(|n| n % ops.len()).filter(|&pc| pc != 1);
         for round in 0..200u32 {
@@ -178,7 +200,7 @@ mod tests {
                     if kept.is_empty() {
                         break;
                     }
-                    choices.next(&ops, order[at % 4], &tables);
+                    choices.next(&ops, order[at % 4], sources);
                     choices.take();
                 }
                 choices.take_back_to(0);
@@ -198,7 +220,7 @@ mod tests {
                 };
                 let Op::Access { region, .. } = ops[pc] else { unreachable!() };
                 let expected = tables.gva(region, expected);
-                assert_eq!(choices.next(&ops, pc, &tables), expected);
+                assert_eq!(choices.next(&ops, pc, sources), expected);
                 choices.take();
             }
         }

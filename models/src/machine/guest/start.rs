@@ -5,11 +5,12 @@ use std::sync::Arc;
 use sim_core::{Cycles, EventQueue, SimDuration};
 
 use super::choices::Choices;
-use super::state::{KernelMode, Program, Task, TaskState};
+use super::state::{KernelMode, MAX_COUNTERS, Program, Task, TaskState};
 use crate::base::ids::{GroupId, RegionId, TaskId, VcpuId};
 use crate::base::record::{Event, TaskRole};
 use crate::config::{Op, Pattern, TaskGroup};
 use crate::machine::world::{Cx, Hypervisor, MachineEvent};
+use crate::parts::pages::Cursor;
 use crate::parts::sched::Entity;
 
 /// A task that is to be made.
@@ -19,8 +20,10 @@ struct NewTask<'a> {
     program: Program,
     /// First page of a sequential walk.
     next_page: u64,
-    /// Names the stream that it draws from.
-    label: &'a str,
+    /// Where it begins in each walk.
+    cursors: Vec<Cursor>,
+    /// Name the streams that it draws pages and numbers from.
+    labels: (&'a str, &'a str),
     /// Where it starts; none: where the fewest tasks are.
     on: Option<VcpuId>,
 }
@@ -29,7 +32,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn new_task(&mut self, new: NewTask<'_>) {
         let id = TaskId(self.w.guest.tasks.len() as u32);
         let passes = new.program.passes();
-        let draws = self.w.guest.streams.stream(new.label);
+        let draws = self.w.guest.streams.stream(new.labels.0);
+        let numbers = self.w.guest.streams.stream(new.labels.1);
         self.w.guest.tasks.push(Task {
             role: new.role,
             group: new.group,
@@ -40,7 +44,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             passes: 0,
             busy: Cycles::ZERO,
             kernel: KernelMode::default(),
-            choices: Choices::new(draws, new.next_page),
+            choices: Choices::new(draws, new.next_page, new.cursors),
+            numbers,
+            counters: [0; MAX_COUNTERS],
+            done: 0,
             counted: Cycles::ZERO,
             reported: 0,
             majors: Vec::new(),
@@ -63,8 +70,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let program = Program::Fill { regions, at: 0, page: 0 };
         // It serves no requests, so that no record names its group.
-        let (role, group, label) = (TaskRole::Main, GroupId::default(), "main");
-        self.new_task(NewTask { role, group, program, next_page: 0, label, on: None });
+        let (role, group, cursors) = (TaskRole::Main, GroupId::default(), Vec::new());
+        let labels = ("main", "main numbers");
+        self.new_task(NewTask { role, group, program, next_page: 0, cursors, labels, on: None });
         true
     }
 
@@ -74,6 +82,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.w.guest.cpus[vcpu.index()].enable_pending = true;
             self.interrupt(vcpu);
         }
+    }
+
+    /// The start barrier is passed: times of programs count from here.
+    pub(in crate::machine) fn note_start(&mut self) {
+        self.w.guest.started = self.now();
     }
 
     /// The tasks of a group start.
@@ -97,9 +110,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 places => Some(group.start_on[(n % places) as usize]),
             };
             let next_page = pages * n / u64::from(group.count);
-            let (role, label) = (group.role, label.as_str());
-            self.new_task(NewTask { role, group: id, program, next_page, label, on });
+            let numbers = format!("numbers {} {n}", group.name);
+            let (role, labels) = (group.role, (label.as_str(), numbers.as_str()));
+            let walks = &self.w.setup.config.workload.walks;
+            let pages = walks.iter().map(|walk| self.w.guest.tables.region_pages(walk.region));
+            let cursors = pages.map(|pages| Cursor::spaced(pages, n, group.count.into())).collect();
+            self.new_task(NewTask { role, group: id, program, next_page, cursors, labels, on });
         }
+        self.next_arrival(id);
     }
 
     /// A system management interrupt comes, whose handler takes so long.

@@ -1,15 +1,21 @@
 //! The guest's state: its tasks, and its side of the virtual processors.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sim_core::{Cycles, EventHandle, RandomStreams, SimDuration, SimTime};
+use sim_core::{
+    Cycles, DistributionError, EventHandle, RandomStreams, Sampler, SimDuration, SimTime, Stream,
+};
 
 use super::choices::Choices;
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
-use crate::config::{MachineConfig, Op, Section};
+use crate::config::{
+    Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup, Workload,
+};
 use crate::parts::mmu::walk::Levels;
 use crate::parts::mmu::{GuestTables, Mark, Mmu};
+use crate::parts::pages::Walk;
 use crate::parts::sched::{Entity, Loads, RunQueue};
 
 /// Frames at the bottom of guest memory that belong to its kernel and hold no task's pages. An
@@ -262,6 +268,9 @@ impl KernelMode {
     }
 }
 
+/// Repetitions inside each other that a program may have.
+pub(super) const MAX_COUNTERS: usize = 8;
+
 /// What a task executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum Program {
@@ -297,6 +306,12 @@ pub(super) struct Task {
     pub busy: Cycles,
     pub kernel: KernelMode,
     pub choices: Choices,
+    /// What its operations draw lengths and numbers from.
+    pub numbers: Stream,
+    /// Repetitions that are left, by depth.
+    pub counters: [u64; MAX_COUNTERS],
+    /// Which parts of its program that happen once have happened, a bit each.
+    pub done: u64,
     /// Cycles of counted work, and the units that were reported.
     pub counted: Cycles,
     pub reported: u64,
@@ -304,6 +319,62 @@ pub(super) struct Task {
     pub majors: Vec<Gfn>,
     /// Guest kernel stages to go on with when it runs again.
     pub frames: Vec<Frame>,
+}
+
+/// A law, ready to be drawn from.
+#[derive(Clone, Debug)]
+pub(super) struct DrawnLaw {
+    pub sampler: Sampler,
+    /// What a drawn one stands for.
+    pub unit: u64,
+}
+
+/// The laws of the workload.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    pub laws: Vec<DrawnLaw>,
+    pub walks: Vec<Walk>,
+}
+
+impl Drawn {
+    fn new(workload: &Workload, streams: &RandomStreams) -> Result<Self, DistributionError> {
+        let law = |law: &Law| Ok(DrawnLaw { sampler: law.law.sampler()?, unit: law.unit });
+        let walk = |PageWalk { region, law }: &PageWalk| {
+            let region = &workload.regions[region.index()];
+            // Of a region, so that all walks over it agree in what is where.
+            let key = streams.stream(&format!("order of {}", region.name)).next_u64();
+            Walk::new(law, region.pages, key)
+        };
+        Ok(Self {
+            laws: workload.laws.iter().map(law).collect::<Result<_, _>>()?,
+            walks: workload.walks.iter().map(walk).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A lock, barrier or semaphore.
+#[derive(Clone, Debug)]
+pub(super) struct SyncState {
+    pub kind: SyncKind,
+    /// 1: the lock is held. Parties that have come. How high the semaphore is.
+    pub count: u64,
+    /// Tasks that sleep for it, the first first.
+    pub waiting: VecDeque<TaskId>,
+}
+
+/// The requests of a group that come from outside.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// When those arrived that have not begun, the first first.
+    pub waiting: VecDeque<SimTime>,
+    /// Tasks that sleep because nothing waited, the first first.
+    pub idle: VecDeque<TaskId>,
+    /// Arrivals that were set, of a list of them.
+    pub arrived: usize,
+    /// How long requests go on arriving, where they do so in bursts.
+    pub on_left: SimDuration,
+    /// What arrivals are drawn from.
+    pub draws: Stream,
 }
 
 /// The guest.
@@ -318,18 +389,46 @@ pub(in crate::machine) struct Guest {
     pub(super) tables: GuestTables,
     /// What tasks draw from.
     pub(super) streams: RandomStreams,
+    /// The laws by which they do.
+    pub(super) drawn: Arc<Drawn>,
+    /// What tasks wait for each other at.
+    pub(super) syncs: Vec<SyncState>,
+    /// Requests from outside, by group.
+    pub(super) lines: Vec<Line>,
+    /// When the start barrier was passed.
+    pub(super) started: SimTime,
 }
 
 impl Guest {
     /// The guest at power-on: idle.
-    pub(in crate::machine) fn new(config: &MachineConfig, streams: RandomStreams) -> Self {
+    ///
+    /// # Errors
+    /// When a law of the workload makes no sense.
+    pub(in crate::machine) fn new(
+        config: &MachineConfig,
+        streams: RandomStreams,
+    ) -> Result<Self, DistributionError> {
+        let workload = &config.workload;
+        let line = |group: &TaskGroup| Line {
+            waiting: VecDeque::new(),
+            idle: VecDeque::new(),
+            arrived: 0,
+            on_left: SimDuration::ZERO,
+            draws: streams.stream(&format!("arrivals {}", group.name)),
+        };
+        let sync =
+            |sync: &SyncObject| SyncState { kind: sync.kind, count: 0, waiting: VecDeque::new() };
         let regions: Vec<u64> = config.workload.regions.iter().map(|r| r.pages).collect();
         let memory = config.guest.memory_pages;
         let prices = config.cpu.costs.at(config.cpu.frequency);
         let levels =
             Levels { guest: config.guest.table_levels, host: config.host.second_stage_levels };
         let mmu = Mmu::new(&config.cpu.translation, &prices, levels, memory);
-        Self {
+        Ok(Self {
+            drawn: Arc::new(Drawn::new(workload, &streams)?),
+            syncs: workload.syncs.iter().map(sync).collect(),
+            lines: workload.tasks.iter().map(line).collect(),
+            started: SimTime::ZERO,
             cpus: (0..config.guest.vcpus).map(|_| GuestCpu::new(mmu.clone())).collect(),
             tasks: Vec::new(),
             entities: Vec::new(),
@@ -341,7 +440,7 @@ impl Guest {
                 Gfn(memory),
             ),
             streams,
-        }
+        })
     }
 
     /// Makes clones cheap from here on.

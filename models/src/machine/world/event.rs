@@ -2,7 +2,7 @@
 
 use sim_core::{EventKey, SimTime};
 
-use crate::base::ids::{ItemId, PcpuId, RequestId, TaskId, ThreadId, VcpuId};
+use crate::base::ids::{GroupId, ItemId, PcpuId, RequestId, TaskId, ThreadId, VcpuId};
 use crate::base::record::Phase;
 
 /// An event of the machine.
@@ -20,6 +20,8 @@ pub enum MachineEvent {
     RequestDone(RequestId),
     /// The interrupt of a completed read has been handled: an item without a worker is complete.
     ItemRead(ItemId),
+    /// A request for a group of tasks arrives.
+    Arrival(GroupId),
     /// A sleeping guest task's time is up.
     TaskTimer(TaskId),
     /// A task that page ready has woken becomes runnable.
@@ -47,6 +49,7 @@ enum Class {
     Disturb,
     MapWritten,
     VcpuTimer,
+    Arrival,
     TaskTimer,
     DelayedWake,
     HostTick,
@@ -72,6 +75,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::ThrottleWindow => (Class::ThrottleWindow, 0),
         MachineEvent::MapWritten => (Class::MapWritten, 0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
+        MachineEvent::Arrival(group) => (Class::Arrival, group.0.into()),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),
         MachineEvent::DelayedWake(task) => (Class::DelayedWake, task.0),
         MachineEvent::HostTick(pcpu) => (Class::HostTick, u32::from(pcpu.0)),

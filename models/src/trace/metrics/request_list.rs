@@ -40,6 +40,16 @@ pub(super) const REQUESTS: &[MetricKind] = &[
         ..REQUEST
     },
     MetricKind {
+        name: "request_arrivals",
+        unit: Unit::Count,
+        better: Better::Neither,
+        label: "arrivals",
+        meaning: "Requests that arrived from outside in the measured phase",
+        ratio: false,
+        value: |run| Some(run.requests?.arrived as f64).filter(|arrived| *arrived > 0.0),
+        ..REQUEST
+    },
+    MetricKind {
         name: "request_latency_mean",
         label: "latency mean",
         meaning: "Mean time from the arrival of a request, or from its begin where tasks do not \
@@ -150,7 +160,8 @@ pub(super) const REQUESTS: &[MetricKind] = &[
     MetricKind {
         name: "request_part_queue",
         label: "waiting for a server",
-        meaning: "Part of the mean latency between the arrival of a request and its begin",
+        meaning: "Part of the mean latency between the arrival of a request and its begin: all \
+                  servers are busy, or the one that was woken does not run yet",
         value: |run| run.request_part(RequestPart::Queue),
         ..PART
     },
@@ -219,8 +230,8 @@ pub(super) const REQUESTS: &[MetricKind] = &[
     MetricKind {
         name: "request_part_lock",
         label: "locks",
-        meaning: "Part in which the thread of its vCPU waited for the lock of the memory map of \
-                  the VMM",
+        meaning: "Part in which its task slept for another one (lock, barrier, wait), or the \
+                  thread of its vCPU waited for the lock of the memory map of the VMM",
         value: |run| run.request_part(RequestPart::Lock),
         ..PART
     },

@@ -1,6 +1,6 @@
 //! What requests add up to, over all groups of tasks and by group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::{Histogram, SimTime};
 
@@ -15,6 +15,8 @@ pub(super) const MILESTONES: usize = 7;
 /// What the requests of a group, or of all, add up to in the measured phase.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequestCounts {
+    /// Requests that arrived from outside.
+    pub(super) arrived: u64,
     /// Requests that ended.
     pub(super) ended: u64,
     /// Their latencies in nanoseconds.
@@ -76,6 +78,8 @@ pub(super) struct Requests {
     pub(super) all: Option<RequestCounts>,
     /// Those groups that have requests.
     pub(super) groups: BTreeMap<GroupId, RequestCounts>,
+    /// Those of them whose requests arrive before they begin.
+    from_outside: BTreeSet<GroupId>,
     /// Tasks that will end, and when they did.
     pub(super) finite: BTreeMap<TaskId, Option<SimTime>>,
 }
@@ -89,7 +93,14 @@ impl Requests {
         measured: Option<SimTime>,
     ) {
         match event {
-            Event::RequestBegin { group, .. } => {
+            Event::RequestArrive { group } => {
+                self.from_outside.insert(group);
+                for counts in self.of(group) {
+                    counts.arrived += u64::from(measured.is_some());
+                    counts.comes(now);
+                }
+            }
+            Event::RequestBegin { group, .. } if !self.from_outside.contains(&group) => {
                 for counts in self.of(group) {
                     counts.comes(now);
                 }

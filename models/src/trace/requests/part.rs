@@ -5,7 +5,7 @@ use sim_core::SimDuration;
 /// What a request's time goes to at a moment; each moment belongs to one part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequestPart {
-    /// It has arrived, and all tasks that serve are busy.
+    /// It has arrived and not begun: all tasks that serve are busy, or the one that was woken does not run yet.
     Queue,
     /// The program of its task runs, in user mode or in a system call.
     Cpu,
@@ -24,7 +24,8 @@ pub enum RequestPart {
     Halt,
     /// The thread of its vCPU waits in direct reclaim.
     Reclaim,
-    /// The thread of its vCPU waits for the lock of the VMM's memory map.
+    /// Its task sleeps for another one (a lock, a barrier, a signal), or the thread of its vCPU waits for the
+    /// lock of the VMM's memory map.
     Lock,
     /// The thread of its vCPU waits for a physical processor.
     Steal,

@@ -35,6 +35,8 @@ struct Open {
     doing: Doing,
     /// Its task waits for page ready.
     waits_page: bool,
+    /// Its task is about to sleep for another task.
+    waits_lock: bool,
     /// What the vCPU had spent by state when the parts were last brought up to date.
     at: Spent,
     /// The task's own processor time since then.
@@ -93,6 +95,7 @@ impl Tracker {
                     vcpu,
                     doing: Doing::Current,
                     waits_page: false,
+                    waits_lock: false,
                     at: clocks.spent_of(vcpu, now),
                     own_ps: 0,
                     parts,
@@ -122,6 +125,7 @@ impl Tracker {
             Event::MajorFaultBegin { task, .. } => self.on(task, |open| open.major_faults += 1),
             Event::ApfWait { task, .. } => self.on(task, |open| open.waits_page = true),
             Event::ApfWake { task, .. } => self.on(task, |open| open.waits_page = false),
+            Event::GuestSyncWait { task, .. } => self.on(task, |open| open.waits_lock = true),
             Event::GuestSchedSwitch { vcpu, prev, next } => {
                 if let Some(prev) = prev {
                     self.on(prev, |open| open.leaves(now, clocks));
@@ -199,7 +203,11 @@ impl Open {
 
     fn leaves(&mut self, now: SimTime, clocks: &VcpuClocks) {
         self.settle(now, clocks);
-        let sleeps = if self.waits_page { RequestPart::Device } else { RequestPart::Sleep };
+        let sleeps = match (self.waits_page, self.waits_lock) {
+            (true, _) => RequestPart::Device,
+            (false, true) => RequestPart::Lock,
+            (false, false) => RequestPart::Sleep,
+        };
         self.doing = Doing::Away { sleeps };
         self.away = now;
     }
@@ -209,6 +217,7 @@ impl Open {
         self.parts.merge(&std::mem::take(&mut self.preempted));
         self.follow(vcpu, now, clocks);
         self.doing = Doing::Current;
+        self.waits_lock = false;
     }
 
     fn wakes(&mut self, vcpu: VcpuId, now: SimTime, clocks: &VcpuClocks) {

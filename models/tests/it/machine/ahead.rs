@@ -8,13 +8,14 @@ use super::kit::{
     MIB, constant, crowded, for_time, group, host_kernel, named, syscall, us, with_workers,
 };
 use models::apf::rules::Workers;
-use models::base::ids::{RegionId, VcpuId};
+use models::base::ids::{LawId, RegionId, SyncId, VcpuId, WalkId};
 use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, AtDepth, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages,
-    MachineConfig, MmuRetry, Op, Pattern, Policy, Preemption, ReadFaults, Region, RegionBacking,
-    SecondStageLock, Section, StealClock, TablePages, TaskGroup, TimerKind, WakeTime,
+    ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind,
+    EventPages, Law, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption,
+    ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock, SyncKind, SyncObject,
+    TablePages, TaskGroup, TimerKind, WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -77,7 +78,16 @@ impl Draw {
     fn operations(&mut self, regions: u16, call: bool) -> Vec<Op> {
         let mut ops = Vec::new();
         for _ in 0..=self.below(4) {
-            match self.below(12) {
+            match self.below(16) {
+                12 => ops.extend(self.control(regions, call)),
+                13 => {
+                    let (walk, write) = (self.below(5) as u16, self.chance(50));
+                    let cost = self.ns(&[0, 20, 700]);
+                    let region = RegionId(0);
+                    ops.push(Op::AccessBy { region, walk: WalkId(walk), write, cost });
+                }
+                14 => ops.push(Op::ComputeDrawn { law: LawId(self.below(2) as u16) }),
+                15 if self.chance(40) => ops.push(Op::SleepDrawn { law: LawId(0) }),
                 0 => ops.push(Op::Sleep { span: self.ns(&[50, 2_500, 90_000, 730_000]) }),
                 1 if self.chance(30) => ops.push(Op::CallAll),
                 1 if !call => ops.push(Op::Yield),
@@ -93,11 +103,63 @@ impl Draw {
         ops
     }
 
+    /// What says where a program goes on, or has tasks wait for each other.
+    fn control(&mut self, regions: u16, call: bool) -> Vec<Op> {
+        let mut body = vec![self.compute(), self.access(regions)];
+        let skip = body.len() as u32 + 1;
+        match self.below(8) {
+            0 | 1 => {
+                let (times, slot) = (self.of(&[1, 2, 7]), self.below(8) as u8);
+                let begin = match self.chance(50) {
+                    true => Op::Repeat { times, skip: skip + 1, slot },
+                    false => Op::RepeatDrawn { law: LawId(2), skip: skip + 1, slot },
+                };
+                body.insert(0, begin);
+                body.push(Op::Again { back: skip - 1, slot });
+            }
+            2 => body.insert(0, Op::Once { flag: self.below(64) as u8, skip }),
+            3 => {
+                let part = self.of(&[0, 1, 3]);
+                let otherwise = self.compute();
+                body.insert(0, Op::Branch { part, whole: 3, skip: skip + 1 });
+                body.extend([Op::Jump { skip: 2 }, otherwise]);
+            }
+            4 => {
+                let at = self.ns(&[100_000, 900_000]);
+                body.push(Op::Until { at, back: skip - 1 });
+            }
+            // A system call does not end while its task sleeps for another one here.
+            5 if !call => {
+                body.insert(0, Op::LockEnter { lock: SyncId(0) });
+                body.push(Op::LockExit { lock: SyncId(0) });
+            }
+            6 if !call => body.push(Op::Barrier { barrier: SyncId(1) }),
+            _ if !call => {
+                let semaphore = SyncId(2);
+                body.push(Op::Wake { semaphore, count: 1 + self.below(2) as u32 });
+                body.push(Op::Wait { semaphore });
+            }
+            _ => {}
+        }
+        body
+    }
+
     fn task(&mut self, name: &str, regions: u16) -> TaskGroup {
         let mut program = self.operations(regions, false);
         if self.chance(30) {
             program.insert(0, Op::RequestEnter);
             program.push(Op::RequestExit);
+        } else if self.chance(20) {
+            program.insert(0, Op::ServeEnter);
+            program.push(Op::Compute { span: self.ns(&[200, 1_300]) });
+            program.push(Op::RequestExit);
+            let on_off = self.chance(50).then_some((LawId(3), LawId(1)));
+            let mut served = group(name, TaskRole::Faulter, 1 + self.below(3) as u32, program);
+            served.arrivals = Some(match self.chance(80) {
+                true => Arrivals::Law { gap: LawId(0), on_off },
+                false => Arrivals::Times(vec![us(3), us(3), us(700)]),
+            });
+            return served;
         }
         if self.chance(10) {
             program.push(Op::Compute { span: self.ns(&[200, 1_300]) });
@@ -165,6 +227,28 @@ impl Draw {
             backing: RegionBacking::Vmm,
         };
         config.workload.regions = (0..regions).map(region).collect();
+        let law = |law| Law { law, unit: 1 };
+        config.workload.laws = vec![
+            law(Distribution::Exponential { mean: 60_000_000 }),
+            law(Distribution::Uniform { low: 1_000, high: 9_000_000 }),
+            law(Distribution::Zipf { n: 9, exponent_milli: 900 }),
+            law(Distribution::Constant { value: 300_000_000 }),
+        ];
+        let walk = |law| PageWalk { region: RegionId(0), law };
+        let shuffled = self.chance(50);
+        config.workload.walks = vec![
+            walk(PageLaw::Zipf { exponent_milli: 990, shuffled }),
+            walk(PageLaw::HotSet { hot: 200, hot_ppm: 900_000, drift: 3, shuffled }),
+            walk(PageLaw::Strided { step: 7 }),
+            walk(PageLaw::Chase),
+            walk(PageLaw::Moving { window: 90, every: 5, shuffled }),
+        ];
+        let sync = |name: &str, kind| SyncObject { name: name.into(), kind };
+        config.workload.syncs = vec![
+            sync("lock", SyncKind::Lock),
+            sync("barrier", SyncKind::Barrier { parties: 2 }),
+            sync("signal", SyncKind::Semaphore),
+        ];
         let groups = 1 + self.below(3);
         config.workload.tasks =
             (0..groups).map(|n| self.task(&format!("tasks{n}"), regions)).collect();

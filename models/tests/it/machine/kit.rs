@@ -46,7 +46,7 @@ pub(crate) fn syscall(cost: SimDuration, body: &[Op]) -> Vec<Op> {
 }
 
 pub(crate) fn group(name: &str, role: TaskRole, count: u32, program: Vec<Op>) -> TaskGroup {
-    TaskGroup { name: name.into(), count, role, start_on: Vec::new(), program }
+    TaskGroup { name: name.into(), count, role, start_on: Vec::new(), arrivals: None, program }
 }
 
 /// Four vCPUs with four faulters and four workers in less memory than they want.
@@ -104,6 +104,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
                 ),
                 group("worker", TaskRole::Worker, 4, vec![Op::Count { per_second: 1_100_000_000 }]),
             ],
+            ..Workload::default()
         },
     }
 }

@@ -19,6 +19,8 @@ mod map_lock;
 mod memory;
 mod mmu_retry;
 mod policies;
+mod programs;
+mod queueing;
 mod reads;
 mod regressions;
 mod reinjection;

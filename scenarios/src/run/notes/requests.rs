@@ -9,10 +9,14 @@ use crate::scenario::resolve::Scenario;
 /// Requests of all replications below which that is noted of them.
 const FEW_REQUESTS: f64 = 100.0;
 
+/// Share of the arrivals from which on those that wait at the end count as a growing line.
+const GROWTH: f64 = 0.05;
+
 /// What is degenerate about them in the results of a scenario.
 pub(super) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> {
     let mut found = Found { scenario, results, notes: Vec::new() };
     found.requests();
+    found.run_once();
     found.completion();
     found.measure();
     found.notes
@@ -32,7 +36,7 @@ impl Found<'_> {
     /// Programs that have requests, of which few or none came to their ends.
     fn requests(&mut self) {
         let tasks = &self.scenario.machine.workload.tasks;
-        let marks = |op: &Op| matches!(op, Op::RequestEnter);
+        let marks = |op: &Op| matches!(op, Op::RequestEnter | Op::ServeEnter);
         let marked = tasks.iter().flat_map(|group| &group.program).any(marks);
         let asked = self.scenario.measure.starts_with("request");
         if !marked && asked {
@@ -46,6 +50,7 @@ impl Found<'_> {
         if !marked {
             return;
         }
+        self.overload();
         for result in self.results {
             let ended: f64 = values(result, "requests").iter().sum();
             if ended == 0.0 {
@@ -61,6 +66,37 @@ impl Found<'_> {
                     self.scenario.replications
                 );
                 self.note(NoteKind::FewRequests, Some(&result.policy), text);
+            }
+        }
+    }
+
+    /// A line that grows: the rest of the arrivals waits at the end of the run.
+    fn overload(&mut self) {
+        for result in self.results {
+            let sum = |name| values(result, name).iter().sum::<f64>();
+            let (arrived, ended) = (sum("request_arrivals"), sum("requests"));
+            // Of those of a group; a closed loop beside it makes this miss an overload, never invent one.
+            if arrived - ended > (GROWTH * arrived).max(FEW_REQUESTS) {
+                let text = format!(
+                    "{arrived:.0} requests arrived from outside and {ended:.0} were served: latencies \
+                     say how long the run was",
+                );
+                self.note(NoteKind::Overload, Some(&result.policy), text);
+            }
+        }
+    }
+
+    /// Operations that are done once, where somebody may have meant that they are done again and again.
+    fn run_once(&mut self) {
+        for group in &self.scenario.machine.workload.tasks {
+            if let [before @ .., Op::Count { .. }] = group.program.as_slice()
+                && !before.is_empty()
+            {
+                let text = format!(
+                    "each task of `{}` does what stands before `count` once: `count` has no end",
+                    group.name
+                );
+                self.note(NoteKind::RunOnce, None, text);
             }
         }
     }

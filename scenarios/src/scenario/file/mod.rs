@@ -17,8 +17,8 @@ use serde::Deserialize;
 
 pub use device::{
     AtDepthFile, ChannelsChanges, ChannelsFile, ConstantChanges, ConstantFile, DevicePresetText,
-    DeviceRef, ElevatorFile, HddChanges, HddFile, LawFile, PartFile, QuantileFile, RamChanges,
-    RamFile, ServiceTime,
+    DeviceRef, ElevatorFile, HddChanges, HddFile, LawFile, NumberLawFile, NumberQuantileFile,
+    PartFile, QuantileFile, RamChanges, RamFile, ServiceTime,
 };
 pub use disturbance::DisturbanceFile;
 pub use guest::{ApicFile, GuestFile};
@@ -28,7 +28,7 @@ pub use host::{
 };
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
-pub use workload::{RegionFile, Requests, TaskFile, WorkloadFile};
+pub use workload::{ArrivalsFile, RegionFile, Requests, TaskFile, WorkloadFile};
 
 use crate::syntax::units::Span;
 

@@ -5,8 +5,9 @@ use models::config::RegionBacking;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::scenario::file::ServiceTime;
 use crate::scenario::op::OpFile;
-use crate::syntax::units::Bytes;
+use crate::syntax::units::{Extent, Span};
 
 /// What the guest runs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -25,14 +26,45 @@ pub struct WorkloadFile {
 pub struct RegionFile {
     /// Name by which programs refer to it.
     pub name: String,
-    /// Size in whole pages.
-    pub size: Bytes,
+    /// Size in whole pages, or a part of the guest's memory.
+    pub size: Extent,
     /// Whether every page is written once, in order, before anything is measured. Default: false.
     #[serde(default)]
     pub prefill: bool,
     /// What backs the region in the host. Default: "vmm".
     #[serde(default)]
     pub backing: RegionBacking,
+}
+
+/// When requests arrive for a group of tasks, whether or not one is free.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "tagged by kind", rename_all = "snake_case")]
+#[schemars(rename = "ArrivalsFile", tag = "kind")]
+pub enum ArrivalsFile {
+    /// A Poisson process.
+    Poisson {
+        /// The mean time between two arrivals.
+        mean: Span,
+    },
+    /// One after the other, with gaps of a law.
+    Law {
+        /// The time between two arrivals.
+        gap: ServiceTime,
+    },
+    /// In bursts: for some time with gaps of a law, for some time not at all.
+    OnOff {
+        /// The time between two arrivals of a burst.
+        gap: ServiceTime,
+        /// How long a burst lasts.
+        on: ServiceTime,
+        /// How long there is none.
+        off: ServiceTime,
+    },
+    /// At given times.
+    Times {
+        /// Times after the start barrier, warm-up included, which do not fall: 1 to 100000.
+        at: Vec<Span>,
+    },
 }
 
 /// What counts as a request.
@@ -58,6 +90,10 @@ pub struct TaskFile {
     pub count: Option<u64>,
     /// The vCPUs that they start on, taken in turn. Default: wherever the fewest tasks are.
     pub start_on: Option<Vec<u64>>,
+    /// When the tasks begin, after the start barrier. Default: "0s".
+    pub start: Option<Span>,
+    /// Requests that arrive for the tasks from outside, for the operation `serve`. Default: none.
+    pub arrivals: Option<ArrivalsFile>,
     /// How often the program is run through, after which a task ends: 1 to 10^12. Default: for ever.
     pub passes: Option<u64>,
     /// What counts as a request, of which rate and latency are measured: what the program marks with

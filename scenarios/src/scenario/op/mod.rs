@@ -4,11 +4,14 @@
 mod access;
 mod call_all;
 mod compute;
+mod control;
 mod count;
 mod critical;
 mod reader;
 mod request;
+mod serve;
 mod sleep;
+mod sync;
 mod syscall;
 mod yields;
 
@@ -18,12 +21,15 @@ use serde::Deserialize;
 use self::access::AccessFile;
 use self::call_all::CallAllFile;
 use self::compute::ComputeFile;
+use self::control::{ChooseFile, OnceFile, RepeatFile, UntilFile};
 use self::count::CountFile;
 use self::critical::CriticalFile;
 use self::reader::{Checked, Inside, Operation, Reader};
-pub(crate) use self::reader::{Passes, program};
+pub(crate) use self::reader::{Passes, Tables, program};
 use self::request::RequestFile;
+use self::serve::ServeFile;
 use self::sleep::SleepFile;
+use self::sync::{BarrierFile, LockFile, WaitFile, WakeFile};
 use self::syscall::SyscallFile;
 use self::yields::YieldFile;
 use crate::scenario::resolve::at::At;
@@ -73,6 +79,24 @@ operations! {
     "critical" Critical(CriticalFile<OpFile>),
     /// A request: its body is the part of a pass whose latency is measured.
     "request" Request(RequestFile<OpFile>),
+    /// A request that has arrived from outside: the task waits for one and serves it.
+    "serve" Serve(ServeFile<OpFile>),
+    /// Operations several times.
+    "repeat" Repeat(RepeatFile<OpFile>),
+    /// Operations the first time that a task comes here, and never again.
+    "once" Once(OnceFile<OpFile>),
+    /// One of several, by weight.
+    "choose" Choose(ChooseFile<OpFile>),
+    /// Operations again and again until a time.
+    "until" Until(UntilFile<OpFile>),
+    /// Operations that one task does at a time.
+    "lock" Lock(LockFile<OpFile>),
+    /// Wait until so many tasks have come here.
+    "barrier" Barrier(BarrierFile),
+    /// Wait for a signal of another task.
+    "wait" Wait(WaitFile),
+    /// Give a signal to another task.
+    "wake" Wake(WakeFile),
 }
 
 #[cfg(test)]
@@ -81,14 +105,16 @@ mod tests {
 
     use super::*;
 
-    /// Those of a body have a word for its begin and one for its end; the end of a program is a field of
-    /// its group.
+    /// Those of a body have a word for its begin and one for its end, and some have two: with a number and with
+    /// a law. What only says where a program goes on is of no operation of a file by that word.
     #[test]
     fn files_and_the_hash_have_one_word_for_an_operation() {
-        let of_a_body =
-            |word: &str| word.ends_with("_enter") || word.ends_with("_exit") || word == "end_pass";
-        for word in Op::WORDS.iter().filter(|word| !of_a_body(word)) {
-            assert!(OpFile::WORDS.contains(word), "a file has no `{word}`");
+        let inner = ["again", "branch", "jump", "end_pass"];
+        for word in Op::WORDS.iter().filter(|word| !inner.contains(word)) {
+            let plain = ["_enter", "_exit", "_drawn", "_by"];
+            let plain = plain.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+            let known = OpFile::WORDS.contains(&plain) || plain == "section";
+            assert!(known, "a file has no `{word}`");
         }
     }
 

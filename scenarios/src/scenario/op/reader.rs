@@ -1,7 +1,7 @@
 //! How the nested operations of a file become a flat list.
 
-use models::base::ids::RegionId;
-use models::config::{Op, Region};
+use models::base::ids::{LawId, RegionId, SyncId, WalkId};
+use models::config::{Law, Op, PageLaw, PageWalk, Region, SyncKind, SyncObject};
 use sim_core::SimDuration;
 
 use crate::scenario::resolve::at::{At, MAX_DURATION};
@@ -33,13 +33,56 @@ pub(crate) enum Inside {
     Section,
 }
 
+/// What the programs of a workload name by number.
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) laws: Vec<Law>,
+    pub(crate) walks: Vec<PageWalk>,
+    pub(crate) syncs: Vec<SyncObject>,
+}
+
+/// Laws, walks and the like of a workload.
+const MAX_TABLE: usize = 4096;
+
+impl Tables {
+    /// The number of a law.
+    pub(crate) fn law(&mut self, at: &At<'_>, law: Law) -> Result<LawId, ScenarioError> {
+        number_of(at, &mut self.laws, law).map(LawId)
+    }
+}
+
+/// The place of a value in a table, to which it is added if it is new.
+fn number_of<T: PartialEq>(
+    at: &At<'_>,
+    table: &mut Vec<T>,
+    value: T,
+) -> Result<u16, ScenarioError> {
+    let known = table.iter().position(|known| *known == value);
+    let place = known.unwrap_or_else(|| {
+        table.push(value);
+        table.len() - 1
+    });
+    if place >= MAX_TABLE {
+        let help = format!("at most {MAX_TABLE} different ones in a workload");
+        return Err(at.fail("there are too many laws, walks or locks", help));
+    }
+    Ok(u16::try_from(place).unwrap_or(u16::MAX))
+}
+
 /// The flat list as far as it is read.
 pub(crate) struct Reader<'a> {
     regions: &'a [Region],
+    tables: &'a mut Tables,
     ops: Vec<Op>,
     depth: usize,
     takes_time: bool,
     in_request: bool,
+    /// Parts that happen once, so far.
+    flags: u8,
+    /// Locks that are held here.
+    held: Vec<SyncId>,
+    /// Whether it serves requests from outside.
+    serves: bool,
 }
 
 /// What a group says of the passes of its program.
@@ -49,6 +92,10 @@ pub(crate) struct Passes {
     pub(crate) are_requests: bool,
     /// How many there are; none: without end.
     pub(crate) number: Option<u64>,
+    /// How long after the start barrier the first one begins.
+    pub(crate) start: SimDuration,
+    /// Whether requests arrive for the group from outside.
+    pub(crate) arrivals: bool,
 }
 
 /// The operations of a task.
@@ -61,12 +108,34 @@ pub(crate) fn program<T: Operation>(
     files: &[T],
     regions: &[Region],
     passes: Passes,
+    tables: &mut Tables,
 ) -> Result<Vec<Op>, ScenarioError> {
-    let (ops, depth, takes_time) = (Vec::new(), 0, false);
-    let mut reader = Reader { regions, ops, depth, takes_time, in_request: false };
+    let mut reader = Reader {
+        regions,
+        tables,
+        ops: Vec::new(),
+        depth: 0,
+        takes_time: false,
+        in_request: false,
+        flags: 0,
+        held: Vec::new(),
+        serves: false,
+    };
+    if !passes.start.is_zero() {
+        let flag = reader.flag(at)?;
+        reader.ops.push(Op::Once { flag, skip: 2 });
+        reader.ops.push(Op::Sleep { span: passes.start });
+    }
     match passes.are_requests {
         true => reader.request(at, |reader| reader.list(at, files, Inside::UserMode))?,
         false => reader.list(at, files, Inside::UserMode)?,
+    }
+    if reader.serves != passes.arrivals {
+        let (message, help) = match passes.arrivals {
+            true => ("requests arrive, and the program has no `serve`", "add `serve`"),
+            false => ("there are no requests to `serve`", "give the group `arrivals`"),
+        };
+        return Err(at.fail(message, help));
     }
     if let Some(passes) = passes.number {
         reader.ops.push(Op::EndPass { passes });
@@ -118,12 +187,135 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// A request from outside with this inside.
+    pub(super) fn served(
+        &mut self,
+        at: &At<'_>,
+        body: impl FnOnce(&mut Self) -> Checked,
+    ) -> Checked {
+        let begin = self.place();
+        self.request(at, body)?;
+        self.set(begin, Op::ServeEnter);
+        self.serves = true;
+        Ok(())
+    }
+
     /// What has no end must not be inside something that has one.
     pub(super) fn endless(&self, at: &At<'_>) -> Checked {
         if self.in_request {
             let help = "use `compute`, or put `count` behind the request";
             return Err(at.fail("a request with `count` in it never ends", help));
         }
+        if self.depth > 0 {
+            let help = "use `compute`, or put `count` at the end of the program";
+            return Err(at.fail("`count` has no end, and so must not be in a body", help));
+        }
+        Ok(())
+    }
+
+    /// How many operations there are so far.
+    pub(super) fn place(&self) -> u32 {
+        // More than `MAX_OPS` are refused in the end.
+        u32::try_from(self.ops.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Appends an operation that is not complete yet; its place.
+    pub(super) fn push_place(&mut self, op: Op) -> u32 {
+        let place = self.place();
+        self.push(op);
+        place
+    }
+
+    /// Completes an operation.
+    pub(super) fn set(&mut self, place: u32, op: Op) {
+        self.ops[place as usize] = op;
+    }
+
+    /// Reads a part; whether it takes time for certain. It does not count as part of the whole yet.
+    pub(super) fn timed(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> Checked,
+    ) -> Result<bool, ScenarioError> {
+        let before = std::mem::take(&mut self.takes_time);
+        part(self)?;
+        Ok(std::mem::replace(&mut self.takes_time, before))
+    }
+
+    /// What has been read takes time, or may not.
+    pub(super) fn takes_time(&mut self, certain: bool) {
+        self.takes_time |= certain;
+    }
+
+    /// A counter for a repetition with a body that is read next.
+    pub(super) fn repetition(&mut self, at: &At<'_>) -> Result<u8, ScenarioError> {
+        self.may_nest(at)?;
+        // Its depth: bodies inside each other have different counters.
+        u8::try_from(self.depth).map_err(|_| at.fail("too deep", "nest less"))
+    }
+
+    /// A flag for what happens once.
+    pub(super) fn flag(&mut self, at: &At<'_>) -> Result<u8, ScenarioError> {
+        self.may_nest(at)?;
+        if self.flags == 64 {
+            return Err(at.fail("too many parts of the program happen once", "at most 64"));
+        }
+        self.flags += 1;
+        Ok(self.flags - 1)
+    }
+
+    /// The number of a law.
+    pub(super) fn law(&mut self, at: &At<'_>, law: Law) -> Result<LawId, ScenarioError> {
+        self.tables.law(at, law)
+    }
+
+    /// The number of a walk over a region.
+    pub(super) fn walk(
+        &mut self,
+        at: &At<'_>,
+        region: RegionId,
+        law: PageLaw,
+    ) -> Result<WalkId, ScenarioError> {
+        number_of(at, &mut self.tables.walks, PageWalk { region, law }).map(WalkId)
+    }
+
+    /// Pages of a region.
+    pub(super) fn pages(&self, region: RegionId) -> u64 {
+        self.regions[region.index()].pages
+    }
+
+    /// The number of a lock, barrier or semaphore of that name.
+    pub(super) fn sync(
+        &mut self,
+        at: &At<'_>,
+        name: &str,
+        kind: SyncKind,
+    ) -> Result<SyncId, ScenarioError> {
+        let name = at.name(name)?;
+        if let Some(known) = self.tables.syncs.iter().find(|known| known.name == name)
+            && known.kind != kind
+        {
+            let message = format!("`{name}` is something else elsewhere");
+            let help =
+                "give each lock, barrier (with one number of parties) and signal its own name";
+            return Err(at.fail(message, help));
+        }
+        number_of(at, &mut self.tables.syncs, SyncObject { name, kind }).map(SyncId)
+    }
+
+    /// Whether a lock is held here.
+    pub(super) fn holds(&self, lock: SyncId) -> bool {
+        self.held.contains(&lock)
+    }
+
+    /// Reads what is done under a lock.
+    pub(super) fn locked(
+        &mut self,
+        lock: SyncId,
+        body: impl FnOnce(&mut Self) -> Checked,
+    ) -> Checked {
+        self.held.push(lock);
+        body(self)?;
+        self.held.pop();
         Ok(())
     }
 
@@ -134,6 +326,7 @@ impl Reader<'_> {
         files: &[T],
         inside: Inside,
     ) -> Checked {
+        self.may_nest(at)?;
         self.depth += 1;
         self.list(&at.field("body"), files, inside)?;
         self.depth -= 1;

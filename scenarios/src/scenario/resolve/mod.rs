@@ -24,6 +24,7 @@ use sim_core::SimDuration;
 
 use self::at::{At, check_format, title};
 pub use self::at::{FORMAT, MAX_DURATION, MAX_MEMORY};
+pub(in crate::scenario) use self::device::law::{law_line, number_law, time_law};
 pub(crate) use self::device::{device_lines, device_of_text};
 pub use self::host_kernel::HostIdentity;
 use crate::scenario::expect::{self, Expectation};

@@ -1,14 +1,18 @@
 //! Regions and tasks.
 
 use models::base::ids::{PAGE_SIZE, VcpuId};
-use models::config::{GuestConfig, Region, RegionBacking, TaskGroup, Workload};
+use models::config::{Arrivals, GuestConfig, Law, Region, RegionBacking, TaskGroup, Workload};
 use models::machine::KERNEL_FRAMES;
+use sim_core::{Distribution, SimDuration};
 
-use super::at::At;
-use crate::scenario::file::{RegionFile, Requests, TaskFile, WorkloadFile};
-use crate::scenario::op::{OpFile, Passes, program};
+use super::at::{At, MAX_DURATION};
+use super::device::law::time_law;
+use crate::scenario::file::{
+    ArrivalsFile, RegionFile, Requests, ServiceTime, TaskFile, WorkloadFile,
+};
+use crate::scenario::op::{OpFile, Passes, Tables, program};
 use crate::syntax::error::ScenarioError;
-use crate::syntax::units::Bytes;
+use crate::syntax::units::{Bytes, Span};
 
 const MAX_REGIONS: usize = 256;
 /// With the bound of a group, all tasks of a scenario are numbered below 2^20, as event keys need.
@@ -31,10 +35,13 @@ pub(super) fn workload(
         return Err(at.fail(message, format!("at most {MAX_GROUPS}")));
     }
     at.distinct(file.tasks.iter().map(|group| group.name.as_str()), Some("name"))?;
-    let group =
-        |(index, file): (usize, &TaskFile)| task_group(&at.index(index), file, &regions, guest);
-    let tasks = file.tasks.iter().enumerate().map(group).collect::<Result<_, _>>()?;
-    Ok(Workload { regions, tasks })
+    let mut tables = Tables::default();
+    let mut group = |(index, file): (usize, &TaskFile)| {
+        task_group(&at.index(index), file, &regions, guest, &mut tables)
+    };
+    let tasks = file.tasks.iter().enumerate().map(&mut group).collect::<Result<_, _>>()?;
+    let Tables { laws, walks, syncs } = tables;
+    Ok(Workload { regions, tasks, laws, walks, syncs })
 }
 
 fn regions(
@@ -53,7 +60,7 @@ fn regions(
         let at = at.index(index);
         let name = at.field("name").name(&file.name)?;
         let at = at.field("size");
-        let pages = at.pages(file.size)?;
+        let pages = at.pages(file.size.bytes(guest.memory_pages * PAGE_SIZE))?;
         if pages == 0 {
             return Err(at.fail("the region has no pages", "at least one page, \"4KiB\""));
         }
@@ -81,20 +88,27 @@ fn task_group(
     file: &TaskFile,
     regions: &[Region],
     guest: &GuestConfig,
+    tables: &mut Tables,
 ) -> Result<TaskGroup, ScenarioError> {
     let name = at.field("name").name(&file.name)?;
     let count = at.field("count").number(file.count.unwrap_or(1), 1..=MAX_TASKS_IN_GROUP)?;
     let start_on = start_on(&at.field("start_on"), file.start_on.as_deref(), guest)?;
     let number = file.passes.map(|passes| at.field("passes").number(passes, 1..=MAX_PASSES));
     let are_requests = file.requests == Requests::Passes;
-    let passes = Passes { number: number.transpose()?, are_requests };
+    let start = file.start.map_or(SimDuration::ZERO, |start| start.0);
+    let start = at.field("start").span(start, SimDuration::ZERO..=MAX_DURATION)?;
+    let arrivals = file.arrivals.as_ref();
+    let arrivals = arrivals.map(|file| self::arrivals(&at.field("arrivals"), file, tables));
+    let arrivals = arrivals.transpose()?;
+    let passes =
+        Passes { number: number.transpose()?, are_requests, start, arrivals: arrivals.is_some() };
     let whole = at;
     let at = at.field("program");
     if file.program.is_empty() {
         let help = "give at least one operation, such as { \"op\": \"count\", ... }";
         return Err(at.fail("the program is empty", help));
     }
-    let program = program(&at, &file.program, regions, passes)?;
+    let program = program(&at, &file.program, regions, passes, tables)?;
     let endless = file.program.iter().position(|op| matches!(op, OpFile::Count(_)));
     if let Some(after) = endless.map(|index| index + 1).filter(|&after| after < file.program.len())
     {
@@ -105,7 +119,49 @@ fn task_group(
         let message = "the program never gets to the end of a pass: `count` has no end";
         return Err(whole.field("passes").fail(message, "use `compute`, or leave `passes` out"));
     }
-    Ok(TaskGroup { name, count, role: file.role, start_on, program })
+    Ok(TaskGroup { name, count, role: file.role, start_on, arrivals, program })
+}
+
+/// Arrivals of a list, at most.
+const MAX_ARRIVALS: usize = 100_000;
+
+fn arrivals(
+    at: &At<'_>,
+    file: &ArrivalsFile,
+    tables: &mut Tables,
+) -> Result<Arrivals, ScenarioError> {
+    let mut law = |field: &str, file: &ServiceTime| {
+        let at = at.field(field);
+        tables.law(&at, time_law(&at, file)?)
+    };
+    Ok(match file {
+        ArrivalsFile::Poisson { mean } => {
+            let mean = at.field("mean").some_time(mean.0)?.as_ps();
+            let law = Law { law: Distribution::Exponential { mean }, unit: 1 };
+            Arrivals::Law { gap: tables.law(at, law)?, on_off: None }
+        }
+        ArrivalsFile::Law { gap } => Arrivals::Law { gap: law("gap", gap)?, on_off: None },
+        ArrivalsFile::OnOff { gap, on, off } => Arrivals::Law {
+            gap: law("gap", gap)?,
+            on_off: Some((law("on", on)?, law("off", off)?)),
+        },
+        ArrivalsFile::Times { at: times } => {
+            let at = at.field("at");
+            if !(1..=MAX_ARRIVALS).contains(&times.len()) {
+                let message = format!("there are {} times", times.len());
+                return Err(at.fail(message, format!("from 1 to {MAX_ARRIVALS}")));
+            }
+            let range = SimDuration::ZERO..=MAX_DURATION;
+            let time = |(index, time): (usize, &Span)| at.index(index).span(time.0, range.clone());
+            let times: Vec<SimDuration> =
+                times.iter().enumerate().map(time).collect::<Result<_, _>>()?;
+            if let Some(place) = times.windows(2).position(|pair| pair[0] > pair[1]) {
+                let message = "this is earlier than the time before it";
+                return Err(at.index(place + 1).fail(message, "times must not fall"));
+            }
+            Arrivals::Times(times)
+        }
+    })
 }
 
 fn start_on(

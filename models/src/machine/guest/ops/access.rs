@@ -5,6 +5,7 @@ use sim_core::{Cycles, EventQueue, SimDuration};
 use super::begin::Begin;
 use crate::base::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
 use crate::base::page_size::PageSize;
+use crate::machine::guest::choices::Sources;
 use crate::machine::guest::state::{Guest, GuestCpu, GuestThen, Program, Task};
 use crate::machine::host::Host;
 use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent, Setup, World};
@@ -35,12 +36,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         write: bool,
     ) -> Access {
         let World { host, setup, guest, .. } = &mut *self.w;
-        let Guest { cpus, tasks, tables, .. } = guest;
+        let Guest { cpus, tasks, tables, drawn, .. } = guest;
         let GuestCpu { mmu, walked, .. } = &mut cpus[vcpu.index()];
         let Task { program, pc, choices, .. } = &mut tasks[task.index()];
         let gva = match program {
             Program::Fill { page, .. } => tables.gva(region, *page),
-            Program::Loop { ops } => choices.next(ops, *pc as usize, tables),
+            Program::Loop { ops } => {
+                choices.next(ops, *pc as usize, Sources { tables, walks: &drawn.walks })
+            }
         };
         let seen = Seen { host, setup, tables, vcpu, write };
         let hit = if seen.is_protected(gva) { None } else { mmu.lookup(gva) };

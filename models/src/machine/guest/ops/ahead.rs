@@ -6,7 +6,7 @@ use sim_core::{Cycles, EventQueue, Frequency};
 use super::access::{Seen, maps_read_only};
 use crate::base::ids::{Gfn, TaskId, VcpuId};
 use crate::config::Op;
-use crate::machine::guest::choices::Choices;
+use crate::machine::guest::choices::{Choices, Sources};
 use crate::machine::guest::state::{Burst, Checkpoint, Guest, GuestCpu, Program, Task};
 use crate::machine::host::Host;
 use crate::machine::world::{Cx, MachineEvent, Setup, World};
@@ -32,7 +32,7 @@ impl Step {
     fn of(ops: &[Op], pc: usize, frequency: Frequency) -> Option<Self> {
         match ops[pc] {
             Op::Compute { span } => Some(Self { pc, cost: frequency.cycles_in(span), write: None }),
-            Op::Access { write, cost, .. } => {
+            Op::Access { write, cost, .. } | Op::AccessBy { write, cost, .. } => {
                 Some(Self { pc, cost: frequency.cycles_in(cost), write: Some(write) })
             }
             _ => None,
@@ -57,7 +57,7 @@ struct Run<'a> {
     next: usize,
     host: &'a Host,
     setup: &'a Setup,
-    tables: &'a GuestTables,
+    sources: Sources<'a>,
     vcpu: VcpuId,
     /// Operations of the burst at most, and where the last one may begin.
     most: u32,
@@ -92,7 +92,7 @@ impl Run<'_> {
     fn row(&mut self, step: Step) -> bool {
         let stlb = step.cost + self.setup.prices.stlb_hit.cycles;
         let fit = self.fit(stlb);
-        let coming = self.choices.coming(self.ops, step.pc, self.tables);
+        let coming = self.choices.coming(self.ops, step.pc, self.sources);
         let row = self.mmu.row(&coming[..fit.min(coming.len())]);
         let hits = row.l1 + row.stlb;
         if hits == 0 {
@@ -110,11 +110,11 @@ impl Run<'_> {
 
     /// An access, of which it may be known that it does not hit. False: it cannot run ahead.
     fn access(&mut self, step: Step, write: bool, misses: bool) -> bool {
-        let gva = self.choices.next(self.ops, step.pc, self.tables);
+        let gva = self.choices.next(self.ops, step.pc, self.sources);
         let seen = Seen {
             host: self.host,
             setup: self.setup,
-            tables: self.tables,
+            tables: self.sources.tables,
             vcpu: self.vcpu,
             write,
         };
@@ -127,7 +127,7 @@ impl Run<'_> {
         }
         if self.choices.walks() && self.looked_at == 0 {
             let fit = self.fit(step.cost);
-            let coming = self.choices.coming(self.ops, step.pc, self.tables);
+            let coming = self.choices.coming(self.ops, step.pc, self.sources);
             self.looked_at = fit.min(coming.len());
             look_at(&coming[..self.looked_at], &seen, self.mmu);
         }
@@ -179,7 +179,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     ) {
         let frequency = self.frequency;
         let World { host, setup, guest, .. } = &mut *self.w;
-        let Guest { cpus, tasks, tables, .. } = guest;
+        let Guest { cpus, tasks, tables, drawn, .. } = guest;
         let GuestCpu { burst, mmu, walked, .. } = &mut cpus[vcpu.index()];
         let Task { program, pc, choices, .. } = &mut tasks[task.index()];
         // A program that fills memory touches a page that was never touched: its access exits.
@@ -194,7 +194,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             next,
             host,
             setup,
-            tables,
+            sources: Sources { tables, walks: &drawn.walks },
             vcpu,
             most,
             last,

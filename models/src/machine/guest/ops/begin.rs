@@ -1,8 +1,11 @@
 //! What becomes of an operation that is to begin.
 
-use sim_core::Cycles;
+use sim_core::{Cycles, SimDuration};
 
 use crate::machine::world::Flow;
+
+/// The longest time that a law gives: longer ones of a heavy tail would lie behind the end of any run.
+pub(super) const LONGEST: SimDuration = SimDuration::from_secs(24 * 60 * 60);
 
 /// What became of an operation that was to begin now.
 ///

@@ -8,9 +8,12 @@ mod ahead;
 mod begin;
 mod call_all;
 mod compute;
+mod control;
 mod passes;
 mod request;
+mod serve;
 mod sleep;
+mod sync;
 mod syscall;
 mod yields;
 
@@ -40,9 +43,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // It ends with what interrupts it.
             Op::Count { .. } => Begin::Counts,
             Op::Compute { span } => Begin::Takes(self.compute(task, span)),
-            Op::Access { region, write, cost, .. } => {
+            Op::Access { region, write, cost, .. } | Op::AccessBy { region, write, cost, .. } => {
                 let access = self.look_up(vcpu, task, region, write);
                 self.begin_access(vcpu, task, access, (write, cost))
+            }
+            Op::ComputeDrawn { law } => {
+                let span = self.draw_time(task, law);
+                Begin::Takes(self.compute(task, span))
+            }
+            Op::SleepDrawn { law } => {
+                let span = self.draw_time(task, law);
+                self.begin_sleep(vcpu, task, span)
             }
             Op::Sleep { span } => self.begin_sleep(vcpu, task, span),
             Op::CallAll => self.begin_call_all(vcpu, task),
@@ -53,6 +64,19 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Op::SectionExit { kind } => self.exit_section(task, kind),
             Op::RequestEnter => self.begin_request(vcpu, task),
             Op::RequestExit => self.end_request(vcpu, task),
+            Op::ServeEnter => self.begin_serve(vcpu, task),
+            Op::Repeat { times, skip, slot } => self.begin_repeat(task, times, skip, slot),
+            Op::RepeatDrawn { law, skip, slot } => self.begin_drawn_repeat(task, law, skip, slot),
+            Op::Again { back, slot } => self.again(task, back, slot),
+            Op::Once { flag, skip } => self.once(task, flag, skip),
+            Op::Branch { part, whole, skip } => self.branch(task, part, whole, skip),
+            Op::Jump { skip } => self.jump(task, skip),
+            Op::Until { at, back } => self.until(task, at, back),
+            Op::LockEnter { lock } => self.take_lock(vcpu, task, lock),
+            Op::LockExit { lock } => self.give_lock(task, lock),
+            Op::Barrier { barrier } => self.reach_barrier(vcpu, task, barrier),
+            Op::Wait { semaphore } => self.lower(vcpu, task, semaphore),
+            Op::Wake { semaphore, count } => self.raise(task, semaphore, count),
             Op::EndPass { passes } => self.end_pass(vcpu, task, passes),
         }
     }

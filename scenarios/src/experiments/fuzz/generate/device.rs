@@ -132,7 +132,7 @@ fn service(draw: &Draw, depth: u64) -> Value {
     law(draw, form.below(if depth < MAX_DEPTH { 7 } else { 6 }), depth)
 }
 
-fn law(draw: &Draw, which: u64, depth: u64) -> Value {
+pub(super) fn law(draw: &Draw, which: u64, depth: u64) -> Value {
     let mut of = draw.at("law");
     match which {
         0 => json!({ "kind": "constant", "value": latency(&mut of) }),

@@ -5,9 +5,10 @@ use models::machine::KERNEL_FRAMES;
 use models::presets;
 use serde_json::{Value, json};
 
+use super::device;
 use super::object::{Object, give};
 use super::program::{self, RegionShape};
-use crate::experiments::fuzz::draw::{Draw, pages};
+use crate::experiments::fuzz::draw::{Draw, MS, US, pages};
 
 /// Read-ahead and reclaim batch of a scenario that does not say them.
 const READ_AHEAD: u64 = 8;
@@ -195,8 +196,14 @@ fn task(draw: &Draw, index: usize, count: u64, shape: &Shape) -> Value {
         let places = draw.between(1, 3);
         (0..places).map(|_| json!(draw.below(shape.vcpus))).collect()
     });
+    give(&mut object, draw, "start", |draw| draw.written_span(US, 10 * MS));
+    let mut arrivals = draw.at("arrivals");
+    let are_served = arrivals.percent(12);
+    if are_served {
+        object.insert("arrivals".into(), arrivals_of(&mut arrivals));
+    }
     let mut requests = draw.at("requests");
-    let are_requests = requests.percent(15);
+    let are_requests = requests.percent(15) && !are_served;
     if are_requests || requests.percent(5) {
         let word = if are_requests { "passes" } else { "marked" };
         object.insert("requests".into(), json!(word));
@@ -206,8 +213,25 @@ fn task(draw: &Draw, index: usize, count: u64, shape: &Shape) -> Value {
     if have_an_end {
         object.insert("passes".into(), json!(passes.magnitude(1, 10_000)));
     }
-    let passes = program::Passes { are_requests, have_an_end };
+    let passes = program::Passes { are_requests, have_an_end, are_served };
     let program = program::program(&draw.at("program"), &shape.regions, passes);
     object.insert("program".into(), program);
     Value::Object(object)
+}
+
+/// When requests arrive from outside.
+fn arrivals_of(draw: &mut Draw) -> Value {
+    let gap = |draw: &mut Draw| draw.written_span(US, 5 * MS);
+    match draw.below(4) {
+        0 => json!({ "kind": "poisson", "mean": gap(draw) }),
+        1 => json!({ "kind": "law", "gap": device::law(&draw.at("gap"), draw.below(7), 0) }),
+        2 => json!({ "kind": "on_off", "gap": gap(draw), "on": gap(draw), "off": gap(draw) }),
+        _ => {
+            let number = draw.between(1, 20) as usize;
+            let mut times: Vec<_> = (0..number).map(|_| draw.span(US, 20 * MS)).collect();
+            times.sort_unstable();
+            let times: Vec<String> = times.iter().map(ToString::to_string).collect();
+            json!({ "kind": "times", "at": times })
+        }
+    }
 }

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 pub use channels::{AtDepthFile, ChannelsChanges, ChannelsFile};
 pub use constant::{ConstantChanges, ConstantFile};
 pub use hdd::{ElevatorFile, HddChanges, HddFile};
-pub use law::{LawFile, PartFile, QuantileFile, ServiceTime};
+pub use law::{LawFile, NumberLawFile, NumberQuantileFile, PartFile, QuantileFile, ServiceTime};
 pub use ram::{RamChanges, RamFile};
 
 /// A preset in a file of its own, which scenarios name by its path.

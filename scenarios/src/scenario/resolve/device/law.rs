@@ -1,12 +1,73 @@
 //! Laws of service times.
 
+use models::config::Law;
 use sim_core::Distribution;
 
 use super::MILLION;
-use crate::scenario::file::{LawFile, PartFile, QuantileFile, ServiceTime};
+use crate::scenario::file::{
+    LawFile, NumberLawFile, NumberQuantileFile, PartFile, QuantileFile, ServiceTime,
+};
 use crate::scenario::resolve::at::At;
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Span;
+
+/// Largest number of a law.
+const MAX_NUMBER: u64 = 1_000_000_000_000;
+
+/// A law of times of a program, in picoseconds.
+pub(in crate::scenario) fn time_law(at: &At<'_>, file: &ServiceTime) -> Result<Law, ScenarioError> {
+    let ServiceTime::Inline(LawFile::Zipf { unit, n, exponent_milli }) = file else {
+        return Ok(Law { law: law(at, file)?, unit: 1 });
+    };
+    let unit = at.field("unit").some_time(unit.0)?.as_ps();
+    let ranks = NumberLawFile::Zipf { n: *n, exponent_milli: *exponent_milli };
+    Ok(Law { unit, ..number_law(at, &ranks)? })
+}
+
+/// A law of whole numbers of a program.
+pub(in crate::scenario) fn number_law(
+    at: &At<'_>,
+    file: &NumberLawFile,
+) -> Result<Law, ScenarioError> {
+    let number = |field: &str, value: u64| at.field(field).number(value, 0..=MAX_NUMBER);
+    let milli = |field: &str, value: u64| at.field(field).number(value, 0..=u32::MAX.into());
+    let law = match file {
+        NumberLawFile::Constant { value } => {
+            Distribution::Constant { value: number("value", *value)? }
+        }
+        NumberLawFile::Uniform { low, high } => {
+            Distribution::Uniform { low: number("low", *low)?, high: number("high", *high)? }
+        }
+        NumberLawFile::Exponential { mean } => {
+            Distribution::Exponential { mean: number("mean", *mean)? }
+        }
+        NumberLawFile::LogNormal { median, sigma_milli } => Distribution::LogNormal {
+            median: number("median", *median)?,
+            sigma_milli: milli("sigma_milli", *sigma_milli)?,
+        },
+        NumberLawFile::Pareto { scale, shape_milli } => Distribution::Pareto {
+            scale: number("scale", *scale)?,
+            shape_milli: milli("shape_milli", *shape_milli)?,
+        },
+        NumberLawFile::Zipf { n, exponent_milli } => Distribution::Zipf {
+            n: number("n", *n)?,
+            exponent_milli: milli("exponent_milli", *exponent_milli)?,
+        },
+        NumberLawFile::Empirical { points } => {
+            let at = at.field("points");
+            let point = |(index, point): (usize, &NumberQuantileFile)| {
+                let at = at.index(index);
+                let ppm = at.field("ppm").number(point.ppm, 0..=MILLION)?;
+                Ok((ppm, at.field("value").number(point.value, 0..=MAX_NUMBER)?))
+            };
+            let points = points.iter().enumerate().map(point).collect::<Result<_, _>>()?;
+            Distribution::Empirical { points }
+        }
+    };
+    let help = "see `docs/scenario-format.md` for the laws and their parameters";
+    law.validate().map_err(|error| at.fail(error.to_string(), help))?;
+    Ok(Law { law, unit: 1 })
+}
 
 /// A law of service times in picoseconds.
 pub(super) fn law(at: &At<'_>, file: &ServiceTime) -> Result<Distribution, ScenarioError> {
@@ -42,6 +103,10 @@ fn unchecked_law(at: &At<'_>, file: &ServiceTime) -> Result<Distribution, Scenar
             scale: time("scale", *scale)?,
             shape_milli: number("shape_milli", *shape_milli)?,
         },
+        LawFile::Zipf { .. } => {
+            let help = "`zipf` is a law of programs, and not within a mixture";
+            return Err(at.fail("there is no law `zipf` here", help));
+        }
         LawFile::Empirical { points } => {
             let at = at.field("points");
             let point = |(index, point): (usize, &QuantileFile)| {
@@ -66,7 +131,7 @@ fn unchecked_law(at: &At<'_>, file: &ServiceTime) -> Result<Distribution, Scenar
 }
 
 /// A law as it goes into the hash of a scenario.
-pub(super) fn law_line(law: &Distribution) -> String {
+pub(in crate::scenario) fn law_line(law: &Distribution) -> String {
     match law {
         Distribution::Constant { value } => format!("constant({value})"),
         Distribution::Uniform { low, high } => format!("uniform({low},{high})"),

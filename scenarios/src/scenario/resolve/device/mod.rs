@@ -4,7 +4,7 @@ mod channels;
 mod constant;
 pub(crate) mod file;
 mod hdd;
-mod law;
+pub(in crate::scenario) mod law;
 mod ram;
 
 use std::sync::Arc;

@@ -306,7 +306,7 @@ fn wrong_types_say_what_is_wanted() {
     check(
         r#""pattern": "uniform""#,
         r#""pattern": ["uniform"]"#,
-        r#"f:25:69: in `workload.tasks[0].program[0].pattern`: expected one of "uniform", "sequential", "shared", found a list"#,
+        r#"f:25:69: in `workload.tasks[0].program[0].pattern`: expected a name in double quotes or an object, found a list"#,
     );
     check(
         r#""format": 1"#,
@@ -392,8 +392,9 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-100us-1f1w`, `lab-100us-4f4w`, `lab-500us-1f1w`, `lab-500us-4f4w`, `lab-2ms-4f4w`, \
          `lab-500us-4f4w-syscall`, `lab-50us-4f4w-reads`, `lab-500us-4f-idle`, `lab-5ms-4f4w`, `lab-500us-8f4w-shared`, \
          `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
-         `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, `closed-form`, \
-         `faulting-pair`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
+         `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, \
+         `lab-requests-4f`, `lab-requests-8f4w`, `closed-form`, \
+         `faulting-pair`, `kv-tail`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
          `first-touch-x86`, `token-wrap`, `smoke`"
     );
 }
