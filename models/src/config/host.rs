@@ -38,6 +38,16 @@ pub struct HostConfig {
     pub second_stage_levels: u32,
 }
 
+impl HostConfig {
+    /// Slots that find room on the swap device.
+    pub fn slots(&self) -> u32 {
+        match &self.device {
+            DeviceConfig::Zram(zram) => zram.holds(self.swap_pages),
+            _ => self.swap_pages,
+        }
+    }
+}
+
 /// What kernels of the host do differently, or let their administrator set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostKernel {

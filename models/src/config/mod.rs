@@ -16,6 +16,7 @@ mod workload;
 pub use cpu::CpuConfig;
 pub use device::{
     AtDepth, ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, RamConfig,
+    VolumeConfig, ZramConfig,
 };
 pub use disturbance::{Disturbance, DisturbanceKind};
 pub use guest::{

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 29] = [
+const FILES: [(&str, &str); 32] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -37,6 +37,9 @@ const FILES: [(&str, &str); 29] = [
     ("lab-500us-4f4w-linux-6.1", include_str!("../../library/lab-500us-4f4w-linux-6.1.json")),
     ("lab-requests-4f", include_str!("../../library/lab-requests-4f.json")),
     ("lab-requests-8f4w", include_str!("../../library/lab-requests-8f4w.json")),
+    ("lab-zram-lz4-4f4w", include_str!("../../library/lab-zram-lz4-4f4w.json")),
+    ("zram-laptop", include_str!("../../library/zram-laptop.json")),
+    ("cloud-volume", include_str!("../../library/cloud-volume.json")),
     ("closed-form", include_str!("../../library/closed-form.json")),
     ("faulting-pair", include_str!("../../library/faulting-pair.json")),
     ("kv-tail", include_str!("../../library/kv-tail.json")),

@@ -1,5 +1,6 @@
 //! A measured guest against its simulation.
 
+mod compressed;
 mod lab;
 mod lessons;
 mod measured;

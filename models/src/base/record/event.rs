@@ -386,6 +386,14 @@ events! {
         vcpu: VcpuId, /// The task.
         task: TaskId, /// What it waits for.
         on: SyncId, }
+    /// A thread begins to decompress pages that it reads from compressed memory, or to compress pages that
+    /// reclaim writes there (ours: what probes of `zcomp_decompress` and `zcomp_compress` show; a
+    /// device without a queue of requests has no `block_rq_issue`).
+    SwapCompute = "swap_compute" { /// The thread.
+        thread: ThreadId, /// A read decompresses.
+        op: IoKind, /// Pages.
+        pages: u32, /// Processor time that it takes.
+        span: SimDuration, }
 }
 
 #[cfg(test)]

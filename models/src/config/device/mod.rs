@@ -6,6 +6,8 @@ mod constant;
 mod hdd;
 mod ram;
 mod spans;
+mod volume;
+mod zram;
 
 use serde::Deserialize;
 
@@ -13,6 +15,8 @@ pub use channels::{AtDepth, ChannelsConfig};
 pub use constant::ConstantConfig;
 pub use hdd::{ElevatorConfig, HddConfig};
 pub use ram::RamConfig;
+pub use volume::VolumeConfig;
+pub use zram::ZramConfig;
 
 /// A kind of swap device.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -26,12 +30,22 @@ pub enum DeviceConfig {
     Hdd(HddConfig),
     /// Memory behind a copy.
     Ram(RamConfig),
+    /// A block volume of a cloud.
+    Volume(VolumeConfig),
+    /// Compressed memory.
+    Zram(ZramConfig),
 }
 
 impl DeviceConfig {
-    /// Whether it is memory, which kernels call synchronous (`BLK_FEAT_SYNCHRONOUS`: brd, pmem).
+    /// Whether it is memory, which kernels call synchronous (`BLK_FEAT_SYNCHRONOUS`: brd, pmem,
+    /// zram), so that a page that was read keeps no slot.
     pub fn is_memory(&self) -> bool {
-        matches!(self, Self::Ram(_))
+        matches!(self, Self::Ram(_) | Self::Zram(_))
+    }
+
+    /// Whether a request is work of the processor that submits it, and over when that is done.
+    pub fn is_work_of_submitter(&self) -> bool {
+        matches!(self, Self::Zram(_))
     }
 
     /// Whether it has a part that rotates (`QUEUE_FLAG_NONROT` is off).
@@ -61,5 +75,17 @@ impl From<HddConfig> for DeviceConfig {
 impl From<RamConfig> for DeviceConfig {
     fn from(config: RamConfig) -> Self {
         Self::Ram(config)
+    }
+}
+
+impl From<ZramConfig> for DeviceConfig {
+    fn from(config: ZramConfig) -> Self {
+        Self::Zram(config)
+    }
+}
+
+impl From<VolumeConfig> for DeviceConfig {
+    fn from(config: VolumeConfig) -> Self {
+        Self::Volume(config)
     }
 }

@@ -30,10 +30,26 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The pages of the thread's request are copied; it may have no place at the device yet.
+    /// Processor time that the thread needs for requests which are its own work.
+    pub(super) fn computed(&mut self, thread: ThreadId, requests: &[Request]) -> SimDuration {
+        let mut sum = SimDuration::ZERO;
+        for &request in requests {
+            let span = self.w.host.device.begin(request).service;
+            let Request { op, pages, .. } = request;
+            self.emit(Event::SwapCompute { thread, op, pages, span });
+            sum += span;
+        }
+        sum
+    }
+
+    /// The pages of the thread's request are copied; it may have no place at the device yet. Where the
+    /// request was work of the thread, it is over.
     pub(super) fn submit(&mut self, thread: ThreadId) {
         let now = self.now();
         let Some(mut request) = self.w.host.threads[thread.index()].copying.take() else { return };
+        if self.w.setup.config.host.device.is_work_of_submitter() {
+            return self.request_done(request.id);
+        }
         request.submitted = now;
         self.w.host.requests[request.id.index()] = Some(request);
         let begun = self.w.host.device.submit(now, request);
@@ -123,9 +139,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn page_was_written(&mut self, guest_page: GuestPage, slot: SwapSlot) -> bool {
+        let frames = self.frames_of_written_pages();
         let page = self.w.host.memory.page_mut(guest_page);
         match page.backing {
-            Backing::Writeback => match self.w.setup.config.host.kernel.written_pages {
+            Backing::Writeback => match frames {
                 WrittenPages::Freed => {
                     page.backing = Backing::Swapped;
                     self.w.host.memory.uncharge(guest_page);
@@ -146,6 +163,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             },
         }
         true
+    }
+
+    /// What becomes of the frame of a page that was written. One whose write is over when it was
+    /// submitted goes in the same pass, whatever the kernel (`shrink_folio_list`: no longer under
+    /// write-back after `pageout`).
+    fn frames_of_written_pages(&self) -> WrittenPages {
+        let host = &self.w.setup.config.host;
+        match host.device.is_work_of_submitter() {
+            true => WrittenPages::Freed,
+            false => host.kernel.written_pages,
+        }
     }
 
     /// A read is over: a thread that polls for it sees that, at once if it has its processor.

@@ -58,6 +58,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Issues the reads one after the other, and waits for them.
     pub(in crate::machine) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
         match self.w.host.threads[thread.index()].reads.pop_front() {
+            Some(request) if self.w.setup.config.host.device.is_work_of_submitter() => {
+                let span = self.computed(thread, &[request]);
+                self.w.host.threads[thread.index()].copying = Some(request);
+                Flow::Spend(span, Then::FetchCopied)
+            }
             Some(request) => {
                 let copying = self.w.setup.prices.block_copy.time.times(request.pages.into());
                 self.issue(thread, request, copying);
@@ -82,6 +87,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn polls(&self, thread: ThreadId) -> bool {
         let host = &self.w.setup.config.host;
         host.kernel.polled_reads
+            && !host.device.is_work_of_submitter()
             && host.read_ahead_pages <= 1
             && self.fetch_of(thread).goal != FetchGoal::StartRead
     }

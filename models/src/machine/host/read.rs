@@ -15,7 +15,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Some(slot) = self.w.host.memory.page(guest_page).slot() else {
             unreachable!("a swapped page has a slot");
         };
-        let largest = self.w.setup.config.host.read_ahead_pages.max(1);
+        // `do_swap_page` reads no neighbours from a device that is memory (since 4.15).
+        let alone = self.w.setup.config.host.device.is_work_of_submitter();
+        let largest = if alone { 1 } else { self.w.setup.config.host.read_ahead_pages.max(1) };
         let (reads, extra) = match self.w.setup.config.host.kernel.read_ahead {
             ReadAhead::Fixed => self.lock_slots(guest_page, slot, largest),
             ReadAhead::Adaptive => {
@@ -34,7 +36,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.setup.prices;
         let cost = prices.swap_in_prepare.time
             + prices.read_ahead_page.time.times(extra)
-            + prices.block_submit.time.times(requests);
+            + prices.block_submit.time.times(if alone { 0 } else { requests });
         Flow::Spend(cost, Then::FetchSubmit)
     }
 

@@ -38,12 +38,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let flushed = if pass.unmapped.is_empty() { 0 } else { self.flush_remote_tlbs() };
         let prices = self.w.setup.prices.clone();
         let written = pass.written.len() as u64;
+        let writes = self.write_requests(&pass.written);
+        let bytes = match self.w.setup.config.host.device.is_work_of_submitter() {
+            true => self.computed(thread, &writes),
+            false => prices.block_copy.time.times(written),
+        };
         let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
             + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
             + prices.reclaim_write_page.time.times(written)
-            + prices.block_copy.time.times(written)
+            + bytes
             + prices.shootdown_vcpu.time.times(flushed);
-        let writes = self.write_requests(&pass.written);
         let pending = PendingReclaim {
             writes,
             submitted: 0,
@@ -84,6 +88,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     pub(in crate::machine) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
+        let over = self.w.setup.config.host.device.is_work_of_submitter();
+        while let Some(request) = self.next_write(thread).filter(|_| over) {
+            self.w.host.threads[thread.index()].reclaim.submitted += 1;
+            self.request_done(request.id);
+        }
         while let Some(request) = self.next_write(thread) {
             if !self.may_write(thread) {
                 return self.sleep_in_fetch(thread, BlockReason::Throttle);
@@ -103,7 +112,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.host.memory.room() > 0 {
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
-        if writes.is_empty() && (freed > 0 || (in_flight && !self.room_will_come())) {
+        if (writes.is_empty() || over)
+            && (freed > 0 || (in_flight && !self.room_will_come()) || !writes.is_empty())
+        {
             // Somebody else was faster, or what was under way at the time of the pass is over.
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }

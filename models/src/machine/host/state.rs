@@ -217,7 +217,7 @@ impl Host {
             loads: Loads::new(host.cpus.into()),
             resched: Vec::new(),
             memory: HostMemory::new(&[config.guest.memory_pages], limit, host.kernel.lru),
-            swap: SwapArea::new(host.swap_pages),
+            swap: SwapArea::new(host.slots()),
             device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
             requests: Vec::new(),
             free_requests: Vec::new(),

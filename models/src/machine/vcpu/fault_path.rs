@@ -78,7 +78,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Some(policy) = self.w.setup.policy.clone().filter(|policy| policy.host_async) else {
             return self.fetch_synchronously(vcpu);
         };
+        // The lookup that must not wait reads from compressed memory like any other: `do_swap_page` leaves
+        // a page unlocked that was read when `swap_read_folio` returns, and no lock is waited for. Only a
+        // lookup that begins no I/O (`FOLL_NOIO` of the series of 2010) comes back without the page.
+        let found = self.w.setup.config.host.device.is_work_of_submitter();
         match policy.rules.first_lookup {
+            FirstLookup::StartsRead | FirstLookup::WaitsWithoutReadAhead if found => {
+                self.fetch_synchronously(vcpu)
+            }
             // Nobody else could start it later.
             _ if policy.rules.workers == Workers::NativeIo => {
                 self.fetch_for_fault(vcpu, FetchGoal::StartRead)

@@ -8,6 +8,8 @@ use super::hdd::Hdd;
 use super::kind::SwapDevice;
 use super::ram::Ram;
 use super::request::{Request, Started};
+use super::volume::Volume;
+use super::zram::Zram;
 use crate::config::DeviceConfig;
 
 macro_rules! kinds {
@@ -30,7 +32,7 @@ macro_rules! kinds {
 }
 
 // The list of kinds.
-kinds!(Channels, Constant, Hdd, Ram);
+kinds!(Channels, Constant, Hdd, Ram, Volume, Zram);
 
 /// A swap device.
 #[derive(Clone, Debug)]

@@ -16,6 +16,8 @@ mod kinds;
 pub mod load;
 mod ram;
 mod request;
+mod volume;
+mod zram;
 
 pub use kinds::Device;
 pub(crate) use request::QUEUE_DEPTH;

@@ -232,6 +232,19 @@ impl Metrics {
                 self.settle_device(now);
                 self.in_flight += 1;
             }
+            Event::SwapCompute { op, pages, span, .. } => {
+                let (pages, ps) = (u64::from(pages) * measuring, span.as_ps() * measuring);
+                match op {
+                    IoKind::Read => {
+                        counts.swap_read_pages += pages;
+                        counts.decompress_ps += ps;
+                    }
+                    IoKind::Write => {
+                        counts.swap_write_pages += pages;
+                        counts.compress_ps += ps;
+                    }
+                }
+            }
             Event::BlockRqComplete { .. } => {
                 self.settle_device(now);
                 self.in_flight = self.in_flight.saturating_sub(1);

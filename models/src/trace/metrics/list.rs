@@ -269,6 +269,24 @@ const OWN: &[MetricKind] = &[
         ..SHARE
     },
     MetricKind {
+        name: "cpu_share_decompression",
+        better: Better::Less,
+        label: "decompression",
+        meaning: "Part in which threads of the host decompressed pages that faults read from zram; in \
+                  that of the host where these are vCPU threads",
+        value: |run| run.share(run.counts.decompress_ps.into()),
+        ..SHARE
+    },
+    MetricKind {
+        name: "cpu_share_compression",
+        better: Better::Less,
+        label: "compression",
+        meaning: "Part in which threads of the host compressed pages that reclaim wrote to zram; in that \
+                  of the host where these are vCPU threads",
+        value: |run| run.share(run.counts.compress_ps.into()),
+        ..SHARE
+    },
+    MetricKind {
         name: "cpu_share_stalled",
         better: Better::Less,
         label: "stalled in a fetch",

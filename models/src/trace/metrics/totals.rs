@@ -47,6 +47,9 @@ pub(super) struct Counts {
     pub(super) swap_read_requests: u64,
     pub(super) swap_write_requests: u64,
     pub(super) reclaim_scanned: u64,
+    /// Time in which threads decompressed and compressed.
+    pub(super) decompress_ps: u64,
+    pub(super) compress_ps: u64,
     pub(super) ept_unmaps: u64,
     pub(super) mmu_lock_wait_ps: u128,
     pub(super) mmu_lock_contentions: u64,

@@ -9,6 +9,7 @@ mod apic;
 mod balance;
 mod calls;
 mod closed_form;
+mod compressed;
 mod defects;
 mod determinism;
 mod devices;

@@ -115,10 +115,10 @@ pub(super) fn fits(
     let swapped = touched.saturating_sub(limit - kept);
     // Pages that are on their way in or out have both a frame and a slot.
     let least = if swapped == 0 { 0 } else { swapped + in_flight };
-    if u64::from(host.swap_pages) < least {
+    if u64::from(host.slots()) < least {
         let message = format!(
             "the swap ({}) cannot hold what does not fit in memory ({})",
-            size(host.swap_pages.into()),
+            size(host.slots().into()),
             size(swapped)
         );
         let help = format!(

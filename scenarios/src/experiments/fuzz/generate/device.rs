@@ -13,12 +13,14 @@ const MAX_DEPTH: u64 = 2;
 pub(super) fn device(draw: &Draw) -> Value {
     let mut kind = draw.at("form");
     let names = presets::device_names();
-    match kind.below(10) {
+    match kind.below(12) {
         0..=2 => json!(kind.pick(&names)),
         3..=4 => preset(draw, kind.pick(&names).as_str()),
         5 => whole(draw, "constant"),
         6 => whole(draw, "ram"),
         7 => whole(draw, "hdd"),
+        8 => whole(draw, "zram"),
+        9 => whole(draw, "volume"),
         _ => whole(draw, "channels"),
     }
 }
@@ -77,6 +79,24 @@ fn fields(object: &mut Object, draw: &Draw, kind: &str, whole: bool) {
         "ram" => {
             must("latency", latency);
             must("copy_per_page", |draw| draw.written_span(NS, MS));
+        }
+        "zram" => {
+            must("decompress", |draw| service(draw, 0));
+            must("compress", |draw| service(draw, 0));
+            must("ratio_milli", |draw| json!(draw.between(1000, 8000)));
+            // So much that everything finds room.
+            give(object, draw, "mem_limit", |draw| json!(format!("{}GiB", draw.between(64, 1024))));
+        }
+        "volume" => {
+            must("read", |draw| service(draw, 0));
+            must("write", |draw| service(draw, 0));
+            must("iops", |draw| json!(draw.magnitude(100, 1_000_000)));
+            must("throughput", |draw| json!(format!("{}MiB", draw.magnitude(1, 4096))));
+            give(object, draw, "burst_iops", |draw| json!(draw.between(1_000_000, 2_000_000)));
+            give(object, draw, "credits", |draw| json!(draw.magnitude(1, 100_000)));
+            if object.contains_key("credits") {
+                give(object, draw, "credits_at_start", |_| json!(1));
+            }
         }
         _ => {
             must("seek_base", |draw| draw.written_span(0, 20 * MS));

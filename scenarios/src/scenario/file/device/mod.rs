@@ -9,6 +9,8 @@ mod fields;
 mod hdd;
 mod law;
 mod ram;
+mod volume;
+mod zram;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,6 +25,8 @@ pub use constant::{ConstantChanges, ConstantFile};
 pub use hdd::{ElevatorFile, HddChanges, HddFile};
 pub use law::{LawFile, NumberLawFile, NumberQuantileFile, PartFile, QuantileFile, ServiceTime};
 pub use ram::{RamChanges, RamFile};
+pub use volume::{VolumeChanges, VolumeFile};
+pub use zram::{ZramChanges, ZramFile};
 
 /// A preset in a file of its own, which scenarios name by its path.
 #[derive(Clone, Debug, Deserialize)]
@@ -97,12 +101,14 @@ fn described(text: &str, schema: Schema) -> Value {
 }
 
 /// The kinds by name, with the schemas of both forms.
-fn kinds(generator: &mut SchemaGenerator) -> [(&'static str, Schema, Schema); 4] {
+fn kinds(generator: &mut SchemaGenerator) -> [(&'static str, Schema, Schema); 6] {
     [
         kind::<ConstantFile, ConstantChanges>("constant", generator),
         kind::<ChannelsFile, ChannelsChanges>("channels", generator),
         kind::<HddFile, HddChanges>("hdd", generator),
         kind::<RamFile, RamChanges>("ram", generator),
+        kind::<VolumeFile, VolumeChanges>("volume", generator),
+        kind::<ZramFile, ZramChanges>("zram", generator),
     ]
 }
 

@@ -6,10 +6,14 @@ pub(crate) mod file;
 mod hdd;
 pub(in crate::scenario) mod law;
 mod ram;
+mod volume;
+mod zram;
 
 use std::sync::Arc;
 
-use models::config::{ChannelsConfig, ConstantConfig, DeviceConfig, HddConfig, RamConfig};
+use models::config::{
+    ChannelsConfig, ConstantConfig, DeviceConfig, HddConfig, RamConfig, VolumeConfig, ZramConfig,
+};
 use models::presets;
 use serde::de::DeserializeOwned;
 use sim_core::SimDuration;
@@ -53,17 +57,21 @@ macro_rules! of_kind {
             DeviceConfig::Channels($kind) => $do,
             DeviceConfig::Hdd($kind) => $do,
             DeviceConfig::Ram($kind) => $do,
+            DeviceConfig::Volume($kind) => $do,
+            DeviceConfig::Zram($kind) => $do,
         }
     };
 }
 
 /// The kinds by name, each as a device that has nothing given.
-fn kinds() -> [(&'static str, DeviceConfig); 4] {
+fn kinds() -> [(&'static str, DeviceConfig); 6] {
     [
         (ConstantConfig::NAME, ConstantConfig::base().into()),
         (ChannelsConfig::NAME, ChannelsConfig::base().into()),
         (HddConfig::NAME, HddConfig::base().into()),
         (RamConfig::NAME, RamConfig::base().into()),
+        (VolumeConfig::NAME, VolumeConfig::base().into()),
+        (ZramConfig::NAME, ZramConfig::base().into()),
     ]
 }
 

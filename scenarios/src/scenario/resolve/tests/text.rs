@@ -137,7 +137,7 @@ fn unknown_names_are_corrected() {
         r#""kind": "constant""#,
         r#""kind": "konstant""#,
         "f:10:27: in `host.swap.device.kind`: unknown value `konstant`
-  help: did you mean `constant`? valid: `constant`, `channels`, `hdd`, `ram`",
+  help: did you mean `constant`? valid: `constant`, `channels`, `hdd`, `ram`, `volume`, `zram`",
     );
     check(
         r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
@@ -198,7 +198,7 @@ fn missing_fields_name_the_enclosing_object() {
         r#""kind": "constant", "#,
         "",
         r#"f:10:17: in `host.swap.device`: the field `kind` is missing
-  help: `kind` is one of "constant", "channels", "hdd", "ram"; or name a `preset`"#,
+  help: `kind` is one of "constant", "channels", "hdd", "ram", "volume", "zram"; or name a `preset`"#,
     );
     check(
         r#", "write_latency": "500us""#,
@@ -393,7 +393,8 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-500us-4f4w-syscall`, `lab-50us-4f4w-reads`, `lab-500us-4f-idle`, `lab-5ms-4f4w`, `lab-500us-8f4w-shared`, \
          `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, \
-         `lab-requests-4f`, `lab-requests-8f4w`, `closed-form`, \
+         `lab-requests-4f`, `lab-requests-8f4w`, `lab-zram-lz4-4f4w`, \
+         `zram-laptop`, `cloud-volume`, `closed-form`, \
          `faulting-pair`, `kv-tail`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
          `first-touch-x86`, `token-wrap`, `smoke`"
     );
