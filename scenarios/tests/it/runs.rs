@@ -152,7 +152,11 @@ fn programs_with_choices_locks_and_arrivals_are_the_same_ahead_and_stepped() {
             r#""op": "lock", "name": "table", "body": [{ "op": "lock", "name": "table", "body": [] }, "#,
             "is locked here already",
         ),
-        (r#""kind": "zipf", "unit": "1us""#, r#""kind": "zipf", "unit": "0us""#, "0s is out of range"),
+        (
+            r#""kind": "zipf", "unit": "1us""#,
+            r#""kind": "zipf", "unit": "0us""#,
+            "0s is out of range",
+        ),
     ] {
         assert_eq!(text.matches(from).count(), 1, "{from}");
         let error = Scenario::from_str("f", &text.replace(from, to)).unwrap_err().to_string();

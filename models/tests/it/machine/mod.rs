@@ -20,6 +20,7 @@ mod map_lock;
 mod memory;
 mod mmu_retry;
 mod policies;
+mod presets;
 mod programs;
 mod queueing;
 mod reads;

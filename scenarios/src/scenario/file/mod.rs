@@ -18,8 +18,8 @@ use serde::Deserialize;
 pub use device::{
     AtDepthFile, ChannelsChanges, ChannelsFile, ConstantChanges, ConstantFile, DevicePresetText,
     DeviceRef, ElevatorFile, HddChanges, HddFile, LawFile, NumberLawFile, NumberQuantileFile,
-    PartFile, QuantileFile, RamChanges, RamFile, ServiceTime, VolumeChanges, VolumeFile, ZramChanges,
-    ZramFile,
+    PartFile, QuantileFile, RamChanges, RamFile, ServiceTime, VolumeChanges, VolumeFile,
+    ZramChanges, ZramFile,
 };
 pub use disturbance::DisturbanceFile;
 pub use guest::{ApicFile, GuestFile};
