@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 29] = [
+const SHORT: [(&str, &str, u32); 32] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -62,6 +62,9 @@ const SHORT: [(&str, &str, u32); 29] = [
     ("lab-requests-4f", "40ms", 1),
     ("lab-requests-8f4w", "40ms", 1),
     ("kv-tail", "20ms", 1),
+    ("lab-zram-lz4-4f4w", "40ms", 1),
+    ("zram-laptop", "40ms", 1),
+    ("cloud-volume", "40ms", 1),
     ("read-only-guest", "40ms", 1),
 ];
 
