@@ -1,6 +1,11 @@
 //! Compressed swap and cloud volumes: scenarios of the library answer as their heads say, and a guest
 //! that was measured on zram has the measured work and faults.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "errors beside measured rows are what a run with --nocapture is for"
+)]
+
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
 
 fn compare(name: &str) -> Comparison {
