@@ -6,6 +6,7 @@
 
 pub mod machines;
 pub mod queues;
+pub mod reach;
 pub mod timers;
 pub mod workload;
 

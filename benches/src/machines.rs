@@ -35,6 +35,8 @@ pub enum WorldError {
     Run(RunError),
     /// Its scenario has no policy.
     NoPolicy,
+    /// Its program did not come to its end.
+    NotComplete,
 }
 
 impl From<ScenarioError> for WorldError {
