@@ -5,6 +5,7 @@ use std::path::Path;
 use models::base::record::Event;
 use models::trace::anatomy::Pick;
 use scenarios::experiments::judge::judge;
+use scenarios::scenario::library;
 use scenarios::{Comparison, RunOptions, Scenario, run_anatomy, run_comparison};
 
 fn text(name: &str) -> String {
@@ -69,6 +70,30 @@ fn a_law_without_bound_is_named() {
     let error = outcome(&scenario("pareto-without-a-mean"), true).unwrap_err();
     assert!(error.contains("the end of simulated time"), "{error}");
     assert!(error.contains("a read of the swap device (`host.swap.device`)"), "{error}");
+}
+
+/// A thread that compresses for hours leaves prefill without an end.
+#[test]
+fn work_of_a_processor_needs_a_mean() {
+    let text = library::find("zram-laptop").unwrap().text;
+    for (law, fine) in [
+        (r#"{ "kind": "pareto", "scale": "20us", "shape_milli": 12 }"#, false),
+        (r#"{ "kind": "pareto", "scale": "20us", "shape_milli": 1500 }"#, true),
+        (r#"{ "kind": "log_normal", "median": "20us", "sigma_milli": 10000 }"#, false),
+        (r#""2s""#, false),
+    ] {
+        let device = format!(r#""device": {{ "preset": "zram-lz4", "compress": {law} }}"#);
+        let text = text.replace(r#""device": "zram-lz4""#, &device);
+        assert!(text.contains(law), "{law}");
+        match Scenario::from_str("f", &text) {
+            Ok(_) => assert!(fine, "{law}"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!fine && error.contains("host.swap.device.compress"), "{law}: {error}");
+                assert!(error.contains("has no mean or a long one"), "{error}");
+            }
+        }
+    }
 }
 
 /// What the explorer calls legal is legal in a run.
