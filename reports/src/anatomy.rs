@@ -326,6 +326,22 @@ pub(crate) fn microseconds(ps: Offset) -> String {
     format!("{sign}{whole}.{:02}", hundredths % 100)
 }
 
+/// A time since power-on in seconds, to the nanosecond.
+pub(crate) fn seconds(ps: u64) -> String {
+    format!("{}.{:09}", ps / 1_000_000_000_000, ps / 1_000 % 1_000_000_000)
+}
+
+/// Parts of a latency with their shares, one a line, and their sum.
+pub(crate) fn parts_table(parts: &[(&'static str, Offset)]) -> String {
+    let total: Offset = parts.iter().map(|(_, span)| span).sum();
+    let mut text = String::new();
+    for &(name, ps) in parts {
+        let share = ps as f64 / total.max(1) as f64 * 100.0;
+        text.push_str(&format!("  {name:26}{:>16} us {share:>7.2} %\n", microseconds(ps)));
+    }
+    text + &format!("  {:26}{:>16} us\n", "latency", microseconds(total))
+}
+
 /// The parts of a latency in hundredths of microseconds, rounded so that they add up to the rounded
 /// latency.
 pub(crate) fn rounded_parts(fault: &Anatomy) -> Vec<(&'static str, Offset)> {

@@ -4,7 +4,7 @@ use models::trace::requests::{RequestPart, RequestSeen};
 use scenarios::{PickedRequest, PolicyRequests, RequestReport};
 use serde_json::{Value, json};
 
-use crate::anatomy::{Offset, microseconds, rounded, span};
+use crate::anatomy::{Offset, microseconds, parts_table, rounded, seconds, span};
 use crate::format::grouped;
 use crate::json::written;
 use crate::page::{Column, Grid, Page};
@@ -92,10 +92,6 @@ fn arrival(request: &RequestSeen) -> u64 {
     request.key.begin.as_ps().saturating_sub(request.waited.as_ps())
 }
 
-fn seconds(ps: u64) -> String {
-    format!("{}.{:09}", ps / 1_000_000_000_000, ps / 1_000 % 1_000_000_000)
-}
-
 fn task(report: &RequestReport, request: &RequestSeen) -> String {
     let task = request.key.task;
     report.tasks.get(task.index()).cloned().unwrap_or_else(|| format!("task {}", task.0))
@@ -104,15 +100,7 @@ fn task(report: &RequestReport, request: &RequestSeen) -> String {
 /// The parts that took time. What is printed adds up to the latency that is printed.
 fn parts(request: &RequestSeen) -> String {
     let some = request.parts.iter().filter(|(_, span)| !span.is_zero());
-    let parts = rounded(some.map(|(part, span)| (part.name(), span)));
-    let total: Offset = parts.iter().map(|(_, span)| span).sum();
-    let mut text = String::new();
-    for (name, ps) in &parts {
-        let share = *ps as f64 / total.max(1) as f64 * 100.0;
-        text.push_str(&format!("  {name:26}{:>16} us {share:>7.2} %\n", microseconds(*ps)));
-    }
-    text.push_str(&format!("  {:26}{:>16} us\n", "latency", microseconds(total)));
-    text
+    parts_table(&rounded(some.map(|(part, span)| (part.name(), span))))
 }
 
 /// From when to when it was in which state, counted from its arrival, in picoseconds.

@@ -21,14 +21,15 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
         scenario.duration = duration;
     }
     let _held = FolderLock::hold(args.out.as_deref(), &[])?;
+    let display = Display::new(&scenario.name, args.quiet);
+    let (picks, progress) = (picks(&args.picks), |progress| display.update(&progress));
     if args.request {
-        let report = run_request_anatomy(&scenario, &picks(&args.picks))?;
+        let report = run_request_anatomy(&scenario, &picks, &progress)?;
+        drop(display);
         publish(&report, args.format, args.out.as_deref(), args.quiet)?;
         return Ok(Outcome::Fine);
     }
-    let display = Display::new(&scenario.name, args.quiet);
-    let report =
-        run_anatomy(&scenario, &picks(&args.picks), &|progress| display.update(&progress))?;
+    let report = run_anatomy(&scenario, &picks, &progress)?;
     drop(display);
 
     publish(&report, args.format, args.out.as_deref(), args.quiet)?;

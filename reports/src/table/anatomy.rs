@@ -7,8 +7,8 @@ use models::trace::anatomy::{Anatomy, DeviceState, ItemState, Lane, TaskActivity
 use scenarios::{AnatomyReport, PickedFault, PolicyAnatomy};
 
 use crate::anatomy::{
-    Breaks, Offset, Piece, Row, actor, dominant, happens, microseconds, offset, rounded_parts,
-    rows, span, task,
+    Breaks, Offset, Piece, Row, actor, dominant, happens, microseconds, offset, parts_table,
+    rounded_parts, rows, seconds, span, task,
 };
 use crate::format::grouped;
 
@@ -171,14 +171,10 @@ fn one(
     ));
     text.push_str(&lanes(report, chart, fault));
     text.push('\n');
-    text.push_str(&parts(fault));
+    text.push_str(&parts_table(&rounded_parts(fault)));
     text.push('\n');
     text.push_str(&steps(report, fault));
     text
-}
-
-fn seconds(ps: u64) -> String {
-    format!("{}.{:09}", ps / 1_000_000_000_000, ps / 1_000 % 1_000_000_000)
 }
 
 fn lanes(report: &AnatomyReport, chart: &Chart, fault: &Anatomy) -> String {
@@ -333,18 +329,6 @@ fn device(state: DeviceState) -> char {
         DeviceState::Queued => 'q',
         DeviceState::InService => 'D',
     }
-}
-
-fn parts(fault: &Anatomy) -> String {
-    let parts = rounded_parts(fault);
-    let total: Offset = parts.iter().map(|(_, span)| span).sum();
-    let mut text = String::new();
-    for (name, ps) in &parts {
-        let share = *ps as f64 / total.max(1) as f64 * 100.0;
-        text.push_str(&format!("  {name:26}{:>16} us {share:>7.2} %\n", microseconds(*ps)));
-    }
-    text.push_str(&format!("  {:26}{:>16} us\n", "latency", microseconds(total)));
-    text
 }
 
 fn steps(report: &AnatomyReport, fault: &Anatomy) -> String {

@@ -2,6 +2,7 @@
 
 pub mod anatomy;
 pub mod crossover;
+mod first_replication;
 pub mod fuzz;
 pub mod judge;
 pub mod request_anatomy;

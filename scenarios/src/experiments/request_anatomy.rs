@@ -1,16 +1,16 @@
 //! Single requests of a scenario in detail: each policy is run twice, once to find the requests of
 //! interest and once to see what these did when.
 
-use models::machine::{self, Prefix, RunSettings, Watch};
+use models::config::Policy;
+use models::machine::{Prefix, Watch};
 use models::trace::anatomy::Pick;
 use models::trace::digest::DigestValue;
 use models::trace::requests::{RequestSeen, Requests};
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sim_core::SimDuration;
 
+use super::first_replication::FirstReplication;
 use crate::run::error::RunnerError;
-use crate::run::plan::replication_seed;
-use crate::run::stored::task_names;
+use crate::run::runner::Progress;
 use crate::scenario::resolve::Scenario;
 
 /// Requests of a scenario in detail.
@@ -88,93 +88,53 @@ pub enum RequestAnatomyError {
 pub fn run_request_anatomy(
     scenario: &Scenario,
     picks: &[Pick],
+    progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<RequestReport, RequestAnatomyError> {
-    let settings = RunSettings {
-        warmup: scenario.warmup,
-        duration: scenario.duration,
-        ..RunSettings::default()
-    };
-    let work = Work { scenario, picks, seed: replication_seed(scenario.seed, 0), settings };
-    let prefix = machine::prefill(&scenario.machine, work.seed, &work.settings)
-        .map_err(|source| work.failed("prefill", source))?;
-    let policies: Vec<usize> = (0..scenario.policies.len()).collect();
-    let results: Vec<_> = policies.par_iter().map(|&policy| work.policy(&prefix, policy)).collect();
-    let mut report = work.empty();
-    for result in results {
-        let (policy, tasks) = result?;
-        report.tasks = tasks;
-        report.policies.push(policy);
-    }
-    if report.policies.iter().all(|policy| policy.picked.is_empty()) {
-        let RequestReport { scenario, duration, .. } = report;
+    let runs = FirstReplication::new(scenario, progress);
+    let results = runs.each_policy(|prefix, policy| shown(&runs, picks, prefix, policy))?;
+    let (policies, mut tasks): (Vec<PolicyRequests>, Vec<_>) = results.into_iter().unzip();
+    if policies.iter().all(|policy| policy.picked.is_empty()) {
+        let (scenario, duration) = (scenario.name.clone(), scenario.duration);
         return Err(RequestAnatomyError::NoRequest { scenario, duration });
     }
-    Ok(report)
+    Ok(RequestReport {
+        scenario: scenario.name.clone(),
+        title: scenario.title.clone(),
+        version: crate::version::VERSION.into(),
+        scenario_hash: scenario.hash(),
+        seed: scenario.seed,
+        duration: scenario.duration,
+        vcpus: scenario.machine.guest.vcpus,
+        tasks: tasks.pop().unwrap_or_default(),
+        policies,
+    })
 }
 
-struct Work<'a> {
-    scenario: &'a Scenario,
-    picks: &'a [Pick],
-    seed: u64,
-    settings: RunSettings,
-}
-
-impl Work<'_> {
-    fn failed(&self, policy: &str, source: machine::RunError) -> RunnerError {
-        RunnerError::Run { policy: policy.into(), replication: 0, seed: self.seed, source }
-    }
-
-    fn empty(&self) -> RequestReport {
-        let scenario = self.scenario;
-        RequestReport {
-            scenario: scenario.name.clone(),
-            title: scenario.title.clone(),
-            version: crate::version::VERSION.into(),
-            scenario_hash: scenario.hash(),
-            seed: scenario.seed,
-            duration: scenario.duration,
-            vcpus: scenario.machine.guest.vcpus,
-            tasks: Vec::new(),
-            policies: Vec::new(),
-        }
-    }
-
-    /// One policy, and the names of all tasks.
-    fn policy(
-        &self,
-        prefix: &Prefix,
-        policy: usize,
-    ) -> Result<(PolicyRequests, Vec<String>), RunnerError> {
-        let policy = &self.scenario.policies[policy];
-        let internal = |what| self.failed(&policy.name, machine::RunError::Internal(what));
-        let run = |watched| {
-            let settings = RunSettings { watch: Watch::Requests(watched), ..self.settings.clone() };
-            let output = machine::run(prefix, policy, &settings)
-                .map_err(|source| self.failed(&policy.name, source))?;
-            let requests =
-                output.requests.clone().ok_or_else(|| internal("no list of requests"))?;
-            Ok((output, requests))
-        };
-        let (first, Requests { all, .. }) = run(Vec::new())?;
-        let picked = self.picks.iter().filter_map(|&pick| Some((pick, all.pick(pick)?)));
-        let picked: Vec<(Pick, RequestSeen)> = picked.collect();
-        let (second, Requests { watched, .. }) =
-            run(picked.iter().map(|(_, request)| request.key).collect())?;
-        if second.digest != first.digest {
-            return Err(internal("the same run gave other records"));
-        }
-        let shown = |(pick, request): (Pick, RequestSeen)| {
-            let seen = watched.iter().find(|seen| seen.key == request.key);
-            let request = seen.cloned().ok_or_else(|| internal("a request was not found again"))?;
-            Ok(PickedRequest { pick, rank: all.rank(pick), exact: all.every == 1, request })
-        };
-        let requests = PolicyRequests {
-            policy: policy.name.to_string(),
-            digest: first.digest,
-            requests: all.count,
-            picked: picked.into_iter().map(shown).collect::<Result<_, RunnerError>>()?,
-        };
-        let roles = first.metrics.per_task.iter().map(|task| task.role);
-        Ok((requests, task_names(roles, &self.scenario.machine.workload.tasks)))
-    }
+/// One policy, and the names of all tasks.
+fn shown(
+    runs: &FirstReplication<'_>,
+    picks: &[Pick],
+    prefix: &Prefix,
+    policy: &Policy,
+) -> Result<(PolicyRequests, Vec<String>), RunnerError> {
+    let no_list = || runs.internal(policy, "no list of requests");
+    let mut first = runs.run(prefix, policy, Watch::Requests(Vec::new()))?;
+    let Requests { all, .. } = first.requests.take().ok_or_else(no_list)?;
+    let picked: Vec<(Pick, RequestSeen)> =
+        picks.iter().filter_map(|&pick| Some((pick, all.pick(pick)?))).collect();
+    let keys = picked.iter().map(|(_, request)| request.key).collect();
+    let second = runs.again(prefix, policy, &first, Watch::Requests(keys))?;
+    let Requests { watched, .. } = second.requests.ok_or_else(no_list)?;
+    let shown = |(pick, request): (Pick, RequestSeen)| {
+        let seen = watched.iter().find(|seen| seen.key == request.key).cloned();
+        let request = seen.ok_or_else(|| runs.internal(policy, "a request was not found again"))?;
+        Ok(PickedRequest { pick, rank: all.rank(pick), exact: all.every == 1, request })
+    };
+    let requests = PolicyRequests {
+        policy: policy.name.to_string(),
+        digest: first.digest,
+        requests: all.count,
+        picked: picked.into_iter().map(shown).collect::<Result<_, RunnerError>>()?,
+    };
+    Ok((requests, runs.task_names(&first)))
 }
