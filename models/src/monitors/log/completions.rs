@@ -184,8 +184,10 @@ impl Completions {
                 self.waiting.insert(gva.0, rest);
             }
             let by = done.last().map_or(0, |last| last.seq);
-            let surplus = done.len().saturating_sub(members.len());
-            log.survey.foreign_completions += surplus as u64;
+            // What is left over may be another vCPU's, whose request is announced later.
+            for &left in done.iter().skip(members.len()) {
+                self.stray(log, left);
+            }
             for (&member, one) in members.iter().zip(&done) {
                 self.complete(log, member, one, by, members.len() == 1);
             }

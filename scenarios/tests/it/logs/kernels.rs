@@ -240,3 +240,35 @@ fn turning_notices_off_excuses_no_worker_that_was_late_before() {
     let report = with(5, &[&silent[..3], &off(21_000)].concat());
     assert_eq!((violations(&report).len(), open(&report, "INV-06")), (0, 1));
 }
+
+/// Two vCPUs wait for one page, and both workers are done before either request is announced.
+#[test]
+fn a_completion_that_is_left_over_is_the_next_ones() {
+    const U: &str = "vcpu1-11";
+    let two = |completions: usize| {
+        let mut events = vec![
+            (V, 9_000, "kvm_entry: vcpu 0, rip 0x1"),
+            (U, 9_000, "kvm_entry: vcpu 1, rip 0x1"),
+            (U, 10_000, "try 0x8000, gfn = 0x8"),
+            (V, 10_001, "try 0x8000, gfn = 0x8"),
+        ];
+        let done = (W, 10_300, "done 0x8000 address 0x7f0000008000");
+        events.extend(std::iter::repeat_n(done, completions));
+        events.extend([
+            (V, 10_400, "np 0x900000 gva 0x8000"),
+            (V, 10_410, "ready 0x900000 gva 0x8000"),
+            (U, 10_500, "np 0x900001 gva 0x8000"),
+            (U, 10_510, "ready 0x900001 gva 0x8000"),
+            // Later requests of both, after which a worker would be late.
+            (V, 30_000, "np 0x901000 gva 0x9000"),
+            (W, 30_100, "done 0x9000 address 0x7f0000009000"),
+            (V, 30_110, "ready 0x901000 gva 0x9000"),
+            (U, 31_000, "np 0x901001 gva 0xa000"),
+            (W, 31_100, "done 0xa000 address 0x7f000000a000"),
+            (U, 31_110, "ready 0x901001 gva 0xa000"),
+        ]);
+        violations(&with(3, &events))
+    };
+    assert_eq!(two(2), [] as [&str; 0]);
+    assert_eq!(two(1), ["INV-06"]);
+}
