@@ -12,6 +12,8 @@ pub(in crate::trace) enum State {
     Guest,
     /// In the host, working for the vCPU.
     Host,
+    /// In the host, spinning for the lock of the second-stage tables.
+    SecondStageLock,
     /// Runnable without a physical processor.
     Steal,
     /// Blocked for a synchronous fetch.
@@ -37,6 +39,7 @@ pub(in crate::trace) type Spent = [u64; STATES];
 pub(in crate::trace) struct VcpuClock {
     in_guest: bool,
     on_cpu: bool,
+    spins: bool,
     blocked: Option<BlockReason>,
     since: SimTime,
     spent: Spent,
@@ -49,6 +52,7 @@ impl VcpuClock {
         Self {
             in_guest: false,
             on_cpu: true,
+            spins: false,
             blocked: None,
             since: SimTime::ZERO,
             spent: [0; STATES],
@@ -66,6 +70,7 @@ impl VcpuClock {
             Some(BlockReason::Hlt) => State::Hlt,
             None if !self.on_cpu => State::Steal,
             None if self.in_guest => State::Guest,
+            None if self.spins => State::SecondStageLock,
             None => State::Host,
         }
     }
@@ -95,6 +100,11 @@ impl VcpuClock {
     pub(in crate::trace) fn unblock(&mut self, now: SimTime) {
         self.settle(now);
         self.blocked = None;
+    }
+
+    fn spin(&mut self, now: SimTime, spins: bool) {
+        self.settle(now);
+        self.spins = spins;
     }
 
     pub(in crate::trace) fn switch(&mut self, now: SimTime, on_cpu: bool) {
@@ -155,6 +165,8 @@ impl VcpuClocks {
             Event::VcpuBlock { vcpu, reason } => self.on(vcpu, |clock| clock.block(now, reason)),
             Event::VcpuUnblock { vcpu, .. } => self.on(vcpu, |clock| clock.unblock(now)),
             Event::HostSchedSwitch { prev, next, .. } => self.host_switch(now, prev, next),
+            Event::ContentionBegin { thread, .. } => self.spin(now, thread, true),
+            Event::ContentionEnd { thread } => self.spin(now, thread, false),
             _ => {}
         }
     }
@@ -162,6 +174,13 @@ impl VcpuClocks {
     fn on(&mut self, vcpu: VcpuId, change: impl FnOnce(&mut VcpuClock)) {
         if let Some(clock) = self.clocks.get_mut(vcpu.index()) {
             change(clock);
+        }
+    }
+
+    fn spin(&mut self, now: SimTime, thread: ThreadId, spins: bool) {
+        // The threads of vCPUs have the numbers of their vCPUs.
+        if let Some(clock) = self.clocks.get_mut(thread.index()) {
+            clock.spin(now, spins);
         }
     }
 

@@ -254,9 +254,11 @@ impl Metrics {
             }
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
             Event::ContentionBegin { thread, .. } => {
+                self.clocks.observe(now, event);
                 self.spinning.insert(thread, now);
             }
             Event::ContentionEnd { thread } => {
+                self.clocks.observe(now, event);
                 if let Some(since) = self.spinning.remove(&thread) {
                     let span = u128::from(now.saturating_since(since).as_ps());
                     counts.mmu_lock_wait_ps += span * u128::from(measuring);

@@ -251,7 +251,7 @@ const OWN: &[MetricKind] = &[
         name: "cpu_share_kernel",
         label: "kernel and host",
         meaning: "Part in the guest's kernel and in the host: the sum of the two below",
-        value: |run| run.share(run.guest_kernel() + run.in_state(State::Host)),
+        value: |run| run.share(run.guest_kernel() + run.in_host()),
         ..CPU_TIME
     },
     MetricKind {
@@ -265,7 +265,7 @@ const OWN: &[MetricKind] = &[
         name: "cpu_share_host",
         label: "host",
         meaning: "Part in which vCPU threads ran in the host",
-        value: |run| run.share(run.in_state(State::Host)),
+        value: |run| run.share(run.in_host()),
         ..SHARE
     },
     MetricKind {

@@ -190,10 +190,10 @@ pub(super) const REQUESTS: &[MetricKind] = &[
         ..PART
     },
     MetricKind {
-        name: "request_part_turn",
+        name: "request_part_run_queue",
         label: "guest run queue",
         meaning: "Part in which its task was runnable and the vCPU ran others",
-        value: |run| run.request_part(RequestPart::Turn),
+        value: |run| run.request_part(RequestPart::RunQueue),
         ..PART
     },
     MetricKind {
@@ -231,7 +231,8 @@ pub(super) const REQUESTS: &[MetricKind] = &[
         name: "request_part_lock",
         label: "locks",
         meaning: "Part in which its task slept for another one (lock, barrier, wait), or the \
-                  thread of its vCPU waited for the lock of the memory map of the VMM",
+                  thread of its vCPU waited for the lock of the memory map of the VMM or of the \
+                  second-stage tables",
         value: |run| run.request_part(RequestPart::Lock),
         ..PART
     },

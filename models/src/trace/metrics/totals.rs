@@ -141,6 +141,11 @@ impl Totals<'_> {
         self.spent[state as usize] as i128
     }
 
+    /// Time of all vCPU threads in the host on a processor, in picoseconds.
+    pub(super) fn in_host(&self) -> i128 {
+        self.in_state(State::Host) + self.in_state(State::SecondStageLock)
+    }
+
     /// User time of the tasks of a role.
     pub(super) fn user(&self, role: TaskRole) -> i128 {
         let of_role = self.tasks.values().filter(|task| task.role == role);

@@ -15,7 +15,7 @@ pub enum RequestPart {
     /// The thread of the vCPU works in the host while its task is the current one.
     Host,
     /// Its task is runnable, and the vCPU runs others.
-    Turn,
+    RunQueue,
     /// It waits for a page of its own: its task sleeps, or keeps the vCPU stalled or halted.
     Device,
     /// Its task is runnable, and the vCPU is stalled in a fetch for another task.
@@ -25,7 +25,7 @@ pub enum RequestPart {
     /// The thread of its vCPU waits in direct reclaim.
     Reclaim,
     /// Its task sleeps for another one (a lock, a barrier, a signal), or the thread of its vCPU waits for the
-    /// lock of the VMM's memory map.
+    /// lock of the VMM's memory map or of the second-stage tables.
     Lock,
     /// The thread of its vCPU waits for a physical processor.
     Steal,
@@ -40,7 +40,7 @@ impl RequestPart {
         Self::Cpu,
         Self::Kernel,
         Self::Host,
-        Self::Turn,
+        Self::RunQueue,
         Self::Device,
         Self::Stall,
         Self::Halt,
@@ -57,7 +57,7 @@ impl RequestPart {
             Self::Cpu => "own processor time",
             Self::Kernel => "guest kernel",
             Self::Host => "host",
-            Self::Turn => "guest run queue",
+            Self::RunQueue => "guest run queue",
             Self::Device => "own pages (device)",
             Self::Stall => "vCPU stalled for others",
             Self::Halt => "vCPU halted for others",

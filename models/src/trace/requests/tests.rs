@@ -93,8 +93,27 @@ fn a_synchronous_fault_is_the_own_page_of_who_makes_it_and_a_stall_for_others() 
     other.extend([(10, ran(B, 5)), (10, switch(V0, Some(B), Some(A)))]);
     other.extend(events(A).into_iter().skip(3));
     other.extend([(150, switch(V0, Some(A), Some(B))), (160, ran(B, 10)), (160, end(B))]);
-    let expected = [(RequestPart::Cpu, 15), (RequestPart::Turn, 40), (RequestPart::Stall, 100)];
+    let expected = [(RequestPart::Cpu, 15), (RequestPart::RunQueue, 40), (RequestPart::Stall, 100)];
     assert_eq!(parts(&only(&other)), expected);
+}
+
+#[test]
+fn spinning_for_the_second_stage_is_waiting_for_a_lock() {
+    let thread = ThreadId(0);
+    let events = [
+        (0, MEASURE),
+        (0, ENTRY),
+        (10, begin(A, 0)),
+        (30, ran(A, 20)),
+        (30, EXIT),
+        (35, Event::ContentionBegin { thread, write: false }),
+        (75, Event::ContentionEnd { thread }),
+        (80, ENTRY),
+        (90, ran(A, 10)),
+        (90, end(A)),
+    ];
+    let expected = [(RequestPart::Cpu, 30), (RequestPart::Host, 10), (RequestPart::Lock, 40)];
+    assert_eq!(parts(&only(&events)), expected);
 }
 
 #[test]
@@ -127,7 +146,7 @@ fn an_asynchronous_fault_is_sleep_for_the_own_page_and_then_the_run_queue() {
         (RequestPart::Cpu, 13),
         (RequestPart::Kernel, 5),
         (RequestPart::Host, 2),
-        (RequestPart::Turn, 15),
+        (RequestPart::RunQueue, 15),
         (RequestPart::Device, 45),
         (RequestPart::Halt, 5),
     ];
@@ -142,9 +161,9 @@ fn an_asynchronous_fault_is_sleep_for_the_own_page_and_then_the_run_queue() {
         (20, RequestPart::Host),
         (22, RequestPart::Cpu),
         (25, RequestPart::Device),
-        (70, RequestPart::Turn),
+        (70, RequestPart::RunQueue),
         (80, RequestPart::Halt),
-        (85, RequestPart::Turn),
+        (85, RequestPart::RunQueue),
         (90, RequestPart::Cpu),
     ];
     assert_eq!(told, expected);

@@ -262,16 +262,18 @@ const CURRENT: [RequestPart; STATES] = {
     parts[State::Host as usize] = RequestPart::Host;
     parts[State::Steal as usize] = RequestPart::Steal;
     parts[State::MapLock as usize] = RequestPart::Lock;
+    parts[State::SecondStageLock as usize] = RequestPart::Lock;
     parts[State::Reclaim as usize] = RequestPart::Reclaim;
     parts
 };
 
 /// What a state of the vCPU is to the request of a task that waits for its turn.
 const RUNNABLE: [RequestPart; STATES] = {
-    let mut parts = [RequestPart::Turn; STATES];
+    let mut parts = [RequestPart::RunQueue; STATES];
     parts[State::Steal as usize] = RequestPart::Steal;
     parts[State::Fetch as usize] = RequestPart::Stall;
     parts[State::MapLock as usize] = RequestPart::Lock;
+    parts[State::SecondStageLock as usize] = RequestPart::Lock;
     parts[State::Reclaim as usize] = RequestPart::Reclaim;
     parts[State::ApfHalt as usize] = RequestPart::Halt;
     parts

@@ -265,8 +265,18 @@ fn the_parts_of_every_request_add_up_to_its_latency() {
         let sum: f64 = RequestPart::ALL
             .iter()
             .zip([
-                "queue", "cpu", "kernel", "host", "turn", "device", "stall", "halt", "reclaim",
-                "lock", "steal", "sleep",
+                "queue",
+                "cpu",
+                "kernel",
+                "host",
+                "run_queue",
+                "device",
+                "stall",
+                "halt",
+                "reclaim",
+                "lock",
+                "steal",
+                "sleep",
             ])
             .map(|(_, name)| metric(&plain, &format!("request_part_{name}")))
             .sum();

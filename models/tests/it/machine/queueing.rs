@@ -157,7 +157,7 @@ fn a_closed_system_with_think_times() {
     holds(&runs, "request_latency_mean", thinking + latency);
     holds(&runs, "request_part_sleep", thinking);
     holds(&runs, "request_part_cpu", SECONDS);
-    holds(&runs, "request_part_turn", latency - SECONDS);
+    holds(&runs, "request_part_run_queue", latency - SECONDS);
     little(&runs);
 }
 
