@@ -1,6 +1,8 @@
 //! What the kernels do, mechanism by mechanism, since when, and where that is known from.
 
-use models::apf::rules::{Applied, Backport, Generation, Origin, generations};
+use models::apf::rules::{
+    Applied, Backport, Change, Generation, Origin, before_the_next, generations,
+};
 use serde_json::{Value, json};
 
 use crate::page::{Page, Piece};
@@ -36,6 +38,7 @@ fn generation(generation: &Generation) -> Value {
         "parent": generation.parent,
         "summary": generation.summary,
         "changes": generation.applied().iter().map(change).collect::<Vec<_>>(),
+        "before_the_next": early_values(generation),
         "backports": backport_values(generation),
     })
 }
@@ -57,6 +60,7 @@ impl Report for Mechanisms<'_> {
         let title = Piece::text(format!("{name} ({date}): {summary}"));
         let mut pieces =
             vec![title, Piece::Listing(self.0.origins().iter().map(entry).collect(), 2)];
+        pieces.extend(early(self.0));
         pieces.extend(backports(self.0));
         Page::of([pieces])
     }
@@ -79,9 +83,41 @@ impl Report for Mechanisms<'_> {
             "parent": self.0.parent,
             "summary": self.0.summary,
             "mechanisms": self.0.origins().iter().map(value).collect::<Vec<_>>(),
+            "before_the_next": early_values(self.0),
             "backports": backport_values(self.0),
         }))
     }
+}
+
+/// What mainline releases up to the next generation do otherwise.
+fn early(generation: &Generation) -> Vec<Piece> {
+    let entry = |change: &Change| {
+        let text = format!(
+            "{} is {}. Source: {}",
+            change.new.mechanism().name(),
+            change.new,
+            change.source
+        );
+        (change.since.unwrap_or_default().to_owned(), text)
+    };
+    let entries: Vec<_> = before_the_next(generation).map(entry).collect();
+    if entries.is_empty() {
+        return Vec::new();
+    }
+    let title = "mainline releases before the next generation:".to_owned();
+    vec![Piece::Line(title), Piece::Listing(entries, 2)]
+}
+
+fn early_values(generation: &Generation) -> Vec<Value> {
+    let value = |change: &Change| {
+        json!({
+            "release": change.since,
+            "mechanism": change.new.mechanism().name(),
+            "value": change.new.to_string(),
+            "source": change.source,
+        })
+    };
+    before_the_next(generation).map(value).collect()
 }
 
 /// What later releases of the generation's long-term tree do otherwise.

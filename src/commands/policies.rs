@@ -13,8 +13,8 @@ pub(super) fn execute() -> Result<Outcome, CliError> {
     let releases = Piece::Text {
         text:
             "apf-RELEASE and halt-RELEASE, such as apf-6.6 or halt-5.10.200, have the protocol of \
-               that kernel release: the last generation before it, with what a long-term tree took \
-               over by then. The result says which."
+               that kernel release: the last generation before it, with what the release has of later \
+               ones. The result says which."
                 .into(),
         first: 0,
         further: 0,

@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 32] = [
+const SHORT: [(&str, &str, u32); 45] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -65,6 +65,19 @@ const SHORT: [(&str, &str, u32); 32] = [
     ("lab-zram-lz4-4f4w", "40ms", 1),
     ("zram-laptop", "40ms", 1),
     ("cloud-volume", "40ms", 1),
+    ("database-scans", "20ms", 1),
+    ("compile", "20ms", 1),
+    ("heap-sweep", "20ms", 1),
+    ("rdma-cache", "20ms", 1),
+    ("bursty-web", "20ms", 1),
+    ("batch-beside-latency", "20ms", 1),
+    ("far-memory-latency", "20ms", 1),
+    ("lock-convoy", "20ms", 1),
+    ("barrier-steps", "20ms", 1),
+    ("moving-working-set", "20ms", 1),
+    ("pipeline", "20ms", 1),
+    ("vcpus-64", "4ms", 1),
+    ("page-cluster-zero", "20ms", 1),
     ("read-only-guest", "40ms", 1),
 ];
 

@@ -3,7 +3,7 @@
 
 mod requests;
 
-use models::apf::rules::{Backport, FirstLookup, Release};
+use models::apf::rules::FirstLookup;
 use models::config::costs::Cost;
 use models::config::{Op, Policy, ReadFaults};
 use models::presets::{self, Certainty, policies};
@@ -199,22 +199,22 @@ impl<'a> Found<'a> {
     /// Which protocol a policy has that is named after a kernel release.
     fn releases(&mut self) {
         for (policy, result) in self.pairs() {
-            let Some(Release { generation, backports }) = policies::release(&policy.name) else {
+            let Some(release) = policies::release(&policy.name) else {
                 continue;
             };
             if policies::policy(&policy.name).as_ref() != Some(policy) {
                 continue;
             }
-            let taken = match backports.len() {
-                0 => String::new(),
-                _ => {
-                    let text =
-                        |it: &&Backport| format!("{} = {}", it.new.mechanism().name(), it.new);
-                    let settings: Vec<String> = backports.iter().map(text).collect();
-                    format!(", with what the release took over: {}", settings.join(", "))
-                }
+            let settings: Vec<String> = release
+                .settings()
+                .map(|setting| format!("{} = {setting}", setting.mechanism().name()))
+                .collect();
+            let more = match settings.as_slice() {
+                [] => String::new(),
+                settings => format!(", with what the release has besides: {}", settings.join(", ")),
             };
-            let text = format!("its protocol is that of generation {}{taken}", generation.name);
+            let text =
+                format!("its protocol is that of generation {}{more}", release.generation.name);
             self.note(NoteKind::ProtocolOfRelease, Some(&result.policy), text);
         }
     }

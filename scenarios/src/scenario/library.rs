@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 32] = [
+const FILES: [(&str, &str); 45] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -43,6 +43,19 @@ const FILES: [(&str, &str); 32] = [
     ("closed-form", include_str!("../../library/closed-form.json")),
     ("faulting-pair", include_str!("../../library/faulting-pair.json")),
     ("kv-tail", include_str!("../../library/kv-tail.json")),
+    ("database-scans", include_str!("../../library/database-scans.json")),
+    ("compile", include_str!("../../library/compile.json")),
+    ("heap-sweep", include_str!("../../library/heap-sweep.json")),
+    ("rdma-cache", include_str!("../../library/rdma-cache.json")),
+    ("bursty-web", include_str!("../../library/bursty-web.json")),
+    ("batch-beside-latency", include_str!("../../library/batch-beside-latency.json")),
+    ("far-memory-latency", include_str!("../../library/far-memory-latency.json")),
+    ("lock-convoy", include_str!("../../library/lock-convoy.json")),
+    ("barrier-steps", include_str!("../../library/barrier-steps.json")),
+    ("moving-working-set", include_str!("../../library/moving-working-set.json")),
+    ("pipeline", include_str!("../../library/pipeline.json")),
+    ("vcpus-64", include_str!("../../library/vcpus-64.json")),
+    ("page-cluster-zero", include_str!("../../library/page-cluster-zero.json")),
     ("read-only-guest", include_str!("../../library/read-only-guest.json")),
     ("sixteen-vcpus", include_str!("../../library/sixteen-vcpus.json")),
     ("first-touch-arm64", include_str!("../../library/first-touch-arm64.json")),

@@ -134,10 +134,28 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
     assert_eq!(metric("major_faults"), 0.0);
 }
 
-/// What built-in scenarios about applications say of their answers.
+/// Built-in scenarios that ask what an application gets.
+const APPLICATIONS: [&str; 14] = [
+    "kv-tail",
+    "database-scans",
+    "compile",
+    "heap-sweep",
+    "rdma-cache",
+    "bursty-web",
+    "batch-beside-latency",
+    "far-memory-latency",
+    "lock-convoy",
+    "barrier-steps",
+    "moving-working-set",
+    "pipeline",
+    "vcpus-64",
+    "page-cluster-zero",
+];
+
+/// What they say of their answers.
 #[test]
 fn applications_get_the_answers_that_their_scenarios_expect() {
-    for name in ["kv-tail"] {
+    for name in APPLICATIONS {
         let scenario = Scenario::load(name).unwrap();
         let comparison = run_comparison(&scenario, &RunOptions::default(), &|_| {}).unwrap();
         for line in judge(&scenario.expect, &comparison) {

@@ -9,6 +9,9 @@ pub struct Change {
     pub new: Setting,
     /// Where that is known from.
     pub source: &'static str,
+    /// The first mainline release that has it, such as `6.6`, where that is before the one that the
+    /// generation is named after and is known from more than memory.
+    pub since: Option<&'static str>,
 }
 
 /// A kernel, or a posted series.

@@ -59,7 +59,7 @@ impl Generation {
     /// Which generation brought the value that a mechanism has here.
     pub fn origin(&self, mechanism: Mechanism) -> Origin {
         let mut change = self.changes.iter().filter(|c| c.new.mechanism() == mechanism);
-        if let Some(&Change { new, source }) = change.next_back() {
+        if let Some(&Change { new, source, .. }) = change.next_back() {
             return Origin { setting: new, since: self.name, source };
         }
         match self.parent.and_then(named_generation) {

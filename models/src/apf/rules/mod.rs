@@ -27,7 +27,7 @@ pub use choices::{
 pub use generation::{Applied, Backport, Change, Generation, Origin};
 pub use generations::{generation, generations, named_generation};
 pub use mechanism::{Mechanism, Rules, Setting, Side};
-pub use releases::{Release, release};
+pub use releases::{Release, before_the_next, release};
 pub use sense::Incompatible;
 pub use set::{PARTS, SetError};
 pub use token::TokenRule;

@@ -1,14 +1,16 @@
 //! Which generation a kernel release has.
 
-use super::generation::{Backport, Generation};
+use super::generation::{Backport, Change, Generation};
 use super::history::GENERATIONS;
-use super::mechanism::Rules;
+use super::mechanism::{Rules, Setting};
 
 /// The protocol of a kernel release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// The last generation up to the release.
     pub generation: &'static Generation,
+    /// What mainline had by the release of what the next generation does otherwise.
+    pub early: Vec<&'static Change>,
     /// What the release of a long-term tree took over from newer ones.
     pub backports: Vec<&'static Backport>,
 }
@@ -17,10 +19,16 @@ impl Release {
     /// Its rules, which have the name of the generation.
     pub fn rules(&self) -> Rules {
         let mut rules = self.generation.rules();
-        for backport in &self.backports {
-            backport.new.apply(&mut rules);
+        for setting in self.settings() {
+            setting.apply(&mut rules);
         }
         rules
+    }
+
+    /// What it does otherwise than its generation.
+    pub fn settings(&self) -> impl Iterator<Item = Setting> {
+        let early = self.early.iter().map(|change| change.new);
+        early.chain(self.backports.iter().map(|backport| backport.new))
     }
 }
 
@@ -51,12 +59,26 @@ pub fn release(name: &str) -> Option<Release> {
         let since = numbers(backport.release);
         since.is_some_and(|since| since[..2] == wanted[..2] && since <= wanted)
     };
-    Some(Release { generation, backports: generation.backports.iter().filter(taken).collect() })
+    let had =
+        |change: &&Change| change.since.and_then(numbers).is_some_and(|since| since <= wanted);
+    Some(Release {
+        generation,
+        early: before_the_next(generation).filter(had).collect(),
+        backports: generation.backports.iter().filter(taken).collect(),
+    })
+}
+
+/// What mainline releases between a generation and the next one had already of the latter.
+pub fn before_the_next(generation: &Generation) -> impl Iterator<Item = &'static Change> {
+    let its = of_generation(generation);
+    let next = GENERATIONS.iter().find(|it| its.is_some() && of_generation(it) > its);
+    next.map_or(&[][..], |next| next.changes).iter().filter(|change| change.since.is_some())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apf::rules::choices::FirstLookup;
 
     fn generation_of(name: &str) -> Option<&'static str> {
         release(name).map(|release| release.generation.name)
@@ -72,6 +94,7 @@ mod tests {
             ("5.15", "v5.13"),
             ("6.1", "v6.1"),
             ("6.6", "v6.1"),
+            ("6.11.3", "v6.1"),
             // Not the proposal that was posted after it.
             ("6.13", "v6.12"),
             ("6.18.3", "v6.15"),
@@ -96,5 +119,36 @@ mod tests {
         assert_eq!(taken("6.13.117"), 0);
         let (old, new) = (release("6.12.63").unwrap().rules(), release("6.12.64").unwrap().rules());
         assert_ne!(old.paging_toggle, new.paging_toggle);
+    }
+
+    /// Swap-in polls until 6.5, and page ready waits for the worker since 6.9, though no generation is
+    /// named after either.
+    #[test]
+    fn a_release_between_generations_has_what_mainline_had() {
+        let first_lookup = |name: &str| release(name).unwrap().rules().first_lookup;
+        let dequeue = |name: &str| release(name).unwrap().rules().dequeue;
+        assert_eq!(first_lookup("6.5.13"), FirstLookup::WaitsWithoutReadAhead);
+        assert_eq!(first_lookup("6.6"), FirstLookup::StartsRead);
+        assert_eq!(first_lookup("4.19"), FirstLookup::StartsRead);
+        assert_eq!(first_lookup("5.0"), FirstLookup::WaitsWithoutReadAhead);
+        assert_eq!(dequeue("6.8.12"), release("6.1").unwrap().rules().dequeue);
+        assert_eq!(dequeue("6.9"), release("6.12").unwrap().rules().dequeue);
+        // A long-term tree does not get what came to mainline after it.
+        assert_eq!(first_lookup("6.1.192"), FirstLookup::WaitsWithoutReadAhead);
+        assert!(release("7.3").unwrap().early.is_empty());
+    }
+
+    /// What a generation had early is older than it and not older than the one before.
+    #[test]
+    fn early_changes_lie_between_two_generations() {
+        let mut before = None;
+        for generation in GENERATIONS.iter().filter(|it| of_generation(it).is_some()) {
+            for since in generation.changes.iter().filter_map(|change| change.since) {
+                let since = numbers(since);
+                assert!(since.is_some() && since > before, "{}", generation.name);
+                assert!(since < of_generation(generation), "{}", generation.name);
+            }
+            before = of_generation(generation);
+        }
     }
 }

@@ -12,7 +12,12 @@ use crate::apf::rules::generation::Change;
 use crate::apf::rules::mechanism::Setting;
 
 const fn change(new: Setting, source: &'static str) -> Change {
-    Change { new, source }
+    Change { new, source, since: None }
+}
+
+/// A change that mainline had before the release after which the generation is named.
+const fn early(since: &'static str, new: Setting, source: &'static str) -> Change {
+    Change { new, source, since: Some(since) }
 }
 
 pub(super) const V7_2010: &[Change] = &[
@@ -98,14 +103,16 @@ pub(super) const V2_6_39: &[Change] = &[
 ];
 
 pub(super) const V4_13: &[Change] = &[
-    change(Setting::Gate(Gate::AlsoNotNested), "9bc1f09f6fa7, 4.12; 52a5c155cf79, 4.13"),
-    change(
+    early("4.12", Setting::Gate(Gate::AlsoNotNested), "9bc1f09f6fa7, 4.12; 52a5c155cf79, 4.13"),
+    early(
+        "4.12",
         Setting::ReadyGate(ReadyGate::DisabledOrGate),
         "kvm_arch_can_inject_async_page_present asks kvm_can_do_async_pf since 9bc1f09f6fa7, \
          4.12; in Ubuntu 4.4 as a backport",
     ),
     change(Setting::EnBits(EnBits::NestedExit), "52a5c155cf79, 4.13"),
-    change(
+    early(
+        "4.9",
         Setting::ClearWaits(ClearWaits::UncompletedOnly),
         "22583f0d9c85, 4.9: avoid recursive flushing of work items",
     ),
@@ -113,7 +120,7 @@ pub(super) const V4_13: &[Change] = &[
         Setting::PageReference(PageReference::NotHeld),
         "f2e106692d51, 2013 (release from memory: 3.13)",
     ),
-    change(Setting::MmapLock(MmapLock::DroppedForIo), "234b239bea39, 3.18"),
+    early("3.18", Setting::MmapLock(MmapLock::DroppedForIo), "234b239bea39, 3.18"),
     change(
         Setting::Runnable(Runnable::DoneExceptionKickOrInterrupt),
         "kvm_vcpu_has_events; exception.pending is in Ubuntu 4.15 and not in 4.4, and was not \
@@ -130,7 +137,8 @@ pub(super) const V5_3: &[Change] = &[
         Setting::Gate(Gate::AlsoTellableWithoutHltExits),
         "kvm_can_do_async_pf and kvm_can_deliver_async_pf, 1dfdb45ec510, 5.3",
     ),
-    change(
+    early(
+        "5.0",
         Setting::FirstLookup(FirstLookup::WaitsWithoutReadAhead),
         "swap_readpage, 5.0: goes to sleep in its loop until the read is over (Ubuntu 5.0; not \
          4.15 and 4.18, which leave it). In 5.10.262, 6.1.192. Observed on 6.1",
@@ -215,7 +223,8 @@ pub(super) const V5_18: &[Change] = &[change(
      CR0.PG=0\"). In 6.1.192, 6.12.117, 7.3.4, Ubuntu 5.19; not in 5.10.262, Ubuntu 5.15",
 )];
 
-pub(super) const V6_1: &[Change] = &[change(
+pub(super) const V6_1: &[Change] = &[early(
+    "5.19",
     Setting::DummyAllocation(DummyAllocation::OutsideLock),
     "kvm_async_pf_task_wake, 0547758a6de3, 5.19. In 6.1.192, 6.12.117, 7.3.4, and in 5.10.262 as a \
      backport",
@@ -227,21 +236,25 @@ pub(super) const V6_12: &[Change] = &[
         "__kvm_faultin_pfn goes to kvm_faultin_pfn_private before it looks whether a page needs I/O \
          (first release from memory: 6.8). In 6.12.117; not in 6.1.192",
     ),
-    change(
+    early(
+        "6.6",
         Setting::FirstLookup(FirstLookup::StartsRead),
-        "swap-in polls no more, 6.6: read_swap_cache_async has no do_poll in 6.12.117, 7.3.4, and \
+        "swap-in polls no more, b243dcbf2f13, 6.6: read_swap_cache_async has no do_poll in 6.12.117, 7.3.4, and \
          passes false in Ubuntu 6.8; it has it in 6.1.192, Ubuntu 6.5. Observed on 6.12",
     ),
-    change(
+    early(
+        "6.9",
         Setting::Dequeue(Dequeue::AfterWorker),
         "kvm_flush_and_free_async_pf_work, 3d75b8aa5c29, 6.9. In 6.12.117, 7.3.4, and in 5.10.262, \
          6.1.192 as a backport",
     ),
-    change(
+    early(
+        "6.9",
         Setting::WorkReference(WorkReference::Nothing),
         "async_pf_execute, 3d75b8aa5c29, 422eeb543ac9 and 8284765f03b7, 6.9. In 6.12.117, 7.3.4",
     ),
-    change(
+    early(
+        "6.9",
         Setting::ClearWaits(ClearWaits::EveryWorker),
         "kvm_clear_async_pf_completion_queue, 3d75b8aa5c29, 6.9. In 6.12.117, 7.3.4, and in \
          5.10.262, 6.1.192 as a backport",
