@@ -42,6 +42,7 @@ pub(crate) enum Command {
 Examples:
   apfsim compare natapov-2010                      all policies, as the scenario says
   apfsim compare smoke --policy sync --policy halt only these two
+  apfsim compare smoke --set host.swap.device=hdd-7200 --duration 5s
   apfsim compare natapov-2010 -j 2 --out results/  keep table, JSON, CSV and plots
   apfsim compare smoke --format json | jq .digest")]
     Compare(CompareArgs),

@@ -33,6 +33,8 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
     pub(crate) run: RunningArgs,
 }
 
@@ -55,7 +57,28 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
     pub(crate) run: RunningArgs,
+}
+
+/// What is changed of a scenario, for one command.
+#[derive(Args, Debug)]
+pub(crate) struct ChangeArgs {
+    /// Give a field of the scenario this value, such as host.swap.read_ahead=1; repeat for more
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// Measured time, instead of the scenario's: `5s`; the same as --set duration=5s
+    #[arg(long, value_name = "TIME", value_parser = crate::values::duration)]
+    duration: Option<SimDuration>,
+}
+
+impl ChangeArgs {
+    /// As settings.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let duration = self.duration.map(|it| format!("duration={}ps", it.as_ps()));
+        self.set.iter().cloned().chain(duration).collect()
+    }
 }
 
 /// `apfsim test`
@@ -86,9 +109,8 @@ pub(crate) struct SweepArgs {
     /// Vary these fields of a scenario; repeat for a grid
     #[arg(long = "axis", value_name = "FIELD[,FIELD]=VALUES")]
     pub(crate) axes: Vec<String>,
-    /// Give a field this value at every point; repeat for more
-    #[arg(long, value_name = "FIELD=VALUE")]
-    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
     /// Compare this policy instead of the scenario's; repeat for more
     ///
     /// When the scenario's baseline is not among them, the first one becomes the baseline.
@@ -130,9 +152,8 @@ pub(crate) struct CrossoverArgs {
     /// How narrow the bracket is made, as a part of the value
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = percent)]
     pub(crate) tolerance: f64,
-    /// Give another field this value; repeat for more
-    #[arg(long, value_name = "FIELD=VALUE")]
-    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
     /// Runs of each policy at each value, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,
@@ -175,9 +196,8 @@ pub(crate) struct AnatomyArgs {
     /// Seed of all random numbers, instead of the scenario's
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
-    /// Measured time, instead of the scenario's: `5s`
-    #[arg(long, value_name = "TIME", value_parser = crate::values::duration)]
-    pub(crate) duration: Option<SimDuration>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
     /// Write the text, JSON and pictures into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

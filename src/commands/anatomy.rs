@@ -10,16 +10,13 @@ use crate::outcome::Outcome;
 use crate::progress::Display;
 
 pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
-    let scenario = Scenario::load(&args.scenario)?;
+    let scenario = Scenario::load_with(&args.scenario, &args.change.settings())?;
     let policies = match args.policies.is_empty() {
         true => usual(&scenario),
         false => args.policies.clone(),
     };
     let overrides = ScenarioOverrides { policies, seed: args.seed, replications: Some(1) };
-    let mut scenario = scenario.with_overrides(&overrides)?;
-    if let Some(duration) = args.duration {
-        scenario.duration = duration;
-    }
+    let scenario = scenario.with_overrides(&overrides)?;
     let _held = FolderLock::hold(args.out.as_deref(), &[])?;
     let display = Display::new(&scenario.name, args.quiet);
     let (picks, progress) = (picks(&args.picks), |progress| display.update(&progress));

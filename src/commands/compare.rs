@@ -14,6 +14,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Outcome, CliError> {
         seed: args.run.seed,
         replications: args.replications,
     };
-    let scenario = Scenario::load(&args.scenario)?.with_overrides(&overrides)?;
+    let scenario =
+        Scenario::load_with(&args.scenario, &args.change.settings())?.with_overrides(&overrides)?;
     simulate::execute(&scenario, &args.run, args.trace.as_deref(), |it| Compared::brief(it))
 }

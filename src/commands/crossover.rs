@@ -19,7 +19,7 @@ pub(super) fn execute(args: &CrossoverArgs) -> Result<Outcome, CliError> {
         against: args.against.clone(),
         metric: args.metric.clone(),
         tolerance: args.tolerance,
-        set: args.set.clone(),
+        set: args.change.settings(),
         seed: args.run.seed,
         replications: args.replications,
     };

@@ -9,7 +9,7 @@ use crate::error::CliError;
 use crate::outcome::Outcome;
 
 pub(super) fn execute(args: &RunArgs) -> Result<Outcome, CliError> {
-    let scenario = Scenario::load(&args.scenario)?;
+    let scenario = Scenario::load_with(&args.scenario, &args.change.settings())?;
     // Scenarios list the plain policy first and the one they are about last.
     let last = scenario.policies.last().map(|policy| policy.name.to_string());
     let overrides = ScenarioOverrides {

@@ -12,7 +12,7 @@ use crate::progress::Display;
 pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
     let overrides = SweepOverrides {
         axes: args.axes.clone(),
-        set: args.set.clone(),
+        set: args.change.settings(),
         metrics: args.metrics.clone(),
         scenario: ScenarioOverrides {
             policies: args.policies.clone(),

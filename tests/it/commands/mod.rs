@@ -1,6 +1,7 @@
 //! The commands from outside.
 
 mod anatomy;
+mod change;
 mod cli;
 mod explore;
 mod fit;

@@ -68,13 +68,10 @@ fn fields(base: &Base, set: &[Patch], axes: &[AxisSpec]) -> Result<(), ScenarioE
     let patches: Vec<&Patch> = set.iter().chain(&varied).collect();
     let places = base.places(&patches)?;
     let (of_set, of_axes) = places.split_at(set.len());
-    let typed: Vec<usize> =
-        (0..set.len()).filter(|&at| set[at].named.doc.file == "--set").collect();
-    for (number, &at) in typed.iter().enumerate() {
-        if let Some(&first) = typed[..number].iter().find(|&&it| of_set[it] == of_set[at]) {
-            return Err(twice(&set[at].named, set[first].target.text()));
-        }
-    }
+    let typed = |&at: &usize| set[at].named.doc.file == "--set";
+    let typed: Vec<usize> = (0..set.len()).filter(typed).collect();
+    let of_typed: Vec<FieldPath> = typed.iter().map(|&at| of_set[at].clone()).collect();
+    given_twice(&typed.iter().map(|&at| &set[at]).collect::<Vec<_>>(), &of_typed)?;
     for (patch, place) in set.iter().zip(of_set) {
         if let Some(at) = of_axes.iter().position(|axis| axis.leads_to(place)) {
             let message = format!(
@@ -87,6 +84,16 @@ fn fields(base: &Base, set: &[Patch], axes: &[AxisSpec]) -> Result<(), ScenarioE
         }
     }
     one_after_the_other(&varied.iter().collect::<Vec<_>>(), of_axes)
+}
+
+/// Refuses settings that have the same place.
+pub(super) fn given_twice(set: &[&Patch], places: &[FieldPath]) -> Result<(), ScenarioError> {
+    for (at, place) in places.iter().enumerate() {
+        if let Some(first) = places[..at].iter().position(|before| before == place) {
+            return Err(twice(&set[at].named, set[first].target.text()));
+        }
+    }
+    Ok(())
 }
 
 /// What the first values of an axis put into the scenario.

@@ -13,6 +13,7 @@ pub(crate) mod range;
 mod results;
 mod run;
 mod schema;
+mod settings;
 mod spec;
 #[cfg(test)]
 mod tests;

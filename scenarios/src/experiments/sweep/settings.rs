@@ -1,0 +1,26 @@
+//! One scenario with fields changed from a command line.
+
+use super::collide::given_twice;
+use super::point::{Base, Patch};
+use super::words;
+use crate::scenario::resolve::Scenario;
+use crate::syntax::error::ScenarioError;
+
+impl Scenario {
+    /// Loads a scenario by path or name, with values put into its fields: `FIELD=VALUE`, in order.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); when a setting names no field or its value is not valid there, with
+    /// the place in the setting; when two settings name the same field.
+    pub fn load_with(path_or_name: &str, settings: &[String]) -> Result<Self, ScenarioError> {
+        if settings.is_empty() {
+            return Self::load(path_or_name);
+        }
+        let base = Base::load(path_or_name)?;
+        let patches: Vec<Patch> =
+            settings.iter().map(|text| words::setting(text)).collect::<Result<_, _>>()?;
+        let patches: Vec<&Patch> = patches.iter().collect();
+        given_twice(&patches, &base.places(&patches)?)?;
+        Ok(base.with(&patches, "with this value")?.0)
+    }
+}
