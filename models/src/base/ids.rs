@@ -56,6 +56,8 @@ newtype! {
     LawId(u16), "law";
     /// A law by which accesses of a workload choose pages.
     WalkId(u16), "walk";
+    /// A recorded trace of addresses of a workload.
+    AddressesId(u16), "addresses";
     /// A lock, barrier or semaphore of a workload.
     SyncId(u16), "sync";
 }

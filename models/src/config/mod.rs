@@ -1,6 +1,7 @@
 //! What a machine is made of, resolved to plain values: one file a part of the machine. Scenario
 //! files are turned into this; nothing here is read from a file or has a default.
 
+mod address_trace;
 pub mod costs;
 mod cpu;
 mod device;
@@ -13,6 +14,7 @@ mod sched;
 mod translation;
 mod workload;
 
+pub use address_trace::{AddressRecorder, AddressTrace, TraceCursor, Visit};
 pub use cpu::CpuConfig;
 pub use device::{
     AtDepth, ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, RamConfig,

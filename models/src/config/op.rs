@@ -5,7 +5,7 @@ use std::fmt;
 use sim_core::SimDuration;
 
 use super::workload::{Pattern, Section};
-use crate::base::ids::{LawId, RegionId, SyncId, WalkId};
+use crate::base::ids::{AddressesId, LawId, RegionId, SyncId, WalkId};
 
 /// Declares the operations: what each is made of, and its word in the canonical form of a scenario,
 /// which files have too. A field of a further type needs its line in `values!` below.
@@ -78,6 +78,15 @@ operations! {
         /// CPU time besides translation: the instruction itself and choosing the page.
         cost: SimDuration,
     } => "access_by",
+    /// A recorded trace of addresses, once from begin to end.
+    Replay {
+        /// The region whose pages are those of the trace, by first touch.
+        region: RegionId,
+        /// Which trace.
+        addresses: AddressesId,
+        /// CPU time of an instruction besides translation.
+        instruction: SimDuration,
+    } => "replay",
     /// Sleep of a drawn length.
     SleepDrawn {
         /// What it is drawn from, in picoseconds.
@@ -204,7 +213,7 @@ operations! {
 }
 
 impl Op {
-    /// Whether what follows it may be something else than the operation behind it.
+    /// Whether what follows it may be something else than the operation behind it, itself among that.
     pub fn may_go_elsewhere(&self) -> bool {
         matches!(
             self,
@@ -215,6 +224,7 @@ impl Op {
                 | Self::Branch { .. }
                 | Self::Jump { .. }
                 | Self::Until { .. }
+                | Self::Replay { .. }
         )
     }
 }
@@ -241,6 +251,7 @@ values! {
     u64 as u64: |number| number,
     LawId as u16: |law: LawId| law.0,
     WalkId as u16: |walk: WalkId| walk.0,
+    AddressesId as u16: |addresses: AddressesId| addresses.0,
     SyncId as u16: |sync: SyncId| sync.0,
     bool as bool: |flag| flag,
     SimDuration as u64: SimDuration::as_ps,

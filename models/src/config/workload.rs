@@ -2,6 +2,7 @@
 
 use sim_core::{Distribution, SimDuration};
 
+use super::address_trace::AddressTrace;
 use super::op::Op;
 use crate::base::ids::{LawId, RegionId, VcpuId};
 use crate::base::named::named;
@@ -18,6 +19,8 @@ pub struct Workload {
     pub laws: Vec<Law>,
     /// Laws by which accesses choose pages.
     pub walks: Vec<PageWalk>,
+    /// Recorded traces of addresses.
+    pub addresses: Vec<AddressTrace>,
     /// Locks, barriers and semaphores.
     pub syncs: Vec<SyncObject>,
 }

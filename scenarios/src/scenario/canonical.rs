@@ -233,7 +233,7 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
 }
 
 fn workload(form: &mut Form, workload: &Workload) {
-    let Workload { regions, tasks, laws, walks, syncs } = workload;
+    let Workload { regions, tasks, laws, walks, addresses, syncs } = workload;
     for Region { name, pages, prefill, backing } in regions {
         let backing = backing.name();
         let line = format_args!("{name} pages={pages} prefill={prefill} backing={backing}");
@@ -245,6 +245,10 @@ fn workload(form: &mut Form, workload: &Workload) {
     }
     for PageWalk { region, law } in walks {
         form.line("walk", format_args!("{region} {}", walk_line(law)));
+    }
+    for trace in addresses {
+        let content = xxh3_128(trace.packed());
+        form.line("addresses", format_args!("{content:032x} visits={}", trace.visits()));
     }
     for SyncObject { name, kind } in syncs {
         let kind = match kind {

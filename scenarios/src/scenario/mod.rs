@@ -1,5 +1,6 @@
 //! What a scenario is: its file, what that means, and its canonical form.
 
+pub(crate) mod addresses;
 pub(crate) mod canonical;
 pub mod expect;
 pub mod file;

@@ -7,7 +7,7 @@
 use sim_core::Stream;
 
 use crate::base::ids::Gva;
-use crate::config::{Op, Pattern};
+use crate::config::{AddressTrace, Op, Pattern, TraceCursor, Visit};
 use crate::parts::mmu::GuestTables;
 use crate::parts::pages::{Cursor, Walk};
 
@@ -16,6 +16,30 @@ use crate::parts::pages::{Cursor, Walk};
 pub(super) struct Sources<'a> {
     pub tables: &'a GuestTables,
     pub walks: &'a [Walk],
+    pub traces: &'a [AddressTrace],
+}
+
+/// A visit of a recorded trace as a word: number of the page below, instructions above it.
+const PAGE: u64 = (1 << 32) - 1;
+/// In the word of a visit: it writes.
+const WRITES: u64 = 1 << 62;
+/// In the word of a visit: the trace ends with it.
+const LAST: u64 = 1 << 63;
+
+/// The number of the page in what is drawn, a visit or a page alone.
+#[inline]
+pub(super) fn page_in(word: u64) -> u64 {
+    word & PAGE
+}
+
+/// A visit of a recorded trace, the next one.
+#[derive(Clone, Copy)]
+pub(super) struct Replayed {
+    pub gva: Gva,
+    pub write: bool,
+    pub instructions: u64,
+    /// Whether the trace ends with it.
+    pub last: bool,
 }
 
 /// Pages drawn at once: few enough for thousands of tasks.
@@ -30,7 +54,9 @@ pub(super) struct Choices {
     next_page: u64,
     /// Where it is in each walk of the workload.
     cursors: Vec<Cursor>,
-    /// Numbers among the pages of all regions.
+    /// Where it is in each recorded trace of the workload.
+    traces: Vec<TraceCursor>,
+    /// Numbers among the pages of all regions; of a recorded trace, its visits.
     pages: Vec<u64>,
     /// Where the next one is.
     next: usize,
@@ -44,9 +70,18 @@ pub(super) struct Choices {
 
 impl Choices {
     /// Nothing drawn yet; sequential walks begin at a page, those with a state where it says.
-    pub(super) fn new(draws: Stream, next_page: u64, cursors: Vec<Cursor>) -> Self {
-        let pages = Vec::new();
-        Self { draws, next_page, cursors, pages, next: 0, begin: 0, walks: 0, walking: false }
+    pub(super) fn new(draws: Stream, next_page: u64, cursors: Vec<Cursor>, traces: usize) -> Self {
+        Self {
+            draws,
+            next_page,
+            cursors,
+            traces: vec![TraceCursor::default(); traces],
+            pages: Vec::new(),
+            next: 0,
+            begin: 0,
+            walks: 0,
+            walking: false,
+        }
     }
 
     /// The address of the access at a position in the program, which is the next one. It stays the next
@@ -57,6 +92,29 @@ impl Choices {
             self.draw(ops, pc, sources);
         }
         GuestTables::gva_of(self.pages[self.next])
+    }
+
+    /// The visit of the replay at a position in the program, which is the next one until it is taken.
+    #[inline]
+    pub(super) fn next_visit(&mut self, ops: &[Op], pc: usize, sources: Sources<'_>) -> Replayed {
+        if self.next == self.pages.len() {
+            self.draw(ops, pc, sources);
+        }
+        let word = self.pages[self.next];
+        Replayed {
+            gva: GuestTables::gva_of(word & PAGE),
+            write: word & WRITES != 0,
+            instructions: (word & !(WRITES | LAST)) >> 32,
+            last: word & LAST != 0,
+        }
+    }
+
+    /// How far the position in the program goes when the next access of an operation is through: a
+    /// replay stays where it is until its trace ends.
+    #[inline]
+    pub(super) fn steps(&self, op: &Op) -> u32 {
+        let goes_on = matches!(op, Op::Replay { .. }) && self.pages[self.next] & LAST == 0;
+        u32::from(!goes_on)
     }
 
     /// The next access walks. Whether most of those that follow are likely to do so too.
@@ -107,13 +165,26 @@ impl Choices {
 
     /// Draws the pages of the accesses from a position in the program on.
     #[inline(never)]
-    fn draw(&mut self, ops: &[Op], mut pc: usize, Sources { tables, walks }: Sources<'_>) {
+    fn draw(&mut self, ops: &[Op], mut pc: usize, Sources { tables, walks, traces }: Sources<'_>) {
         self.pages.drain(..self.begin);
         self.next -= self.begin;
         self.begin = 0;
         self.walking = 2 * self.walks as usize >= BLOCK;
         self.walks = 0;
         let end = self.pages.len() + BLOCK;
+        if let Op::Replay { region, addresses, .. } = ops[pc] {
+            let first = tables.first_page(region);
+            let cursor = &mut self.traces[addresses.index()];
+            let trace = &traces[addresses.index()];
+            while self.pages.len() < end {
+                let visit = trace.next(cursor);
+                self.pages.push(word_of(visit, first));
+                if visit.last {
+                    break;
+                }
+            }
+            return;
+        }
         while self.pages.len() < end && !ops[pc].may_go_elsewhere() {
             if let Op::Access { region, .. } | Op::AccessBy { region, .. } = ops[pc] {
                 // A program of nothing else draws all of them at once.
@@ -155,6 +226,13 @@ impl Choices {
     }
 }
 
+/// A visit to a region whose first page has a number.
+fn word_of(visit: Visit, first: u64) -> u64 {
+    let Visit { page, write, instructions, last } = visit;
+    let flags = if write { WRITES } else { 0 } | if last { LAST } else { 0 };
+    (first + u64::from(page)) | u64::from(instructions) << 32 | flags
+}
+
 #[cfg(test)]
 mod tests {
     use sim_core::{RandomStreams, SimDuration};
@@ -183,9 +261,9 @@ mod tests {
     fn cuts_do_not_change_what_is_chosen() {
         let ops = program();
         let tables = GuestTables::new(&[1000, 7], 4, Gfn(0), Gfn(4096));
-        let sources = Sources { tables: &tables, walks: &[] };
+        let sources = Sources { tables: &tables, walks: &[], traces: &[] };
         let stream = RandomStreams::new(1).stream("task");
-        let mut choices = Choices::new(stream.clone(), 3, Vec::new());
+        let mut choices = Choices::new(stream.clone(), 3, Vec::new(), 0);
         let (mut draws, mut next_page) = (stream, 3);
         let mut accesses = (0..).map(|n| n % ops.len()).filter(|&pc| pc != 1);
         for round in 0..200u32 {

@@ -34,6 +34,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let passes = new.program.passes();
         let draws = self.w.guest.streams.stream(new.labels.0);
         let numbers = self.w.guest.streams.stream(new.labels.1);
+        let traces = self.w.setup.config.workload.addresses.len();
         self.w.guest.tasks.push(Task {
             role: new.role,
             group: new.group,
@@ -44,7 +45,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             passes: 0,
             busy: Cycles::ZERO,
             kernel: KernelMode::default(),
-            choices: Choices::new(draws, new.next_page, new.cursors),
+            choices: Choices::new(draws, new.next_page, new.cursors, traces),
             numbers,
             counters: [0; MAX_COUNTERS],
             done: 0,

@@ -7,7 +7,7 @@ use sim_core::{
     Cycles, DistributionError, EventHandle, RandomStreams, Sampler, SimDuration, SimTime, Stream,
 };
 
-use super::choices::Choices;
+use super::choices::{Choices, Sources};
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{
@@ -337,6 +337,15 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
+    /// What pages are chosen among.
+    pub(super) fn sources<'a>(
+        &'a self,
+        tables: &'a GuestTables,
+        workload: &'a Workload,
+    ) -> Sources<'a> {
+        Sources { tables, walks: &self.walks, traces: &workload.addresses }
+    }
+
     fn new(workload: &Workload, streams: &RandomStreams) -> Result<Self, DistributionError> {
         let law = |law: &Law| Ok(DrawnLaw { sampler: law.law.sampler()?, unit: law.unit });
         let walk = |PageWalk { region, law }: &PageWalk| {

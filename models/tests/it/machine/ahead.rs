@@ -8,14 +8,14 @@ use super::kit::{
     MIB, constant, crowded, for_time, group, host_kernel, named, syscall, us, with_workers,
 };
 use models::apf::rules::Workers;
-use models::base::ids::{LawId, RegionId, SyncId, VcpuId, WalkId};
+use models::base::ids::{AddressesId, LawId, RegionId, SyncId, VcpuId, WalkId};
 use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind,
-    EventPages, Law, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption,
-    ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock, SyncKind, SyncObject,
-    TablePages, TaskGroup, TimerKind, WakeTime,
+    AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
+    DisturbanceKind, EventPages, Law, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern,
+    Policy, Preemption, ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock,
+    SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -85,6 +85,11 @@ impl Draw {
                     let cost = self.ns(&[0, 20, 700]);
                     let region = RegionId(0);
                     ops.push(Op::AccessBy { region, walk: WalkId(walk), write, cost });
+                }
+                11 => {
+                    let instruction = self.ns(&[0, 1, 300]);
+                    let (region, addresses) = (RegionId(0), AddressesId(0));
+                    ops.push(Op::Replay { region, addresses, instruction });
                 }
                 14 => ops.push(Op::ComputeDrawn { law: LawId(self.below(2) as u16) }),
                 15 if self.chance(40) => ops.push(Op::SleepDrawn { law: LawId(0) }),
@@ -243,6 +248,11 @@ impl Draw {
             walk(PageLaw::Chase),
             walk(PageLaw::Moving { window: 90, every: 5, shuffled }),
         ];
+        let mut recorder = AddressRecorder::default();
+        for _ in 0..self.below(300) + 1 {
+            recorder.access(self.below(90) as u32, self.chance(40), self.chance(60));
+        }
+        config.workload.addresses = recorder.finish().into_iter().collect();
         let sync = |name: &str, kind| SyncObject { name: name.into(), kind };
         config.workload.syncs = vec![
             sync("lock", SyncKind::Lock),

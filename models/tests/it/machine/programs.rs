@@ -1,10 +1,11 @@
 //! Where programs go on, what they draw, who waits for whom; and requests, whose parts add up.
 
 use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us, write};
-use models::base::ids::{LawId, RegionId, SyncId, TaskId, WalkId};
+use models::base::ids::{AddressesId, LawId, RegionId, SyncId, TaskId, WalkId};
 use models::base::record::{Event, TaskRole};
 use models::config::{
-    Arrivals, Law, MachineConfig, Op, PageLaw, PageWalk, Pattern, SyncKind, SyncObject, TaskGroup,
+    AddressRecorder, Arrivals, Law, MachineConfig, Op, PageLaw, PageWalk, Pattern, Region,
+    RegionBacking, SyncKind, SyncObject, TaskGroup,
 };
 use models::machine::{RunOutput, RunSettings, Watch};
 use models::trace::anatomy::Pick;
@@ -46,6 +47,44 @@ fn a_program_with_an_end_ends() {
     assert!((us_of - 35.0).abs() < 1e-6, "{us_of}");
     let endless = simulate(&alone(vec![task(vec![compute(7)])]), "sync", &for_time(ms(1)));
     assert_eq!(endless.metrics.get("completion_time"), None);
+}
+
+/// Visits take what their instructions take, or a cycle; the trace is gone through once, and again in the
+/// next pass.
+#[test]
+fn a_replay_takes_the_time_of_its_instructions() {
+    let mut config = alone(vec![task(vec![
+        Op::Replay {
+            region: RegionId(0),
+            addresses: AddressesId(0),
+            instruction: SimDuration::from_us(2),
+        },
+        compute(7),
+        Op::EndPass { passes: 3 },
+    ])]);
+    config.workload.regions =
+        vec![Region { name: "r".into(), pages: 4, prefill: true, backing: RegionBacking::Vmm }];
+    let mut recorder = AddressRecorder::default();
+    // Five visits of eight instructions, one of which has none of its own.
+    for (page, write, begins) in [
+        (0, false, true),
+        (0, false, true),
+        (1, true, false),
+        (1, false, true),
+        (1, false, true),
+        (2, false, true),
+        (0, false, true),
+        (0, true, true),
+        (0, false, true),
+    ] {
+        recorder.access(page, write, begins);
+    }
+    config.workload.addresses = recorder.finish().into_iter().collect();
+    let output = simulate(&config, "sync", &for_time(ms(100)));
+    assert_clean(&output);
+    let us_of = metric(&output, "completion_time") * 1e6;
+    let expected = 3.0 * (8.0 * 2.0 + 7.0);
+    assert!((us_of - expected).abs() < 1e-3, "{us_of} {expected}");
 }
 
 #[test]

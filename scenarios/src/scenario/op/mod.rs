@@ -8,6 +8,7 @@ mod control;
 mod count;
 mod critical;
 mod reader;
+mod replay;
 mod request;
 mod serve;
 mod sleep;
@@ -26,6 +27,7 @@ use self::count::CountFile;
 use self::critical::CriticalFile;
 use self::reader::{Checked, Inside, Operation, Reader};
 pub(crate) use self::reader::{Passes, Tables, program};
+use self::replay::ReplayOpFile;
 use self::request::RequestFile;
 use self::serve::ServeFile;
 use self::sleep::SleepFile;
@@ -66,6 +68,8 @@ operations! {
     "compute" Compute(ComputeFile),
     /// One access to a page.
     "access" Access(AccessFile),
+    /// The addresses of a real program, once from begin to end.
+    "replay" Replay(ReplayOpFile),
     /// Sleep.
     "sleep" Sleep(SleepFile),
     /// Interrupt all other vCPUs and spin until each has answered, as a TLB flush does.

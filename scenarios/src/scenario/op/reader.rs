@@ -1,7 +1,7 @@
 //! How the nested operations of a file become a flat list.
 
-use models::base::ids::{LawId, RegionId, SyncId, WalkId};
-use models::config::{Law, Op, PageLaw, PageWalk, Region, SyncKind, SyncObject};
+use models::base::ids::{AddressesId, LawId, RegionId, SyncId, WalkId};
+use models::config::{AddressTrace, Law, Op, PageLaw, PageWalk, Region, SyncKind, SyncObject};
 use sim_core::SimDuration;
 
 use crate::scenario::resolve::at::{At, MAX_DURATION};
@@ -38,6 +38,7 @@ pub(crate) enum Inside {
 pub(crate) struct Tables {
     pub(crate) laws: Vec<Law>,
     pub(crate) walks: Vec<PageWalk>,
+    pub(crate) addresses: Vec<AddressTrace>,
     pub(crate) syncs: Vec<SyncObject>,
 }
 
@@ -276,6 +277,15 @@ impl Reader<'_> {
         law: PageLaw,
     ) -> Result<WalkId, ScenarioError> {
         number_of(at, &mut self.tables.walks, PageWalk { region, law }).map(WalkId)
+    }
+
+    /// The number of a recorded trace of addresses.
+    pub(super) fn addresses(
+        &mut self,
+        at: &At<'_>,
+        trace: AddressTrace,
+    ) -> Result<AddressesId, ScenarioError> {
+        number_of(at, &mut self.tables.addresses, trace).map(AddressesId)
     }
 
     /// Pages of a region.

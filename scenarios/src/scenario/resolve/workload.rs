@@ -40,8 +40,8 @@ pub(super) fn workload(
         task_group(&at.index(index), file, &regions, guest, &mut tables)
     };
     let tasks = file.tasks.iter().enumerate().map(&mut group).collect::<Result<_, _>>()?;
-    let Tables { laws, walks, syncs } = tables;
-    Ok(Workload { regions, tasks, laws, walks, syncs })
+    let Tables { laws, walks, addresses, syncs } = tables;
+    Ok(Workload { regions, tasks, laws, walks, addresses, syncs })
 }
 
 fn regions(

@@ -5,7 +5,6 @@ use sim_core::{Cycles, EventQueue, SimDuration};
 use super::begin::Begin;
 use crate::base::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
 use crate::base::page_size::PageSize;
-use crate::machine::guest::choices::Sources;
 use crate::machine::guest::state::{Guest, GuestCpu, GuestThen, Program, Task};
 use crate::machine::host::Host;
 use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent, Setup, World};
@@ -26,25 +25,24 @@ impl Access {
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Chooses the page of the task's next access and looks it up. The choice stays until the
-    /// access goes through.
-    pub(super) fn look_up(
-        &mut self,
-        vcpu: VcpuId,
-        task: TaskId,
-        region: RegionId,
-        write: bool,
-    ) -> Access {
-        let World { host, setup, guest, .. } = &mut *self.w;
-        let Guest { cpus, tasks, tables, drawn, .. } = guest;
-        let GuestCpu { mmu, walked, .. } = &mut cpus[vcpu.index()];
+    /// Chooses the page of the task's next access. The choice stays until the access goes through.
+    pub(super) fn next_page(&mut self, task: TaskId, region: RegionId) -> Gva {
+        let World { setup, guest, .. } = &mut *self.w;
+        let Guest { tasks, tables, drawn, .. } = guest;
         let Task { program, pc, choices, .. } = &mut tasks[task.index()];
-        let gva = match program {
+        match program {
             Program::Fill { page, .. } => tables.gva(region, *page),
             Program::Loop { ops } => {
-                choices.next(ops, *pc as usize, Sources { tables, walks: &drawn.walks })
+                choices.next(ops, *pc as usize, drawn.sources(tables, &setup.config.workload))
             }
-        };
+        }
+    }
+
+    /// Looks a page up.
+    pub(super) fn look_up(&mut self, vcpu: VcpuId, gva: Gva, write: bool) -> Access {
+        let World { host, setup, guest, .. } = &mut *self.w;
+        let Guest { cpus, tables, .. } = guest;
+        let GuestCpu { mmu, walked, .. } = &mut cpus[vcpu.index()];
         let seen = Seen { host, setup, tables, vcpu, write };
         let hit = if seen.is_protected(gva) { None } else { mmu.lookup(gva) };
         let translation = match hit {
@@ -108,9 +106,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let state = &mut self.w.guest.tasks[task.index()];
         match &mut state.program {
             Program::Fill { page, .. } => *page += 1,
-            Program::Loop { .. } => {
+            Program::Loop { ops } => {
+                state.pc += state.choices.steps(&ops[state.pc as usize]);
                 state.choices.take();
-                state.pc += 1;
             }
         }
         // The instruction itself takes a cycle at least, so that no program stands still.

@@ -1,12 +1,13 @@
 //! Running ahead: operations that only move on in the program and use the vCPU's own translations, one
 //! after the other.
 
-use sim_core::{Cycles, EventQueue, Frequency};
+use sim_core::{Cycles, EventQueue, Frequency, SimDuration};
 
 use super::access::{Seen, maps_read_only};
-use crate::base::ids::{Gfn, TaskId, VcpuId};
+use super::replay::time_of;
+use crate::base::ids::{Gfn, Gva, TaskId, VcpuId};
 use crate::config::Op;
-use crate::machine::guest::choices::{Choices, Sources};
+use crate::machine::guest::choices::{Choices, Sources, page_in};
 use crate::machine::guest::state::{Burst, Checkpoint, Guest, GuestCpu, Program, Task};
 use crate::machine::host::Host;
 use crate::machine::world::{Cx, MachineEvent, Setup, World};
@@ -24,16 +25,25 @@ struct Step {
     cost: Cycles,
     /// Of an access, whether it writes.
     write: Option<bool>,
+    /// Of a replay, what an instruction takes.
+    instruction: Option<SimDuration>,
 }
 
 impl Step {
     /// The operation at a position. None: it does more than move on and use translations, or changes
     /// the mode, and a burst is in one.
     fn of(ops: &[Op], pc: usize, frequency: Frequency) -> Option<Self> {
+        let plain = |cost, write| {
+            Some(Self { pc, cost: frequency.cycles_in(cost), write, instruction: None })
+        };
         match ops[pc] {
-            Op::Compute { span } => Some(Self { pc, cost: frequency.cycles_in(span), write: None }),
+            Op::Compute { span } => plain(span, None),
             Op::Access { write, cost, .. } | Op::AccessBy { write, cost, .. } => {
-                Some(Self { pc, cost: frequency.cycles_in(cost), write: Some(write) })
+                plain(cost, Some(write))
+            }
+            Op::Replay { instruction, .. } => {
+                let instruction = Some(instruction);
+                Some(Self { pc, cost: Cycles::ZERO, write: None, instruction })
             }
             _ => None,
         }
@@ -80,12 +90,12 @@ impl Run<'_> {
         in_time.min(u64::from(self.most - self.burst.ops) - 1) as usize + 1
     }
 
-    /// An operation that takes so long.
-    fn run(&mut self, place: usize, len: Cycles) {
+    /// An operation that takes so long, and the position behind it.
+    fn run(&mut self, next: usize, len: Cycles) {
         self.burst.latest = self.burst.end;
         self.burst.end += at_least_one(len);
         self.burst.ops += 1;
-        self.next = place + 1;
+        self.next = next;
     }
 
     /// The accesses of a program of nothing else, one after the other as long as they hit; whether any did.
@@ -111,6 +121,19 @@ impl Run<'_> {
     /// An access, of which it may be known that it does not hit. False: it cannot run ahead.
     fn access(&mut self, step: Step, write: bool, misses: bool) -> bool {
         let gva = self.choices.next(self.ops, step.pc, self.sources);
+        self.touch(gva, step, write, misses, step.pc + 1)
+    }
+
+    /// A visit of a replay, whose instructions take so long each. False: it cannot run ahead.
+    fn visit(&mut self, step: Step, instruction: SimDuration, frequency: Frequency) -> bool {
+        let visit = self.choices.next_visit(self.ops, step.pc, self.sources);
+        let cost = time_of(&visit, instruction, frequency);
+        let next = if visit.last { step.pc + 1 } else { step.pc };
+        self.touch(visit.gva, Step { cost, ..step }, visit.write, false, next)
+    }
+
+    /// Goes to the page of an access and to the position behind it. False: it cannot run ahead.
+    fn touch(&mut self, gva: Gva, step: Step, write: bool, misses: bool, next: usize) -> bool {
         let seen = Seen {
             host: self.host,
             setup: self.setup,
@@ -122,7 +145,7 @@ impl Run<'_> {
         if let Some(level) = hit {
             self.choices.take();
             let stlb = self.setup.prices.stlb_hit.cycles;
-            self.run(step.pc, if level == TlbLevel::L1 { step.cost } else { step.cost + stlb });
+            self.run(next, if level == TlbLevel::L1 { step.cost } else { step.cost + stlb });
             return true;
         }
         if self.choices.walks() && self.looked_at == 0 {
@@ -134,7 +157,7 @@ impl Run<'_> {
         self.looked_at = self.looked_at.saturating_sub(1);
         let Ok(cycles) = self.mmu.walk(gva, &seen, self.walked) else { return false };
         self.choices.take();
-        self.run(step.pc, step.cost + cycles);
+        self.run(next, step.cost + cycles);
         // Hits are run again when they are taken back; a walk is not, as it costs so much more.
         self.burst.checkpoints.push(Checkpoint {
             began: self.burst.latest,
@@ -153,7 +176,7 @@ impl Run<'_> {
 /// Nothing else comes of it.
 fn look_at(pages: &[u64], seen: &Seen<'_>, mmu: &Mmu) {
     let needs = pages.iter().filter_map(|&page| {
-        let gva = GuestTables::gva_of(page);
+        let gva = GuestTables::gva_of(page_in(page));
         let (gfn, _) = seen.leaf(gva.page())?;
         let mapped = seen.second_stage(gfn, false).is_some();
         Some(mmu.look_at(gva, gfn) ^ u32::from(mapped))
@@ -194,13 +217,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             next,
             host,
             setup,
-            sources: Sources { tables, walks: &drawn.walks },
+            sources: drawn.sources(tables, &setup.config.workload),
             vcpu,
             most,
             last,
             looked_at,
         };
-        let mut step = Step { pc: usize::MAX, cost: Cycles::ZERO, write: None };
+        let mut step = Step { pc: usize::MAX, cost: Cycles::ZERO, write: None, instruction: None };
         while run.has_room() {
             let place = if run.next < ops.len() { run.next } else { 0 };
             if step.pc != place {
@@ -208,7 +231,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 step = decoded;
             }
             let Some(write) = step.write else {
-                run.run(place, step.cost);
+                match step.instruction {
+                    None => run.run(place + 1, step.cost),
+                    Some(instruction) => {
+                        if !run.visit(step, instruction, frequency) {
+                            break;
+                        }
+                    }
+                }
                 continue;
             };
             let alone = ops.len() == 1 && !(write && maps_read_only(setup));

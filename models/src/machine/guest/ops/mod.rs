@@ -10,6 +10,7 @@ mod call_all;
 mod compute;
 mod control;
 mod passes;
+mod replay;
 mod request;
 mod serve;
 mod sleep;
@@ -44,9 +45,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Op::Count { .. } => Begin::Counts,
             Op::Compute { span } => Begin::Takes(self.compute(task, span)),
             Op::Access { region, write, cost, .. } | Op::AccessBy { region, write, cost, .. } => {
-                let access = self.look_up(vcpu, task, region, write);
+                let gva = self.next_page(task, region);
+                let access = self.look_up(vcpu, gva, write);
                 self.begin_access(vcpu, task, access, (write, cost))
             }
+            Op::Replay { instruction, .. } => self.begin_replay(vcpu, task, instruction),
             Op::ComputeDrawn { law } => {
                 let span = self.draw_time(task, law);
                 Begin::Takes(self.compute(task, span))

@@ -64,6 +64,7 @@ fn takes_time(op: &Value) -> bool {
     let any = |body: &Value| body.as_array().is_some_and(|body| body.iter().any(takes_time));
     match op["op"].as_str() {
         Some("once") => false,
+        Some("replay") => true,
         Some("repeat") => op["times"].is_u64() && any(&op["body"]),
         Some("choose") => {
             let all = |of: &Vec<Value>| of.iter().all(|choice| any(&choice["body"]));
@@ -134,6 +135,9 @@ impl Writer<'_> {
         let mut region = draw.at("region");
         // The first one is what does not fit into memory.
         let region = if region.percent(60) { regions[0] } else { *region.pick(&regions) };
+        if draw.at("recorded").percent(8) {
+            return Some(replay(&draw.at("recorded"), region));
+        }
         let mut object = Object::new();
         object.insert("op".into(), json!("access"));
         object.insert("region".into(), json!(region.name));
@@ -291,6 +295,24 @@ fn number_law(draw: &mut Draw) -> Value {
             json!({ "kind": "empirical", "points": points })
         }
     }
+}
+
+/// A short trace of addresses over some pages of a region.
+fn replay(draw: &Draw, region: &RegionShape) -> Value {
+    let mut pages = draw.at("pages");
+    let different = pages.magnitude(1, region.pages.min(200));
+    let visit = |_| {
+        let page = pages.below(different);
+        if pages.percent(40) { format!("{page}w") } else { page.to_string() }
+    };
+    let visits: Vec<String> = (0..draw.at("visits").magnitude(1, 300)).map(visit).collect();
+    let instruction = match draw.at("free").percent(15) {
+        true => json!("0s"),
+        false => draw.at("instruction").written_span(1, US),
+    };
+    json!({
+        "op": "replay", "region": region.name, "pages": visits.join(" "), "instruction": instruction
+    })
 }
 
 /// How an access to a region of so many pages chooses its page.
