@@ -27,7 +27,7 @@ pub use self::at::{FORMAT, MAX_DURATION, MAX_MEMORY};
 pub(in crate::scenario) use self::device::law::{law_line, number_law, time_law};
 pub(crate) use self::device::{device_lines, device_of_text};
 pub use self::host_kernel::HostIdentity;
-use crate::scenario::expect::{self, Expectation};
+use crate::scenario::expect::{self, Claim, Expectation};
 use crate::scenario::file::{PublishedFile, ScenarioFile};
 use crate::scenario::published::Published;
 use crate::scenario::source::{document, source};
@@ -201,7 +201,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let published = published
         .map(|(index, line)| published_line(&root.field("published").index(index), line, &policies))
         .collect::<Result<_, _>>()?;
-    let expect = expectations(&root.field("expect"), &file.expect, &policies)?;
+    let expect = expectations(&root.field("expect"), &file.expect, &policies, &workload)?;
     Ok(Scenario {
         name,
         title,
@@ -235,17 +235,23 @@ fn baseline(at: &At<'_>, name: Option<&str>, policies: &[Policy]) -> Result<Stri
 /// The metric to compare by. One of a group is of a group that there is.
 fn measure(at: &At<'_>, name: Option<&str>, workload: &Workload) -> Result<String, ScenarioError> {
     let name = name.unwrap_or(WORK_TOTAL);
-    let Some(kind) = metrics::find(name) else {
+    if metrics::find(name).is_none() {
         return Err(at.unknown("metric", name, &metrics::names()));
-    };
-    let group = name.strip_prefix(kind.name).and_then(|rest| rest.strip_prefix('['));
-    if let Some(group) = group.map(|rest| rest.trim_end_matches(']')) {
-        let groups: Vec<&str> = workload.tasks.iter().map(|group| group.name.as_str()).collect();
-        if !groups.contains(&group) {
-            return Err(at.unknown("group of tasks", group, &groups));
-        }
     }
+    known_group(at, name, workload)?;
     Ok(name.into())
+}
+
+/// A metric of one group, as `request_rate[server]`, is of a group that there is.
+fn known_group(at: &At<'_>, metric: &str, workload: &Workload) -> Result<(), ScenarioError> {
+    let group = metric.split_once('[').map(|(_, rest)| rest.trim_end_matches(']'));
+    let groups: Vec<&str> = workload.tasks.iter().map(|group| group.name.as_str()).collect();
+    match group {
+        Some(group) if !groups.contains(&group) => {
+            Err(at.unknown("group of tasks", group, &groups))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn published_line(
@@ -273,10 +279,17 @@ fn expectations(
     at: &At<'_>,
     lines: &[String],
     policies: &[Policy],
+    workload: &Workload,
 ) -> Result<Vec<Expectation>, ScenarioError> {
     let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let read = |(index, line): (usize, &String)| {
-        expect::parse(line, &names).map_err(|error| at.index(index).fail(error.message, error.help))
+        let at = at.index(index);
+        let read = expect::parse(line, &names);
+        let read = read.map_err(|error| at.fail(error.message, error.help))?;
+        if let Claim::Number { metric, .. } = &read.claim {
+            known_group(&at, metric, workload)?;
+        }
+        Ok(read)
     };
     lines.iter().enumerate().map(read).collect()
 }

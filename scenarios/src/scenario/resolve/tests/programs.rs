@@ -165,6 +165,20 @@ fn requests_and_passes_become_marks() {
     }
 }
 
+/// What is expected of a group is of a group that there is.
+#[test]
+fn a_group_of_which_something_is_expected_is_there() {
+    let expect = |line: &str| {
+        let line = format!(r#""expect": ["{line}"], "baseline": "sync","#);
+        let text = SMALL.replace(r#""baseline": "sync","#, &line);
+        Scenario::from_str("f", &text).map(|scenario| scenario.expect.len())
+    };
+    let group = small().machine.workload.tasks[0].name.clone();
+    assert_eq!(expect(&format!("request_rate[{group}] sync > 0")).unwrap(), 1);
+    let error = expect("request_rate[nobody] sync > 0").unwrap_err().to_string();
+    assert!(error.contains("`expect[0]`: there is no group of tasks `nobody`"), "{error}");
+}
+
 /// The measure is a metric that there is, of a group that there is.
 #[test]
 fn the_measure_is_a_metric_that_there_is() {
