@@ -5,7 +5,7 @@ use scenarios::{AnatomyReport, Comparison};
 use crate::page::{Grid, Page};
 use crate::plot::{self, Figure};
 use crate::report::{Names, Report};
-use crate::{json, table};
+use crate::{json, runs, table};
 
 /// A comparison of policies, in brief or in full detail.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,13 @@ impl Report for Compared<'_> {
     }
 
     fn tables(&self) -> Vec<(&'static str, Grid)> {
-        vec![("metrics", json::metrics(self.comparison)), ("series", json::series(self.comparison))]
+        let comparison = self.comparison;
+        vec![
+            ("metrics", json::metrics(comparison)),
+            ("runs", runs::grid(&[(runs::Keys::new(), comparison)])),
+            ("fault-latency", runs::latencies(comparison)),
+            ("series", json::series(comparison)),
+        ]
     }
 
     fn figures(&self) -> Vec<Figure> {

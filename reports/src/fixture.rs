@@ -135,6 +135,7 @@ fn metric(name: &str, unit: &str, mean: f64, stderr: Option<f64>) -> MetricSumma
             let spread = |step: i32| mean + stderr * f64::from(step) * 2.0;
             [-2, -1, -1, 0, 0, 0, 0, 1, 1, 2].map(spread).to_vec()
         }),
+        replications: (0..if stderr.is_some() { 10 } else { 1 }).collect(),
     }
 }
 

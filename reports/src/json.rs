@@ -30,17 +30,15 @@ pub(crate) fn written(text: Result<String, serde_json::Error>) -> String {
     }
 }
 
-/// All values of all replications: the content of `metrics.csv`. Replications count from 0; the
-/// number is left out where some replications do not define the metric, as the result does not say
-/// which.
+/// All values of all replications, a row each: the content of `metrics.csv`. Replications count from 0; one
+/// that does not define a metric has no row of it.
 pub(crate) fn metrics(comparison: &Comparison) -> Grid {
     let mut grid = Grid::named(["policy", "replication", "metric", "unit", "value"]);
     for policy in &comparison.policies {
         for metric in &policy.metrics {
-            let complete = metric.values.len() == comparison.replications as usize;
-            for (replication, value) in metric.values.iter().enumerate() {
+            for (replication, value) in metric.replications.iter().zip(&metric.values) {
                 let value = finite(*value).map(|value| value.to_string()).unwrap_or_default();
-                let replication = if complete { replication.to_string() } else { String::new() };
+                let replication = replication.to_string();
                 let (policy, name) = (policy.policy.clone(), metric.name.clone());
                 grid.row(vec![policy, replication, name, metric.unit.clone(), value]);
             }

@@ -27,6 +27,7 @@ pub mod plot;
 mod report;
 mod requests;
 pub mod rules;
+mod runs;
 pub mod suite;
 mod sweep;
 mod table;

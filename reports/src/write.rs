@@ -91,7 +91,9 @@ mod tests {
             [
                 "fault-latency-cdf.png",
                 "fault-latency-cdf.svg",
+                "fault-latency.csv",
                 "metrics.csv",
+                "runs.csv",
                 "series.csv",
                 "summary.json",
                 "table.txt",

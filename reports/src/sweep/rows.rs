@@ -1,7 +1,7 @@
 //! Sweeps for programs: CSV with a row a point and policy, and JSON lines with an object a point.
 
 use scenarios::SweepResult;
-use scenarios::experiments::sweep::PointResult;
+use scenarios::experiments::sweep::{AxisKind, PointResult};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::json::{Document, finite, written};
@@ -70,6 +70,29 @@ fn metric_names(sweep: &SweepResult) -> Vec<&str> {
 
 fn number(value: Option<f64>) -> String {
     value.and_then(finite).map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// All runs of all points: `point`, of each axis the value as it was written and, where it is one, the number in
+/// the base unit (`limit_bytes`); then what `runs.csv` of a comparison has.
+pub(super) fn runs(sweep: &SweepResult) -> Grid {
+    let keys = |point: &PointResult| {
+        let mut keys = vec![("point".to_owned(), point.number.to_string())];
+        if sweep.axes.is_empty() {
+            keys.push(("variation".to_owned(), point.label.clone()));
+        }
+        for (axis, &place) in sweep.axes.iter().zip(&point.values) {
+            keys.push((axis.name.clone(), axis.values[place].clone()));
+            if let AxisKind::Time(all) | AxisKind::Number(all) = &axis.kind
+                && let Some(unit) = axis.unit
+            {
+                keys.push((format!("{}_{unit}", axis.name), all[place].to_string()));
+            }
+        }
+        keys
+    };
+    let points: Vec<_> =
+        sweep.points.iter().map(|point| (keys(point), &point.comparison)).collect();
+    crate::runs::grid(&points)
 }
 
 /// Name of each axis and the point's value.

@@ -22,6 +22,7 @@ fn point(step: u32) -> Comparison {
             mean: if place == 0 { 5e-6 * factor } else { 12e-6 * place as f64 },
             stderr: Some(1e-8),
             values: Vec::new(),
+            replications: vec![0],
         });
     }
     for ratio in &mut comparison.ratios {
@@ -59,6 +60,7 @@ fn latencies() -> SweepResult {
         fields: vec!["host.swap.device.read_latency".to_owned()],
         values: values.map(str::to_owned).to_vec(),
         kind: AxisKind::Time(vec![2e-6, 2e-5, 2e-4, 2e-3]),
+        unit: Some("s"),
     };
     let laws = Some(Laws { compute: SimDuration::from_us(200) });
     SweepResult { laws, ..sweep(vec![axis], &values.map(|value| value)) }
@@ -70,6 +72,7 @@ fn numbers() -> SweepResult {
         fields: vec!["host.memory_limit".to_owned()],
         values: ["24MiB", "25MiB", "512MiB"].map(str::to_owned).to_vec(),
         kind: AxisKind::Number([24.0, 25.0, 512.0].map(|mib: f64| mib * 1_048_576.0).to_vec()),
+        unit: Some("bytes"),
     };
     sweep(vec![axis], &["24MiB", "25MiB", "512MiB"])
 }
@@ -164,9 +167,9 @@ fn plots_exist_for_one_axis_of_numbers_only() {
         let names = files.iter().map(|path| path.file_name().unwrap().to_string_lossy());
         names.map(std::borrow::Cow::into_owned).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(names(&latencies()), "table.txt sweep.jsonl sweep.csv gain.svg gain.png");
-    assert_eq!(names(&numbers()), "table.txt sweep.jsonl sweep.csv gain.svg gain.png");
-    assert_eq!(names(&sweep(Vec::new(), &["none"])), "table.txt sweep.jsonl sweep.csv");
+    assert_eq!(names(&latencies()), "table.txt sweep.jsonl sweep.csv runs.csv gain.svg gain.png");
+    assert_eq!(names(&numbers()), "table.txt sweep.jsonl sweep.csv runs.csv gain.svg gain.png");
+    assert_eq!(names(&sweep(Vec::new(), &["none"])), "table.txt sweep.jsonl sweep.csv runs.csv");
 }
 
 #[test]

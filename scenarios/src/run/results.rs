@@ -78,6 +78,8 @@ pub struct MetricSummary {
     pub stderr: Option<f64>,
     /// The value of each replication that defines it, in order.
     pub values: Vec<f64>,
+    /// The numbers of these replications, from 0.
+    pub replications: Vec<u32>,
 }
 
 /// A guest task, as the mean of replications.

@@ -70,14 +70,15 @@ fn metrics(runs: &[StoredRun]) -> Vec<MetricSummary> {
         }
     }
     let summary = |(name, unit): (&str, &str)| {
-        let values = runs.iter().filter_map(|run| value(run, name));
-        let values: Replications = values.collect();
+        let defined = || (0..).zip(runs).filter_map(|(at, run)| Some((at, value(run, name)?)));
+        let values: Replications = defined().map(|(_, value)| value).collect();
         MetricSummary {
             name: name.into(),
             unit: unit.into(),
             mean: values.mean().unwrap_or(0.0),
             stderr: values.std_error(),
             values: values.values().to_vec(),
+            replications: defined().map(|(at, _)| at).collect(),
         }
     };
     names.into_iter().map(summary).collect()

@@ -240,7 +240,10 @@ fn a_killed_sweep_ends_like_an_uninterrupted_one() {
     assert_eq!(files(&killed), files(&whole));
     assert!(runs(&killed) == runs(&whole), "other runs are stored");
     let names: Vec<String> = files(&whole).into_keys().collect();
-    assert_eq!(names, ["gain.png", "gain.svg", "sweep.csv", "sweep.jsonl", "table.txt"]);
+    assert_eq!(
+        names,
+        ["gain.png", "gain.svg", "runs.csv", "sweep.csv", "sweep.jsonl", "table.txt"]
+    );
 }
 
 #[test]

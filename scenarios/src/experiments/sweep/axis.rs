@@ -16,6 +16,9 @@ pub struct Axis {
     pub values: Vec<String>,
     /// What the values are.
     pub kind: AxisKind,
+    /// The base unit of values that are times or numbers, as a part of a column's name: `s`, `bytes`, `hz`,
+    /// `cycles`; none of plain numbers and of what has no order.
+    pub unit: Option<&'static str>,
 }
 
 /// What the values of an axis are.
@@ -57,6 +60,7 @@ impl Axis {
         let fields = targets.iter().map(|(target, _)| target.text().to_owned()).collect();
         let quantities: Option<Vec<Quantity>> = values.iter().map(Quantity::of).collect();
         let kind = quantities.filter(|all| all.windows(2).all(|two| two[0].kind == two[1].kind));
+        let unit = kind.as_ref().and_then(|all| all.first()?.kind.unit());
         let kind = kind.map_or(AxisKind::Other, |all| {
             let amounts = all.iter().map(|quantity| quantity.amount as f64);
             match all.first().map(|quantity| quantity.kind) {
@@ -64,7 +68,7 @@ impl Axis {
                 _ => AxisKind::Number(amounts.collect()),
             }
         });
-        Self { name, fields, values: values.iter().map(text).collect(), kind }
+        Self { name, fields, values: values.iter().map(text).collect(), kind, unit }
     }
 }
 

@@ -11,7 +11,10 @@ use crate::syntax::error::ScenarioError;
 use crate::syntax::tree::{FieldPath, NodeValue};
 
 /// Columns of tables that are no axes.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 13] = [
+    "scenario_hash",
+    "replication",
+    "run_seed",
     "point",
     "label",
     "variation",
@@ -43,21 +46,26 @@ pub(super) fn collisions(
 }
 
 fn names(axes: &[AxisSpec]) -> Result<(), ScenarioError> {
-    let mut known: Vec<&str> = Vec::new();
+    let mut known: Vec<String> = Vec::new();
     for AxisSpec { axis, whole, .. } in axes {
         let name = axis.name.as_str();
         let help = "give it another `name`, in a sweep file; by default it is the last word of \
                     the field";
         let of_metric = name.strip_suffix("_mean").or_else(|| name.strip_suffix("_stderr"));
-        if COLUMNS.contains(&name) || of_metric.and_then(metrics::find).is_some() {
+        let is_metric = metrics::find(name).or(of_metric.and_then(metrics::find)).is_some();
+        if COLUMNS.contains(&name) || is_metric {
             let message = format!("an axis cannot be named `{name}`: results have such a column");
             return Err(whole.error(message, Some(help.into())));
         }
-        if known.contains(&name) {
-            let message = format!("another axis is named `{name}` already");
-            return Err(whole.error(message, Some(help.into())));
+        // In `runs.csv` the numbers of an axis have a column with their unit in its name.
+        let with_unit = axis.unit.map(|unit| format!("{name}_{unit}"));
+        for name in std::iter::once(name.to_owned()).chain(with_unit) {
+            if known.contains(&name) {
+                let message = format!("another axis is named `{name}` already");
+                return Err(whole.error(message, Some(help.into())));
+            }
+            known.push(name);
         }
-        known.push(name);
     }
     Ok(())
 }

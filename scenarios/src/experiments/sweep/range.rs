@@ -26,6 +26,19 @@ pub(crate) enum Kind {
     Number,
 }
 
+impl Kind {
+    /// The base unit in words that a name may hold; of a time the second, in which results have it.
+    pub(super) fn unit(self) -> Option<&'static str> {
+        match self {
+            Self::Time => Some("s"),
+            Self::Size => Some("bytes"),
+            Self::Rate => Some("hz"),
+            Self::Cycles => Some("cycles"),
+            Self::Number => None,
+        }
+    }
+}
+
 /// A value with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quantity {

@@ -313,7 +313,9 @@ fn names_and_fields_that_collide_are_refused() {
         )
     };
     told(read(&named("latency")), "another axis is named `latency` already");
-    for name in ["policy", "point", "work_ratio", "exits_mean", "work_total_stderr"] {
+    for name in
+        ["policy", "point", "run_seed", "work_ratio", "exits", "exits_mean", "work_total_stderr"]
+    {
         told(read(&named(name)), "results have such a column");
     }
     let twice = CHANGES.replace(
