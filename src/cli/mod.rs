@@ -4,6 +4,7 @@ mod format;
 mod logs;
 mod protocol;
 mod runs;
+mod shell;
 
 use clap::{Parser, Subcommand};
 
@@ -14,6 +15,7 @@ pub(crate) use runs::{
     AnatomyArgs, CompareArgs, CrossoverArgs, PickArg, PresetsArgs, RunArgs, RunningArgs,
     SchemaArgs, ShowArgs, SweepArgs, TestArgs,
 };
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 
 /// A deterministic simulator of KVM asynchronous page faults.
 #[derive(Debug, Parser)]
@@ -207,6 +209,16 @@ Examples:
   apfsim fuzz --print 17                   its scenario
   apfsim fuzz --against target/debug/apfsim --share 10")]
     Fuzz(FuzzArgs),
+    /// Print a script with which a shell completes commands and options
+    #[command(after_help = "\
+Where scripts lie:
+  apfsim completions bash > ~/.local/share/bash-completion/completions/apfsim
+  apfsim completions zsh > ~/.zfunc/_apfsim            with fpath+=(~/.zfunc) in ~/.zshrc
+  apfsim completions fish > ~/.config/fish/completions/apfsim.fish")]
+    Completions(CompletionsArgs),
+    /// Write man pages, one a command, into a directory
+    #[command(after_help = "Example:\n  apfsim man ~/.local/share/man/man1 && man apfsim-compare")]
+    Man(ManArgs),
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ mod anatomy;
 mod check;
 mod common;
 mod compare;
+mod completions;
 mod crossover;
 mod explore;
 mod fit;
 mod fit_scenario;
 mod fuzz;
 mod invariants;
+mod man;
 mod metrics;
 mod policies;
 mod presets;
@@ -34,6 +36,8 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Fit(command) => fit::execute(command),
         Command::FitScenario(args) => fit_scenario::execute(args),
         Command::Fuzz(args) => fuzz::execute(args),
+        Command::Completions(args) => completions::execute(args),
+        Command::Man(args) => man::execute(args),
         Command::Compare(args) => compare::execute(args),
         Command::Run(args) => run::execute(args),
         Command::Test(args) => test::execute(args),

@@ -11,6 +11,7 @@ mod invariants;
 mod replay;
 mod rules;
 mod settings;
+mod shell;
 mod stored;
 mod sweep;
 mod told;
