@@ -4,6 +4,7 @@
 //! Errors name the place of the value that is wrong, or, where a value is left out, the place of
 //! the object that it is missing from.
 
+mod arrivals;
 pub(crate) mod at;
 mod cpu;
 mod device;
@@ -192,6 +193,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let warmup = root.field("warmup").span(warmup, SimDuration::ZERO..=MAX_DURATION)?;
     let disturbances_at = root.field("disturbances");
     let end = duration + warmup;
+    arrivals::fit(root, &workload, end)?;
     let disturbances =
         disturbance::disturbances(&disturbances_at, &file.disturbances, &guest, end)?;
     let replications = root

@@ -165,6 +165,34 @@ fn requests_and_passes_become_marks() {
     }
 }
 
+/// A typing error in a gap is no run without end.
+#[test]
+fn requests_that_arrive_are_not_too_many() {
+    let with = |arrivals: &str| {
+        let text = SMALL.replace(
+            r#""name": "worker","#,
+            &format!(
+                r#""name": "server", "role": "faulter", "arrivals": {arrivals},
+                "program": [{{ "op": "serve", "body": [{{ "op": "compute", "span": "1us" }}] }}] }},
+                {{ "name": "worker","#
+            ),
+        );
+        Scenario::from_str("f", &text).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(with(r#"{ "kind": "poisson", "mean": "10us" }"#), Ok(()));
+    let off = r#"{ "kind": "on_off", "gap": "1ps", "on": "1ps", "off": "1ms" }"#;
+    assert_eq!(with(off), Ok(()));
+    for many in [
+        r#"{ "kind": "poisson", "mean": "1ps" }"#,
+        r#"{ "kind": "on_off", "gap": "1ps", "on": "1ms", "off": "1ms" }"#,
+        r#"{ "kind": "law", "gap": { "kind": "zipf", "unit": "1ps", "n": 9, "exponent_milli": 900 } }"#,
+    ] {
+        let error = with(many).unwrap_err();
+        assert!(error.contains("workload.tasks[1].arrivals`: about"), "{error}");
+        assert!(error.contains("at most 100000000 in a run"), "{error}");
+    }
+}
+
 /// What is expected of a group is of a group that there is.
 #[test]
 fn a_group_of_which_something_is_expected_is_there() {
