@@ -21,6 +21,10 @@ pub const EN_INTERRUPT: u64 = 1 << 3;
 /// The bit of ACK that acknowledges.
 pub const ACK_PAGE_READY: u64 = 1 << 0;
 
+/// Where the kernel of a guest maps all of its memory (`page_offset_base` without randomization, four
+/// levels: Documentation/arch/x86/x86_64/mm.rst).
+pub const KERNEL_MAP: u64 = 0xffff_8880_0000_0000;
+
 /// The vector of #PF.
 pub const PAGE_FAULT: u8 = 14;
 /// The bit of a #PF error code that says that there is an entry, which does not allow the access

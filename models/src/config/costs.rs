@@ -188,6 +188,14 @@ costs! {
     lock_age,
     /// Bringing the cache line of that lock from the processor that used it last; beyond all others.
     lock_line,
+    /// Walking the guest's tables in software, for a #PF under shadow paging.
+    shadow_walk,
+    /// Carrying out a write to a table of the guest's whose shadow is to stay as it is.
+    shadow_emulate,
+    /// Making the shadow of a table the same as the table again, which then allows no more writes.
+    shadow_sync,
+    /// A write of CR3 in the guest that does not exit; an exit for it costs `exit_light`.
+    cr3_write,
     /// What mapping a page before its page ready costs less than a fault.
     prefault_saves,
     /// Software of the lookup that finds out that the page needs I/O.

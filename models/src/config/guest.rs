@@ -2,6 +2,7 @@
 
 use sim_core::SimDuration;
 
+use super::paging::{GuestPaging, Processes};
 use super::sched::SchedParams;
 use crate::base::named::named;
 
@@ -65,6 +66,12 @@ pub struct GuestConfig {
     pub table_pages: TablePages,
     /// Whether its kernel maps memory by pages of 2 MiB where it can (transparent huge pages).
     pub thp: bool,
+    /// Whether it has paging on.
+    pub paging: GuestPaging,
+    /// Which tasks have an address space of their own.
+    pub processes: Processes,
+    /// Whether its kernel tells address spaces apart in the TLB (PCID).
+    pub pcid: bool,
 }
 
 impl GuestConfig {
@@ -72,6 +79,7 @@ impl GuestConfig {
     pub fn tables(&self, pages: u64) -> u64 {
         match pages.checked_sub(1) {
             None => 0,
+            Some(_) if self.paging == GuestPaging::Off => 0,
             Some(last) => (1..=self.table_levels).map(|level| (last >> (9 * level)) + 1).sum(),
         }
     }

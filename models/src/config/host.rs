@@ -3,6 +3,7 @@
 use sim_core::SimDuration;
 
 use super::device::DeviceConfig;
+use super::paging::HostPaging;
 use super::sched::SchedParams;
 use crate::base::named::named;
 
@@ -36,6 +37,8 @@ pub struct HostConfig {
     pub allocation_failure_ppm: u32,
     /// Levels of the second-stage tables: 4 or 5.
     pub second_stage_levels: u32,
+    /// How it translates the guest's addresses.
+    pub paging: HostPaging,
 }
 
 impl HostConfig {

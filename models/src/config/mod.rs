@@ -9,6 +9,7 @@ mod disturbance;
 mod guest;
 mod host;
 mod op;
+mod paging;
 mod policy;
 mod sched;
 mod translation;
@@ -29,6 +30,7 @@ pub use host::{
     WrittenPages,
 };
 pub use op::Op;
+pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};

@@ -16,7 +16,7 @@ use super::world::{Cx, MachineEvent, Setup, Steps, World, thread_of};
 use crate::apf::Rules;
 use crate::base::ids::{GroupId, VcpuId, VmId};
 use crate::base::record::{Event, Phase};
-use crate::config::MachineConfig;
+use crate::config::{GuestPaging, MachineConfig};
 use crate::presets::policies;
 use crate::trace::metrics::Metrics;
 use crate::trace::series::Series;
@@ -76,6 +76,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Power-on: the vCPUs run, the first one with the main task if memory is to be filled.
     pub(super) fn power_on(&mut self) {
         self.emit(Event::PhaseBegin { phase: Phase::Prefill });
+        if self.w.setup.config.guest.paging == GuestPaging::Off {
+            for vcpu in self.vcpus() {
+                self.set_paging(vcpu);
+            }
+        }
         if !self.start_main_task() {
             self.w.prefill_done = true;
         }

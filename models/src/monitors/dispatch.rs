@@ -145,6 +145,8 @@ impl Monitors {
             Event::KvmEntry { vcpu }
             | Event::KvmExit { vcpu, .. }
             | Event::KvmPageFault { vcpu, .. }
+            | Event::ShadowWalk { vcpu, .. }
+            | Event::ShadowTable { vcpu, .. }
             | Event::KvmAsyncPfNotPresent { vcpu, .. }
             | Event::KvmAsyncPfDoublefault { vcpu, .. }
             | Event::KvmInjException { vcpu, .. }
@@ -247,6 +249,12 @@ impl Monitors {
                 seen.faults += 1;
                 faults.fault(vcpu, Gfn(address.0 / PAGE_SIZE), record);
             }
+            // The address of the fault itself is the guest's own.
+            Event::ShadowWalk { gfn, .. } => {
+                seen.faults += 1;
+                faults.fault(vcpu, gfn, record);
+            }
+            Event::ShadowTable { gfn, .. } => faults.table_read(vcpu, gfn),
             Event::MajorFaultBegin { task, gfn, .. } => {
                 faults.begun(task, gfn, record);
                 // An item may be linked before the fault is classified.

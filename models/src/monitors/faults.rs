@@ -151,6 +151,12 @@ impl Faults {
         }
     }
 
+    /// The host has what it wanted of a frame with a table of the guest's, which needs no mapping for that.
+    pub(super) fn table_read(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        self.resolved(vcpu, gfn);
+        self.page(gfn, true);
+    }
+
     pub(super) fn unmap(&mut self, gfn: Gfn) {
         self.mapped.remove(gfn);
         self.page(gfn, false);

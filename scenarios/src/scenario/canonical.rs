@@ -131,6 +131,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         kernel: host_kernel,
         allocation_failure_ppm,
         second_stage_levels,
+        paging,
     } = host;
     form.line("host.cpus", cpus);
     sched(form, "host", scheduler);
@@ -151,6 +152,7 @@ fn host(form: &mut Form, host: &HostConfig) {
     }
     form.line("host.allocation_failure_ppm", allocation_failure_ppm);
     form.line("host.second_stage_levels", second_stage_levels);
+    form.line("host.paging", paging.name());
 }
 
 fn sched(form: &mut Form, whose: &str, params: &SchedParams) {
@@ -210,6 +212,9 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
         table_levels,
         table_pages,
         thp,
+        paging,
+        processes,
+        pcid,
     } = guest;
     form.line("guest.vcpus", vcpus);
     form.line("guest.memory_pages", memory_pages);
@@ -226,6 +231,9 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     form.line("guest.table_levels", table_levels);
     form.line("guest.table_pages", table_pages.name());
     form.line("guest.thp", thp);
+    form.line("guest.paging", paging.name());
+    form.line("guest.processes", processes.name());
+    form.line("guest.pcid", pcid);
     let ApicConfig { timer_exits, eoi_exits, ipi_exits } = apic;
     form.line("guest.apic.timer_exits", timer_exits);
     form.line("guest.apic.eoi_exits", eoi_exits);

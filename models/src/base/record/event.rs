@@ -394,6 +394,28 @@ events! {
         op: IoKind, /// Pages.
         pages: u32, /// Processor time that it takes.
         span: SimDuration, }
+    /// The host begins to handle a #PF of the guest under shadow paging (`kvm_page_fault`).
+    ShadowFault = "shadow_fault" { /// The vCPU.
+        vcpu: VcpuId, /// The faulting address.
+        address: Gva, /// Bit 0: there is an entry, bit 1: write, bit 2: user mode.
+        error_code: u64, /// Privilege level of the guest at the fault.
+        cpl: u8, }
+    /// The host has walked the guest's tables and goes on with the frame that it found (ours).
+    ShadowWalk = "shadow_walk" { /// The vCPU.
+        vcpu: VcpuId, /// The frame.
+        gfn: Gfn, }
+    /// The host has read a table of the guest's for which an access was waiting (ours).
+    ShadowTable = "shadow_table" { /// The vCPU.
+        vcpu: VcpuId, /// The table.
+        gfn: Gfn, }
+    /// The host carries out a write of the guest's to a table that is mirrored (ours).
+    ShadowEmulate = "shadow_emulate" { /// The vCPU.
+        vcpu: VcpuId, /// The table.
+        gfn: Gfn, }
+    /// The guest wrote CR3, and the host has brought its mirror up to date (ours).
+    ShadowSync = "shadow_sync" { /// The vCPU.
+        vcpu: VcpuId, /// Tables that had been written.
+        tables: u32, }
 }
 
 #[cfg(test)]

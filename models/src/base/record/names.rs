@@ -45,6 +45,10 @@ field_enum! {
         InterruptWindow => "INTERRUPT_WINDOW",
         /// The guest called the host.
         Hypercall => "VMCALL",
+        /// The guest took a #PF, which the host keeps for itself under shadow paging.
+        PageFault => "EXCEPTION_NMI",
+        /// The guest wrote CR3, which the host keeps to itself under shadow paging.
+        CrAccess => "CR_ACCESS",
     }
 
     /// Why a vCPU thread sleeps in the host.
@@ -163,3 +167,10 @@ macro_rules! field_by_place {
     )*};
 }
 field_by_place!(DisturbanceName, TaskRole);
+
+impl ExitReason {
+    /// Whether the guest touched something that the host's tables do not map.
+    pub const fn is_fault(self) -> bool {
+        matches!(self, Self::EptViolation | Self::PageFault)
+    }
+}

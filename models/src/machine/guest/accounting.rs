@@ -95,7 +95,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// others that are there, and no longer waits for them.
     pub(super) fn pass_majors_but(&mut self, vcpu: VcpuId, task: TaskId, at: Option<Gfn>) {
         for gfn in self.w.guest.tasks[task.index()].majors.clone() {
-            if Some(gfn) != at && self.maps(vcpu, gfn, false) {
+            if Some(gfn) != at && self.is_past(vcpu, gfn) {
                 self.w.guest.tasks[task.index()].majors.retain(|&major| major != gfn);
                 self.emit(Event::MajorFaultEnd { vcpu, task, gfn });
             }

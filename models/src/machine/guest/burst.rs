@@ -95,7 +95,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Sets the second-stage accessed bits of the walks of a burst, once each.
     fn set_accessed_bits(&mut self, vcpu: VcpuId) {
         let mut walked = std::mem::take(&mut self.w.guest.cpus[vcpu.index()].walked);
-        if self.w.setup.config.cpu.ept_accessed_dirty {
+        if self.w.setup.has_accessed_bits() {
             for &gfn in &walked {
                 self.set_accessed(vcpu, gfn);
             }

@@ -3,8 +3,8 @@
 use sim_core::{Cycles, EventQueue};
 
 use super::state::{GuestThen, Running};
-use crate::base::ids::{Gfn, TaskId, Token, VcpuId};
-use crate::base::record::FaultPath;
+use crate::base::ids::{Gfn, Gva, TaskId, Token, VcpuId};
+use crate::base::record::{Event, FaultPath};
 use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -106,6 +106,34 @@ impl<Q: EventQueue<MachineEvent>> GuestEntry for Cx<'_, Q> {
 
     fn flush_tlb(&mut self, vcpu: VcpuId) {
         self.w.guest.cpus[vcpu.index()].mmu.invalidate_second_stage();
+    }
+
+    fn tables_of(&self, gva: Gva) -> Vec<(u32, Gfn)> {
+        self.w.guest.tables.tables_of(gva)
+    }
+
+    fn translation_of(&self, gva: Gva) -> Option<Gfn> {
+        self.w.guest.tables.translate(gva)
+    }
+
+    fn table_is_read(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        let Some(task) = self.w.guest.current(vcpu) else { return };
+        if self.w.guest.tasks[task.index()].majors.contains(&gfn) {
+            self.emit(Event::ShadowTable { vcpu, gfn });
+            self.pass_major(vcpu, gfn);
+        }
+    }
+
+    fn inject_own_fault(&mut self, vcpu: VcpuId, gva: Gva) {
+        let prices = &self.w.setup.prices;
+        let cost = prices.inject_event.cycles
+            + prices.guest_exception.cycles
+            + prices.guest_minor_fault.cycles;
+        self.push_frame(vcpu, cost, GuestThen::FirstTouch { gva });
+    }
+
+    fn write_is_done(&mut self, vcpu: VcpuId, gfn: Gfn) {
+        self.w.guest.cpus[vcpu.index()].written_for = Some(gfn);
     }
 
     fn end_hlt(&mut self, vcpu: VcpuId) {

@@ -94,6 +94,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     let frames = std::mem::take(&mut self.w.guest.tasks[current as usize].frames);
                     self.w.guest.cpus[vcpu.index()].frames = frames;
                 }
+                return self.load_space(vcpu);
             }
             GuestThen::FirstTouch { gva } => return self.first_touch(vcpu, gva),
             GuestThen::ClearTable { .. } => return self.clear_table(vcpu, then),

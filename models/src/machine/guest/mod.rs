@@ -12,6 +12,7 @@ mod kernel;
 mod notices;
 mod ops;
 mod scheduler;
+mod space;
 mod start;
 mod state;
 mod timers;

@@ -70,11 +70,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.end_user_of(vcpu, prev);
             self.emit(Event::GuestSchedSwitch { vcpu, prev: named.0, next: named.1 });
         }
-        if next.is_none() {
+        let Some(next) = named.1 else {
             return false;
-        }
+        };
         self.restart_tick(vcpu);
-        let cost = self.w.setup.prices.guest_switch.cycles;
+        let cost = self.w.setup.prices.guest_switch.cycles + self.cost_of_space(vcpu, next);
         self.push_frame(vcpu, cost, GuestThen::Switched);
         true
     }

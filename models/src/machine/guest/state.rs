@@ -11,10 +11,11 @@ use super::choices::{Choices, Sources};
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{
-    Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup, Workload,
+    GuestPaging, HostPaging, Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject,
+    TaskGroup, Workload,
 };
 use crate::parts::mmu::walk::Levels;
-use crate::parts::mmu::{GuestTables, Mark, Mmu};
+use crate::parts::mmu::{GuestTables, Mark, Mmu, SpaceTags};
 use crate::parts::pages::Walk;
 use crate::parts::sched::{Entity, Loads, RunQueue};
 
@@ -188,6 +189,12 @@ pub(super) struct GuestCpu {
     /// Tasks whose timers have expired here and are to be handled.
     pub expired: Vec<TaskId>,
     pub hotplug: Hotplug,
+    /// The frame to which the host has written for the kernel, at the stage that is repeated.
+    pub written_for: Option<Gfn>,
+    /// The address space whose root CR3 has.
+    pub space: u32,
+    /// Address spaces that the TLB tells apart.
+    pub tags: SpaceTags,
     /// It is to start again as soon as it is offline.
     pub comes_back: bool,
     /// A system management interrupt waits, whose handler takes so long.
@@ -229,6 +236,9 @@ impl GuestCpu {
             delayed_wakes: Vec::new(),
             expired: Vec::new(),
             hotplug: Hotplug::Online,
+            written_for: None,
+            space: 0,
+            tags: SpaceTags::default(),
             comes_back: false,
             smi_pending: None,
         }
@@ -386,6 +396,19 @@ pub(super) struct Line {
     pub draws: Stream,
 }
 
+/// Levels of the tables that the processor walks. Under shadow paging these are the host's mirror alone, as
+/// many as the guest has; where there is nothing to mirror, tables with three levels whose top one is in
+/// registers (`PT32E_ROOT_LEVEL` in `kvm_init_shadow_mmu`).
+fn levels(config: &MachineConfig) -> Levels {
+    let (guest, host) = (config.guest.table_levels, config.host.second_stage_levels);
+    match (config.guest.paging, config.host.paging) {
+        (GuestPaging::On, HostPaging::Tdp) => Levels { guest, host },
+        (GuestPaging::Off, HostPaging::Tdp) => Levels { guest: 0, host },
+        (GuestPaging::On, HostPaging::Shadow) => Levels { guest, host: 0 },
+        (GuestPaging::Off, HostPaging::Shadow) => Levels { guest: 0, host: 2 },
+    }
+}
+
 /// The guest.
 #[derive(Clone, Debug)]
 pub(in crate::machine) struct Guest {
@@ -430,8 +453,7 @@ impl Guest {
         let regions: Vec<u64> = config.workload.regions.iter().map(|r| r.pages).collect();
         let memory = config.guest.memory_pages;
         let prices = config.cpu.costs.at(config.cpu.frequency);
-        let levels =
-            Levels { guest: config.guest.table_levels, host: config.host.second_stage_levels };
+        let levels = levels(config);
         let mmu = Mmu::new(&config.cpu.translation, &prices, levels, memory);
         Ok(Self {
             drawn: Arc::new(Drawn::new(workload, &streams)?),
@@ -447,7 +469,8 @@ impl Guest {
                 config.guest.table_levels,
                 Gfn(KERNEL_FRAMES.min(memory)),
                 Gfn(memory),
-            ),
+            )
+            .with_paging(config.guest.paging),
             streams,
         })
     }

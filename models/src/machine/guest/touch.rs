@@ -78,9 +78,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The kernel writes to a frame through its own mapping. Where that exits, the stage is repeated.
     fn reach(&mut self, vcpu: VcpuId, gfn: Gfn, then: GuestThen) -> Option<Flow> {
-        if self.maps(vcpu, gfn, true) {
+        let written = self.w.guest.cpus[vcpu.index()].written_for.take_if(|frame| *frame == gfn);
+        if written.is_some() || self.maps(vcpu, gfn, true) {
             self.pass_major(vcpu, gfn);
-            if self.w.setup.config.cpu.ept_accessed_dirty {
+            if self.w.setup.has_accessed_bits() {
                 self.set_accessed(vcpu, gfn);
             }
             return None;

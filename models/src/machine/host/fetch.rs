@@ -128,6 +128,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             FetchGoal::Prefault => {
                 Flow::Spend(SimDuration::ZERO, Then::PrefaultMap(guest_page.gfn()))
             }
+            FetchGoal::GuestTable => Flow::Spend(SimDuration::ZERO, Then::ShadowWalk),
             FetchGoal::Item(item) => self.item_fetched(item, guest_page),
         }
     }

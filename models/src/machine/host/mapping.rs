@@ -2,24 +2,36 @@
 
 use sim_core::EventQueue;
 
+use super::state::Host;
 use crate::base::ids::{Gfn, GuestPage, VcpuId};
 use crate::base::record::Event;
 use crate::config::{ReadAhead, RegionBacking};
 use crate::machine::world::{Cx, GuestEntry, MachineEvent};
 use crate::parts::memory::fault_in::{FaultIn, fault_in, map_second_stage};
-use crate::parts::memory::pages::{Arrival, Backing, Flight};
+use crate::parts::memory::pages::{Arrival, Backing, Entry, Flight};
+use crate::parts::memory::shadow::Side;
 use crate::parts::memory::zap::zap_all;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Makes the second-stage entry, or lets one that does not allow writing do so.
+    /// Makes the second-stage entry, or lets one that does not allow writing do so. Under shadow paging it
+    /// is that of an address of one side.
     pub(in crate::machine) fn map_page(
         &mut self,
         vcpu: VcpuId,
-        guest_page: GuestPage,
+        (guest_page, side): (GuestPage, Side),
         write: bool,
     ) {
         self.map_in_vmm(guest_page, write);
-        let changed = map_second_stage(&mut self.w.host.memory, guest_page);
+        let Host { memory, shadow, .. } = &mut self.w.host;
+        let fresh = memory.second_stage(guest_page).entry == Entry::None;
+        let mut changed = map_second_stage(memory, guest_page);
+        if let Some(shadow) = shadow {
+            let (gfn, entry) = (guest_page.gfn(), memory.second_stage(guest_page).entry);
+            if write && side == Side::Kernel {
+                shadow.let_write(gfn);
+            }
+            changed = shadow.map(gfn, side, entry, fresh);
+        }
         if changed && let Some(pfn) = self.w.host.memory.page(guest_page).pfn() {
             self.emit(Event::EptMap { vcpu, gfn: guest_page.gfn(), pfn });
         }
@@ -40,6 +52,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.lock_to_zap_all();
         for page in zap_all(&mut self.w.host.memory, self.w.setup.page(vcpu, Gfn(0)).vm()) {
             self.emit(Event::EptUnmap { page });
+        }
+        if let Some(shadow) = &mut self.w.host.shadow {
+            shadow.clear();
         }
         self.w.host.invalidations += 1;
         self.flush_remote_tlbs();

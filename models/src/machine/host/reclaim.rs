@@ -22,7 +22,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn direct_reclaim(&mut self, thread: ThreadId) -> Flow {
         self.emit(Event::MemcgReclaimBegin { thread });
         self.cut_all_bursts();
-        let test = if self.w.setup.config.cpu.ept_accessed_dirty {
+        let test = if self.w.setup.has_accessed_bits() {
             YoungTest::AccessedBit
         } else {
             YoungTest::Unmap

@@ -32,7 +32,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     ) -> Flow {
         let state = &mut self.w.host.threads[thread.index()];
         let (write, span) = match under {
-            Under::Map | Under::Prefault(_) => (false, state.locked.span),
+            // Faults share it under the TDP MMU only.
+            Under::Map | Under::Prefault(_) => (self.w.setup.is_shadow(), state.locked.span),
             Under::Reclaim => (true, state.reclaim.locking.next()),
         };
         let pcpu = Some(state.pcpu);

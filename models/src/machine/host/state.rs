@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
 use crate::base::ids::{GuestPage, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId};
-use crate::config::{Disturbance, DisturbanceKind, MachineConfig};
+use crate::config::{Disturbance, DisturbanceKind, GuestPaging, HostPaging, MachineConfig};
 use crate::machine::world::Then;
 use crate::parts::device::{Device, QUEUE_DEPTH, Request};
 use crate::parts::memory::map_lock::MapLock;
@@ -13,6 +13,7 @@ use crate::parts::memory::pages::{Backing, Entry, HostMemory};
 use crate::parts::memory::pass::ReclaimPass;
 use crate::parts::memory::read_ahead::ReadAheadState;
 use crate::parts::memory::second_stage_lock::{PassLocking, Turnstile};
+use crate::parts::memory::shadow::{Shadow, Side};
 use crate::parts::memory::swap::SwapArea;
 use crate::parts::memory::throttle::WriteThrottle;
 use crate::parts::sched::{Entity, Loads, RunQueue};
@@ -41,6 +42,8 @@ pub(in crate::machine) enum FetchGoal {
     StartRead,
     /// A page evicted again before its page ready.
     Prefault,
+    /// A table of the guest's, which the host reads under shadow paging.
+    GuestTable,
     /// The work item of a worker.
     Item(ItemId),
 }
@@ -167,6 +170,8 @@ pub(in crate::machine) struct Host {
     /// Processors on which another thread should run.
     pub(super) resched: Vec<PcpuId>,
     pub(super) memory: HostMemory,
+    /// The mirror of the guest's tables, under shadow paging.
+    pub(super) shadow: Option<Shadow>,
     pub(super) swap: SwapArea,
     pub(super) device: Device,
     /// Requests at the device, by number; freed numbers are used again.
@@ -217,6 +222,7 @@ impl Host {
             loads: Loads::new(host.cpus.into()),
             resched: Vec::new(),
             memory: HostMemory::new(&[config.guest.memory_pages], limit, host.kernel.lru),
+            shadow: mirrors(config).then(|| Shadow::new(config.guest.memory_pages)),
             swap: SwapArea::new(host.slots()),
             device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
             requests: Vec::new(),
@@ -238,6 +244,9 @@ impl Host {
     /// Makes clones cheap from here on.
     pub(in crate::machine) fn freeze(&mut self) {
         self.memory.freeze();
+        if let Some(shadow) = &mut self.shadow {
+            shadow.freeze();
+        }
         self.swap.freeze();
     }
 
@@ -284,6 +293,38 @@ impl Host {
         self.memory.second_stage(guest_page).allows(write)
     }
 
+    /// Whether the guest may read a frame by an address of a side, or write it.
+    #[inline]
+    pub(in crate::machine) fn reaches(
+        &self,
+        guest_page: GuestPage,
+        side: Side,
+        write: bool,
+    ) -> bool {
+        let allows = |shadow: &Shadow| shadow.allows(guest_page.gfn(), side, write);
+        self.maps(guest_page, write) && self.shadow.as_ref().is_none_or(allows)
+    }
+
+    /// What the VMM's own table has of a page.
+    pub(in crate::machine) fn entry_in_vmm(&self, guest_page: GuestPage) -> Entry {
+        self.memory.page(guest_page).vmm
+    }
+
+    /// The accessed bit of the VMM's own table is set.
+    pub(in crate::machine) fn set_young_in_vmm(&mut self, guest_page: GuestPage) {
+        self.memory.page_mut(guest_page).young_in_vmm = true;
+    }
+
+    /// The mirror of the guest's tables, where the host translates by one.
+    pub(in crate::machine) fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(in crate::machine) fn shadow_mut(&mut self) -> Option<&mut Shadow> {
+        self.shadow.as_mut()
+    }
+
     /// A frame is backed by guest_memfd from now on.
     pub(in crate::machine) fn make_private(&mut self, guest_page: GuestPage) {
         self.memory.page_mut(guest_page).in_guest_memfd = true;
@@ -296,6 +337,9 @@ impl Host {
         page.backing = Backing::Resident;
         page.vmm = Entry::Writable;
         self.memory.second_stage_mut(guest_page).entry = Entry::Writable;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.map(guest_page.gfn(), Side::Kernel, Entry::Writable, true);
+        }
     }
 
     /// Whether a frame is backed by guest_memfd.
@@ -370,6 +414,11 @@ pub(super) fn take_threads(
         set.remove(&(guest_page, thread));
     }
     threads
+}
+
+/// Whether the host mirrors the guest's tables. A guest without paging has none.
+fn mirrors(config: &MachineConfig) -> bool {
+    config.host.paging == HostPaging::Shadow && config.guest.paging == GuestPaging::On
 }
 
 /// Whether anybody ever takes the lock of the VMM's memory map for writing.

@@ -5,6 +5,7 @@ use sim_core::EventQueue;
 use crate::apf::{Decision, HostInput, SetupFailure, VcpuView};
 use crate::base::ids::Gva;
 use crate::base::ids::{Gfn, ItemId, Token, VcpuId, WorkerId};
+use crate::config::GuestPaging;
 use crate::machine::world::{Cx, MachineEvent};
 use crate::parts::memory::pages::hva_of;
 
@@ -30,7 +31,7 @@ impl Section {
 pub(in crate::machine) enum Completed {
     Nothing,
     /// An item whose page is mapped before it is delivered.
-    Prefault(Gfn),
+    Prefault(Gfn, Gva),
     /// An item that is delivered at once.
     Popped,
 }
@@ -54,11 +55,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         &mut self,
         vcpu: VcpuId,
         view: VcpuView,
-        gfn: Gfn,
+        (gva, gfn): (Gva, Gfn),
         failure: Option<SetupFailure>,
     ) -> Option<Decision> {
-        // Frames are named by their address in the guest's linear map.
-        let (gva, hva) = (Gva(gfn.gpa().0), hva_of(gfn));
+        let hva = hva_of(gfn);
         self.step(HostInput::Try { vcpu, view, gva, gfn, hva, failure }).decision
     }
 
@@ -92,7 +92,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let left = self.step(HostInput::CheckCompletion { vcpu, view });
         match (left.popped, left.prefault) {
             (false, _) => Completed::Nothing,
-            (true, Some(gfn)) => Completed::Prefault(gfn),
+            (true, Some((gfn, gva))) => Completed::Prefault(gfn, gva),
             (true, None) => Completed::Popped,
         }
     }
@@ -181,8 +181,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn restart_vcpu(&mut self, vcpu: VcpuId) {
         let reset = self.section(HostInput::Reset { vcpu });
         debug_assert!(!reset.continues(), "no item is left");
-        self.step(HostInput::SetPaging { vcpu, on: true });
+        self.set_paging(vcpu);
         self.step(HostInput::SetLapic { vcpu, enabled: true });
+    }
+
+    /// The guest has paging on, or leaves it off, after a reset or from power-on.
+    pub(in crate::machine) fn set_paging(&mut self, vcpu: VcpuId) {
+        let on = self.w.setup.config.guest.paging == GuestPaging::On;
+        self.step(HostInput::SetPaging { vcpu, on });
     }
 
     /// The guest switches its local APIC on or off.

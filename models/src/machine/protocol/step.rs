@@ -3,7 +3,7 @@
 use sim_core::EventQueue;
 
 use crate::apf::{Decision, Effect, Input, invariants};
-use crate::base::ids::{Gfn, ItemId, Token, VcpuId};
+use crate::base::ids::{Gfn, Gva, ItemId, Token, VcpuId};
 use crate::base::record::{ApfReason, Event};
 use crate::machine::world::{Consequences, Cx, MachineEvent, StateViolation};
 
@@ -14,7 +14,7 @@ pub(super) struct Left {
     pub fetch: Option<Gfn>,
     pub worker_done: bool,
     pub popped: bool,
-    pub prefault: Option<Gfn>,
+    pub prefault: Option<(Gfn, Gva)>,
     pub drain_more: bool,
     pub halted: bool,
     pub blocked: bool,
@@ -77,7 +77,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.worker_done(item);
             }
             Effect::Popped { .. } => left.popped = true,
-            Effect::Prefault { gfn, .. } => left.prefault = Some(gfn),
+            Effect::Prefault { item, gfn, .. } => {
+                let fault = self.w.protocol.apf.host.items.item(item).fault;
+                left.prefault = Some((gfn, fault.map_or(Gva(gfn.gpa().0), |fault| fault.gva)));
+            }
             Effect::DrainMore => left.drain_more = true,
             Effect::ItemFreed { item, .. } => self.item_freed(item),
             Effect::Halted => left.halted = true,

@@ -4,12 +4,14 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::Fault;
-use crate::base::abi::{MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_PRESENT, PF_WRITE};
-use crate::base::ids::{Gfn, VcpuId};
+use crate::base::abi::{KERNEL_MAP, MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_PRESENT, PF_WRITE};
+use crate::base::ids::{Gfn, Gva, VcpuId};
 use crate::base::record::{BlockReason, Event, ExitReason};
 use crate::machine::world::{
     Cx, Flow, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
 };
+use crate::parts::memory::pages::Backing;
+use crate::parts::memory::shadow::Side;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn light_exit(&mut self, vcpu: VcpuId, reason: ExitReason, then: Then) -> Flow {
@@ -20,11 +22,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn ept_violation(&mut self, vcpu: VcpuId, (gfn, cpl): (Gfn, u8), error_code: u64) -> Flow {
         let interrupts_on = self.interrupts_on(vcpu);
         let write = error_code & u64::from(PF_WRITE) != 0;
-        self.w.kvm.of[vcpu.index()].fault = Some(Fault { gfn, write, cpl, interrupts_on });
+        let (gva, side) = (Gva(gfn.gpa().0), Side::Program);
+        self.w.kvm.of[vcpu.index()].fault =
+            Some(Fault { gfn, gva, side, write, cpl, interrupts_on });
         let present = self.w.host.maps(self.w.setup.page(vcpu, gfn), false);
         let prices = &self.w.setup.prices;
         let cost = prices.exit_hw.time + prices.apf_detect.time;
-        let flow = self.leave_guest(vcpu, ExitReason::EptViolation, cost, Then::FaultLookup);
+        // Without tables of the processor's for the guest's memory, its #PF exits (`nonpaging_page_fault`).
+        let reason = match self.w.setup.is_shadow() {
+            true => ExitReason::PageFault,
+            false => ExitReason::EptViolation,
+        };
+        let flow = self.leave_guest(vcpu, reason, cost, Then::FaultLookup);
         let error_code = error_code | if present { PF_PRESENT.into() } else { 0 };
         self.emit(Event::KvmPageFault { vcpu, address: gfn.gpa(), error_code, cpl });
         flow
@@ -53,6 +62,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
     fn exit(&mut self, vcpu: VcpuId, exit: GuestExit) -> Flow {
         match exit {
+            GuestExit::ShadowFault { gva, write, cpl } => {
+                self.shadow_fault(vcpu, (gva, None), write, cpl)
+            }
+            GuestExit::WriteCr3 { space, keep } => {
+                self.w.kvm.of[vcpu.index()].writes_cr3 = Some((space, keep));
+                self.light_exit(vcpu, ExitReason::CrAccess, Then::WriteCr3)
+            }
+            GuestExit::EptViolation { gfn, write, cpl, .. } if self.w.host.shadow().is_some() => {
+                let gva = Gva(KERNEL_MAP + gfn.gpa().0);
+                self.shadow_fault(vcpu, (gva, Some(gfn)), write, cpl)
+            }
             GuestExit::EptViolation { gfn, write, cpl, walk } => {
                 let write = if write { PF_WRITE.into() } else { 0 };
                 let stage = if walk { PF_GUEST_TABLE } else { 0 };
@@ -97,7 +117,16 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
     }
 
     fn maps(&self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool {
-        self.w.host.maps(self.w.setup.page(vcpu, gfn), write)
+        self.w.host.reaches(self.w.setup.page(vcpu, gfn), Side::Kernel, write)
+    }
+
+    fn is_past(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let page = self.w.setup.page(vcpu, gfn);
+        match self.w.host.shadow() {
+            // The host reads them where they are.
+            Some(shadow) if shadow.is_table(gfn) => self.w.host.backing(page) == Backing::Resident,
+            _ => self.w.host.maps(page, false),
+        }
     }
 
     fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn) {

@@ -102,7 +102,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    fn fetch_for_fault(&mut self, vcpu: VcpuId, goal: FetchGoal) -> Flow {
+    pub(super) fn fetch_for_fault(&mut self, vcpu: VcpuId, goal: FetchGoal) -> Flow {
         let gfn = self.fault_gfn(vcpu);
         self.w.host.set_fetch(thread_of(vcpu), self.w.setup.page(vcpu, gfn), goal);
         Flow::Spend(SimDuration::ZERO, Then::Fetch)
@@ -141,7 +141,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
         let (gfn, view) = (self.fault_gfn(vcpu), self.view(vcpu));
         let failure = self.allocation_fails(vcpu, gfn).then_some(SetupFailure::Allocation);
-        match self.try_async(vcpu, view, gfn, failure) {
+        let gva = self.fault_of(vcpu).gva;
+        match self.try_async(vcpu, view, (gva, gfn), failure) {
             Some(Decision::Continue) => {
                 self.begin_major_fault(vcpu, FaultPath::Async);
                 Flow::Spend(self.w.setup.prices.apf_setup.time, Then::SetupStep)
@@ -204,14 +205,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Maps the page of the fault, unless pages went away while the host was working: then the guest
     /// faults again.
     pub(in crate::machine) fn map_fault(&mut self, vcpu: VcpuId) -> Flow {
-        let Fault { gfn, write, .. } = self.fault_of(vcpu);
+        let Fault { gfn, gva, side, write, .. } = self.fault_of(vcpu);
         if self.must_retry(vcpu, gfn, write) {
             return self.back_to_loop();
         }
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
-                self.map_page(vcpu, self.w.setup.page(vcpu, gfn), write);
-                self.back_to_loop()
+                self.map_page(vcpu, (self.w.setup.page(vcpu, gfn), side), write);
+                match self.mirror_path(vcpu, (gfn, gva), side, write) {
+                    Some(flow) => flow,
+                    None => self.back_to_loop(),
+                }
             }
             Backing::Untouched | Backing::Reading | Backing::Swapped => {
                 self.fetch_for_fault(vcpu, FetchGoal::Fault)

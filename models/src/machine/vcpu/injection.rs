@@ -83,18 +83,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let delivers = self.w.kvm.of[vcpu.index()].delivering.is_some();
         if delivers && self.w.setup.config.guest.event_pages == EventPages::Reclaimable {
             let gfn = event_page(vcpu);
-            if !self.w.host.maps(self.w.setup.page(vcpu, gfn), true) {
+            if !self.maps(vcpu, gfn, true) {
                 self.emit(Event::KvmEntry { vcpu });
                 let cpl = self.program_cpl(vcpu);
                 let flow =
                     self.exit(vcpu, GuestExit::EptViolation { gfn, write: true, cpl, walk: false });
-                if let Some(fault) = &mut self.w.kvm.of[vcpu.index()].fault {
-                    // The handler has not begun, and what it interrupts lets interrupts in.
+                // The handler has not begun, and what it interrupts lets interrupts in.
+                let state = &mut self.w.kvm.of[vcpu.index()];
+                if let Some(walk) = &mut state.walk {
+                    walk.interrupts_on = true;
+                } else if let Some(fault) = &mut state.fault {
                     fault.interrupts_on = true;
                 }
                 return flow;
             }
-            if self.w.setup.config.cpu.ept_accessed_dirty {
+            if self.w.setup.has_accessed_bits() {
                 self.w.host.set_accessed(self.w.setup.page(vcpu, gfn));
             }
         }

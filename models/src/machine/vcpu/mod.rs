@@ -7,6 +7,7 @@ mod halts;
 mod injection;
 mod msr;
 mod run_loop;
+mod shadow;
 mod state;
 mod timer;
 mod view;

@@ -4,12 +4,14 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::rules::Drain;
-use crate::base::ids::{Gfn, VcpuId};
+use crate::base::abi::KERNEL_MAP;
+use crate::base::ids::{Gfn, Gva, VcpuId};
 use crate::base::record::BlockReason;
 use crate::machine::host::FetchGoal;
 use crate::machine::protocol::Completed;
 use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, Under, thread_of};
 use crate::parts::memory::pages::Backing;
+use crate::parts::memory::shadow::Side;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The top of the loop.
@@ -97,7 +99,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let view = self.view(vcpu);
         Some(match self.check_completion(vcpu, view) {
             Completed::Nothing => return None,
-            Completed::Prefault(gfn) => {
+            Completed::Prefault(gfn, gva) => {
+                let side = if gva.0 >= KERNEL_MAP { Side::Kernel } else { Side::Program };
+                self.w.kvm.of[vcpu.index()].prefault = Some((gva, side));
                 self.begin_mapping(vcpu);
                 let prices = &self.w.setup.prices;
                 let mapping = prices.kvm_fault.time.saturating_sub(prices.prefault_saves.time);
@@ -114,11 +118,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.must_retry(vcpu, gfn, false) {
             return Flow::Spend(self.w.setup.prices.apf_ready.time, Then::Deliver);
         }
+        let mut told = SimDuration::ZERO;
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
             Backing::Resident | Backing::Writeback => {
                 // Without the access's error code (`kvm_arch_async_page_ready` before 6.10), so for
                 // reading; the worker mapped the page for writing in the VMM.
-                self.map_page(vcpu, self.w.setup.page(vcpu, gfn), false);
+                let prefault = self.w.kvm.of[vcpu.index()].prefault;
+                let (gva, side) = prefault.unwrap_or((Gva(gfn.gpa().0), Side::Program));
+                self.map_page(vcpu, (self.w.setup.page(vcpu, gfn), side), false);
+                if side == Side::Program && self.w.host.shadow().is_some() {
+                    told = self.mirror_tables(vcpu, gva);
+                }
             }
             Backing::Untouched | Backing::Reading | Backing::Swapped => {
                 self.w.host.set_fetch(
@@ -129,7 +139,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return Flow::Spend(SimDuration::ZERO, Then::Fetch);
             }
         }
-        Flow::Spend(self.w.setup.prices.apf_ready.time, Then::Deliver)
+        Flow::Spend(self.w.setup.prices.apf_ready.time + told, Then::Deliver)
     }
 
     pub(in crate::machine) fn deliver(&mut self, vcpu: VcpuId) -> Flow {

@@ -2,13 +2,29 @@
 
 use sim_core::{KeyedStreams, RandomStreams, SimDuration, SimTime};
 
-use crate::base::ids::{Gfn, ItemId, VcpuId};
+use crate::base::ids::{Gfn, Gva, ItemId, VcpuId};
 use crate::base::record::BlockReason;
+use crate::parts::memory::shadow::Side;
 
 /// A second-stage fault that is being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub gfn: Gfn,
+    /// The address at which the access was made: a place in the guest's memory where the host translates
+    /// those, the guest's own address where the host mirrors its tables.
+    pub gva: Gva,
+    pub side: Side,
+    pub write: bool,
+    pub cpl: u8,
+    pub interrupts_on: bool,
+}
+
+/// A #PF under shadow paging whose walk of the guest's tables is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SoftwareWalk {
+    pub gva: Gva,
+    /// The frame of an address in the kernel's map of all memory; of a program's, the tables say it.
+    pub kernel: Option<Gfn>,
     pub write: bool,
     pub cpl: u8,
     pub interrupts_on: bool,
@@ -22,6 +38,13 @@ pub(super) struct VcpuThread {
     /// For how long the thread polls in the next HLT.
     pub halt_poll: SimDuration,
     pub fault: Option<Fault>,
+    pub walk: Option<SoftwareWalk>,
+    /// The number of the guest's address space, as far as the host sees it.
+    pub space: u32,
+    /// What the guest is about to write to CR3, and whether translations of it stay.
+    pub writes_cr3: Option<(u32, bool)>,
+    /// At which address the page of a completed item is mapped.
+    pub prefault: Option<(Gva, Side)>,
     /// How often mappings had been taken away when the one at hand began to be made.
     pub invalidations: u64,
     pub flush_tlb: bool,

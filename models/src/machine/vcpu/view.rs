@@ -2,7 +2,7 @@
 
 use sim_core::EventQueue;
 
-use crate::apf::VcpuView;
+use crate::apf::{MmuMode, VcpuView};
 use crate::base::ids::VcpuId;
 use crate::machine::world::{Cx, GuestEntry, MachineEvent};
 
@@ -15,6 +15,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             None => (self.cpl(vcpu), self.interrupts_on(vcpu)),
         };
         let reinjecting = state.delivering.is_some();
-        VcpuView { cpl, interrupts_on, reinjecting, ..VcpuView::USER }
+        let mmu = match self.w.host.shadow() {
+            Some(_) => MmuMode::Shadow { cr3: u64::from(state.space) + 1 },
+            None => MmuMode::Direct,
+        };
+        VcpuView { cpl, interrupts_on, reinjecting, mmu, ..VcpuView::USER }
     }
 }

@@ -16,6 +16,12 @@ pub(in crate::machine) enum Then {
     InGuest,
     /// vCPU: the lookup without waiting, after an EPT violation.
     FaultLookup,
+    /// vCPU: walk the guest's tables, after a #PF under shadow paging.
+    ShadowWalk,
+    /// vCPU: carry out the guest's write to a table that is mirrored.
+    ShadowEmulate,
+    /// vCPU: the guest's write of CR3 under shadow paging.
+    WriteCr3,
     /// vCPU: try to handle the fault asynchronously.
     FaultTry,
     /// vCPU: the next section of setting up a work item.
@@ -108,6 +114,9 @@ impl Then {
             Self::Enter | Self::EnterInjected => "entering the guest",
             Self::InGuest => "in guest mode",
             Self::FaultLookup => "looking a page up",
+            Self::ShadowWalk => "walking the guest's tables",
+            Self::ShadowEmulate => "carrying out a write of the guest",
+            Self::WriteCr3 => "handling a write of CR3",
             Self::FaultTry | Self::SetupStep => "setting up an asynchronous fault",
             Self::MapFault | Self::PrefaultMap(_) => "mapping a page",
             Self::TurnEnd => "looking for completed items",

@@ -8,7 +8,7 @@
 use sim_core::SimDuration;
 
 use super::flow::Flow;
-use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, Gva, ItemId, TaskId, Token, VcpuId};
 use crate::base::record::FaultPath;
 
 /// Why a vCPU leaves guest mode by itself.
@@ -22,6 +22,11 @@ pub(in crate::machine) enum GuestExit {
         /// Whether it is a table of the guest's, at which a walk has stopped.
         walk: bool,
     },
+    /// A #PF at an address of a program, under shadow paging.
+    ShadowFault { gva: Gva, write: bool, cpl: u8 },
+    /// A write of CR3 under shadow paging: the number of the address space, and whether what the TLB has of
+    /// it stays (bit 63).
+    WriteCr3 { space: u32, keep: bool },
     /// The HLT instruction.
     Hlt,
     /// Interrupts are on again, and one waits for that.
@@ -55,8 +60,10 @@ pub(in crate::machine) trait Hypervisor {
     fn interrupt(&mut self, vcpu: VcpuId);
     /// Whether a vCPU is in guest mode.
     fn in_guest_mode(&self, vcpu: VcpuId) -> bool;
-    /// Whether the second stage lets the guest read a frame, or write it.
+    /// Whether the guest's kernel gets at a frame through its map of all memory, to read or to write.
     fn maps(&self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool;
+    /// Whether an access that stopped at a frame has got past it.
+    fn is_past(&self, vcpu: VcpuId, gfn: Gfn) -> bool;
     /// A frame becomes private memory of the guest, backed by guest_memfd (`KVM_HC_MAP_GPA_RANGE`).
     fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// A frame is never reclaimed, as part of what the container keeps.
@@ -94,6 +101,17 @@ pub(in crate::machine) trait GuestEntry {
     fn inject_page_fault(&mut self, vcpu: VcpuId, token: Token);
     /// The vCPU's translations are dropped.
     fn flush_tlb(&mut self, vcpu: VcpuId);
+    /// The frames with the guest's tables on the way to an address of a program, from the top down, each
+    /// with its level; of which there are.
+    fn tables_of(&self, gva: Gva) -> Vec<(u32, Gfn)>;
+    /// The frame to which the guest's tables map an address of a program.
+    fn translation_of(&self, gva: Gva) -> Option<Gfn>;
+    /// The host has read a table of the guest's for the access of the current task.
+    fn table_is_read(&mut self, vcpu: VcpuId, gfn: Gfn);
+    /// Gives the guest a #PF of its own: it does not map the address.
+    fn inject_own_fault(&mut self, vcpu: VcpuId, gva: Gva);
+    /// The host has carried out the write of the guest's kernel at which it stopped.
+    fn write_is_done(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// The vCPU is about to be entered: a HLT is over.
     fn end_hlt(&mut self, vcpu: VcpuId);
     /// Memory becomes what it is at this instant, before somebody looks at accessed bits or removes

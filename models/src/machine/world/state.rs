@@ -9,7 +9,7 @@ use super::next_steps::Steps;
 use super::watchdog::Watchdog;
 use crate::base::ids::{Gfn, GuestPage, VcpuId, VmId};
 use crate::config::costs::Prices;
-use crate::config::{MachineConfig, Policy};
+use crate::config::{HostPaging, MachineConfig, Policy};
 use crate::machine::guest::Guest;
 use crate::machine::host::Host;
 use crate::machine::protocol::Protocol;
@@ -36,6 +36,17 @@ impl Setup {
     #[inline]
     pub(in crate::machine) fn page(&self, vcpu: VcpuId, gfn: Gfn) -> GuestPage {
         GuestPage::new(self.vms[vcpu.index()], gfn)
+    }
+
+    /// Whether the tables that the processor walks for the guest's memory have accessed bits. Ordinary
+    /// tables always had, and so has the mirror of shadow paging.
+    pub(in crate::machine) fn has_accessed_bits(&self) -> bool {
+        self.config.cpu.ept_accessed_dirty || self.is_shadow()
+    }
+
+    /// Whether the host mirrors the guest's tables, or has none of the processor's for its memory.
+    pub(in crate::machine) fn is_shadow(&self) -> bool {
+        self.config.host.paging == HostPaging::Shadow
     }
 
     /// Rate of the processors.

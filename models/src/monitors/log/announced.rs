@@ -21,7 +21,7 @@ pub(super) fn tried(log: &mut LogState, at: usize, event: LogEvent, gva: Gva, gf
     let own = &mut log.vcpus[at];
     own.counts.tries += 1;
     if let Some((exit, ns)) = own.last_exit
-        && exit == KernelExit::NestedFault
+        && matches!(exit, KernelExit::NestedFault | KernelExit::PageFault)
     {
         log.survey.course.latencies(at).exit_to_try.record(event.ns.saturating_sub(ns));
     }

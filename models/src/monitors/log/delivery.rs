@@ -171,7 +171,7 @@ pub(super) fn left(log: &mut LogState, at: usize, event: LogEvent, reason: Kerne
     if reason == KernelExit::Hlt {
         log.seen.hlts = true;
         halt_spins::halted(log, at, event);
-    } else if reason != KernelExit::NestedFault {
+    } else if !matches!(reason, KernelExit::NestedFault | KernelExit::PageFault) {
         log.vcpus[at].spin.left();
     }
 }

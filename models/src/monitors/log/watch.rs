@@ -233,5 +233,5 @@ impl Watch {
 
 /// Whether an exit is one of those that a vCPU without progress has.
 const fn stands(reason: KernelExit) -> bool {
-    matches!(reason, KernelExit::NestedFault | KernelExit::Interrupt)
+    matches!(reason, KernelExit::NestedFault | KernelExit::PageFault | KernelExit::Interrupt)
 }

@@ -10,6 +10,7 @@ pub mod read_ahead;
 pub mod reclaim;
 mod second_stage;
 pub(crate) mod second_stage_lock;
+pub mod shadow;
 pub mod swap;
 pub(crate) mod throttle;
 pub(crate) mod zap;

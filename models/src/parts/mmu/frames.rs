@@ -42,6 +42,15 @@ impl Frames {
         Some(gfn)
     }
 
+    /// The first one of so many frames in a row; `None` when there are none.
+    pub fn allocate_row(&mut self, pages: u64) -> Option<Gfn> {
+        let first = self.next;
+        (pages <= self.end - first).then(|| {
+            self.next += pages;
+            Gfn(first)
+        })
+    }
+
     /// The first one of the frames of a page of 2 MiB, aligned; `None` when there are none in a row.
     /// Those that are passed over for the alignment are free for small pages.
     pub fn allocate_large(&mut self) -> Option<Gfn> {

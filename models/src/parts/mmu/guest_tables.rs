@@ -5,6 +5,7 @@ use super::frames::Frames;
 use crate::base::ids::{Gfn, Gva, PAGE_SIZE, RegionId};
 use crate::base::page_size::PageSize;
 use crate::base::radix::Radix;
+use crate::config::GuestPaging;
 
 /// Where the first region lies: any user address serves that is a multiple of a terabyte, so that page
 /// numbers and indices from here have the same low bits.
@@ -28,6 +29,8 @@ pub struct GuestTables {
     tables: [Radix<u64>; MAX_LEVELS],
     levels: u32,
     frames: Frames,
+    /// Without paging: the frame of the first page; the others follow.
+    linear: Option<Gfn>,
 }
 
 impl GuestTables {
@@ -51,7 +54,17 @@ impl GuestTables {
             tables: [1, 2, 3, 4, 5].map(|level| Radix::new(count(level))),
             levels,
             frames: Frames::new(first_free, end),
+            linear: None,
         }
+    }
+
+    /// With paging off there are no tables, and the regions lie one behind the other in the frames.
+    pub fn with_paging(mut self, paging: GuestPaging) -> Self {
+        if paging == GuestPaging::Off {
+            let pages = self.regions.iter().map(|&(_, pages)| pages).sum();
+            self.linear = self.frames.allocate_row(pages);
+        }
+        self
     }
 
     /// Makes clones cheap from here on.
@@ -109,7 +122,17 @@ impl GuestTables {
 
     #[inline]
     fn frame(&self, index: u64) -> Option<Gfn> {
+        if let Some(first) = self.linear {
+            return Some(Gfn(first.0 + index));
+        }
         self.entries.get(index).checked_sub(1).map(|gfn| Gfn(gfn.into()))
+    }
+
+    /// The frames with tables on the way to an address, from the top down, each with its level; of which
+    /// there are.
+    pub fn tables_of(&self, gva: Gva) -> Vec<(u32, Gfn)> {
+        let table = |level| self.table(gva.page(), level).map(|gfn| (level, gfn));
+        (1..=self.levels).rev().map_while(table).collect()
     }
 
     fn number(page: u64, level: u32) -> u64 {

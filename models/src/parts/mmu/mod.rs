@@ -9,6 +9,7 @@ pub mod frames;
 pub mod guest_tables;
 pub mod lines;
 pub mod replacement;
+mod spaces;
 pub mod store;
 pub mod tlb;
 mod translation;
@@ -16,6 +17,7 @@ pub mod unit;
 pub mod walk;
 
 pub use guest_tables::GuestTables;
+pub use spaces::SpaceTags;
 pub use store::{Mark, Store};
 pub use tlb::TlbLevel;
 pub use translation::Translation;

@@ -32,6 +32,8 @@ pub struct Mmu {
     costs: WalkCosts,
     /// Whether anything was entered since the last flush of everything.
     used: bool,
+    /// The address space of the guest that is current.
+    space: Pcid,
 }
 
 impl Mmu {
@@ -52,7 +54,7 @@ impl Mmu {
             lines: lines.map(|price| price.cycles.0),
         };
         store.sleep();
-        Self { store, tlb, walker, levels, costs, used: false }
+        Self { store, tlb, walker, levels, costs, used: false, space: Pcid::default() }
     }
 
     /// A burst begins: what was changed so far stays. Nothing is looked up before the first one.
@@ -65,14 +67,14 @@ impl Mmu {
     /// Looks an address up in the TLB and counts the use.
     #[inline(always)]
     pub fn lookup(&mut self, gva: Gva) -> Option<TlbLevel> {
-        self.tlb.lookup(&mut self.store, gva, Pcid::default())
+        self.tlb.lookup(&mut self.store, gva, self.space)
     }
 
     /// Looks pages up in the TLB one after the other, up to the first one that it does not have. Only the
     /// low bits of their numbers count.
     #[inline]
     pub fn row(&mut self, pages: &[u64]) -> Row {
-        self.tlb.row(&mut self.store, pages, Pcid::default())
+        self.tlb.row(&mut self.store, pages, self.space)
     }
 
     /// Walks to an address that the TLB does not have, which has it then; what that cost. Frames whose
@@ -88,9 +90,9 @@ impl Mmu {
         stages: &impl Stages,
         walked: &mut Vec<Gfn>,
     ) -> Result<Cycles, Stopped> {
-        let Self { store, tlb, walker, levels, used, .. } = self;
+        let Self { store, tlb, walker, levels, used, space, .. } = self;
         let (mark, length) = (store.mark(), walked.len());
-        let goal = (gva.page(), Pcid::default());
+        let goal = (gva.page(), *space);
         let walk = match walker.walk(store, goal, *levels, stages, walked) {
             Ok(walk) => walk,
             Err(stopped) => {
@@ -100,7 +102,7 @@ impl Mmu {
             }
         };
         *used = true;
-        tlb.insert(store, gva, walk.size, Pcid::default());
+        tlb.insert(store, gva, walk.size, *space);
         Ok(self.cost(&walk))
     }
 
@@ -182,6 +184,8 @@ impl Mmu {
     /// # Panics
     /// In the middle of a burst.
     pub fn write_cr3(&mut self, pcid: Pcid, keep: bool) {
+        self.store.keep();
+        self.space = pcid;
         if !keep && !self.store.is_asleep() {
             self.tlb.drop_space(&mut self.store, pcid);
             self.walker.drop_space(&mut self.store, pcid);

@@ -35,7 +35,7 @@ pub trait Stages {
 /// Levels of the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
-    /// Of the guest's: 4 or 5.
+    /// Of the guest's: 4 or 5; 0 where it has no paging.
     pub guest: u32,
     /// Of the second stage: 4 or 5; 0 where there is none.
     pub host: u32,
@@ -171,6 +171,12 @@ impl Walker {
             return Err(missing(page, levels, stages));
         };
         let mut course = Course { store, walked, guest: 0, host: 0, lines: [0; 4] };
+        if levels.guest == 0 {
+            let size =
+                size.min(self.second_stage(&mut course, frame, levels.host, stages, false)?);
+            let Course { guest, host, lines, .. } = course;
+            return Ok(Walked { size, guest, host, lines });
+        }
         let (lowest, tag) = (size.level(), upper_tag(pcid));
         let known = self.guest.find(course.store, page, lowest, tag);
         let mut level = known.unwrap_or(levels.guest);

@@ -5,7 +5,7 @@ use sim_core::{SimDuration, SimTime};
 use super::kept::{Kept, MOST, Timed};
 use crate::base::abi::{StoppedAt, stopped_at};
 use crate::base::ids::{Gfn, TaskId, VcpuId};
-use crate::base::record::{Event, ExitReason, FaultPath, Phase, Record};
+use crate::base::record::{Event, FaultPath, Phase, Record};
 
 /// How long before the exit and after the retirement records are kept.
 pub const LEAD: SimDuration = SimDuration::from_us(3);
@@ -95,9 +95,14 @@ impl FaultLog {
         for &Record { time, event } in records {
             match event {
                 Event::PhaseBegin { phase } => self.measuring = phase == Phase::Measure,
-                Event::KvmExit { vcpu, reason: ExitReason::EptViolation } => {
+                Event::KvmExit { vcpu, reason } if reason.is_fault() => {
                     if let Some(exit) = self.exits.get_mut(vcpu.index()) {
                         *exit = Some(time);
+                    }
+                }
+                Event::ShadowFault { vcpu, .. } => {
+                    if let Some(in_walk) = self.in_walk.get_mut(vcpu.index()) {
+                        *in_walk = false;
                     }
                 }
                 Event::KvmPageFault { vcpu, error_code, .. } => {

@@ -6,7 +6,7 @@ use super::device::Requests;
 use super::faults::FaultSeen;
 use crate::base::abi::CALLBACK;
 use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
-use crate::base::record::{BlockReason, Event, ExitReason, Record};
+use crate::base::record::{BlockReason, Event, Record};
 
 /// Who does a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Selector<'_> {
 
     fn step(&mut self, now: SimTime, event: Event) {
         match event {
-            Event::KvmExit { vcpu, reason: ExitReason::EptViolation } if self.is_current(vcpu) => {
+            Event::KvmExit { vcpu, reason } if reason.is_fault() && self.is_current(vcpu) => {
                 self.returns = true;
                 self.push(now, Actor::Vcpu(vcpu), event);
             }

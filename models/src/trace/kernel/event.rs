@@ -15,6 +15,8 @@ pub enum EventError {
 pub enum KernelExit {
     /// A second-stage fault.
     NestedFault,
+    /// A #PF of the guest, which exits under shadow paging.
+    PageFault,
     /// A host interrupt.
     Interrupt,
     /// The guest executed HLT.

@@ -22,7 +22,7 @@ const ISA_SVM: u64 = 2;
 const VMX_REASONS: u64 = 0x60;
 
 /// Numbers of VMX (SDM volume 3, appendix C) and of SVM (APM volume 2, appendix C).
-const NUMBERS: [(Vendor, u64, KernelExit); 14] = [
+const NUMBERS: [(Vendor, u64, KernelExit); 15] = [
     (Vendor::Intel, 1, KernelExit::Interrupt),
     (Vendor::Intel, 7, KernelExit::Window),
     (Vendor::Intel, 12, KernelExit::Hlt),
@@ -31,6 +31,7 @@ const NUMBERS: [(Vendor, u64, KernelExit); 14] = [
     (Vendor::Intel, 31, KernelExit::Msr),
     (Vendor::Intel, 32, KernelExit::Msr),
     (Vendor::Intel, 48, KernelExit::NestedFault),
+    (Vendor::Amd, 0x4e, KernelExit::PageFault),
     (Vendor::Amd, 0x60, KernelExit::Interrupt),
     (Vendor::Amd, 0x64, KernelExit::Window),
     (Vendor::Amd, 0x73, KernelExit::Rsm),
@@ -63,6 +64,8 @@ pub(super) fn by_name(reason: &[u8]) -> KernelExit {
     let name = reason.split(|&b| b == b' ').next().unwrap_or(reason);
     match name.strip_prefix(b"EXIT_").unwrap_or(name) {
         b"npf" | b"NPF" | b"EPT_VIOLATION" => KernelExit::NestedFault,
+        // `EXCEPTION_NMI` of Intel's may be any exception.
+        b"PF" => KernelExit::PageFault,
         b"interrupt" | b"INTR" | b"EXTERNAL_INTERRUPT" => KernelExit::Interrupt,
         b"hlt" | b"HLT" => KernelExit::Hlt,
         b"msr" | b"MSR" | b"MSR_WRITE" | b"MSR_READ" => KernelExit::Msr,
@@ -90,6 +93,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_page_fault_is_known_by_its_name_and_by_the_number_of_its_vendor() {
+        assert_eq!(by_name(b"PF excp"), KernelExit::PageFault);
+        assert_eq!(by_number(0x4e, Some(2)), KernelExit::PageFault);
+        assert_eq!(by_number(0x4e, Some(1)), KernelExit::Other);
+    }
+
+    #[test]
     fn every_program_names_the_same_exits() {
         for (number, isa, names, exit) in [
             (
@@ -99,6 +109,7 @@ mod tests {
                 KernelExit::NestedFault,
             ),
             (48, 1, &["EPT_VIOLATION", "EPT_VIOLATION FAILED_VMENTRY"], KernelExit::NestedFault),
+            (0, 1, &["EXCEPTION_NMI"], KernelExit::Other),
             (0x60, 2, &["interrupt", "EXIT_INTR"], KernelExit::Interrupt),
             (1, 1, &["EXTERNAL_INTERRUPT"], KernelExit::Interrupt),
             (0x78, 2, &["hlt", "EXIT_HLT"], KernelExit::Hlt),

@@ -194,6 +194,7 @@ const fn numbers_of(device: u32) -> [u64; 2] {
 const fn exit(reason: KernelExit) -> &'static str {
     match reason {
         KernelExit::NestedFault => "npf",
+        KernelExit::PageFault => "PF excp",
         KernelExit::Interrupt => "interrupt",
         KernelExit::Hlt => "hlt",
         KernelExit::Msr => "msr",
@@ -217,6 +218,7 @@ mod tests {
         use KernelEvent as E;
         let exits = prop::sample::select(vec![
             KernelExit::NestedFault,
+            KernelExit::PageFault,
             KernelExit::Interrupt,
             KernelExit::Hlt,
             KernelExit::Msr,

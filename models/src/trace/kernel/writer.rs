@@ -87,8 +87,8 @@ pub struct KernelWriter {
     requests: BTreeMap<RequestId, (IoKind, SwapSlot, u32)>,
     /// Who was last seen at work.
     actor: Context,
-    /// A nested fault whose address the next record tells.
-    fault: Option<(SimTime, VcpuId)>,
+    /// A fault whose address the next record tells.
+    fault: Option<(SimTime, VcpuId, KernelExit)>,
     /// Times are printed in nanoseconds, as `perf script --ns` does, not in microseconds.
     nanoseconds: bool,
 }
@@ -123,16 +123,19 @@ impl KernelWriter {
     /// Appends the lines of a record: none, one, or two.
     pub fn record(&mut self, record: &Record, out: &mut Vec<u8>) {
         let time = record.time;
-        if let Some((since, vcpu)) = self.fault.take() {
+        if let Some((since, vcpu, reason)) = self.fault.take() {
             let info = match record.event {
                 Event::KvmPageFault { vcpu: own, address, error_code, cpl } if own == vcpu => {
                     self.vcpus[vcpu.index()].in_kernel = cpl == 0;
                     [nested_error(error_code), address.0]
                 }
+                Event::ShadowFault { vcpu: own, address, error_code, cpl } if own == vcpu => {
+                    self.vcpus[vcpu.index()].in_kernel = cpl == 0;
+                    [error_code, address.0]
+                }
                 _ => [0, 0],
             };
-            let exit =
-                KernelEvent::Exit { vcpu: Some(vcpu.0.into()), reason: KernelExit::NestedFault };
+            let exit = KernelEvent::Exit { vcpu: Some(vcpu.0.into()), reason };
             let context = Context::Off(thread_of(vcpu));
             self.line(since, context, &exit, &Details { info, ..self.details(vcpu) }, out);
         }
@@ -150,6 +153,10 @@ impl KernelWriter {
             Event::KvmPageFault { vcpu, address, error_code, .. } => {
                 let error_code = nested_error(error_code);
                 let fault = E::PageFault { address: Gva(address.0), error_code };
+                self.of_vcpu(time, vcpu, false, &fault, out);
+            }
+            Event::ShadowFault { vcpu, address, error_code, .. } => {
+                let fault = E::PageFault { address, error_code };
                 self.of_vcpu(time, vcpu, false, &fault, out);
             }
             Event::KvmTryAsyncGetPage { vcpu, gva, gfn } => {
@@ -258,7 +265,11 @@ impl KernelWriter {
     fn exit(&mut self, time: SimTime, vcpu: VcpuId, reason: ExitReason, out: &mut Vec<u8>) {
         let (reason, info1, in_kernel) = match reason {
             ExitReason::EptViolation => {
-                self.fault = Some((time, vcpu));
+                self.fault = Some((time, vcpu, KernelExit::NestedFault));
+                return;
+            }
+            ExitReason::PageFault => {
+                self.fault = Some((time, vcpu, KernelExit::PageFault));
                 return;
             }
             ExitReason::ExternalInterrupt | ExitReason::Kick => {
@@ -266,6 +277,7 @@ impl KernelWriter {
             }
             ExitReason::Hlt => (KernelExit::Hlt, 0, true),
             ExitReason::Rsm => (KernelExit::Rsm, 0, true),
+            ExitReason::CrAccess => (KernelExit::Other, 0, true),
             ExitReason::Hypercall => (KernelExit::Hypercall, 0, true),
             // Behind a handler, wherever that returns to.
             ExitReason::InterruptWindow => (KernelExit::Window, 0, true),

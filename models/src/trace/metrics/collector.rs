@@ -143,7 +143,8 @@ impl Metrics {
                 self.clocks.observe(now, event);
             }
 
-            Event::KvmPageFault { vcpu, error_code, .. } => {
+            Event::ShadowFault { vcpu, error_code, .. }
+            | Event::KvmPageFault { vcpu, error_code, .. } => {
                 counts.page_faults += measuring;
                 let in_walk = stopped_at(error_code) == StoppedAt::Table;
                 counts.table_faults += measuring * u64::from(in_walk);

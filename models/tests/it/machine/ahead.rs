@@ -13,8 +13,8 @@ use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
-    DisturbanceKind, EventPages, Law, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern,
-    Policy, Preemption, ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock,
+    DisturbanceKind, EventPages, GuestPaging, HostPaging, Law, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern,
+    Policy, Preemption, Processes, ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock,
     SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
@@ -267,11 +267,30 @@ impl Draw {
             let program = vec![Op::Sleep { span: self.ns(&[700, 2_500, 20_000]) }];
             config.workload.tasks.push(group("sleeper", TaskRole::Worker, 2, program));
         }
+        self.paging(&mut config);
         for _ in 0..self.below(3) {
             let disturbance = self.disturbance(config.guest.vcpus);
-            config.disturbances.push(disturbance);
+            // What RSM restores is paging on.
+            let smi = matches!(disturbance.kind, DisturbanceKind::Smi { .. });
+            if !smi || config.guest.paging == GuestPaging::On {
+                config.disturbances.push(disturbance);
+            }
         }
         config
+    }
+
+    /// Who translates addresses, and which of them there are.
+    fn paging(&mut self, config: &mut MachineConfig) {
+        let tdp = HostPaging::Tdp;
+        config.host.paging = self.of(&[tdp, tdp, HostPaging::Shadow]);
+        let guest = &mut config.guest;
+        if self.chance(15) {
+            guest.paging = GuestPaging::Off;
+            guest.thp = false;
+        } else {
+            guest.processes = self.of(Processes::ALL);
+            guest.pcid = self.chance(50);
+        }
     }
 
     fn host(&mut self, config: &mut MachineConfig) {

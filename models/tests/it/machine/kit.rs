@@ -4,9 +4,9 @@ use models::apf::rules::Workers;
 use models::base::ids::RegionId;
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, GuestConfig, HostConfig,
-    HostKernel, MachineConfig, Op, Pattern, Policy, Preemption, Region, RegionBacking, StealClock,
-    TablePages, TaskGroup, TimerKind, WakeTime, Workload,
+    ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, GuestConfig, GuestPaging,
+    HostConfig, HostKernel, HostPaging, MachineConfig, Op, Pattern, Policy, Preemption, Processes,
+    Region, RegionBacking, StealClock, TablePages, TaskGroup, TimerKind, WakeTime, Workload,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -68,6 +68,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             kernel: host_kernel("linux-2.6.36"),
             allocation_failure_ppm: 0,
             second_stage_levels: 4,
+            paging: HostPaging::default(),
         },
         guest: GuestConfig {
             vcpus: 4,
@@ -86,6 +87,9 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             table_levels: 4,
             table_pages: TablePages::default(),
             thp: false,
+            paging: GuestPaging::default(),
+            processes: Processes::default(),
+            pcid: false,
         },
         disturbances: Vec::new(),
         workload: Workload {

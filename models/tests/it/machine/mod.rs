@@ -28,6 +28,7 @@ mod regressions;
 mod reinjection;
 mod second_stage_lock;
 mod series;
+mod shadow;
 mod syscalls;
 mod tables;
 mod timers;

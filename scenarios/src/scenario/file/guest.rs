@@ -1,6 +1,8 @@
 //! The virtual machine.
 
-use models::config::{EventPages, Preemption, StealClock, TablePages, TimerKind, WakeTime};
+use models::config::{
+    EventPages, GuestPaging, Preemption, Processes, StealClock, TablePages, TimerKind, WakeTime,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -49,6 +51,13 @@ pub struct GuestFile {
     /// Whether the guest's kernel maps memory by pages of 2 MiB where it can (transparent huge
     /// pages). Default: false.
     pub thp: Option<bool>,
+    /// Whether the guest has paging on. Default: "on".
+    pub paging: Option<GuestPaging>,
+    /// Which tasks have an address space of their own, so that a switch between two of them writes CR3.
+    /// Default: "one".
+    pub processes: Option<Processes>,
+    /// Whether the guest's kernel tells address spaces apart in the TLB (PCID). Default: false.
+    pub pcid: Option<bool>,
 }
 
 /// Which uses of the local APIC leave guest mode, each at the cost `exit_light`.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use models::config::{
-    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock, SetFunction,
-    WrittenPages,
+    Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
+    SetFunction, WrittenPages,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +45,8 @@ pub struct HostFile {
     pub allocation_failure_ppm: Option<u64>,
     /// Levels of the second-stage tables: 4 or 5. Default: 4.
     pub second_stage_levels: Option<u64>,
+    /// How the host translates the guest's addresses. Default: "tdp".
+    pub paging: Option<HostPaging>,
 }
 
 /// The host's kernel.

@@ -2,7 +2,7 @@
 
 use models::base::ids::VcpuId;
 use models::base::record::DisturbanceName;
-use models::config::{Disturbance, DisturbanceKind, GuestConfig};
+use models::config::{Disturbance, DisturbanceKind, GuestConfig, GuestPaging};
 use sim_core::SimDuration;
 
 use super::at::{At, MAX_DURATION, MAX_SPAN};
@@ -75,6 +75,10 @@ fn disturbance(
     let kind = match file.kind {
         DisturbanceName::Offline => DisturbanceKind::Offline,
         DisturbanceName::Online => DisturbanceKind::Online,
+        DisturbanceName::Smi if guest.paging == GuestPaging::Off => {
+            let message = "what a guest without paging is after an SMI is not modelled";
+            return Err(at.field("kind").fail(message, "remove it, or leave `guest.paging` on"));
+        }
         DisturbanceName::Smi => {
             let Some(span) = file.span else {
                 let help = "add `\"span\": ...`, the time that the handler takes";

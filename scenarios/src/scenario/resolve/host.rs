@@ -1,6 +1,8 @@
 //! The host: processor, memory limit, swap.
 
-use models::config::{GuestConfig, HostConfig, RegionBacking, Workload};
+use models::config::{
+    GuestConfig, GuestPaging, HostConfig, HostPaging, Region, RegionBacking, Workload,
+};
 use sim_core::SimDuration;
 
 use super::at::At;
@@ -70,6 +72,7 @@ pub(super) fn host(
         second_stage_levels: at
             .field("second_stage_levels")
             .number(file.second_stage_levels.unwrap_or(4), 4..=5)?,
+        paging: file.paging.unwrap_or_default(),
     };
     let identity = named.identity(&config);
     Ok((config, identity))
@@ -92,6 +95,7 @@ pub(super) fn fits(
         );
         return Err(at.field("memory_limit").fail(message, "at most `guest.memory`"));
     }
+    private_memory(at, host, guest, workload)?;
     let in_flight = in_flight(host, workload);
     let of = |backing: RegionBacking| -> u64 {
         let regions = workload.regions.iter().filter(|region| region.backing == backing);
@@ -129,6 +133,28 @@ pub(super) fn fits(
         return Err(at.field("swap").field("size").fail(message, help));
     }
     Ok(())
+}
+
+/// Private memory is for guests whose tables the processor walks (`kvm_is_vm_type_supported`: types other than
+/// the default need the TDP MMU).
+fn private_memory(
+    at: &At<'_>,
+    host: &HostConfig,
+    guest: &GuestConfig,
+    workload: &Workload,
+) -> Result<(), ScenarioError> {
+    let private = |region: &&Region| region.backing == RegionBacking::GuestMemfd;
+    let Some(region) = workload.regions.iter().find(private) else { return Ok(()) };
+    let field = match (host.paging, guest.paging) {
+        (HostPaging::Tdp, GuestPaging::On) => return Ok(()),
+        (HostPaging::Shadow, _) => "host.paging",
+        (HostPaging::Tdp, GuestPaging::Off) => "guest.paging",
+    };
+    let message = format!(
+        "the region `{}` is in guest_memfd, which is for guests with paging on a host with `tdp`",
+        region.name
+    );
+    Err(at.field("paging").fail(message, format!("a region without `backing`, or no `{field}`")))
 }
 
 /// Pages that may be under way at once: a read-ahead window for each task, and a batch that is

@@ -8,8 +8,9 @@ use crate::base::page_size::PageSize;
 use crate::machine::guest::state::{Guest, GuestCpu, GuestThen, Program, Task};
 use crate::machine::host::Host;
 use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent, Setup, World};
+use crate::parts::memory::shadow::Side;
 use crate::parts::mmu::walk::{Stages, Stopped};
-use crate::parts::mmu::{GuestTables, TlbLevel, Translation};
+use crate::parts::mmu::{GuestTables, Mmu, TlbLevel, Translation};
 
 /// An access whose page is chosen and looked up.
 #[derive(Clone, Copy)]
@@ -47,7 +48,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let hit = if seen.is_protected(gva) { None } else { mmu.lookup(gva) };
         let translation = match hit {
             Some(level) => Translation::Hit(level),
-            None => match mmu.walk(gva, &seen, walked) {
+            None => match seen.walk(mmu, gva, walked) {
                 Ok(cycles) => Translation::Walked(cycles),
                 Err(Stopped::GuestFault) => Translation::GuestFault,
                 Err(Stopped::Violation { gfn, table }) => {
@@ -70,6 +71,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let syscall = kernel.syscall;
         kernel.mid_access = syscall && access.misses();
         match access.translation {
+            Translation::GuestFault if self.w.setup.is_shadow() => {
+                self.pass_majors_but(vcpu, task, None);
+                let cpl = if syscall { 0 } else { 3 };
+                let exit = GuestExit::ShadowFault { gva: access.gva, write, cpl };
+                Begin::Left(self.exit(vcpu, exit))
+            }
             Translation::GuestFault => {
                 self.pass_majors_but(vcpu, task, None);
                 self.end_user(vcpu);
@@ -83,7 +90,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let cpl = if syscall { 0 } else { 3 };
                 // A walk sets accessed flags in the guest's tables; where the second stage has its own,
                 // each use of a table counts as a write.
-                let exit = GuestExit::EptViolation { gfn, write: write || walk, cpl, walk };
+                let exit = match self.w.host.shadow() {
+                    Some(_) => GuestExit::ShadowFault { gva: access.gva, write, cpl },
+                    None => GuestExit::EptViolation { gfn, write: write || walk, cpl, walk },
+                };
                 Begin::Left(self.exit(vcpu, exit))
             }
             Translation::Hit(TlbLevel::L1) => self.access_done(vcpu, task, cost, Cycles::ZERO),
@@ -140,11 +150,52 @@ impl Seen<'_> {
         self.write && maps_read_only(self.setup) && self.allows_no_write(gva)
     }
 
+    /// Walks to an address that the TLB does not have. Under shadow paging the processor walks the host's
+    /// mirror, which has an entry where the guest has one and the host has made its own from it.
+    #[inline]
+    pub(super) fn walk(
+        &self,
+        mmu: &mut Mmu,
+        gva: Gva,
+        walked: &mut Vec<Gfn>,
+    ) -> Result<Cycles, Stopped> {
+        if self.host.shadow().is_none() {
+            return mmu.walk(gva, self, walked);
+        }
+        let gfn = self.tables.translate(gva).ok_or(Stopped::GuestFault)?;
+        if !self.host.reaches(self.setup.page(self.vcpu, gfn), Side::Program, self.write) {
+            return Err(Stopped::Violation { gfn, table: false });
+        }
+        let cycles = mmu.walk(gva, &Mirror(gfn), walked)?;
+        walked.push(gfn);
+        Ok(cycles)
+    }
+
     fn allows_no_write(&self, gva: Gva) -> bool {
         self.tables.translate(gva).is_some_and(|gfn| {
             let page = self.setup.page(self.vcpu, gfn);
-            self.host.maps(page, false) && !self.host.maps(page, true)
+            let reaches = |write| self.host.reaches(page, Side::Program, write);
+            reaches(false) && !reaches(true)
         })
+    }
+}
+
+/// The host's mirror, as a walk to a frame that it maps sees it. The host maps by 4 KiB, so that a page of
+/// 2 MiB of the guest's has a table of its own here (`role.direct`).
+struct Mirror(Gfn);
+
+impl Stages for Mirror {
+    fn leaf(&self, _: u64) -> Option<(Gfn, PageSize)> {
+        Some((self.0, PageSize::Small))
+    }
+
+    fn table(&self, _: u64, _: u32) -> Option<Gfn> {
+        // Where tables lie is asked for the sake of a second stage only.
+        Some(Gfn(0))
+    }
+
+    fn second_stage(&self, _: Gfn, _: bool) -> Option<PageSize> {
+        None
     }
 }
 

@@ -155,7 +155,7 @@ impl Run<'_> {
             look_at(&coming[..self.looked_at], &seen, self.mmu);
         }
         self.looked_at = self.looked_at.saturating_sub(1);
-        let Ok(cycles) = self.mmu.walk(gva, &seen, self.walked) else { return false };
+        let Ok(cycles) = seen.walk(self.mmu, gva, self.walked) else { return false };
         self.choices.take();
         self.run(next, step.cost + cycles);
         // Hits are run again when they are taken back; a walk is not, as it costs so much more.

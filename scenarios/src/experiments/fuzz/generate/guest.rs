@@ -1,6 +1,8 @@
 //! The guest.
 
-use models::config::{EventPages, Preemption, StealClock, TablePages, TimerKind, WakeTime};
+use models::config::{
+    EventPages, GuestPaging, Preemption, Processes, StealClock, TablePages, TimerKind, WakeTime,
+};
 use serde_json::{Value, json};
 
 use super::object::{Object, flag, give, word};
@@ -43,6 +45,13 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
     give(&mut object, draw, "table_pages", word::<TablePages>);
     if shape.thp {
         object.insert("thp".into(), json!(true));
+    }
+    if shape.unpaged {
+        object.insert("paging".into(), json!(GuestPaging::Off.name()));
+    } else {
+        give(&mut object, draw, "paging", |_| json!(GuestPaging::On.name()));
+        give(&mut object, draw, "processes", word::<Processes>);
+        give(&mut object, draw, "pcid", flag);
     }
     Value::Object(object)
 }

@@ -2,8 +2,8 @@
 
 use models::config::costs::Costs;
 use models::config::{
-    Cgroup, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock, SetFunction,
-    WrittenPages,
+    Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
+    SetFunction, WrittenPages,
 };
 use models::presets;
 use serde_json::{Value, json};
@@ -41,6 +41,11 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     }
     give(&mut object, draw, "allocation_failure_ppm", |draw| json!(draw.magnitude(0, 1_000_000)));
     give(&mut object, draw, "second_stage_levels", |draw| json!(draw.between(4, 5)));
+    if shape.shadow {
+        object.insert("paging".into(), json!(HostPaging::Shadow.name()));
+    } else {
+        give(&mut object, draw, "paging", |_| json!(HostPaging::Tdp.name()));
+    }
     Value::Object(object)
 }
 

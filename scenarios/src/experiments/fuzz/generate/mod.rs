@@ -13,6 +13,7 @@ mod program;
 mod sched;
 mod workload;
 
+use models::base::record::DisturbanceName;
 use models::trace::metrics;
 use serde_json::{Value, json};
 
@@ -37,7 +38,9 @@ pub(super) fn scenario(seed: u64) -> Value {
     let mut warmup = draw.at("warmup");
     let warmup = if warmup.given() { warmup.span(0, 5 * MS) } else { Default::default() };
     let end = (duration + warmup).as_ps();
-    let disturbances = disturbance::disturbances(&draw.at("disturbances"), shape.vcpus, end);
+    let mut disturbances = disturbance::disturbances(&draw.at("disturbances"), shape.vcpus, end);
+    // A guest without paging has no SMI.
+    disturbances.retain(|one| !shape.unpaged || one["kind"] != DisturbanceName::Smi.name());
     if !disturbances.is_empty() {
         object.insert("disturbances".into(), Value::Array(disturbances));
     }

@@ -22,6 +22,10 @@ pub(super) struct Shape {
     pub(super) vcpus: u64,
     /// Whether the guest has transparent huge pages, for which it needs memory of its own.
     pub(super) thp: bool,
+    /// Whether the host mirrors the guest's tables.
+    pub(super) shadow: bool,
+    /// Whether the guest has paging off.
+    pub(super) unpaged: bool,
     pub(super) memory_pages: u64,
     pub(super) limit_pages: u64,
     pub(super) other_pages: u64,
@@ -60,10 +64,13 @@ impl Shape {
             false => draw.between(1, 64),
         });
         let other_pages = optional("other_resident", |draw| draw.magnitude(1, 512)).unwrap_or(0);
+        let unpaged = draw.at("unpaged").percent(8);
         let mut shape = Self {
             kernel,
             vcpus,
-            thp: draw.at("thp").percent(25),
+            thp: !unpaged && draw.at("thp").percent(25),
+            shadow: draw.at("shadow").percent(25),
+            unpaged,
             memory_pages: 0,
             limit_pages: 0,
             other_pages,
@@ -103,7 +110,8 @@ impl Shape {
             _ => room + main.magnitude(1, room),
         };
         let mut memfd = draw.at("memfd");
-        let has_memfd = memfd.percent(15);
+        // Private memory is for guests whose tables the processor walks.
+        let has_memfd = memfd.percent(15) && !self.shadow && !self.unpaged;
         let number = draw.at("regions").below(3) as usize;
         for index in 0..=number {
             let mut region = draw.at("region").index(index);

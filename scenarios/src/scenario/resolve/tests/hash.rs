@@ -73,6 +73,16 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
 }
 
 #[test]
+fn who_translates_addresses_is_in_the_hash() {
+    let with = |paging: &str| {
+        let text = SMALL.replace(r#""host": {"#, &format!(r#""host": {{ "paging": "{paging}","#));
+        Scenario::from_str("f", &text).unwrap_or_else(|e| panic!("{}", e.render())).hash()
+    };
+    assert_eq!(with("tdp"), small().hash());
+    assert_ne!(with("shadow"), small().hash());
+}
+
+#[test]
 fn what_a_guest_may_choose_is_in_the_hash() {
     let mut hashes = std::collections::BTreeSet::from([small().hash()]);
     let choices = [
@@ -83,6 +93,10 @@ fn what_a_guest_may_choose_is_in_the_hash() {
         r#""preemption": "full""#,
         r#""apic": { "ipi_exits": true }"#,
         r#""balance_ticks": 77"#,
+        r#""paging": "off""#,
+        r#""processes": "groups""#,
+        r#""processes": "tasks""#,
+        r#""pcid": true"#,
     ];
     for choice in choices {
         let text = SMALL.replace(r#""guest": {"#, &format!(r#""guest": {{ {choice},"#));

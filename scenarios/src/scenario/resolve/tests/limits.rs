@@ -34,6 +34,37 @@ fn ticks_fit_into_their_periods() {
 }
 
 #[test]
+fn a_guest_without_paging_has_nothing_that_needs_tables() {
+    let guest = |fields: &str, expected: &str| {
+        check(r#""guest": {"#, &format!(r#""guest": {{ {fields},"#), expected);
+    };
+    guest(r#""paging": "off""#, "fine");
+    guest(
+        r#""paging": "off", "thp": true"#,
+        "f:17:38: in `guest.thp`: `thp` needs page tables, and the guest has paging off
+  help: leave it out, or `\"paging\": \"on\"`",
+    );
+    guest(
+        r#""paging": "off", "processes": "tasks""#,
+        "f:17:44: in `guest.processes`: `processes` needs page tables, ...",
+    );
+    guest(
+        r#""paging": "off", "pcid": true"#,
+        "f:17:39: in `guest.pcid`: `pcid` needs page tables, ...",
+    );
+    let memory = |size: &str, expected: &str| {
+        let to = format!(r#""paging": "off", "memory": "{size}""#);
+        check(r#""memory": "64MiB""#, &to, expected);
+    };
+    memory("4GiB", "fine");
+    memory(
+        "5GiB",
+        "f:17:79: in `guest.memory`: a guest without paging has addresses of 32 bits
+  help: at most \"4GiB\"",
+    );
+}
+
+#[test]
 fn units_are_checked() {
     check(
         r#""memory_limit": "24MiB""#,

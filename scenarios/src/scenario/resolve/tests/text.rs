@@ -74,13 +74,13 @@ fn unknown_names_are_corrected() {
         r#""vcpus": 2"#,
         r#""vcpu": 2"#,
         "f:17:40: in `guest.vcpu`: unknown field `vcpu`
-  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`, `table_levels`, `table_pages`, `thp`",
+  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`, `table_levels`, `table_pages`, `thp`, `paging`, `processes`, `pcid`",
     );
     check(
         r#""memory_limit""#,
         r#""memoryLimit""#,
         "f:8:5: in `host.memoryLimit`: unknown field `memoryLimit`
-  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`",
+  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `paging`",
     );
     check(
         r#""title""#,
@@ -341,7 +341,7 @@ fn an_excerpt_shows_the_place() {
       |
     7 |     "cpuz": 6,
       |     ^^^^^^
-      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`
+      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `paging`
     "#);
 }
 
