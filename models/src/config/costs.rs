@@ -226,6 +226,8 @@ costs! {
     reclaim_scan_page,
     /// Removing one page's mappings.
     reclaim_unmap_page,
+    /// Splitting a huge page that is to be written, besides what its pages cost.
+    huge_split,
     /// Slot, swap cache and submission for one page that is written out.
     reclaim_write_page,
     /// Remote TLB flush: for each vCPU in guest mode that is kicked.

@@ -37,6 +37,8 @@ pub struct HostConfig {
     pub allocation_failure_ppm: u32,
     /// Levels of the second-stage tables: 4 or 5.
     pub second_stage_levels: u32,
+    /// Whether the VMM's memory is in huge pages of 2 MiB where it can be (transparent huge pages).
+    pub thp: bool,
     /// How it translates the guest's addresses.
     pub paging: HostPaging,
 }

@@ -131,6 +131,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         kernel: host_kernel,
         allocation_failure_ppm,
         second_stage_levels,
+        thp,
         paging,
     } = host;
     form.line("host.cpus", cpus);
@@ -152,6 +153,7 @@ fn host(form: &mut Form, host: &HostConfig) {
     }
     form.line("host.allocation_failure_ppm", allocation_failure_ppm);
     form.line("host.second_stage_levels", second_stage_levels);
+    form.line("host.thp", thp);
     form.line("host.paging", paging.name());
 }
 

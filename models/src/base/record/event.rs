@@ -416,6 +416,12 @@ events! {
     ShadowSync = "shadow_sync" { /// The vCPU.
         vcpu: VcpuId, /// Tables that had been written.
         tables: u32, }
+    /// The VMM has a huge page of fresh memory (ours; `thp_fault_alloc` counts them).
+    HostHugePage = "host_huge_page" { /// Its first page.
+        page: GuestPage, }
+    /// Reclaim takes a huge page, which is no more (ours; `thp_split_page` and `thp_swpout` count them).
+    HostHugeSplit = "host_huge_split" { /// Its first page.
+        page: GuestPage, }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use sim_core::{EventQueue, SimDuration};
 
 use super::state::{Fetch, FetchGoal};
 use crate::base::ids::{GuestPage, ItemId, ThreadId};
-use crate::base::record::BlockReason;
+use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, Under};
+use crate::parts::memory::blocks::HUGE_PAGES;
 use crate::parts::memory::pages::{Arrival, Backing, Entry};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -32,6 +33,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.sleep_in_fetch(thread, BlockReason::Fetch)
             }
             Backing::Untouched => {
+                if self.w.setup.config.host.thp && self.w.host.memory.may_be_huge(guest_page) {
+                    let first = self.w.host.memory.make_huge(guest_page);
+                    self.emit(Event::HostHugePage { page: first });
+                    return Flow::Spend(
+                        self.w.setup.prices.zero_page.time.times(HUGE_PAGES),
+                        Then::Fetch,
+                    );
+                }
                 if self.w.host.memory.room() == 0 {
                     return self.direct_reclaim(thread);
                 }

@@ -24,7 +24,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.map_in_vmm(guest_page, write);
         let Host { memory, shadow, .. } = &mut self.w.host;
         let fresh = memory.second_stage(guest_page).entry == Entry::None;
-        let mut changed = map_second_stage(memory, guest_page);
+        // The mirror of shadow paging has small pages only.
+        let large = shadow.is_none() && memory.is_huge(guest_page);
+        let mut changed = map_second_stage(memory, guest_page, large) || large;
         if let Some(shadow) = shadow {
             let (gfn, entry) = (guest_page.gfn(), memory.second_stage(guest_page).entry);
             if write && side == Side::Kernel {
@@ -62,8 +64,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Maps a page of the swap cache in the VMM's address space, for writing if `write`.
     pub(in crate::machine) fn map_in_vmm(&mut self, guest_page: GuestPage, write: bool) {
+        let stands = self.w.host.memory.representative(guest_page);
+        self.w.host.memory.page_mut(stands).young_in_vmm = true;
         let page = self.w.host.memory.page_mut(guest_page);
-        page.young_in_vmm = true;
         if page.read_ahead {
             page.read_ahead = false;
             let by_address = self.w.setup.config.host.kernel.read_ahead == ReadAhead::AddressSpace;

@@ -33,6 +33,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for &guest_page in &pass.unmapped {
             self.emit(Event::EptUnmap { page: guest_page });
         }
+        for &page in &pass.huge {
+            self.emit(Event::HostHugeSplit { page });
+        }
         self.w.host.invalidations +=
             u64::from(invalidates(&pass, self.w.setup.config.host.kernel.mmu_retry));
         let flushed = if pass.unmapped.is_empty() { 0 } else { self.flush_remote_tlbs() };
@@ -46,6 +49,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
             + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
             + prices.reclaim_write_page.time.times(written)
+            + prices.huge_split.time.times(pass.huge.len() as u64)
             + bytes
             + prices.shootdown_vcpu.time.times(flushed);
         let pending = PendingReclaim {

@@ -74,7 +74,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         let prices = &self.w.setup.prices;
         let aged = if lock.is_taken_for_ageing() { pass.aged } else { 0 };
-        let unmapped = pass.unmapped.len() as u32;
+        let unmapped = pass.zapped;
         let (age, unmap) = (prices.lock_age.time, prices.lock_unmap.time);
         PassLocking::new(cost, (aged, age), (unmapped, unmap))
     }

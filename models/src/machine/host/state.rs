@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
 use crate::base::ids::{GuestPage, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId};
+use crate::base::page_size::PageSize;
 use crate::config::{Disturbance, DisturbanceKind, GuestPaging, HostPaging, MachineConfig};
 use crate::machine::world::Then;
 use crate::parts::device::{Device, QUEUE_DEPTH, Request};
@@ -293,6 +294,15 @@ impl Host {
         self.memory.second_stage(guest_page).allows(write)
     }
 
+    /// The size of the second stage's entry for a frame that it maps.
+    #[inline]
+    pub(in crate::machine) fn mapping_size(&self, guest_page: GuestPage) -> PageSize {
+        match self.memory.is_huge(guest_page) && self.shadow.is_none() {
+            true => PageSize::Large,
+            false => PageSize::Small,
+        }
+    }
+
     /// Whether the guest may read a frame by an address of a side, or write it.
     #[inline]
     pub(in crate::machine) fn reaches(
@@ -312,7 +322,8 @@ impl Host {
 
     /// The accessed bit of the VMM's own table is set.
     pub(in crate::machine) fn set_young_in_vmm(&mut self, guest_page: GuestPage) {
-        self.memory.page_mut(guest_page).young_in_vmm = true;
+        let stands = self.memory.representative(guest_page);
+        self.memory.page_mut(stands).young_in_vmm = true;
     }
 
     /// The mirror of the guest's tables, where the host translates by one.
@@ -349,7 +360,8 @@ impl Host {
 
     /// The accessed bit of a second-stage entry is set.
     pub(in crate::machine) fn set_accessed(&mut self, guest_page: GuestPage) {
-        self.memory.second_stage_mut(guest_page).young = true;
+        let stands = self.memory.representative(guest_page);
+        self.memory.second_stage_mut(stands).young = true;
     }
 
     /// The host's frame of a page, if it has one.

@@ -6,7 +6,7 @@
 
 use crate::base::ids::GuestPage;
 use crate::config::ReadFaults;
-use crate::parts::memory::pages::{Entry, Flight, HostMemory, SecondStage};
+use crate::parts::memory::pages::{Entry, Flight, HostMemory};
 use crate::parts::memory::swap::SwapArea;
 
 /// What decides besides the page itself.
@@ -58,13 +58,22 @@ pub(crate) fn fault_in(
 
 /// Makes the second-stage entry of a page that the VMM maps: it allows what the VMM's entry allows, and
 /// where that is writing, the page counts as dirty from here on (see [`ReadFaults`]). True: there was
-/// no entry, or one that allowed less.
-pub(crate) fn map_second_stage(memory: &mut HostMemory, guest_page: GuestPage) -> bool {
+/// no entry, or one that allowed less. `large`: a huge page gets one entry for all of it.
+pub(crate) fn map_second_stage(
+    memory: &mut HostMemory,
+    guest_page: GuestPage,
+    large: bool,
+) -> bool {
+    if large && memory.is_huge(guest_page) {
+        return memory.map_huge(guest_page);
+    }
     let before = memory.second_stage(guest_page).entry;
     let page = memory.page_mut(guest_page);
     let entry = before.max(page.vmm);
     page.dirty |= entry == Entry::Writable;
-    *memory.second_stage_mut(guest_page) = SecondStage { entry, young: true };
+    memory.second_stage_mut(guest_page).entry = entry;
+    let young = memory.representative(guest_page);
+    memory.second_stage_mut(young).young = true;
     entry != before
 }
 
@@ -97,7 +106,7 @@ mod tests {
         for &write in writes {
             let fault = FaultIn { write, read_faults, synchronous: false };
             fault_in(&mut memory, &mut swap, PAGE, fault);
-            map_second_stage(&mut memory, PAGE);
+            map_second_stage(&mut memory, PAGE, true);
         }
         let page = memory.page(PAGE);
         assert_eq!(swap.in_use() == 1, page.slot().is_some());

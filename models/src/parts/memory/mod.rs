@@ -1,7 +1,9 @@
 //! Guest memory under a limit: pages and their lists, reclaim, swap slots, read-ahead, throttled writes.
 
+pub(crate) mod blocks;
 pub(crate) mod fault_in;
 mod generations;
+mod huge;
 pub(crate) mod map_lock;
 mod page;
 pub mod pages;

@@ -3,6 +3,7 @@
 //!
 //! One VM with one memslot: gfn g is backed by hva `HVA_BASE + 4096 g`.
 
+use super::blocks::Blocks;
 pub use super::page::{Backing, Entry, Flight, LruList, Page};
 use super::page::{NIL, NOBODY};
 pub use super::second_stage::SecondStage;
@@ -59,8 +60,10 @@ pub struct HostMemory {
     pages: Radix<Page>,
     /// In the same order.
     second_stage: Radix<SecondStage, TABLE>,
-    /// Where the pages of each virtual machine begin.
+    /// Where the pages of each virtual machine begin, and where those of the last one end.
     begins: Vec<u64>,
+    /// Which of them are parts of huge pages.
+    pub(super) blocks: Blocks,
     active: ListEnds,
     inactive: ListEnds,
     generations: [ListEnds; MAX_GENERATIONS as usize],
@@ -81,7 +84,8 @@ impl HostMemory {
         Self {
             pages: Radix::new(pages.iter().sum()),
             second_stage: Radix::new(pages.iter().sum()),
-            begins: (0..pages.len()).map(|vm| pages[..vm].iter().sum()).collect(),
+            begins: (0..=pages.len()).map(|vm| pages[..vm].iter().sum()).collect(),
+            blocks: Blocks::new(pages),
             active: ListEnds::default(),
             inactive: ListEnds::default(),
             generations: Default::default(),
@@ -99,6 +103,12 @@ impl HostMemory {
     pub fn freeze(&mut self) {
         self.pages.freeze();
         self.second_stage.freeze();
+        self.blocks.freeze();
+    }
+
+    /// How many pages a virtual machine has.
+    pub(super) fn pages_of_vm(&self, vm: VmId) -> u64 {
+        self.begins[vm.index() + 1] - self.begins[vm.index()]
     }
 
     /// The place of a page in the table. Pages of the first virtual machine are asked for at every walk.

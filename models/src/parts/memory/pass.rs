@@ -4,8 +4,9 @@
 //! What becomes of the frame of a written page is the host kernel's setting
 //! ([`crate::config::WrittenPages`]).
 
+use super::blocks::{HUGE_PAGES, pages_of};
 use crate::base::ids::{GuestPage, SwapSlot};
-use crate::parts::memory::pages::{Backing, Entry, HostMemory, SecondStage};
+use crate::parts::memory::pages::{Arrival, Backing, Entry, HostMemory, SecondStage};
 use crate::parts::memory::swap::SwapArea;
 
 /// What one pass of reclaim did. The buffers are reused from pass to pass.
@@ -19,6 +20,10 @@ pub struct ReclaimPass {
     pub freed: u32,
     /// Pages whose second-stage entry was removed; their vCPUs must flush.
     pub unmapped: Vec<GuestPage>,
+    /// Entries that they had: one for all pages of a huge one.
+    pub zapped: u32,
+    /// Huge pages that are no more, by their first page.
+    pub huge: Vec<GuestPage>,
     /// Pages to be written, each with the slot it got, in the order of allocation.
     pub written: Vec<(GuestPage, SwapSlot)>,
 }
@@ -29,6 +34,8 @@ impl ReclaimPass {
         self.aged = 0;
         self.freed = 0;
         self.unmapped.clear();
+        self.zapped = 0;
+        self.huge.clear();
         self.written.clear();
     }
 }
@@ -43,10 +50,21 @@ pub enum YoungTest {
 }
 
 /// Removes the second-stage entry, if there is one.
-fn unmap(memory: &mut HostMemory, guest_page: GuestPage, pass: &mut ReclaimPass) {
-    if memory.second_stage(guest_page).entry != Entry::None {
+pub(super) fn unmap(memory: &mut HostMemory, guest_page: GuestPage, pass: &mut ReclaimPass) {
+    if memory.is_huge(guest_page) {
+        unmap_huge(memory, guest_page, pass);
+    } else if memory.second_stage(guest_page).entry != Entry::None {
         *memory.second_stage_mut(guest_page) = SecondStage::default();
         pass.unmapped.push(guest_page);
+        pass.zapped += 1;
+    }
+}
+
+/// Whether the second stage maps a page, or anything of a huge one.
+fn is_mapped(memory: &HostMemory, guest_page: GuestPage) -> bool {
+    match memory.is_huge(guest_page) {
+        true => pages_of(guest_page).any(|page| memory.second_stage(page).entry != Entry::None),
+        false => memory.second_stage(guest_page).entry != Entry::None,
     }
 }
 
@@ -60,11 +78,11 @@ pub(super) fn test_and_clear_young(
     match test {
         YoungTest::AccessedBit => {
             let has = memory.second_stage(guest_page);
-            pass.aged += u32::from(has.entry != Entry::None);
+            pass.aged += u32::from(is_mapped(memory, guest_page));
             has.young && std::mem::take(&mut memory.second_stage_mut(guest_page).young)
         }
         YoungTest::Unmap => {
-            let mapped = memory.second_stage(guest_page).entry != Entry::None;
+            let mapped = is_mapped(memory, guest_page);
             unmap(memory, guest_page, pass);
             mapped
         }
@@ -80,6 +98,9 @@ pub(super) fn evict(
     guest_page: GuestPage,
     pass: &mut ReclaimPass,
 ) -> bool {
+    if memory.is_huge(guest_page) {
+        return evict_huge(memory, swap, guest_page, pass);
+    }
     let page = memory.page(guest_page);
     if !page.dirty && page.slot().is_some() {
         unmap(memory, guest_page, pass);
@@ -94,4 +115,43 @@ pub(super) fn evict(
     memory.page_mut(guest_page).forget(Backing::Writeback);
     pass.written.push((guest_page, slot));
     true
+}
+
+/// Takes the second-stage entries of a huge page away, one or many.
+fn unmap_huge(memory: &mut HostMemory, first: GuestPage, pass: &mut ReclaimPass) {
+    let before = pass.unmapped.len();
+    for page in pages_of(first) {
+        if memory.second_stage(page).entry != Entry::None {
+            pass.unmapped.push(page);
+        }
+        *memory.second_stage_mut(page) = SecondStage::default();
+    }
+    let entries = pass.unmapped.len() - before;
+    pass.zapped += match entries as u64 {
+        HUGE_PAGES => 1,
+        _ => entries as u32,
+    };
+}
+
+/// Takes a huge page that is on no list away, page by page. What finds no slot stays, as small pages; true
+/// unless the first one does.
+fn evict_huge(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    first: GuestPage,
+    pass: &mut ReclaimPass,
+) -> bool {
+    unmap_huge(memory, first, pass);
+    memory.blocks.set(first, false);
+    pass.huge.push(first);
+    let mut goes = false;
+    for page in pages_of(first) {
+        let gone = evict(memory, swap, page, pass);
+        if page == first {
+            goes = gone;
+        } else if !gone {
+            memory.lru_arrive(page, Arrival::Fresh);
+        }
+    }
+    goes
 }

@@ -10,7 +10,8 @@ pub(crate) fn zap_all(memory: &mut HostMemory, vm: VmId) -> Vec<GuestPage> {
     let mapped: Vec<GuestPage> = memory.mapped(vm).collect();
     for &guest_page in &mapped {
         let young = std::mem::take(memory.second_stage_mut(guest_page)).young;
-        memory.page_mut(guest_page).young_in_vmm |= young;
+        let stands = memory.representative(guest_page);
+        memory.page_mut(stands).young_in_vmm |= young;
     }
     mapped
 }

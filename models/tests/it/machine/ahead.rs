@@ -13,9 +13,10 @@ use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
-    DisturbanceKind, EventPages, GuestPaging, HostPaging, Law, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern,
-    Policy, Preemption, Processes, ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock,
-    SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime,
+    DisturbanceKind, EventPages, GuestPaging, HostPaging, Law, MachineConfig, MmuRetry, Op,
+    PageLaw, PageWalk, Pattern, Policy, Preemption, Processes, ReadFaults, Region, RegionBacking,
+    SecondStageLock, Section, StealClock, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind,
+    WakeTime,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -283,6 +284,8 @@ impl Draw {
     fn paging(&mut self, config: &mut MachineConfig) {
         let tdp = HostPaging::Tdp;
         config.host.paging = self.of(&[tdp, tdp, HostPaging::Shadow]);
+        let resident = config.guest.table_pages == TablePages::Resident;
+        config.host.thp = !resident && self.chance(40);
         let guest = &mut config.guest;
         if self.chance(15) {
             guest.paging = GuestPaging::Off;

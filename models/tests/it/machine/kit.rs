@@ -68,6 +68,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             kernel: host_kernel("linux-2.6.36"),
             allocation_failure_ppm: 0,
             second_stage_levels: 4,
+            thp: false,
             paging: HostPaging::default(),
         },
         guest: GuestConfig {

@@ -15,6 +15,7 @@ mod determinism;
 mod devices;
 mod disturbances;
 mod halt_poll;
+mod huge;
 mod many_vcpus;
 mod map_lock;
 mod memory;

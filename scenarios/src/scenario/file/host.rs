@@ -45,6 +45,9 @@ pub struct HostFile {
     pub allocation_failure_ppm: Option<u64>,
     /// Levels of the second-stage tables: 4 or 5. Default: 4.
     pub second_stage_levels: Option<u64>,
+    /// Whether the VMM's memory is in huge pages of 2 MiB where it can be (transparent huge pages). Default:
+    /// false.
+    pub thp: Option<bool>,
     /// How the host translates the guest's addresses. Default: "tdp".
     pub paging: Option<HostPaging>,
 }

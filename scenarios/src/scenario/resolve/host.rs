@@ -1,7 +1,7 @@
 //! The host: processor, memory limit, swap.
 
 use models::config::{
-    GuestConfig, GuestPaging, HostConfig, HostPaging, Region, RegionBacking, Workload,
+    GuestConfig, GuestPaging, HostConfig, HostPaging, Region, RegionBacking, TablePages, Workload,
 };
 use sim_core::SimDuration;
 
@@ -72,6 +72,7 @@ pub(super) fn host(
         second_stage_levels: at
             .field("second_stage_levels")
             .number(file.second_stage_levels.unwrap_or(4), 4..=5)?,
+        thp: file.thp.unwrap_or(false),
         paging: file.paging.unwrap_or_default(),
     };
     let identity = named.identity(&config);
@@ -96,6 +97,7 @@ pub(super) fn fits(
         return Err(at.field("memory_limit").fail(message, "at most `guest.memory`"));
     }
     private_memory(at, host, guest, workload)?;
+    huge_pages(at, host, guest, workload)?;
     let in_flight = in_flight(host, workload);
     let of = |backing: RegionBacking| -> u64 {
         let regions = workload.regions.iter().filter(|region| region.backing == backing);
@@ -155,6 +157,30 @@ fn private_memory(
         region.name
     );
     Err(at.field("paging").fail(message, format!("a region without `backing`, or no `{field}`")))
+}
+
+/// Huge pages are memory that reclaim may take: not where something of 2 MiB must stay.
+fn huge_pages(
+    at: &At<'_>,
+    host: &HostConfig,
+    guest: &GuestConfig,
+    workload: &Workload,
+) -> Result<(), ScenarioError> {
+    let private = |region: &Region| region.backing == RegionBacking::GuestMemfd;
+    let stays = match guest.table_pages {
+        TablePages::Resident => Some("`guest.table_pages` is `resident`"),
+        TablePages::Reclaimable if workload.regions.iter().any(private) => {
+            Some("a region is in guest_memfd")
+        }
+        TablePages::Reclaimable => None,
+    };
+    match stays.filter(|_| host.thp) {
+        None => Ok(()),
+        Some(why) => {
+            let message = format!("{why}, and huge pages of the host may be reclaimed whole");
+            Err(at.field("thp").fail(message, "one without the other"))
+        }
+    }
 }
 
 /// Pages that may be under way at once: a read-ahead window for each task, and a batch that is

@@ -213,6 +213,6 @@ impl Stages for Seen<'_> {
     #[inline]
     fn second_stage(&self, gfn: Gfn, table: bool) -> Option<PageSize> {
         let page = self.setup.page(self.vcpu, gfn);
-        self.host.maps(page, self.write || table).then_some(PageSize::Small)
+        self.host.maps(page, self.write || table).then(|| self.host.mapping_size(page))
     }
 }

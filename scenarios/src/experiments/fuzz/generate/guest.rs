@@ -42,7 +42,11 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
     });
     give(&mut object, draw, "event_pages", word::<EventPages>);
     give(&mut object, draw, "table_levels", |draw| json!(draw.between(4, 5)));
-    give(&mut object, draw, "table_pages", word::<TablePages>);
+    give(&mut object, draw, "table_pages", |draw| match shape.host_thp {
+        // Huge pages of the host may be reclaimed whole.
+        true => json!(TablePages::Reclaimable.name()),
+        false => word::<TablePages>(draw),
+    });
     if shape.thp {
         object.insert("thp".into(), json!(true));
     }

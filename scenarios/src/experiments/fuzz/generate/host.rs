@@ -41,6 +41,9 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     }
     give(&mut object, draw, "allocation_failure_ppm", |draw| json!(draw.magnitude(0, 1_000_000)));
     give(&mut object, draw, "second_stage_levels", |draw| json!(draw.between(4, 5)));
+    if shape.host_thp {
+        object.insert("thp".into(), json!(true));
+    }
     if shape.shadow {
         object.insert("paging".into(), json!(HostPaging::Shadow.name()));
     } else {

@@ -22,6 +22,8 @@ pub(super) struct Shape {
     pub(super) vcpus: u64,
     /// Whether the guest has transparent huge pages, for which it needs memory of its own.
     pub(super) thp: bool,
+    /// Whether the host has huge pages.
+    pub(super) host_thp: bool,
     /// Whether the host mirrors the guest's tables.
     pub(super) shadow: bool,
     /// Whether the guest has paging off.
@@ -69,6 +71,7 @@ impl Shape {
             kernel,
             vcpus,
             thp: !unpaged && draw.at("thp").percent(25),
+            host_thp: draw.at("host_thp").percent(25),
             shadow: draw.at("shadow").percent(25),
             unpaged,
             memory_pages: 0,
@@ -111,7 +114,7 @@ impl Shape {
         };
         let mut memfd = draw.at("memfd");
         // Private memory is for guests whose tables the processor walks.
-        let has_memfd = memfd.percent(15) && !self.shadow && !self.unpaged;
+        let has_memfd = memfd.percent(15) && !self.shadow && !self.unpaged && !self.host_thp;
         let number = draw.at("regions").below(3) as usize;
         for index in 0..=number {
             let mut region = draw.at("region").index(index);

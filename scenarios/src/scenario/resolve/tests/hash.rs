@@ -80,6 +80,8 @@ fn who_translates_addresses_is_in_the_hash() {
     };
     assert_eq!(with("tdp"), small().hash());
     assert_ne!(with("shadow"), small().hash());
+    let huge = SMALL.replace(r#""host": {"#, r#""host": { "thp": true,"#);
+    assert_ne!(Scenario::from_str("f", &huge).unwrap().hash(), small().hash());
 }
 
 #[test]

@@ -65,6 +65,18 @@ fn a_guest_without_paging_has_nothing_that_needs_tables() {
 }
 
 #[test]
+fn huge_pages_of_the_host_may_be_reclaimed() {
+    check(r#""host": {"#, r#""host": { "thp": true,"#, "fine");
+    let text = SMALL.replacen(r#""host": {"#, r#""host": { "thp": true,"#, 1).replacen(
+        r#""guest": {"#,
+        r#""guest": { "table_pages": "resident","#,
+        1,
+    );
+    let refused = Scenario::from_str("f", &text).unwrap_err().render();
+    assert!(refused.contains("in `host.thp`: `guest.table_pages` is `resident`"), "{refused}");
+}
+
+#[test]
 fn units_are_checked() {
     check(
         r#""memory_limit": "24MiB""#,

@@ -80,7 +80,7 @@ fn unknown_names_are_corrected() {
         r#""memory_limit""#,
         r#""memoryLimit""#,
         "f:8:5: in `host.memoryLimit`: unknown field `memoryLimit`
-  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `paging`",
+  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `thp`, `paging`",
     );
     check(
         r#""title""#,
@@ -341,7 +341,7 @@ fn an_excerpt_shows_the_place() {
       |
     7 |     "cpuz": 6,
       |     ^^^^^^
-      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `paging`
+      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `swap`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `thp`, `paging`
     "#);
 }
 
