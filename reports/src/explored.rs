@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use models::apf::rules::ResolvedBy;
 use models::apf::{Defect, invariants};
 use models::base::invariant::InvariantId;
 use models::explore::{
@@ -94,6 +95,10 @@ impl SearchReport<'_> {
             rules.cap,
             count(token.id_bits.into(), "token bit")
         );
+        let world = match rules.resolved_by {
+            ResolvedBy::Ring => format!("{world}, ring of {}", rules.ring),
+            _ => world,
+        };
         let (vcpu, counter) = (token.first_vcpu, self.setup.first_counter);
         if self.setup.numbered() {
             return format!("{world}; vCPUs from {vcpu}, token counters from {counter}");
@@ -234,6 +239,7 @@ impl Report for SearchReport<'_> {
             "tasks": tasks,
             "pages": pages,
             "cap": rules.cap,
+            "ring": rules.vmm_answers().then_some(rules.ring),
             "token_bits": rules.token.id_bits,
             "first_vcpu": rules.token.first_vcpu,
             "first_counter": self.setup.first_counter,

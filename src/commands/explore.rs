@@ -116,7 +116,7 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
             "set the other mechanism too, or begin elsewhere",
         ));
     }
-    let cap = rules.cap;
+    let (cap, ring) = (rules.cap, rules.ring);
     let mut defects = Defects::none();
     for name in &args.defects {
         let defect: Defect = name.parse().map_err(|error| {
@@ -133,8 +133,10 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
     let narrowed = Setup::new(rules, defects, args.token_bits);
     let asked = (cap != generation.rules().cap).then_some(cap);
     let cap = args.cap.or(asked).unwrap_or(u32::from(args.pages));
+    let asked = (ring != generation.rules().ring).then_some(ring);
+    let ring = asked.unwrap_or(narrowed.rules.ring);
     let setup = Setup {
-        rules: Rules { cap, ..narrowed.rules },
+        rules: Rules { cap, ring, ..narrowed.rules },
         vcpus: args.vcpus,
         whole: args.whole,
         tasks: args.tasks,

@@ -4,6 +4,10 @@ use crate::apf::host::MmuMode;
 use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 use crate::base::record::{ApfReason, Event};
 
+pub use vmm::VmmEffect;
+
+mod vmm;
+
 /// Effects of a step, in the order in which they happened.
 pub type Effects = Vec<Effect>;
 
@@ -42,15 +46,8 @@ pub enum Effect {
         /// The item.
         item: ItemId,
     },
-    /// The VMM is told of the fault and has to bring the page; then `VmmResolved`.
-    AskVmm {
-        /// The vCPU.
-        vcpu: VcpuId,
-        /// The item.
-        item: ItemId,
-        /// Names it to the VMM.
-        token: Token,
-    },
+    /// Where the VMM answers faults, what happened between it and the kernel.
+    Vmm(VmmEffect),
     /// The worker fetches this page, sleeping for it, then reports `WorkerFetched`.
     Fetch {
         /// The item.

@@ -33,7 +33,23 @@ pub struct Item {
     pub told: bool,
     /// Whether its page could not be had and its page pointer is left as it was.
     pub garbage: bool,
+    /// How far the VMM is with it; none where the kernel brings the page.
+    pub user: Option<UserStage>,
 }
+
+/// How far an item is that the VMM answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UserStage {
+    /// The VMM may not know of it.
+    Pending,
+    /// It has said that it will answer, or the fault is in the ring.
+    Accepted,
+    /// It is in the list of completed items.
+    Completed,
+}
+
+/// Stands for the VMM where a worker is named: it has no work that anybody waits for.
+pub const VMM: WorkerId = WorkerId(u32::MAX);
 
 impl Item {
     /// The frame; none for a wake-all.
@@ -197,8 +213,14 @@ impl Items {
 mod tests {
     use super::*;
 
-    const ITEM: Item =
-        Item { vcpu: VcpuId(0), token: Token(1), fault: None, told: false, garbage: false };
+    const ITEM: Item = Item {
+        vcpu: VcpuId(0),
+        token: Token(1),
+        fault: None,
+        told: false,
+        garbage: false,
+        user: None,
+    };
     const WORK: Work = Work::queued(VcpuId(0), Gva(0), Hva(0));
 
     #[test]

@@ -5,7 +5,9 @@ use crate::apf::gfn_table::{GfnTable, MAX_SLOTS};
 use crate::apf::guest::GuestHalf;
 use crate::apf::host::{HostHalf, HostVcpu, Operation};
 use crate::apf::notice::{Notice, SharedArea};
+use crate::apf::ring::RingPage;
 use crate::apf::rules::{Drain, Rules};
+use crate::apf::vmm::VmmVcpu;
 use crate::base::ids::VcpuId;
 
 /// The protocol state of one VM.
@@ -21,18 +23,34 @@ pub struct Apf {
     pub guest: GuestHalf,
     /// The shared areas, by vCPU.
     pub areas: Vec<SharedArea>,
+    /// The pages that vCPUs share with the VMM, by vCPU, where it answers faults through rings.
+    pub pages: Vec<RingPage>,
+    /// State of the VMM, by vCPU, where it answers faults.
+    pub vmm: Vec<VmmVcpu>,
 }
 
 impl Apf {
     /// A VM of `vcpus` processors at power-on: no notices are enabled and nothing is outstanding.
     pub fn new(vcpus: u16, rules: Rules, defects: Defects) -> Self {
-        Self {
+        let mut apf = Self {
             rules,
             defects,
             host: HostHalf::new(vcpus, &rules),
             guest: GuestHalf::new(vcpus),
             areas: vec![SharedArea::FREE; usize::from(vcpus)],
-        }
+            pages: Vec::new(),
+            vmm: Vec::new(),
+        };
+        apf.renew_vmm();
+        apf
+    }
+
+    /// A VMM that has just begun, if it answers faults.
+    pub(super) fn renew_vmm(&mut self) {
+        let (vcpus, answers) = (usize::from(self.vcpus()), self.rules.vmm_answers());
+        let count = if answers { vcpus } else { 0 };
+        self.pages = vec![RingPage::new(self.rules.ring); count];
+        self.vmm = vec![VmmVcpu::new(); count];
     }
 
     /// The same VM under other rules, as if it had been started under them.
@@ -48,6 +66,7 @@ impl Apf {
         }
         self.rules = rules;
         self.defects = defects;
+        self.renew_vmm();
     }
 
     /// The number of vCPUs.

@@ -4,6 +4,7 @@ use crate::apf::effect::Effects;
 use crate::apf::guest::GuestInput;
 use crate::apf::host::HostInput;
 use crate::apf::state::Apf;
+use crate::apf::vmm::VmmInput;
 
 /// Something that happens to the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +13,8 @@ pub enum Input {
     Host(HostInput),
     /// In the guest.
     Guest(GuestInput),
+    /// In the VMM, or at its call.
+    Vmm(VmmInput),
 }
 
 impl From<HostInput> for Input {
@@ -23,6 +26,12 @@ impl From<HostInput> for Input {
 impl From<GuestInput> for Input {
     fn from(input: GuestInput) -> Self {
         Self::Guest(input)
+    }
+}
+
+impl From<VmmInput> for Input {
+    fn from(input: VmmInput) -> Self {
+        Self::Vmm(input)
     }
 }
 
@@ -38,6 +47,7 @@ impl Apf {
         match input {
             Input::Host(input) => self.host_step(input, effects),
             Input::Guest(input) => self.guest_step(input, effects),
+            Input::Vmm(input) => self.vmm_step(input, effects),
         }
     }
 }

@@ -74,7 +74,9 @@ impl Canon {
             .map(|vcpu| {
                 let texts = self.tasks.iter().map(|tasks| {
                     let names = Names { meaning: &self.meaning, world, vcpu, pages, tasks };
-                    names.vcpu_text()
+                    let mut text = names.vcpu_text();
+                    names.vmm(&mut text);
+                    text
                 });
                 texts.min().unwrap_or_default()
             })
@@ -83,11 +85,14 @@ impl Canon {
             parts.sort_unstable();
         }
         let mut text = parts.concat();
-        let World { apf, cpus: _, first: _, resident, budget, vmm_waits, map_writer } = world;
+        let World { apf, cpus: _, first: _, resident, bits, handler_gone, budget, .. } = world;
+        let World { vmm_waits, map_writer, .. } = world;
         // Of the items' table, the vCPUs write down what is theirs.
         let Apf { rules: _, defects: _, host: HostHalf { vcpus: _, items: _, life }, .. } = apf;
         let there = pages.iter().enumerate();
         text.push(there.fold(0, |mask, (to, &from)| mask | ((resident >> from) & 1) << to));
+        let there = pages.iter().enumerate();
+        text.push(there.fold(0, |mask, (to, &from)| mask | ((bits >> from) & 1) << to));
         text.extend_from_slice(budget.bytes());
         text.push(match life {
             Life::Used => 0,
@@ -96,7 +101,7 @@ impl Canon {
             Life::Destroying(Some(_)) => 3,
             Life::Destroyed => 4,
         });
-        text.push(of_flags(&[vmm_waits.is_some(), *map_writer]));
+        text.push(of_flags(&[vmm_waits.is_some(), *map_writer, *handler_gone, world.taken_back]));
         text
     }
 }
@@ -174,6 +179,13 @@ mod tests {
             is_faithful(&Setup { budget: setup.budget.with(Disturbance::Evict, 1), ..setup });
             is_faithful(&Setup { budget: setup.budget.with(Disturbance::TracerFault, 1), ..setup });
         }
+        for rules in ["user-exit", "user-exitless", "user-exitless-march"] {
+            let setup = Setup { pages: 1, tasks: 1, vcpus: 1, ..world(rules) };
+            is_faithful(&setup);
+            is_faithful(&Setup { budget: setup.budget.with(Disturbance::VmmTwice, 1), ..setup });
+        }
+        let setup = Setup { pages: 2, tasks: 1, vcpus: 1, ..world("user-exit") };
+        is_faithful(&setup);
         for disturbance in [Disturbance::RefusedEn, Disturbance::VmmReset] {
             for rules in ["v6.19", "v7.3"] {
                 let setup = Setup { pages: 1, tasks: 1, ..world(rules) };

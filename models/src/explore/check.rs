@@ -1,7 +1,7 @@
 //! What a world must not do: checks of a step by its effects, and of a state.
 
 use crate::apf::guest::WaitContext;
-use crate::apf::host::{HostVcpu, Life, Operation};
+use crate::apf::host::{CompleteStage, HostVcpu, Life, Operation};
 use crate::apf::item::WorkStage;
 use crate::apf::rules::{Kick, Tell};
 use crate::apf::{Apf, Decision, Effect, HostInput, Input, invariants};
@@ -42,7 +42,7 @@ impl Kind {
     /// Whether nothing that follows means anything: lists, counts or memory are not what the
     /// kernel takes them for, or the guest is gone.
     pub(super) fn is_end(self) -> bool {
-        const CORRUPT: [InvariantId; 9] = [
+        const CORRUPT: [InvariantId; 10] = [
             InvariantId(1),
             InvariantId(2),
             InvariantId(5),
@@ -52,6 +52,7 @@ impl Kind {
             InvariantId(25),
             InvariantId(26),
             InvariantId(27),
+            InvariantId(43),
         ];
         let corrupt = self.severity == Severity::Violation && CORRUPT.contains(&self.id);
         corrupt || self == kinds::TAKEN
@@ -262,6 +263,7 @@ fn misses_kick(world: &World, vcpu: VcpuId) -> bool {
         && !state.unacknowledged
         && !cpu.kicked
         && !works.any(|(_, work)| work.vcpu == vcpu && about_to(work.stage))
+        && state.complete.stage == CompleteStage::Idle
 }
 
 /// What a single effect must not be.
@@ -311,6 +313,10 @@ pub const fn checked() -> &'static [InvariantId] {
         InvariantId(38),
         InvariantId(39),
         InvariantId(40),
+        InvariantId(42),
+        InvariantId(45),
+        InvariantId(46),
+        InvariantId(47),
     ]
 }
 

@@ -4,9 +4,10 @@
 use crate::apf::{Apf, Effects, HostInput, Input, invariants};
 use crate::base::ids::VcpuId;
 
+use super::actor::Actor;
 use super::check::{Kind, Log};
 use super::setup::{Setup, SetupError};
-use super::trace::{Actor, Line, Trace, show, words};
+use super::trace::{Line, Trace, show, words};
 use super::world::World;
 use super::{Explored, Finding};
 
@@ -78,6 +79,7 @@ fn name(input: &Input) -> String {
     let text = match input {
         Input::Host(input) => format!("{input:?}"),
         Input::Guest(input) => format!("{input:?}"),
+        Input::Vmm(input) => format!("{input:?}"),
     };
     text.split(' ').next().unwrap_or_default().to_owned()
 }
@@ -85,6 +87,7 @@ fn name(input: &Input) -> String {
 fn actor(input: &Input) -> Actor {
     match input {
         Input::Guest(_) => Actor::Guest(VCPU),
+        Input::Vmm(_) => Actor::Vmm(VCPU),
         Input::Host(
             HostInput::WorkerStart { .. }
             | HostInput::WorkerFetched { .. }

@@ -6,6 +6,7 @@
 //! every step and every state: no invariant may break, and from every state everybody must still
 //! be able to come through. What it finds comes with the shortest way there, as a [`Trace`].
 
+mod actor;
 mod canon;
 mod check;
 mod disturb;
@@ -14,6 +15,7 @@ mod guest;
 mod liveness;
 mod moves;
 mod names;
+mod outside;
 mod product;
 mod reduce;
 mod script;
@@ -23,10 +25,15 @@ mod step;
 mod store;
 mod thread;
 mod trace;
+mod vmm;
+mod vmm_check;
+mod vmm_names;
+mod vmm_trace;
 mod witness;
 mod world;
 
 pub use crate::base::invariant::{InvariantId, Severity};
+pub use actor::Actor;
 pub use check::{Kind, checked};
 pub use drive::{Shows, drive};
 pub use product::Product;
@@ -35,7 +42,7 @@ pub use setup::{
     Bounds, Budget, Disturbance, MAX_PAGES, MAX_TASKS, MAX_TOKEN_BITS, MAX_VCPUS, Scope, Setup,
     SetupError, UnknownDisturbance,
 };
-pub use trace::{Actor, Line, Trace};
+pub use trace::{Line, Trace};
 pub use witness::witness;
 
 use search::{Search, Sighting};

@@ -5,6 +5,7 @@ use crate::apf::item::WorkStage;
 use crate::apf::rules::GuestMemfd;
 use crate::base::ids::VcpuId;
 
+use super::outside::Outside;
 use super::script::{Script, Step};
 use super::setup::{Disturbance, Setup};
 use super::world::{At, Context, Move, Stage, Task, World, pages_mask};
@@ -13,11 +14,12 @@ impl World {
     /// Everything that may happen next on one vCPU and with its items.
     pub(super) fn moves_of(&self, vcpu: VcpuId, setup: &Setup, moves: &mut Vec<Move>) {
         self.moves_of_thread(vcpu, setup, moves);
+        self.moves_of_vmm(vcpu, setup, moves);
         for (item, work) in self.apf.host.items.works().filter(|(_, work)| work.vcpu == vcpu) {
             match work.stage {
                 WorkStage::Queued | WorkStage::Fetching => {
                     let queued = work.stage == WorkStage::Queued;
-                    if queued && setup.beginning_matters() && !setup.by_vmm() {
+                    if queued && (setup.beginning_matters() || setup.by_uffd()) {
                         // Who comes to read the memory map waits for the VMM.
                         moves.extend((!self.map_writer).then_some(Move::Start(item)));
                         continue;
@@ -26,9 +28,12 @@ impl World {
                         moves.push(Move::Fail(item));
                         continue;
                     }
+                    if self.handler_gone {
+                        continue;
+                    }
                     moves.push(Move::Fetch(item));
                     let may_fail = self.cpu(vcpu).budget.left(Disturbance::FetchFailure) > 0;
-                    if may_fail && !setup.by_vmm() {
+                    if may_fail {
                         moves.push(Move::Fail(item));
                     }
                 }
@@ -54,6 +59,8 @@ impl World {
             }
             At::Wait(item, _) if self.apf.host.items.work(item).is_some() => {}
             At::Stopped | At::Dead => return,
+            At::Outside(_, Outside::Wait) => {}
+            At::Advance(_) if self.apf.waits_for_stores(vcpu) => {}
             At::Advance(_) => {
                 moves.push(Move::Go(vcpu));
                 let refusal = cpu.budget.left(Disturbance::EnqueueFailure) > 0;
@@ -69,7 +76,9 @@ impl World {
                     moves.push(Move::Disturb(vcpu, Disturbance::Smi));
                 }
             }
-            At::Wait(..) | At::Look(_) | At::Popped(_) | At::Entry => moves.push(Move::Go(vcpu)),
+            At::Wait(..) | At::Look(_) | At::Popped(_) | At::Entry | At::Outside(..) => {
+                moves.push(Move::Go(vcpu));
+            }
         }
         self.anytime(vcpu, moves);
     }
@@ -227,9 +236,13 @@ impl World {
             let there = (0..setup.pages).filter(|&page| self.is_resident(page));
             moves.extend(there.map(Move::Evict));
         }
+        if self.budget.left(Disturbance::Rearm) > 0 && setup.by_vmm() {
+            let there = (0..setup.pages).filter(|&page| self.bits & (1 << page) == 0);
+            moves.extend(there.map(Move::Rearm));
+        }
         for (disturbance, _) in self.budget.iter() {
             let free = match disturbance {
-                Disturbance::Evict | Disturbance::ReadError => false,
+                Disturbance::Evict | Disturbance::ReadError | Disturbance::Rearm => false,
                 Disturbance::MemslotChange | Disturbance::MapWrite => true,
                 _ => self.vcpus().all(|vcpu| self.can_stop(vcpu)),
             };

@@ -1,12 +1,15 @@
 //! A state written down under the names that things have in one order.
 
 use crate::apf::guest::{GuestHalf, Sleeper};
-use crate::apf::host::{AreaCache, Halt, HostVcpu, Lapic, Life, MmuMode, Operation, Scan};
+use crate::apf::host::{
+    AreaCache, Halt, HostVcpu, Lapic, Life, MmuMode, Operation, Scan, UserSetup,
+};
 use crate::apf::item::{Item, Work};
 use crate::apf::{Notice, SharedArea};
 use crate::base::ids::{Gfn, ItemId, Token, VcpuId};
 use crate::base::record::ApfReason;
 
+use super::outside::Outside;
 use super::script::Script;
 use super::world::{At, Cpu, Frame, Halting, Handler, Task, Then, World};
 
@@ -31,13 +34,13 @@ pub(super) struct Names<'a> {
     pub(super) tasks: &'a [u8],
 }
 
-const NONE: u8 = 255;
+pub(super) const NONE: u8 = 255;
 
 /// A token as it is written down.
 type TokenText = [u8; 4];
 
 impl Names<'_> {
-    fn page(&self, gfn: Gfn) -> u8 {
+    pub(super) fn page(&self, gfn: Gfn) -> u8 {
         let place = self.pages.iter().position(|&page| u64::from(page) == gfn.0);
         place.map_or(NONE - 1, |place| place as u8)
     }
@@ -119,13 +122,14 @@ impl Names<'_> {
         text.push(of_flags(&[destroyer, self.world.vmm_waits == Some(id)]));
         match items.get(id) {
             None => text.push(NONE),
-            Some(&Item { vcpu, token, fault, told, garbage }) => {
+            Some(&Item { vcpu, token, fault, told, garbage, user }) => {
                 // A corrupt list may lead to another vCPU's item.
                 text.push(u8::from(vcpu == self.vcpu));
                 text.extend(self.token(token));
                 text.push(self.optional_page(fault.map(|fault| fault.gfn)));
                 text.push(fault.map_or(NONE, |fault| self.mmu(fault.mmu)));
                 text.push(u8::from(told) | u8::from(garbage) << 1);
+                text.push(user.map_or(NONE, |stage| stage as u8));
             }
         }
         match items.work(id) {
@@ -178,6 +182,11 @@ impl Names<'_> {
             lapic,
             paging,
             smm,
+            registered: _,
+            notify_head: _,
+            known_tail: _,
+            stores: _,
+            complete: _,
             operation,
         } = self.world.apf.vcpu(self.vcpu);
         let items = self.items();
@@ -262,10 +271,17 @@ impl Names<'_> {
         text.push(of_flags(&flags));
     }
 
+    fn at(&self, at: At, text: &mut Vec<u8>) {
+        text.push(of_at(at));
+        if let At::Outside(page, _) = at {
+            text.push(self.page(Gfn(page.into())));
+        }
+    }
+
     fn cpu(&self, text: &mut Vec<u8>) {
         let Cpu { at, context, task, handler, frame, script, kicked, tasks, budget } =
             self.world.cpu(self.vcpu);
-        of_at(*at, text);
+        self.at(*at, text);
         text.extend([*context as u8, self.task(*task), u8::from(*kicked)]);
         match *handler {
             None => text.push(NONE),
@@ -325,8 +341,8 @@ fn of_then(then: Then) -> u8 {
     }
 }
 
-fn of_at(at: At, text: &mut Vec<u8>) {
-    text.push(match at {
+fn of_at(at: At) -> u8 {
+    match at {
         At::Guest => 0,
         At::Advance(then) => 2 + of_then(then),
         // Which worker is waited for is written down with the items.
@@ -338,7 +354,11 @@ fn of_at(at: At, text: &mut Vec<u8>) {
         At::Blocked => 12,
         At::Stopped => 13,
         At::Dead => 14,
-    });
+        At::Outside(_, Outside::Send { plain }) => 16 + u8::from(plain),
+        At::Outside(_, Outside::Accept) => 18,
+        At::Outside(_, Outside::Wait) => 19,
+        At::Outside(_, Outside::Run) => 20,
+    }
 }
 
 fn of_scan(scan: Option<Scan>) -> u8 {
@@ -353,6 +373,14 @@ fn of_operation(operation: Option<Operation>, number: &dyn Fn(ItemId) -> u8, tex
     match operation {
         None => text.push(NONE),
         Some(Operation::Setup { item, step }) => text.extend([0, number(item), step]),
+        Some(Operation::UserSetup { item, next }) => {
+            let next = match next {
+                UserSetup::TestArmed => 0,
+                UserSetup::Announce { signal } => 1 + u8::from(signal),
+                UserSetup::AnnounceAndExit => 3,
+            };
+            text.extend([6, number(item), next]);
+        }
         Some(Operation::Scan(scan)) => text.extend([1, of_scan(Some(scan))]),
         Some(Operation::Delivery { item, silent, within }) => {
             text.extend([2, number(item), u8::from(silent), of_scan(within)]);

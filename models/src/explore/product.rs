@@ -230,6 +230,11 @@ mod tests {
     }
 
     #[test]
+    fn a_vmm_that_answers_faults_composes_as_well() {
+        agrees(&world("user-exit", (2, 1, 1)));
+    }
+
+    #[test]
     fn disturbances_of_machines_compose_as_well() {
         use Disturbance::{AllocFailure, Migration, Reset, VmmReset};
         for disturbance in [Reset, VmmReset] {
@@ -250,6 +255,11 @@ mod tests {
         let moved = world("v6.19", (2, 1, 1));
         agrees(&Setup { budget: moved.budget.with(Disturbance::MemslotChange, 1), ..moved });
         agrees(&world("v6.19", (2, 1, 2)));
+        agrees(&world("user-exitless", (2, 1, 1)));
+        let exit = world("user-exit", (2, 1, 1));
+        for disturbance in [Disturbance::VmmTwice, Disturbance::Rearm] {
+            agrees(&Setup { budget: exit.budget.with(disturbance, 1), ..exit });
+        }
         agrees(&world("v6.19", (3, 1, 1)));
         let evict = world("v6.19", (2, 1, 2));
         agrees(&Setup { budget: evict.budget.with(Disturbance::Evict, 1), ..evict });

@@ -49,7 +49,12 @@ impl World {
             },
             // The refused fault fetches the page itself.
             Move::RefuseWork(_) => false,
-            Move::Evict(_) | Move::Arrive(_) | Move::DisturbVm(_) | Move::GoOnDestroying => false,
+            Move::Evict(_)
+            | Move::Rearm(_)
+            | Move::Vmm(..)
+            | Move::Arrive(_)
+            | Move::DisturbVm(_)
+            | Move::GoOnDestroying => false,
             _ => true,
         }
     }

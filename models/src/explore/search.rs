@@ -60,6 +60,8 @@ pub(super) enum Change {
     Brings(u8),
     /// A page is reclaimed.
     Evicts(u8),
+    /// The VMM takes a page back.
+    Rearms(u8),
     /// Something happens to the whole VM.
     Happens(Disturbance),
 }
@@ -115,7 +117,7 @@ type Frontier = Vec<(StateId, World)>;
 impl<'a> Search<'a> {
     /// Searches until every state was seen, a bound is met, or the invariant `wanted` is violated.
     pub(super) fn run(setup: &'a Setup, bounds: &Bounds, wanted: Option<InvariantId>) -> Self {
-        let reduces = setup.whole && !setup.may(Disturbance::FetchFailure);
+        let reduces = setup.whole && !setup.may(Disturbance::FetchFailure) && !setup.by_vmm();
         Self::with_method(setup, bounds, wanted, (Canon::new(setup), reduces))
     }
 
@@ -294,9 +296,10 @@ fn by(world: &World, chosen: Move) -> By {
     match chosen {
         Move::Interrupt(_) => By::Interrupt,
         Move::Arrive(_) => By::Others,
-        Move::Evict(_) | Move::DisturbVm(_) | Move::MigrateNoMemory(..) => By::Vm,
+        Move::Evict(_) | Move::Rearm(_) | Move::DisturbVm(_) | Move::MigrateNoMemory(..) => By::Vm,
         // Where no page can be read, a worker fails, and counts on nothing else.
         Move::Fail(_) if world.reads_fail() => By::Inside,
+        Move::Vmm(_, chosen) if chosen.is_disturbance() => By::Disturbance,
         Move::Disturb(..) | Move::Fail(_) | Move::RefuseWork(_) => By::Disturbance,
         Move::Access { vcpu, task, context, failure, .. } => {
             let usual = world.cpu(vcpu).tasks[usize::from(task)].context == context;
@@ -309,6 +312,7 @@ fn by(world: &World, chosen: Move) -> By {
 fn change(world: &World, chosen: Move, after: &World) -> Change {
     match chosen {
         Move::Evict(page) => Change::Evicts(page),
+        Move::Rearm(page) => Change::Rearms(page),
         Move::DisturbVm(which) | Move::MigrateNoMemory(which, _) => Change::Happens(which),
         _ => match after.resident & !world.resident {
             0 => Change::None,

@@ -45,6 +45,11 @@ macro_rules! disturbances {
                 match self { $(Self::$variant => concat!($($doc),*).trim_ascii(),)* }
             }
 
+            /// Whether it is something that only a VMM which answers faults can do.
+            pub const fn needs_vmm(self) -> bool {
+                self as u8 >= Self::VmmOrder as u8
+            }
+
             /// Whether its bound is one of each vCPU or one of the VM.
             pub const fn scope(self) -> Scope {
                 match self { $(Self::$variant => Scope::$scope,)* }
@@ -151,6 +156,23 @@ disturbances! {
     RefusedEn => "refused-en", Vcpu;
     /// The VMM restarts the machine by writing the registers of all vCPUs; the guest boots again.
     VmmReset => "vmm-reset", Vm;
+    /// The VMM answers a later fault first.
+    VmmOrder => "vmm-order", Vcpu;
+    /// The VMM answers a fault, and later once more.
+    VmmTwice => "vmm-twice", Vcpu;
+    /// The VMM's thread that answers ends or hangs for good.
+    VmmDies => "vmm-dies", Vcpu;
+    /// A fault that left the kernel by an exit cannot be passed on: the socket is full.
+    VmmSendFails => "vmm-send-fails", Vcpu;
+    /// The VMM runs the vCPU again without a look at the fault that it left the kernel with.
+    VmmIgnores => "vmm-ignores", Vcpu;
+    /// The vCPU thread waits outside the kernel until its fault is answered, as if the kernel knew
+    /// nothing of it.
+    VmmWaits => "vmm-waits", Vcpu;
+    /// The VMM writes into the rings what it should not.
+    RingAbuse => "ring-abuse", Vcpu;
+    /// The VMM takes a page back: it is unmapped, and its bit is set again.
+    Rearm => "rearm", Vm;
 }
 
 /// The number of disturbances.
@@ -263,7 +285,7 @@ impl Setup {
     pub fn new(rules: Rules, defects: Defects, token_bits: u8) -> Self {
         let token = TokenRule { id_bits: token_bits, vcpu_bits: VCPU_BITS, first_vcpu: 0 };
         Self {
-            rules: Rules { token, cap: 2, ..rules },
+            rules: Rules { token, cap: 2, ring: 2, ..rules },
             defects,
             vcpus: 2,
             whole: false,
@@ -342,8 +364,14 @@ impl Setup {
         self.rules.page_ready == PageReady::Interrupt
     }
 
+    /// Whether the VMM answers faults.
     pub(super) fn by_vmm(&self) -> bool {
-        self.rules.resolved_by == ResolvedBy::Vmm
+        self.rules.vmm_answers()
+    }
+
+    /// Whether workers sleep until the VMM has installed their page.
+    pub(super) fn by_uffd(&self) -> bool {
+        self.rules.resolved_by == ResolvedBy::Userfaultfd
     }
 
     /// Whether a token of vCPU 0 may be what a free slot holds, which sets vCPU 0 apart and gives

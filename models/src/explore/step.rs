@@ -6,6 +6,7 @@ use crate::base::ids::{Gva, Hva, ItemId, VcpuId, WorkerId};
 
 use super::check::{self, Log, kinds};
 use super::setup::{Disturbance, Setup};
+use super::vmm_check;
 use super::world::{At, Context, Handler, Move, Stage, Then, World, frame_of};
 
 impl World {
@@ -26,8 +27,8 @@ impl World {
             Move::Exit(vcpu) => self.exit(vcpu),
             Move::Interrupt(vcpu) => self.unblock(vcpu, true, setup, log),
             Move::Start(item) => self.start(item, log),
-            Move::Fetch(item) => self.fetch(item, false, setup, log),
-            Move::Fail(item) => self.fetch(item, true, setup, log),
+            Move::Fetch(item) => self.fetch(item, false, log),
+            Move::Fail(item) => self.fetch(item, true, log),
             Move::Work(item) => self.work(item, log),
             Move::Disturb(vcpu, which) => self.disturb(vcpu, which, setup, log),
             Move::EndDisturb(vcpu, which) => self.end_disturbance(vcpu, which, log),
@@ -35,7 +36,12 @@ impl World {
                 self.budget.take(Disturbance::Evict);
                 self.resident &= !(1 << page);
             }
-            Move::Arrive(page) => self.resident |= 1 << page,
+            Move::Arrive(page) => {
+                self.resident |= 1 << page;
+                self.bits &= !(1 << page);
+            }
+            Move::Vmm(vcpu, chosen) => self.make_vmm(vcpu, chosen, setup, log),
+            Move::Rearm(page) => self.take_back(page),
             Move::DisturbVm(which) => self.disturb_vm(which, 0, setup, log),
             Move::MigrateNoMemory(which, vcpus) => self.disturb_vm(which, vcpus, setup, log),
             Move::GoOnDestroying => self.go_on_destroying(log),
@@ -43,6 +49,7 @@ impl World {
         // The VMM gets the lock when nobody holds it any more.
         self.map_writer &= self.apf.mmap_lock_readers() > 0;
         check::state(self, setup, log);
+        vmm_check::state(self, log);
     }
 
     fn access(
@@ -90,6 +97,10 @@ impl World {
             self.cpu_mut(vcpu).at = self.after_exit(vcpu);
             return;
         }
+        if self.bits & (1 << page) != 0 {
+            self.user_fault(vcpu, page, failure, setup, log);
+            return;
+        }
         let (view, gfn) = (self.view(vcpu, setup), frame_of(page));
         let (gva, hva) = (Gva(gfn.gpa().0), Hva(gfn.gpa().0));
         let effects = self.host(vcpu, HostInput::Try { vcpu, view, gva, gfn, hva, failure }, log);
@@ -119,7 +130,10 @@ impl World {
         let Some((task, page)) = task.and_then(|task| Some((task, cpu.tasks[task].page?))) else {
             return;
         };
-        if self.reads_fail() {
+        if self.handler_gone {
+            // It sleeps for a page that nobody installs.
+            self.cpu_mut(vcpu).at = At::Dead;
+        } else if self.reads_fail() {
             // The VMM learns of it and ends the access.
             let task = &mut self.cpu_mut(vcpu).tasks[task];
             task.touched |= 1 << page;
@@ -164,6 +178,7 @@ impl World {
             }
             At::Entry => self.enter(vcpu, log),
             At::Blocked => self.unblock(vcpu, false, setup, log),
+            At::Outside(page, at) => self.go_outside(vcpu, (page, at), log),
             At::Stopped | At::Dead => {}
         }
     }
@@ -175,8 +190,10 @@ impl World {
     /// The page of an item that was popped is mapped, fetched again if it is gone.
     fn prefault(&mut self, effects: &Effects) {
         for effect in effects {
+            // A page for which the VMM answers is not brought by looking ahead.
             if let Effect::Prefault { gfn, .. } = *effect
                 && !self.reads_fail()
+                && self.bits & (1 << gfn.0) == 0
             {
                 self.resident |= 1 << gfn.0;
             }
@@ -256,16 +273,12 @@ impl World {
         self.host(vcpu, HostInput::WorkerStart { item, worker: WorkerId(item.0) }, log);
     }
 
-    fn fetch(&mut self, item: ItemId, fails: bool, setup: &Setup, log: &mut Log) {
+    fn fetch(&mut self, item: ItemId, fails: bool, log: &mut Log) {
         use crate::apf::item::WorkStage;
         let Some(vcpu) = self.vcpu_of(item) else { return };
         let page = self.page_of(item);
         if !fails && let Some(page) = page {
             self.resident |= 1 << page;
-        }
-        if setup.by_vmm() {
-            self.host(vcpu, HostInput::VmmResolved { item }, log);
-            return;
         }
         let stage = self.apf.host.items.work(item).map(|work| work.stage);
         if stage == Some(WorkStage::Queued) {

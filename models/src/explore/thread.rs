@@ -1,9 +1,11 @@
 //! What all moves share: an input of the protocol, and where a vCPU thread goes after it.
 
-use crate::apf::{Decision, Effect, Effects, HostInput, Input};
+use crate::apf::{Decision, Effect, Effects, HostInput, Input, VmmEffect};
 use crate::base::ids::VcpuId;
 
 use super::check::{self, Before, Log};
+use super::outside::Outside;
+use super::vmm_check;
 use super::world::{At, Then, World};
 
 impl World {
@@ -13,6 +15,7 @@ impl World {
         let mut effects = Effects::new();
         self.apf.step(input, &mut effects);
         check::step(self, (vcpu, &before), &effects, log);
+        vmm_check::step(self, &effects, log);
         for effect in &effects {
             if let Effect::KickVcpu { vcpu } = *effect
                 && self.cpu(vcpu).at == At::Guest
@@ -47,6 +50,15 @@ impl World {
             Effect::WaitWorker { item } => Some(item),
             _ => None,
         });
+        let exit = effects.iter().find_map(|effect| match *effect {
+            Effect::Vmm(VmmEffect::Exit { gfn, plain, .. }) => Some((gfn, plain)),
+            _ => None,
+        });
+        if let Some((gfn, plain)) = exit {
+            // A page's frame has its number.
+            self.cpu_mut(vcpu).at = At::Outside(gfn.0 as u8, Outside::Send { plain });
+            return;
+        }
         let continues = effects.last() == Some(&Effect::Decide(Decision::Continue));
         self.cpu_mut(vcpu).at = match waits {
             Some(item) => At::Wait(item, then),

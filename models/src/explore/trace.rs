@@ -4,29 +4,18 @@ use crate::apf::{Effect, GuestInput, HostInput, Input};
 use crate::base::ids::{ItemId, VcpuId};
 use crate::base::record::{Event, ExitReason};
 
+use super::actor::Actor;
 use super::check::Log;
 use super::script::Step;
 use super::search::all_moves;
 use super::setup::Setup;
+use super::vmm_trace;
 use super::world::{At, Context, Move, World};
 
 /// Moves after the last one of a way, for the sake of what they print.
 const MORE: usize = 60;
 /// The same where lists are not what the kernel takes them for.
 const MORE_AT_END: usize = 2;
-
-/// Who does something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Actor {
-    /// What runs in the guest on this vCPU.
-    Guest(VcpuId),
-    /// The vCPU's thread in the host.
-    Thread(VcpuId),
-    /// A worker.
-    Worker,
-    /// The VMM, or the world outside.
-    Outside,
-}
 
 /// One step of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,18 +107,6 @@ impl Trace {
     }
 }
 
-impl Actor {
-    /// A short name.
-    pub fn name(self) -> String {
-        match self {
-            Self::Guest(vcpu) => format!("g{}", vcpu.0),
-            Self::Thread(vcpu) => format!("v{}", vcpu.0),
-            Self::Worker => "w".to_owned(),
-            Self::Outside => "out".to_owned(),
-        }
-    }
-}
-
 /// A move that nobody from outside makes, and that does not fail.
 fn is_natural(chosen: Move) -> bool {
     match chosen {
@@ -141,6 +118,7 @@ fn is_natural(chosen: Move) -> bool {
         | Move::Exit(_)
         | Move::Interrupt(_)
         | Move::Idle(_) => true,
+        Move::Vmm(_, chosen) => !chosen.is_disturbance(),
         _ => false,
     }
 }
@@ -148,7 +126,9 @@ fn is_natural(chosen: Move) -> bool {
 /// Appends what tracepoints show of a step: what it emits, and the exit and entry around it.
 pub(super) fn show((input, effects): &(Input, Vec<Effect>), events: &mut Vec<Event>) {
     let exit = match *input {
-        Input::Host(HostInput::Try { vcpu, .. }) => Some((vcpu, ExitReason::EptViolation)),
+        Input::Host(HostInput::Try { vcpu, .. } | HostInput::UserFault { vcpu, .. }) => {
+            Some((vcpu, ExitReason::EptViolation))
+        }
         Input::Host(
             HostInput::WriteEn { vcpu, .. }
             | HostInput::WriteEnNoMemory { vcpu, .. }
@@ -196,10 +176,12 @@ fn actor(world: &World, chosen: Move) -> Actor {
         Move::Go(vcpu) | Move::RefuseWork(vcpu) | Move::Exit(vcpu) | Move::Interrupt(vcpu) => {
             Actor::Thread(vcpu)
         }
+        Move::Vmm(vcpu, chosen) => vmm_trace::actor(vcpu, chosen),
         Move::Start(_) | Move::Fetch(_) | Move::Fail(_) | Move::Work(_) => Actor::Worker,
         Move::Disturb(..)
         | Move::EndDisturb(..)
         | Move::Evict(_)
+        | Move::Rearm(_)
         | Move::Arrive(_)
         | Move::DisturbVm(_)
         | Move::MigrateNoMemory(..)
@@ -239,6 +221,8 @@ fn title(world: &World, chosen: Move) -> Option<String> {
         Move::RefuseWork(_) => "the pool refuses the work".to_owned(),
         Move::Disturb(vcpu, which) => format!("{vcpu}: {}", which.describes()),
         Move::EndDisturb(vcpu, which) => format!("{vcpu}: the end of {which}"),
+        Move::Vmm(vcpu, chosen) => return vmm_trace::title(world, vcpu, chosen),
+        Move::Rearm(page) => format!("the VMM takes page {page} back"),
         Move::Evict(page) => format!("page {page} is reclaimed"),
         Move::Arrive(page) => format!("another vCPU brings page {page}"),
         Move::DisturbVm(which) => which.describes().to_owned(),
@@ -304,6 +288,7 @@ fn beginning(input: &Input) -> Option<String> {
             GuestInput::WakeOwn { .. } => "wakes its sleepers".to_owned(),
             _ => return None,
         },
+        Input::Vmm(_) => return None,
     };
     Some(text)
 }
@@ -318,7 +303,7 @@ fn of_effect(effect: Effect) -> Option<String> {
         Effect::Emit(event) => return of_event(event),
         Effect::Decide(Decision::Sync) => "fetched synchronously".to_owned(),
         Effect::QueueWork { item } => format!("{item} queued"),
-        Effect::AskVmm { item, .. } => format!("the VMM is asked for {item}"),
+        Effect::Vmm(effect) => return vmm_trace::words(effect),
         Effect::CancelWork { item } => format!("{item} taken back"),
         Effect::WaitWorker { item } => format!("waits for the worker of {item}"),
         Effect::WorkerDone { item } => format!("worker of {item} ends"),

@@ -10,6 +10,7 @@ use crate::apf::rules::Drain;
 use crate::apf::{Apf, Defect, FaultMemory, VcpuView};
 use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 
+use super::outside::{Outside, VmmMove};
 use super::script::{Script, Step};
 use super::setup::{Budget, Disturbance, Scope, Setup};
 
@@ -113,6 +114,8 @@ pub(super) enum At {
     Top,
     /// Before the entry.
     Entry,
+    /// Out of the kernel, with a fault on this page.
+    Outside(u8, Outside),
     /// Asleep.
     Blocked,
     /// Stopped for good, because the VM is given up.
@@ -202,6 +205,10 @@ pub(super) enum Move {
     Fail(ItemId),
     /// A worker does its next section.
     Work(ItemId),
+    /// Something of a VMM that answers faults, for one vCPU.
+    Vmm(VcpuId, VmmMove),
+    /// The VMM takes a page back.
+    Rearm(u8),
     /// A disturbance of one vCPU.
     Disturb(VcpuId, Disturbance),
     /// The end of a disturbance that lasts.
@@ -227,6 +234,12 @@ pub(super) struct World {
     pub(super) first: u16,
     /// Pages that are there, a bit each.
     pub(super) resident: u8,
+    /// Pages for which the VMM answers, a bit each; they are not there.
+    pub(super) bits: u8,
+    /// Whether nobody installs pages for workers that sleep for them any more.
+    pub(super) handler_gone: bool,
+    /// Whether the VMM has taken a page back.
+    pub(super) taken_back: bool,
     pub(super) budget: Budget,
     /// The worker for whom the VMM waits.
     pub(super) vmm_waits: Option<ItemId>,
@@ -266,6 +279,9 @@ impl World {
             cpus: vec![cpu; usize::from(followed.end)],
             first: followed.start,
             resident: 0,
+            bits: if setup.by_vmm() { pages_mask(setup.pages) } else { 0 },
+            handler_gone: false,
+            taken_back: false,
             budget: scoped(Scope::Vm),
             vmm_waits: None,
             map_writer: false,
@@ -361,6 +377,23 @@ impl World {
             // A request with nothing completed asks for nothing.
             && self.apf.ready_interrupt(vcpu).is_none()
             && !self.apf.host.items.works().any(|(_, work)| work.vcpu == vcpu)
+            && self.is_vmm_quiet(vcpu)
+    }
+
+    /// Whether the VMM has nothing to do for a vCPU any more.
+    fn is_vmm_quiet(&self, vcpu: VcpuId) -> bool {
+        if !self.apf.rules.vmm_answers() {
+            return true;
+        }
+        let (vmm, state) = (self.apf.vmm(vcpu), self.apf.vcpu(vcpu));
+        let page = &self.apf.pages[vcpu.index()];
+        vmm.requests.is_empty()
+            && vmm.stores.is_empty()
+            && state.stores.is_empty()
+            && page.notify.head == vmm.tail
+            // Nobody reads rings that are not registered any more.
+            && (page.complete.is_empty() || !state.registered)
+            && !self.apf.may_complete(vcpu)
     }
 
     /// Whether everybody is through.

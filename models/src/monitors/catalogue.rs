@@ -9,6 +9,7 @@ mod machine;
 mod notices;
 mod numbers;
 mod table;
+mod vmm;
 
 pub use crate::base::invariant::{InvariantId, ParseInvariantError, Severity};
 pub use line::{Family, InTrace, Invariant, Kind};

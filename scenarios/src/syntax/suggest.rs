@@ -134,7 +134,7 @@ const MEANINGS: &[(&[&str], &[&str])] = &[
     (&["none", "off", "no_apf", "baseline", "synchronous", "blocking"], &["sync"]),
     (&["no_kvmapf", "halted", "host_only"], &["halt-v6.12", "halt"]),
     (&["merged", "3.0", "2.6.38", "v2.6.38"], &["apf-v2.6.39", "v2.6.39"]),
-    (&["userfaultfd", "uffd", "userspace", "vmm", "postcopy"], &["user", "resolved_by"]),
+    (&["userfaultfd", "uffd", "userspace", "vmm", "postcopy"], &["user-uffd", "resolved_by"]),
     (&["async_pf_per_vcpu", "max_outstanding", "max_items", "queue_limit", "per_vcpu"], &["cap"]),
     (&["send_always", "cpl", "kernel_mode"], &["send_always", "gate", "tell"]),
     (&["threads_per_vcpu", "worker_threads", "workqueue"], &["workers", "workqueue_max_active"]),

@@ -120,7 +120,7 @@ fn names_are_suggested_by_meaning() {
             &["sweep", "s.json", "--axis", "guest.hz=100", "--metric", "throughput"],
             "did you mean `work_total`?",
         ),
-        (&["explore", "--rules", "userfaultfd"], "did you mean `user`?"),
+        (&["explore", "--rules", "userfaultfd"], "did you mean `user-uffd`?"),
         (&["explore", "--rules", "6.19"], "did you mean `v6.19`?"),
         (&["explore", "--defect", "tokenzero"], "did you mean `token-zero`?"),
         (&["explore", "--with", "oom"], "did you mean `alloc-failure`?"),

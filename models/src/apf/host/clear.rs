@@ -1,10 +1,10 @@
 //! Dropping all items of a vCPU (`kvm_clear_async_pf_completion_queue`).
 
 use crate::apf::defect::Defect;
-use crate::apf::effect::{Decision, Effect, Effects};
-use crate::apf::host::Operation;
-use crate::apf::item::{Work, WorkStage};
-use crate::apf::rules::ClearWaits;
+use crate::apf::effect::{Decision, Effect, Effects, VmmEffect};
+use crate::apf::host::{Life, Operation};
+use crate::apf::item::{VMM, Work, WorkStage};
+use crate::apf::rules::{ClearRings, ClearWaits};
 use crate::apf::state::Apf;
 use crate::base::ids::{ItemId, VcpuId};
 use crate::base::record::Event;
@@ -30,7 +30,9 @@ impl Apf {
 
     /// Waits for the workers that have begun, then drops all items without a word to the guest.
     pub(super) fn advance_clear(&mut self, vcpu: VcpuId, effects: &mut Effects) {
-        let waits = |work: &Work| work.vcpu == vcpu && self.is_waited_for(work);
+        // Nobody waits for a call of the VMM that answers. It keeps the VM alive, though.
+        let waits =
+            |work: &Work| work.vcpu == vcpu && work.worker != Some(VMM) && self.is_waited_for(work);
         let waited = self.host.items.works().find(|(_, work)| waits(work)).map(|(item, _)| item);
         if let Some(item) = waited {
             effects.push(Effect::WaitWorker { item });
@@ -55,6 +57,16 @@ impl Apf {
         state.error_gfns.clear();
         if !keep_hash {
             state.gfns.clear();
+        }
+        self.clear_rings(vcpu, effects);
+    }
+
+    fn clear_rings(&mut self, vcpu: VcpuId, effects: &mut Effects) {
+        let removed = self.rules.clear_rings == ClearRings::Removed;
+        let alive = self.host.life == Life::Used;
+        let state = self.vcpu_mut(vcpu);
+        if removed && alive && std::mem::take(&mut state.registered) {
+            effects.push(Effect::Vmm(VmmEffect::RingsRemoved { vcpu }));
         }
     }
 

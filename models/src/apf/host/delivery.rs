@@ -82,7 +82,9 @@ impl Apf {
         within: Option<Scan>,
         effects: &mut Effects,
     ) {
-        if self.rules.dequeue == Dequeue::AfterWorker && self.host.items.work(id).is_some() {
+        let of_vmm = self.host.items.item(id).user.is_some();
+        let worker = self.host.items.work(id).is_some() && !of_vmm;
+        if self.rules.dequeue == Dequeue::AfterWorker && worker {
             self.vcpu_mut(vcpu).operation = Some(Operation::Freeing { item: id, within });
             effects.push(Effect::WaitWorker { item: id });
             effects.push(Effect::Decide(Decision::Continue));

@@ -4,7 +4,7 @@ use crate::apf::defect::Defect;
 use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{Operation, SetupFailure, VcpuView};
 use crate::apf::item::{Fault, Item, Work};
-use crate::apf::rules::{Announce, RepeatedFault, ResolvedBy, SetupOrder, TokenZero, Workers};
+use crate::apf::rules::{Announce, RepeatedFault, SetupOrder, TokenZero, Workers};
 use crate::apf::state::Apf;
 use crate::base::ids::{Gfn, Gva, Hva, ItemId, Token, VcpuId};
 use crate::base::record::Event;
@@ -56,7 +56,7 @@ impl Apf {
             return;
         }
         let fault = Some(Fault { gfn, gva, hva, mmu: view.mmu });
-        let item = Item { vcpu, token, fault, told: false, garbage: false };
+        let item = Item { vcpu, token, fault, told: false, garbage: false, user: None };
         let item = self.host.items.allocate(item);
         self.vcpu_mut(vcpu).operation = Some(Operation::Setup { item, step: 0 });
         effects.push(Effect::Decide(Decision::Continue));
@@ -146,7 +146,7 @@ impl Apf {
         effects.push(Effect::Decide(Decision::Sync));
     }
 
-    fn take_token(&mut self, vcpu: VcpuId) -> Token {
+    pub(super) fn take_token(&mut self, vcpu: VcpuId) -> Token {
         let (rule, reused) = (self.rules.token, self.has(Defect::ReusedToken));
         let zero = self.rules.token_zero;
         let zero = if self.has(Defect::TokenZero) { TokenZero::Possible } else { zero };
@@ -159,23 +159,16 @@ impl Apf {
     }
 
     fn schedule(&mut self, id: ItemId, effects: &mut Effects) {
-        let Item { vcpu, token, fault, .. } = *self.host.items.item(id);
+        let Item { vcpu, fault, .. } = *self.host.items.item(id);
         let Fault { gva, hva, .. } = fault.expect("a wake-all is never scheduled");
         self.host.items.set_work(id, Work::queued(vcpu, gva, hva));
-        match self.rules.resolved_by {
-            ResolvedBy::Kernel => {
-                if self.rules.workers != Workers::NativeIo {
-                    effects.push(Effect::Emit(Event::WorkqueueQueueWork { item: id }));
-                }
-                effects.push(Effect::QueueWork { item: id });
-            }
-            ResolvedBy::Vmm => {
-                effects.push(Effect::AskVmm { vcpu, item: id, token });
-            }
+        if self.rules.workers != Workers::NativeIo {
+            effects.push(Effect::Emit(Event::WorkqueueQueueWork { item: id }));
         }
+        effects.push(Effect::QueueWork { item: id });
     }
 
-    fn link(&mut self, vcpu: VcpuId, id: ItemId, effects: &mut Effects) {
+    pub(super) fn link(&mut self, vcpu: VcpuId, id: ItemId, effects: &mut Effects) {
         let item = *self.host.items.item(id);
         let deferred = self.rules.announce == Announce::AtEntryIfMissing;
         let state = self.vcpu_mut(vcpu);

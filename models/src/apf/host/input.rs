@@ -88,6 +88,21 @@ pub enum HostInput {
         /// What goes wrong if an item is to be set up.
         failure: Option<SetupFailure>,
     },
+    /// A fault on a frame that the VMM answers for (its bit in the bitmap is set).
+    UserFault {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// What the gate sees.
+        view: VcpuView,
+        /// The fault address.
+        gva: Gva,
+        /// The frame.
+        gfn: Gfn,
+        /// The page in the address space of the VMM.
+        hva: Hva,
+        /// What goes wrong if an item is to be set up.
+        failure: Option<SetupFailure>,
+    },
     /// The next section of the operation that the vCPU thread is in.
     Advance {
         /// The vCPU.
@@ -177,12 +192,6 @@ pub enum HostInput {
     },
     /// The worker cannot have the page: the VMM has no memory there, or the read failed.
     WorkerFailed {
-        /// The item.
-        item: ItemId,
-    },
-    /// The VMM says that the page of an item is there: the item is then published like one whose
-    /// page a worker fetched, by `WorkerAdvance`. Only where the VMM resolves faults.
-    VmmResolved {
         /// The item.
         item: ItemId,
     },

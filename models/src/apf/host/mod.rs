@@ -16,6 +16,7 @@
 //! happens to a vCPU or a VM.
 
 mod announce;
+mod answer;
 mod area;
 mod clear;
 mod delivery;
@@ -26,13 +27,16 @@ mod gate;
 mod halt;
 mod input;
 mod interrupt;
+mod progress;
 mod registers;
 mod reset;
 mod state;
 mod step;
 #[cfg(test)]
 mod tests;
+mod user;
 mod worker;
 
 pub use input::{FaultMemory, HostInput, MmuMode, SetupFailure, VcpuView};
+pub use progress::{CompleteStage, CompleteWork, CompletedBy, UserSetup};
 pub use state::{AreaCache, Halt, HostHalf, HostVcpu, Lapic, Life, Operation, Scan};

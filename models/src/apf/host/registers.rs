@@ -132,7 +132,7 @@ impl Apf {
             return;
         }
         let token = Token::WAKE_ALL;
-        let item = Item { vcpu, token, fault: None, told: false, garbage: false };
+        let item = Item { vcpu, token, fault: None, told: false, garbage: false, user: None };
         let item = self.host.items.allocate(item);
         let unlocked = self.rules.wake_all_append == WakeAllAppend::Unlocked
             || self.has(Defect::UnlockedWakeAll);

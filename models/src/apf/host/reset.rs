@@ -116,6 +116,8 @@ impl Apf {
             effects.push(Effect::CancelWork { item });
         }
         let fresh = HostHalf::new(self.vcpus(), &self.rules);
+        // The VMM of the destination is another process.
+        self.renew_vmm();
         let old = std::mem::replace(&mut self.host, fresh);
         for (state, saved) in self.host.vcpus.iter_mut().zip(old.vcpus) {
             let HostVcpu { pending, hlt, lapic, paging, smm, .. } = saved;

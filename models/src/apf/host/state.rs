@@ -1,9 +1,11 @@
 //! What the host keeps.
 
 use crate::apf::gfn_table::{GfnTable, MAX_SLOTS};
+use crate::apf::host::{CompleteWork, UserSetup};
 use crate::apf::item::Items;
 use crate::apf::notice::Notice;
-use crate::apf::rules::Rules;
+use crate::apf::ring::StoreBuffer;
+use crate::apf::rules::{ResolvedBy, Rules};
 use crate::base::abi::{EN_ENABLED, EN_INTERRUPT, EN_NESTED_EXIT, EN_SEND_ALWAYS};
 use crate::base::ids::{Gfn, ItemId};
 
@@ -36,6 +38,13 @@ pub enum Operation {
         item: ItemId,
         /// Sections that are done.
         step: u8,
+    },
+    /// An item that the VMM answers is being set up.
+    UserSetup {
+        /// The item.
+        item: ItemId,
+        /// The section that comes next.
+        next: UserSetup,
     },
     /// Completed items are being looked for.
     Scan(Scan),
@@ -147,6 +156,17 @@ pub struct HostVcpu {
     pub paging: bool,
     /// Whether the guest is in system management mode.
     pub smm: bool,
+    /// Whether the rings of the vCPU are registered (`KVM_SET_APF_EVENTFD`). The VMM does that before
+    /// the guest runs, and before it restores registers.
+    pub registered: bool,
+    /// Entries of the ring of faults that the kernel has written, by its own count.
+    pub notify_head: u8,
+    /// The tail of the ring of faults as the kernel has last read it.
+    pub known_tail: u8,
+    /// Stores of the vCPU thread to the shared page that are not visible yet.
+    pub stores: StoreBuffer,
+    /// The work for the ring of answers.
+    pub complete: CompleteWork,
     /// What the thread is in the middle of.
     pub operation: Option<Operation>,
 }
@@ -177,6 +197,11 @@ impl HostVcpu {
             lapic: Lapic::ON,
             paging: true,
             smm: false,
+            registered: rules.resolved_by == ResolvedBy::Ring,
+            notify_head: 0,
+            known_tail: 0,
+            stores: StoreBuffer::default(),
+            complete: CompleteWork::default(),
             operation: None,
         }
     }

@@ -12,9 +12,16 @@ impl Apf {
             HostInput::Try { vcpu, view, gva, gfn, hva, failure } => {
                 self.try_async(vcpu, view, (gva, gfn, hva), failure, effects);
             }
+            HostInput::UserFault { vcpu, view, gva, gfn, hva, failure } => {
+                self.user_fault(vcpu, view, (gva, gfn, hva), failure, effects);
+            }
             HostInput::Advance { vcpu, view } => self.advance(vcpu, view, effects),
             HostInput::RefuseWork { vcpu } => self.refuse_work(vcpu, effects),
-            HostInput::Requests { vcpu } => self.requests(vcpu, effects),
+            HostInput::Requests { vcpu } => {
+                if !self.looks_before_halt(vcpu, effects) {
+                    self.requests(vcpu, effects);
+                }
+            }
             HostInput::Inject { vcpu } => self.inject(vcpu, effects),
             HostInput::InjectInterrupt { vcpu } => self.inject_interrupt(vcpu, effects),
             HostInput::CheckCompletion { vcpu, view } => {
@@ -32,7 +39,6 @@ impl Apf {
             HostInput::WorkerStart { item, worker } => self.worker_start(item, worker, effects),
             HostInput::WorkerFetched { item } => self.worker_fetched(item, false),
             HostInput::WorkerFailed { item } => self.worker_fetched(item, true),
-            HostInput::VmmResolved { item } => self.vmm_resolved(item),
             HostInput::WorkerAdvance { item } => self.worker_advance(item, effects),
             other => self.change_of_vcpu(other, effects),
         }
@@ -68,6 +74,9 @@ impl Apf {
         match self.vcpu(vcpu).operation {
             Some(Operation::Setup { item, step }) => {
                 self.advance_setup(vcpu, view, (item, step), effects);
+            }
+            Some(Operation::UserSetup { item, next }) => {
+                self.advance_user_setup(vcpu, view, (item, next), effects);
             }
             Some(Operation::WakeAll { item, seen }) => {
                 self.append_wake_all(vcpu, item, seen, effects);

@@ -4,13 +4,10 @@
 use crate::apf::defect::Defect;
 use crate::apf::effect::{Effect, Effects};
 use crate::apf::item::{Work, WorkStage};
-use crate::apf::rules::{FetchFailure, Kick, MmapLock, ResolvedBy};
+use crate::apf::rules::{FetchFailure, Kick, MmapLock};
 use crate::apf::state::Apf;
 use crate::base::ids::{ItemId, WorkerId};
 use crate::base::record::Event;
-
-/// Stands for the VMM where a worker is named.
-const VMM: WorkerId = WorkerId(u32::MAX);
 
 impl Apf {
     pub(super) fn worker_start(&mut self, id: ItemId, worker: WorkerId, effects: &mut Effects) {
@@ -33,14 +30,6 @@ impl Apf {
             let seen = self.vcpu(vcpu).unacknowledged;
             self.host.items.work_mut(id).saw_unacknowledged = seen;
         }
-    }
-
-    pub(super) fn vmm_resolved(&mut self, id: ItemId) {
-        assert_eq!(self.rules.resolved_by, ResolvedBy::Vmm, "the kernel resolves faults");
-        let work = self.host.items.work_mut(id);
-        assert_eq!(work.stage, WorkStage::Queued, "{id} is resolved once");
-        work.worker = Some(VMM);
-        work.stage = WorkStage::Fetched;
     }
 
     /// Workers that hold the memory map of the VMM locked for reading: until they have their page,

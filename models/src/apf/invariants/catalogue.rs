@@ -1,7 +1,7 @@
 //! The state invariants by number, and the checks that are cheap enough for every step.
 
 use super::finding::Finding;
-use super::{guest, host};
+use super::{guest, host, vmm};
 use crate::apf::Apf;
 use crate::base::ids::{ItemId, VcpuId};
 use crate::base::invariant::InvariantId;
@@ -104,6 +104,29 @@ const INVARIANTS: &[StateInvariant] = &[
         id: InvariantId(26),
         sentence: "the guest's table holds at most one entry for a token",
         check: guest::one_entry_per_token,
+    },
+    StateInvariant {
+        id: InvariantId(41),
+        sentence: "a fault that the VMM has accepted is in the ring, or with the VMM, or its answer \
+                   is on the way",
+        check: |apf| each_vcpu(apf, vmm::accepted_is_known),
+    },
+    StateInvariant {
+        id: InvariantId(43),
+        sentence: "a frame has at most one item on a vCPU, whoever answers it",
+        check: |apf| each_vcpu(apf, vmm::frame_has_one_item),
+    },
+    StateInvariant {
+        id: InvariantId(44),
+        sentence: "the VMM does not sleep while a fault is in the ring that it has not read, unless \
+                   a signal is on the way",
+        check: |apf| each_vcpu(apf, vmm::sleeps_with_entry),
+    },
+    StateInvariant {
+        id: InvariantId(45),
+        sentence: "a ring holds no more entries than it has places, and none is overwritten before \
+                   it is read",
+        check: |apf| each_vcpu(apf, vmm::rings_hold_what_fits),
     },
 ];
 

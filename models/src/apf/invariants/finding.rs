@@ -10,7 +10,7 @@ pub type Finding = Result<(), String>;
 /// The item that a vCPU thread is setting up.
 pub(super) fn in_setup(apf: &Apf, vcpu: VcpuId) -> Option<ItemId> {
     match apf.vcpu(vcpu).operation {
-        Some(Operation::Setup { item, .. }) => Some(item),
+        Some(Operation::Setup { item, .. } | Operation::UserSetup { item, .. }) => Some(item),
         _ => None,
     }
 }

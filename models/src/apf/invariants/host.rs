@@ -2,8 +2,8 @@
 
 use super::finding::{Finding, in_between, in_delivery, in_setup};
 use crate::apf::Apf;
-use crate::apf::host::{Life, Operation};
-use crate::apf::item::{Item, WorkStage};
+use crate::apf::host::{CompleteStage, Life, Operation};
+use crate::apf::item::{Item, UserStage, WorkStage};
 use crate::apf::rules::{PageReady, RepeatedFault};
 use crate::base::ids::{Gfn, ItemId, Token, VcpuId};
 
@@ -30,7 +30,11 @@ pub(super) fn newest_frame(apf: &Apf, vcpu: VcpuId) -> Finding {
 fn frame_is_alone(apf: &Apf, vcpu: VcpuId, queue: &[ItemId]) -> Finding {
     let Some((&newest, older)) = queue.split_last() else { return Ok(()) };
     let Some(gfn) = gfn_of(apf, newest) else { return Ok(()) };
-    match older.iter().find(|&&other| gfn_of(apf, other) == Some(gfn)) {
+    // Of two items one of which the VMM answers, INV-43 speaks.
+    let of_vmm = |id: ItemId| apf.host.items.get(id).is_some_and(|item| item.user.is_some());
+    let same =
+        |&&other: &&ItemId| gfn_of(apf, other) == Some(gfn) && !of_vmm(other) && !of_vmm(newest);
+    match older.iter().find(same) {
         Some(twin) => Err(format!("{vcpu}: {twin} and {newest} both stand for gfn {gfn}")),
         None => Ok(()),
     }
@@ -193,7 +197,10 @@ pub(super) fn membership(apf: &Apf) -> Finding {
             continue;
         }
         let running = |stage| stage < WorkStage::Published;
-        let runs = apf.host.items.work(id).is_some_and(|work| running(work.stage));
+        let runs = match item.user {
+            None => apf.host.items.work(id).is_some_and(|work| running(work.stage)),
+            Some(stage) => stage != UserStage::Completed,
+        };
         let (queued, done) = (state.queue.contains(&id), state.done.contains(&id));
         if queued == item.fault.is_none() {
             let not = if queued { "is" } else { "is not" };
@@ -250,7 +257,9 @@ pub(super) fn sleep(apf: &Apf, vcpu: VcpuId) -> Finding {
         return Ok(());
     }
     let mut works = apf.host.items.works();
-    if works.any(|(_, work)| work.vcpu == vcpu && work.stage >= WorkStage::Published) {
+    if works.any(|(_, work)| work.vcpu == vcpu && work.stage >= WorkStage::Published)
+        || state.complete.stage != CompleteStage::Idle
+    {
         return Ok(());
     }
     Err(format!("{vcpu} sleeps, {} items are completed and nobody wakes it", state.done.len()))

@@ -8,6 +8,7 @@ mod catalogue;
 mod finding;
 mod guest;
 mod host;
+mod vmm;
 
 pub use catalogue::{
     StateInvariant, Violation, all, check_all, check_guest, check_token, check_vcpu, violations,

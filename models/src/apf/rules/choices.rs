@@ -32,13 +32,19 @@ macro_rules! choices {
     )*};
 }
 
+pub(super) use choices;
+
 choices! {
     /// Who brings the page of an item.
     ResolvedBy {
         /// A worker thread of the host kernel.
         Kernel => "kernel",
-        /// The process that runs the VM, or another one that it knows (userfaultfd).
-        Vmm => "vmm",
+        /// The same, but the worker sleeps until the VMM has installed the page.
+        Userfaultfd => "userfaultfd",
+        /// The VMM, which the vCPU thread tells of the fault by an exit (`KVM_ASYNC_PF`).
+        Exit => "exit",
+        /// The VMM, which reads of it in a ring (`KVM_SET_APF_EVENTFD`), or else is told by an exit.
+        Ring => "ring",
     }
 
     /// Whether a token may be zero.

@@ -13,6 +13,10 @@ use super::choices::{
 };
 use super::token::TokenRule;
 use super::value::Value;
+use super::vmm_choices::{
+    ClearRings, HaltRequest, NotifyIndex, NotifySignal, PendingAtRun, Stores, TokenSpent,
+    UserLookup,
+};
 
 /// Which half of the protocol a mechanism belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,6 +204,24 @@ mechanisms! {
         mp_state_write, MpStateWrite: MpStateWrite;
         /// Which sleep a delivery ends.
         ready_wakes, ReadyWakes: ReadyWakes;
+        /// What becomes of an unanswered fault when the VMM runs the vCPU again.
+        pending_at_run, PendingAtRun: PendingAtRun;
+        /// Entries of each ring that kernel and VMM share.
+        ring, Ring: u32;
+        /// Where the kernel takes the place of its next entry in the ring of faults from.
+        notify_index, NotifyIndex: NotifyIndex;
+        /// For which entries the kernel signals the VMM.
+        notify_signal, NotifySignal: NotifySignal;
+        /// What dropping all items leaves of the rings.
+        clear_rings, ClearRings: ClearRings;
+        /// Which faults that the VMM answers take a token.
+        token_spent, TokenSpent: TokenSpent;
+        /// Among which items a fault that the VMM answers looks for its frame.
+        user_lookup, UserLookup: UserLookup;
+        /// What a request for the artificial halt does at an entry.
+        halt_request, HaltRequest: HaltRequest;
+        /// How stores become visible.
+        stores, Stores: Stores;
     }
     Guest {
         /// What the guest asks for when it switches notices on.
@@ -223,7 +245,30 @@ mechanisms! {
     }
 }
 
+impl Mechanism {
+    /// Whether it has a meaning only where the VMM answers faults.
+    pub const fn is_of_vmm(self) -> bool {
+        matches!(
+            self,
+            Self::PendingAtRun
+                | Self::Ring
+                | Self::NotifyIndex
+                | Self::NotifySignal
+                | Self::ClearRings
+                | Self::TokenSpent
+                | Self::UserLookup
+                | Self::HaltRequest
+                | Self::Stores
+        )
+    }
+}
+
 impl Rules {
+    /// Whether the VMM answers faults, and not a worker of the host kernel.
+    pub const fn vmm_answers(&self) -> bool {
+        matches!(self.resolved_by, ResolvedBy::Exit | ResolvedBy::Ring)
+    }
+
     /// The mechanisms in which two rules differ: the value here, the value there.
     pub fn differences(&self, other: &Self) -> Vec<(Setting, Setting)> {
         let pair = |&mechanism: &Mechanism| (self.get(mechanism), other.get(mechanism));

@@ -14,6 +14,7 @@ mod sense;
 mod set;
 mod token;
 mod value;
+mod vmm_choices;
 
 pub use choices::{
     Announce, CannotInject, ClearWaits, Dequeue, Drain, DummyAllocation, EnBits, EnCommit,
@@ -31,3 +32,7 @@ pub use releases::{Release, before_the_next, release};
 pub use sense::Incompatible;
 pub use set::{PARTS, SetError};
 pub use token::TokenRule;
+pub use vmm_choices::{
+    ClearRings, HaltRequest, NotifyIndex, NotifySignal, PendingAtRun, Stores, TokenSpent,
+    UserLookup,
+};

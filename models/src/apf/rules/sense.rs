@@ -160,7 +160,23 @@ const REFUSALS: &[Refusal] = &[
         },
         "the guest asks for notices in its kernel, where it panics at them",
     ),
+    refuse(
+        Mechanism::Ring,
+        Mechanism::Ring,
+        |rules| !rules.ring.is_power_of_two() || rules.ring > MAX_RING,
+        "the place of an entry is its number without the upper bits, and numbers have eight here",
+    ),
+    refuse(
+        Mechanism::ResolvedBy,
+        Mechanism::Drain,
+        |rules| rules.vmm_answers() && !on_request(rules),
+        "an answer of the VMM makes a request to look for completed items, which this host does not \
+         know",
+    ),
 ];
+
+/// The largest ring: numbers of entries must tell a full one from an empty one.
+const MAX_RING: u32 = 128;
 
 impl Rules {
     /// The first values of mechanisms that cannot be combined, if there are any.
@@ -249,6 +265,8 @@ mod tests {
                 &[("guest_wait", "panic-in-kernel")],
                 (Mechanism::GuestEnables, Mechanism::GuestWait),
             ),
+            ("user-exitless", &[("ring", "3")], (Mechanism::Ring, Mechanism::Ring)),
+            ("v5.3", &[("resolved_by", "exit")], (Mechanism::ResolvedBy, Mechanism::Drain)),
         ];
         let mut met = vec![false; REFUSALS.len()];
         for (name, settings, (one, other)) in cases {

@@ -88,6 +88,7 @@ impl Rules {
 const fn form(mechanism: Mechanism) -> &'static str {
     match mechanism {
         Mechanism::Cap => "a whole number from 1 to 65536",
+        Mechanism::Ring => "a power of two from 1 to 128",
         Mechanism::Token => "bits of the counter and of the vCPU's number, such as `id:20 vcpu:12`",
         _ => "one of the values listed",
     }

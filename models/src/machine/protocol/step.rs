@@ -118,7 +118,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             | Effect::GarbagePage { .. }
             | Effect::UseAfterFree { .. }
             | Effect::HostSpins { .. }
-            | Effect::AskVmm { .. }
+            | Effect::Vmm(_)
             | Effect::Ignored
             | Effect::WakeUpLost { .. }
             | Effect::GuestPanic { .. }

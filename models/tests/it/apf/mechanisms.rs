@@ -185,21 +185,6 @@ fn a_pool_can_refuse_work_until_it_is_scheduled_last() {
 }
 
 #[test]
-fn the_vmm_is_asked_and_answers() {
-    let mut b = bench("user");
-    b.enable(EN_INT);
-    let effects = b.fault(USER, 1);
-    let (item, token) = (b.newest(), b.newest_token());
-    assert!(effects.contains(&Effect::AskVmm { vcpu: VCPU, item, token }));
-    assert!(!effects.iter().any(|e| matches!(e, Effect::QueueWork { .. })));
-    b.host(HostInput::Inject { vcpu: VCPU });
-    b.host(HostInput::VmmResolved { item });
-    b.work_on(item);
-    b.scan();
-    assert_eq!(b.apf.areas[0].token, token);
-}
-
-#[test]
 fn helpers_hold_the_memory_map_until_3_18() {
     for (name, readers) in [("v7-2010", 1), ("v4.13", 0)] {
         let mut b = bench(name);

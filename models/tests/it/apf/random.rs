@@ -3,7 +3,7 @@
 
 use super::bench::{Bench, EN, EN_INT, READY};
 use models::apf::item::WorkStage;
-use models::apf::rules::{Drain, ResolvedBy};
+use models::apf::rules::Drain;
 use models::apf::rules::{TokenRule, generations};
 use models::apf::{
     Defects, Effect, GuestInput, HostInput, MmuMode, SetupFailure, VcpuView, WaitContext,
@@ -102,9 +102,7 @@ fn worker(bench: &mut Bench, choice: u8) {
     let works: Vec<(ItemId, WorkStage)> =
         bench.apf.host.items.works().map(|(id, work)| (id, work.stage)).collect();
     let Some(&(item, stage)) = works.get(usize::from(choice) % works.len().max(1)) else { return };
-    let by_vmm = bench.apf.rules.resolved_by == ResolvedBy::Vmm;
     let input = match stage {
-        WorkStage::Queued if by_vmm => HostInput::VmmResolved { item },
         WorkStage::Queued => HostInput::WorkerStart { item, worker: WorkerId(1) },
         WorkStage::Fetching if choice.is_multiple_of(5) => HostInput::WorkerFailed { item },
         WorkStage::Fetching => HostInput::WorkerFetched { item },

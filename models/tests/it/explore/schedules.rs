@@ -34,7 +34,7 @@ fn finds(setup: &Setup, id: InvariantId) -> bool {
 
 #[test]
 fn the_newest_kernels_keep_every_invariant() {
-    for name in ["v6.12", "v6.19", Generation::newest().name, "user"] {
+    for name in ["v6.12", "v6.19", Generation::newest().name, "user-uffd"] {
         let explored = all(&world(name));
         assert_eq!(ids(&explored), NOTHING, "{name}");
         assert!(explored.states > 5_000, "{name}");

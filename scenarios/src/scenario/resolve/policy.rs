@@ -34,7 +34,20 @@ pub(super) fn policies(at: &At<'_>, files: &[PolicyRef]) -> Result<Vec<Policy>, 
 }
 
 fn known(at: &At<'_>, name: &str) -> Result<Policy, ScenarioError> {
-    policies::policy(name).ok_or_else(|| at.unknown("policy", name, &policies::policy_names()))
+    policies::policy(name).ok_or_else(|| {
+        let generation = name.strip_prefix("apf-").and_then(named_generation);
+        generation.map_or_else(
+            || at.unknown("policy", name, &policies::policy_names()),
+            |generation| explored_only(at, name, generation.name),
+        )
+    })
+}
+
+/// A policy whose faults the VMM answers: searches know it, the machine does not.
+fn explored_only(at: &At<'_>, name: &str, generation: &str) -> ScenarioError {
+    let message = format!("`{name}` cannot be run: its faults are answered by the VMM");
+    let valid = policies::policy_names().join(", ");
+    at.fail(message, format!("`apfsim explore --rules {generation}` searches it; valid: {valid}"))
 }
 
 /// A policy of the file's own.
@@ -73,11 +86,13 @@ fn base(at: &At<'_>, name: &str) -> Result<Policy, ScenarioError> {
     let of_generation = || policies::policy(&format!("apf-{name}"));
     match policies::policy(name).or_else(of_generation) {
         Some(policy) => Ok(policy),
-        None if named_generation(name).is_some() => {
-            let message = format!("`{name}` cannot be run: its faults are resolved by the VMM");
-            Err(at.fail(message, format!("valid: {}", policies::policy_names().join(", "))))
+        None => {
+            let generation = named_generation(name.strip_prefix("apf-").unwrap_or(name));
+            Err(generation.map_or_else(
+                || at.unknown("policy", name, &policies::policy_names()),
+                |generation| explored_only(at, name, generation.name),
+            ))
         }
-        None => Err(at.unknown("policy", name, &policies::policy_names())),
     }
 }
 
@@ -107,9 +122,9 @@ fn set(
 
 /// What the machine has no parts for.
 fn runnable(at: &At<'_>, rules: &Rules) -> Result<(), ScenarioError> {
-    if rules.resolved_by == ResolvedBy::Vmm {
-        let message = "the simulated machine has no VMM that resolves faults";
-        let help = "`kernel`; `apfsim explore --rules user` knows the other";
+    if rules.resolved_by != ResolvedBy::Kernel {
+        let message = "no policy of the simulated machine has faults that the VMM answers";
+        let help = "`kernel`; `apfsim explore --rules user-exit` knows the others";
         return Err(at.field("resolved_by").fail(message, help));
     }
     Ok(())

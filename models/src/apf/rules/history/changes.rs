@@ -5,8 +5,8 @@ use crate::apf::rules::choices::{
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestMemfd,
     GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, NmiFault,
     NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate,
-    ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder, Tell, TokenZero,
-    TryLine, WakeAllAppend, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
+    ReadyWakes, RefusedArea, RepeatedFault, Runnable, SetupOrder, Tell, TokenZero, TryLine,
+    WakeAllAppend, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 use crate::apf::rules::generation::Change;
 use crate::apf::rules::mechanism::Setting;
@@ -260,12 +260,6 @@ pub(super) const V6_12: &[Change] = &[
          5.10.262, 6.1.192 as a backport",
     ),
 ];
-
-pub(super) const USER: &[Change] = &[change(
-    Setting::ResolvedBy(ResolvedBy::Vmm),
-    "\"KVM: x86: async PF user\", RFC of 18 November 2024; that a guest that cannot be told is \
-     halted as for other faults is inferred",
-)];
 
 pub(super) const V6_15: &[Change] = &[
     change(

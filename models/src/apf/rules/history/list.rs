@@ -2,9 +2,10 @@
 
 use super::backports::{LINUX_5_10, LINUX_6_1, LINUX_6_12, LINUX_7_2};
 use super::changes::{
-    USER, V2_6_39, V4_13, V5_3, V5_8, V5_9, V5_13, V5_17, V5_18, V6_1, V6_12, V6_15, V6_19, V7_2,
-    V7_3, V7_2010,
+    V2_6_39, V4_13, V5_3, V5_8, V5_9, V5_13, V5_17, V5_18, V6_1, V6_12, V6_15, V6_19, V7_2, V7_3,
+    V7_2010,
 };
+use super::vmm::{USER_EXIT, USER_EXITLESS, USER_MARCH, USER_UFFD};
 use crate::apf::rules::generation::Generation;
 
 /// All generations, oldest first.
@@ -108,11 +109,11 @@ pub(in crate::apf::rules) const GENERATIONS: &[Generation] = &[
         backports: LINUX_6_12,
     },
     Generation {
-        name: "user",
-        date: "2024-11-18",
+        name: "user-uffd",
+        date: "2024-11-17",
         parent: Some("v6.12"),
-        summary: "proposed, not merged: faults that the VMM resolves (userfaultfd)",
-        changes: USER,
+        summary: "v6.12 over userfaultfd: a worker sleeps until the VMM has installed the page",
+        changes: USER_UFFD,
         backports: &[],
     },
     Generation {
@@ -129,6 +130,30 @@ pub(in crate::apf::rules) const GENERATIONS: &[Generation] = &[
         parent: Some("v6.15"),
         summary: "switching paging off drops nothing; the guest frees dummies only",
         changes: V6_19,
+        backports: &[],
+    },
+    Generation {
+        name: "user-exitless-march",
+        date: "2026-03",
+        parent: Some("v6.15"),
+        summary: "proposed, not merged: as user-exitless, in its state of March 2026",
+        changes: USER_MARCH,
+        backports: &[],
+    },
+    Generation {
+        name: "user-exit",
+        date: "2026-06",
+        parent: Some("v6.15"),
+        summary: "proposed, not merged: the VMM is told by an exit, accepts, and answers later",
+        changes: USER_EXIT,
+        backports: &[],
+    },
+    Generation {
+        name: "user-exitless",
+        date: "2026-06",
+        parent: Some("user-exit"),
+        summary: "proposed, not merged: the VMM reads of faults in a ring and answers in another",
+        changes: USER_EXITLESS,
         backports: &[],
     },
     Generation {

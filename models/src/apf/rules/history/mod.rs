@@ -10,6 +10,7 @@ mod backports;
 mod changes;
 mod list;
 mod root;
+mod vmm;
 
 pub(super) use list::GENERATIONS;
 pub(super) use root::{ROOT, ROOT_SOURCES};

@@ -11,6 +11,10 @@ use crate::apf::rules::choices::{
 };
 use crate::apf::rules::mechanism::{Mechanism, Rules};
 use crate::apf::rules::token::TokenRule;
+use crate::apf::rules::vmm_choices::{
+    ClearRings, HaltRequest, NotifyIndex, NotifySignal, PendingAtRun, Stores, TokenSpent,
+    UserLookup,
+};
 
 /// The oldest generation: the fifth series, patches 1 to 12, posted on 19 July 2010.
 pub(in crate::apf::rules) const ROOT: Rules = Rules {
@@ -57,6 +61,15 @@ pub(in crate::apf::rules) const ROOT: Rules = Rules {
     init_keeps: InitKeeps::Nothing,
     mp_state_write: MpStateWrite::KeepsHalt,
     ready_wakes: ReadyWakes::Nothing,
+    pending_at_run: PendingAtRun::Kept,
+    ring: 64,
+    notify_index: NotifyIndex::FromPage,
+    notify_signal: NotifySignal::EveryEntry,
+    clear_rings: ClearRings::Removed,
+    token_spent: TokenSpent::BySetup,
+    user_lookup: UserLookup::UserItems,
+    halt_request: HaltRequest::HaltsAtOnce,
+    stores: Stores::InOrder,
     guest_enables: GuestEnables::KernelIfPreemptible,
     guest_wait: GuestWait::HaltIfIdleOrAtomic,
     guest_halt: GuestHalt::WindowBeforeHlt,
@@ -67,6 +80,9 @@ pub(in crate::apf::rules) const ROOT: Rules = Rules {
     slot_at_enable: SlotAtEnable::Kept,
     wake_all_scope: WakeAllScope::OwnVcpu,
 };
+
+/// Of mechanisms that have a meaning only where the VMM answers faults.
+const NO_VMM: &str = "the VMM has no part in faults; the value of the series of March 2026";
 
 /// Where the values of the oldest generation are known from.
 pub(in crate::apf::rules) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
@@ -116,6 +132,15 @@ pub(in crate::apf::rules) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
          6.12.117, 7.2.13 and 7.3.4: apf.halted is not written. Observed on 6.12.95 and 7.3.4",
     ),
     (Mechanism::ReadyWakes, "v5 08/12: mp_state is not written, and there is no other halt"),
+    (Mechanism::PendingAtRun, NO_VMM),
+    (Mechanism::Ring, "the VMM has no part in faults; entries of the page posted in June 2026"),
+    (Mechanism::NotifyIndex, NO_VMM),
+    (Mechanism::NotifySignal, NO_VMM),
+    (Mechanism::ClearRings, NO_VMM),
+    (Mechanism::TokenSpent, NO_VMM),
+    (Mechanism::UserLookup, NO_VMM),
+    (Mechanism::HaltRequest, "v5 08/12: there is no halt; KVM_REQ_APF_HALT of v7 halts"),
+    (Mechanism::Stores, "x86: a processor's stores become visible in their order"),
     (Mechanism::GuestEnables, "v5 03/12 and 11/12: SEND_ALWAYS with CONFIG_PREEMPT"),
     (Mechanism::GuestWait, "v5 10/12"),
     (Mechanism::GuestHalt, "v5 10/12 and its review of 24 August 2010"),

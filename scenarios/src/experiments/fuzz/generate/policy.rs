@@ -94,6 +94,7 @@ fn setting(draw: &mut Draw, name: &str) -> Value {
             word => json!(word),
         },
         "cap" => json!(draw.magnitude(1, 65_536)),
+        "ring" => json!(1_u64 << draw.between(0, 7)),
         "token" => {
             let id = draw.between(1, 31);
             let vcpu = draw.between(1, (32 - id).min(16));

@@ -61,9 +61,9 @@ fn what_is_wrong_with_a_custom_policy_is_told() {
     );
     told(
         r#""v6.12""#,
-        r#""user""#,
-        "f:35:29: in `policies[1].base`: `user` cannot be run: its faults are resolved by the VMM
-  help: valid: ...",
+        r#""apf-user-exit""#,
+        "f:35:29: in `policies[1].base`: `apf-user-exit` cannot be run: its faults are answered by the VMM
+  help: `apfsim explore --rules user-exit` searches it; valid: ...",
     );
     told(
         r#""cap": 16"#,
@@ -105,9 +105,9 @@ fn what_is_wrong_with_a_custom_policy_is_told() {
     );
     told(
         r#""setup_order": "schedule-first""#,
-        r#""resolved_by": "vmm""#,
-        "f:36:89: in `policies[1].set.resolved_by`: the simulated machine has no VMM that resolves faults
-  help: `kernel`; `apfsim explore --rules user` knows the other",
+        r#""resolved_by": "exit""#,
+        "f:36:89: in `policies[1].set.resolved_by`: no policy of the simulated machine has faults that the VMM answers
+  help: `kernel`; `apfsim explore --rules user-exit` knows the others",
     );
     told(
         r#""no-eoi", "#,
