@@ -222,6 +222,7 @@ fn value(row: &Row) -> Value {
     let group = match entry.group {
         Group::Host => "host",
         Group::Guest => "guest",
+        Group::Vmm => "vmm",
         Group::Control => "control",
     };
     json!({

@@ -15,6 +15,8 @@ pub enum Group {
     Host,
     /// A mistake of the guest's kernel.
     Guest,
+    /// A mistake between a kernel and a VMM that answers faults.
+    Vmm,
     /// No mistake: it must not be taken for one.
     Control,
 }
@@ -190,6 +192,8 @@ pub struct World {
     pub pages: u8,
     /// Items that a vCPU may have outstanding.
     pub cap: u32,
+    /// Entries of a ring between kernel and VMM.
+    pub ring: u32,
     /// Bits of the token counter.
     pub token_bits: u8,
     /// Whether the guest switches notices on.
@@ -211,6 +215,7 @@ impl World {
         tasks: 2,
         pages: 2,
         cap: 2,
+        ring: 2,
         token_bits: 2,
         notices: true,
         send_always: false,
@@ -233,7 +238,7 @@ impl World {
         let budget =
             all.fold(Budget::default(), |budget, &(which, times)| budget.with(which, times));
         Some(Setup {
-            rules: Rules { cap: self.cap, ..narrowed.rules },
+            rules: Rules { cap: self.cap, ring: self.ring, ..narrowed.rules },
             vcpus: self.vcpus,
             whole: true,
             tasks: self.tasks,
@@ -257,6 +262,9 @@ impl World {
             format!("cap {}", self.cap),
             counted(self.token_bits.into(), "token bit"),
         ];
+        if self.ring != Self::TWO_TASKS.ring {
+            parts.push(format!("ring {}", self.ring));
+        }
         let flags = [
             (!self.notices, "notices off"),
             (self.send_always, "send-always"),

@@ -14,6 +14,7 @@ mod lifecycle;
 mod performance;
 mod show;
 mod simulate;
+mod vmm;
 
 pub use entry::{Entry, Exhibit, Expect, Group, Slow, Variant, World};
 pub use show::{Caught, Found, Outcome, Row, Shown, show, show_all};
@@ -25,6 +26,7 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
         lifecycle::ENTRIES,
         performance::ENTRIES,
         guest::ENTRIES,
+        vmm::ENTRIES,
         controls::ENTRIES,
     ];
     all.into_iter().flatten()
