@@ -6,3 +6,4 @@ mod host;
 mod schedules;
 mod steps;
 mod tokens;
+mod vmm;
