@@ -227,6 +227,7 @@ pub(crate) fn actor(actor: Actor) -> String {
         Actor::Vcpu(vcpu) => format!("vCPU {}", vcpu.0),
         Actor::Guest(vcpu) => format!("guest on {}", vcpu.0),
         Actor::Worker(worker) => format!("worker {}", worker.0),
+        Actor::Handler(number) => format!("handler {number}"),
         Actor::Device => "device".to_owned(),
     }
 }
@@ -298,6 +299,11 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
             format!("begins a {what} of {pages} page{plural}")
         }
         Event::BlockRqComplete { .. } => "completes the request".into(),
+        Event::UffdMessage { .. } => "asks the VMM for the page: message".into(),
+        Event::UffdRead { .. } => "reads the message".into(),
+        Event::UffdCopy { .. } => "begins to install the page".into(),
+        Event::UffdCopied { installed: true, .. } => "has installed the page".into(),
+        Event::UffdCopied { installed: false, .. } => "finds the page there: EEXIST, wakes".into(),
         Event::ApfWait { .. } => "handler links the task as sleeper".into(),
         Event::ApfWake { .. } => "handler wakes the task".into(),
         Event::GuestSchedSwitch { next: Some(next), .. } if next == own => {

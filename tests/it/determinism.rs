@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 45] = [
+const SHORT: [(&str, &str, u32); 47] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -63,6 +63,8 @@ const SHORT: [(&str, &str, u32); 45] = [
     ("lab-requests-8f4w", "40ms", 1),
     ("kv-tail", "20ms", 1),
     ("lab-zram-lz4-4f4w", "40ms", 1),
+    ("lab-uffd-100us-4f4w", "40ms", 1),
+    ("snapshot-restore", "40ms", 1),
     ("zram-laptop", "40ms", 1),
     ("cloud-volume", "40ms", 1),
     ("database-scans", "20ms", 1),

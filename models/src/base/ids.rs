@@ -38,8 +38,11 @@ newtype! {
     PcpuId(u16), "pcpu";
     /// A task of a guest, numbered from 0 over all of them in the order of creation.
     TaskId(u32), "task";
-    /// A thread of the host: vCPU threads first, then workers in the order of creation.
+    /// A thread of the host: vCPU threads first, then those of the VMM that answer page faults, then workers in
+    /// the order of creation. The number of a worker is that of its thread less the number of vCPUs.
     ThreadId(u32), "thread";
+    /// A thread of the VMM that answers page faults, numbered from 0 over all stores.
+    HandlerId(u16), "handler";
     /// A kernel worker of the host that executes async-PF work items.
     WorkerId(u32), "worker";
     /// One outstanding asynchronous fault (`struct kvm_async_pf`); reused after it is freed.
@@ -48,6 +51,8 @@ newtype! {
     RequestId(u32), "request";
     /// A page-sized place on the swap device.
     SwapSlot(u32), "slot";
+    /// What keeps the contents of regions that the guest has not touched yet, numbered in order of declaration.
+    StoreId(u16), "store";
     /// A memory region of a workload, numbered in order of declaration.
     RegionId(u16), "region";
     /// A group of equal tasks of a workload, numbered in order of declaration.

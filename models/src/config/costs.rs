@@ -220,6 +220,36 @@ costs! {
     block_complete,
     /// Each further page that read-ahead adds to a swap-in.
     read_ahead_page,
+    /// What the lookup without waiting takes longer in memory whose faults the VMM answers.
+    uffd_lookup,
+    /// A vCPU thread's second lookup there, which may wait, as far as its message.
+    uffd_sync,
+    /// What a worker's lookup takes longer there, as far as its message.
+    uffd_worker,
+    /// Linking a message, looking at the page once more, and waking a reader.
+    uffd_wait,
+    /// Waking each further reader.
+    uffd_herd,
+    /// Who slept for a page looks it up again.
+    uffd_awake,
+    /// A reader's way back from `poll`, and its read of a message.
+    uffd_read,
+    /// Each further message of the same read.
+    uffd_message,
+    /// A reader tells an installer that there is a page to install.
+    uffd_tell,
+    /// An installer that had nothing to do finds out what there is.
+    uffd_told,
+    /// Installing a page, the system call included.
+    uffd_copy,
+    /// Waking who sleeps for it.
+    uffd_wake,
+    /// An installer's way to its next page, or to sleep.
+    uffd_next,
+    /// Interrupt of the timer that ends a handler's sleep.
+    uffd_timer,
+    /// A reader's way to sleep in `poll`.
+    uffd_poll,
     /// Clearing a fresh page.
     zero_page,
     /// Looking at one page of the LRU.

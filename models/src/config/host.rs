@@ -5,6 +5,7 @@ use sim_core::SimDuration;
 use super::device::DeviceConfig;
 use super::paging::HostPaging;
 use super::sched::SchedParams;
+use super::store::StoreConfig;
 use crate::base::named::named;
 
 /// The host: processors, memory limit, swap.
@@ -31,6 +32,8 @@ pub struct HostConfig {
     pub swap_pages: u32,
     /// The swap device.
     pub device: DeviceConfig,
+    /// What keeps the contents of stored regions.
+    pub stores: Vec<StoreConfig>,
     /// How its kernel works.
     pub kernel: HostKernel,
     /// Of a million items that are to be set up, how many find no memory (`GFP_NOWAIT`).

@@ -12,6 +12,7 @@ mod op;
 mod paging;
 mod policy;
 mod sched;
+mod store;
 mod translation;
 mod workload;
 
@@ -33,10 +34,11 @@ pub use op::Op;
 pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
+pub use store::{HandlerConfig, StoreConfig, Waking};
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
 pub use workload::{
-    Arrivals, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking, Section, SyncKind,
-    SyncObject, TaskGroup, Workload,
+    Arrivals, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking, RegionContent, Section,
+    SyncKind, SyncObject, TaskGroup, Workload,
 };
 
 /// A whole simulated machine with its workload: one host, one VM.

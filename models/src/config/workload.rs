@@ -4,7 +4,7 @@ use sim_core::{Distribution, SimDuration};
 
 use super::address_trace::AddressTrace;
 use super::op::Op;
-use crate::base::ids::{LawId, RegionId, VcpuId};
+use crate::base::ids::{LawId, RegionId, StoreId, VcpuId};
 use crate::base::named::named;
 use crate::base::record::TaskRole;
 
@@ -145,6 +145,21 @@ pub struct Region {
     pub prefill: bool,
     /// What backs its memory in the host.
     pub backing: RegionBacking,
+    /// What keeps its contents until they are first touched; none: it has none at the start.
+    pub store: Option<StoreId>,
+}
+
+named! {
+    /// What a region holds at the start.
+    RegionContent {
+        /// Nothing: the guest maps a page when it first touches it.
+        Empty => "empty",
+        /// Every page is written once, in order, before anything is measured.
+        Written => "written",
+        /// What a store has: the guest has mapped its pages, and none of them is in memory. The guest was
+        /// restored from a snapshot, or is being migrated.
+        Stored => "stored",
+    }
 }
 
 named! {

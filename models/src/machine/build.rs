@@ -81,6 +81,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.set_paging(vcpu);
             }
         }
+        self.lay_out_stored_regions();
         if !self.start_main_task() {
             self.w.prefill_done = true;
         }

@@ -46,6 +46,8 @@ impl Model for World {
             MachineEvent::Disturb(index) => cx.disturb(index),
             MachineEvent::ThrottleWindow => cx.throttle_window(),
             MachineEvent::MapWritten => cx.map_written(),
+            MachineEvent::HandlerTimer(thread) => cx.handler_timer(thread),
+            MachineEvent::HandlerWoken(thread) => cx.wake_thread(thread),
             MachineEvent::Phase(phase) => cx.phase(phase),
             MachineEvent::Barrier => cx.barrier(),
         }

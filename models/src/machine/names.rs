@@ -13,6 +13,9 @@ impl World {
                 None => format!("{vcpu}"),
             },
             ThreadKind::Worker(worker) => format!("{worker}"),
+            ThreadKind::Handler(handler) => {
+                format!("{handler}, which answers page faults (`host.stores`),")
+            }
         }
     }
 
@@ -60,6 +63,9 @@ impl World {
             MachineEvent::Disturb(index) => format!("disturbance {index}"),
             MachineEvent::MapWritten => "a change of the memory map".into(),
             MachineEvent::ThrottleWindow => "a window of write-back throttling".into(),
+            MachineEvent::HandlerTimer(thread) | MachineEvent::HandlerWoken(thread) => {
+                format!("the timer of {}", self.thread_name(thread).trim_end_matches(','))
+            }
             MachineEvent::Phase(phase) => format!("the phase {phase:?}"),
             MachineEvent::Barrier => "the start barrier".into(),
         }

@@ -37,11 +37,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::FetchPoll => self.fetch_poll(thread),
             Then::ReclaimDone => self.reclaim_done(thread),
             Then::ReclaimUnlocked => self.go_on_with_pass(thread),
+            Then::UffdLink => self.link_message(thread),
+            Then::UffdSleep => self.sleep_for_vmm(thread),
+            Then::UffdAwake => self.awake_from_vmm(thread),
             Then::TakeLock(under) => self.take_second_stage_lock(thread, under),
             Then::LockTaken(under) => self.second_stage_lock_taken(thread, under),
             _ => match self.w.host.kind_of(thread) {
                 ThreadKind::Vcpu(vcpu) => self.perform_vcpu(thread, vcpu, then),
                 ThreadKind::Worker(worker) => self.perform_worker(thread, worker, then),
+                ThreadKind::Handler(handler) => self.perform_handler(thread, handler, then),
             },
         }
     }

@@ -9,8 +9,9 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Arrivals, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams,
-    GuestConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk, PagingCaches, Policy, Region,
-    SchedParams, SyncKind, SyncObject, TaskGroup, TlbArray, TranslationConfig, Workload,
+    GuestConfig, HandlerConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk, PagingCaches,
+    Policy, Region, SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray,
+    TranslationConfig, Workload,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -53,7 +54,8 @@ fn setup(scenario: &Scenario) -> Form {
     form.line("duration", scenario.duration.as_ps());
     form.line("warmup", scenario.warmup.as_ps());
     let MachineConfig { cpu: c, host: h, guest: g, workload: w, disturbances } = &scenario.machine;
-    cpu(&mut form, c);
+    let answered = h.stores.iter().any(|store| store.handler.is_some());
+    cpu(&mut form, c, answered);
     host(&mut form, h);
     guest(&mut form, g);
     workload(&mut form, w);
@@ -88,12 +90,14 @@ impl Form {
     }
 }
 
-fn cpu(form: &mut Form, cpu: &CpuConfig) {
+/// Costs of faults that the VMM answers make no difference where it answers none.
+fn cpu(form: &mut Form, cpu: &CpuConfig, answered: bool) {
     let CpuConfig { frequency, translation: hardware, ept_accessed_dirty, costs } = cpu;
     form.line("cpu.hz", frequency.hz());
     translation(form, hardware);
     form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
-    for (name, cost, _) in costs.describe() {
+    let counts = |name: &str| answered || !name.starts_with("uffd_");
+    for (name, cost, _) in costs.describe().into_iter().filter(|(name, ..)| counts(name)) {
         form.line(&format!("cost.{name}"), cost);
     }
 }
@@ -128,6 +132,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         write_pages,
         swap_pages,
         device: swap_device,
+        stores,
         kernel: host_kernel,
         allocation_failure_ppm,
         second_stage_levels,
@@ -150,6 +155,33 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("device", kind);
     for (name, value) in lines {
         form.line(&format!("device.{name}"), value);
+    }
+    for StoreConfig { name, device, handler } in stores {
+        form.line("store", name);
+        if let Some(device) = device {
+            let (kind, lines) = device_lines(device);
+            form.line("store.device", kind);
+            for (name, value) in lines {
+                form.line(&format!("store.device.{name}"), value);
+            }
+        }
+        if let Some(HandlerConfig {
+            readers,
+            installers,
+            batch,
+            waking,
+            descriptors,
+            cpus,
+            latency,
+        }) = handler
+        {
+            form.line("store.handler", format_args!("{readers} {installers} {batch}"));
+            form.line("store.waking", waking.name());
+            form.line("store.descriptors", descriptors);
+            let cpus: Vec<String> = cpus.iter().map(|cpu| cpu.0.to_string()).collect();
+            form.line("store.cpus", cpus.join(","));
+            form.time("store.latency", *latency);
+        }
     }
     form.line("host.allocation_failure_ppm", allocation_failure_ppm);
     form.line("host.second_stage_levels", second_stage_levels);
@@ -244,10 +276,13 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
 
 fn workload(form: &mut Form, workload: &Workload) {
     let Workload { regions, tasks, laws, walks, addresses, syncs } = workload;
-    for Region { name, pages, prefill, backing } in regions {
+    for Region { name, pages, prefill, backing, store } in regions {
         let backing = backing.name();
         let line = format_args!("{name} pages={pages} prefill={prefill} backing={backing}");
         form.line("region", line);
+        if let Some(store) = store {
+            form.line("region.store", store);
+        }
     }
     // What a program names by number; those without have no such lines.
     for Law { law, unit } in laws {

@@ -6,3 +6,4 @@ mod fuzzed;
 mod logs;
 mod runs;
 mod second_stage_lock;
+mod stored;

@@ -4,3 +4,4 @@ mod compressed;
 mod lab;
 mod lessons;
 mod measured;
+mod userfault;

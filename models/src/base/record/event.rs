@@ -422,6 +422,24 @@ events! {
     /// Reclaim takes a huge page, which is no more (ours; `thp_split_page` and `thp_swpout` count them).
     HostHugeSplit = "host_huge_split" { /// Its first page.
         page: GuestPage, }
+    /// A thread links a message about a missing page, for the VMM to read (ours, as the next ones: what probes
+    /// of `handle_userfault`, `userfaultfd_ctx_read` and `mfill_atomic_copy` show).
+    UffdMessage = "uffd_message" { /// Who is going to sleep for it.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// A thread of the VMM has read a message (ours).
+    UffdRead = "uffd_read" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// A thread of the VMM begins to install a page (ours).
+    UffdCopy = "uffd_copy" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// It is through, and is about to wake who sleeps for the page (ours).
+    UffdCopied = "uffd_copied" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, /// Whether the page was missing; otherwise it gets EEXIST.
+        installed: bool, }
 }
 
 #[cfg(test)]

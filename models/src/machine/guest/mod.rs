@@ -15,6 +15,7 @@ mod scheduler;
 mod space;
 mod start;
 mod state;
+mod stored;
 mod timers;
 mod touch;
 

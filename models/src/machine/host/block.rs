@@ -3,6 +3,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::{ThreadState, take_threads};
+use super::stores::Handler;
 use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
 use crate::config::WrittenPages;
@@ -10,6 +11,7 @@ use crate::machine::world::{Cx, MachineEvent, Then};
 use crate::parts::device::{Request, Started};
 use crate::parts::memory::pages::{Arrival, Backing, Flight};
 use crate::parts::memory::throttle::{Limits, WriteThrottle};
+use crate::parts::memory::userfault::{Role, Wanted};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Issues a request, whose pages the thread copies next for so long if the device has no DMA;
@@ -21,9 +23,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.interrupts.resize(self.w.host.requests.len(), PcpuId(0));
         self.w.host.interrupts[request.id.index()] = self.w.host.threads[thread.index()].pcpu;
         self.w.host.requests[request.id.index()] = Some(request);
-        if self.w.host.device.issue(now, request) {
+        if self.w.host.device_of(request.store).issue(now, request) {
             self.request_issued(&request);
-            let begun = self.w.host.device.begin(request);
+            let begun = self.w.host.device_of(request.store).begin(request);
             self.schedule_completion(begun, copying);
         } else {
             self.w.host.threads[thread.index()].copying = Some(request);
@@ -52,15 +54,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         request.submitted = now;
         self.w.host.requests[request.id.index()] = Some(request);
-        let begun = self.w.host.device.submit(now, request);
+        let begun = self.w.host.device_of(request.store).submit(now, request);
         self.request_begun(begun);
     }
 
     fn request_issued(&mut self, request: &Request) {
-        let &Request { id: request, op, slot, pages, .. } = request;
+        let &Request { id: request, op, store, slot, pages, .. } = request;
         self.emit(Event::BlockRqIssue { request, op, slot, pages });
         let now = self.now();
-        if let Some(throttle) = &mut self.w.host.throttle {
+        let swaps = self.w.host.is_on_swap_device(store);
+        if let Some(throttle) = self.w.host.throttle.as_mut().filter(|_| swaps) {
             throttle.issue(request, op, now);
         }
     }
@@ -83,13 +86,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn device_complete(&mut self, id: RequestId) {
         let now = self.now();
         self.emit(Event::BlockRqComplete { request: id });
-        let op = self.w.host.requests[id.index()].map(|request| request.op);
-        if let (Some(throttle), Some(op)) = (&mut self.w.host.throttle, op) {
+        let request = self.w.host.requests[id.index()];
+        let swaps = request.filter(|request| self.w.host.is_on_swap_device(request.store));
+        if let (Some(throttle), Some(Request { op, .. })) = (&mut self.w.host.throttle, swaps) {
             for thread in throttle.complete(id, op, now) {
                 self.wake_thread(thread);
             }
         }
-        let begun = self.w.host.device.completed(now);
+        let store = request.and_then(|request| request.store);
+        let begun = self.w.host.device_of(store).completed(now);
         self.request_begun(begun);
         let cost = self.w.setup.prices.device_interrupt.time;
         if cost.is_zero() {
@@ -103,6 +108,45 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn request_done(&mut self, id: RequestId) {
         let Some(request) = self.w.host.requests[id.index()].take() else { return };
         self.w.host.free_requests.push(id);
+        let reclaimable = match request.store {
+            Some(_) if self.is_read_by_vmm(&request) => {
+                self.contents_came(id, request);
+                false
+            }
+            Some(_) => self.page_was_read(request.guest_page, id),
+            None => self.swap_request_done(id, request),
+        };
+        // A page that can be reclaimed from now on is as good as room: somebody has to do it.
+        if reclaimable || self.w.host.memory.room() > 0 {
+            self.wake_room_waiters();
+        }
+    }
+
+    /// Whether a thread of the VMM has asked for a request, and not the kernel for a page that it has locked.
+    pub(super) fn is_read_by_vmm(&self, request: &Request) -> bool {
+        let store = request.store.map(|store| &self.w.host.stores[store.index()]);
+        store.is_some_and(|store| store.messages.is_some())
+    }
+
+    /// The contents of a page have come from the device: whoever waits for them is woken.
+    pub(super) fn contents_came(&mut self, id: RequestId, request: Request) {
+        let Some(store) = request.store else { return };
+        let waits = |handler: &Handler| handler.request == Some(id);
+        if let Some(place) = self.w.host.handlers.iter().position(waits) {
+            self.w.host.handlers[place].request = None;
+            let thread = self.w.host.first_handler_thread(place);
+            return self.wake_thread(thread);
+        }
+        let messages = self.w.host.messages_mut(store);
+        messages.want(Wanted { page: request.guest_page, due: None });
+        if let Some(installer) = messages.take_idle_installer() {
+            let thread = self.w.host.thread_of_handler(store, Role::Installer, installer);
+            self.wake_thread(thread);
+        }
+    }
+
+    /// A transfer of slots is over. Whether it has left a page that can be reclaimed.
+    fn swap_request_done(&mut self, id: RequestId, request: Request) -> bool {
         let mut reclaimable = false;
         for slot in (request.slot.0..request.slot.0 + request.pages).map(SwapSlot) {
             let Some(guest_page) = self.w.host.swap.owner(slot) else { continue };
@@ -111,10 +155,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 IoKind::Write => self.page_was_written(guest_page, slot),
             };
         }
-        // A page that can be reclaimed from now on is as good as room: somebody has to do it.
-        if reclaimable || self.w.host.memory.room() > 0 {
-            self.wake_room_waiters();
-        }
+        reclaimable
     }
 
     fn page_was_read(&mut self, guest_page: GuestPage, request: RequestId) -> bool {

@@ -24,6 +24,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.sleep_in_fetch(thread, BlockReason::MapLock);
         }
         let Fetch { guest_page, goal } = self.fetch_of(thread);
+        if goal == FetchGoal::Install {
+            return self.install(thread, guest_page);
+        }
         match self.w.host.memory.page(guest_page).backing {
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
             Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),
@@ -60,6 +63,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     return self.direct_reclaim(thread);
                 }
                 self.prepare_read(thread, guest_page)
+            }
+            Backing::Stored if self.w.host.is_served_by_vmm(guest_page) => self.ask_vmm(thread),
+            Backing::Stored => {
+                if self.w.host.memory.room() == 0 {
+                    return self.direct_reclaim(thread);
+                }
+                self.prepare_store_read(thread, guest_page)
             }
         }
     }
@@ -98,6 +108,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         host.kernel.polled_reads
             && !host.device.is_work_of_submitter()
             && host.read_ahead_pages <= 1
+            && !self.w.host.is_coming_from_store(self.fetch_of(thread).guest_page)
             && self.fetch_of(thread).goal != FetchGoal::StartRead
     }
 
@@ -139,6 +150,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             FetchGoal::GuestTable => Flow::Spend(SimDuration::ZERO, Then::ShadowWalk),
             FetchGoal::Item(item) => self.item_fetched(item, guest_page),
+            FetchGoal::Install => {
+                unreachable!("{thread} installs a page, and does not wait for it")
+            }
         }
     }
 

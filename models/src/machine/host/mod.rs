@@ -2,6 +2,7 @@
 
 mod block;
 mod fetch;
+mod handler;
 mod interrupts;
 mod items;
 mod map_lock;
@@ -12,7 +13,10 @@ mod reclaim;
 mod scheduler;
 mod second_stage_lock;
 mod state;
+mod stores;
 mod stretch;
+mod userfault;
+mod vmm;
 mod waiting;
 mod worker;
 

@@ -24,7 +24,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.host.memory.page(guest_page).backing {
             Backing::Reading => self.w.host.native.push((guest_page, item)),
             // A page that came and went again meanwhile is left to the guest's next access.
-            Backing::Resident | Backing::Writeback | Backing::Untouched | Backing::Swapped => {
+            Backing::Resident
+            | Backing::Writeback
+            | Backing::Untouched
+            | Backing::Swapped
+            | Backing::Stored => {
                 self.hold_page(item, guest_page);
                 self.complete_native(item);
             }

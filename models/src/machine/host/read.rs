@@ -40,6 +40,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(cost, Then::FetchSubmit)
     }
 
+    /// Locks a page for a read from its store. A store is a file under a mapping without read-ahead
+    /// (`MADV_RANDOM`): pages come one by one.
+    pub(super) fn prepare_store_read(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
+        let Some(store) = self.w.host.memory.page(guest_page).store else {
+            unreachable!("a stored page has a store");
+        };
+        let slot = self.w.host.place_in_store(store, guest_page);
+        let id = self.new_read(guest_page, slot).id;
+        self.lock_for_read(guest_page, id);
+        let read = Request { id, slot, store: Some(store), ..self.occurrence_of(guest_page) };
+        self.w.host.threads[thread.index()].reads = [read].into();
+        let prices = &self.w.setup.prices;
+        let cost = prices.swap_in_prepare.time + prices.block_submit.time;
+        Flow::Spend(cost, Then::FetchSubmit)
+    }
+
     /// One read of the swapped pages in the aligned window around a slot, from the first to the
     /// last of them. Also says how many pages come besides the wanted one.
     fn lock_slots(
@@ -115,6 +131,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.new_request(Request {
             id,
             op,
+            store: None,
             slot,
             pages: 1,
             guest_page,
@@ -129,7 +146,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let occurrence = page.io_count;
         page.io_count += 1;
         let (id, op, slot, submitted) = (RequestId(0), IoKind::Read, SwapSlot(0), self.now());
-        Request { id, op, slot, pages: 1, guest_page, occurrence, submitted }
+        Request { id, op, store: None, slot, pages: 1, guest_page, occurrence, submitted }
     }
 
     /// Windows that follow their success want to know of it.

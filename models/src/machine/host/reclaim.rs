@@ -83,7 +83,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let submitted = self.now();
             let op = IoKind::Write;
             let id = RequestId(0);
-            requests.push(Request { id, op, slot, pages: 1, guest_page, occurrence, submitted });
+            let store = None;
+            requests.push(Request {
+                id,
+                op,
+                store,
+                slot,
+                pages: 1,
+                guest_page,
+                occurrence,
+                submitted,
+            });
         }
         for request in &mut requests {
             *request = self.w.host.new_request(*request);

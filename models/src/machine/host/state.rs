@@ -4,7 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
-use crate::base::ids::{GuestPage, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId};
+use super::stores::{Handler, Store, handlers, stores};
+use crate::base::ids::{
+    GuestPage, HandlerId, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId,
+};
 use crate::base::page_size::PageSize;
 use crate::config::{Disturbance, DisturbanceKind, GuestPaging, HostPaging, MachineConfig};
 use crate::machine::world::Then;
@@ -17,6 +20,7 @@ use crate::parts::memory::second_stage_lock::{PassLocking, Turnstile};
 use crate::parts::memory::shadow::{Shadow, Side};
 use crate::parts::memory::swap::SwapArea;
 use crate::parts::memory::throttle::WriteThrottle;
+use crate::parts::memory::userfault::Role;
 use crate::parts::sched::{Entity, Loads, RunQueue};
 
 /// What a host thread is.
@@ -24,6 +28,8 @@ use crate::parts::sched::{Entity, Loads, RunQueue};
 pub(in crate::machine) enum ThreadKind {
     Vcpu(VcpuId),
     Worker(WorkerId),
+    /// A thread of the VMM that answers page faults.
+    Handler(HandlerId),
 }
 
 /// Whether a host thread has, wants or does not want a processor.
@@ -47,6 +53,8 @@ pub(in crate::machine) enum FetchGoal {
     GuestTable,
     /// The work item of a worker.
     Item(ItemId),
+    /// A thread of the VMM installs the page.
+    Install,
 }
 
 /// A page being fetched by a host thread.
@@ -159,6 +167,10 @@ pub(super) struct Pcpu {
 #[derive(Clone, Debug)]
 pub(in crate::machine) struct Host {
     pub(super) threads: Vec<Thread>,
+    /// How many of them are those of vCPUs.
+    pub(super) vcpus: u32,
+    /// Those that answer page faults; their threads come next.
+    pub(super) handlers: Vec<Handler>,
     /// Threads that wait for a locked page.
     pub(super) page_waiters: BTreeSet<(GuestPage, ThreadId)>,
     /// Threads that poll for a page, and some that did.
@@ -175,6 +187,8 @@ pub(in crate::machine) struct Host {
     pub(super) shadow: Option<Shadow>,
     pub(super) swap: SwapArea,
     pub(super) device: Device,
+    /// What keeps the contents of stored regions.
+    pub(super) stores: Vec<Store>,
     /// Requests at the device, by number; freed numbers are used again.
     pub(super) requests: Vec<Option<Request>>,
     pub(super) free_requests: Vec<RequestId>,
@@ -213,12 +227,25 @@ impl Host {
             let pcpu = PcpuId(v % host.cpus);
             Thread::new(ThreadKind::Vcpu(VcpuId(v)), pcpu, SimTime::ZERO, Then::Enter)
         };
+        let of_vmm = handlers(config);
+        let handler = |(number, (handler, pcpu, bound)): (u16, &(Handler, PcpuId, bool))| {
+            let then = match handler.role {
+                Role::Reader => Then::HandlerPolled,
+                Role::Installer => Then::HandlerTold,
+            };
+            let kind = ThreadKind::Handler(HandlerId(number));
+            Thread { bound: *bound, ..Thread::new(kind, *pcpu, SimTime::ZERO, then) }
+        };
+        let of_handlers = (0u16..).zip(&of_vmm).map(handler);
+        let threads: Vec<Thread> = (0..config.guest.vcpus).map(thread).chain(of_handlers).collect();
         let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
         Ok(Self {
-            threads: (0..config.guest.vcpus).map(thread).collect(),
+            vcpus: config.guest.vcpus.into(),
+            handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
             page_waiters: BTreeSet::new(),
             polling: BTreeSet::new(),
-            entities: vec![Entity::default(); config.guest.vcpus.into()],
+            entities: vec![Entity::default(); threads.len()],
+            threads,
             pcpus: (0..host.cpus).map(|_| Pcpu::default()).collect(),
             loads: Loads::new(host.cpus.into()),
             resched: Vec::new(),
@@ -226,6 +253,7 @@ impl Host {
             shadow: mirrors(config).then(|| Shadow::new(config.guest.memory_pages)),
             swap: SwapArea::new(host.slots()),
             device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
+            stores: stores(config, streams)?,
             requests: Vec::new(),
             free_requests: Vec::new(),
             interrupts: Vec::new(),

@@ -5,7 +5,7 @@ use sim_core::{EventQueue, SimDuration};
 
 use super::state::Fault;
 use crate::base::abi::{KERNEL_MAP, MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_PRESENT, PF_WRITE};
-use crate::base::ids::{Gfn, Gva, VcpuId};
+use crate::base::ids::{Gfn, Gva, StoreId, VcpuId};
 use crate::base::record::{BlockReason, Event, ExitReason};
 use crate::machine::world::{
     Cx, Flow, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
@@ -24,7 +24,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let write = error_code & u64::from(PF_WRITE) != 0;
         let (gva, side) = (Gva(gfn.gpa().0), Side::Program);
         self.w.kvm.of[vcpu.index()].fault =
-            Some(Fault { gfn, gva, side, write, cpl, interrupts_on });
+            Some(Fault { gfn, gva, side, write, cpl, interrupts_on, joins: false });
         let present = self.w.host.maps(self.w.setup.page(vcpu, gfn), false);
         let prices = &self.w.setup.prices;
         let cost = prices.exit_hw.time + prices.apf_detect.time;
@@ -135,6 +135,10 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
 
     fn keep_resident(&mut self, vcpu: VcpuId, gfn: Gfn) {
         self.w.host.keep_resident(self.w.setup.page(vcpu, gfn));
+    }
+
+    fn store(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId) {
+        self.w.host.store_page(self.w.setup.page(vcpu, gfn), store);
     }
 
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn) {

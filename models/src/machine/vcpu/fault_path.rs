@@ -48,7 +48,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.under_lock(thread_of(vcpu), rest, Under::Map)
             }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
-            Backing::Swapped | Backing::Reading => self.fault_needs_io(vcpu),
+            Backing::Swapped | Backing::Reading | Backing::Stored => self.fault_needs_io(vcpu),
         }
     }
 
@@ -75,6 +75,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn fault_needs_io(&mut self, vcpu: VcpuId) -> Flow {
+        self.note_joining(vcpu);
+        if self.w.host.is_served_by_vmm(self.w.setup.page(vcpu, self.fault_gfn(vcpu))) {
+            return self.look_without_asking();
+        }
         let Some(policy) = self.w.setup.policy.clone().filter(|policy| policy.host_async) else {
             return self.fetch_synchronously(vcpu);
         };
@@ -113,11 +117,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.fetch_for_fault(vcpu, FetchGoal::Fault)
     }
 
+    /// Whether the page is on its way from its store already, for somebody else. Such a fault is not a major one
+    /// (`filemap_fault`: VM_FAULT_MAJOR only where the page is not in the page cache yet).
+    fn note_joining(&mut self, vcpu: VcpuId) {
+        let page = self.w.setup.page(vcpu, self.fault_gfn(vcpu));
+        let joins = self.w.host.is_coming_from_store(page);
+        if let Some(fault) = &mut self.w.kvm.of[vcpu.index()].fault {
+            fault.joins = joins;
+        }
+    }
+
     /// The access behind the fault needs I/O; reported once, however often it exits. A fault in the
     /// delivery of an event is no task's access.
     fn begin_major_fault(&mut self, vcpu: VcpuId, path: FaultPath) {
-        let gfn = self.fault_gfn(vcpu);
-        if self.w.kvm.of[vcpu.index()].delivering.is_none() {
+        let Fault { gfn, joins, .. } = self.fault_of(vcpu);
+        if self.w.kvm.of[vcpu.index()].delivering.is_none() && !joins {
             self.begin_major(vcpu, gfn, path);
         }
     }
@@ -140,6 +154,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// `try_async_pf`: the page needs I/O; may the fault go asynchronous?
     pub(in crate::machine) fn fault_try(&mut self, vcpu: VcpuId) -> Flow {
         let (gfn, view) = (self.fault_gfn(vcpu), self.view(vcpu));
+        if self.needs_sleeper(self.w.setup.page(vcpu, gfn)) {
+            return self.fetch_synchronously(vcpu);
+        }
         let failure = self.allocation_fails(vcpu, gfn).then_some(SetupFailure::Allocation);
         let gva = self.fault_of(vcpu).gva;
         match self.try_async(vcpu, view, (gva, gfn), failure) {
@@ -217,7 +234,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     None => self.back_to_loop(),
                 }
             }
-            Backing::Untouched | Backing::Reading | Backing::Swapped => {
+            Backing::Untouched | Backing::Reading | Backing::Swapped | Backing::Stored => {
                 self.fetch_for_fault(vcpu, FetchGoal::Fault)
             }
         }

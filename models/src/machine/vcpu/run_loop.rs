@@ -130,7 +130,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     told = self.mirror_tables(vcpu, gva);
                 }
             }
-            Backing::Untouched | Backing::Reading | Backing::Swapped => {
+            Backing::Untouched | Backing::Reading | Backing::Swapped | Backing::Stored => {
                 self.w.host.set_fetch(
                     thread_of(vcpu),
                     self.w.setup.page(vcpu, gfn),

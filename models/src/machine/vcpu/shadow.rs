@@ -67,7 +67,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
         };
         self.w.kvm.of[vcpu.index()].fault =
-            Some(Fault { gfn, gva, side, write, cpl, interrupts_on });
+            Some(Fault { gfn, gva, side, write, cpl, interrupts_on, joins: false });
         if side == Side::Kernel && write && self.is_write_protected(vcpu, gfn) {
             return self.emulate_write();
         }
@@ -84,7 +84,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.table_is_read(vcpu, table);
                 None
             }
-            Backing::Untouched | Backing::Reading | Backing::Swapped => {
+            Backing::Untouched | Backing::Stored | Backing::Reading | Backing::Swapped => {
                 if self.w.kvm.of[vcpu.index()].delivering.is_none() {
                     self.begin_major(vcpu, table, FaultPath::Sync);
                 }

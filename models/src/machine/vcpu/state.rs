@@ -17,6 +17,8 @@ pub(super) struct Fault {
     pub write: bool,
     pub cpl: u8,
     pub interrupts_on: bool,
+    /// The page is already being read from its store, for somebody else.
+    pub joins: bool,
 }
 
 /// A #PF under shadow paging whose walk of the guest's tables is not over.

@@ -32,6 +32,10 @@ pub enum MachineEvent {
     MapWritten,
     /// A window of write-back throttling is over.
     ThrottleWindow,
+    /// The timer of a thread that answers page faults fires.
+    HandlerTimer(ThreadId),
+    /// The interrupt of that timer has been handled.
+    HandlerWoken(ThreadId),
     /// A part of the run begins.
     Phase(Phase),
     /// The workload passes the start barrier: policies part here.
@@ -48,6 +52,8 @@ enum Class {
     ThrottleWindow,
     Disturb,
     MapWritten,
+    HandlerTimer,
+    HandlerWoken,
     VcpuTimer,
     Arrival,
     TaskTimer,
@@ -74,6 +80,8 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::Disturb(index) => (Class::Disturb, index),
         MachineEvent::ThrottleWindow => (Class::ThrottleWindow, 0),
         MachineEvent::MapWritten => (Class::MapWritten, 0),
+        MachineEvent::HandlerTimer(thread) => (Class::HandlerTimer, thread.0),
+        MachineEvent::HandlerWoken(thread) => (Class::HandlerWoken, thread.0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::Arrival(group) => (Class::Arrival, group.0.into()),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),

@@ -2,7 +2,7 @@
 
 use sim_core::SimDuration;
 
-use crate::base::ids::{Gfn, ItemId};
+use crate::base::ids::{Gfn, GuestPage, ItemId};
 use crate::base::record::BlockReason;
 
 /// What a host thread does when its present stretch of work is done.
@@ -56,6 +56,32 @@ pub(in crate::machine) enum Then {
     WorkBegin,
     /// Worker: the next section after the fetch.
     WorkStep(ItemId),
+    /// Handler: back from `poll`, to read.
+    HandlerPolled,
+    /// Handler: take what there is to read.
+    HandlerRead,
+    /// Handler: the next thing for the messages that were read.
+    HandlerServe,
+    /// Handler: wake a thread that installs.
+    HandlerTell,
+    /// Handler: submit the read of a page's contents.
+    HandlerSubmit,
+    /// Handler: go back to `poll`.
+    HandlerPoll,
+    /// Handler: there is something to install.
+    HandlerTold,
+    /// Handler: take the next page to install.
+    HandlerLook,
+    /// Handler: install the page.
+    HandlerInstall,
+    /// Handler: wake who sleeps for the page.
+    HandlerWake(GuestPage),
+    /// vCPU or worker: link a message for the VMM.
+    UffdLink,
+    /// vCPU or worker: sleep until the VMM has brought the page.
+    UffdSleep,
+    /// vCPU or worker: awake again after that.
+    UffdAwake,
     /// Either: go on with fetching a page.
     Fetch,
     /// Either: awake again after waiting for a page or for room.
@@ -131,6 +157,15 @@ impl Then {
             Self::LeaveSmm => "leaving system management mode",
             Self::WorkBegin => "looking for work",
             Self::WorkStep(_) => "completing an item",
+            Self::HandlerPolled | Self::HandlerRead | Self::HandlerPoll => {
+                "reading messages about missing pages"
+            }
+            Self::HandlerServe | Self::HandlerTell | Self::HandlerSubmit => {
+                "passing messages about missing pages on"
+            }
+            Self::HandlerTold | Self::HandlerLook => "looking for a page to install",
+            Self::HandlerInstall | Self::HandlerWake(_) => "installing a page",
+            Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",
             Self::FetchPoll => "polling the swap device",

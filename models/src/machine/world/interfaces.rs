@@ -8,7 +8,7 @@
 use sim_core::SimDuration;
 
 use super::flow::Flow;
-use crate::base::ids::{Gfn, Gva, ItemId, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, Gva, ItemId, StoreId, TaskId, Token, VcpuId};
 use crate::base::record::FaultPath;
 
 /// Why a vCPU leaves guest mode by itself.
@@ -68,6 +68,8 @@ pub(in crate::machine) trait Hypervisor {
     fn make_private(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// A frame is never reclaimed, as part of what the container keeps.
     fn keep_resident(&mut self, vcpu: VcpuId, gfn: Gfn);
+    /// The contents of a frame are in a store, and nowhere in memory.
+    fn store(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
     /// A page walk sets the accessed bit of a second-stage entry.
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// Time without its vCPU since the last question (`MSR_KVM_STEAL_TIME`).

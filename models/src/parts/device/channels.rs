@@ -117,6 +117,7 @@ mod tests {
             pages: 1 + id,
             guest_page: GuestPage(0),
             occurrence: id,
+            store: None,
             submitted: SimTime::ZERO,
         }
     }

@@ -217,6 +217,7 @@ mod tests {
             pages: 1,
             guest_page: GuestPage(u64::from(slot)),
             occurrence: 0,
+            store: None,
             submitted: SimTime::ZERO,
         }
     }

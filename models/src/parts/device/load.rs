@@ -149,6 +149,7 @@ impl Bench {
             pages,
             guest_page: GuestPage(number),
             occurrence: 0,
+            store: None,
             submitted: now,
         };
         let started = match self.device.issue(now, request) {

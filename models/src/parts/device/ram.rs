@@ -66,6 +66,7 @@ mod tests {
                 pages,
                 guest_page: GuestPage(0),
                 occurrence: 0,
+                store: None,
                 submitted: SimTime::ZERO + us(at),
             };
             device.begin(&request, &draws)

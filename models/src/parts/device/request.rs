@@ -2,7 +2,7 @@
 
 use sim_core::{KeyedStreams, SimDuration, SimTime, Stream};
 
-use crate::base::ids::{GuestPage, RequestId, SwapSlot};
+use crate::base::ids::{GuestPage, RequestId, StoreId, SwapSlot};
 use crate::base::record::IoKind;
 
 /// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
@@ -16,7 +16,9 @@ pub struct Request {
     pub id: RequestId,
     /// Direction.
     pub op: IoKind,
-    /// First slot.
+    /// What it reads from; none: the swap area.
+    pub store: Option<StoreId>,
+    /// First slot, or first page in the store.
     pub slot: SwapSlot,
     /// Consecutive slots.
     pub pages: u32,

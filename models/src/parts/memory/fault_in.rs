@@ -31,6 +31,11 @@ pub(crate) fn fault_in(
 ) {
     let page = memory.page(guest_page);
     let (before, in_flight) = (page.vmm, page.flight != Flight::None);
+    if page.is_as_stored() && !fault.write && fault.read_faults != ReadFaults::ForWriting {
+        // A page of the page cache under a private mapping: the first write makes a copy (`do_read_fault`).
+        memory.page_mut(guest_page).vmm = before.max(Entry::ReadOnly);
+        return;
+    }
     // guest_memfd knows no swap, and its entries are for writing.
     let write = fault.write || fault.read_faults == ReadFaults::ForWriting || page.in_guest_memfd;
     let gives_up = match (before, write) {

@@ -15,4 +15,5 @@ pub(crate) mod second_stage_lock;
 pub mod shadow;
 pub mod swap;
 pub(crate) mod throttle;
+pub(crate) mod userfault;
 pub(crate) mod zap;

@@ -1,6 +1,6 @@
 //! What is known of one guest page.
 
-use crate::base::ids::{Pfn, RequestId, SwapSlot};
+use crate::base::ids::{Pfn, RequestId, StoreId, SwapSlot};
 
 /// What backs a guest page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Backing {
     Writeback,
     /// Only its swap slot.
     Swapped,
+    /// Only the store.
+    Stored,
 }
 
 /// Which list a resident page is on.
@@ -87,6 +89,8 @@ pub struct Page {
     pub io_count: u32,
     /// The read that locked the frame.
     pub locked_by: Option<RequestId>,
+    /// The store that has its contents as they were when the guest started.
+    pub store: Option<StoreId>,
     pub(super) slot: u32,
     pub(super) pfn: u32,
     /// The neighbours on its list.
@@ -108,6 +112,7 @@ impl Default for Page {
             pins: 0,
             io_count: 0,
             locked_by: None,
+            store: None,
             slot: NIL,
             pfn: NIL,
             previous: NOBODY,
@@ -120,6 +125,11 @@ impl Page {
     /// The swap slot that belongs to the page.
     pub fn slot(&self) -> Option<SwapSlot> {
         (self.slot != NIL).then_some(SwapSlot(self.slot))
+    }
+
+    /// Whether its store has the same contents: it was not written since it was read from there.
+    pub fn is_as_stored(&self) -> bool {
+        self.store.is_some() && !self.dirty && self.slot == NIL
     }
 
     /// The VMM's mapping is gone, and with it what was known of the page's use.

@@ -89,8 +89,8 @@ pub(super) fn test_and_clear_young(
     }
 }
 
-/// Takes a page that is on no list away: frees it when the swap area has its contents, begins to
-/// write it otherwise. False when the swap area is full (`add_to_swap` fails, the page is
+/// Takes a page that is on no list away: frees it when the swap area or its store has its contents, begins
+/// to write it otherwise. False when the swap area is full (`add_to_swap` fails, the page is
 /// activated).
 pub(super) fn evict(
     memory: &mut HostMemory,
@@ -102,9 +102,14 @@ pub(super) fn evict(
         return evict_huge(memory, swap, guest_page, pass);
     }
     let page = memory.page(guest_page);
-    if !page.dirty && page.slot().is_some() {
+    let elsewhere = match page.slot() {
+        Some(_) if !page.dirty => Some(Backing::Swapped),
+        None if page.is_as_stored() => Some(Backing::Stored),
+        _ => None,
+    };
+    if let Some(elsewhere) = elsewhere {
         unmap(memory, guest_page, pass);
-        memory.page_mut(guest_page).forget(Backing::Swapped);
+        memory.page_mut(guest_page).forget(elsewhere);
         memory.uncharge(guest_page);
         pass.freed += 1;
         return true;

@@ -17,6 +17,8 @@ pub enum Actor {
     Guest(VcpuId),
     /// A worker.
     Worker(WorkerId),
+    /// A thread of the VMM that answers page faults, by its number behind those of the vCPUs.
+    Handler(u32),
     /// The swap device.
     Device,
 }
@@ -138,6 +140,14 @@ impl Selector<'_> {
             {
                 self.push(now, Actor::Device, event);
             }
+            Event::UffdMessage { thread, page }
+            | Event::UffdRead { thread, page }
+            | Event::UffdCopy { thread, page }
+            | Event::UffdCopied { thread, page, .. }
+                if page.gfn() == self.fault.gfn =>
+            {
+                self.of_vmm(now, thread, event);
+            }
             Event::MemcgReclaimBegin { thread } | Event::MemcgReclaimEnd { thread, .. } => {
                 self.reclaim(now, thread, event);
             }
@@ -156,6 +166,18 @@ impl Selector<'_> {
         is: impl Fn(&super::device::Request) -> (bool, Option<SimTime>),
     ) -> bool {
         self.requests.own().any(|request| is(request) == (true, Some(now)))
+    }
+
+    /// A thread asks the VMM for the page, or the VMM brings it.
+    fn of_vmm(&mut self, now: SimTime, thread: ThreadId, event: Event) {
+        let behind = thread.0.checked_sub(self.first_worker);
+        let asks = matches!(event, Event::UffdMessage { .. });
+        let actor = match behind {
+            None => Actor::Vcpu(VcpuId(thread.0 as u16)),
+            Some(number) if asks => Actor::Worker(WorkerId(number)),
+            Some(number) => Actor::Handler(number),
+        };
+        self.push(now, actor, event);
     }
 
     fn reclaim(&mut self, now: SimTime, thread: ThreadId, event: Event) {

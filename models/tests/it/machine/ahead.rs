@@ -8,15 +8,15 @@ use super::kit::{
     MIB, constant, crowded, for_time, group, host_kernel, named, syscall, us, with_workers,
 };
 use models::apf::rules::Workers;
-use models::base::ids::{AddressesId, LawId, RegionId, SyncId, VcpuId, WalkId};
+use models::base::ids::{AddressesId, LawId, PcpuId, RegionId, StoreId, SyncId, VcpuId, WalkId};
 use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
-    DisturbanceKind, EventPages, GuestPaging, HostPaging, Law, MachineConfig, MmuRetry, Op,
-    PageLaw, PageWalk, Pattern, Policy, Preemption, Processes, ReadFaults, Region, RegionBacking,
-    SecondStageLock, Section, StealClock, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind,
-    WakeTime,
+    DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law, MachineConfig,
+    MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Processes, ReadFaults, Region,
+    RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind, SyncObject,
+    TablePages, TaskGroup, TimerKind, WakeTime, Waking,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -231,8 +231,12 @@ impl Draw {
             pages: if n == 0 { 5 * MIB } else { MIB },
             prefill: n == 0,
             backing: RegionBacking::Vmm,
+            store: None,
         };
         config.workload.regions = (0..regions).map(region).collect();
+        if self.chance(40) {
+            self.store_a_region(&mut config);
+        }
         let law = |law| Law { law, unit: 1 };
         config.workload.laws = vec![
             law(Distribution::Exponential { mean: 60_000_000 }),
@@ -294,6 +298,32 @@ impl Draw {
             guest.processes = self.of(Processes::ALL);
             guest.pcid = self.chance(50);
         }
+    }
+
+    /// One of the regions is in a store, which the kernel reads or the VMM's threads do.
+    fn store_a_region(&mut self, config: &mut MachineConfig) {
+        let device = self.chance(60).then(|| match self.device() {
+            device if device.is_work_of_submitter() => constant(us(30)),
+            device => device,
+        });
+        let latency =
+            if device.is_some() { SimDuration::ZERO } else { self.ns(&[0, 9_000, 70_000]) };
+        let handler = HandlerConfig {
+            readers: 1 + self.below(3) as u16,
+            installers: self.below(3) as u16,
+            batch: self.of(&[1, 16]),
+            waking: self.of(Waking::ALL),
+            descriptors: 1 + self.below(2) as u16,
+            cpus: if self.chance(40) { vec![PcpuId(0)] } else { Vec::new() },
+            latency,
+        };
+        let compressed = config.host.device.is_work_of_submitter();
+        let kernel = self.chance(35) && (device.is_some() || !compressed);
+        let handler = (!kernel).then_some(handler);
+        config.host.stores = vec![StoreConfig { name: "store".into(), device, handler }];
+        let regions = config.workload.regions.len() as u64;
+        let region = &mut config.workload.regions[self.below(regions) as usize];
+        (region.prefill, region.store) = (false, Some(StoreId(0)));
     }
 
     fn host(&mut self, config: &mut MachineConfig) {
@@ -416,6 +446,7 @@ fn a_call_gives_way_at_the_same_operation() {
                     pages: 2 * MIB,
                     prefill,
                     backing: RegionBacking::Vmm,
+                    store: None,
                 };
                 config.workload.regions = vec![region("filled", true), region("fresh", false)];
                 config.workload.tasks = vec![

@@ -63,6 +63,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             read_ahead_pages: 8,
             reclaim_batch_pages: 32,
             write_pages: u32::MAX,
+            stores: Vec::new(),
             swap_pages: 64 * 256,
             device,
             kernel: host_kernel("linux-2.6.36"),
@@ -99,6 +100,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
                 pages: 32 * MIB,
                 prefill: true,
                 backing: RegionBacking::Vmm,
+                store: None,
             }],
             tasks: vec![
                 group(

@@ -66,6 +66,7 @@ fn hot_pages_stay() {
             pages,
             prefill: true,
             backing: RegionBacking::Vmm,
+            store: None,
         };
         config.workload.regions = vec![region("cold", 30 * MIB), region("hot", 2 * MIB)];
         let hot = Op::Access {
@@ -235,6 +236,7 @@ fn memory_in_guest_memfd_stays_and_never_goes_asynchronous() {
             pages,
             prefill: true,
             backing,
+            store: None,
         };
         // Prefilled first, and so the first to be swapped out, if it can be.
         config.workload.regions = vec![

@@ -62,8 +62,13 @@ fn a_replay_takes_the_time_of_its_instructions() {
         compute(7),
         Op::EndPass { passes: 3 },
     ])]);
-    config.workload.regions =
-        vec![Region { name: "r".into(), pages: 4, prefill: true, backing: RegionBacking::Vmm }];
+    config.workload.regions = vec![Region {
+        name: "r".into(),
+        pages: 4,
+        prefill: true,
+        backing: RegionBacking::Vmm,
+        store: None,
+    }];
     let mut recorder = AddressRecorder::default();
     // Five visits of eight instructions, one of which has none of its own.
     for (page, write, begins) in [

@@ -57,6 +57,7 @@ fn a_waiter_for_room_is_woken_when_a_page_becomes_reclaimable() {
             pages,
             prefill: true,
             backing: RegionBacking::Vmm,
+            store: None,
         };
         config.workload.regions = vec![region("big", 64), region("small", 5)];
         let access = |region| Op::Access {
@@ -112,6 +113,7 @@ fn a_race_for_a_fresh_page_loses_no_frame() {
         pages: 2048,
         prefill: false,
         backing: RegionBacking::Vmm,
+        store: None,
     }];
     config.guest.memory_pages = config.guest.own_frames(256, 2048, 1) + 2048;
     config.host.memory_limit_pages = 1024;

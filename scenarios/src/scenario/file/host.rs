@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::device::DeviceRef;
 use super::sched::SchedFile;
+use super::store::StoreFile;
 use crate::syntax::units::{Bytes, Rate, Span};
 
 /// The physical machine and its swap.
@@ -28,6 +29,9 @@ pub struct HostFile {
     pub other_resident: Option<Bytes>,
     /// The swap area and its device.
     pub swap: SwapFile,
+    /// What keeps the contents of stored regions. Default: none.
+    #[serde(default)]
+    pub stores: Vec<StoreFile>,
     /// Costs that differ from the processor preset, by name: `"2200 cycles"` or `"4.5us"`.
     #[serde(default)]
     pub costs: BTreeMap<String, String>,

@@ -10,6 +10,7 @@ mod guest;
 mod host;
 mod policy;
 mod sched;
+mod store;
 mod workload;
 
 use schemars::JsonSchema;
@@ -29,6 +30,7 @@ pub use host::{
 };
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
+pub use store::{HandlerFile, StoreFile};
 pub use workload::{ArrivalsFile, RegionFile, Requests, TaskFile, WorkloadFile};
 
 use crate::syntax::units::Span;

@@ -1,7 +1,7 @@
 //! What the guest runs.
 
 use models::base::record::TaskRole;
-use models::config::RegionBacking;
+use models::config::{RegionBacking, RegionContent};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,6 +31,11 @@ pub struct RegionFile {
     /// Whether every page is written once, in order, before anything is measured. Default: false.
     #[serde(default)]
     pub prefill: bool,
+    /// What the region holds at the start. Default: "written" with `prefill`, else "empty".
+    pub content: Option<RegionContent>,
+    /// The store of a region whose content is stored, by its name in `host.stores`. Default: an image of the
+    /// guest's memory on the swap device.
+    pub store: Option<String>,
     /// What backs the region in the host. Default: "vmm".
     #[serde(default)]
     pub backing: RegionBacking,

@@ -366,7 +366,8 @@ impl Reader<'_> {
             let names: Vec<&str> = regions.iter().map(|region| region.name.as_str()).collect();
             return Err(at.unknown("region", name, &names));
         };
-        if inside == Inside::Section && !regions[usize::from(region)].prefill {
+        let mapped = |region: &Region| region.prefill || region.store.is_some();
+        if inside == Inside::Section && !mapped(&regions[usize::from(region)]) {
             let message = format!("a section touches `{name}`, which may not be mapped yet");
             let help = "set `prefill` of the region: a kernel that must not sleep cannot map pages";
             return Err(at.fail(message, help));

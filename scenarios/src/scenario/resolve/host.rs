@@ -66,6 +66,8 @@ pub(super) fn host(
         swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
         kernel: named.resolve(&at.field("kernel"), &device)?,
         device,
+        // They are named by regions, which are read first.
+        stores: Vec::new(),
         allocation_failure_ppm: at
             .field("allocation_failure_ppm")
             .number(file.allocation_failure_ppm.unwrap_or(0), 0..=1_000_000)?,

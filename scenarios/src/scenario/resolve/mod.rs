@@ -14,6 +14,7 @@ mod host;
 mod host_kernel;
 mod policy;
 mod sched;
+mod store;
 mod ticks;
 mod workload;
 
@@ -174,8 +175,10 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let host_at = root.field("host");
     let guest_at = root.field("guest");
     let guest = guest::guest(&guest_at, &file.guest)?;
-    let workload = workload::workload(&root.field("workload"), &file.workload, &guest)?;
+    let stores = store::names(&host_at.field("stores"), &file.host.stores)?;
+    let workload = workload::workload(&root.field("workload"), &file.workload, &guest, &stores)?;
     let (host, host_identity) = host::host(&host_at, &file.host, &guest)?;
+    let host = store::stores(root, &file, host, &workload)?;
     host::fits(&host_at, &host, &guest, &workload)?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     ticks::fit(root, &host, &guest, &cpu)?;

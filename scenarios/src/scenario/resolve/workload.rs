@@ -7,6 +7,7 @@ use sim_core::{Distribution, SimDuration};
 
 use super::at::{At, MAX_DURATION};
 use super::device::law::time_law;
+use super::store;
 use crate::scenario::file::{
     ArrivalsFile, RegionFile, Requests, ServiceTime, TaskFile, WorkloadFile,
 };
@@ -24,8 +25,9 @@ pub(super) fn workload(
     at: &At<'_>,
     file: &WorkloadFile,
     guest: &GuestConfig,
+    stores: &[String],
 ) -> Result<Workload, ScenarioError> {
-    let regions = regions(&at.field("regions"), &file.regions, guest)?;
+    let regions = regions(&at.field("regions"), &file.regions, guest, stores)?;
     let at = at.field("tasks");
     if file.tasks.is_empty() {
         return Err(at.fail("there are no tasks", "give at least one group of tasks"));
@@ -48,6 +50,7 @@ fn regions(
     at: &At<'_>,
     files: &[RegionFile],
     guest: &GuestConfig,
+    stores: &[String],
 ) -> Result<Vec<Region>, ScenarioError> {
     if files.len() > MAX_REGIONS {
         let message = format!("there are {} regions", files.len());
@@ -59,6 +62,7 @@ fn regions(
     for (index, file) in files.iter().enumerate() {
         let at = at.index(index);
         let name = at.field("name").name(&file.name)?;
+        let (prefill, store) = store::content(&at, file, stores)?;
         let at = at.field("size");
         let pages = at.pages(file.size.bytes(guest.memory_pages * PAGE_SIZE))?;
         if pages == 0 {
@@ -77,8 +81,7 @@ fn regions(
                 format!("`guest.memory` is {memory}, of which the guest's kernel keeps {kernel}"),
             ));
         }
-        let &RegionFile { prefill, backing, .. } = file;
-        regions.push(Region { name, pages, prefill, backing });
+        regions.push(Region { name, pages, prefill, backing: file.backing, store });
     }
     Ok(regions)
 }

@@ -25,6 +25,19 @@ pub(super) fn device(draw: &Draw) -> Value {
     }
 }
 
+/// Whether a device is compressed memory.
+pub(super) fn is_compressed(device: &Value) -> bool {
+    let preset = device.as_str().or_else(|| device["preset"].as_str());
+    let preset = preset.and_then(presets::device);
+    preset.is_some_and(|preset| preset.config.is_work_of_submitter()) || device["kind"] == "zram"
+}
+
+/// A device of any other kind.
+pub(super) fn uncompressed(draw: &Draw) -> Value {
+    let device = device(draw);
+    if is_compressed(&device) { whole(draw, "channels") } else { device }
+}
+
 /// Mostly what devices take, now and then next to nothing or very long.
 fn latency(draw: &mut Draw) -> Value {
     match draw.below(30) {

@@ -3,25 +3,32 @@
 use models::config::costs::Costs;
 use models::config::{
     Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
-    SetFunction, WrittenPages,
+    SetFunction, Waking, WrittenPages,
 };
 use models::presets;
 use serde_json::{Value, json};
 
 use super::object::{Object, flag, give, word};
-use super::workload::Shape;
+use super::workload::{Shape, store_name};
 use super::{device, sched};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US, pages};
 
 pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     let mut object = Object::new();
     object.insert("cpu".into(), cpu(&draw.at("cpu")));
-    object.insert("cpus".into(), cpus(&mut draw.at("cpus"), shape.vcpus));
+    let number = cpus(&mut draw.at("cpus"), shape.vcpus);
+    object.insert("cpus".into(), json!(number));
     object.insert("memory_limit".into(), pages(shape.limit_pages));
     if shape.other_pages > 0 {
         object.insert("other_resident".into(), pages(shape.other_pages));
     }
     object.insert("swap".into(), swap(&draw.at("swap"), shape));
+    if !shape.stores.is_empty() {
+        let stores = shape.stores.iter().enumerate();
+        let stores =
+            stores.map(|(index, &own)| store(&draw.at("store").index(index), index, own, number));
+        object.insert("stores".into(), stores.collect());
+    }
     give(&mut object, draw, "costs", costs);
     let mut form = draw.at("kernel_form");
     let kernel = form.percent(60).then(|| kernel(&draw.at("kernel"), &mut form));
@@ -53,13 +60,13 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
 }
 
 /// About as many as vCPUs; also far too few and far too many.
-fn cpus(draw: &mut Draw, vcpus: u64) -> Value {
-    json!(match draw.below(8) {
+fn cpus(draw: &mut Draw, vcpus: u64) -> u64 {
+    match draw.below(8) {
         0 => 1,
         1 => draw.magnitude(1, 1024),
         2 => 2,
         _ => draw.between(1, vcpus + 2),
-    })
+    }
 }
 
 fn cpu(draw: &Draw) -> Value {
@@ -150,6 +157,44 @@ fn swap(draw: &Draw, shape: &Shape) -> Value {
         object.insert("read_ahead".into(), json!(ahead));
     }
     give(&mut object, draw, "max_write", |draw| pages(draw.magnitude(1, 1 << 18)));
+    Value::Object(object)
+}
+
+/// A store, which may have a device of its own.
+fn store(draw: &Draw, index: usize, own: bool, cpus: u64) -> Value {
+    let mut object = Object::new();
+    object.insert("name".into(), json!(store_name(index as u64)));
+    if own {
+        object.insert("device".into(), device::uncompressed(&draw.at("device")));
+    }
+    let mut answered = draw.at("answered");
+    if answered.percent(50) {
+        object.insert("handler".into(), handler(&draw.at("handler"), own, cpus));
+    }
+    Value::Object(object)
+}
+
+/// Threads that bring the pages of a store.
+fn handler(draw: &Draw, has_device: bool, cpus: u64) -> Value {
+    let mut object = Object::new();
+    let few =
+        |draw: &mut Draw| if draw.percent(5) { draw.magnitude(1, 256) } else { draw.between(1, 4) };
+    give(&mut object, draw, "readers", |draw| json!(few(draw)));
+    give(&mut object, draw, "installers", |draw| match draw.percent(40) {
+        true => json!(0),
+        false => json!(few(draw)),
+    });
+    give(&mut object, draw, "batch", |draw| json!(draw.magnitude(1, 1024)));
+    give(&mut object, draw, "waking", word::<Waking>);
+    give(&mut object, draw, "descriptors", |draw| json!(few(draw)));
+    give(&mut object, draw, "cpus", |draw| {
+        let places = draw.between(1, 3);
+        (0..places).map(|_| json!(draw.below(cpus))).collect()
+    });
+    if !has_device {
+        let mut latency = draw.at("latency");
+        object.insert("latency".into(), latency.written_span(0, 10 * MS));
+    }
     Value::Object(object)
 }
 

@@ -12,6 +12,8 @@ pub(super) struct RegionShape {
     pub(super) name: String,
     pub(super) pages: u64,
     pub(super) prefill: bool,
+    /// Its content is stored, in the store of this number or in none that has a name.
+    pub(super) stored: Option<Option<u64>>,
     pub(super) in_memfd: bool,
 }
 
@@ -127,7 +129,9 @@ impl Writer<'_> {
     }
 
     fn access(&self, draw: &Draw, inside: Inside) -> Option<Value> {
-        let fits = |region: &&RegionShape| inside != Inside::Section || region.prefill;
+        let fits = |region: &&RegionShape| {
+            inside != Inside::Section || region.prefill || region.stored.is_some()
+        };
         let regions: Vec<&RegionShape> = self.regions.iter().filter(fits).collect();
         if regions.is_empty() {
             return None;

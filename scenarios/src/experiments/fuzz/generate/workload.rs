@@ -1,6 +1,6 @@
 //! Regions and tasks, and the sizes that depend on each other.
 
-use models::config::RegionBacking;
+use models::config::{RegionBacking, RegionContent};
 use models::machine::KERNEL_FRAMES;
 use models::presets;
 use serde_json::{Value, json};
@@ -36,12 +36,15 @@ pub(super) struct Shape {
     /// Size of the swap area, where it is given.
     pub(super) swap_pages: Option<u64>,
     pub(super) regions: Vec<RegionShape>,
+    /// Which stores there are, and whether each has a device of its own.
+    pub(super) stores: Vec<bool>,
     /// Number of tasks of each group.
     pub(super) groups: Vec<u64>,
 }
 
 impl Shape {
     pub(super) fn draw(draw: &Draw) -> Self {
+        let swap = device::device(&draw.at("host").at("swap").at("device"));
         let draw = draw.at("shape");
         let kernel = draw.at("kernel").pick(&presets::guest_kernel_names()).clone();
         let mut vcpus = draw.at("vcpus");
@@ -81,9 +84,11 @@ impl Shape {
             reclaim_batch,
             swap_pages: None,
             regions: Vec::new(),
+            stores: stores(&draw.at("stores"), device::is_compressed(&swap)),
             groups,
         };
-        shape.sizes(&draw.at("sizes"));
+        let unnamed = !device::is_compressed(&swap);
+        shape.sizes(&draw.at("sizes"), unnamed);
         shape
     }
 
@@ -100,7 +105,8 @@ impl Shape {
     }
 
     /// Limit, regions, memory and swap, in this order.
-    fn sizes(&mut self, draw: &Draw) {
+    /// `unnamed` says whether a region may be stored beside the swap area.
+    fn sizes(&mut self, draw: &Draw, unnamed: bool) {
         let mut slack = draw.at("slack");
         let least = self.other_pages + RECLAIMABLE + 2 * self.in_flight();
         self.limit_pages = least + if slack.percent(50) { 0 } else { slack.magnitude(0, 512) };
@@ -122,7 +128,15 @@ impl Shape {
             let prefill = region.percent(if index == 0 { 75 } else { 50 });
             let in_memfd = has_memfd && index > 0;
             let name = format!("r{index}");
-            self.regions.push(RegionShape { name, pages: size, prefill, in_memfd });
+            let mut content = draw.at("content").index(index);
+            let stores = self.stores.len() as u64;
+            let may = !in_memfd && (unnamed || stores > 0);
+            let stored = (may && content.percent(20)).then(|| {
+                let named = stores > 0 && (!unnamed || content.percent(75));
+                named.then(|| content.below(stores))
+            });
+            let prefill = prefill && stored.is_none();
+            self.regions.push(RegionShape { name, pages: size, prefill, stored, in_memfd });
         }
         let mut none = draw.at("no_regions");
         if none.percent(2) {
@@ -154,6 +168,12 @@ fn most_tables(pages: u64) -> u64 {
     (1..=5).map(|level| (pages >> (9 * level)) + 1).sum()
 }
 
+/// The stores, of which those have no device of their own that may be on the swap device.
+fn stores(draw: &Draw, compressed: bool) -> Vec<bool> {
+    let number = draw.at("number").below(3) as usize;
+    (0..number).map(|index| compressed || draw.at("device").index(index).percent(70)).collect()
+}
+
 /// How many tasks each group has.
 fn groups(draw: &Draw) -> Vec<u64> {
     let groups = draw.at("number").between(1, 4) as usize;
@@ -166,6 +186,11 @@ fn groups(draw: &Draw) -> Vec<u64> {
         }
     };
     (0..groups).map(count).collect()
+}
+
+/// The name of a store.
+pub(super) fn store_name(store: u64) -> String {
+    format!("s{store}")
 }
 
 pub(super) fn workload(draw: &Draw, shape: &Shape) -> Value {
@@ -185,7 +210,20 @@ pub(super) fn workload(draw: &Draw, shape: &Shape) -> Value {
 /// `named` says that the backing is written down, whatever it is.
 fn region(shape: &RegionShape, named: bool) -> Value {
     let mut region = json!({ "name": shape.name, "size": pages(shape.pages) });
-    if shape.prefill {
+    let content = match shape {
+        RegionShape { stored: Some(_), .. } => Some(RegionContent::Stored),
+        // Some are said in the other way, or although they are the default.
+        _ if !shape.pages.is_multiple_of(3) => None,
+        RegionShape { prefill: true, .. } => Some(RegionContent::Written),
+        _ => Some(RegionContent::Empty),
+    };
+    if let Some(content) = content {
+        region["content"] = json!(content.name());
+    }
+    if let Some(Some(store)) = shape.stored {
+        region["store"] = json!(store_name(store));
+    }
+    if shape.prefill && (content.is_none() || !shape.pages.is_multiple_of(2)) {
         region["prefill"] = json!(true);
     }
     let backing = if shape.in_memfd { RegionBacking::GuestMemfd } else { RegionBacking::Vmm };

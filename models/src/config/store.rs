@@ -1,0 +1,51 @@
+//! What keeps the contents of regions that are in memory nowhere when the guest starts: the memory file of a
+//! snapshot, the source of a migration.
+
+use sim_core::SimDuration;
+
+use super::device::DeviceConfig;
+use crate::base::ids::PcpuId;
+use crate::base::named::named;
+
+/// A store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Name in the scenario file.
+    pub name: String,
+    /// The device that it is on; none: the swap device, or a constant latency where a handler reads it.
+    pub device: Option<DeviceConfig>,
+    /// Threads of the VMM that bring its pages; none: the kernel does, as of a file that the VMM maps.
+    pub handler: Option<HandlerConfig>,
+}
+
+/// Threads of the VMM that bring pages on request (userfaultfd, mode MISSING, `UFFDIO_COPY`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerConfig {
+    /// Threads that read messages.
+    pub readers: u16,
+    /// Threads that install pages; 0: readers do, one page after the other.
+    pub installers: u16,
+    /// Messages that one read takes at most.
+    pub batch: u32,
+    /// Which readers a message wakes.
+    pub waking: Waking,
+    /// Descriptors: the region is divided among them.
+    pub descriptors: u16,
+    /// The processors on which the threads run, taken in turn; none: wherever the scheduler puts them.
+    pub cpus: Vec<PcpuId>,
+    /// From the reading of a message until the contents of its page are there, however many there are; only
+    /// where the store has no device.
+    pub latency: SimDuration,
+}
+
+named! {
+    /// Which readers of a descriptor a message wakes.
+    #[derive(Default)]
+    Waking {
+        /// All that wait (`poll`, a blocking `read`).
+        #[default]
+        All => "all",
+        /// One (`EPOLLEXCLUSIVE`, or several threads in `epoll_wait` of one instance).
+        One => "one",
+    }
+}

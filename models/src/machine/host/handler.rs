@@ -1,0 +1,241 @@
+//! Threads of the VMM that answer page faults (userfaultfd): readers, which take messages from a descriptor,
+//! and installers, which put pages into the VMM's memory.
+//!
+//! A reader polls, reads as many messages as it asks for, oldest first, and either brings and installs their
+//! pages itself, one after the other, or hands them on. An installer takes the first page that nobody else has
+//! taken, sleeps until its contents are there, installs it, and goes on.
+
+use sim_core::{EventQueue, SimDuration, SimTime};
+
+use super::state::{FetchGoal, take_threads};
+use crate::base::ids::{GuestPage, HandlerId, RequestId, ThreadId};
+use crate::base::record::{Event, IoKind};
+use crate::machine::world::{Cx, Flow, MachineEvent, Then};
+use crate::parts::device::Request;
+use crate::parts::memory::pages::{Arrival, Backing, Entry};
+use crate::parts::memory::userfault::{Role, Wanted};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    pub(in crate::machine) fn perform_handler(
+        &mut self,
+        thread: ThreadId,
+        handler: HandlerId,
+        then: Then,
+    ) -> Flow {
+        let prices = &self.w.setup.prices;
+        match then {
+            // Back from `poll`, which said that there is something to read.
+            Then::HandlerPolled => Flow::Spend(prices.uffd_read.time, Then::HandlerRead),
+            Then::HandlerTold => Flow::Spend(prices.uffd_told.time, Then::HandlerLook),
+            Then::HandlerPoll => self.poll(thread, handler),
+            Then::HandlerRead => self.read_messages(thread, handler),
+            Then::HandlerServe => self.serve(thread, handler),
+            Then::HandlerTell => self.tell_installer(handler),
+            Then::HandlerSubmit => self.submit_for(thread, handler),
+            Then::HandlerLook => self.look(thread, handler),
+            Then::HandlerInstall => self.begin_install(thread, handler),
+            Then::HandlerWake(page) => self.wake_sleepers(handler, page),
+            other => unreachable!("{thread} is a handler, but is to do {other:?}"),
+        }
+    }
+
+    /// A reader goes to sleep in `poll`, unless there is something to read.
+    fn poll(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let (store, number) = self.w.host.handler(handler);
+        if self.w.host.messages_mut(store).may_read(number) {
+            return self.perform_handler(thread, handler, Then::HandlerPolled);
+        }
+        self.w.host.messages_mut(store).sleeps(number);
+        self.block_thread(thread, Then::HandlerPolled);
+        Flow::Stopped
+    }
+
+    /// A reader's `read`: it may come too late for a message that woke it.
+    fn read_messages(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let (store, number) = self.w.host.handler(handler);
+        let pages = self.w.host.messages_mut(store).read(number);
+        let Some(further) = (pages.len() as u64).checked_sub(1) else {
+            return Flow::Spend(self.w.setup.prices.uffd_poll.time, Then::HandlerPoll);
+        };
+        self.note_progress(thread);
+        for &page in &pages {
+            self.emit(Event::UffdRead { thread, page });
+        }
+        self.w.host.handlers[handler.index()].taken = pages.into();
+        Flow::Spend(self.w.setup.prices.uffd_message.time.times(further), Then::HandlerServe)
+    }
+
+    /// A reader does the next thing for the messages that it has read.
+    fn serve(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let (store, _) = self.w.host.handler(handler);
+        let config = self.w.host.messages_mut(store).config();
+        let (installs, latency) = (config.installers == 0, config.latency);
+        let from_device = self.w.host.has_device(store);
+        let poll = self.w.setup.prices.uffd_poll.time;
+        if from_device {
+            return match self.w.host.handlers[handler.index()].taken.front() {
+                Some(_) => {
+                    let prices = &self.w.setup.prices;
+                    let cost = prices.block_submit.time + prices.block_copy.time;
+                    Flow::Spend(cost, Then::HandlerSubmit)
+                }
+                None => Flow::Spend(poll, Then::HandlerPoll),
+            };
+        }
+        let now = self.now();
+        if installs {
+            let Some(page) = self.w.host.handlers[handler.index()].taken.pop_front() else {
+                return Flow::Spend(poll, Then::HandlerPoll);
+            };
+            self.w.host.handlers[handler.index()].current = Some(page);
+            return self.sleep_until(thread, now + latency);
+        }
+        let pages = std::mem::take(&mut self.w.host.handlers[handler.index()].taken);
+        let messages = self.w.host.messages_mut(store);
+        for page in pages {
+            messages.want(Wanted { page, due: Some(now + latency) });
+        }
+        match messages.has_idle_installer() {
+            true => Flow::Spend(self.w.setup.prices.uffd_tell.time, Then::HandlerTell),
+            false => Flow::Spend(poll, Then::HandlerPoll),
+        }
+    }
+
+    /// A reader wakes an installer that has nothing to do.
+    fn tell_installer(&mut self, handler: HandlerId) -> Flow {
+        let (store, _) = self.w.host.handler(handler);
+        self.wake_installer(handler);
+        debug_assert!(!self.w.host.has_device(store));
+        Flow::Spend(self.w.setup.prices.uffd_poll.time, Then::HandlerPoll)
+    }
+
+    fn wake_installer(&mut self, of: HandlerId) {
+        let (store, _) = self.w.host.handler(of);
+        if let Some(installer) = self.w.host.messages_mut(store).take_idle_installer() {
+            let thread = self.w.host.thread_of_handler(store, Role::Installer, installer);
+            self.wake_thread(thread);
+        }
+    }
+
+    /// A reader has submitted the read of a page's contents. Where there are no installers it waits for it.
+    fn submit_for(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let (store, _) = self.w.host.handler(handler);
+        let Some(guest_page) = self.w.host.handlers[handler.index()].taken.pop_front() else {
+            unreachable!("{thread} submits nothing");
+        };
+        let slot = self.w.host.place_in_store(store, guest_page);
+        let page = self.w.host.memory.page_mut(guest_page);
+        let occurrence = page.io_count;
+        page.io_count += 1;
+        let (id, op, submitted) = (RequestId(0), IoKind::Read, self.now());
+        let request = Request {
+            id,
+            op,
+            store: Some(store),
+            slot,
+            pages: 1,
+            guest_page,
+            occurrence,
+            submitted,
+        };
+        let request = self.w.host.new_request(request);
+        let installs = self.w.host.messages_mut(store).config().installers == 0;
+        if installs {
+            self.w.host.handlers[handler.index()].current = Some(guest_page);
+            self.w.host.handlers[handler.index()].request = Some(request.id);
+        }
+        self.issue(thread, request, SimDuration::ZERO);
+        self.submit(thread);
+        if installs {
+            self.block_thread(thread, Then::HandlerInstall);
+            return Flow::Stopped;
+        }
+        Flow::Spend(SimDuration::ZERO, Then::HandlerServe)
+    }
+
+    /// An installer takes the first page that nobody else has taken, and waits until its contents are there.
+    fn look(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let (store, number) = self.w.host.handler(handler);
+        let Some(Wanted { page, due }) = self.w.host.messages_mut(store).take_wanted() else {
+            self.w.host.messages_mut(store).is_idle(number);
+            self.block_thread(thread, Then::HandlerTold);
+            return Flow::Stopped;
+        };
+        self.note_progress(thread);
+        self.w.host.handlers[handler.index()].current = Some(page);
+        let now = self.now();
+        self.sleep_until(thread, due.unwrap_or(now))
+    }
+
+    /// The thread sleeps until a timer fires, if that lies ahead; then it installs its page.
+    fn sleep_until(&mut self, thread: ThreadId, due: SimTime) -> Flow {
+        if due <= self.now() {
+            return Flow::Spend(SimDuration::ZERO, Then::HandlerInstall);
+        }
+        self.schedule(due, MachineEvent::HandlerTimer(thread));
+        self.block_thread(thread, Then::HandlerInstall);
+        Flow::Stopped
+    }
+
+    /// The timer of a handler's thread fires: an interrupt where it ran, and then it is woken.
+    pub(in crate::machine) fn handler_timer(&mut self, thread: ThreadId) {
+        let cost = self.w.setup.prices.uffd_timer.time;
+        if cost.is_zero() {
+            return self.wake_thread(thread);
+        }
+        self.interrupt_processor_of(thread, cost);
+        self.schedule(self.now() + cost, MachineEvent::HandlerWoken(thread));
+    }
+
+    /// `UFFDIO_COPY` of the thread's page; what it does is at its end, in [`Self::install`].
+    fn begin_install(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let Some(page) = self.w.host.handlers[handler.index()].current.take() else {
+            unreachable!("{thread} has no page to install");
+        };
+        self.emit(Event::UffdCopy { thread, page });
+        self.w.host.set_fetch(thread, page, FetchGoal::Install);
+        Flow::Spend(self.w.setup.prices.uffd_copy.time, Then::Fetch)
+    }
+
+    /// The entry of a page is made, unless there is one already (EEXIST): then the program wakes whoever
+    /// sleeps for the page by itself, as a copy that fails wakes nobody (`UFFDIO_WAKE`).
+    pub(super) fn install(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
+        let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored;
+        if installed {
+            if self.w.host.memory.room() == 0 {
+                return self.direct_reclaim(thread);
+            }
+            self.w.host.memory.charge(guest_page);
+            self.w.host.memory.lru_arrive(guest_page, Arrival::Fresh);
+            let page = self.w.host.memory.page_mut(guest_page);
+            page.backing = Backing::Resident;
+            // A page of the VMM's own (`mfill_atomic_pte_copy`), which no file has.
+            page.dirty = true;
+            page.vmm = Entry::Writable;
+        }
+        self.unlock_map(thread);
+        self.w.host.threads[thread.index()].fetch = None;
+        self.emit(Event::UffdCopied { thread, page: guest_page, installed });
+        Flow::Spend(self.w.setup.prices.uffd_wake.time, Then::HandlerWake(guest_page))
+    }
+
+    /// Everybody who sleeps for the page is woken, whether or not his message was read.
+    fn wake_sleepers(&mut self, handler: HandlerId, page: GuestPage) -> Flow {
+        let (store, _) = self.w.host.handler(handler);
+        for sleeper in take_threads(&mut self.w.host.page_waiters, page) {
+            self.w.host.threads[sleeper.index()].waits_for = None;
+            self.w.host.messages_mut(store).withdraw(sleeper);
+            self.wake_thread(sleeper);
+        }
+        let handler = &self.w.host.handlers[handler.index()];
+        let next = match handler.role {
+            Role::Reader => Then::HandlerServe,
+            Role::Installer => Then::HandlerLook,
+        };
+        match handler.taken.is_empty() && handler.role == Role::Reader {
+            // The reader pays for going back when it has served all.
+            true => Flow::Spend(SimDuration::ZERO, next),
+            false => Flow::Spend(self.w.setup.prices.uffd_next.time, next),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Who sleeps for a page that the VMM brings (`handle_userfault`, fs/userfaultfd.c of 6.12.95), and which of
+//! the VMM's threads are to be woken.
+
+use sim_core::EventQueue;
+
+use super::state::ThreadKind;
+use crate::apf::rules::Workers;
+use crate::base::ids::{GuestPage, StoreId, ThreadId};
+use crate::base::record::{BlockReason, Event};
+use crate::machine::world::{Cx, Flow, MachineEvent, Then};
+use crate::parts::memory::userfault::{Message, Role};
+
+impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// The way of a thread that may sleep as far as its message.
+    pub(super) fn ask_vmm(&mut self, thread: ThreadId) -> Flow {
+        let prices = &self.w.setup.prices;
+        let cost = match self.w.host.kind_of(thread) {
+            ThreadKind::Vcpu(_) => prices.uffd_sync.time,
+            ThreadKind::Worker(_) | ThreadKind::Handler(_) => prices.uffd_worker.time,
+        };
+        Flow::Spend(cost, Then::UffdLink)
+    }
+
+    fn wanted_page(&self, thread: ThreadId) -> (GuestPage, StoreId) {
+        let fetch = self.w.host.threads[thread.index()].fetch;
+        let page = fetch.map(|fetch| fetch.guest_page);
+        match page.and_then(|page| Some((page, self.w.host.memory.page(page).store?))) {
+            Some(wanted) => wanted,
+            None => unreachable!("{thread} asks for no stored page"),
+        }
+    }
+
+    /// The message is linked: from here on it can be read.
+    pub(in crate::machine) fn link_message(&mut self, thread: ThreadId) -> Flow {
+        let (page, store) = self.wanted_page(thread);
+        if !self.w.host.is_served_by_vmm(page) {
+            return Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::Fetch);
+        }
+        self.emit(Event::UffdMessage { thread, page });
+        let idle = self.w.host.messages_mut(store).link(Message { thread, page });
+        let prices = &self.w.setup.prices;
+        let herd = prices.uffd_herd.time.times(u64::from(idle.saturating_sub(1)));
+        Flow::Spend(prices.uffd_wait.time + herd, Then::UffdSleep)
+    }
+
+    /// Is the page still missing (`userfaultfd_must_wait`)? Then readers are woken, and the thread sleeps.
+    pub(in crate::machine) fn sleep_for_vmm(&mut self, thread: ThreadId) -> Flow {
+        let (page, store) = self.wanted_page(thread);
+        // The lock of the map is not held while the thread sleeps, whichever kernel it is.
+        self.unlock_map(thread);
+        if !self.w.host.is_served_by_vmm(page) {
+            self.w.host.messages_mut(store).withdraw(thread);
+            return Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::Fetch);
+        }
+        for reader in self.w.host.messages_mut(store).wake(page) {
+            let reader = self.w.host.thread_of_handler(store, Role::Reader, reader);
+            self.wake_thread(reader);
+        }
+        self.w.host.wait_for_page(thread, page);
+        if let ThreadKind::Vcpu(vcpu) = self.w.host.kind_of(thread) {
+            self.vcpu_sleeps(vcpu, BlockReason::Fetch);
+        }
+        self.block_thread(thread, Then::UffdAwake);
+        Flow::Stopped
+    }
+
+    /// A sleeper runs again, and repeats its access.
+    pub(in crate::machine) fn awake_from_vmm(&mut self, thread: ThreadId) -> Flow {
+        if let ThreadKind::Vcpu(vcpu) = self.w.host.kind_of(thread) {
+            self.vcpu_wakes(vcpu);
+        }
+        Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::Fetch)
+    }
+
+    /// Pages that the VMM brings: how the lookup that must not wait comes back (`FAULT_FLAG_RETRY_NOWAIT`: at
+    /// once, without a message).
+    pub(in crate::machine) fn look_without_asking(&self) -> Flow {
+        Flow::Spend(self.w.setup.prices.uffd_lookup.time, Then::FaultTry)
+    }
+
+    /// Whether a fault can only be resolved by the vCPU thread, because its page takes a thread that sleeps and
+    /// items have none.
+    pub(in crate::machine) fn needs_sleeper(&self, page: GuestPage) -> bool {
+        let policy = self.w.setup.policy.as_ref();
+        let without = policy
+            .is_none_or(|policy| !policy.host_async || policy.rules.workers == Workers::NativeIo);
+        without && self.w.host.is_served_by_vmm(page)
+    }
+}

@@ -1,0 +1,93 @@
+//! What the host's state says of stores, and of the threads of the VMM that bring their pages.
+
+use super::state::Host;
+use super::stores::Handler;
+use crate::base::ids::{GuestPage, HandlerId, StoreId, SwapSlot, ThreadId};
+use crate::parts::device::Device;
+use crate::parts::memory::pages::Backing;
+use crate::parts::memory::userfault::{Messages, Role};
+
+impl Host {
+    /// The device that a request goes to: that of a store, or that of the swap area.
+    pub(super) fn device_of(&mut self, store: Option<StoreId>) -> &mut Device {
+        let own = store.and_then(|store| self.stores[store.index()].device.as_mut());
+        own.unwrap_or(&mut self.device)
+    }
+
+    /// Whether a request goes to the swap device.
+    pub(super) fn is_on_swap_device(&self, store: Option<StoreId>) -> bool {
+        store.is_none_or(|store| self.stores[store.index()].device.is_none())
+    }
+
+    /// Where a page lies on the device of its store. An image on the swap device has places of its own there,
+    /// of which only the distances count.
+    pub(super) fn place_in_store(&self, store: StoreId, guest_page: GuestPage) -> SwapSlot {
+        let pages = u64::from(self.stores[store.index()].pages);
+        SwapSlot((guest_page.gfn().0 % pages) as u32)
+    }
+
+    /// A page is nowhere but in its store.
+    pub(in crate::machine) fn store_page(&mut self, guest_page: GuestPage, store: StoreId) {
+        let page = self.memory.page_mut(guest_page);
+        page.backing = Backing::Stored;
+        page.store = Some(store);
+    }
+
+    /// Whether a store has a device of its own.
+    pub(super) fn has_device(&self, store: StoreId) -> bool {
+        self.stores[store.index()].device.is_some()
+    }
+
+    /// Whether a page is on its way from its store, or somebody has asked for it and sleeps.
+    pub(in crate::machine) fn is_coming_from_store(&self, guest_page: GuestPage) -> bool {
+        let page = self.memory.page(guest_page);
+        match page.backing {
+            Backing::Reading => page.is_as_stored(),
+            Backing::Stored => self.somebody_waits_for(guest_page),
+            _ => false,
+        }
+    }
+
+    /// What a thread that answers faults serves, and its number there.
+    pub(super) fn handler(&self, handler: HandlerId) -> (StoreId, u16) {
+        let Handler { store, number, .. } = self.handlers[handler.index()];
+        (store, number)
+    }
+
+    /// The messages about pages of a store.
+    pub(super) fn messages_mut(&mut self, store: StoreId) -> &mut Messages {
+        match &mut self.stores[store.index()].messages {
+            Some(messages) => messages,
+            None => unreachable!("nobody answers faults for {store}"),
+        }
+    }
+
+    /// Whether a thread of the VMM brings a page that is nowhere but in its store.
+    pub(in crate::machine) fn is_served_by_vmm(&self, guest_page: GuestPage) -> bool {
+        let page = self.memory.page(guest_page);
+        page.backing == Backing::Stored
+            && page.store.is_some_and(|store| self.stores[store.index()].messages.is_some())
+    }
+
+    /// Whether somebody sleeps until a page is there.
+    pub(super) fn somebody_waits_for(&self, guest_page: GuestPage) -> bool {
+        let all = (guest_page, ThreadId(0))..=(guest_page, ThreadId(u32::MAX));
+        self.page_waiters.range(all).next().is_some()
+    }
+
+    /// The thread of the handler at a place in the list of all.
+    pub(super) fn first_handler_thread(&self, place: usize) -> ThreadId {
+        ThreadId(self.vcpus + place as u32)
+    }
+
+    /// A thread that answers faults, by what it serves and its number there.
+    pub(super) fn thread_of_handler(&self, store: StoreId, role: Role, number: u16) -> ThreadId {
+        let is_it = |handler: &Handler| {
+            (handler.store, handler.role, handler.number) == (store, role, number)
+        };
+        match self.handlers.iter().position(is_it) {
+            Some(place) => self.first_handler_thread(place),
+            None => unreachable!("{store} has no such thread"),
+        }
+    }
+}

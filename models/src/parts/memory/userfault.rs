@@ -1,0 +1,160 @@
+//! Messages about missing pages, and the threads that wait for them or for pages to install.
+
+use std::collections::VecDeque;
+
+use sim_core::SimTime;
+
+use crate::base::ids::{GuestPage, ThreadId};
+use crate::config::{HandlerConfig, Waking};
+
+/// What a thread of a handler does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Takes messages from descriptors.
+    Reader,
+    /// Installs pages.
+    Installer,
+}
+
+/// A message that nobody has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Who sleeps.
+    pub thread: ThreadId,
+    /// For which page.
+    pub page: GuestPage,
+}
+
+/// A page that is to be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub page: GuestPage,
+    /// When its contents are there; none: they are.
+    pub due: Option<SimTime>,
+}
+
+/// What is on its way between those who miss pages and those who bring them, for one store.
+#[derive(Clone, Debug)]
+pub(crate) struct Messages {
+    config: HandlerConfig,
+    /// By descriptor, the oldest message first.
+    unread: Vec<VecDeque<Message>>,
+    /// Readers that sleep in `poll`, the one first that has slept longest.
+    polling: Vec<u16>,
+    /// Pages that no installer has taken, in the order of their messages or of their coming.
+    wanted: VecDeque<Wanted>,
+    /// Installers with nothing to do.
+    idle: VecDeque<u16>,
+}
+
+impl Messages {
+    /// All threads wait.
+    pub(crate) fn new(config: HandlerConfig) -> Self {
+        Self {
+            unread: vec![VecDeque::new(); config.descriptors.into()],
+            polling: (0..config.readers).collect(),
+            wanted: VecDeque::new(),
+            idle: (0..config.installers).collect(),
+            config,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &HandlerConfig {
+        &self.config
+    }
+
+    /// The descriptor that messages about a page come from: ranges of 2 MiB take turns.
+    fn descriptor(&self, page: GuestPage) -> usize {
+        (page.gfn().0 / 512 % self.unread.len() as u64) as usize
+    }
+
+    /// Whether a reader reads a descriptor: they are dealt out to the readers, or the readers to them.
+    fn reads(&self, reader: u16, descriptor: usize) -> bool {
+        let (readers, descriptors) = (usize::from(self.config.readers), self.unread.len());
+        let reader = usize::from(reader);
+        match readers < descriptors {
+            true => descriptor % readers == reader,
+            false => reader % descriptors == descriptor,
+        }
+    }
+
+    fn polls(&self, page: GuestPage) -> impl Iterator<Item = u16> + '_ {
+        let descriptor = self.descriptor(page);
+        self.polling.iter().copied().filter(move |&reader| self.reads(reader, descriptor))
+    }
+
+    /// Links a message. Says how many readers are to be woken for it as things stand.
+    pub(crate) fn link(&mut self, message: Message) -> u32 {
+        let descriptor = self.descriptor(message.page);
+        self.unread[descriptor].push_back(message);
+        let readers = self.polls(message.page).count() as u32;
+        match self.config.waking {
+            Waking::All => readers,
+            Waking::One => readers.min(1),
+        }
+    }
+
+    /// Takes out the readers that a message about a page wakes: all that poll its descriptor, or the first.
+    pub(crate) fn wake(&mut self, page: GuestPage) -> Vec<u16> {
+        let most = match self.config.waking {
+            Waking::All => usize::MAX,
+            Waking::One => 1,
+        };
+        let woken: Vec<u16> = self.polls(page).take(most).collect();
+        self.polling.retain(|reader| !woken.contains(reader));
+        woken
+    }
+
+    /// A sleeper goes, and with it a message that nobody has read.
+    pub(crate) fn withdraw(&mut self, sleeper: ThreadId) {
+        for unread in &mut self.unread {
+            unread.retain(|message| message.thread != sleeper);
+        }
+    }
+
+    /// Whether there is something to read for a reader.
+    pub(crate) fn may_read(&self, reader: u16) -> bool {
+        let mut with_some = self.unread.iter().enumerate().filter(|(_, unread)| !unread.is_empty());
+        with_some.any(|(descriptor, _)| self.reads(reader, descriptor))
+    }
+
+    /// A reader goes to sleep.
+    pub(crate) fn sleeps(&mut self, reader: u16) {
+        self.polling.push(reader);
+    }
+
+    /// What one call of a reader takes: as many messages as it asks for, from the first of its descriptors
+    /// that has any.
+    pub(crate) fn read(&mut self, reader: u16) -> Vec<GuestPage> {
+        let most = self.config.batch as usize;
+        let own = |at: &usize| !self.unread[*at].is_empty() && self.reads(reader, *at);
+        let Some(descriptor) = (0..self.unread.len()).find(own) else { return Vec::new() };
+        let unread = &mut self.unread[descriptor];
+        let count = unread.len().min(most);
+        unread.drain(..count).map(|message| message.page).collect()
+    }
+
+    /// A page is to be installed by whichever installer comes first.
+    pub(crate) fn want(&mut self, wanted: Wanted) {
+        self.wanted.push_back(wanted);
+    }
+
+    /// The first page that no installer has taken.
+    pub(crate) fn take_wanted(&mut self) -> Option<Wanted> {
+        self.wanted.pop_front()
+    }
+
+    pub(crate) fn has_idle_installer(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
+    /// The installer that has had nothing to do for longest; it has now.
+    pub(crate) fn take_idle_installer(&mut self) -> Option<u16> {
+        self.idle.pop_front()
+    }
+
+    /// An installer has nothing to do.
+    pub(crate) fn is_idle(&mut self, installer: u16) {
+        self.idle.push_back(installer);
+    }
+}

@@ -1,0 +1,167 @@
+//! Stores, and which regions are in them.
+
+use models::base::ids::{PcpuId, StoreId};
+use models::config::{
+    HandlerConfig, HostConfig, Region, RegionBacking, RegionContent, StoreConfig, Workload,
+};
+use sim_core::SimDuration;
+
+use super::at::{At, MAX_SPAN};
+use super::device;
+use crate::scenario::file::{DeviceRef, HandlerFile, RegionFile, ScenarioFile, StoreFile};
+use crate::syntax::error::ScenarioError;
+
+const MAX_STORES: usize = 64;
+/// Threads of a handler that read, and that install; with the bound of stores, all of them have numbers.
+const MAX_THREADS: u64 = 256;
+const DEFAULT_BATCH: u64 = 16;
+/// The store of regions that name none. No other can have its name.
+const SWAP_DEVICE: &str = "(swap device)";
+
+/// The names of the stores, each with the number by which regions refer to it.
+pub(super) fn names(at: &At<'_>, files: &[StoreFile]) -> Result<Vec<String>, ScenarioError> {
+    if files.len() > MAX_STORES {
+        let message = format!("there are {} stores", files.len());
+        return Err(at.fail(message, format!("at most {MAX_STORES}")));
+    }
+    at.distinct(files.iter().map(|store| store.name.as_str()), Some("name"))?;
+    let name = |(index, file): (usize, &StoreFile)| at.index(index).field("name").name(&file.name);
+    files.iter().enumerate().map(name).collect()
+}
+
+/// Whether a region is filled before the start barrier, and which store it is in.
+pub(super) fn content(
+    at: &At<'_>,
+    file: &RegionFile,
+    stores: &[String],
+) -> Result<(bool, Option<StoreId>), ScenarioError> {
+    let by_default = if file.prefill { RegionContent::Written } else { RegionContent::Empty };
+    let content = file.content.unwrap_or(by_default);
+    if file.prefill && content != RegionContent::Written {
+        let message =
+            format!("`prefill` writes the region, whose content is \"{}\"", content.name());
+        return Err(at.field("content").fail(message, "leave one of the two out"));
+    }
+    if content != RegionContent::Stored {
+        return match file.store {
+            None => Ok((content == RegionContent::Written, None)),
+            Some(_) => {
+                let help = "say `\"content\": \"stored\"`, or leave `store` out";
+                Err(at.field("store").fail("the content of the region is in no store", help))
+            }
+        };
+    }
+    if file.backing == RegionBacking::GuestMemfd {
+        let help = "a region of the VMM's memory, or one that is \"empty\" or \"written\"";
+        return Err(at.field("content").fail("no guest_memfd is read from a store here", help));
+    }
+    // Those that name none share one that comes after all others.
+    let Some(name) = &file.store else { return Ok((false, Some(StoreId(stores.len() as u16)))) };
+    let found = stores.iter().position(|known| known == name);
+    let known: Vec<&str> = stores.iter().map(String::as_str).collect();
+    let found = found.ok_or_else(|| at.field("store").unknown("store", name, &known))?;
+    Ok((false, Some(StoreId(found as u16))))
+}
+
+/// The host with its stores.
+pub(super) fn stores(
+    root: &At<'_>,
+    file: &ScenarioFile,
+    host: HostConfig,
+    workload: &Workload,
+) -> Result<HostConfig, ScenarioError> {
+    let at = root.field("host").field("stores");
+    let named = file.host.stores.iter().enumerate();
+    let named = named.map(|(index, file)| store(&at.index(index), file, host.cpus));
+    let mut stores = named.collect::<Result<Vec<_>, _>>()?;
+    let without = StoreId(stores.len() as u16);
+    let is_without = |region: &Region| region.store == Some(without);
+    if workload.regions.iter().any(is_without) {
+        stores.push(StoreConfig { name: SWAP_DEVICE.to_owned(), device: None, handler: None });
+    }
+    let on_swap = |region: &Region| {
+        let store = region.store.map(|store| &stores[store.index()]);
+        store.is_some_and(|store| store.device.is_none() && store.handler.is_none())
+    };
+    if let Some(index) = workload.regions.iter().position(on_swap)
+        && host.device.is_work_of_submitter()
+    {
+        let at = root.field("workload").field("regions").index(index).field("content");
+        let message = "compressed memory holds what was swapped out, and nothing is stored there";
+        return Err(at.fail(message, "give a store with a device in `host.stores`, and name it"));
+    }
+    Ok(HostConfig { stores, ..host })
+}
+
+fn store(at: &At<'_>, file: &StoreFile, cpus: u16) -> Result<StoreConfig, ScenarioError> {
+    let device = file.device.as_ref().map(|device| own_device(&at.field("device"), device));
+    let device = device.transpose()?;
+    let handler = file.handler.as_ref();
+    let handler =
+        handler.map(|file| handler_config(&at.field("handler"), file, device.is_some(), cpus));
+    Ok(StoreConfig { name: file.name.clone(), device, handler: handler.transpose()? })
+}
+
+fn handler_config(
+    at: &At<'_>,
+    file: &HandlerFile,
+    has_device: bool,
+    cpus: u16,
+) -> Result<HandlerConfig, ScenarioError> {
+    let number = |field: &str, value: Option<u64>, default, range| {
+        at.field(field).number(value.unwrap_or(default), range)
+    };
+    let place = |(index, &place): (usize, &u64)| {
+        let found = u16::try_from(place).ok().filter(|place| *place < cpus);
+        found.map(PcpuId).ok_or_else(|| {
+            let message = format!("the host has no processor {place}");
+            let help = format!("they are numbered 0 to {}", cpus - 1);
+            at.field("cpus").index(index).fail(message, help)
+        })
+    };
+    let places = file.cpus.iter().flatten().enumerate().map(place);
+    let latency = match (file.latency, has_device) {
+        (Some(latency), false) => {
+            at.field("latency").span(latency.0, SimDuration::ZERO..=MAX_SPAN)?
+        }
+        (None, true) => SimDuration::ZERO,
+        (Some(_), true) => {
+            let help = "leave `latency` out, or the `device` of the store";
+            return Err(at.field("latency").fail("the device says how long a page takes", help));
+        }
+        (None, false) => {
+            let help = "give `latency` here, or the store a `device`";
+            return Err(at.fail("nothing says how long a page takes", help));
+        }
+    };
+    Ok(HandlerConfig {
+        readers: number("readers", file.readers, 1, 1..=MAX_THREADS)?,
+        installers: number("installers", file.installers, 1, 0..=MAX_THREADS)?,
+        batch: at.field("batch").number(file.batch.unwrap_or(DEFAULT_BATCH), 1..=1024)?,
+        waking: file.waking,
+        descriptors: number("descriptors", file.descriptors, 1, 1..=MAX_THREADS)?,
+        cpus: places.collect::<Result<_, _>>()?,
+        latency,
+    })
+}
+
+fn own_device(
+    at: &At<'_>,
+    file: &DeviceRef,
+) -> Result<models::config::DeviceConfig, ScenarioError> {
+    let name = match file {
+        DeviceRef::Name(name) => Some(name.as_str()),
+        DeviceRef::Object => None,
+    };
+    if name.is_some_and(device::file::is_file) {
+        let help =
+            "describe the device here; only that of the swap area may be in a file of its own";
+        return Err(at.fail("a store names no preset file", help));
+    }
+    let device = device::device(at, file)?;
+    if device.is_work_of_submitter() {
+        let help = "a device: \"constant\", \"channels\", \"hdd\", \"ram\" or \"volume\"";
+        return Err(at.fail("compressed memory holds what was swapped out, and no store", help));
+    }
+    Ok(device)
+}
