@@ -35,23 +35,43 @@ fn run(line: &str, folder: &Path) -> String {
     printed(program().args(words).current_dir(folder))
 }
 
-#[test]
-fn every_command_works() {
-    let folder = tempfile::tempdir().unwrap();
+/// Writes the files of a document into a folder and runs its commands there, in order.
+fn outputs<'a>(text: &'a str, folder: &Path) -> Vec<(&'a str, String)> {
     let mut outputs = Vec::new();
-    for block in blocks(include_str!("../../../docs/tutorial.md")) {
+    for block in blocks(text) {
         match block.info.split_once(' ') {
             Some(("jsonc", file)) => {
-                std::fs::write(folder.path().join(file), block.lines.join("\n")).unwrap();
+                std::fs::write(folder.join(file), block.lines.join("\n")).unwrap();
             }
             _ if block.info == "bash" => {
                 for line in block.lines {
-                    outputs.push((line, run(line, folder.path())));
+                    outputs.push((line, run(line, folder)));
                 }
             }
             _ => assert_eq!(block.info, "sh", "a block that nobody checks"),
         }
     }
+    outputs
+}
+
+#[test]
+fn every_command_for_builders_of_vmms_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let outputs = outputs(include_str!("../../../docs/vmm-builders.md"), folder.path());
+    assert!(outputs.len() >= 6, "only {} commands", outputs.len());
+    let of = |start: &str| {
+        let found = outputs.iter().find(|(line, _)| line.starts_with(start));
+        found.map_or("", |(_, output)| output.as_str())
+    };
+    assert!(of("apfsim compare my-restore.json").contains("completion time"));
+    assert!(of("apfsim anatomy").contains("begins to install the page"));
+    assert!(folder.path().join("results/installers/sweep.csv").is_file());
+}
+
+#[test]
+fn every_command_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let outputs = outputs(include_str!("../../../docs/tutorial.md"), folder.path());
     assert!(outputs.len() >= 10, "only {} commands", outputs.len());
 
     let exists = |file: &str| {
