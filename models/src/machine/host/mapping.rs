@@ -3,7 +3,7 @@
 use sim_core::EventQueue;
 
 use super::state::Host;
-use crate::base::ids::{Gfn, GuestPage, VcpuId};
+use crate::base::ids::{Gfn, GuestPage, Pfn, VcpuId};
 use crate::base::record::Event;
 use crate::config::{ReadAhead, RegionBacking};
 use crate::machine::world::{Cx, GuestEntry, MachineEvent};
@@ -34,7 +34,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             changed = shadow.map(gfn, side, entry, fresh);
         }
-        if changed && let Some(pfn) = self.w.host.memory.page(guest_page).pfn() {
+        if changed {
+            // A frame that is never reclaimed is none of the container's, and has a number by its place.
+            let own = self.w.host.memory.page(guest_page).pfn();
+            let pfn = own.unwrap_or(Pfn(guest_page.gfn().0));
             self.emit(Event::EptMap { vcpu, gfn: guest_page.gfn(), pfn });
         }
     }
