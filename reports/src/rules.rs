@@ -1,7 +1,7 @@
 //! What the kernels do, mechanism by mechanism, since when, and where that is known from.
 
 use models::apf::rules::{
-    Applied, Backport, Change, Generation, Origin, before_the_next, generations,
+    Applied, Backport, Change, Generation, Origin, Setting, before_the_next, generations,
 };
 use serde_json::{Value, json};
 
@@ -38,8 +38,8 @@ fn generation(generation: &Generation) -> Value {
         "parent": generation.parent,
         "summary": generation.summary,
         "changes": generation.applied().iter().map(change).collect::<Vec<_>>(),
-        "before_the_next": early_values(generation),
-        "backports": backport_values(generation),
+        "before_the_next": values(early(generation)),
+        "backports": values(backports(generation)),
     })
 }
 
@@ -60,8 +60,8 @@ impl Report for Mechanisms<'_> {
         let title = Piece::text(format!("{name} ({date}): {summary}"));
         let mut pieces =
             vec![title, Piece::Listing(self.0.origins().iter().map(entry).collect(), 2)];
-        pieces.extend(early(self.0));
-        pieces.extend(backports(self.0));
+        pieces.extend(listing("mainline releases before the next generation:", early(self.0)));
+        pieces.extend(listing("later releases of this long-term tree:", backports(self.0)));
         Page::of([pieces])
     }
 
@@ -83,68 +83,48 @@ impl Report for Mechanisms<'_> {
             "parent": self.0.parent,
             "summary": self.0.summary,
             "mechanisms": self.0.origins().iter().map(value).collect::<Vec<_>>(),
-            "before_the_next": early_values(self.0),
-            "backports": backport_values(self.0),
+            "before_the_next": values(early(self.0)),
+            "backports": values(backports(self.0)),
         }))
     }
 }
 
-/// What mainline releases up to the next generation do otherwise.
-fn early(generation: &Generation) -> Vec<Piece> {
-    let entry = |change: &Change| {
-        let text = format!(
-            "{} is {}. Source: {}",
-            change.new.mechanism().name(),
-            change.new,
-            change.source
-        );
-        (change.since.unwrap_or_default().to_owned(), text)
-    };
-    let entries: Vec<_> = before_the_next(generation).map(entry).collect();
-    if entries.is_empty() {
-        return Vec::new();
-    }
-    let title = "mainline releases before the next generation:".to_owned();
-    vec![Piece::Line(title), Piece::Listing(entries, 2)]
-}
+/// What a release does otherwise than its generation: the release, what it has, where that is known from.
+type Later = (&'static str, Setting, &'static str);
 
-fn early_values(generation: &Generation) -> Vec<Value> {
-    let value = |change: &Change| {
-        json!({
-            "release": change.since,
-            "mechanism": change.new.mechanism().name(),
-            "value": change.new.to_string(),
-            "source": change.source,
-        })
-    };
-    before_the_next(generation).map(value).collect()
+/// What mainline releases up to the next generation do otherwise.
+fn early(generation: &Generation) -> Vec<Later> {
+    let of = |change: &Change| (change.since.unwrap_or_default(), change.new, change.source);
+    before_the_next(generation).map(of).collect()
 }
 
 /// What later releases of the generation's long-term tree do otherwise.
-fn backports(generation: &Generation) -> Vec<Piece> {
-    if generation.backports.is_empty() {
-        return Vec::new();
-    }
-    let entry = |backport: &Backport| {
-        let Backport { release, new, source } = backport;
-        let text = format!("{} is {new}. Source: {source}", new.mechanism().name());
-        ((*release).to_owned(), text)
-    };
-    let entries: Vec<_> = generation.backports.iter().map(entry).collect();
-    let title = "later releases of this long-term tree:".to_owned();
-    vec![Piece::Line(title), Piece::Listing(entries, 2)]
+fn backports(generation: &Generation) -> Vec<Later> {
+    let of = |backport: &Backport| (backport.release, backport.new, backport.source);
+    generation.backports.iter().map(of).collect()
 }
 
-fn backport_values(generation: &Generation) -> Vec<Value> {
-    let value = |backport: &Backport| {
+fn listing(title: &str, later: Vec<Later>) -> Vec<Piece> {
+    let entry = |(release, new, source): Later| {
+        (release.to_owned(), format!("{} is {new}. Source: {source}", new.mechanism().name()))
+    };
+    let entries: Vec<_> = later.into_iter().map(entry).collect();
+    match entries.is_empty() {
+        true => Vec::new(),
+        false => vec![Piece::Line(title.to_owned()), Piece::Listing(entries, 2)],
+    }
+}
+
+fn values(later: Vec<Later>) -> Vec<Value> {
+    let value = |(release, new, source): Later| {
         json!({
-            "release": backport.release,
-            "mechanism": backport.new.mechanism().name(),
-            "value": backport.new.to_string(),
-            "source": backport.source,
+            "release": release,
+            "mechanism": new.mechanism().name(),
+            "value": new.to_string(),
+            "source": source,
         })
     };
-    generation.backports.iter().map(value).collect()
+    later.into_iter().map(value).collect()
 }
 
 /// The mechanisms in which two generations differ.

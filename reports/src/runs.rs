@@ -13,7 +13,7 @@ pub(crate) type Keys = Vec<(String, String)>;
 /// column for each metric, in its base unit. What a run does not define is empty. The seed is that of the run,
 /// which all policies share.
 pub(crate) fn grid(comparisons: &[(Keys, &Comparison)]) -> Grid {
-    let metrics = metric_names(comparisons);
+    let metrics = metric_names(comparisons.iter().map(|(_, comparison)| *comparison));
     let keys = comparisons.first().map(|(keys, _)| keys.iter().map(|(name, _)| name.as_str()));
     let own = ["scenario_hash", "policy", "replication", "run_seed"];
     let names = keys.into_iter().flatten().chain(own).chain(metrics.iter().copied());
@@ -41,10 +41,10 @@ fn value(policy: &PolicyResult, metric: &str, replication: u32) -> Option<String
     finite(*metric.values.get(at)?).map(|value| value.to_string())
 }
 
-/// All metrics, in order of first appearance.
-fn metric_names<'a>(comparisons: &[(Keys, &'a Comparison)]) -> Vec<&'a str> {
+/// All metrics of comparisons, in order of first appearance.
+pub(crate) fn metric_names<'a>(comparisons: impl Iterator<Item = &'a Comparison>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
-    let policies = comparisons.iter().flat_map(|(_, comparison)| &comparison.policies);
+    let policies = comparisons.flat_map(|comparison| &comparison.policies);
     for metric in policies.flat_map(|policy| &policy.metrics) {
         if !names.contains(&metric.name.as_str()) {
             names.push(&metric.name);

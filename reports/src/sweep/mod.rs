@@ -21,7 +21,7 @@ impl Report for SweepResult {
     }
 
     fn tables(&self) -> Vec<(&'static str, Grid)> {
-        vec![("sweep", rows::grid(self)), ("runs", rows::runs(self))]
+        vec![("sweep", rows::grid(self)), ("runs", rows::all_runs(self))]
     }
 
     /// A picture where there is one axis of times or numbers.

@@ -7,6 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::json::{Document, finite, written};
 use crate::measure::Measure;
 use crate::page::{Column, Grid};
+use crate::runs;
 
 /// All points as a table: `point`, a column an axis (or `variation`), `policy`, mean and standard error
 /// of each metric, and the ratio of the measure to the baseline's with its 95 % interval: `work_ratio`, or
@@ -56,16 +57,8 @@ fn header(sweep: &SweepResult) -> Vec<String> {
     names
 }
 
-/// All metrics, in order of first appearance.
 fn metric_names(sweep: &SweepResult) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    let policies = sweep.points.iter().flat_map(|point| &point.comparison.policies);
-    for metric in policies.flat_map(|policy| &policy.metrics) {
-        if !names.contains(&metric.name.as_str()) {
-            names.push(&metric.name);
-        }
-    }
-    names
+    runs::metric_names(sweep.points.iter().map(|point| &point.comparison))
 }
 
 fn number(value: Option<f64>) -> String {
@@ -74,7 +67,7 @@ fn number(value: Option<f64>) -> String {
 
 /// All runs of all points: `point`, of each axis the value as it was written and, where it is one, the number in
 /// the base unit (`limit_bytes`); then what `runs.csv` of a comparison has.
-pub(super) fn runs(sweep: &SweepResult) -> Grid {
+pub(super) fn all_runs(sweep: &SweepResult) -> Grid {
     let keys = |point: &PointResult| {
         let mut keys = vec![("point".to_owned(), point.number.to_string())];
         if sweep.axes.is_empty() {
@@ -92,7 +85,7 @@ pub(super) fn runs(sweep: &SweepResult) -> Grid {
     };
     let points: Vec<_> =
         sweep.points.iter().map(|point| (keys(point), &point.comparison)).collect();
-    crate::runs::grid(&points)
+    runs::grid(&points)
 }
 
 /// Name of each axis and the point's value.
