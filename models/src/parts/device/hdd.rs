@@ -100,7 +100,8 @@ impl Hdd {
     pub(super) fn new(config: &HddConfig, swap_pages: u32) -> Result<Self, DistributionError> {
         Ok(Self {
             config: config.clone(),
-            swap_pages,
+            // A host without a swap area may read a store from the disk that it names for swap.
+            swap_pages: swap_pages.max(1),
             head: 0,
             busy: false,
             reads: Sorted::default(),
@@ -239,6 +240,14 @@ mod tests {
             order.push(next.id.0);
         }
         order
+    }
+
+    /// Stores without a device of their own are read from the swap device, of which nothing else may be used.
+    #[test]
+    fn a_disk_without_a_swap_area_seeks_all_the_same() {
+        let config = disk("hdd-7200-swap").config;
+        let disk = Hdd::new(&config, 0).unwrap();
+        assert!(disk.seek(1) >= config.seek_base);
     }
 
     #[test]
