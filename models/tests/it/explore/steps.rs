@@ -152,7 +152,7 @@ fn two_vcpus_keep_the_invariants() {
 
 /// Minutes, and gigabytes.
 #[test]
-#[ignore = "slow"]
+#[ignore = "minutes, and gigabytes: larger worlds of every generation"]
 fn larger_worlds_keep_the_invariants() {
     for name in GENERATIONS {
         for en in ENABLING {
