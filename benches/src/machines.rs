@@ -99,7 +99,7 @@ impl World {
 
     /// Simulated time of one run, summed over the vCPUs.
     pub fn vcpu_time(&self) -> SimDuration {
-        let vcpus = u64::from(self.scenario.machine.guest.vcpus);
+        let vcpus = u64::from(self.scenario.machine.vcpus());
         SimDuration::from_ps(self.settings.duration.as_ps() * vcpus)
     }
 

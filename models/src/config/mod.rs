@@ -2,6 +2,10 @@
 //! files are turned into this; nothing here is read from a file or has a default.
 
 mod address_trace;
+use std::ops::Range;
+
+use crate::base::ids::{VcpuId, VmId};
+
 pub mod costs;
 mod cpu;
 mod device;
@@ -14,6 +18,7 @@ mod policy;
 mod sched;
 mod store;
 mod translation;
+mod vms;
 mod workload;
 
 pub use address_trace::{AddressRecorder, AddressTrace, TraceCursor, Visit};
@@ -36,22 +41,93 @@ pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
 pub use store::{HandlerConfig, StoreConfig, Waking};
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
+pub use vms::{Container, MAX_VMS, VmConfig};
 pub use workload::{
     Arrivals, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking, RegionContent, Section,
     SyncKind, SyncObject, TaskGroup, Workload,
 };
 
-/// A whole simulated machine with its workload: one host, one VM.
+/// A whole simulated machine with its workload: one host with one virtual machine or several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineConfig {
     /// The processor and its costs.
     pub cpu: CpuConfig,
     /// The host.
     pub host: HostConfig,
-    /// The guest.
+    /// The guest; of several virtual machines, that of the first one.
     pub guest: GuestConfig,
-    /// What the guest does.
+    /// The guests of the other virtual machines.
+    pub other_guests: Vec<GuestConfig>,
+    /// Several virtual machines: what each one is besides its guest, the first one too. Empty: there is one,
+    /// which has the whole workload and the host's container.
+    pub vms: Vec<VmConfig>,
+    /// What the guests do: that of the first virtual machine, then that of the next one, and so on.
     pub workload: Workload,
     /// What happens to its vCPUs meanwhile.
     pub disturbances: Vec<Disturbance>,
+}
+
+impl MachineConfig {
+    /// How many virtual machines the host has.
+    pub fn vm_count(&self) -> usize {
+        1 + self.other_guests.len()
+    }
+
+    /// All virtual machines.
+    pub fn vm_ids(&self) -> impl Iterator<Item = VmId> + use<> {
+        (0..self.vm_count() as u16).map(VmId)
+    }
+
+    /// The guest of a virtual machine.
+    #[inline]
+    pub fn guest_of(&self, vm: VmId) -> &GuestConfig {
+        match vm.index() {
+            0 => &self.guest,
+            other => &self.other_guests[other - 1],
+        }
+    }
+
+    /// vCPUs of all virtual machines.
+    pub fn vcpus(&self) -> u16 {
+        self.vm_ids().map(|vm| self.guest_of(vm).vcpus).sum()
+    }
+
+    /// The virtual machine of each vCPU.
+    pub fn vm_of_each_vcpu(&self) -> Vec<VmId> {
+        let of = |vm| std::iter::repeat_n(vm, self.guest_of(vm).vcpus.into());
+        self.vm_ids().flat_map(of).collect()
+    }
+
+    /// The vCPUs of a virtual machine.
+    pub fn vcpus_of(&self, vm: VmId) -> impl Iterator<Item = VcpuId> + use<> {
+        let first: u16 = (0..vm.0).map(|before| self.guest_of(VmId(before)).vcpus).sum();
+        (first..first + self.guest_of(vm).vcpus).map(VcpuId)
+    }
+
+    /// The regions of a virtual machine, as places in the workload.
+    pub fn regions_of(&self, vm: VmId) -> Range<usize> {
+        self.part(vm, |own| own.regions, self.workload.regions.len())
+    }
+
+    /// The groups of tasks of a virtual machine, as places in the workload.
+    pub fn groups_of(&self, vm: VmId) -> Range<usize> {
+        self.part(vm, |own| own.groups, self.workload.tasks.len())
+    }
+
+    fn part(&self, vm: VmId, count: fn(&VmConfig) -> u16, all: usize) -> Range<usize> {
+        let Some(own) = self.vms.get(vm.index()) else { return 0..all };
+        let before = &self.vms[..vm.index()];
+        let first: usize = before.iter().map(|other| usize::from(count(other))).sum();
+        first..first + usize::from(count(own))
+    }
+
+    /// The name of a virtual machine, where there are several.
+    pub fn vm_name(&self, vm: VmId) -> Option<&str> {
+        self.vms.get(vm.index()).map(|own| own.name.as_str())
+    }
+
+    /// The policy that a virtual machine has while this one is compared.
+    pub fn policy_of<'a>(&'a self, vm: VmId, compared: &'a Policy) -> &'a Policy {
+        self.vms.get(vm.index()).and_then(|own| own.policy.as_ref()).unwrap_or(compared)
+    }
 }

@@ -14,11 +14,12 @@ use super::vcpu::VcpuThreads;
 use super::world::watchdog::Watchdog;
 use super::world::{Cx, MachineEvent, Setup, Steps, World, thread_of};
 use crate::apf::Rules;
-use crate::base::ids::{GroupId, VcpuId, VmId};
+use crate::base::ids::{GroupId, VcpuId};
 use crate::base::record::{Event, Phase};
 use crate::config::{GuestPaging, MachineConfig};
 use crate::presets::policies;
 use crate::trace::metrics::Metrics;
+use crate::trace::owners::Owners;
 use crate::trace::series::Series;
 
 fn rules_at_power_on() -> Result<Rules, RunError> {
@@ -33,8 +34,9 @@ impl World {
         settings: &RunSettings,
     ) -> Result<Self, RunError> {
         let streams = RandomStreams::new(seed);
-        let vcpus = config.guest.vcpus;
-        let mut trace = TraceSink::new().with_digest().with_metrics(Metrics::new(vcpus));
+        let vcpus = config.vcpus();
+        let metrics = Metrics::new(vcpus).by_vm(Owners::new(config));
+        let mut trace = TraceSink::new().with_digest().with_metrics(metrics);
         if settings.keep_records {
             trace = trace.keeping_records();
         }
@@ -46,20 +48,21 @@ impl World {
             prices: Arc::new(config.cpu.costs.at(config.cpu.frequency)),
             skip: settings.skip,
             policy: None,
+            policies: Vec::new(),
             warmup: settings.warmup,
             duration: settings.duration,
-            // A scenario describes one.
-            vms: vec![VmId(0); vcpus.into()],
+            vms: config.vm_of_each_vcpu(),
         };
         Ok(Self {
             setup,
             host: Host::new(config, &streams).map_err(RunError::Distribution)?,
             kvm: VcpuThreads::new(vcpus, &streams),
             guest: Guest::new(config, streams).map_err(RunError::Law)?,
-            protocol: Protocol::new(vcpus, rules_at_power_on()?),
+            protocol: Protocol::new(config.vm_of_each_vcpu(), rules_at_power_on()?),
             steps: Steps::default(),
             watchdog: Watchdog::default(),
             reached: SimTime::ZERO,
+            filling: 0,
             prefill_done: false,
             finished: false,
             failure: None,
@@ -70,21 +73,22 @@ impl World {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn vcpus(&self) -> impl Iterator<Item = VcpuId> + use<Q> {
-        (0..self.w.setup.config.guest.vcpus).map(VcpuId)
+        (0..self.w.setup.vms.len() as u16).map(VcpuId)
     }
 
-    /// Power-on: the vCPUs run, the first one with the main task if memory is to be filled.
+    /// Power-on: the vCPUs run, one of each virtual machine with the main task if memory is to be filled.
     pub(super) fn power_on(&mut self) {
         self.emit(Event::PhaseBegin { phase: Phase::Prefill });
-        if self.w.setup.config.guest.paging == GuestPaging::Off {
-            for vcpu in self.vcpus() {
+        for vcpu in self.vcpus() {
+            if self.w.setup.guest(vcpu).paging == GuestPaging::Off {
                 self.set_paging(vcpu);
             }
         }
         self.lay_out_stored_regions();
-        if !self.start_main_task() {
-            self.w.prefill_done = true;
+        for vm in self.w.setup.config.vm_ids() {
+            self.w.filling += u16::from(self.start_main_task(vm));
         }
+        self.w.prefill_done = self.w.filling == 0;
         for vcpu in self.vcpus() {
             self.wake_thread(thread_of(vcpu));
         }
@@ -94,13 +98,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn barrier(&mut self) {
         let now = self.now();
         self.begin_disturbances();
-        if self.w.setup.policy.as_ref().is_some_and(|policy| policy.guest_enabled) {
-            self.enable_notices();
-        }
+        self.enable_notices();
         let config = self.w.setup.config.clone();
         self.note_start();
-        for (id, group) in (0..).map(GroupId).zip(&config.workload.tasks) {
-            self.start_group(id, group);
+        for vm in config.vm_ids() {
+            for place in config.groups_of(vm) {
+                self.start_group(vm, GroupId(place as u16), &config.workload.tasks[place]);
+            }
         }
         let measure = now + self.w.setup.warmup;
         let end = measure + self.w.setup.duration;

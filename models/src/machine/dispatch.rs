@@ -45,7 +45,7 @@ impl Model for World {
             MachineEvent::DelayedWake(task) => cx.wake_task(task),
             MachineEvent::Disturb(index) => cx.disturb(index),
             MachineEvent::ThrottleWindow => cx.throttle_window(),
-            MachineEvent::MapWritten => cx.map_written(),
+            MachineEvent::MapWritten(vm) => cx.map_written(vm),
             MachineEvent::HandlerTimer(thread) => cx.handler_timer(thread),
             MachineEvent::HandlerWoken(thread) => cx.wake_thread(thread),
             MachineEvent::Phase(phase) => cx.phase(phase),

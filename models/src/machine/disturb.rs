@@ -43,7 +43,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.change_memslots(vcpu);
                 self.zap_second_stage(vcpu);
             }
-            DisturbanceKind::MapWrite { span } => self.write_map(span),
+            DisturbanceKind::MapWrite { span } => self.write_map(self.w.setup.vm(vcpu), span),
             DisturbanceKind::LapicOff => self.switch_lapic(vcpu, false),
             DisturbanceKind::LapicOn => self.switch_lapic(vcpu, true),
             DisturbanceKind::RefusedEn => self.ask_refused_en(vcpu),
@@ -61,7 +61,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Who kicks makes a hypercall: another vCPU, if one is in guest mode.
     fn call_kick(&mut self, kicked: VcpuId) {
         let may = |&v: &VcpuId| v != kicked && self.in_guest_mode(v) && self.is_executing(v);
-        let caller = (0..self.w.setup.config.guest.vcpus).map(VcpuId).find(may);
+        let caller = self.w.setup.vcpus_of(self.w.setup.vm(kicked)).find(may);
         if let Some(caller) = caller {
             self.force_exit(caller, ExitReason::Hypercall);
         }

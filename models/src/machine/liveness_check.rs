@@ -12,7 +12,8 @@ use super::promises::LIVENESS_BOUND;
 use super::world::{MachineEvent, World};
 use crate::base::record::Phase;
 use crate::machine::sink::TraceSink;
-use crate::monitors::{Finding, MonitorSet};
+use crate::machine::watching::Watching;
+use crate::monitors::Finding;
 
 /// The first look, after so much time; each further one after twice as much.
 const FIRST_LOOK: SimDuration = SimDuration::from_us(500);
@@ -21,7 +22,7 @@ const FIRST_LOOK: SimDuration = SimDuration::from_us(500);
 /// Nobody else hears of the machine any more. Also says whether the bound ended it too early to know.
 pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
-    monitors: MonitorSet,
+    monitors: Watching,
     bound: EventBound,
 ) -> (Vec<Finding>, bool) {
     let world = &mut simulation.model;

@@ -25,6 +25,7 @@ mod settings;
 pub mod sink;
 mod thread_step;
 mod vcpu;
+mod watching;
 mod world;
 
 pub use error::RunError;

@@ -22,18 +22,10 @@ impl World {
     /// A task with the group that it is of.
     fn task_name(&self, task: TaskId) -> String {
         let groups = &self.setup.config.workload.tasks;
-        // The main task is there if anything is filled.
-        let filled = self.setup.config.workload.regions.iter().any(|region| region.prefill);
-        let Some(mut number) = task.0.checked_sub(u32::from(filled)) else {
-            return format!("{task} (prefill)");
-        };
-        for group in groups {
-            match number.checked_sub(group.count) {
-                None => return format!("{task} ({})", group.name),
-                Some(rest) => number = rest,
-            }
+        match self.guest.group_of(task).and_then(|group| groups.get(group.index())) {
+            Some(group) => format!("{task} ({})", group.name),
+            None => format!("{task} (prefill)"),
         }
-        format!("{task}")
     }
 
     pub(super) fn event_name(&self, event: MachineEvent) -> String {
@@ -61,7 +53,7 @@ impl World {
             MachineEvent::VcpuTimer(vcpu) => format!("the timer of {vcpu}"),
             MachineEvent::HostTick(pcpu) => format!("the tick of {pcpu}"),
             MachineEvent::Disturb(index) => format!("disturbance {index}"),
-            MachineEvent::MapWritten => "a change of the memory map".into(),
+            MachineEvent::MapWritten(_) => "a change of the memory map".into(),
             MachineEvent::ThrottleWindow => "a window of write-back throttling".into(),
             MachineEvent::HandlerTimer(thread) | MachineEvent::HandlerWoken(thread) => {
                 format!("the timer of {}", self.thread_name(thread).trim_end_matches(','))

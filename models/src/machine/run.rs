@@ -13,6 +13,7 @@ use super::error::RunError;
 use super::liveness_check;
 use super::promises::monitor_config;
 use super::settings::{RunSettings, Watch};
+use super::watching::Watching;
 use super::world::{MachineEvent, World};
 use crate::apf::rules::PageReady;
 use crate::base::record::Record;
@@ -22,6 +23,7 @@ use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::DigestValue;
 use crate::trace::kernel::Setting;
 use crate::trace::metrics::MetricValues;
+use crate::trace::owners::Owners;
 use crate::trace::requests::{RequestLog, Requests};
 use crate::trace::series::SeriesValues;
 
@@ -161,8 +163,12 @@ impl Prefix {
     pub fn setting(&self, policy: &Policy) -> Setting {
         let world = self.world();
         let running = world.host.running();
+        // Virtual machines with asynchronous page faults agree in it, as the host has one kernel.
+        let config = &world.setup.config;
+        let mut policies = config.vm_ids().map(|vm| config.policy_of(vm, policy));
+        let policy = policies.find(|policy| policy.host_async).unwrap_or(policy);
         let ready_by_interrupt = policy.rules.page_ready == PageReady::Interrupt;
-        Setting { vcpus: world.setup.config.guest.vcpus, running, ready_by_interrupt }
+        Setting { vcpus: world.setup.config.vcpus(), running, ready_by_interrupt }
     }
 }
 
@@ -174,20 +180,24 @@ fn run_with<Q: EventQueue<MachineEvent>>(
 ) -> Result<RunOutput, RunError> {
     let world = &mut simulation.model;
     let now = world.reached;
-    world.protocol.adopt(policy.rules, settings.defects.and(policy.defects));
-    world.setup.policy = Some(Arc::new(policy.clone()));
+    world.setup.adopt(policy);
+    let policies = &world.setup.policies;
+    world.protocol.adopt(policies, settings.defects);
     (world.setup.warmup, world.setup.duration) = (settings.warmup, settings.duration);
-    let monitors = MonitorSet::new(&monitor_config(world.setup.config.guest.vcpus, policy));
+    let vcpus = world.setup.config.vcpus();
+    let of_vm = |policy: &Arc<Policy>| MonitorSet::new(&monitor_config(vcpus, policy));
+    let monitors = world.setup.policies.iter().map(of_vm).collect();
+    let monitors = Watching::new(monitors, Owners::new(&world.setup.config));
     world.trace = std::mem::take(&mut world.trace).with_monitors(monitors);
     world.trace.set_series_span(settings.duration);
     match &settings.watch {
         Watch::Nothing => {}
         Watch::Faults => {
-            let log = FaultLog::new(world.setup.config.guest.vcpus);
+            let log = FaultLog::new(world.setup.config.vcpus());
             world.trace = std::mem::take(&mut world.trace).with_faults(log);
         }
         Watch::Requests(watched) => {
-            let log = RequestLog::new(world.setup.config.guest.vcpus, watched.clone());
+            let log = RequestLog::new(world.setup.config.vcpus(), watched.clone());
             world.trace = std::mem::take(&mut world.trace).with_requests(log);
         }
         Watch::Excerpts(spans) => {

@@ -2,8 +2,9 @@
 
 use sim_core::{SimDuration, SimTime};
 
+use super::watching::Watching;
 use crate::base::record::{Event, Record};
-use crate::monitors::{Finding, MonitorSet};
+use crate::monitors::Finding;
 use crate::trace::anatomy::{Excerpts, FaultLog, Faults};
 use crate::trace::digest::{Digest, DigestValue};
 use crate::trace::metrics::{MetricValues, Metrics};
@@ -29,7 +30,7 @@ pub struct TraceSink {
     recent: Vec<Record>,
     digest: Option<Digest>,
     metrics: Option<Metrics>,
-    monitors: Option<MonitorSet>,
+    monitors: Option<Watching>,
     series: Option<Series>,
     faults: Option<FaultLog>,
     requests: Option<RequestLog>,
@@ -82,8 +83,8 @@ impl TraceSink {
 
     /// Holds what comes against invariants.
     #[must_use]
-    pub fn with_monitors(mut self, monitors: MonitorSet) -> Self {
-        self.monitors = Some(monitors);
+    pub fn with_monitors(mut self, monitors: impl Into<Watching>) -> Self {
+        self.monitors = Some(monitors.into());
         self
     }
 
@@ -224,7 +225,7 @@ impl TraceSink {
     }
 
     /// The monitors, if there are any, with all records so far.
-    pub fn monitors(&mut self) -> Option<&MonitorSet> {
+    pub fn monitors(&mut self) -> Option<&Watching> {
         self.flush();
         self.monitors.as_ref()
     }
@@ -238,7 +239,7 @@ impl TraceSink {
     }
 
     /// Gives the monitors away, if there are any, with all records so far.
-    pub fn take_monitors(&mut self) -> Option<MonitorSet> {
+    pub fn take_monitors(&mut self) -> Option<Watching> {
         self.flush();
         self.monitors.take()
     }

@@ -4,5 +4,6 @@ pub mod anatomy;
 pub mod digest;
 pub mod kernel;
 pub mod metrics;
+pub mod owners;
 pub mod requests;
 pub mod series;

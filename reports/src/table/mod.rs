@@ -27,6 +27,7 @@ pub(crate) fn compare(comparison: &Comparison) -> Page {
     Page::of([
         head(comparison),
         work::block(comparison),
+        vms(comparison),
         requests(comparison),
         by_policy("A request's time (mean)", &[Block::RequestParts]),
         by_policy("CPU time (% of vCPU time)", &[Block::CpuTime]),
@@ -106,10 +107,13 @@ fn span(seconds: f64) -> String {
 
 /// Requests of all groups of tasks, and of each where there are several.
 fn requests(comparison: &Comparison) -> Vec<Piece> {
+    let vms = comparison.vms();
     let mut groups: Vec<&str> = Vec::new();
     let metrics = comparison.policies.iter().flat_map(|policy| &policy.metrics);
     for metric in metrics {
         let group = metric.name.strip_prefix("requests").filter(|group| group.starts_with('['));
+        // Virtual machines have blocks of their own.
+        let group = group.filter(|group| !vms.contains(&group.trim_matches(['[', ']'])));
         if let Some(group) = group.filter(|group| !groups.contains(group)) {
             groups.push(group);
         }
@@ -191,4 +195,62 @@ fn tasks(policy: &PolicyResult) -> Grid {
         ]);
     }
     grid
+}
+
+/// Rows of a virtual machine, as far as results have them.
+const VM_ROWS: [&str; 8] = [
+    "work_total",
+    "request_rate",
+    "request_latency_mean",
+    "request_latency_p99",
+    "major_faults",
+    "fault_latency_mean",
+    "steal_seen",
+    "cpu_share_idle",
+];
+
+/// A block for each virtual machine and one for all; nothing where there is one.
+fn vms(comparison: &Comparison) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for vm in comparison.vms() {
+        let end = format!("[{vm}]");
+        pieces.extend(vm_grid(comparison, &format!("Virtual machine {vm}"), &VM_ROWS, &end));
+    }
+    pieces.extend(vm_grid(
+        comparison,
+        "All of them",
+        &["host_idle", "fairness_work", "fairness_cpu"],
+        "",
+    ));
+    pieces
+}
+
+fn vm_grid(comparison: &Comparison, title: &str, rows: &[&str], end: &str) -> Option<Piece> {
+    let policies = &comparison.policies;
+    let mut columns = vec![Column::left(title)];
+    columns.extend(policies.iter().map(|policy| Column::right(&policy.policy)));
+    let mut grid = Grid::new(columns);
+    for kind in METRICS.iter().filter(|kind| rows.contains(&kind.name)) {
+        let values = policies.iter().map(|policy| policy.metric(&format!("{}{end}", kind.name)));
+        let values: Vec<_> = values.collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        let mut cells = vec![vm_label(kind)];
+        cells.extend(
+            values
+                .iter()
+                .map(|value| value.map_or_else(|| "-".to_owned(), |it| mean(kind.unit, it.mean))),
+        );
+        grid.row(cells);
+    }
+    (!grid.is_empty()).then_some(Piece::Grid(grid))
+}
+
+/// A share is in percent, which no title says here.
+fn vm_label(kind: &MetricKind) -> String {
+    match kind.unit {
+        Unit::Share => format!("  {} (%)", kind.label),
+        _ => format!("  {}", kind.label),
+    }
 }

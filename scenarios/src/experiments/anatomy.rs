@@ -111,7 +111,7 @@ pub fn run_anatomy(
         scenario_hash: scenario.hash(),
         seed: scenario.seed,
         duration: scenario.duration,
-        vcpus: scenario.machine.guest.vcpus,
+        vcpus: scenario.machine.vcpus(),
         tasks: tasks.pop().unwrap_or_default(),
         policies,
     })
@@ -132,7 +132,7 @@ fn shown(
     let spans = picked.iter().map(|(_, fault)| fault.span()).collect();
     let second = runs.again(prefix, policy, &first, Watch::Excerpts(spans))?;
     let excerpts = second.excerpts.unwrap_or_default();
-    let vcpus = scenario.machine.guest.vcpus;
+    let vcpus = scenario.machine.vcpus();
     let shown = picked.iter().zip(&excerpts).map(|(&(pick, fault), records)| PickedFault {
         pick,
         rank: faults.rank(pick),

@@ -10,7 +10,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use crate::run::error::RunnerError;
 use crate::run::plan::replication_seed;
 use crate::run::runner::Progress;
-use crate::run::stored::task_names;
+use crate::run::stored::{main_names, task_names};
 use crate::scenario::resolve::Scenario;
 
 /// The runs of a scenario's first replication.
@@ -93,7 +93,8 @@ impl<'a> FirstReplication<'a> {
     /// The names of all tasks, by number.
     pub(super) fn task_names(&self, output: &RunOutput) -> Vec<String> {
         let roles = output.metrics.per_task.iter().map(|task| task.role);
-        task_names(roles, &self.scenario.machine.workload.tasks)
+        let machine = &self.scenario.machine;
+        task_names(roles, &machine.workload.tasks, main_names(machine))
     }
 
     /// What is no fault of the scenario's.

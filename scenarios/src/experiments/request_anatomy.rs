@@ -104,7 +104,7 @@ pub fn run_request_anatomy(
         scenario_hash: scenario.hash(),
         seed: scenario.seed,
         duration: scenario.duration,
-        vcpus: scenario.machine.guest.vcpus,
+        vcpus: scenario.machine.vcpus(),
         tasks: tasks.pop().unwrap_or_default(),
         policies,
     })

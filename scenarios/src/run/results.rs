@@ -234,6 +234,16 @@ impl Comparison {
             .any(|finding| finding.verdict == FindingVerdict::Violation)
     }
 
+    /// The names of the virtual machines, where the scenario names them.
+    pub fn vms(&self) -> Vec<&str> {
+        let mut vms: Vec<&str> = Vec::new();
+        for metric in self.policies.iter().flat_map(|policy| &policy.metrics) {
+            let vm = metric.name.strip_prefix("major_faults[").and_then(|it| it.strip_suffix(']'));
+            vms.extend(vm.filter(|vm| !vms.contains(vm)));
+        }
+        vms
+    }
+
     /// The result of a policy.
     pub fn policy(&self, name: &str) -> Option<&PolicyResult> {
         self.policies.iter().find(|policy| policy.policy == name)

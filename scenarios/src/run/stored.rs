@@ -1,8 +1,9 @@
 //! One finished run in the form in which it is stored: everything that results are made from, and
 //! nothing that changes by being written and read back.
 
+use models::base::ids::VmId;
 use models::base::record::{Record, TaskRole};
-use models::config::TaskGroup;
+use models::config::{MachineConfig, TaskGroup};
 use models::machine::RunOutput;
 use models::monitors::{Finding, Verdict};
 use models::trace::digest::DigestValue;
@@ -91,9 +92,10 @@ impl StoredRun {
     pub(crate) fn new(
         run: Run,
         (policy, policy_hash): (&str, &str),
-        groups: &[TaskGroup],
+        machine: &MachineConfig,
         output: &RunOutput,
     ) -> Self {
+        let groups = &machine.workload.tasks[..];
         let stored = |name: String, metric: &Metric| StoredMetric {
             name,
             unit: metric.unit.into(),
@@ -106,10 +108,15 @@ impl StoredRun {
             let named = move |metric: &Metric| stored(format!("{}[{group}]", metric.name), metric);
             line.values.iter().map(named)
         });
+        let by_vm = output.metrics.per_vm.iter().flat_map(|line| {
+            let vm = machine.vm_name(line.vm).unwrap_or_default();
+            let named = move |metric: &Metric| stored(format!("{}[{vm}]", metric.name), metric);
+            line.values.iter().map(named)
+        });
         // JSON has no infinities; a metric that is none of the numbers is as good as undefined.
-        let metrics = of_all.chain(by_group).filter(|metric| metric.value.is_finite());
+        let metrics = of_all.chain(by_group).chain(by_vm).filter(|metric| metric.value.is_finite());
         let per_task = &output.metrics.per_task;
-        let names = task_names(per_task.iter().map(|task| task.role), groups);
+        let names = task_names(per_task.iter().map(|task| task.role), groups, main_names(machine));
         let tasks = per_task.iter().zip(names).map(|(task, name)| StoredTask {
             name,
             role: task.role.name().into(),
@@ -144,10 +151,20 @@ impl StoredRun {
     }
 }
 
-/// Names for tasks: `main`, or the group in whose place a task was created.
+/// Names of the tasks that fill memory, of which a virtual machine has one if there is anything to fill.
+pub(crate) fn main_names(machine: &MachineConfig) -> impl Iterator<Item = String> {
+    let fills = |vm: &VmId| {
+        machine.workload.regions[machine.regions_of(*vm)].iter().any(|region| region.prefill)
+    };
+    let name = |vm| machine.vm_name(vm).map_or("main".to_owned(), |name| format!("{name}:main"));
+    machine.vm_ids().filter(fills).map(name)
+}
+
+/// Names for tasks: of those that fill memory the given ones, else the group in whose place a task was created.
 pub(crate) fn task_names(
     roles: impl Iterator<Item = TaskRole>,
     groups: &[TaskGroup],
+    mut mains: impl Iterator<Item = String>,
 ) -> Vec<String> {
     let mut created = groups.iter().flat_map(|group| {
         (0..group.count).map(move |place| match group.count {
@@ -157,7 +174,7 @@ pub(crate) fn task_names(
     });
     roles
         .map(|role| match role {
-            TaskRole::Main => "main".into(),
+            TaskRole::Main => mains.next().unwrap_or_else(|| "main".into()),
             TaskRole::Faulter | TaskRole::Worker => {
                 created.next().unwrap_or_else(|| role.name().into())
             }
@@ -236,6 +253,9 @@ mod tests {
         };
         let groups = [group("f", 2, TaskRole::Faulter), group("w", 1, TaskRole::Worker)];
         let roles = [TaskRole::Main, TaskRole::Faulter, TaskRole::Faulter, TaskRole::Worker];
-        assert_eq!(task_names(roles.into_iter(), &groups), ["main", "f[0]", "f[1]", "w"]);
+        assert_eq!(
+            task_names(roles.into_iter(), &groups, std::iter::empty()),
+            ["main", "f[0]", "f[1]", "w"]
+        );
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn comparison(scenario: &Scenario, runs: &[Vec<StoredRun>]) -> Compar
         seed: scenario.seed,
         replications: scenario.replications,
         duration: scenario.duration,
-        vcpus: scenario.machine.guest.vcpus,
+        vcpus: scenario.machine.vcpus(),
         digest: digest_of(policies.iter().map(|policy| policy.digest)),
         baseline: scenario.baseline.clone(),
         measure: scenario.measure.clone(),

@@ -8,10 +8,10 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    ApicConfig, Arrivals, CpuConfig, Disturbance, DisturbanceKind, EevdfParams, FairParams,
-    GuestConfig, HandlerConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk, PagingCaches,
-    Policy, Region, SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray,
-    TranslationConfig, Workload,
+    ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
+    FairParams, GuestConfig, HandlerConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk,
+    PagingCaches, Policy, Region, SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup,
+    TlbArray, TranslationConfig, VmConfig, Workload,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -53,11 +53,18 @@ fn setup(scenario: &Scenario) -> Form {
     form.line("canonical", VERSION);
     form.line("duration", scenario.duration.as_ps());
     form.line("warmup", scenario.warmup.as_ps());
-    let MachineConfig { cpu: c, host: h, guest: g, workload: w, disturbances } = &scenario.machine;
+    let MachineConfig { cpu: c, host: h, guest: g, other_guests, vms, workload: w, disturbances } =
+        &scenario.machine;
     let answered = h.stores.iter().any(|store| store.handler.is_some());
     cpu(&mut form, c, answered);
     host(&mut form, h);
     guest(&mut form, g);
+    for other in other_guests {
+        guest(&mut form, other);
+    }
+    for one in vms {
+        vm(&mut form, one);
+    }
     workload(&mut form, w);
     for Disturbance { at, every, vcpu, kind } in disturbances {
         let every = every.map_or(0, SimDuration::as_ps);
@@ -272,6 +279,17 @@ fn guest(form: &mut Form, guest: &GuestConfig) {
     form.line("guest.apic.timer_exits", timer_exits);
     form.line("guest.apic.eoi_exits", eoi_exits);
     form.line("guest.apic.ipi_exits", ipi_exits);
+}
+
+fn vm(form: &mut Form, vm: &VmConfig) {
+    let VmConfig { name, regions, groups, container, policy: own } = vm;
+    form.line("vm", format_args!("{name} regions={regions} groups={groups}"));
+    if let Some(Container { limit_pages, other_resident_pages }) = container {
+        form.line("vm.container", format_args!("{limit_pages} other={other_resident_pages}"));
+    }
+    if let Some(own) = own {
+        policy(form, own);
+    }
 }
 
 fn workload(form: &mut Form, workload: &Workload) {

@@ -440,6 +440,11 @@ events! {
         thread: ThreadId, /// The page.
         page: GuestPage, /// Whether the page was missing; otherwise it gets EEXIST.
         installed: bool, }
+    /// The thread of a vCPU, which was runnable, has a processor again: what its guest sees as steal. Only
+    /// where a scenario names its virtual machines.
+    SchedStatWait = "sched_stat_wait" { /// The vCPU.
+        vcpu: VcpuId, /// How long it waited for the processor.
+        span: SimDuration, }
 }
 
 #[cfg(test)]

@@ -13,19 +13,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn tick_offset(&self, vcpu: VcpuId) -> u64 {
         // The kernel of 2010 spreads the ticks of its processors over half a period
         // (tick_setup_sched_timer).
-        let period = self.w.setup.config.guest.tick.as_ps();
-        period / 2 / u64::from(self.w.setup.config.guest.vcpus) * u64::from(vcpu.0)
+        let guest = self.w.setup.guest(vcpu);
+        let place = vcpu.0 - self.w.setup.first_vcpu(vcpu).0;
+        guest.tick.as_ps() / 2 / u64::from(guest.vcpus) * u64::from(place)
     }
 
     pub(super) fn tick_period_now(&self, vcpu: VcpuId) -> u64 {
         let since = self.now().as_ps().saturating_sub(self.tick_offset(vcpu));
-        since / self.w.setup.config.guest.tick.as_ps()
+        since / self.w.setup.guest(vcpu).tick.as_ps()
     }
 
     /// Arms the tick at the next period of the vCPU, unless it is armed or waiting to be handled.
     pub(super) fn restart_tick(&mut self, vcpu: VcpuId) {
         let period = self.tick_period_now(vcpu);
-        let exits = self.w.setup.config.guest.apic.timer_exits;
+        let exits = self.w.setup.guest(vcpu).apic.timer_exits;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.timer.is_some() || state.tick_pending || state.arm_timer {
             return;
@@ -42,7 +43,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The timer fires at the next period of the vCPU.
     fn arm_timer(&mut self, vcpu: VcpuId) -> SimTime {
         let next = self.tick_period_now(vcpu) + 1;
-        let at = self.tick_offset(vcpu) + next * self.w.setup.config.guest.tick.as_ps();
+        let at = self.tick_offset(vcpu) + next * self.w.setup.guest(vcpu).tick.as_ps();
         let at = SimTime::from_ps(at);
         // Whoever needed the tick may have armed it while the write of its own vCPU was on its way:
         // the later deadline counts.
@@ -72,7 +73,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let (handle, _) = state.timer.take()?;
         self.queue.cancel(handle);
-        let exits = self.w.setup.config.guest.apic.timer_exits;
+        let exits = self.w.setup.guest(vcpu).apic.timer_exits;
         exits.then(|| self.exit(vcpu, GuestExit::StopTimer))
     }
 
@@ -88,7 +89,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Below or above the stage of an interrupt's handler: its end, where that exits.
     pub(super) fn push_eoi(&mut self, vcpu: VcpuId) {
-        if self.w.setup.config.guest.apic.eoi_exits {
+        if self.w.setup.guest(vcpu).apic.eoi_exits {
             self.push_frame(vcpu, Cycles::ZERO, GuestThen::Eoi);
         }
     }
@@ -96,12 +97,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// An interrupt goes to `target`: whichever vCPU acts now sends it, and exits for it. Nobody
     /// does when a device or the host is the cause.
     pub(super) fn owe_ipi_exit(&mut self, target: VcpuId) {
-        if !self.w.setup.config.guest.apic.ipi_exits {
+        if !self.w.setup.guest(target).apic.ipi_exits {
             return;
         }
-        let sends = |&v: &usize| v != target.index() && self.acts_now(VcpuId(v as u16));
-        if let Some(sender) = (0..self.w.guest.cpus.len()).find(sends) {
-            self.w.guest.cpus[sender].ipi_exits_due += 1;
+        let sends = |&v: &VcpuId| v != target && self.acts_now(v);
+        if let Some(sender) = self.w.setup.vcpus_of(self.w.setup.vm(target)).find(sends) {
+            self.w.guest.cpus[sender.index()].ipi_exits_due += 1;
         }
     }
 

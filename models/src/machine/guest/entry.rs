@@ -108,12 +108,12 @@ impl<Q: EventQueue<MachineEvent>> GuestEntry for Cx<'_, Q> {
         self.w.guest.cpus[vcpu.index()].mmu.invalidate_second_stage();
     }
 
-    fn tables_of(&self, gva: Gva) -> Vec<(u32, Gfn)> {
-        self.w.guest.tables.tables_of(gva)
+    fn tables_of(&self, vcpu: VcpuId, gva: Gva) -> Vec<(u32, Gfn)> {
+        self.w.guest.tables[self.w.setup.vm(vcpu).index()].tables_of(gva)
     }
 
-    fn translation_of(&self, gva: Gva) -> Option<Gfn> {
-        self.w.guest.tables.translate(gva)
+    fn translation_of(&self, vcpu: VcpuId, gva: Gva) -> Option<Gfn> {
+        self.w.guest.tables[self.w.setup.vm(vcpu).index()].translate(gva)
     }
 
     fn table_is_read(&mut self, vcpu: VcpuId, gfn: Gfn) {

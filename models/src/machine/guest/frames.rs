@@ -35,12 +35,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             || state.smi_pending.is_some()
             || !state.calls.is_empty()
             || self.task_timer_pending(vcpu)
-            || self.w.protocol.apf().ready_interrupt(vcpu).is_some()
+            || self.w.protocol.apf(vcpu).ready_interrupt(vcpu).is_some()
     }
 
     /// Whether the vCPU's own timer has expired for a task and its interrupt waits.
     pub(super) fn task_timer_pending(&self, vcpu: VcpuId) -> bool {
-        self.w.setup.config.guest.timers == TimerKind::Interrupt
+        self.w.setup.guest(vcpu).timers == TimerKind::Interrupt
             && !self.w.guest.cpus[vcpu.index()].expired.is_empty()
     }
 

@@ -14,8 +14,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Somebody asks a vCPU to go offline; the last one stays.
     pub(in crate::machine) fn ask_offline(&mut self, vcpu: VcpuId) {
         let stays =
-            |v: &usize| *v != vcpu.index() && self.w.guest.cpus[*v].hotplug == Hotplug::Online;
-        let others = (0..self.w.guest.cpus.len()).filter(stays).count();
+            |v: &VcpuId| *v != vcpu && self.w.guest.cpus[v.index()].hotplug == Hotplug::Online;
+        let others = self.w.setup.vcpus_of(self.w.setup.vm(vcpu)).filter(stays).count();
         self.w.guest.cpus[vcpu.index()].comes_back = false;
         if others > 0 && self.w.guest.cpus[vcpu.index()].hotplug == Hotplug::Online {
             self.w.guest.cpus[vcpu.index()].hotplug = Hotplug::Leaving;
@@ -26,7 +26,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Switches notices off, if they are on; the vCPU's sleepers are woken afterwards.
     pub(super) fn notices_off(&mut self, vcpu: VcpuId) -> Option<Flow> {
         self.push_frame(vcpu, Cycles::ZERO, GuestThen::Depart);
-        if !self.w.protocol.apf().vcpu(vcpu).enabled() {
+        if !self.w.protocol.apf(vcpu).vcpu(vcpu).enabled() {
             return None;
         }
         Some(self.exit(vcpu, GuestExit::ClearEn))
@@ -44,7 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for to in std::mem::take(&mut self.w.guest.cpus[vcpu.index()].calls) {
             self.answer(to);
         }
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(vcpu).sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.dismiss_delayed(&mut self.w.guest.entities, params);
         let waiting: Vec<u32> = queue.waiting(&self.w.guest.entities).collect();
@@ -72,7 +72,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn move_to_idlest(&mut self, task: TaskId, from: VcpuId) {
-        let Some(to) = self.idlest() else { return };
+        let Some(to) = self.idlest(self.w.setup.vm(from)) else { return };
         self.migrate_waiting(task, from, to);
         self.emit(Event::GuestMigrateTask { task, from, to });
         self.ask_resched(to);
@@ -93,7 +93,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return;
             }
             // The reset would have to wait for workers: what the vCPU asked for comes first.
-            Hotplug::Offline if self.w.protocol.apf().vcpu(vcpu).queued > 0 => {
+            Hotplug::Offline if self.w.protocol.apf(vcpu).vcpu(vcpu).queued > 0 => {
                 state.comes_back = true;
                 return;
             }
@@ -105,7 +105,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.guest.cpus[vcpu.index()].mmu.reset();
         self.restart_vcpu(vcpu);
         self.emit(Event::GuestCpuOnline { vcpu });
-        let enables = self.w.setup.policy.as_ref().is_some_and(|policy| policy.guest_enabled);
+        let enables = self.enables_notices(vcpu);
         let state = &mut self.w.guest.cpus[vcpu.index()];
         (state.enable_pending, state.reschedule_pending) = (enables, true);
         self.interrupt(vcpu);

@@ -33,7 +33,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (CALL_FUNCTION, entry, GuestThen::Answer { to })
         } else if std::mem::take(&mut state.reschedule_pending) {
             (RESCHEDULE, entry, GuestThen::Reschedule)
-        } else if let Some(vector) = self.w.protocol.apf().ready_interrupt(vcpu) {
+        } else if let Some(vector) = self.w.protocol.apf(vcpu).ready_interrupt(vcpu) {
             // Traces its injection itself.
             self.inject_ready_interrupt(vcpu);
             self.push_frame(vcpu, entry + ready, GuestThen::ReadyInterrupt);
@@ -65,12 +65,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let over = self.charge_task(vcpu);
         let state = &mut self.w.guest.cpus[vcpu.index()];
         // The balancer goes by the time (jiffies), not by the ticks that came through.
-        let every = u64::from(self.w.setup.config.guest.balance_ticks.max(1));
+        let every = u64::from(self.w.setup.guest(vcpu).balance_ticks.max(1));
         let before = state.ticks / every;
         state.ticks += u64::from(periods);
         let balance = state.ticks / every != before;
         if over
-            || state.queue.tick_preempts(&self.w.guest.entities, &self.w.setup.config.guest.sched)
+            || state.queue.tick_preempts(&self.w.guest.entities, &self.w.setup.guest(vcpu).sched)
         {
             state.need_resched = true;
         }

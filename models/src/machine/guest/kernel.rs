@@ -107,7 +107,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             GuestThen::RefusedEn => {
                 // A guest whose notices are off has nothing to write.
-                if !self.w.protocol.apf().notices_on(vcpu) {
+                if !self.w.protocol.apf(vcpu).notices_on(vcpu) {
                     return None;
                 }
                 return Some(self.exit(vcpu, GuestExit::RefusedEn));

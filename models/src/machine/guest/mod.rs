@@ -11,6 +11,7 @@ mod interrupts;
 mod kernel;
 mod notices;
 mod ops;
+mod power_on;
 mod scheduler;
 mod space;
 mod start;
@@ -19,5 +20,5 @@ mod stored;
 mod timers;
 mod touch;
 
+pub use power_on::KERNEL_FRAMES;
 pub(in crate::machine) use state::Guest;
-pub use state::KERNEL_FRAMES;

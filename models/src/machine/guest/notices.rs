@@ -48,7 +48,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn wait_test(&mut self, vcpu: VcpuId, task: TaskId, token: Token) {
         let state = &self.w.guest.cpus[vcpu.index()];
         let kernel = self.w.guest.tasks[task.index()].kernel;
-        let counts_atomic = self.w.setup.config.guest.preemption == Preemption::Full;
+        let counts_atomic = self.w.setup.guest(vcpu).preemption == Preemption::Full;
         // A fault inside a kernel stage is atomic, and every kernel counts those. Sections are
         // counted by preemptible kernels only.
         let stages = u32::try_from(state.frames.len()).unwrap_or(u32::MAX);
@@ -78,13 +78,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Wakes a sleeper of the protocol, at once or at its vCPU's next tick.
     pub(in crate::machine) fn wake_waiting_task(&mut self, task: TaskId) {
         let vcpu = self.w.guest.tasks[task.index()].vcpu;
-        match self.w.setup.config.guest.wake {
+        match self.w.setup.guest(vcpu).wake {
             WakeTime::Tick if self.w.guest.cpus[vcpu.index()].hotplug.takes_tasks() => {
                 self.w.guest.cpus[vcpu.index()].delayed_wakes.push(task);
                 self.restart_tick(vcpu);
             }
-            WakeTime::Now if !self.w.setup.config.guest.wake_delay.is_zero() => {
-                let at = self.now() + self.w.setup.config.guest.wake_delay;
+            WakeTime::Now if !self.w.setup.guest(vcpu).wake_delay.is_zero() => {
+                let at = self.now() + self.w.setup.guest(vcpu).wake_delay;
                 self.schedule(at, MachineEvent::DelayedWake(task));
             }
             WakeTime::Now | WakeTime::Tick => self.wake_task(task),

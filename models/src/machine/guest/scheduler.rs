@@ -4,7 +4,7 @@
 use sim_core::EventQueue;
 
 use super::state::{GuestThen, Hotplug, TaskState};
-use crate::base::ids::{TaskId, VcpuId};
+use crate::base::ids::{TaskId, VcpuId, VmId};
 use crate::base::record::Event;
 use crate::config::StealClock;
 use crate::machine::world::{Cx, Hypervisor, MachineEvent};
@@ -14,7 +14,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Charges the current task up to now (`update_curr`). True when its slice is over.
     pub(super) fn charge_task(&mut self, vcpu: VcpuId) -> bool {
         let now = self.now();
-        let steal_clock = self.w.setup.config.guest.steal_clock;
+        let steal_clock = self.w.setup.guest(vcpu).steal_clock;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         let mut span = now.since(state.charged_since);
         state.charged_since = now;
@@ -22,7 +22,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if steal_clock != StealClock::Off {
             span = span.saturating_sub(stolen);
         }
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(vcpu).sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         let over = queue.charge(&mut self.w.guest.entities, span, params);
         self.w.guest.note_load(vcpu);
@@ -44,13 +44,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             return true;
         }
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(vcpu).sched;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         let next = state.queue.pick_again(sleeps, &mut self.w.guest.entities, params);
         self.w.guest.note_load(vcpu);
         let next = next.or_else(|| {
             self.pull_task(vcpu, 2)?;
-            let params = &self.w.setup.config.guest.sched;
+            let params = &self.w.setup.guest(vcpu).sched;
             let state = &mut self.w.guest.cpus[vcpu.index()];
             let next = state.queue.pick(&mut self.w.guest.entities, params);
             self.w.guest.note_load(vcpu);
@@ -88,7 +88,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let delayed = RunQueue::is_delayed(task.0, &self.w.guest.entities);
         let mut over = !delayed && self.charge_task(vcpu);
         self.w.guest.tasks[task.index()].state = TaskState::Runnable;
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(vcpu).sched;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.queue.current == Some(task.0) {
             // It has not been switched away yet.
@@ -99,7 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if delayed {
             over = self.charge_task(vcpu);
         }
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(vcpu).sched;
         let queue = &self.w.guest.cpus[vcpu.index()].queue;
         let preempts = over || queue.wakeup_preempts(task.0, &self.w.guest.entities, params);
         self.emit(Event::GuestSchedWakeup { task, vcpu });
@@ -128,7 +128,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Takes a waiting task from the busiest vCPU that runs at least `least` tasks and has one
     /// waiting.
     pub(super) fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
-        let from = self.w.guest.loads.busiest_first(least).find(|&v| v != vcpu.index())?;
+        let vms = &self.w.setup.vms;
+        let may = |&v: &usize| v != vcpu.index() && vms[v] == vms[vcpu.index()];
+        let from = self.w.guest.loads.busiest_first(least).find(may)?;
         let id = self.w.guest.cpus[from].queue.waiting(&self.w.guest.entities).next()?;
         let task = TaskId(id);
         self.migrate_waiting(task, VcpuId(from as u16), vcpu);
@@ -138,7 +140,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A task that waits for one vCPU waits for another one from now on.
     pub(super) fn migrate_waiting(&mut self, task: TaskId, from: VcpuId, to: VcpuId) {
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(to).sched;
         let mut queue = std::mem::take(&mut self.w.guest.cpus[to.index()].queue);
         let entities = &mut self.w.guest.entities;
         self.w.guest.cpus[from.index()].queue.migrate(task.0, &mut queue, entities, params);
@@ -150,9 +152,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Places a new task where it is told to, else on the vCPU with the fewest tasks
     /// (`select_task_rq` at fork).
-    pub(super) fn place_new_task(&mut self, task: TaskId, on: Option<VcpuId>) {
-        let Some(vcpu) = on.or_else(|| self.idlest()) else { return };
-        let params = &self.w.setup.config.guest.sched;
+    pub(super) fn place_new_task(&mut self, task: TaskId, vm: VmId, on: Option<VcpuId>) {
+        let Some(vcpu) = on.or_else(|| self.idlest(vm)) else { return };
+        let params = &self.w.setup.guest(vcpu).sched;
         let new = &mut self.w.guest.tasks[task.index()];
         new.vcpu = vcpu;
         let role = new.role;
@@ -168,7 +170,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The place of a task is free: the vCPU begins to go offline, if it was asked to.
     pub(super) fn begin_offline(&mut self, vcpu: VcpuId, sleeps: bool) -> bool {
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(vcpu).sched;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.hotplug != Hotplug::Leaving {
             return false;
@@ -181,9 +183,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         true
     }
 
-    /// The online vCPU with the fewest tasks.
-    pub(super) fn idlest(&self) -> Option<VcpuId> {
-        let online = |v: &usize| self.w.guest.cpus[*v].hotplug.takes_tasks();
+    /// The online vCPU of a virtual machine with the fewest tasks.
+    pub(super) fn idlest(&self, vm: VmId) -> Option<VcpuId> {
+        let (cpus, vms) = (&self.w.guest.cpus, &self.w.setup.vms);
+        let online = |&v: &usize| vms[v] == vm && cpus[v].hotplug.takes_tasks();
         self.w.guest.loads.idlest_first().find(online).map(|v| VcpuId(v as u16))
     }
 
@@ -194,8 +197,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return vcpu;
         }
         debug_assert_eq!(self.w.guest.tasks[task.index()].state, TaskState::Sleeping);
-        let Some(to) = self.idlest() else { return vcpu };
-        let params = &self.w.setup.config.guest.sched;
+        let Some(to) = self.idlest(self.w.setup.vm(vcpu)) else { return vcpu };
+        let params = &self.w.setup.guest(vcpu).sched;
         if RunQueue::is_delayed(task.0, &self.w.guest.entities) {
             // A task that sleeps with a delay still competes in the queue of the vCPU that leaves; it has to be
             // out of it before it gets a place in another one.

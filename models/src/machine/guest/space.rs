@@ -8,8 +8,8 @@ use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The number of the address space of a task.
-    fn space_of(&self, task: TaskId) -> u32 {
-        match self.w.setup.config.guest.processes {
+    fn space_of(&self, vcpu: VcpuId, task: TaskId) -> u32 {
+        match self.w.setup.guest(vcpu).processes {
             Processes::One => 0,
             Processes::Groups => u32::from(self.w.guest.tasks[task.index()].group.0),
             Processes::Tasks => task.0,
@@ -19,7 +19,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// What a switch to a task costs beyond one between threads (`switch_mm_irqs_off`). Under shadow paging
     /// the write exits instead.
     pub(super) fn cost_of_space(&self, vcpu: VcpuId, next: TaskId) -> Cycles {
-        let same = self.w.guest.cpus[vcpu.index()].space == self.space_of(next);
+        let same = self.w.guest.cpus[vcpu.index()].space == self.space_of(vcpu, next);
         if same || self.w.setup.config.host.paging == HostPaging::Shadow {
             return Cycles::ZERO;
         }
@@ -29,8 +29,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The vCPU goes to the address space of the task that it has switched to. An idle vCPU stays in that of
     /// the last one.
     pub(super) fn load_space(&mut self, vcpu: VcpuId) -> Option<Flow> {
-        let space = self.space_of(self.w.guest.current(vcpu)?);
-        let tagged = self.w.setup.config.guest.pcid;
+        let space = self.space_of(vcpu, self.w.guest.current(vcpu)?);
+        let tagged = self.w.setup.guest(vcpu).pcid;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.space == space {
             return None;

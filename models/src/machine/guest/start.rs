@@ -6,7 +6,7 @@ use sim_core::{Cycles, EventQueue, SimDuration};
 
 use super::choices::Choices;
 use super::state::{KernelMode, MAX_COUNTERS, Program, Task, TaskState};
-use crate::base::ids::{GroupId, RegionId, TaskId, VcpuId};
+use crate::base::ids::{GroupId, RegionId, TaskId, VcpuId, VmId};
 use crate::base::record::{Event, TaskRole};
 use crate::config::{Op, Pattern, TaskGroup};
 use crate::machine::world::{Cx, Hypervisor, MachineEvent};
@@ -15,6 +15,7 @@ use crate::parts::sched::Entity;
 
 /// A task that is to be made.
 struct NewTask<'a> {
+    vm: VmId,
     role: TaskRole,
     group: GroupId,
     program: Program,
@@ -55,17 +56,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             frames: Vec::new(),
         });
         self.w.guest.entities.push(Entity::default());
-        self.place_new_task(id, new.on);
+        self.place_new_task(id, new.vm, new.on);
         if let Some(passes) = passes {
             self.emit(Event::TaskPasses { task: id, passes });
         }
     }
 
-    /// The main task, which fills the regions that are to be filled. False: there are none.
-    pub(in crate::machine) fn start_main_task(&mut self) -> bool {
-        let regions = self.w.setup.config.workload.regions.iter().zip(0u16..);
-        let regions: Vec<(RegionId, u64)> =
-            regions.filter(|(r, _)| r.prefill).map(|(r, id)| (RegionId(id), r.pages)).collect();
+    /// The main task of a virtual machine, which fills its regions that are to be filled. False: there
+    /// are none.
+    pub(in crate::machine) fn start_main_task(&mut self, vm: VmId) -> bool {
+        let config = &self.w.setup.config;
+        let own = config.regions_of(vm);
+        let regions = config.workload.regions.iter().zip(0u16..);
+        let regions: Vec<(RegionId, u64)> = regions
+            .filter(|(region, id)| region.prefill && own.contains(&usize::from(*id)))
+            .map(|(region, id)| (RegionId(id), region.pages))
+            .collect();
         if regions.is_empty() {
             return false;
         }
@@ -73,16 +79,34 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // It serves no requests, so that no record names its group.
         let (role, group, cursors) = (TaskRole::Main, GroupId::default(), Vec::new());
         let labels = ("main", "main numbers");
-        self.new_task(NewTask { role, group, program, next_page: 0, cursors, labels, on: None });
+        self.new_task(NewTask {
+            vm,
+            role,
+            group,
+            program,
+            next_page: 0,
+            cursors,
+            labels,
+            on: None,
+        });
         true
     }
 
-    /// All vCPUs are asked to switch notices on.
+    /// All vCPUs whose guests have asynchronous page faults are asked to switch notices on.
     pub(in crate::machine) fn enable_notices(&mut self) {
-        for vcpu in (0..self.w.setup.config.guest.vcpus).map(VcpuId) {
+        for vcpu in (0..self.w.guest.cpus.len() as u16).map(VcpuId) {
+            if !self.enables_notices(vcpu) {
+                continue;
+            }
             self.w.guest.cpus[vcpu.index()].enable_pending = true;
             self.interrupt(vcpu);
         }
+    }
+
+    /// Whether the policy of a vCPU's virtual machine lets its guest switch notices on.
+    pub(super) fn enables_notices(&self, vcpu: VcpuId) -> bool {
+        let policy = self.w.setup.policy_of(self.w.setup.vm(vcpu));
+        policy.is_some_and(|policy| policy.guest_enabled)
     }
 
     /// The start barrier is passed: times of programs count from here.
@@ -91,7 +115,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The tasks of a group start.
-    pub(in crate::machine) fn start_group(&mut self, id: GroupId, group: &TaskGroup) {
+    pub(in crate::machine) fn start_group(&mut self, vm: VmId, id: GroupId, group: &TaskGroup) {
         let ops = Arc::new(group.program.clone());
         let sequential = group.program.iter().find_map(|op| match op {
             Op::Access { region, pattern: Pattern::Sequential, .. } => Some(*region),
@@ -99,7 +123,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         });
         let shared = |op: &Op| matches!(op, Op::Access { pattern: Pattern::Shared, .. });
         let shared = group.program.iter().any(shared);
-        let pages = sequential.map_or(0, |region| self.w.guest.tables.region_pages(region));
+        let pages =
+            sequential.map_or(0, |region| self.w.guest.tables[vm.index()].region_pages(region));
         for n in 0..u64::from(group.count) {
             let label = match shared {
                 true => format!("group {}", group.name),
@@ -114,9 +139,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let numbers = format!("numbers {} {n}", group.name);
             let (role, labels) = (group.role, (label.as_str(), numbers.as_str()));
             let walks = &self.w.setup.config.workload.walks;
-            let pages = walks.iter().map(|walk| self.w.guest.tables.region_pages(walk.region));
+            let tables = &self.w.guest.tables[vm.index()];
+            let pages = walks.iter().map(|walk| tables.region_pages(walk.region));
             let cursors = pages.map(|pages| Cursor::spaced(pages, n, group.count.into())).collect();
-            self.new_task(NewTask { role, group: id, program, next_page, cursors, labels, on });
+            let group = id;
+            self.new_task(NewTask { vm, role, group, program, next_page, cursors, labels, on });
         }
         self.next_arrival(id);
     }

@@ -1,4 +1,4 @@
-//! The guest's state: its tasks, and its side of the virtual processors.
+//! The state of the guests: their tasks, and their side of the virtual processors.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,20 +8,15 @@ use sim_core::{
 };
 
 use super::choices::{Choices, Sources};
+use super::power_on::{levels, tables_of};
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{
-    GuestPaging, HostPaging, Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject,
-    TaskGroup, Workload,
+    Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup, Workload,
 };
-use crate::parts::mmu::walk::Levels;
 use crate::parts::mmu::{GuestTables, Mark, Mmu, SpaceTags};
 use crate::parts::pages::Walk;
 use crate::parts::sched::{Entity, Loads, RunQueue};
-
-/// Frames at the bottom of guest memory that belong to its kernel and hold no task's pages. An
-/// assumption without effect on results: it only has to be left over.
-pub const KERNEL_FRAMES: u64 = 256;
 
 /// A stage of the guest kernel that runs on a vCPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -396,20 +391,7 @@ pub(super) struct Line {
     pub draws: Stream,
 }
 
-/// Levels of the tables that the processor walks. Under shadow paging these are the host's mirror alone, as
-/// many as the guest has; where there is nothing to mirror, tables with three levels whose top one is in
-/// registers (`PT32E_ROOT_LEVEL` in `kvm_init_shadow_mmu`).
-fn levels(config: &MachineConfig) -> Levels {
-    let (guest, host) = (config.guest.table_levels, config.host.second_stage_levels);
-    match (config.guest.paging, config.host.paging) {
-        (GuestPaging::On, HostPaging::Tdp) => Levels { guest, host },
-        (GuestPaging::Off, HostPaging::Tdp) => Levels { guest: 0, host },
-        (GuestPaging::On, HostPaging::Shadow) => Levels { guest, host: 0 },
-        (GuestPaging::Off, HostPaging::Shadow) => Levels { guest: 0, host: 2 },
-    }
-}
-
-/// The guest.
+/// The guests of all virtual machines.
 #[derive(Clone, Debug)]
 pub(in crate::machine) struct Guest {
     pub(super) cpus: Vec<GuestCpu>,
@@ -418,7 +400,8 @@ pub(in crate::machine) struct Guest {
     pub(super) entities: Vec<Entity>,
     /// How many tasks each vCPU has.
     pub(super) loads: Loads,
-    pub(super) tables: GuestTables,
+    /// The page tables of each virtual machine.
+    pub(super) tables: Vec<GuestTables>,
     /// What tasks draw from.
     pub(super) streams: RandomStreams,
     /// The laws by which they do.
@@ -432,7 +415,7 @@ pub(in crate::machine) struct Guest {
 }
 
 impl Guest {
-    /// The guest at power-on: idle.
+    /// The guests at power-on: idle.
     ///
     /// # Errors
     /// When a law of the workload makes no sense.
@@ -450,34 +433,31 @@ impl Guest {
         };
         let sync =
             |sync: &SyncObject| SyncState { kind: sync.kind, count: 0, waiting: VecDeque::new() };
-        let regions: Vec<u64> = config.workload.regions.iter().map(|r| r.pages).collect();
-        let memory = config.guest.memory_pages;
         let prices = config.cpu.costs.at(config.cpu.frequency);
-        let levels = levels(config);
-        let mmu = Mmu::new(&config.cpu.translation, &prices, levels, memory);
+        let cpus = |vm| {
+            let own = config.guest_of(vm);
+            let mmu =
+                Mmu::new(&config.cpu.translation, &prices, levels(config, own), own.memory_pages);
+            std::iter::repeat_with(move || GuestCpu::new(mmu.clone())).take(own.vcpus.into())
+        };
+        let vcpus: usize = config.vcpus().into();
         Ok(Self {
             drawn: Arc::new(Drawn::new(workload, &streams)?),
             syncs: workload.syncs.iter().map(sync).collect(),
             lines: workload.tasks.iter().map(line).collect(),
             started: SimTime::ZERO,
-            cpus: (0..config.guest.vcpus).map(|_| GuestCpu::new(mmu.clone())).collect(),
+            cpus: config.vm_ids().flat_map(cpus).collect(),
             tasks: Vec::new(),
             entities: Vec::new(),
-            loads: Loads::new(config.guest.vcpus.into()),
-            tables: GuestTables::new(
-                &regions,
-                config.guest.table_levels,
-                Gfn(KERNEL_FRAMES.min(memory)),
-                Gfn(memory),
-            )
-            .with_paging(config.guest.paging),
+            loads: Loads::new(vcpus),
+            tables: config.vm_ids().map(|vm| tables_of(config, vm)).collect(),
             streams,
         })
     }
 
     /// Makes clones cheap from here on.
     pub(in crate::machine) fn freeze(&mut self) {
-        self.tables.freeze();
+        self.tables.iter_mut().for_each(GuestTables::freeze);
     }
 
     /// The queue of a vCPU has changed.
@@ -485,6 +465,12 @@ impl Guest {
     pub(super) fn note_load(&mut self, vcpu: VcpuId) {
         let queue = &self.cpus[vcpu.index()].queue;
         self.loads.set(vcpu.index(), queue.running(), !queue.nobody_waits());
+    }
+
+    /// The group of a task; none: it fills memory.
+    pub(in crate::machine) fn group_of(&self, task: TaskId) -> Option<GroupId> {
+        let task = self.tasks.get(task.index())?;
+        (task.role != TaskRole::Main).then_some(task.group)
     }
 
     /// The task that has a vCPU.

@@ -9,7 +9,7 @@ use crate::base::ids::{Gfn, Gva, RegionId, StoreId, VcpuId};
 use crate::base::page_size::PageSize;
 use crate::machine::world::{Cx, Failure, Hypervisor, MachineEvent};
 
-/// Whose memory it is. There is one virtual machine.
+/// Whose memory it is: stores are for a virtual machine that is the only one.
 const OWNER: VcpuId = VcpuId(0);
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -21,7 +21,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let Some(store) = region.store else { continue };
             let mut page = 0;
             while page < region.pages {
-                let gva = self.w.guest.tables.gva(id, page);
+                let gva = self.tables(OWNER).gva(id, page);
                 let Some(pages) = self.lay_out(gva, store) else {
                     let now = self.now();
                     self.fail(Failure::GuestOutOfMemory(now));
@@ -34,11 +34,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Maps the page at an address, and says how many small pages it has. None: memory is used up.
     fn lay_out(&mut self, gva: Gva, store: StoreId) -> Option<u64> {
-        let large = self.w.setup.config.guest.thp
-            && self.w.guest.tables.large_page_around(gva) == Some(gva);
-        if large && let Some(first) = self.w.guest.tables.frames().allocate_large() {
+        let large =
+            self.w.setup.guest(OWNER).thp && self.tables(OWNER).large_page_around(gva) == Some(gva);
+        if large && let Some(first) = self.tables(OWNER).frames().allocate_large() {
             self.link_tables(gva, PageSize::Large)?;
-            self.w.guest.tables.map_large(gva, first);
+            self.tables(OWNER).map_large(gva, first);
             let pages = 1 << PageSize::Large.order();
             for page in 0..pages {
                 self.store(OWNER, Gfn(first.0 + page), store);
@@ -46,18 +46,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return Some(pages);
         }
         self.link_tables(gva, PageSize::Small)?;
-        let gfn = self.w.guest.tables.frames().allocate(false)?;
-        self.w.guest.tables.map(gva, gfn);
+        let gfn = self.tables(OWNER).frames().allocate(false)?;
+        self.tables(OWNER).map(gva, gfn);
         self.store(OWNER, gfn, store);
         Some(1)
     }
 
     /// Makes the tables that are missing on the way to a page.
     fn link_tables(&mut self, gva: Gva, size: PageSize) -> Option<()> {
-        while let Some(level) = self.w.guest.tables.missing_table(gva, size) {
-            let gfn = self.w.guest.tables.frames().allocate(false)?;
+        while let Some(level) = self.tables(OWNER).missing_table(gva, size) {
+            let gfn = self.tables(OWNER).frames().allocate(false)?;
             self.keep_resident(OWNER, gfn);
-            self.w.guest.tables.link(gva, level, gfn);
+            self.tables(OWNER).link(gva, level, gfn);
         }
         Some(())
     }

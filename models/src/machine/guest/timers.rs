@@ -14,12 +14,12 @@ use crate::machine::world::{Cx, MachineEvent};
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The time of a sleeping task has come. The vCPU that is to be interrupted for it, if one is.
     pub(super) fn time_of_task(&mut self, task: TaskId) -> Option<VcpuId> {
-        let kind = self.w.setup.config.guest.timers;
+        let vcpu = self.w.guest.tasks[task.index()].vcpu;
+        let kind = self.w.setup.guest(vcpu).timers;
         if kind == TimerKind::Direct {
             self.wake_task(task);
             return None;
         }
-        let vcpu = self.w.guest.tasks[task.index()].vcpu;
         if !self.w.guest.cpus[vcpu.index()].hotplug.takes_tasks() {
             // Its timers went with its tasks (`timers_dead_cpu`, `hrtimers_dead_cpu`).
             self.wake_task(task);
@@ -36,7 +36,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Behind the tick, with interrupts on: the timers of the wheel (`TIMER_SOFTIRQ`).
     pub(super) fn raise_timer_softirq(&mut self, vcpu: VcpuId) {
         let expired = self.w.guest.cpus[vcpu.index()].expired.len() as u64;
-        if expired > 0 && self.w.setup.config.guest.timers == TimerKind::Softirq {
+        if expired > 0 && self.w.setup.guest(vcpu).timers == TimerKind::Softirq {
             let cost = self.timer_cost(expired);
             self.push_frame(vcpu, cost, GuestThen::Timers { softirq: true });
         }

@@ -13,24 +13,29 @@ use crate::base::page_size::PageSize;
 use crate::base::record::Event;
 use crate::config::{RegionBacking, TablePages};
 use crate::machine::world::{Cx, Failure, Flow, GuestExit, Hypervisor, MachineEvent};
+use crate::parts::mmu::GuestTables;
 
 /// Small pages in one of 2 MiB.
 const IN_LARGE: u64 = 1 << PageSize::Large.order();
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// The page tables of a vCPU's guest.
+    pub(super) fn tables(&mut self, vcpu: VcpuId) -> &mut GuestTables {
+        &mut self.w.guest.tables[self.w.setup.vm(vcpu).index()]
+    }
+
     /// What is missing for this address: a table, a page of 2 MiB, or a small one.
     pub(super) fn first_touch(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
-        let tables = &mut self.w.guest.tables;
-        if tables.translate(gva).is_some() {
+        if self.tables(vcpu).translate(gva).is_some() {
             // Another vCPU was faster.
             return None;
         }
-        let large = match self.w.setup.config.guest.thp {
-            true => tables.large_page_around(gva),
+        let large = match self.w.setup.guest(vcpu).thp {
+            true => self.tables(vcpu).large_page_around(gva),
             false => None,
         };
-        let large = large.filter(|_| !self.is_in_guest_memfd(gva));
-        let tables = &mut self.w.guest.tables;
+        let large = large.filter(|_| !self.is_in_guest_memfd(vcpu, gva));
+        let tables = self.tables(vcpu);
         if let Some(first) = large {
             if let Some(level) = tables.missing_table(gva, PageSize::Large) {
                 return self.begin_table(vcpu, gva, level);
@@ -48,10 +53,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn begin_table(&mut self, vcpu: VcpuId, gva: Gva, level: u32) -> Option<Flow> {
-        let Some(gfn) = self.w.guest.tables.frames().allocate(false) else {
+        let Some(gfn) = self.tables(vcpu).frames().allocate(false) else {
             return self.out_of_memory();
         };
-        if self.w.setup.config.guest.table_pages == TablePages::Resident {
+        if self.w.setup.guest(vcpu).table_pages == TablePages::Resident {
             self.keep_resident(vcpu, gfn);
         }
         self.push_frame(vcpu, Cycles::ZERO, GuestThen::ClearTable { gva, gfn, level });
@@ -59,8 +64,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn begin_page(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
-        let in_memfd = self.is_in_guest_memfd(gva);
-        let Some(gfn) = self.w.guest.tables.frames().allocate(in_memfd) else {
+        let in_memfd = self.is_in_guest_memfd(vcpu, gva);
+        let Some(gfn) = self.tables(vcpu).frames().allocate(in_memfd) else {
             return self.out_of_memory();
         };
         if in_memfd {
@@ -110,12 +115,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Writes the entry of a new table into the one above it, and goes on with the touch.
     pub(super) fn link_table(&mut self, vcpu: VcpuId, then: GuestThen) -> Option<Flow> {
         let GuestThen::LinkTable { gva, gfn, level } = then else { return None };
-        if let Some(parent) = self.w.guest.tables.parent(gva, level)
+        if let Some(parent) = self.tables(vcpu).parent(gva, level)
             && let Some(flow) = self.reach(vcpu, parent, then)
         {
             return Some(flow);
         }
-        let tables = &mut self.w.guest.tables;
+        let tables = self.tables(vcpu);
         if tables.translate(gva).is_some() || tables.table(gva.page(), level).is_some() {
             // Another vCPU was faster (`pmd_none` under the lock): the frame goes back.
             tables.frames().release(gfn, false);
@@ -136,17 +141,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Writes the entry of a new page.
     pub(super) fn map_fresh(&mut self, vcpu: VcpuId, then: GuestThen) -> Option<Flow> {
         let GuestThen::MapFresh { gva, gfn } = then else { return None };
-        if let Some(table) = self.w.guest.tables.table(gva.page(), 1)
+        if let Some(table) = self.tables(vcpu).table(gva.page(), 1)
             && let Some(flow) = self.reach(vcpu, table, then)
         {
             return Some(flow);
         }
-        if self.w.guest.tables.translate(gva).is_some() {
+        if self.tables(vcpu).translate(gva).is_some() {
             // Another vCPU was faster (`pte_same`): the frame goes back.
-            let in_memfd = self.is_in_guest_memfd(gva);
-            self.w.guest.tables.frames().release(gfn, in_memfd);
+            let in_memfd = self.is_in_guest_memfd(vcpu, gva);
+            self.tables(vcpu).frames().release(gfn, in_memfd);
         } else {
-            self.w.guest.tables.map(gva, gfn);
+            self.tables(vcpu).map(gva, gfn);
         }
         None
     }
@@ -159,12 +164,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let next = GuestThen::ClearLarge { gva, gfn, page: page + 1 };
             return self.clear(vcpu, Gfn(gfn.0 + u64::from(page)), then, next);
         }
-        if let Some(table) = self.w.guest.tables.table(gva.page(), PageSize::Large.level())
+        if let Some(table) = self.tables(vcpu).table(gva.page(), PageSize::Large.level())
             && let Some(flow) = self.reach(vcpu, table, then)
         {
             return Some(flow);
         }
-        let tables = &mut self.w.guest.tables;
+        let tables = self.tables(vcpu);
         if tables.large_page_around(gva) == Some(gva) {
             tables.map_large(gva, gfn);
         } else {
@@ -177,8 +182,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether the memory slot of a region is backed by guest_memfd.
-    fn is_in_guest_memfd(&self, gva: Gva) -> bool {
-        let region = self.w.guest.tables.region_of(gva);
+    fn is_in_guest_memfd(&self, vcpu: VcpuId, gva: Gva) -> bool {
+        let region = self.w.guest.tables[self.w.setup.vm(vcpu).index()].region_of(gva);
         let regions = &self.w.setup.config.workload.regions;
         regions[region.index()].backing == RegionBacking::GuestMemfd
     }

@@ -108,17 +108,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn request_done(&mut self, id: RequestId) {
         let Some(request) = self.w.host.requests[id.index()].take() else { return };
         self.w.host.free_requests.push(id);
-        let reclaimable = match request.store {
+        let own = self.w.host.memory.container(request.guest_page.vm());
+        let (concerned, reclaimable) = match request.store {
             Some(_) if self.is_read_by_vmm(&request) => {
                 self.contents_came(id, request);
-                false
+                (1 << own, 0)
             }
-            Some(_) => self.page_was_read(request.guest_page, id),
+            Some(_) => {
+                let goes = self.page_was_read(request.guest_page, id);
+                (1 << own, u64::from(goes) << own)
+            }
             None => self.swap_request_done(id, request),
         };
-        // A page that can be reclaimed from now on is as good as room: somebody has to do it.
-        if reclaimable || self.w.host.memory.room() > 0 {
-            self.wake_room_waiters();
+        for container in (0..self.w.host.memory.count()).filter(|at| concerned >> at & 1 != 0) {
+            // A page that can be reclaimed from now on is as good as room: somebody has to do it.
+            if reclaimable >> container & 1 != 0 || self.w.host.memory.of(container).room() > 0 {
+                self.wake_room_waiters(container);
+            }
         }
     }
 
@@ -145,17 +151,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// A transfer of slots is over. Whether it has left a page that can be reclaimed.
-    fn swap_request_done(&mut self, id: RequestId, request: Request) -> bool {
-        let mut reclaimable = false;
+    /// A transfer of slots is over: a bit for each container that it concerns, and for each in which it has
+    /// left a page that can be reclaimed. Neighbours that a read brings along may be those of other virtual
+    /// machines.
+    fn swap_request_done(&mut self, id: RequestId, request: Request) -> (u64, u64) {
+        let mut reclaimable: u64 = 0;
+        let mut concerned: u64 = 1 << self.w.host.memory.container(request.guest_page.vm());
         for slot in (request.slot.0..request.slot.0 + request.pages).map(SwapSlot) {
             let Some(guest_page) = self.w.host.swap.owner(slot) else { continue };
-            reclaimable |= match request.op {
+            let goes = match request.op {
                 IoKind::Read => self.page_was_read(guest_page, id),
                 IoKind::Write => self.page_was_written(guest_page, slot),
             };
+            let container = self.w.host.memory.container(guest_page.vm());
+            concerned |= 1 << container;
+            reclaimable |= u64::from(goes) << container;
         }
-        reclaimable
+        (concerned, reclaimable)
     }
 
     fn page_was_read(&mut self, guest_page: GuestPage, request: RequestId) -> bool {

@@ -11,19 +11,12 @@ use crate::parts::memory::blocks::HUGE_PAGES;
 use crate::parts::memory::pages::{Arrival, Backing, Entry};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    fn fetch_of(&self, thread: ThreadId) -> Fetch {
-        match self.w.host.threads[thread.index()].fetch {
-            Some(fetch) => fetch,
-            None => unreachable!("{thread} fetches nothing"),
-        }
-    }
-
     /// Looks at the page again and does the next thing that it needs.
     pub(in crate::machine) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
         if !self.lock_map(thread) {
             return self.sleep_in_fetch(thread, BlockReason::MapLock);
         }
-        let Fetch { guest_page, goal } = self.fetch_of(thread);
+        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
         if goal == FetchGoal::Install {
             return self.install(thread, guest_page);
         }
@@ -36,15 +29,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.sleep_in_fetch(thread, BlockReason::Fetch)
             }
             Backing::Untouched => {
-                if self.w.setup.config.host.thp && self.w.host.memory.may_be_huge(guest_page) {
-                    let first = self.w.host.memory.make_huge(guest_page);
+                let memory = self.w.host.memory.of_vm(guest_page.vm());
+                if self.w.setup.config.host.thp && memory.may_be_huge(guest_page) {
+                    let first = memory.make_huge(guest_page);
                     self.emit(Event::HostHugePage { page: first });
                     return Flow::Spend(
                         self.w.setup.prices.zero_page.time.times(HUGE_PAGES),
                         Then::Fetch,
                     );
                 }
-                if self.w.host.memory.room() == 0 {
+                if self.w.host.memory.room(guest_page.vm()) == 0 {
                     return self.direct_reclaim(thread);
                 }
                 self.w.host.memory.charge(guest_page);
@@ -59,14 +53,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Flow::Spend(self.w.setup.prices.zero_page.time, Then::Fetch)
             }
             Backing::Swapped => {
-                if self.w.host.memory.room() == 0 {
+                if self.w.host.memory.room(guest_page.vm()) == 0 {
                     return self.direct_reclaim(thread);
                 }
                 self.prepare_read(thread, guest_page)
             }
             Backing::Stored if self.w.host.is_served_by_vmm(guest_page) => self.ask_vmm(thread),
             Backing::Stored => {
-                if self.w.host.memory.room() == 0 {
+                if self.w.host.memory.room(guest_page.vm()) == 0 {
                     return self.direct_reclaim(thread);
                 }
                 self.prepare_store_read(thread, guest_page)
@@ -88,7 +82,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Flow::Spend(copying, Then::FetchCopied)
             }
             None if self.polls(thread) => {
-                let Fetch { guest_page, .. } = self.fetch_of(thread);
+                let Fetch { guest_page, .. } = self.w.host.fetch_of(thread);
                 self.w.host.polling.insert((guest_page, thread));
                 Flow::Spend(SimDuration::ZERO, Then::FetchPoll)
             }
@@ -108,14 +102,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         host.kernel.polled_reads
             && !host.device.is_work_of_submitter()
             && host.read_ahead_pages <= 1
-            && !self.w.host.is_coming_from_store(self.fetch_of(thread).guest_page)
-            && self.fetch_of(thread).goal != FetchGoal::StartRead
+            && !self.w.host.is_coming_from_store(self.w.host.fetch_of(thread).guest_page)
+            && self.w.host.fetch_of(thread).goal != FetchGoal::StartRead
     }
 
     /// Looks whether the read is over. If not, the thread keeps its processor until it is
     /// (`end_polling`), or until somebody else takes it.
     pub(in crate::machine) fn fetch_poll(&mut self, thread: ThreadId) -> Flow {
-        let Fetch { guest_page, .. } = self.fetch_of(thread);
+        let Fetch { guest_page, .. } = self.w.host.fetch_of(thread);
         match self.w.host.memory.page(guest_page).backing {
             Backing::Reading => {
                 self.w.host.polling.insert((guest_page, thread));

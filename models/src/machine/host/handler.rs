@@ -202,7 +202,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn install(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
         let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored;
         if installed {
-            if self.w.host.memory.room() == 0 {
+            if self.w.host.memory.room(guest_page.vm()) == 0 {
                 return self.direct_reclaim(thread);
             }
             self.w.host.memory.charge(guest_page);

@@ -3,7 +3,7 @@
 use sim_core::EventQueue;
 
 use crate::apf::rules::PageReference;
-use crate::base::ids::{GuestPage, ItemId, PcpuId};
+use crate::base::ids::{GuestPage, ItemId, PcpuId, VmId};
 use crate::machine::world::{Cx, MachineEvent, thread_of};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -15,10 +15,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Takes the reference that an item keeps to its page, where the rules say so.
     pub(super) fn hold_page(&mut self, item: ItemId, guest_page: GuestPage) {
-        if self.holds_pages() {
+        if self.holds_pages(guest_page.vm()) {
             let page = self.w.host.memory.page_mut(guest_page);
             page.pins = page.pins.saturating_add(1);
-            self.w.host.pinned += 1;
+            self.w.host.pinned[self.w.host.memory.container(guest_page.vm())] += 1;
             let needed = item.index() + 1;
             if self.w.host.pinning.len() < needed {
                 self.w.host.pinning.resize(needed, None);
@@ -28,8 +28,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether an item keeps a reference to its page until its page ready.
-    pub(super) fn holds_pages(&self) -> bool {
-        let policy = self.w.setup.policy.as_ref();
+    fn holds_pages(&self, vm: VmId) -> bool {
+        let policy = self.w.setup.policy_of(vm);
         policy.is_some_and(|p| p.rules.page_reference == PageReference::HeldUntilReady)
     }
 
@@ -40,8 +40,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if let Some(guest_page) = held {
             let page = self.w.host.memory.page_mut(guest_page);
             page.pins = page.pins.saturating_sub(1);
-            self.w.host.pinned -= 1;
-            self.wake_room_waiters();
+            let container = self.w.host.memory.container(guest_page.vm());
+            self.w.host.pinned[container] -= 1;
+            self.wake_room_waiters(container);
         }
     }
 }

@@ -3,7 +3,7 @@
 use sim_core::EventQueue;
 
 use super::state::Host;
-use crate::base::ids::{Gfn, GuestPage, Pfn, VcpuId};
+use crate::base::ids::{GuestPage, Pfn, VcpuId};
 use crate::base::record::Event;
 use crate::config::{ReadAhead, RegionBacking};
 use crate::machine::world::{Cx, GuestEntry, MachineEvent};
@@ -23,6 +23,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     ) {
         self.map_in_vmm(guest_page, write);
         let Host { memory, shadow, .. } = &mut self.w.host;
+        let memory = memory.of_vm(guest_page.vm());
         let fresh = memory.second_stage(guest_page).entry == Entry::None;
         // The mirror of shadow paging has small pages only.
         let large = shadow.is_none() && memory.is_huge(guest_page);
@@ -49,20 +50,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// of which only the slot's own entries go. It takes a thread of the VMM that is none of the
     /// machine's, and no time here but for the lock.
     pub(in crate::machine) fn zap_second_stage(&mut self, vcpu: VcpuId) {
-        let regions = &self.w.setup.config.workload.regions;
+        let config = &self.w.setup.config;
+        let regions = &config.workload.regions[config.regions_of(self.w.setup.vm(vcpu))];
         if regions.iter().any(|region| region.backing == RegionBacking::GuestMemfd) {
             return;
         }
+        let vm = self.w.setup.vm(vcpu);
         self.cut_all_bursts();
-        self.lock_to_zap_all();
-        for page in zap_all(&mut self.w.host.memory, self.w.setup.page(vcpu, Gfn(0)).vm()) {
+        self.lock_to_zap_all(vm);
+        for page in zap_all(self.w.host.memory.of_vm(vm), vm) {
             self.emit(Event::EptUnmap { page });
         }
         if let Some(shadow) = &mut self.w.host.shadow {
             shadow.clear();
         }
-        self.w.host.invalidations += 1;
-        self.flush_remote_tlbs();
+        self.w.host.invalidations[vm.index()] += 1;
+        self.flush_remote_tlbs(vm);
     }
 
     /// Maps a page of the swap cache in the VMM's address space, for writing if `write`.
@@ -70,11 +73,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let stands = self.w.host.memory.representative(guest_page);
         self.w.host.memory.page_mut(stands).young_in_vmm = true;
         let page = self.w.host.memory.page_mut(guest_page);
-        if page.read_ahead {
-            page.read_ahead = false;
+        if std::mem::take(&mut page.read_ahead) {
             let by_address = self.w.setup.config.host.kernel.read_ahead == ReadAhead::AddressSpace;
-            self.w.host.read_ahead.hit(by_address.then_some(guest_page.gfn()));
+            let window = self.w.host.read_ahead_mut(by_address.then_some(guest_page.vm()));
+            window.hit(by_address.then_some(guest_page.gfn()));
         }
+        let page = self.w.host.memory.page_mut(guest_page);
         if page.backing == Backing::Writeback {
             // Found in the swap cache: mapped again while the write goes on.
             page.backing = Backing::Resident;
@@ -87,6 +91,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             read_faults: host.kernel.read_faults,
             synchronous: host.device.is_memory(),
         };
-        fault_in(&mut self.w.host.memory, &mut self.w.host.swap, guest_page, fault);
+        let Host { memory, swap, .. } = &mut self.w.host;
+        fault_in(memory.of_vm(guest_page.vm()), swap, guest_page, fault);
     }
 }

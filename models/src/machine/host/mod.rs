@@ -8,6 +8,7 @@ mod items;
 mod map_lock;
 mod mapping;
 mod native;
+mod power_on;
 mod read;
 mod reclaim;
 mod scheduler;

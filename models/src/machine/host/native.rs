@@ -9,7 +9,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::apf::rules::Workers;
-use crate::base::ids::{GuestPage, ItemId, WorkerId};
+use crate::base::ids::{GuestPage, ItemId, VcpuId, WorkerId};
 use crate::machine::world::{Cx, MachineEvent};
 use crate::parts::memory::pages::Backing;
 
@@ -65,8 +65,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// What finding the page costs the vCPU thread because no worker did.
-    pub(in crate::machine) fn lookup_without_worker(&self) -> SimDuration {
-        match self.w.protocol.rules().workers {
+    pub(in crate::machine) fn lookup_without_worker(&self, vcpu: VcpuId) -> SimDuration {
+        match self.w.protocol.rules(vcpu).workers {
             Workers::NativeIo => self.w.setup.prices.apf_worker.time,
             _ => SimDuration::ZERO,
         }

@@ -21,13 +21,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let (reads, extra) = match self.w.setup.config.host.kernel.read_ahead {
             ReadAhead::Fixed => self.lock_slots(guest_page, slot, largest),
             ReadAhead::Adaptive => {
-                let window = self.w.host.read_ahead.slot_window(slot, largest);
+                let window = self.w.host.read_ahead_mut(None).slot_window(slot, largest);
                 self.lock_slots(guest_page, slot, window)
             }
             ReadAhead::AddressSpace => {
-                let pages = self.w.setup.config.guest.memory_pages;
-                let window =
-                    self.w.host.read_ahead.address_window(guest_page.gfn(), largest, pages);
+                let vm = guest_page.vm();
+                let pages = self.w.setup.config.guest_of(vm).memory_pages;
+                let state = self.w.host.read_ahead_mut(Some(vm));
+                let window = state.address_window(guest_page.gfn(), largest, pages);
                 self.lock_addresses(guest_page, window)
             }
         };
@@ -71,7 +72,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for neighbour in (start..start + window).map(SwapSlot) {
             let Some(owner) = self.w.host.swap.owner(neighbour) else { continue };
             let swapped = self.w.host.memory.page(owner).backing == Backing::Swapped;
-            if neighbour != slot && swapped && self.w.host.memory.room() > 0 {
+            if neighbour != slot && swapped && self.w.host.memory.room(owner.vm()) > 0 {
                 self.lock_for_read(owner, id);
                 self.mark_read_ahead(owner);
                 first = first.min(neighbour.0);
@@ -99,7 +100,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for page in window.map(|gfn| GuestPage::new(guest_page.vm(), Gfn(gfn))) {
             let slot = match page == guest_page {
                 true => wanted.take().flatten(),
-                false if self.w.host.memory.room() == 0 => None,
+                false if self.w.host.memory.room(page.vm()) == 0 => None,
                 false if self.w.host.memory.page(page).backing != Backing::Swapped => None,
                 false => self.w.host.memory.page(page).slot(),
             };

@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::PendingReclaim;
+use super::state::{Host, PendingReclaim};
 use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry};
@@ -11,10 +11,12 @@ use crate::parts::device::{QUEUE_DEPTH, Request};
 use crate::parts::memory::pass::{ReclaimPass, YoungTest};
 use crate::parts::memory::reclaim::reclaim;
 
-/// Whether a pass of reclaim takes away mappings that faults under way have to hear of. Pages that are
+/// Whether a pass of reclaim takes away mappings of a virtual machine that its faults under way have to
+/// hear of. Pages that are
 /// written were mapped in the VMM; those that are freed at once were in the swap cache only.
-fn invalidates(pass: &ReclaimPass, retry: MmuRetry) -> bool {
-    !pass.written.is_empty() || (retry == MmuRetry::Unmappings && !pass.unmapped.is_empty())
+fn invalidates(pass: &ReclaimPass, retry: MmuRetry, own: impl Fn(&GuestPage) -> bool) -> bool {
+    pass.written.iter().any(|(page, _)| own(page))
+        || (retry == MmuRetry::Unmappings && pass.unmapped.iter().any(own))
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -29,16 +31,25 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         let batch = self.w.setup.config.host.reclaim_batch_pages;
         let mut pass = std::mem::take(&mut self.w.host.pass);
-        reclaim(&mut self.w.host.memory, &mut self.w.host.swap, batch, test, &mut pass);
+        let own = self.w.host.fetch_of(thread).guest_page.vm();
+        let Host { memory, swap, .. } = &mut self.w.host;
+        reclaim(memory.of_vm(own), swap, batch, test, &mut pass);
         for &guest_page in &pass.unmapped {
             self.emit(Event::EptUnmap { page: guest_page });
         }
         for &page in &pass.huge {
             self.emit(Event::HostHugeSplit { page });
         }
-        self.w.host.invalidations +=
-            u64::from(invalidates(&pass, self.w.setup.config.host.kernel.mmu_retry));
-        let flushed = if pass.unmapped.is_empty() { 0 } else { self.flush_remote_tlbs() };
+        let mut flushed = 0;
+        for vm in self.w.setup.config.vm_ids() {
+            let of_vm = |page: &GuestPage| page.vm() == vm;
+            let retry = self.w.setup.config.host.kernel.mmu_retry;
+            self.w.host.invalidations[vm.index()] += u64::from(invalidates(&pass, retry, of_vm));
+            if pass.unmapped.iter().any(of_vm) {
+                flushed += self.flush_remote_tlbs(vm);
+            }
+        }
+        let container = self.w.host.memory.container(own);
         let prices = self.w.setup.prices.clone();
         let written = pass.written.len() as u64;
         let writes = self.write_requests(&pass.written);
@@ -58,7 +69,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             scanned: pass.scanned,
             freed: pass.freed,
             written: pass.written.len() as u32,
-            in_flight: self.room_will_come(),
+            in_flight: self.room_will_come(container),
+            // One that took pages of several virtual machines takes the lock of the first.
+            vm: pass.unmapped.first().map_or(own, |page| page.vm()),
             locking: self.locking_of(&pass, cost),
         };
         self.w.host.pass = pass;
@@ -120,27 +133,28 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let pending = std::mem::take(&mut self.w.host.threads[thread.index()].reclaim);
         let PendingReclaim { writes, scanned, freed, written, in_flight, .. } = pending;
         self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
-        if self.w.host.memory.room() > 0 {
-            self.wake_room_waiters();
+        let container = self.w.host.memory.container(self.w.host.fetch_of(thread).guest_page.vm());
+        if self.w.host.memory.of(container).room() > 0 {
+            self.wake_room_waiters(container);
         }
-        if self.w.host.memory.room() > 0 {
+        if self.w.host.memory.of(container).room() > 0 {
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
         if (writes.is_empty() || over)
-            && (freed > 0 || (in_flight && !self.room_will_come()) || !writes.is_empty())
+            && (freed > 0 || (in_flight && !self.room_will_come(container)) || !writes.is_empty())
         {
             // Somebody else was faster, or what was under way at the time of the pass is over.
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
-        if self.goes_on_reclaiming(!writes.is_empty()) {
+        if self.goes_on_reclaiming(container, !writes.is_empty()) {
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
-        if writes.is_empty() && !self.room_will_come() {
+        if writes.is_empty() && !self.room_will_come(container) {
             let now = self.now();
             self.w.failure.get_or_insert(Failure::OutOfMemory(now));
             return Flow::Stopped;
         }
-        self.w.host.room_waiters.push(thread);
+        self.w.host.room_waiters[container].push(thread);
         self.sleep_in_fetch(thread, BlockReason::Reclaim)
     }
 
@@ -152,17 +166,27 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Whether a thread that has begun to write pages, and has freed none, takes the next batch
     /// instead of waiting: as long as there are pages and the device's queue takes requests.
-    fn goes_on_reclaiming(&self, written: bool) -> bool {
+    fn goes_on_reclaiming(&self, container: usize, written: bool) -> bool {
         let is_write = |r: &&Option<Request>| r.is_some_and(|r| r.op == IoKind::Write);
         self.w.setup.config.host.kernel.cgroup == Cgroup::V2
             && written
-            && self.w.host.memory.on_lists() > 0
+            && self.w.host.memory.of(container).on_lists() > 0
             && self.w.host.requests.iter().filter(is_write).count() < QUEUE_DEPTH
     }
 
     /// Whether I/O under way, or an item that holds its page, will free a page or make one
-    /// reclaimable.
-    fn room_will_come(&self) -> bool {
-        self.w.host.pinned > 0 || self.w.host.requests.iter().any(Option::is_some)
+    /// reclaimable, in a container.
+    fn room_will_come(&self, container: usize) -> bool {
+        let Host { memory, swap, pinned, requests, .. } = &self.w.host;
+        let mut requests = requests.iter().flatten();
+        if memory.count() == 1 {
+            return pinned[0] > 0 || requests.next().is_some();
+        }
+        let own = |page: GuestPage| memory.container(page.vm()) == container;
+        let concerns = |request: &Request| {
+            let mut slots = (request.slot.0..request.slot.0 + request.pages).map(SwapSlot);
+            own(request.guest_page) || slots.any(|slot| swap.owner(slot).is_some_and(own))
+        };
+        pinned[container] > 0 || requests.any(concerns)
     }
 }

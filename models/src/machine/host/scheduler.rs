@@ -106,11 +106,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let thread = &mut self.w.host.threads[id.index()];
         thread.state = ThreadState::Running;
         thread.pcpu = pcpu;
-        if let ThreadKind::Vcpu(vcpu) = thread.kind {
-            self.w.kvm.add_stolen(vcpu, now.saturating_since(thread.charged_since));
-        }
+        let waited = now.saturating_since(thread.charged_since);
+        let kind = thread.kind;
         thread.charged_since = now + self.w.setup.prices.switch_out.time;
         let (remaining, then) = (thread.remaining, thread.then);
+        if let ThreadKind::Vcpu(vcpu) = kind {
+            self.w.kvm.add_stolen(vcpu, waited);
+            if !self.w.setup.config.vms.is_empty() && !waited.is_zero() {
+                self.emit(Event::SchedStatWait { vcpu, span: waited });
+            }
+        }
         self.start_stretch(id, overhead + remaining, then);
         self.arm_host_tick(pcpu);
     }

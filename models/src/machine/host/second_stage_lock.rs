@@ -2,7 +2,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use crate::base::ids::ThreadId;
+use super::state::ThreadKind;
+use crate::base::ids::{ThreadId, VmId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, Under};
 use crate::parts::memory::pass::ReclaimPass;
@@ -16,7 +17,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         cost: SimDuration,
         under: Under,
     ) -> Flow {
-        if self.w.host.second_stage_lock.is_none() {
+        if self.w.host.second_stage_locks[0].is_none() {
             return Flow::Spend(cost, under.then());
         }
         let held = self.w.setup.prices.lock_fault.time.min(cost);
@@ -31,15 +32,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         under: Under,
     ) -> Flow {
         let state = &mut self.w.host.threads[thread.index()];
-        let (write, span) = match under {
+        let (write, span, vm) = match (under, state.kind) {
             // Faults share it under the TDP MMU only.
-            Under::Map | Under::Prefault(_) => (self.w.setup.is_shadow(), state.locked.span),
-            Under::Reclaim => (true, state.reclaim.locking.next()),
+            (Under::Map | Under::Prefault(_), ThreadKind::Vcpu(vcpu)) => {
+                (self.w.setup.is_shadow(), state.locked.span, self.w.setup.vm(vcpu))
+            }
+            (Under::Map | Under::Prefault(_), ThreadKind::Worker(_) | ThreadKind::Handler(_)) => {
+                unreachable!("only threads of vCPUs make second-stage entries")
+            }
+            (Under::Reclaim, _) => (true, state.reclaim.locking.next(), state.reclaim.vm),
         };
         let pcpu = Some(state.pcpu);
         let line = self.w.setup.prices.lock_line.time;
         let now = self.now();
-        let Some(lock) = &mut self.w.host.second_stage_lock else {
+        let Some(lock) = &mut self.w.host.second_stage_locks[vm.index()] else {
             return Flow::Spend(span, under.then());
         };
         let alone = lock.is_alone(write);
@@ -69,7 +75,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// How a pass of reclaim takes the lock.
     pub(super) fn locking_of(&self, pass: &ReclaimPass, cost: SimDuration) -> PassLocking {
-        let Some(lock) = &self.w.host.second_stage_lock else {
+        let Some(lock) = &self.w.host.second_stage_locks[0] else {
             return PassLocking::new(cost, (0, SimDuration::ZERO), (0, SimDuration::ZERO));
         };
         let prices = &self.w.setup.prices;
@@ -82,10 +88,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Somebody who is none of the machine's threads takes every entry away at once: it has the lock alone
     /// while it does so to the root (`kvm_mmu_zap_all_fast`); the tables below go while others may take
     /// the lock.
-    pub(super) fn lock_to_zap_all(&mut self) {
+    pub(super) fn lock_to_zap_all(&mut self, vm: VmId) {
         let (now, prices) = (self.now(), &self.w.setup.prices);
         let (span, line) = (prices.lock_unmap.time, prices.lock_line.time);
-        if let Some(lock) = &mut self.w.host.second_stage_lock {
+        if let Some(lock) = &mut self.w.host.second_stage_locks[vm.index()] {
             lock.enter(now, Visit { write: true, pcpu: None, span, line });
         }
     }

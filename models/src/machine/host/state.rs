@@ -4,16 +4,18 @@ use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
+use super::power_on::{containers_of, map_lock, mirrors};
 use super::stores::{Handler, Store, handlers, stores};
 use crate::base::ids::{
-    GuestPage, HandlerId, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, WorkerId,
+    GuestPage, HandlerId, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, VmId, WorkerId,
 };
 use crate::base::page_size::PageSize;
-use crate::config::{Disturbance, DisturbanceKind, GuestPaging, HostPaging, MachineConfig};
+use crate::config::MachineConfig;
 use crate::machine::world::Then;
 use crate::parts::device::{Device, QUEUE_DEPTH, Request};
+use crate::parts::memory::containers::Containers;
 use crate::parts::memory::map_lock::MapLock;
-use crate::parts::memory::pages::{Backing, Entry, HostMemory};
+use crate::parts::memory::pages::{Backing, Entry};
 use crate::parts::memory::pass::ReclaimPass;
 use crate::parts::memory::read_ahead::ReadAheadState;
 use crate::parts::memory::second_stage_lock::{PassLocking, Turnstile};
@@ -77,6 +79,8 @@ pub(super) struct PendingReclaim {
     pub in_flight: bool,
     /// How it takes the lock of the second-stage tables.
     pub locking: PassLocking,
+    /// Whose lock that is.
+    pub vm: VmId,
 }
 
 /// What a thread that spins for, or has, the lock of the second-stage tables keeps in mind.
@@ -182,8 +186,8 @@ pub(in crate::machine) struct Host {
     pub(super) loads: Loads,
     /// Processors on which another thread should run.
     pub(super) resched: Vec<PcpuId>,
-    pub(super) memory: HostMemory,
-    /// The mirror of the guest's tables, under shadow paging.
+    pub(super) memory: Containers,
+    /// The mirror of the guest's tables, under shadow paging, which one virtual machine alone has.
     pub(super) shadow: Option<Shadow>,
     pub(super) swap: SwapArea,
     pub(super) device: Device,
@@ -194,23 +198,24 @@ pub(in crate::machine) struct Host {
     pub(super) free_requests: Vec<RequestId>,
     /// The processor that each request interrupts when it is complete.
     pub(super) interrupts: Vec<PcpuId>,
-    /// References that items hold on pages.
-    pub(super) pinned: u32,
+    /// References that items hold on pages of each container.
+    pub(super) pinned: Vec<u32>,
     /// The page on which each item holds a reference, if it does.
     pub(super) pinning: Vec<Option<GuestPage>>,
-    /// How often the host has taken mappings of the VM away (`mmu_notifier_seq`).
-    pub(super) invalidations: u64,
+    /// How often the host has taken mappings of each VM away (`mmu_notifier_seq`).
+    pub(super) invalidations: Vec<u64>,
     /// Items without a worker, each with the page whose read ends it.
     pub(super) native: Vec<(GuestPage, ItemId)>,
-    pub(super) read_ahead: ReadAheadState,
+    /// By virtual machine; what is kept of the whole host, with the first one.
+    read_ahead: Vec<ReadAheadState>,
     /// Write-back throttling, where the host's kernel does it.
     pub(super) throttle: Option<WriteThrottle>,
-    /// The lock of the VMM's memory map, where somebody writes it.
-    pub(super) map_lock: Option<MapLock>,
-    /// The lock of the second-stage tables, where it is kept.
-    pub(super) second_stage_lock: Option<Turnstile>,
-    /// Threads that wait for room under the memory limit.
-    pub(super) room_waiters: Vec<ThreadId>,
+    /// The locks of the VMMs' memory maps, where somebody writes them.
+    pub(super) map_locks: Vec<Option<MapLock>>,
+    /// The locks of the second-stage tables of each VM, where they are kept.
+    pub(super) second_stage_locks: Vec<Option<Turnstile>>,
+    /// Threads that wait for room in each container.
+    pub(super) room_waiters: Vec<Vec<ThreadId>>,
     /// A reused buffer.
     pub(super) pass: ReclaimPass,
 }
@@ -222,7 +227,8 @@ impl Host {
         streams: &RandomStreams,
     ) -> Result<Self, DistributionError> {
         let host = &config.host;
-        let limit = host.memory_limit_pages.saturating_sub(host.other_resident_pages);
+        let (vcpus, vms) = (config.vcpus(), config.vm_count());
+        let memory = containers_of(config);
         let thread = |v: u16| {
             let pcpu = PcpuId(v % host.cpus);
             Thread::new(ThreadKind::Vcpu(VcpuId(v)), pcpu, SimTime::ZERO, Then::Enter)
@@ -237,10 +243,11 @@ impl Host {
             Thread { bound: *bound, ..Thread::new(kind, *pcpu, SimTime::ZERO, then) }
         };
         let of_handlers = (0u16..).zip(&of_vmm).map(handler);
-        let threads: Vec<Thread> = (0..config.guest.vcpus).map(thread).chain(of_handlers).collect();
+        let threads: Vec<Thread> = (0..vcpus).map(thread).chain(of_handlers).collect();
+        let second_stage_lock = || Turnstile::new(host.kernel.second_stage_lock, host.cpus);
         let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
         Ok(Self {
-            vcpus: config.guest.vcpus.into(),
+            vcpus: vcpus.into(),
             handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
             page_waiters: BTreeSet::new(),
             polling: BTreeSet::new(),
@@ -249,7 +256,6 @@ impl Host {
             pcpus: (0..host.cpus).map(|_| Pcpu::default()).collect(),
             loads: Loads::new(host.cpus.into()),
             resched: Vec::new(),
-            memory: HostMemory::new(&[config.guest.memory_pages], limit, host.kernel.lru),
             shadow: mirrors(config).then(|| Shadow::new(config.guest.memory_pages)),
             swap: SwapArea::new(host.slots()),
             device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
@@ -257,15 +263,16 @@ impl Host {
             requests: Vec::new(),
             free_requests: Vec::new(),
             interrupts: Vec::new(),
-            pinned: 0,
+            pinned: vec![0; memory.count()],
             pinning: Vec::new(),
-            invalidations: 0,
+            invalidations: vec![0; vms],
             native: Vec::new(),
-            read_ahead: ReadAheadState::default(),
+            read_ahead: vec![ReadAheadState::default(); vms],
             throttle: host.kernel.writeback_throttling.map(throttle),
-            map_lock: writes_map(config).then(MapLock::default),
-            second_stage_lock: Turnstile::new(host.kernel.second_stage_lock, host.cpus),
-            room_waiters: Vec::new(),
+            map_locks: config.vm_ids().map(|vm| map_lock(config, vm)).collect(),
+            second_stage_locks: (0..vms).map(|_| second_stage_lock()).collect(),
+            room_waiters: vec![Vec::new(); memory.count()],
+            memory,
             pass: ReclaimPass::default(),
         })
     }
@@ -402,14 +409,27 @@ impl Host {
         self.memory.page(guest_page).io_count
     }
 
-    /// How often mappings of the VM were taken away (`mmu_notifier_seq`).
-    pub(in crate::machine) fn invalidations(&self) -> u64 {
-        self.invalidations
+    /// How often mappings of a VM were taken away (`mmu_notifier_seq`).
+    pub(in crate::machine) fn invalidations(&self, vm: VmId) -> u64 {
+        self.invalidations[vm.index()]
+    }
+
+    /// What read-ahead has learnt: of the address space of a VM, or in the whole host.
+    pub(super) fn read_ahead_mut(&mut self, of: Option<VmId>) -> &mut ReadAheadState {
+        &mut self.read_ahead[of.map_or(0, VmId::index)]
     }
 
     /// A request at the device.
     pub(in crate::machine) fn request(&self, id: RequestId) -> Option<Request> {
         self.requests.get(id.index()).copied().flatten()
+    }
+
+    /// What a thread fetches.
+    pub(super) fn fetch_of(&self, thread: ThreadId) -> Fetch {
+        match self.threads[thread.index()].fetch {
+            Some(fetch) => fetch,
+            None => unreachable!("{thread} fetches nothing"),
+        }
     }
 
     /// A thread is to fetch a page when it comes to [`Then::Fetch`].
@@ -454,15 +474,4 @@ pub(super) fn take_threads(
         set.remove(&(guest_page, thread));
     }
     threads
-}
-
-/// Whether the host mirrors the guest's tables. A guest without paging has none.
-fn mirrors(config: &MachineConfig) -> bool {
-    config.host.paging == HostPaging::Shadow && config.guest.paging == GuestPaging::On
-}
-
-/// Whether anybody ever takes the lock of the VMM's memory map for writing.
-fn writes_map(config: &MachineConfig) -> bool {
-    let writes = |d: &Disturbance| matches!(d.kind, DisturbanceKind::MapWrite { .. });
-    config.disturbances.iter().any(writes)
 }

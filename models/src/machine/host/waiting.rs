@@ -35,8 +35,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(cost, Then::Fetch)
     }
 
-    pub(super) fn wake_room_waiters(&mut self) {
-        let waiters = std::mem::take(&mut self.w.host.room_waiters);
+    /// There may be room in a container.
+    pub(super) fn wake_room_waiters(&mut self, container: usize) {
+        let waiters = std::mem::take(&mut self.w.host.room_waiters[container]);
         for thread in waiters {
             self.wake_thread(thread);
         }

@@ -14,7 +14,7 @@ use crate::parts::sched::Entity;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn workers(&self) -> Workers {
-        self.w.protocol.rules().workers
+        self.w.setup.workers()
     }
 
     /// Hands an item over to whoever brings its page. Returns what that costs the vCPU thread.
@@ -97,7 +97,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn new_worker(&mut self, pcpu: PcpuId) -> ThreadId {
         let id = ThreadId(self.w.host.threads.len() as u32);
-        let worker = WorkerId(id.0 - u32::from(self.w.setup.config.guest.vcpus));
+        let worker = WorkerId(id.0 - self.w.setup.vms.len() as u32);
         let floor = self.w.host.pcpus[pcpu.index()].queue.min_vruntime();
         self.w.host.entities.push(Entity { vruntime: floor, ..Entity::default() });
         let bound = self.workers() == Workers::Workqueue;

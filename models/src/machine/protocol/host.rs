@@ -45,8 +45,8 @@ pub(in crate::machine) struct Delivered {
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    fn section(&mut self, input: HostInput) -> Section {
-        let left = self.step(input);
+    fn section(&mut self, vcpu: VcpuId, input: HostInput) -> Section {
+        let left = self.step(vcpu, input);
         Section { decision: left.decision, queued: left.queued, wait_worker: left.wait_worker }
     }
 
@@ -59,28 +59,28 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         failure: Option<SetupFailure>,
     ) -> Option<Decision> {
         let hva = hva_of(gfn);
-        self.step(HostInput::Try { vcpu, view, gva, gfn, hva, failure }).decision
+        self.step(vcpu, HostInput::Try { vcpu, view, gva, gfn, hva, failure }).decision
     }
 
     /// The next section of the operation that the vCPU thread is in.
     pub(in crate::machine) fn advance(&mut self, vcpu: VcpuId, view: VcpuView) -> Section {
-        self.section(HostInput::Advance { vcpu, view })
+        self.section(vcpu, HostInput::Advance { vcpu, view })
     }
 
     /// The requests before an entry. True: the loop begins again.
     pub(in crate::machine) fn handle_requests(&mut self, vcpu: VcpuId) -> bool {
-        let left = self.step(HostInput::Requests { vcpu });
+        let left = self.step(vcpu, HostInput::Requests { vcpu });
         left.halted || left.scan
     }
 
     /// The pending exception is put into the guest.
     pub(in crate::machine) fn inject_exception(&mut self, vcpu: VcpuId) -> Option<Token> {
-        self.step(HostInput::Inject { vcpu }).injected
+        self.step(vcpu, HostInput::Inject { vcpu }).injected
     }
 
     /// The interrupt of a page ready is put into the guest.
     pub(in crate::machine) fn inject_ready_interrupt(&mut self, vcpu: VcpuId) {
-        self.step(HostInput::InjectInterrupt { vcpu });
+        self.step(vcpu, HostInput::InjectInterrupt { vcpu });
     }
 
     /// Looks for a completed item that may be delivered.
@@ -89,7 +89,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         vcpu: VcpuId,
         view: VcpuView,
     ) -> Completed {
-        let left = self.step(HostInput::CheckCompletion { vcpu, view });
+        let left = self.step(vcpu, HostInput::CheckCompletion { vcpu, view });
         match (left.popped, left.prefault) {
             (false, _) => Completed::Nothing,
             (true, Some((gfn, gva))) => Completed::Prefault(gfn, gva),
@@ -99,13 +99,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The popped item is delivered and freed.
     pub(in crate::machine) fn deliver_item(&mut self, vcpu: VcpuId, view: VcpuView) -> Delivered {
-        let left = self.step(HostInput::Deliver { vcpu, view });
+        let left = self.step(vcpu, HostInput::Deliver { vcpu, view });
         Delivered { wait_worker: left.wait_worker, drain_more: left.drain_more }
     }
 
     /// The guest has executed HLT.
     pub(in crate::machine) fn emulate_halt(&mut self, vcpu: VcpuId) {
-        self.step(HostInput::Hlt { vcpu });
+        self.step(vcpu, HostInput::Hlt { vcpu });
     }
 
     /// Whether the thread of a halted vCPU sleeps.
@@ -115,7 +115,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         view: VcpuView,
         interrupt: bool,
     ) -> bool {
-        self.step(HostInput::Block { vcpu, view, interrupt }).blocked
+        self.step(vcpu, HostInput::Block { vcpu, view, interrupt }).blocked
     }
 
     /// Whether the thread of a halted vCPU, which is awake, sleeps on.
@@ -125,12 +125,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         view: VcpuView,
         interrupt: bool,
     ) -> bool {
-        self.step(HostInput::Unblock { vcpu, view, interrupt }).blocked
+        self.step(vcpu, HostInput::Unblock { vcpu, view, interrupt }).blocked
     }
 
     /// A write to `MSR_KVM_ASYNC_PF_EN`.
     pub(in crate::machine) fn write_msr_en(&mut self, vcpu: VcpuId, value: u64) -> Section {
-        self.section(HostInput::WriteEn { vcpu, value })
+        self.section(vcpu, HostInput::WriteEn { vcpu, value })
     }
 
     /// As [`Self::write_msr_en`], where there is no memory for the wake-all.
@@ -139,70 +139,73 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         vcpu: VcpuId,
         value: u64,
     ) -> Section {
-        self.section(HostInput::WriteEnNoMemory { vcpu, value })
+        self.section(vcpu, HostInput::WriteEnNoMemory { vcpu, value })
     }
 
     /// A write to `MSR_KVM_ASYNC_PF_INT`.
     pub(in crate::machine) fn write_msr_int(&mut self, vcpu: VcpuId, vector: u8) {
-        self.step(HostInput::WriteInt { vcpu, value: u64::from(vector) });
+        self.step(vcpu, HostInput::WriteInt { vcpu, value: u64::from(vector) });
     }
 
     /// A write to `MSR_KVM_ASYNC_PF_ACK`.
     pub(in crate::machine) fn write_msr_ack(&mut self, vcpu: VcpuId) {
-        self.step(HostInput::WriteAck { vcpu, value: 1 });
+        self.step(vcpu, HostInput::WriteAck { vcpu, value: 1 });
     }
 
     /// A worker begins an item. The page that it is to get, if any.
     pub(in crate::machine) fn start_work(&mut self, item: ItemId, worker: WorkerId) -> Option<Gfn> {
-        self.step(HostInput::WorkerStart { item, worker }).fetch
+        let (vm, item) = self.w.protocol.within(item);
+        self.step_in(vm, HostInput::WorkerStart { item, worker }).fetch
     }
 
     /// The page of an item is there.
     pub(in crate::machine) fn work_fetched(&mut self, item: ItemId) {
-        self.step(HostInput::WorkerFetched { item });
+        let (vm, item) = self.w.protocol.within(item);
+        self.step_in(vm, HostInput::WorkerFetched { item });
     }
 
     /// The next section of a worker. True: it is done.
     pub(in crate::machine) fn advance_work(&mut self, item: ItemId) -> bool {
-        self.step(HostInput::WorkerAdvance { item }).worker_done
+        let (vm, item) = self.w.protocol.within(item);
+        self.step_in(vm, HostInput::WorkerAdvance { item }).worker_done
     }
 
     /// A system management interrupt begins.
     pub(in crate::machine) fn enter_smm(&mut self, vcpu: VcpuId) {
-        self.step(HostInput::EnterSmm { vcpu });
+        self.step(vcpu, HostInput::EnterSmm { vcpu });
     }
 
     /// RSM, which writes CR0.
     pub(in crate::machine) fn leave_smm_section(&mut self, vcpu: VcpuId) -> Section {
-        self.section(HostInput::LeaveSmm { vcpu })
+        self.section(vcpu, HostInput::LeaveSmm { vcpu })
     }
 
     /// A vCPU that was started again comes out of its reset with paging and its local APIC on.
     pub(in crate::machine) fn restart_vcpu(&mut self, vcpu: VcpuId) {
-        let reset = self.section(HostInput::Reset { vcpu });
+        let reset = self.section(vcpu, HostInput::Reset { vcpu });
         debug_assert!(!reset.continues(), "no item is left");
         self.set_paging(vcpu);
-        self.step(HostInput::SetLapic { vcpu, enabled: true });
+        self.step(vcpu, HostInput::SetLapic { vcpu, enabled: true });
     }
 
     /// The guest has paging on, or leaves it off, after a reset or from power-on.
     pub(in crate::machine) fn set_paging(&mut self, vcpu: VcpuId) {
-        let on = self.w.setup.config.guest.paging == GuestPaging::On;
-        self.step(HostInput::SetPaging { vcpu, on });
+        let on = self.w.setup.guest(vcpu).paging == GuestPaging::On;
+        self.step(vcpu, HostInput::SetPaging { vcpu, on });
     }
 
     /// The guest switches its local APIC on or off.
     pub(in crate::machine) fn set_lapic(&mut self, vcpu: VcpuId, enabled: bool) {
-        self.step(HostInput::SetLapic { vcpu, enabled });
+        self.step(vcpu, HostInput::SetLapic { vcpu, enabled });
     }
 
     /// The paravirtual KICK_CPU call reaches a vCPU.
     pub(in crate::machine) fn pv_kick(&mut self, vcpu: VcpuId) {
-        self.step(HostInput::PvKick { vcpu });
+        self.step(vcpu, HostInput::PvKick { vcpu });
     }
 
     /// The VMM changes its memory slots; the shared area of a vCPU moves.
     pub(in crate::machine) fn change_memslots(&mut self, moves: VcpuId) {
-        self.step(HostInput::MemslotChange { moves: Some(moves) });
+        self.step(moves, HostInput::MemslotChange { moves: Some(moves) });
     }
 }

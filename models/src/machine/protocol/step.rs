@@ -3,7 +3,7 @@
 use sim_core::EventQueue;
 
 use crate::apf::{Decision, Effect, Input, invariants};
-use crate::base::ids::{Gfn, Gva, ItemId, Token, VcpuId};
+use crate::base::ids::{Gfn, Gva, ItemId, Token, VcpuId, VmId};
 use crate::base::record::{ApfReason, Event};
 use crate::machine::world::{Consequences, Cx, MachineEvent, StateViolation};
 
@@ -31,28 +31,35 @@ pub(super) struct Left {
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    pub(super) fn step(&mut self, input: impl Into<Input>) -> Left {
+    /// A section in which a vCPU takes part.
+    pub(super) fn step(&mut self, vcpu: VcpuId, input: impl Into<Input>) -> Left {
+        self.step_in(self.w.protocol.vm(vcpu), input)
+    }
+
+    /// A section of a virtual machine, whose items the input names by their numbers there.
+    pub(super) fn step_in(&mut self, vm: VmId, input: impl Into<Input>) -> Left {
         let mut effects = std::mem::take(&mut self.w.protocol.effects);
         let input = input.into();
         let guest = matches!(input, Input::Guest(_));
-        self.w.protocol.apf.step(input, &mut effects);
+        self.w.protocol.of[vm.index()].apf.step(input, &mut effects);
         let mut left = Left::default();
         let mut touched = None;
         for &effect in &effects {
-            self.follow(effect, &mut left, &mut touched);
+            let effect = self.w.protocol.effect_outside(vm, effect);
+            self.follow(vm, effect, &mut left, &mut touched);
         }
         effects.clear();
         self.w.protocol.effects = effects;
         if let Some(vcpu) = touched {
-            self.check_state(vcpu);
+            self.check_state(vm, vcpu);
         }
-        if guest && invariants::check_guest(&self.w.protocol.apf).is_some() {
-            self.note_broken();
+        if guest && invariants::check_guest(&self.w.protocol.of[vm.index()].apf).is_some() {
+            self.note_broken(vm);
         }
         left
     }
 
-    fn follow(&mut self, effect: Effect, left: &mut Left, touched: &mut Option<VcpuId>) {
+    fn follow(&mut self, vm: VmId, effect: Effect, left: &mut Left, touched: &mut Option<VcpuId>) {
         match effect {
             Effect::Emit(event) => {
                 if let Event::ItemLink { vcpu, .. }
@@ -78,7 +85,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Effect::Popped { .. } => left.popped = true,
             Effect::Prefault { item, gfn, .. } => {
-                let fault = self.w.protocol.apf.host.items.item(item).fault;
+                let fault = self.w.protocol.of[vm.index()].apf.host.items.item(item).fault;
                 left.prefault = Some((gfn, fault.map_or(Gva(gfn.gpa().0), |fault| fault.gva)));
             }
             Effect::DrainMore => left.drain_more = true,
@@ -130,20 +137,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// State invariants, after every step that changed a list, a halt or a notice.
-    fn check_state(&mut self, vcpu: VcpuId) {
-        let apf = &self.w.protocol.apf;
+    fn check_state(&mut self, vm: VmId, vcpu: VcpuId) {
+        let apf = &self.w.protocol.of[vm.index()].apf;
         // The newest item of the queue is the one whose token may be new.
         let newest = apf.vcpu(vcpu).queue.last();
         let twice = newest.and_then(|&item| invariants::check_token(apf, item));
         if twice.is_some() || invariants::check_vcpu(apf, vcpu).is_some() {
-            self.note_broken();
+            self.note_broken(vm);
         }
     }
 
-    fn note_broken(&mut self) {
+    fn note_broken(&mut self, vm: VmId) {
         let time = self.now();
-        for violation in invariants::violations(&self.w.protocol.apf) {
-            let broken = &mut self.w.protocol.broken;
+        for violation in invariants::violations(&self.w.protocol.of[vm.index()].apf) {
+            let broken = &mut self.w.protocol.of[vm.index()].broken;
             match broken.iter_mut().find(|known| known.id == violation.id) {
                 Some(known) => known.count += 1,
                 None => {

@@ -52,22 +52,30 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// Whether the host has asynchronous faults for a vCPU's virtual machine.
+    fn has_async_faults(&self, vcpu: VcpuId) -> bool {
+        let policy = self.w.setup.policy_of(self.w.setup.vm(vcpu));
+        policy.is_some_and(|policy| policy.host_async)
+    }
+
     /// Where the host has asynchronous faults, its kernel knows guest_memfd: the scenario was
     /// refused otherwise.
     fn is_served_from_guest_memfd(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
-        let host_async = self.w.setup.policy.as_ref().is_some_and(|policy| policy.host_async);
+        let host_async = self.has_async_faults(vcpu);
         match (self.w.host.is_private(self.w.setup.page(vcpu, gfn)), host_async) {
-            (true, true) => self.w.protocol.apf().is_served_from_guest_memfd(FaultMemory::Private),
+            (true, true) => {
+                self.w.protocol.apf(vcpu).is_served_from_guest_memfd(FaultMemory::Private)
+            }
             (private, _) => private,
         }
     }
 
     /// The line of a lookup that found its page, where the host has one.
     fn show_found(&mut self, vcpu: VcpuId, gfn: Gfn) {
-        let host_async = self.w.setup.policy.as_ref().is_some_and(|policy| policy.host_async);
+        let host_async = self.has_async_faults(vcpu);
         let view = self.view(vcpu);
         if host_async
-            && self.w.protocol.apf().shows_found(vcpu, view)
+            && self.w.protocol.apf(vcpu).shows_found(vcpu, view)
             && let Some(pfn) = self.w.host.pfn(self.w.setup.page(vcpu, gfn))
         {
             self.emit(Event::LookupFound { vcpu, pfn });
@@ -79,7 +87,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.host.is_served_by_vmm(self.w.setup.page(vcpu, self.fault_gfn(vcpu))) {
             return self.look_without_asking();
         }
-        let Some(policy) = self.w.setup.policy.clone().filter(|policy| policy.host_async) else {
+        let policy = self.w.setup.policy_of(self.w.setup.vm(vcpu)).cloned();
+        let Some(policy) = policy.filter(|policy| policy.host_async) else {
             return self.fetch_synchronously(vcpu);
         };
         // The lookup that must not wait reads from compressed memory like any other: `do_swap_page` leaves
@@ -202,13 +211,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// From here on, what the host takes away may make the mapping at hand begin again.
     pub(super) fn begin_mapping(&mut self, vcpu: VcpuId) {
-        self.w.kvm.of[vcpu.index()].invalidations = self.w.host.invalidations();
+        self.w.kvm.of[vcpu.index()].invalidations =
+            self.w.host.invalidations(self.w.setup.vm(vcpu));
     }
 
     /// Whether the second-stage entry must not be made, because the host has taken pages away since
     /// the mapping began (`mmu_notifier_retry`). The page stays in the VMM, if it is there.
     pub(super) fn must_retry(&mut self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool {
-        let changed = self.w.kvm.of[vcpu.index()].invalidations != self.w.host.invalidations();
+        let changed = self.w.kvm.of[vcpu.index()].invalidations
+            != self.w.host.invalidations(self.w.setup.vm(vcpu));
         if !changed || self.w.setup.config.host.kernel.mmu_retry == MmuRetry::OwnPage {
             return false;
         }

@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use crate::base::ids::{ThreadId, VcpuId};
+use crate::base::ids::{ThreadId, VcpuId, VmId};
 use crate::base::record::{Event, ExitReason};
 use crate::machine::host::ThreadKind;
 use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, thread_of};
@@ -74,16 +74,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// `kvm_flush_remote_tlbs`: every vCPU flushes before it enters again, those in guest mode are
+    /// `kvm_flush_remote_tlbs`: every vCPU of a virtual machine flushes before it enters again, those in guest mode are
     /// kicked out. Returns how many were kicked.
-    pub(in crate::machine) fn flush_remote_tlbs(&mut self) -> u64 {
+    pub(in crate::machine) fn flush_remote_tlbs(&mut self, vm: VmId) -> u64 {
         let mut kicked = 0;
-        for v in 0..self.w.kvm.of.len() {
-            let state = &mut self.w.kvm.of[v];
+        for vcpu in self.w.setup.vcpus_of(vm) {
+            let state = &mut self.w.kvm.of[vcpu.index()];
             state.flush_tlb = true;
             if state.in_guest {
                 kicked += 1;
-                self.force_exit(VcpuId(v as u16), ExitReason::Kick);
+                self.force_exit(vcpu, ExitReason::Kick);
             }
         }
         kicked

@@ -65,7 +65,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A vCPU thread runs again after sleeping in the host.
     pub(in crate::machine) fn vcpu_wakes(&mut self, vcpu: VcpuId) {
         let now = self.now();
-        let every = self.w.setup.config.guest.steal_clock == StealClock::Every;
+        let every = self.w.setup.guest(vcpu).steal_clock == StealClock::Every;
         let state = &mut self.w.kvm.of[vcpu.index()];
         let Some((reason, since)) = state.blocked.take() else { return };
         if every && reason != BlockReason::Hlt {

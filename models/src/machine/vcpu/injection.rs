@@ -28,7 +28,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return None;
         }
         let injects = self.w.kvm.of[vcpu.index()].delivering.is_some()
-            || self.w.protocol.apf().pending_exception(vcpu).is_some()
+            || self.w.protocol.apf(vcpu).pending_exception(vcpu).is_some()
             || (self.interrupt_pending(vcpu) && self.interrupts_on(vcpu));
         self.w.kvm.of[vcpu.index()].injection_prepared = injects;
         injects.then_some(Flow::Spend(cost, Then::Enter))
@@ -56,7 +56,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn inject(&mut self, vcpu: VcpuId) {
         if let Some(vector) = self.w.kvm.of[vcpu.index()].delivering {
             self.emit(Event::KvmReinject { vcpu, vector });
-        } else if self.w.protocol.apf().pending_exception(vcpu).is_some() {
+        } else if self.w.protocol.apf(vcpu).pending_exception(vcpu).is_some() {
             if let Some(token) = self.inject_exception(vcpu) {
                 self.inject_page_fault(vcpu, token);
                 self.w.kvm.of[vcpu.index()].delivering = Some(PAGE_FAULT);
@@ -70,7 +70,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The last look before the entry: it is cancelled if somebody asks the vCPU for something, or its
     /// thread has lost the processor since the injection.
     pub(in crate::machine) fn enter_injected(&mut self, vcpu: VcpuId) -> Flow {
-        let requested = self.w.protocol.apf().vcpu(vcpu).ready_request;
+        let requested = self.w.protocol.apf(vcpu).vcpu(vcpu).ready_request;
         let state = &mut self.w.kvm.of[vcpu.index()];
         if std::mem::take(&mut state.cancel_entry) || state.flush_tlb || requested {
             return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
@@ -81,7 +81,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Enters the guest. An event that needs a page which is not mapped exits again at once.
     fn enter_delivering(&mut self, vcpu: VcpuId) -> Flow {
         let delivers = self.w.kvm.of[vcpu.index()].delivering.is_some();
-        if delivers && self.w.setup.config.guest.event_pages == EventPages::Reclaimable {
+        if delivers && self.w.setup.guest(vcpu).event_pages == EventPages::Reclaimable {
             let gfn = event_page(vcpu);
             if !self.maps(vcpu, gfn, true) {
                 self.emit(Event::KvmEntry { vcpu });

@@ -16,11 +16,11 @@ const NOWHERE: u64 = 1 << 60;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn write_en(&mut self, vcpu: VcpuId) -> Flow {
-        let interrupt = match self.w.protocol.rules().guest_enables {
+        let interrupt = match self.w.protocol.rules(vcpu).guest_enables {
             GuestEnables::KernelIfPreemptible => false,
             GuestEnables::UserWithInterrupt => true,
         };
-        if interrupt && self.w.protocol.apf().vcpu(vcpu).vector == 0 {
+        if interrupt && self.w.protocol.apf(vcpu).vcpu(vcpu).vector == 0 {
             // The vector first; the guest comes back for the other register.
             self.write_msr_int(vcpu, CALLBACK);
             self.enable_again(vcpu);
@@ -29,7 +29,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let how = match interrupt {
             // Hosts since 4.13 offer the second one, and guests take it.
             true => EN_INTERRUPT | EN_NESTED_EXIT,
-            false if self.w.setup.config.guest.send_always => EN_SEND_ALWAYS,
+            false if self.w.setup.guest(vcpu).send_always => EN_SEND_ALWAYS,
             false => 0,
         };
         self.before_enable(vcpu);
@@ -49,7 +49,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The guest writes EN with an address at which it has no memory. It takes the #GP and goes on
     /// (`wrmsr_safe`, or the kernel's fixup with a warning).
     pub(in crate::machine) fn write_en_nowhere(&mut self, vcpu: VcpuId) -> Flow {
-        let value = self.w.protocol.apf().vcpu(vcpu).en | NOWHERE;
+        let value = self.w.protocol.apf(vcpu).vcpu(vcpu).en | NOWHERE;
         self.write_msr_en(vcpu, value);
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }

@@ -16,14 +16,14 @@ use crate::parts::memory::shadow::Side;
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The top of the loop.
     pub(in crate::machine) fn turn(&mut self, vcpu: VcpuId) -> Flow {
-        if self.w.protocol.apf().must_block(vcpu) {
+        if self.w.protocol.apf(vcpu).must_block(vcpu) {
             return self.block(vcpu);
         }
         // vcpu_enter_guest
         if self.handle_requests(vcpu) {
             return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
         }
-        if self.looks_at_entry()
+        if self.looks_at_entry(vcpu)
             && let Some(flow) = self.look_for_completed(vcpu)
         {
             return flow;
@@ -58,7 +58,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Which of the two halts a blocking vCPU is in.
     fn halt_reason(&self, vcpu: VcpuId) -> BlockReason {
-        if self.w.protocol.apf().is_halted(vcpu) { BlockReason::ApfHalt } else { BlockReason::Hlt }
+        if self.w.protocol.apf(vcpu).is_halted(vcpu) {
+            BlockReason::ApfHalt
+        } else {
+            BlockReason::Hlt
+        }
     }
 
     pub(in crate::machine) fn unblocked(&mut self, vcpu: VcpuId) -> Flow {
@@ -72,13 +76,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether completed items are looked for at entries only.
-    fn looks_at_entry(&self) -> bool {
-        self.w.protocol.rules().drain == Drain::OneAtEntry
+    fn looks_at_entry(&self, vcpu: VcpuId) -> bool {
+        self.w.protocol.rules(vcpu).drain == Drain::OneAtEntry
     }
 
     /// The bottom of the loop.
     pub(in crate::machine) fn turn_end(&mut self, vcpu: VcpuId) -> Flow {
-        let found = if self.looks_at_entry() { None } else { self.look_for_completed(vcpu) };
+        let found = if self.looks_at_entry(vcpu) { None } else { self.look_for_completed(vcpu) };
         found.unwrap_or_else(|| self.leave_exit(vcpu))
     }
 
@@ -93,7 +97,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Is an item completed that may be delivered? Then it is.
     fn look_for_completed(&mut self, vcpu: VcpuId) -> Option<Flow> {
-        if !self.w.protocol.apf().may_check_completion(vcpu) {
+        if !self.w.protocol.apf(vcpu).may_check_completion(vcpu) {
             return None;
         }
         let view = self.view(vcpu);
@@ -105,7 +109,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.begin_mapping(vcpu);
                 let prices = &self.w.setup.prices;
                 let mapping = prices.kvm_fault.time.saturating_sub(prices.prefault_saves.time);
-                let cost = mapping + self.lookup_without_worker();
+                let cost = mapping + self.lookup_without_worker(vcpu);
                 self.under_lock(thread_of(vcpu), cost, Under::Prefault(gfn))
             }
             Completed::Popped => Flow::Spend(self.w.setup.prices.apf_ready.time, Then::Deliver),

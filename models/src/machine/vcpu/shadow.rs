@@ -26,7 +26,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let interrupts_on = self.interrupts_on(vcpu);
         self.w.kvm.of[vcpu.index()].walk =
             Some(SoftwareWalk { gva, kernel, write, cpl, interrupts_on });
-        let present = self.shadow_frame(gva, kernel).is_some_and(|(gfn, side)| {
+        let present = self.shadow_frame(vcpu, gva, kernel).is_some_and(|(gfn, side)| {
             self.w.host.reaches(self.w.setup.page(vcpu, gfn), side, false)
         });
         let bits = [(present, PF_PRESENT), (write, PF_WRITE), (cpl > 0, PF_USER)];
@@ -40,10 +40,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The frame behind an address, as the guest has it now.
-    fn shadow_frame(&self, gva: Gva, kernel: Option<Gfn>) -> Option<(Gfn, Side)> {
+    fn shadow_frame(&self, vcpu: VcpuId, gva: Gva, kernel: Option<Gfn>) -> Option<(Gfn, Side)> {
         match kernel {
             Some(gfn) => Some((gfn, Side::Kernel)),
-            None => self.translation_of(gva).map(|gfn| (gfn, Side::Program)),
+            None => self.translation_of(vcpu, gva).map(|gfn| (gfn, Side::Program)),
         }
     }
 
@@ -54,7 +54,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             unreachable!("{vcpu} walks no tables");
         };
         if walk.kernel.is_none() {
-            for (_, table) in self.tables_of(walk.gva) {
+            for (_, table) in self.tables_of(vcpu, walk.gva) {
                 if let Some(flow) = self.read_guest_table(vcpu, table) {
                     return flow;
                 }
@@ -62,7 +62,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let SoftwareWalk { gva, kernel, write, cpl, interrupts_on } = walk;
         self.w.kvm.of[vcpu.index()].walk = None;
-        let Some((gfn, side)) = self.shadow_frame(gva, kernel) else {
+        let Some((gfn, side)) = self.shadow_frame(vcpu, gva, kernel) else {
             self.inject_own_fault(vcpu, gva);
             return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
         };
@@ -137,14 +137,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The mirror has every table on the way to an address of a program; what telling other vCPUs costs.
     pub(super) fn mirror_tables(&mut self, vcpu: VcpuId, gva: Gva) -> SimDuration {
         let mut flush = false;
-        for (level, table) in self.tables_of(gva) {
+        for (level, table) in self.tables_of(vcpu, gva) {
             let page = self.w.setup.page(vcpu, table);
             let mapped = self.w.host.maps(page, false);
             if let Some(shadow) = self.w.host.shadow_mut() {
                 flush |= shadow.mirror(table, level) && mapped;
             }
         }
-        let kicked = if flush { self.flush_remote_tlbs() } else { 0 };
+        let kicked = if flush { self.flush_remote_tlbs(self.w.setup.vm(vcpu)) } else { 0 };
         self.w.setup.prices.shootdown_vcpu.time.times(kicked)
     }
 
@@ -163,7 +163,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.emit(Event::ShadowSync { vcpu, tables });
         let mapped = |&gfn: &Gfn| self.w.host.maps(self.w.setup.page(vcpu, gfn), false);
         let flush = written.iter().any(mapped);
-        let kicked = if flush { self.flush_remote_tlbs() } else { 0 };
+        let kicked = if flush { self.flush_remote_tlbs(self.w.setup.vm(vcpu)) } else { 0 };
         let prices = &self.w.setup.prices;
         let cost =
             prices.shadow_sync.time.times(tables.into()) + prices.shootdown_vcpu.time.times(kicked);

@@ -2,7 +2,7 @@
 
 use sim_core::{EventKey, SimTime};
 
-use crate::base::ids::{GroupId, ItemId, PcpuId, RequestId, TaskId, ThreadId, VcpuId};
+use crate::base::ids::{GroupId, ItemId, PcpuId, RequestId, TaskId, ThreadId, VcpuId, VmId};
 use crate::base::record::Phase;
 
 /// An event of the machine.
@@ -28,8 +28,8 @@ pub enum MachineEvent {
     DelayedWake(TaskId),
     /// A disturbance of the scenario happens.
     Disturb(u32),
-    /// Who changes the VMM's memory map is through.
-    MapWritten,
+    /// Who changes the memory map of a VMM is through.
+    MapWritten(VmId),
     /// A window of write-back throttling is over.
     ThrottleWindow,
     /// The timer of a thread that answers page faults fires.
@@ -79,7 +79,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::ItemRead(item) => (Class::ItemRead, item.0),
         MachineEvent::Disturb(index) => (Class::Disturb, index),
         MachineEvent::ThrottleWindow => (Class::ThrottleWindow, 0),
-        MachineEvent::MapWritten => (Class::MapWritten, 0),
+        MachineEvent::MapWritten(vm) => (Class::MapWritten, vm.0.into()),
         MachineEvent::HandlerTimer(thread) => (Class::HandlerTimer, thread.0),
         MachineEvent::HandlerWoken(thread) => (Class::HandlerWoken, thread.0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),

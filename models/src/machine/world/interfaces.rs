@@ -105,9 +105,9 @@ pub(in crate::machine) trait GuestEntry {
     fn flush_tlb(&mut self, vcpu: VcpuId);
     /// The frames with the guest's tables on the way to an address of a program, from the top down, each
     /// with its level; of which there are.
-    fn tables_of(&self, gva: Gva) -> Vec<(u32, Gfn)>;
+    fn tables_of(&self, vcpu: VcpuId, gva: Gva) -> Vec<(u32, Gfn)>;
     /// The frame to which the guest's tables map an address of a program.
-    fn translation_of(&self, gva: Gva) -> Option<Gfn>;
+    fn translation_of(&self, vcpu: VcpuId, gva: Gva) -> Option<Gfn>;
     /// The host has read a table of the guest's for the access of the current task.
     fn table_is_read(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// Gives the guest a #PF of its own: it does not map the address.

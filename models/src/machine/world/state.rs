@@ -7,9 +7,10 @@ use sim_core::{Frequency, SimDuration, SimTime};
 use super::failure::Failure;
 use super::next_steps::Steps;
 use super::watchdog::Watchdog;
+use crate::apf::rules::Workers;
 use crate::base::ids::{Gfn, GuestPage, VcpuId, VmId};
 use crate::config::costs::Prices;
-use crate::config::{HostPaging, MachineConfig, Policy};
+use crate::config::{GuestConfig, HostPaging, MachineConfig, Policy};
 use crate::machine::guest::Guest;
 use crate::machine::host::Host;
 use crate::machine::protocol::Protocol;
@@ -23,8 +24,10 @@ pub(in crate::machine) struct Setup {
     pub prices: Arc<Prices>,
     /// Whether vCPUs run ahead of the event queue.
     pub skip: bool,
-    /// The policy, from the start barrier on.
+    /// The policy that is compared, from the start barrier on.
     pub policy: Option<Arc<Policy>>,
+    /// That of each virtual machine, which may have its own.
+    pub policies: Vec<Arc<Policy>>,
     pub warmup: SimDuration,
     pub duration: SimDuration,
     /// The virtual machine of each vCPU.
@@ -32,10 +35,51 @@ pub(in crate::machine) struct Setup {
 }
 
 impl Setup {
+    /// The virtual machine of a vCPU.
+    #[inline]
+    pub(in crate::machine) fn vm(&self, vcpu: VcpuId) -> VmId {
+        self.vms[vcpu.index()]
+    }
+
+    /// The guest of a vCPU.
+    #[inline]
+    pub(in crate::machine) fn guest(&self, vcpu: VcpuId) -> &GuestConfig {
+        self.config.guest_of(self.vm(vcpu))
+    }
+
+    /// The vCPUs of a virtual machine.
+    pub(in crate::machine) fn vcpus_of(&self, vm: VmId) -> impl Iterator<Item = VcpuId> + use<> {
+        self.config.vcpus_of(vm)
+    }
+
+    /// The first vCPU of the virtual machine of a vCPU.
+    pub(in crate::machine) fn first_vcpu(&self, vcpu: VcpuId) -> VcpuId {
+        self.vcpus_of(self.vm(vcpu)).next().unwrap_or(vcpu)
+    }
+
     /// The page of a frame of a vCPU's virtual machine.
     #[inline]
     pub(in crate::machine) fn page(&self, vcpu: VcpuId, gfn: Gfn) -> GuestPage {
-        GuestPage::new(self.vms[vcpu.index()], gfn)
+        GuestPage::new(self.vm(vcpu), gfn)
+    }
+
+    /// The policy of a virtual machine, from the start barrier on.
+    pub(in crate::machine) fn policy_of(&self, vm: VmId) -> Option<&Arc<Policy>> {
+        self.policies.get(vm.index())
+    }
+
+    /// Who brings pages. The host has one kernel, so that all virtual machines with asynchronous page faults
+    /// agree in it.
+    pub(in crate::machine) fn workers(&self) -> Workers {
+        let asks = self.policies.iter().find(|policy| policy.host_async);
+        asks.or(self.policy.as_ref()).map_or(Workers::Workqueue, |policy| policy.rules.workers)
+    }
+
+    /// The policies take effect: the one that is compared, and those of virtual machines that have one.
+    pub(in crate::machine) fn adopt(&mut self, compared: &Policy) {
+        let of = |vm| Arc::new(self.config.policy_of(vm, compared).clone());
+        self.policies = self.config.vm_ids().map(of).collect();
+        self.policy = Some(Arc::new(compared.clone()));
     }
 
     /// Whether the tables that the processor walks for the guest's memory have accessed bits. Ordinary
@@ -72,6 +116,8 @@ pub struct World {
     /// The time that the machine has reached; the engine's clock stands at the event that began
     /// the last run of steps.
     pub(in crate::machine) reached: SimTime,
+    /// Main tasks that fill memory.
+    pub(in crate::machine) filling: u16,
     pub(in crate::machine) prefill_done: bool,
     pub(in crate::machine) finished: bool,
     pub(in crate::machine) failure: Option<Failure>,

@@ -1,6 +1,7 @@
 //! Guest memory under a limit: pages and their lists, reclaim, swap slots, read-ahead, throttled writes.
 
 pub(crate) mod blocks;
+pub(crate) mod containers;
 pub(crate) mod fault_in;
 mod generations;
 mod huge;

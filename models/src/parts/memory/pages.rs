@@ -99,6 +99,12 @@ impl HostMemory {
         }
     }
 
+    /// The same with frames of the host from this one on.
+    #[must_use]
+    pub(super) fn with_frames_from(self, first: u32) -> Self {
+        Self { next_frame: first, ..self }
+    }
+
     /// Makes clones cheap from here on.
     pub fn freeze(&mut self) {
         self.pages.freeze();

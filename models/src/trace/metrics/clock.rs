@@ -136,12 +136,20 @@ impl VcpuClock {
 #[derive(Clone, Debug)]
 pub(in crate::trace) struct VcpuClocks {
     clocks: Vec<VcpuClock>,
+    /// Which of them count; all, if it is empty.
+    own: Vec<bool>,
     scheduler_seen: bool,
 }
 
 impl VcpuClocks {
     pub(in crate::trace) fn new(vcpus: u16) -> Self {
-        Self { clocks: vec![VcpuClock::new(); usize::from(vcpus)], scheduler_seen: false }
+        let clocks = vec![VcpuClock::new(); usize::from(vcpus)];
+        Self { clocks, own: Vec::new(), scheduler_seen: false }
+    }
+
+    /// Only some of them count in what all have spent.
+    pub(in crate::trace) fn of_some(own: Vec<bool>) -> Self {
+        Self { own: own.clone(), ..Self::new(own.len() as u16) }
     }
 
     /// Threads that run in guest mode from `now` on, in a machine whose host scheduler is traced.
@@ -211,7 +219,8 @@ impl VcpuClocks {
     /// Time by state up to `now`, over all vCPUs.
     pub(in crate::trace) fn spent(&self, now: SimTime) -> [u128; STATES] {
         let mut sum = [0; STATES];
-        for clock in &self.clocks {
+        let counts = |at: usize| self.own.get(at).is_none_or(|own| *own);
+        for (_, clock) in self.clocks.iter().enumerate().filter(|(at, _)| counts(*at)) {
             for (sum, own) in sum.iter_mut().zip(clock.spent(now)) {
                 *sum += u128::from(own);
             }

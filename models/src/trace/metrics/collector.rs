@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use sim_core::{Histogram, SimDuration, SimTime};
 
 use super::clock::{self, VcpuClocks};
+use super::fairness::{Fairness, Idle, jain};
 use super::kind::MetricKind;
 use super::list::METRICS;
 use super::requests::{RequestCounts, Requests};
 use super::totals::{Counts, Task, Totals};
-use super::values::{GroupMetrics, Metric, MetricValues, TaskMetrics};
+use super::values::{GroupMetrics, Metric, MetricValues, TaskMetrics, VmMetrics};
 use crate::base::abi::{
     CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_PRESENT, PF_WRITE, StoppedAt, stopped_at,
 };
-use crate::base::ids::{Gfn, TaskId, ThreadId, Token, VcpuId};
+use crate::base::ids::{Gfn, TaskId, ThreadId, Token, VcpuId, VmId};
 use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
+use crate::trace::owners::Owners;
 
 /// What is followed of one vCPU.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct Metrics {
     counts: Counts,
     latency: Histogram,
     requests: Requests,
+    /// Those of single virtual machines, where there are several.
+    by_vm: Option<ByVm>,
 }
 
 impl Metrics {
@@ -83,11 +87,28 @@ impl Metrics {
             counts: Counts::default(),
             latency: Histogram::new(),
             requests: Requests::default(),
+            by_vm: None,
         }
+    }
+
+    /// Metrics of some of the virtual processors, at the start of a run.
+    fn of_vcpus(own: Vec<bool>) -> Self {
+        let vcpus = own.len() as u16;
+        Self { clocks: VcpuClocks::of_some(own), ..Self::new(vcpus) }
+    }
+
+    /// Also those of each virtual machine, where they have names.
+    #[must_use]
+    pub fn by_vm(mut self, owners: Owners) -> Self {
+        self.by_vm = owners.are_named().then(|| ByVm::new(owners));
+        self
     }
 
     /// Takes in the next records.
     pub fn observe(&mut self, records: &[Record]) {
+        if let Some(by_vm) = &mut self.by_vm {
+            by_vm.observe(records);
+        }
         self.events += records.len() as u64;
         for record in records {
             if self.ended.is_some() {
@@ -266,6 +287,9 @@ impl Metrics {
                     counts.mmu_lock_contentions += measuring;
                 }
             }
+            Event::SchedStatWait { span, .. } => {
+                *counts.waited_ps.get_or_insert(0) += u128::from(span.as_ps() * measuring);
+            }
             Event::SharedWordWrite { .. } => counts.area_writes += measuring,
             Event::AreaTranslated { .. } => counts.area_translations += measuring,
             Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
@@ -280,6 +304,7 @@ impl Metrics {
         self.clocks.restart(now);
         self.settle_device(now);
         self.counts = Counts {
+            waited_ps: self.counts.waited_ps.map(|_| 0),
             workers_peak: self.workers,
             outstanding_peak: self.outstanding,
             ..Counts::default()
@@ -348,6 +373,7 @@ impl Metrics {
             values: values_of(&settled.totals(end, settled.requests.all.as_ref()), |_| true),
             per_task: settled.per_task(),
             per_group: settled.per_group(end),
+            per_vm: self.by_vm.as_ref().map(|by_vm| by_vm.finish(end)).unwrap_or_default(),
             fault_latency: settled.latency,
         }
     }
@@ -365,7 +391,22 @@ impl Metrics {
             measured_ps: measured.map(|start| end.since(start).as_ps()),
             requests,
             completion_ps: self.requests.completion_ps(self.measured),
+            fairness: self.by_vm.as_ref().map(|by_vm| by_vm.fairness(end)).unwrap_or_default(),
         }
+    }
+
+    /// What a run that ends at `end` adds up to.
+    fn with_totals<T>(&self, end: SimTime, of: impl Fn(&Totals<'_>) -> T) -> T {
+        let end = self.ended.unwrap_or(end);
+        let mut settled = self.clone();
+        settled.settle_device(end);
+        settled.requests.settle(end);
+        of(&settled.totals(end, settled.requests.all.as_ref()))
+    }
+
+    /// The metrics that there are by virtual machine.
+    fn values_of_vm(&self, end: SimTime) -> Vec<Metric> {
+        self.with_totals(end, |totals| values_of(totals, |kind| kind.by_vm))
     }
 
     fn per_group(&self, end: SimTime) -> Vec<GroupMetrics> {
@@ -395,4 +436,55 @@ fn values_of(totals: &Totals<'_>, wanted: impl Fn(&MetricKind) -> bool) -> Vec<M
         Some(Metric { name: kind.name, value, unit: kind.unit.name() })
     };
     METRICS.iter().filter(|kind| wanted(kind)).filter_map(metric).collect()
+}
+
+/// The metrics of each virtual machine: each sees its own records, and those of the host as a whole.
+#[derive(Clone, Debug)]
+struct ByVm {
+    owners: Owners,
+    of: Vec<Metrics>,
+    idle: Idle,
+}
+
+impl ByVm {
+    fn new(owners: Owners) -> Self {
+        let own = |vm| owners.vcpus().iter().map(move |&of| of == vm).collect();
+        let of = (0..owners.count()).map(|vm| Metrics::of_vcpus(own(VmId(vm as u16)))).collect();
+        let idle = Idle::new(owners.pcpus());
+        Self { owners, of, idle }
+    }
+
+    fn observe(&mut self, records: &[Record]) {
+        for record in records {
+            self.idle.observe(record.time, &record.event);
+            match self.owners.observe(&record.event) {
+                Some(vm) => self.of[vm.index()].observe(std::slice::from_ref(record)),
+                None => self.of.iter_mut().for_each(|of| of.observe(std::slice::from_ref(record))),
+            }
+        }
+    }
+
+    fn finish(&self, end: SimTime) -> Vec<VmMetrics> {
+        let of_vm = |(vm, metrics): (u16, &Metrics)| VmMetrics {
+            vm: VmId(vm),
+            values: metrics.values_of_vm(end),
+        };
+        (0..).zip(&self.of).map(of_vm).collect()
+    }
+
+    fn fairness(&self, end: SimTime) -> Fairness {
+        let of_each = |value: fn(&Totals<'_>) -> f64| {
+            let values: Vec<f64> =
+                self.of.iter().map(|metrics| metrics.with_totals(end, value)).collect();
+            values
+        };
+        let mut work = of_each(|totals| totals.work() as f64);
+        // One that counts nothing, as it serves requests, is not short of anything.
+        work.retain(|work| *work > 0.0);
+        Fairness {
+            cpu: jain(&of_each(|totals| totals.processor_time() as f64)),
+            work: (work.len() > 1).then(|| jain(&work)).flatten(),
+            host_idle: self.idle.share(end),
+        }
+    }
 }

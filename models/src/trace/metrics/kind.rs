@@ -107,6 +107,9 @@ pub struct MetricKind {
     /// Whether there is one of each group of tasks that has requests, too, under its name with that of
     /// the group: `request_rate[server]`.
     pub by_group: bool,
+    /// Whether there is one of each virtual machine, too, where there are several, under its name with that of
+    /// the virtual machine: `work_total[web]`. What the host has once, such as its device, there is not.
+    pub by_vm: bool,
     /// The value; none where a run does not define it: a share of no time, a quantile of no faults.
     pub(super) value: fn(&Totals<'_>) -> Option<f64>,
 }

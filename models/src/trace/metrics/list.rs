@@ -20,8 +20,13 @@ const COUNT: MetricKind = MetricKind {
     block: Block::None,
     ratio: false,
     by_group: false,
+    by_vm: true,
     value: |_| None,
 };
+/// What there is once, whatever runs on the host.
+const OF_HOST: MetricKind = MetricKind { by_vm: false, ..COUNT };
+/// Of the virtual machines together.
+const FAIRNESS: MetricKind = MetricKind { unit: Unit::Number, ..OF_HOST };
 const PAGES: MetricKind = MetricKind { unit: Unit::Pages, ..COUNT };
 const SECONDS: MetricKind = MetricKind { unit: Unit::Seconds, better: Better::Less, ..COUNT };
 const LATENCY: MetricKind = MetricKind { ratio: true, ..SECONDS };
@@ -323,6 +328,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Pages of all reads that the swap device was given",
         block: Block::Faults,
         value: |run| Some(run.counts.swap_read_pages as f64),
+        by_vm: false,
         ..PAGES
     },
     MetricKind {
@@ -331,6 +337,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Pages of all writes that the swap device was given",
         block: Block::Faults,
         value: |run| Some(run.counts.swap_write_pages as f64),
+        by_vm: false,
         ..PAGES
     },
     MetricKind {
@@ -338,14 +345,14 @@ const OWN: &[MetricKind] = &[
         label: "swap reads",
         meaning: "Reads that the swap device was given",
         value: |run| Some(run.counts.swap_read_requests as f64),
-        ..COUNT
+        ..OF_HOST
     },
     MetricKind {
         name: "swap_write_requests",
         label: "swap writes",
         meaning: "Writes that the swap device was given",
         value: |run| Some(run.counts.swap_write_requests as f64),
-        ..COUNT
+        ..OF_HOST
     },
     MetricKind {
         name: "device_busy",
@@ -353,6 +360,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Part of the time in which the swap device had a request",
         block: Block::Faults,
         value: |run| run.over_time(run.counts.device_busy_ps as f64),
+        by_vm: false,
         ..SHARE
     },
     MetricKind {
@@ -361,7 +369,7 @@ const OWN: &[MetricKind] = &[
         label: "requests in flight (mean)",
         meaning: "Requests of the swap device in flight, as a mean over time",
         value: |run| run.over_time(run.counts.in_flight_ps as f64),
-        ..COUNT
+        ..OF_HOST
     },
     MetricKind {
         name: "reclaim_scanned",
@@ -443,22 +451,70 @@ const OWN: &[MetricKind] = &[
         ..COUNT
     },
     MetricKind {
+        name: "steal_seen",
+        better: Better::Less,
+        label: "steal seen by guests",
+        meaning: "Part of the vCPUs' time in which their threads were runnable and waited for a processor, \
+                  also after a sleep in a fault, where the scenario names its virtual machines",
+        value: |run| run.steal_seen(),
+        ..SHARE
+    },
+    MetricKind {
+        name: "host_idle",
+        unit: Unit::Share,
+        label: "host idle",
+        meaning: "Part of the physical processors' time in which no thread had them, where the scenario names \
+                  its virtual machines",
+        value: |run| run.fairness.host_idle,
+        ..OF_HOST
+    },
+    MetricKind {
+        name: "fairness_cpu",
+        better: Better::More,
+        label: "fairness, CPU time",
+        meaning: "How equally virtual machines share the processor time of their vCPU threads, where there \
+                  are several: Jain's index, 1 for equal shares, 1/n when one of n has all",
+        value: |run| run.fairness.cpu,
+        ..FAIRNESS
+    },
+    MetricKind {
+        name: "fairness_work",
+        better: Better::More,
+        label: "fairness, work",
+        meaning: "The same of the work that their workers counted, where those of two or more counted any",
+        value: |run| run.fairness.work,
+        ..FAIRNESS
+    },
+    MetricKind {
         name: "events",
         label: "records",
         meaning: "Records of the whole run, of all phases",
         value: |run| Some(run.events as f64),
-        ..COUNT
+        ..OF_HOST
     },
 ];
 
-/// The metric of that name, if there is one. The name may be that of a group's metric, which has the name of
-/// the group in brackets.
+/// The metric of that name, if there is one. The name may be that of a metric of a group of tasks or of a virtual
+/// machine, which has the name of that in brackets.
 pub fn find(name: &str) -> Option<&'static MetricKind> {
     let whole = METRICS.iter().find(|kind| kind.name == name);
     whole.or_else(|| {
-        let (of_all, group) = name.strip_suffix(']')?.split_once('[')?;
-        METRICS.iter().find(|kind| kind.name == of_all && kind.by_group && !group.is_empty())
+        let (of_all, whose) = name.strip_suffix(']')?.split_once('[')?;
+        let there_is = |kind: &&MetricKind| kind.by_group || kind.by_vm;
+        METRICS.iter().filter(there_is).find(|kind| kind.name == of_all && !whose.is_empty())
     })
+}
+
+/// As [`find`], for a machine with these groups of tasks and these virtual machines.
+pub fn find_for(name: &str, groups: &[&str], vms: &[&str]) -> Option<&'static MetricKind> {
+    let kind = find(name)?;
+    let Some(whose) = name.strip_prefix(kind.name).and_then(|rest| rest.strip_prefix('[')) else {
+        return Some(kind);
+    };
+    let whose = whose.trim_end_matches(']');
+    let there_is =
+        (kind.by_group && groups.contains(&whose)) || (kind.by_vm && vms.contains(&whose));
+    there_is.then_some(kind)
 }
 
 /// The names of all metrics.

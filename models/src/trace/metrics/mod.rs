@@ -6,6 +6,7 @@
 
 pub(in crate::trace) mod clock;
 mod collector;
+mod fairness;
 mod kind;
 mod list;
 mod request_list;
@@ -17,5 +18,5 @@ mod values;
 
 pub use self::collector::Metrics;
 pub use self::kind::{Better, Block, MetricKind, Unit};
-pub use self::list::{METRICS, WORK_TOTAL, find, names};
-pub use self::values::{GroupMetrics, Metric, MetricValues, TaskMetrics};
+pub use self::list::{METRICS, WORK_TOTAL, find, find_for, names};
+pub use self::values::{GroupMetrics, Metric, MetricValues, TaskMetrics, VmMetrics};

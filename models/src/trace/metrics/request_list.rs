@@ -13,6 +13,7 @@ const REQUEST: MetricKind = MetricKind {
     block: Block::Requests,
     ratio: true,
     by_group: true,
+    by_vm: true,
     value: |_| None,
 };
 const MILESTONE: MetricKind = MetricKind { block: Block::None, ..REQUEST };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sim_core::{Histogram, SimTime};
 
 use super::clock::{STATES, State};
+use super::fairness::Fairness;
 use super::requests::RequestCounts;
 use crate::base::ids::{Gfn, TaskId};
 use crate::base::record::TaskRole;
@@ -63,6 +64,8 @@ pub(super) struct Counts {
     pub(super) in_flight_ps: u128,
     /// Time with a request in flight.
     pub(super) device_busy_ps: u64,
+    /// Time in which vCPU threads were runnable and had no processor, where records tell.
+    pub(super) waited_ps: Option<u128>,
 }
 
 /// Everything that was counted, up to the end of the run.
@@ -83,6 +86,8 @@ pub(super) struct Totals<'a> {
     pub(super) requests: Option<&'a RequestCounts>,
     /// When the last task that has an end had ended.
     pub(super) completion_ps: Option<u64>,
+    /// How equally virtual machines are served, where there are several.
+    pub(super) fairness: Fairness,
 }
 
 impl Totals<'_> {
@@ -144,6 +149,16 @@ impl Totals<'_> {
     /// Time of all vCPU threads in the host on a processor, in picoseconds.
     pub(super) fn in_host(&self) -> i128 {
         self.in_state(State::Host) + self.in_state(State::SecondStageLock)
+    }
+
+    /// Time of all vCPU threads on a processor, in picoseconds.
+    pub(super) fn processor_time(&self) -> i128 {
+        self.in_host() + self.in_state(State::Guest)
+    }
+
+    /// Part of their time in which vCPU threads waited for a processor.
+    pub(super) fn steal_seen(&self) -> Option<f64> {
+        self.counts.waited_ps.and_then(|ps| self.share(i128::try_from(ps).ok()?))
     }
 
     /// User time of the tasks of a role.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sim_core::{Histogram, SimDuration};
 
-use crate::base::ids::{GroupId, TaskId};
+use crate::base::ids::{GroupId, TaskId, VmId};
 use crate::base::record::TaskRole;
 
 /// One number of a run.
@@ -42,6 +42,15 @@ pub struct GroupMetrics {
     pub values: Vec<Metric>,
 }
 
+/// The metrics of one of several virtual machines.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VmMetrics {
+    /// The virtual machine.
+    pub vm: VmId,
+    /// Those metrics that there are by virtual machine; others are left out.
+    pub values: Vec<Metric>,
+}
+
 fn role_name<S: serde::Serializer>(role: &TaskRole, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(role.name())
 }
@@ -56,6 +65,8 @@ pub struct MetricValues {
     pub per_task: Vec<TaskMetrics>,
     /// Each group of tasks that has requests, by number.
     pub per_group: Vec<GroupMetrics>,
+    /// Each virtual machine, by number, where there are several.
+    pub per_vm: Vec<VmMetrics>,
     /// Fault latencies in nanoseconds; histograms of replications can be merged.
     pub fault_latency: Histogram,
 }

@@ -93,6 +93,8 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             processes: Processes::default(),
             pcid: false,
         },
+        other_guests: Vec::new(),
+        vms: Vec::new(),
         disturbances: Vec::new(),
         workload: Workload {
             regions: vec![Region {

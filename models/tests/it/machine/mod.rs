@@ -33,5 +33,6 @@ mod shadow;
 mod syscalls;
 mod tables;
 mod timers;
+mod vms;
 mod workers;
 mod yields;

@@ -167,7 +167,7 @@ impl Ways<'_> {
         let policy = &self.scenario.policies[run.policy];
         let hash = canonical::policy_hash(policy);
         let named = (policy.name.as_str(), hash.as_str());
-        StoredRun::new(run, named, &self.scenario.machine.workload.tasks, output)
+        StoredRun::new(run, named, &self.scenario.machine, output)
     }
 
     /// A policy and a replication, as failures name them.

@@ -267,9 +267,9 @@ impl<'a> Work<'a> {
         }
         let Some(output) = self.checked(place, run, &policy.name, result) else { return };
         let named = (policy.name.as_str(), part.policy_hashes[run.policy].as_str());
-        let tasks = &scenario.machine.workload.tasks;
+        let machine = &scenario.machine;
         let stored =
-            StoredRun::new(run, named, tasks, &output).of(&part.part.setup, part.part.point);
+            StoredRun::new(run, named, machine, &output).of(&part.part.setup, part.part.point);
         if let Err(error) = self.keep(place, run, stored) {
             self.fail(place, run, error);
         }

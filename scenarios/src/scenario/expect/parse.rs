@@ -38,8 +38,12 @@ fn fail<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Par
     Err(ParseError { message: message.into(), help: help.into() })
 }
 
-/// Reads a line; `policies` are those of the scenario.
-pub(crate) fn parse(text: &str, policies: &[&str]) -> Result<Expectation, ParseError> {
+/// Reads a line; `policies` and named virtual machines are those of the scenario.
+pub(crate) fn parse(
+    text: &str,
+    policies: &[&str],
+    vms: &[&str],
+) -> Result<Expectation, ParseError> {
     let words = words(text);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let claim = match words.as_slice() {
@@ -59,7 +63,7 @@ pub(crate) fn parse(text: &str, policies: &[&str]) -> Result<Expectation, ParseE
         [invariant, rest @ ..] if invariant.starts_with("INV") => {
             breaks(invariant, rest, policies)?
         }
-        [metric, rest @ ..] => number(metric, rest, policies)?,
+        [metric, rest @ ..] => number(metric, rest, policies, vms)?,
     };
     Ok(Expectation { text: text.trim().into(), claim })
 }
@@ -110,8 +114,17 @@ fn breaks(invariant: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, Pa
     Ok(Claim::Breaks { invariant: invariant.into(), weakness, policy: known(policy, policies)? })
 }
 
-fn number(metric: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, ParseError> {
-    let Some(&MetricKind { unit, better, .. }) = metrics::find(metric) else {
+fn number(
+    metric: &str,
+    rest: &[&str],
+    policies: &[&str],
+    vms: &[&str],
+) -> Result<Claim, ParseError> {
+    // Whether there is a group of that name is seen by its results.
+    let there_is =
+        |kind: &&MetricKind| kind.by_group || metrics::find_for(metric, &[], vms).is_some();
+    let found = metrics::find(metric).filter(there_is);
+    let Some(&MetricKind { unit, better, .. }) = found else {
         let mut names = metrics::names();
         names.extend(["invariants", "digest"]);
         return fail(format!("there is no metric `{metric}`"), help_for_unknown(metric, &names));

@@ -6,7 +6,7 @@ use super::*;
 const POLICIES: [&str; 3] = ["sync", "halt", "apf-v7-2010"];
 
 fn read(text: &str) -> Claim {
-    parse(text, &POLICIES).unwrap_or_else(|error| panic!("{text}: {error:?}")).claim
+    parse(text, &POLICIES, &[]).unwrap_or_else(|error| panic!("{text}: {error:?}")).claim
 }
 
 fn number(text: &str) -> (Option<String>, Bound) {
@@ -94,7 +94,7 @@ fn what_is_wrong_with_a_line_is_told() {
         ("invariants tidy", "says nothing of invariants", "`invariants clean`"),
         ("digest 12", "is not a digest", "apfsim compare"),
     ] {
-        let error = parse(text, &POLICIES).expect_err(text);
+        let error = parse(text, &POLICIES, &[]).expect_err(text);
         assert!(error.message.contains(message), "{text}: {}", error.message);
         assert!(error.help.contains(help), "{text}: {}", error.help);
     }

@@ -7,14 +7,16 @@ use serde::Deserialize;
 use crate::syntax::units::Span;
 
 /// Something that happens to a vCPU at a given time.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object that describes a disturbance")]
 pub struct DisturbanceFile {
     /// Time after the start barrier. What happens at "0s" happens before the guest enables notices.
     pub at: Span,
     /// What happens.
     pub kind: DisturbanceName,
-    /// To which vCPU; kind `map_write` has none.
+    /// To which of several virtual machines.
+    pub vm: Option<String>,
+    /// To which of its vCPUs; kind `map_write` has none.
     pub vcpu: Option<u64>,
     /// Kind `smi`: time that the handler takes. Kind `map_write`: time that the lock is held.
     pub span: Option<Span>,

@@ -11,6 +11,7 @@ mod host;
 mod policy;
 mod sched;
 mod store;
+mod vm;
 mod workload;
 
 use schemars::JsonSchema;
@@ -31,6 +32,7 @@ pub use host::{
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
 pub use store::{HandlerFile, StoreFile};
+pub use vm::VmFile;
 pub use workload::{ArrivalsFile, RegionFile, Requests, TaskFile, WorkloadFile};
 
 use crate::syntax::units::Span;
@@ -56,6 +58,10 @@ pub struct ScenarioFile {
     pub guest: GuestFile,
     /// What the guest runs.
     pub workload: WorkloadFile,
+    /// Several virtual machines: what `guest` and `workload` say is of each one that says nothing else. Default:
+    /// one.
+    #[serde(default)]
+    pub vms: Vec<VmFile>,
     /// What happens to the vCPUs meanwhile. Default: nothing.
     #[serde(default)]
     pub disturbances: Vec<DisturbanceFile>,

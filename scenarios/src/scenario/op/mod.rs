@@ -26,7 +26,7 @@ use self::control::{ChooseFile, OnceFile, RepeatFile, UntilFile};
 use self::count::CountFile;
 use self::critical::CriticalFile;
 use self::reader::{Checked, Inside, Operation, Reader};
-pub(crate) use self::reader::{Passes, Tables, program};
+pub(crate) use self::reader::{Passes, Place, Tables, program};
 use self::replay::ReplayOpFile;
 use self::request::RequestFile;
 use self::serve::ServeFile;

@@ -72,6 +72,8 @@ fn number_of<T: PartialEq>(
 
 /// The flat list as far as it is read.
 pub(crate) struct Reader<'a> {
+    place: &'a Place,
+    /// Those of the virtual machine.
     regions: &'a [Region],
     tables: &'a mut Tables,
     ops: Vec<Op>,
@@ -84,6 +86,18 @@ pub(crate) struct Reader<'a> {
     held: Vec<SyncId>,
     /// Whether it serves requests from outside.
     serves: bool,
+}
+
+/// Where the parts of a workload are among those of several virtual machines.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// What names of its regions, groups, locks and so on begin with in results.
+    pub(crate) prefix: String,
+    /// The number of its first region, and of its first vCPU.
+    pub(crate) first_region: u16,
+    pub(crate) first_vcpu: u16,
+    /// How much later than they say its groups start.
+    pub(crate) start: SimDuration,
 }
 
 /// What a group says of the passes of its program.
@@ -107,11 +121,12 @@ pub(crate) struct Passes {
 pub(crate) fn program<T: Operation>(
     at: &At<'_>,
     files: &[T],
-    regions: &[Region],
+    (regions, place): (&[Region], &Place),
     passes: Passes,
     tables: &mut Tables,
 ) -> Result<Vec<Op>, ScenarioError> {
     let mut reader = Reader {
+        place,
         regions,
         tables,
         ops: Vec::new(),
@@ -290,7 +305,7 @@ impl Reader<'_> {
 
     /// Pages of a region.
     pub(super) fn pages(&self, region: RegionId) -> u64 {
-        self.regions[region.index()].pages
+        self.regions[region.index() - usize::from(self.place.first_region)].pages
     }
 
     /// The number of a lock, barrier or semaphore of that name.
@@ -300,11 +315,12 @@ impl Reader<'_> {
         name: &str,
         kind: SyncKind,
     ) -> Result<SyncId, ScenarioError> {
-        let name = at.name(name)?;
+        let plain = at.name(name)?;
+        let name = format!("{}{plain}", self.place.prefix);
         if let Some(known) = self.tables.syncs.iter().find(|known| known.name == name)
             && known.kind != kind
         {
-            let message = format!("`{name}` is something else elsewhere");
+            let message = format!("`{plain}` is something else elsewhere");
             let help =
                 "give each lock, barrier (with one number of parties) and signal its own name";
             return Err(at.fail(message, help));
@@ -372,7 +388,7 @@ impl Reader<'_> {
             let help = "set `prefill` of the region: a kernel that must not sleep cannot map pages";
             return Err(at.fail(message, help));
         }
-        Ok(RegionId(region))
+        Ok(RegionId(self.place.first_region + region))
     }
 }
 

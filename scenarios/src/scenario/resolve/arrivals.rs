@@ -1,6 +1,6 @@
 //! Whether requests from outside are so many that a run would never end.
 
-use models::config::{Arrivals, Law, Workload};
+use models::config::{Arrivals, Law, TaskGroup};
 use sim_core::{Distribution, SimDuration};
 
 use super::at::At;
@@ -10,20 +10,22 @@ use crate::syntax::error::ScenarioError;
 /// and memory as long as it waits.
 const MAX_ARRIVALS: u64 = 100_000_000;
 
-/// Refuses gaps so short that more requests than that would arrive before `end`.
+/// Refuses gaps so short that more requests than that would arrive before `end` for one of the groups in this
+/// place.
 pub(super) fn fit(
-    root: &At<'_>,
-    workload: &Workload,
+    at: &At<'_>,
+    groups: &[TaskGroup],
+    laws: &[Law],
     end: SimDuration,
 ) -> Result<(), ScenarioError> {
-    for (index, group) in workload.tasks.iter().enumerate() {
+    for (index, group) in groups.iter().enumerate() {
         let Some(Arrivals::Law { gap, on_off }) = &group.arrivals else { continue };
-        let mean = |law: &models::base::ids::LawId| mean(&workload.laws[law.index()]);
+        let mean = |law: &models::base::ids::LawId| mean(&laws[law.index()]);
         let (on, off) = on_off.as_ref().map_or((1, 0), |(on, off)| (mean(on), mean(off)));
         let open = u128::from(end.as_ps()) * on / (on + off).max(1);
         let arrivals = open / mean(gap).max(1);
         if arrivals > MAX_ARRIVALS.into() {
-            let at = root.field("workload").field("tasks").index(index).field("arrivals");
+            let at = at.index(index).field("arrivals");
             let message = format!("about {arrivals} requests would arrive in {end}");
             let help = format!(
                 "at most {MAX_ARRIVALS} in a run: a longer gap, or a shorter `duration` and `warmup`"

@@ -13,29 +13,45 @@ const MAX_DISTURBANCES: usize = 1024;
 /// More often than this a vCPU would do nothing else.
 const SHORTEST_EVERY: SimDuration = SimDuration::from_us(1);
 
+/// What disturbances have to know of a virtual machine.
+pub(super) struct Vm<'a> {
+    /// None: it is the only one.
+    pub(super) name: Option<&'a str>,
+    pub(super) guest: &'a GuestConfig,
+    pub(super) first_vcpu: u16,
+}
+
 pub(super) fn disturbances(
     at: &At<'_>,
     files: &[DisturbanceFile],
-    guest: &GuestConfig,
+    vms: &[Vm<'_>],
     end: SimDuration,
 ) -> Result<Vec<Disturbance>, ScenarioError> {
     if files.len() > MAX_DISTURBANCES {
         let message = format!("there are {} disturbances", files.len());
         return Err(at.fail(message, format!("at most {MAX_DISTURBANCES}")));
     }
-    let read = |(index, file)| disturbance(&at.index(index), file, guest, end);
+    let read = |(index, file)| disturbance(&at.index(index), file, vms, end);
     let all: Vec<_> = files.iter().enumerate().map(read).collect::<Result<_, _>>()?;
-    let online = guest.vcpus;
-    if let Some(index) = never_alone(&all, online) {
-        let help = "start another one first, or leave this one online";
-        return Err(at.index(index).fail("no vCPU would be left online", help));
+    for vm in vms {
+        let own = vm.first_vcpu..vm.first_vcpu + vm.guest.vcpus;
+        let places = (0..all.len()).filter(|&place| own.contains(&all[place].vcpu.0));
+        if let Some(index) = never_alone(&all, places, vm.guest.vcpus) {
+            let help = "start another one first, or leave this one online";
+            return Err(at.index(index).fail("no vCPU would be left online", help));
+        }
     }
     Ok(all)
 }
 
-/// The disturbance that takes the last vCPU offline, if one does. Repeated ones count once.
-fn never_alone(all: &[Disturbance], vcpus: u16) -> Option<usize> {
-    let mut order: Vec<usize> = (0..all.len()).collect();
+/// The disturbance that takes the last vCPU of a virtual machine offline, if one of its does. Repeated ones
+/// count once.
+fn never_alone(
+    all: &[Disturbance],
+    places: impl Iterator<Item = usize>,
+    vcpus: u16,
+) -> Option<usize> {
+    let mut order: Vec<usize> = places.collect();
     order.sort_by_key(|&index| (all[index].at, index));
     let mut offline = std::collections::BTreeSet::new();
     order.into_iter().find(|&index| {
@@ -52,20 +68,21 @@ fn never_alone(all: &[Disturbance], vcpus: u16) -> Option<usize> {
 fn disturbance(
     at: &At<'_>,
     file: &DisturbanceFile,
-    guest: &GuestConfig,
+    vms: &[Vm<'_>],
     end: SimDuration,
 ) -> Result<Disturbance, ScenarioError> {
-    let vcpus = guest.vcpus;
+    let vm = vm_of(at, file, vms)?;
+    let (vcpus, first) = (vm.guest.vcpus, vm.first_vcpu);
     let vcpu = match (file.vcpu, file.kind) {
-        (None, DisturbanceName::MapWrite) => VcpuId(0),
+        (None, DisturbanceName::MapWrite) => VcpuId(first),
         (Some(_), DisturbanceName::MapWrite) => {
             let message = "a change of the memory map happens to no vCPU";
             return Err(at.field("vcpu").fail(message, "remove it"));
         }
         (None, _) => return Err(at.fail("no vCPU is named", "add `\"vcpu\": ...`")),
         (Some(number), _) => {
-            let vcpu = u16::try_from(number).ok().filter(|vcpu| *vcpu < vcpus).map(VcpuId);
-            vcpu.ok_or_else(|| {
+            let vcpu = u16::try_from(number).ok().filter(|vcpu| *vcpu < vcpus);
+            vcpu.map(|vcpu| VcpuId(first + vcpu)).ok_or_else(|| {
                 let help = format!("they are numbered 0 to {}", vcpus - 1);
                 at.field("vcpu").fail(format!("there is no vCPU {number}"), help)
             })?
@@ -75,7 +92,7 @@ fn disturbance(
     let kind = match file.kind {
         DisturbanceName::Offline => DisturbanceKind::Offline,
         DisturbanceName::Online => DisturbanceKind::Online,
-        DisturbanceName::Smi if guest.paging == GuestPaging::Off => {
+        DisturbanceName::Smi if vm.guest.paging == GuestPaging::Off => {
             let message = "what a guest without paging is after an SMI is not modelled";
             return Err(at.field("kind").fail(message, "remove it, or leave `guest.paging` on"));
         }
@@ -114,6 +131,26 @@ fn disturbance(
     let every = every.transpose()?;
     leaves_smm(at, kind, every)?;
     Ok(Disturbance { at: when, every, vcpu, kind })
+}
+
+/// The virtual machine that a disturbance happens to.
+fn vm_of<'a>(
+    at: &At<'_>,
+    file: &DisturbanceFile,
+    vms: &'a [Vm<'a>],
+) -> Result<&'a Vm<'a>, ScenarioError> {
+    let names: Vec<&str> = vms.iter().filter_map(|vm| vm.name).collect();
+    match (&file.vm, vms) {
+        (Some(name), _) => {
+            let found = vms.iter().find(|vm| vm.name == Some(name.as_str()));
+            found.ok_or_else(|| at.field("vm").unknown("virtual machine", name, &names))
+        }
+        (None, [only]) => Ok(only),
+        (None, _) => {
+            let help = format!("add `\"vm\": ...`, one of {}", names.join(", "));
+            Err(at.fail("no virtual machine is named", help))
+        }
+    }
 }
 
 /// Refuses system management interrupts of which the next one waits when the handler of one ends.

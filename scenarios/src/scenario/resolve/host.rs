@@ -1,7 +1,7 @@
 //! The host: processor, memory limit, swap.
 
 use models::config::{
-    GuestConfig, GuestPaging, HostConfig, HostPaging, Region, RegionBacking, TablePages, Workload,
+    GuestConfig, GuestPaging, HostConfig, HostPaging, Region, RegionBacking, TablePages, TaskGroup,
 };
 use sim_core::SimDuration;
 
@@ -14,7 +14,7 @@ use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
 /// Pages that the container must have beyond what is never reclaimed, besides twice what may be
-/// under way at once (see [`in_flight`]). With much less, tasks take each other's pages away before
+/// under way at once (see [`Inside::in_flight`]). With much less, tasks take each other's pages away before
 /// they are used, and nothing goes on.
 const MIN_RECLAIMABLE_PAGES: u64 = 256;
 
@@ -26,7 +26,7 @@ const DEFAULT_RECLAIM_BATCH: u64 = 32;
 pub(super) fn host(
     at: &At<'_>,
     file: &HostFile,
-    guest: &GuestConfig,
+    guest_pages: u64,
 ) -> Result<(HostConfig, HostIdentity), ScenarioError> {
     let cpus = at.field("cpus").number(file.cpus, 1..=4096)?;
     let named = kernel::named(&at.field("kernel"), file.kernel.as_ref())?;
@@ -37,7 +37,7 @@ pub(super) fn host(
     let swap_at = at.field("swap");
     let swap_pages = match file.swap.size {
         Some(size) => swap_at.field("size").pages(size)?,
-        None => guest.memory_pages,
+        None => guest_pages,
     };
     let ahead_at = swap_at.field("read_ahead");
     let ahead = file.swap.read_ahead.unwrap_or(DEFAULT_READ_AHEAD);
@@ -81,48 +81,31 @@ pub(super) fn host(
     Ok((config, identity))
 }
 
-/// Whether limit, swap and workload go together.
+/// What is in one memory container.
+pub(super) struct Inside<'a> {
+    /// Where its limit is said, and what the guests' memory is called.
+    pub(super) at: At<'a>,
+    pub(super) limit: u64,
+    pub(super) other: u64,
+    /// The guests, each with its part of the workload.
+    pub(super) guests: Vec<(&'a GuestConfig, &'a [Region], &'a [TaskGroup])>,
+}
+
+/// Whether limits, swap and workload go together.
 pub(super) fn fits(
     at: &At<'_>,
     host: &HostConfig,
-    guest: &GuestConfig,
-    workload: &Workload,
+    containers: &[Inside<'_>],
 ) -> Result<(), ScenarioError> {
-    let size = |pages: u64| Bytes(pages * models::base::ids::PAGE_SIZE);
-    let (limit, other) = (host.memory_limit_pages, host.other_resident_pages);
-    if limit > guest.memory_pages {
-        let message = format!(
-            "the limit ({}) is larger than the guest's memory ({})",
-            size(limit),
-            size(guest.memory_pages)
-        );
-        return Err(at.field("memory_limit").fail(message, "at most `guest.memory`"));
+    let mut swapped = 0;
+    let mut under_way = 0;
+    for inside in containers {
+        let more = inside.swapped(at, host)?;
+        swapped += more;
+        under_way += if more == 0 { 0 } else { inside.in_flight(host) };
     }
-    private_memory(at, host, guest, workload)?;
-    huge_pages(at, host, guest, workload)?;
-    let in_flight = in_flight(host, workload);
-    let of = |backing: RegionBacking| -> u64 {
-        let regions = workload.regions.iter().filter(|region| region.backing == backing);
-        regions.map(|region| region.pages).sum()
-    };
-    let pages = workload.regions.iter().map(|region| region.pages).sum();
-    let touched = of(RegionBacking::Vmm) + guest.reclaimable_tables(pages);
-    let kept = other + of(RegionBacking::GuestMemfd);
-    let least = kept + MIN_RECLAIMABLE_PAGES + 2 * in_flight;
-    if limit < least {
-        let message = format!("the limit ({}) leaves the guest no memory to run", size(limit));
-        let help = format!(
-            "at least {}: `other_resident`, {}{}, and twice a read-ahead window for each task and a \
-             reclaim batch",
-            size(least),
-            if kept == other { "" } else { "regions in guest_memfd, " },
-            size(MIN_RECLAIMABLE_PAGES)
-        );
-        return Err(at.field("memory_limit").fail(message, help));
-    }
-    let swapped = touched.saturating_sub(limit - kept);
     // Pages that are on their way in or out have both a frame and a slot.
-    let least = if swapped == 0 { 0 } else { swapped + in_flight };
+    let least = swapped + under_way;
     if u64::from(host.slots()) < least {
         let message = format!(
             "the swap ({}) cannot hold what does not fit in memory ({})",
@@ -145,10 +128,10 @@ fn private_memory(
     at: &At<'_>,
     host: &HostConfig,
     guest: &GuestConfig,
-    workload: &Workload,
+    regions: &[Region],
 ) -> Result<(), ScenarioError> {
     let private = |region: &&Region| region.backing == RegionBacking::GuestMemfd;
-    let Some(region) = workload.regions.iter().find(private) else { return Ok(()) };
+    let Some(region) = regions.iter().find(private) else { return Ok(()) };
     let field = match (host.paging, guest.paging) {
         (HostPaging::Tdp, GuestPaging::On) => return Ok(()),
         (HostPaging::Shadow, _) => "host.paging",
@@ -166,12 +149,12 @@ fn huge_pages(
     at: &At<'_>,
     host: &HostConfig,
     guest: &GuestConfig,
-    workload: &Workload,
+    regions: &[Region],
 ) -> Result<(), ScenarioError> {
     let private = |region: &Region| region.backing == RegionBacking::GuestMemfd;
     let stays = match guest.table_pages {
         TablePages::Resident => Some("`guest.table_pages` is `resident`"),
-        TablePages::Reclaimable if workload.regions.iter().any(private) => {
+        TablePages::Reclaimable if regions.iter().any(private) => {
             Some("a region is in guest_memfd")
         }
         TablePages::Reclaimable => None,
@@ -185,9 +168,56 @@ fn huge_pages(
     }
 }
 
-/// Pages that may be under way at once: a read-ahead window for each task, and a batch that is
-/// being reclaimed.
-fn in_flight(host: &HostConfig, workload: &Workload) -> u64 {
-    let tasks: u64 = workload.tasks.iter().map(|group| u64::from(group.count)).sum();
-    tasks * u64::from(host.read_ahead_pages) + u64::from(host.reclaim_batch_pages)
+fn size(pages: u64) -> Bytes {
+    Bytes(pages * models::base::ids::PAGE_SIZE)
+}
+
+impl Inside<'_> {
+    /// Pages that the limit keeps out of memory.
+    fn swapped(&self, host_at: &At<'_>, host: &HostConfig) -> Result<u64, ScenarioError> {
+        let &Self { limit, other, .. } = self;
+        let memory: u64 = self.guests.iter().map(|(guest, ..)| guest.memory_pages).sum();
+        if limit > memory {
+            let message = format!(
+                "the limit ({}) is larger than the guest's memory ({})",
+                size(limit),
+                size(memory)
+            );
+            return Err(self.at.fail(message, "at most `guest.memory`"));
+        }
+        for (guest, regions, _) in &self.guests {
+            private_memory(host_at, host, guest, regions)?;
+            huge_pages(host_at, host, guest, regions)?;
+        }
+        let of = |backing: RegionBacking| -> u64 {
+            let regions = self.guests.iter().flat_map(|(_, regions, _)| *regions);
+            regions.filter(|region| region.backing == backing).map(|region| region.pages).sum()
+        };
+        let tables = |(guest, regions, _): &(&GuestConfig, &[Region], &[TaskGroup])| {
+            guest.reclaimable_tables(regions.iter().map(|region| region.pages).sum())
+        };
+        let touched = of(RegionBacking::Vmm) + self.guests.iter().map(tables).sum::<u64>();
+        let kept = other + of(RegionBacking::GuestMemfd);
+        let least = kept + MIN_RECLAIMABLE_PAGES + 2 * self.in_flight(host);
+        if limit < least {
+            let message = format!("the limit ({}) leaves the guest no memory to run", size(limit));
+            let help = format!(
+                "at least {}: `other_resident`, {}{}, and twice a read-ahead window for each task \
+                 and a reclaim batch",
+                size(least),
+                if kept == other { "" } else { "regions in guest_memfd, " },
+                size(MIN_RECLAIMABLE_PAGES)
+            );
+            return Err(self.at.fail(message, help));
+        }
+        Ok(touched.saturating_sub(limit - kept))
+    }
+
+    /// Pages that may be under way at once: a read-ahead window for each task, and a batch that is
+    /// being reclaimed.
+    fn in_flight(&self, host: &HostConfig) -> u64 {
+        let groups = self.guests.iter().flat_map(|(.., groups)| *groups);
+        let tasks: u64 = groups.map(|group| u64::from(group.count)).sum();
+        tasks * u64::from(host.read_ahead_pages) + u64::from(host.reclaim_batch_pages)
+    }
 }

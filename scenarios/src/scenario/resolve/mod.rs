@@ -16,11 +16,12 @@ mod policy;
 mod sched;
 mod store;
 mod ticks;
+mod vms;
 mod workload;
 
 use std::sync::Arc;
 
-use models::config::{MachineConfig, Policy, Workload};
+use models::config::{MachineConfig, Policy, VmConfig, Workload};
 use models::trace::metrics::{self, WORK_TOTAL};
 use sim_core::SimDuration;
 
@@ -139,9 +140,7 @@ impl Scenario {
                     let help = help_for_unknown(name, &policy::names(&self.policies));
                     return fail(format!("there is no policy `{name}`"), help);
                 };
-                if let Some((message, help)) =
-                    policy::without_memory(&policy, &self.machine.workload)
-                {
+                if let Some((message, help)) = self.refuses(&policy) {
                     return fail(message, help);
                 }
                 if policies.iter().any(|known| known.name == policy.name) {
@@ -169,36 +168,57 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Why a policy cannot be compared on this machine, if it cannot: the message, and what would be right.
+    fn refuses(&self, policy: &Policy) -> Option<(String, String)> {
+        let own = |vm: models::base::ids::VmId| {
+            self.machine.vms.get(vm.index()).and_then(|named| named.policy.as_ref())
+        };
+        self.machine.vm_ids().find_map(|vm| match own(vm) {
+            Some(own) => policy::two_hosts(own, policy),
+            None => {
+                let regions = &self.machine.workload.regions[self.machine.regions_of(vm)];
+                policy::without_memory(policy, regions)
+            }
+        })
+    }
+}
+
 fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError> {
     let name = root.field("name").name(&file.name)?;
     let title = title(&root.field("title"), &file.title)?;
     let host_at = root.field("host");
-    let guest_at = root.field("guest");
-    let guest = guest::guest(&guest_at, &file.guest)?;
     let stores = store::names(&host_at.field("stores"), &file.host.stores)?;
-    let workload = workload::workload(&root.field("workload"), &file.workload, &guest, &stores)?;
-    let (host, host_identity) = host::host(&host_at, &file.host, &guest)?;
-    let host = store::stores(root, &file, host, &workload)?;
-    host::fits(&host_at, &host, &guest, &workload)?;
+    let vms = vms::vms(root, &file, &stores)?;
+    let (host, host_identity) = host::host(&host_at, &file.host, vms.memory_pages())?;
+    vms.fit_beside_each_other(&file, &host)?;
+    let host = store::stores(root, &file, host, vms.workload())?;
+    host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
-    ticks::fit(root, &host, &guest, &cpu)?;
-    let policies = policy::policies(&root.field("policies"), &file.policies)?;
-    for (index, one) in policies.iter().enumerate() {
-        if let Some((message, help)) = policy::without_memory(one, &workload) {
-            return Err(root.field("policies").index(index).fail(message, help));
-        }
+    for guest in vms.guests() {
+        ticks::fit(root, &host, guest, &cpu)?;
     }
+    let policies = policy::policies(&root.field("policies"), &file.policies)?;
+    vms.allow(&policies)?;
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
-    let measure = measure(&root.field("measure"), file.measure.as_deref(), &workload)?;
     let shortest = SimDuration::from_ps(1);
     let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
     let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);
     let warmup = root.field("warmup").span(warmup, SimDuration::ZERO..=MAX_DURATION)?;
     let disturbances_at = root.field("disturbances");
     let end = duration + warmup;
-    arrivals::fit(root, &workload, end)?;
-    let disturbances =
-        disturbance::disturbances(&disturbances_at, &file.disturbances, &guest, end)?;
+    vms.fit_arrivals(end)?;
+    let disturbances = disturbance::disturbances(
+        &disturbances_at,
+        &file.disturbances,
+        &vms.for_disturbances(),
+        end,
+    )?;
+    let (guests, vms, workload) = vms.into_parts();
+    let measure = measure(&root.field("measure"), file.measure.as_deref(), (&workload, &vms))?;
+    let mut guests = guests.into_iter();
+    let Some(guest) = guests.next() else { unreachable!("there is one at least") };
+    let other_guests = guests.collect();
     let replications = root
         .field("replications")
         .number(file.replications.unwrap_or(1).into(), 1..=MAX_REPLICATIONS.into())?;
@@ -206,11 +226,12 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let published = published
         .map(|(index, line)| published_line(&root.field("published").index(index), line, &policies))
         .collect::<Result<_, _>>()?;
-    let expect = expectations(&root.field("expect"), &file.expect, &policies, &workload)?;
+    let owners = (&workload, &vms[..]);
+    let expect = expectations(&root.field("expect"), &file.expect, &policies, owners)?;
     Ok(Scenario {
         name,
         title,
-        machine: MachineConfig { cpu, host, guest, workload, disturbances },
+        machine: MachineConfig { cpu, host, guest, other_guests, vms, workload, disturbances },
         cpu_preset: file.host.cpu.preset().to_owned(),
         host_identity,
         policies,
@@ -237,25 +258,44 @@ fn baseline(at: &At<'_>, name: Option<&str>, policies: &[Policy]) -> Result<Stri
     Ok(name.into())
 }
 
-/// The metric to compare by. One of a group is of a group that there is.
-fn measure(at: &At<'_>, name: Option<&str>, workload: &Workload) -> Result<String, ScenarioError> {
+/// The metric to compare by. One of a group, or of a virtual machine, is of one that there is.
+fn measure(
+    at: &At<'_>,
+    name: Option<&str>,
+    (workload, vms): (&Workload, &[VmConfig]),
+) -> Result<String, ScenarioError> {
     let name = name.unwrap_or(WORK_TOTAL);
     if metrics::find(name).is_none() {
         return Err(at.unknown("metric", name, &metrics::names()));
     }
-    known_group(at, name, workload)?;
+    known_owner(at, name, (workload, vms))?;
     Ok(name.into())
 }
 
-/// A metric of one group, as `request_rate[server]`, is of a group that there is.
-fn known_group(at: &At<'_>, metric: &str, workload: &Workload) -> Result<(), ScenarioError> {
-    let group = metric.split_once('[').map(|(_, rest)| rest.trim_end_matches(']'));
+/// A metric of one group, as `request_rate[server]`, or of one virtual machine, as `work_total[web]`, is of one
+/// that there is.
+fn known_owner(
+    at: &At<'_>,
+    metric: &str,
+    (workload, vms): (&Workload, &[VmConfig]),
+) -> Result<(), ScenarioError> {
     let groups: Vec<&str> = workload.tasks.iter().map(|group| group.name.as_str()).collect();
-    match group {
-        Some(group) if !groups.contains(&group) => {
-            Err(at.unknown("group of tasks", group, &groups))
+    let vms: Vec<&str> = vms.iter().map(|vm| vm.name.as_str()).collect();
+    let Some((kind, (_, whose))) = metrics::find(metric).zip(metric.split_once('[')) else {
+        return Ok(());
+    };
+    if metrics::find_for(metric, &groups, &vms).is_some() {
+        return Ok(());
+    }
+    let whose = whose.trim_end_matches(']');
+    match (kind.by_group, kind.by_vm && !vms.is_empty()) {
+        (true, false) => Err(at.unknown("group of tasks", whose, &groups)),
+        (true, true) => {
+            let valid = [vms, groups].concat();
+            Err(at.unknown("virtual machine or group of tasks", whose, &valid))
         }
-        _ => Ok(()),
+        (false, true) => Err(at.unknown("virtual machine", whose, &vms)),
+        (false, false) => Err(at.unknown("metric", metric, &metrics::names())),
     }
 }
 
@@ -284,15 +324,16 @@ fn expectations(
     at: &At<'_>,
     lines: &[String],
     policies: &[Policy],
-    workload: &Workload,
+    owners: (&Workload, &[VmConfig]),
 ) -> Result<Vec<Expectation>, ScenarioError> {
     let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+    let vms: Vec<&str> = owners.1.iter().map(|vm| vm.name.as_str()).collect();
     let read = |(index, line): (usize, &String)| {
         let at = at.index(index);
-        let read = expect::parse(line, &names);
+        let read = expect::parse(line, &names, &vms);
         let read = read.map_err(|error| at.fail(error.message, error.help))?;
         if let Claim::Number { metric, .. } = &read.claim {
-            known_group(&at, metric, workload)?;
+            known_owner(&at, metric, owners)?;
         }
         Ok(read)
     };

@@ -4,7 +4,7 @@ use models::apf::rules::{
     GuestMemfd, Mechanism, PARTS, ResolvedBy, SetError, Setting, named_generation,
 };
 use models::apf::{Defect, Defects, Rules};
-use models::config::{Policy, Region, RegionBacking, Workload};
+use models::config::{Policy, Region, RegionBacking};
 use models::presets::policies;
 
 use super::at::At;
@@ -19,11 +19,7 @@ pub(super) fn policies(at: &At<'_>, files: &[PolicyRef]) -> Result<Vec<Policy>, 
     }
     let mut policies: Vec<Policy> = Vec::new();
     for (index, file) in files.iter().enumerate() {
-        let here = at.index(index);
-        let (here, policy) = match file {
-            PolicyRef::Name(name) => (here.clone(), known(&here, name)?),
-            PolicyRef::Inline(file) => (here.field("name"), custom(&here, file)?),
-        };
+        let (here, policy) = policy(&at.index(index), file)?;
         if let Some(first) = policies.iter().position(|known| known.name == policy.name) {
             let help = format!("`{}` has that name already", at.index(first).path);
             return Err(here.fail(format!("the name `{}` is given twice", policy.name), help));
@@ -31,6 +27,28 @@ pub(super) fn policies(at: &At<'_>, files: &[PolicyRef]) -> Result<Vec<Policy>, 
         policies.push(policy);
     }
     Ok(policies)
+}
+
+/// A policy, and where its name is.
+pub(super) fn policy<'a>(at: &At<'a>, file: &PolicyRef) -> Result<(At<'a>, Policy), ScenarioError> {
+    Ok(match file {
+        PolicyRef::Name(name) => (at.clone(), known(at, name)?),
+        PolicyRef::Inline(file) => (at.field("name"), custom(at, file)?),
+    })
+}
+
+/// Why one host cannot have two policies at once, if it cannot. Its kernel has one kind of workers, and
+/// delivers page ready in one way.
+pub(super) fn two_hosts(one: &Policy, other: &Policy) -> Option<(String, String)> {
+    let kernel = |policy: &Policy| (policy.rules.workers, policy.rules.page_ready);
+    let both = one.host_async && other.host_async;
+    (both && kernel(one) != kernel(other)).then(|| {
+        let message = format!(
+            "`{}` and `{}` are of different kernels, and the host has one",
+            one.name, other.name
+        );
+        (message, "policies with the same workers and page ready, or `sync`".to_owned())
+    })
 }
 
 fn known(at: &At<'_>, name: &str) -> Result<Policy, ScenarioError> {
@@ -141,9 +159,9 @@ fn defects(at: &At<'_>, names: &[String]) -> Result<Defects, ScenarioError> {
 }
 
 /// Why a policy cannot be run on this memory, if it cannot: the message, and what would be right.
-pub(super) fn without_memory(policy: &Policy, workload: &Workload) -> Option<(String, String)> {
+pub(super) fn without_memory(policy: &Policy, regions: &[Region]) -> Option<(String, String)> {
     let in_memfd = |region: &&Region| region.backing == RegionBacking::GuestMemfd;
-    let region = workload.regions.iter().find(in_memfd)?;
+    let region = regions.iter().find(in_memfd)?;
     let knows = !policy.host_async || policy.rules.guest_memfd != GuestMemfd::None;
     (!knows).then(|| {
         let message = format!(

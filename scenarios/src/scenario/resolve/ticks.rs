@@ -31,12 +31,12 @@ impl Recurring {
 pub(super) fn fit(
     root: &At<'_>,
     host: &HostConfig,
-    guest: &GuestConfig,
+    (guest_at, guest): (&At<'_>, &GuestConfig),
     cpu: &CpuConfig,
 ) -> Result<(), ScenarioError> {
     let (of_host, of_guest) = (host_tick(host, cpu), guest_tick(guest, cpu));
     let host_at = root.field("host").field("tick");
-    let guest_at = root.field("guest").field("hz");
+    let guest_at = guest_at.field("hz");
     refuse(&host_at, "the host's tick", &of_host, "`host.tick`")?;
     refuse(&guest_at, "the guest's tick", &of_guest, "`guest.hz`")?;
     let missed = cpu.costs.guest_missed_tick.time(cpu.frequency);

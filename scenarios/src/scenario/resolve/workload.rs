@@ -1,7 +1,7 @@
 //! Regions and tasks.
 
 use models::base::ids::{PAGE_SIZE, VcpuId};
-use models::config::{Arrivals, GuestConfig, Law, Region, RegionBacking, TaskGroup, Workload};
+use models::config::{Arrivals, GuestConfig, Law, Region, RegionBacking, TaskGroup};
 use models::machine::KERNEL_FRAMES;
 use sim_core::{Distribution, SimDuration};
 
@@ -11,22 +11,25 @@ use super::store;
 use crate::scenario::file::{
     ArrivalsFile, RegionFile, Requests, ServiceTime, TaskFile, WorkloadFile,
 };
-use crate::scenario::op::{OpFile, Passes, Tables, program};
+use crate::scenario::op::{OpFile, Passes, Place, Tables, program};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::{Bytes, Span};
 
-const MAX_REGIONS: usize = 256;
+pub(super) const MAX_REGIONS: usize = 256;
 /// With the bound of a group, all tasks of a scenario are numbered below 2^20, as event keys need.
-const MAX_GROUPS: usize = 255;
+pub(super) const MAX_GROUPS: usize = 255;
 const MAX_TASKS_IN_GROUP: u64 = 4096;
 const MAX_PASSES: u64 = 1_000_000_000_000;
 
+/// The parts of one virtual machine's workload; what its programs name by number goes into the tables of all.
 pub(super) fn workload(
     at: &At<'_>,
     file: &WorkloadFile,
     guest: &GuestConfig,
     stores: &[String],
-) -> Result<Workload, ScenarioError> {
+    place: &Place,
+    tables: &mut Tables,
+) -> Result<(Vec<Region>, Vec<TaskGroup>), ScenarioError> {
     let regions = regions(&at.field("regions"), &file.regions, guest, stores)?;
     let at = at.field("tasks");
     if file.tasks.is_empty() {
@@ -37,13 +40,15 @@ pub(super) fn workload(
         return Err(at.fail(message, format!("at most {MAX_GROUPS}")));
     }
     at.distinct(file.tasks.iter().map(|group| group.name.as_str()), Some("name"))?;
-    let mut tables = Tables::default();
     let mut group = |(index, file): (usize, &TaskFile)| {
-        task_group(&at.index(index), file, &regions, guest, &mut tables)
+        let guest = (guest, &regions[..]);
+        let group = task_group(&at.index(index), file, guest, place, tables)?;
+        Ok(TaskGroup { name: format!("{}{}", place.prefix, group.name), ..group })
     };
     let tasks = file.tasks.iter().enumerate().map(&mut group).collect::<Result<_, _>>()?;
-    let Tables { laws, walks, addresses, syncs } = tables;
-    Ok(Workload { regions, tasks, laws, walks, addresses, syncs })
+    let named =
+        |region: Region| Region { name: format!("{}{}", place.prefix, region.name), ..region };
+    Ok((regions.into_iter().map(named).collect(), tasks))
 }
 
 fn regions(
@@ -89,17 +94,17 @@ fn regions(
 fn task_group(
     at: &At<'_>,
     file: &TaskFile,
-    regions: &[Region],
-    guest: &GuestConfig,
+    (guest, regions): (&GuestConfig, &[Region]),
+    place: &Place,
     tables: &mut Tables,
 ) -> Result<TaskGroup, ScenarioError> {
     let name = at.field("name").name(&file.name)?;
     let count = at.field("count").number(file.count.unwrap_or(1), 1..=MAX_TASKS_IN_GROUP)?;
-    let start_on = start_on(&at.field("start_on"), file.start_on.as_deref(), guest)?;
+    let start_on = start_on(&at.field("start_on"), file.start_on.as_deref(), guest, place)?;
     let number = file.passes.map(|passes| at.field("passes").number(passes, 1..=MAX_PASSES));
     let are_requests = file.requests == Requests::Passes;
     let start = file.start.map_or(SimDuration::ZERO, |start| start.0);
-    let start = at.field("start").span(start, SimDuration::ZERO..=MAX_DURATION)?;
+    let start = at.field("start").span(start, SimDuration::ZERO..=MAX_DURATION)? + place.start;
     let arrivals = file.arrivals.as_ref();
     let arrivals = arrivals.map(|file| self::arrivals(&at.field("arrivals"), file, tables));
     let arrivals = arrivals.transpose()?;
@@ -111,7 +116,7 @@ fn task_group(
         let help = "give at least one operation, such as { \"op\": \"count\", ... }";
         return Err(at.fail("the program is empty", help));
     }
-    let program = program(&at, &file.program, regions, passes, tables)?;
+    let program = program(&at, &file.program, (regions, place), passes, tables)?;
     let endless = file.program.iter().position(|op| matches!(op, OpFile::Count(_)));
     if let Some(after) = endless.map(|index| index + 1).filter(|&after| after < file.program.len())
     {
@@ -171,11 +176,12 @@ fn start_on(
     at: &At<'_>,
     places: Option<&[u64]>,
     guest: &GuestConfig,
+    of: &Place,
 ) -> Result<Vec<VcpuId>, ScenarioError> {
     let vcpus = guest.vcpus;
     let place = |(index, &place): (usize, &u64)| {
         let found = u16::try_from(place).ok().filter(|place| *place < vcpus);
-        found.map(VcpuId).ok_or_else(|| {
+        found.map(|place| VcpuId(of.first_vcpu + place)).ok_or_else(|| {
             let message = format!("there is no vCPU {place}");
             at.index(index).fail(message, format!("they are numbered 0 to {}", vcpus - 1))
         })

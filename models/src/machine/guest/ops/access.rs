@@ -27,9 +27,10 @@ impl Access {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Chooses the page of the task's next access. The choice stays until the access goes through.
-    pub(super) fn next_page(&mut self, task: TaskId, region: RegionId) -> Gva {
+    pub(super) fn next_page(&mut self, vcpu: VcpuId, task: TaskId, region: RegionId) -> Gva {
         let World { setup, guest, .. } = &mut *self.w;
         let Guest { tasks, tables, drawn, .. } = guest;
+        let tables = &tables[setup.vm(vcpu).index()];
         let Task { program, pc, choices, .. } = &mut tasks[task.index()];
         match program {
             Program::Fill { page, .. } => tables.gva(region, *page),
@@ -43,6 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn look_up(&mut self, vcpu: VcpuId, gva: Gva, write: bool) -> Access {
         let World { host, setup, guest, .. } = &mut *self.w;
         let Guest { cpus, tables, .. } = guest;
+        let tables = &tables[setup.vm(vcpu).index()];
         let GuestCpu { mmu, walked, .. } = &mut cpus[vcpu.index()];
         let seen = Seen { host, setup, tables, vcpu, write };
         let hit = if seen.is_protected(gva) { None } else { mmu.lookup(gva) };

@@ -203,6 +203,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let frequency = self.frequency;
         let World { host, setup, guest, .. } = &mut *self.w;
         let Guest { cpus, tasks, tables, drawn, .. } = guest;
+        let tables = &tables[setup.vm(vcpu).index()];
         let GuestCpu { burst, mmu, walked, .. } = &mut cpus[vcpu.index()];
         let Task { program, pc, choices, .. } = &mut tasks[task.index()];
         // A program that fills memory touches a page that was never touched: its access exits.

@@ -20,8 +20,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The host delivers the interrupt to the others.
     pub(in crate::machine::guest) fn interrupt_all_others(&mut self, vcpu: VcpuId) {
-        for other in (0..self.w.setup.config.guest.vcpus).map(VcpuId).filter(|&other| other != vcpu)
-        {
+        for other in self.w.setup.vcpus_of(self.w.setup.vm(vcpu)) {
+            if other == vcpu {
+                continue;
+            }
             if self.w.guest.cpus[other.index()].hotplug == Hotplug::Offline {
                 continue;
             }

@@ -36,7 +36,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return Begin::Takes(busy);
         }
         let Some(next) = self.current_op(task) else {
-            self.w.prefill_done = true;
+            self.w.filling -= 1;
+            self.w.prefill_done = self.w.filling == 0;
             self.sleep_current(vcpu, task);
             return Begin::Reschedule;
         };
@@ -45,7 +46,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Op::Count { .. } => Begin::Counts,
             Op::Compute { span } => Begin::Takes(self.compute(task, span)),
             Op::Access { region, write, cost, .. } | Op::AccessBy { region, write, cost, .. } => {
-                let gva = self.next_page(task, region);
+                let gva = self.next_page(vcpu, task, region);
                 let access = self.look_up(vcpu, gva, write);
                 self.begin_access(vcpu, task, access, (write, cost))
             }

@@ -18,6 +18,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     ) -> Begin {
         let World { setup, guest, .. } = &mut *self.w;
         let Guest { tasks, tables, drawn, .. } = guest;
+        let tables = &tables[setup.vm(vcpu).index()];
         let Task { program, pc, choices, .. } = &mut tasks[task.index()];
         // Only programs that go round have this operation.
         let Program::Loop { ops } = program else { return Begin::Reschedule };

@@ -62,7 +62,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let KernelMode { preempt_off, irq_off, rcu, mid_access, .. } = state.kernel;
         let preemptible = preempt_off == 0 && irq_off == 0;
-        match self.w.setup.config.guest.preemption {
+        match self.w.setup.guest(state.vcpu).preemption {
             Preemption::None => false,
             Preemption::Voluntary => preemptible && rcu == 0 && !mid_access && state.busy.0 == 0,
             Preemption::Full => preemptible,

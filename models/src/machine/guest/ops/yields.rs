@@ -16,7 +16,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.note_vcpu_progress(vcpu);
         self.charge_task(vcpu);
-        let params = &self.w.setup.config.guest.sched;
+        let params = &self.w.setup.guest(vcpu).sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.yield_current(&mut self.w.guest.entities, params);
         self.w.guest.note_load(vcpu);

@@ -54,7 +54,10 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
         object.insert("paging".into(), json!(GuestPaging::Off.name()));
     } else {
         give(&mut object, draw, "paging", |_| json!(GuestPaging::On.name()));
-        give(&mut object, draw, "processes", word::<Processes>);
+        give(&mut object, draw, "processes", |draw| match shape.several {
+            true => json!(Processes::One.name()),
+            false => word::<Processes>(draw),
+        });
         give(&mut object, draw, "pcid", flag);
     }
     Value::Object(object)

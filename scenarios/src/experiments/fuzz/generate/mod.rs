@@ -11,6 +11,7 @@ mod object;
 mod policy;
 mod program;
 mod sched;
+mod vms;
 mod workload;
 
 use models::base::record::DisturbanceName;
@@ -23,7 +24,12 @@ use super::draw::{Draw, MS, SEC, US, written};
 /// The scenario of a seed.
 pub(super) fn scenario(seed: u64) -> Value {
     let draw = Draw::new(seed);
-    let shape = workload::Shape::draw(&draw);
+    let mut shape = workload::Shape::draw(&draw);
+    let policies = policy::policies(&draw.at("policies"), shape.has_memfd());
+    let vms = vms::vms(&draw.at("vms"), &mut shape, &policies);
+    if !vms.list.is_empty() {
+        shape.holds(vms.shared, vms.swap_pages);
+    }
     let mut object = Object::new();
     object.insert("format".into(), json!(1));
     object.insert("name".into(), json!(format!("fuzz-{seed}")));
@@ -38,20 +44,29 @@ pub(super) fn scenario(seed: u64) -> Value {
     let mut warmup = draw.at("warmup");
     let warmup = if warmup.given() { warmup.span(0, 5 * MS) } else { Default::default() };
     let end = (duration + warmup).as_ps();
-    let mut disturbances = disturbance::disturbances(&draw.at("disturbances"), shape.vcpus, end);
+    let vm = vms.named.as_ref();
+    let vcpus = vm.map_or(shape.vcpus, |(_, vcpus)| *vcpus);
+    let mut disturbances = disturbance::disturbances(&draw.at("disturbances"), vcpus, end);
     // A guest without paging has no SMI.
     disturbances.retain(|one| !shape.unpaged || one["kind"] != DisturbanceName::Smi.name());
+    for disturbance in &mut disturbances {
+        if let Some((vm, _)) = vm {
+            disturbance["vm"] = json!(vm);
+        }
+    }
     if !disturbances.is_empty() {
         object.insert("disturbances".into(), Value::Array(disturbances));
     }
-    let policies = policy::policies(&draw.at("policies"), shape.has_memfd());
     let names: Vec<String> = policies.iter().map(name_of).collect();
+    if !vms.list.is_empty() {
+        object.insert("vms".into(), Value::Array(vms.list.clone()));
+    }
     object.insert("policies".into(), Value::Array(policies));
     object.insert("duration".into(), written(duration));
     if !warmup.is_zero() {
         object.insert("warmup".into(), written(warmup));
     }
-    rest(&draw, &mut object, &names);
+    rest(&draw, &mut object, &names, vm.map(|(vm, _)| vm.as_str()));
     Value::Object(object)
 }
 
@@ -65,7 +80,7 @@ fn duration(draw: &mut Draw) -> sim_core::SimDuration {
 }
 
 /// What says how often it is run and what is shown.
-fn rest(draw: &Draw, object: &mut Object, policies: &[String]) {
+fn rest(draw: &Draw, object: &mut Object, policies: &[String], vm: Option<&str>) {
     let mut seed = draw.at("seed");
     if seed.given() {
         object.insert("seed".into(), json!(seed.magnitude(0, u64::MAX)));
@@ -82,8 +97,14 @@ fn rest(draw: &Draw, object: &mut Object, policies: &[String]) {
     if measure.given() {
         let metric = *measure.pick(&metrics::names());
         let of_group = metric.starts_with("request") && measure.percent(50);
-        let group = if of_group { "[t0]" } else { "" };
-        object.insert("measure".into(), json!(format!("{metric}{group}")));
+        let by_vm = metrics::find(metric).is_some_and(|kind| kind.by_vm);
+        let whose = match vm {
+            Some(vm) if by_vm && measure.percent(50) => format!("[{vm}]"),
+            Some(vm) if of_group => format!("[{vm}:t0]"),
+            None if of_group => "[t0]".to_owned(),
+            _ => String::new(),
+        };
+        object.insert("measure".into(), json!(format!("{metric}{whose}")));
     }
     let mut published = draw.at("published");
     if published.given() {

@@ -40,6 +40,8 @@ pub(super) struct Shape {
     pub(super) stores: Vec<bool>,
     /// Number of tasks of each group.
     pub(super) groups: Vec<u64>,
+    /// Whether the host has other virtual machines too.
+    pub(super) several: bool,
 }
 
 impl Shape {
@@ -86,10 +88,42 @@ impl Shape {
             regions: Vec::new(),
             stores: stores(&draw.at("stores"), device::is_compressed(&swap)),
             groups,
+            several: false,
         };
         let unnamed = !device::is_compressed(&swap);
         shape.sizes(&draw.at("sizes"), unnamed);
         shape
+    }
+
+    /// That of another virtual machine of the same host.
+    pub(super) fn another(&self, draw: &Draw) -> Self {
+        let mut other = Self::draw(draw);
+        other.is_beside_others();
+        (other.read_ahead, other.reclaim_batch) = (self.read_ahead, self.reclaim_batch);
+        // What is under way depends on these.
+        (other.regions, other.swap_pages) = (Vec::new(), None);
+        other.sizes(&draw.at("sizes"), false);
+        for region in &mut other.regions {
+            // The policies were chosen without.
+            region.in_memfd &= self.has_memfd();
+        }
+        other
+    }
+
+    /// Without what only a virtual machine has that is alone on its host.
+    pub(super) fn is_beside_others(&mut self) {
+        (self.shadow, self.unpaged, self.host_thp, self.several) = (false, false, false, true);
+        self.stores.clear();
+        for region in &mut self.regions {
+            region.stored = None;
+        }
+    }
+
+    /// Makes the host large enough for several virtual machines.
+    /// So many share the container, and all need so much swap.
+    pub(super) fn holds(&mut self, shared: u64, swap_pages: u64) {
+        self.limit_pages *= shared.max(1);
+        self.swap_pages = Some(swap_pages);
     }
 
     /// Whether the host's kernel has to know guest_memfd.

@@ -116,7 +116,7 @@ fn replay(folder: &Path) -> PathBuf {
     let policy = &scenario.policies[run.policy];
     let output = machine::run(&prefix, policy, &part.settings).expect("runs");
     let named = (policy.name.as_str(), part.policy_hashes[run.policy].as_str());
-    let mut stored = StoredRun::new(run, named, &scenario.machine.workload.tasks, &output);
+    let mut stored = StoredRun::new(run, named, &scenario.machine, &output);
     work.write_replay(folder, part, run, &stored).expect("written");
     assert!(fs::read_dir(folder).expect("there").next().is_none(), "nothing to replay");
     stored.findings.push(FindingSummary {

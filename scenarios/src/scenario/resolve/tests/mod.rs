@@ -11,6 +11,7 @@ mod policies;
 mod programs;
 mod text;
 mod values;
+mod vms;
 
 const SMALL: &str = r#"{
   "format": 1,

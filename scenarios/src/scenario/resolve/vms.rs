@@ -1,0 +1,319 @@
+//! The virtual machines of a host: one, or several with what each says itself.
+
+use std::ops::Range;
+
+use models::config::{
+    Container, GuestConfig, GuestPaging, HostConfig, HostPaging, MAX_VMS, Policy, Processes,
+    Region, TaskGroup, VmConfig, Workload,
+};
+use sim_core::SimDuration;
+
+use super::at::{At, MAX_DURATION};
+use super::host::Inside;
+use super::workload::{MAX_GROUPS, MAX_REGIONS};
+use super::{arrivals, disturbance, guest, policy, workload};
+use crate::scenario::file::{GuestFile, ScenarioFile, VmFile, WorkloadFile};
+use crate::scenario::op::{Place, Tables};
+use crate::syntax::error::ScenarioError;
+
+/// Most vCPUs of all virtual machines, which are numbered together.
+const MAX_VCPUS: usize = 4096;
+
+/// One virtual machine as far as it is read.
+struct Vm<'a> {
+    at: At<'a>,
+    guest_at: At<'a>,
+    workload_at: At<'a>,
+    guest: GuestConfig,
+    first_vcpu: u16,
+    regions: Range<usize>,
+    groups: Range<usize>,
+}
+
+/// All of them, with what they run.
+pub(super) struct Vms<'a> {
+    root: At<'a>,
+    of: Vec<Vm<'a>>,
+    /// What there is of each besides its guest; empty: there is one that says nothing itself.
+    named: Vec<VmConfig>,
+    workload: Workload,
+}
+
+/// Reads them in their order.
+struct Reading<'a, 's> {
+    vms: Vms<'a>,
+    tables: Tables,
+    stores: &'s [String],
+}
+
+pub(super) fn vms<'a>(
+    root: &At<'a>,
+    file: &ScenarioFile,
+    stores: &[String],
+) -> Result<Vms<'a>, ScenarioError> {
+    let vms = Vms {
+        root: root.clone(),
+        of: Vec::new(),
+        named: Vec::new(),
+        workload: Workload::default(),
+    };
+    let mut reading = Reading { vms, tables: Tables::default(), stores };
+    if file.vms.is_empty() {
+        let place = Place::default();
+        reading.add(root, (&file.guest, &root.field("guest")), file, None, place)?;
+        return Ok(reading.finish());
+    }
+    let at = root.field("vms");
+    at.distinct(file.vms.iter().map(|vm| vm.name.as_str()), Some("name"))?;
+    for (index, vm) in file.vms.iter().enumerate() {
+        reading.some(&at.index(index), vm, file)?;
+    }
+    let Reading { vms, .. } = &reading;
+    at.distinct(vms.named.iter().map(|vm| vm.name.as_str()), None)?;
+    Ok(reading.finish())
+}
+
+impl<'a> Reading<'a, '_> {
+    /// Some equal virtual machines.
+    fn some(&mut self, at: &At<'a>, vm: &VmFile, file: &ScenarioFile) -> Result<(), ScenarioError> {
+        let name = at.field("name").name(&vm.name)?;
+        let count: u64 = at.field("count").number(vm.count.unwrap_or(1), 1..=MAX_VMS as u64)?;
+        let policy = vm.policy.as_ref().map(|file| policy::policy(&at.field("policy"), file));
+        let policy = policy.transpose()?.map(|(_, policy)| policy);
+        let start = vm.start.map_or(SimDuration::ZERO, |start| start.0);
+        let start = at.field("start").span(start, SimDuration::ZERO..=MAX_DURATION)?;
+        let container = container(at, vm)?;
+        for number in 1..=count {
+            if self.vms.of.len() == MAX_VMS {
+                let help = format!("at most {MAX_VMS}");
+                return Err(at.fail("there are too many virtual machines", help));
+            }
+            let name = if count == 1 { name.clone() } else { format!("{name}-{number}") };
+            let place = Place { prefix: format!("{name}:"), start, ..self.place() };
+            let root = &self.vms.root;
+            let guest = match &vm.guest {
+                Some(guest) => (guest, at.field("guest")),
+                None => (&file.guest, root.field("guest")),
+            };
+            let policy = policy.clone();
+            let named = VmConfig { name, regions: 0, groups: 0, container, policy };
+            self.add(at, (guest.0, &guest.1), file, Some((vm, named)), place)?;
+        }
+        Ok(())
+    }
+
+    /// Where the next one begins.
+    fn place(&self) -> Place {
+        let first_vcpu = self.vms.of.iter().map(|vm| vm.guest.vcpus).sum();
+        let first_region = self.vms.workload.regions.len() as u16;
+        Place { first_region, first_vcpu, ..Place::default() }
+    }
+
+    fn add(
+        &mut self,
+        at: &At<'a>,
+        (guest, guest_at): (&GuestFile, &At<'a>),
+        file: &ScenarioFile,
+        named: Option<(&VmFile, VmConfig)>,
+        place: Place,
+    ) -> Result<(), ScenarioError> {
+        let guest = guest::guest(guest_at, guest)?;
+        let before: usize = self.vms.of.iter().map(|vm| usize::from(vm.guest.vcpus)).sum();
+        if before + usize::from(guest.vcpus) > MAX_VCPUS {
+            let help = format!("at most {MAX_VCPUS} of all virtual machines together");
+            return Err(guest_at.field("vcpus").fail("there are too many vCPUs", help));
+        }
+        let own = named.as_ref().and_then(|(vm, _)| vm.workload.as_ref());
+        let (workload, workload_at): (&WorkloadFile, At<'a>) = match own {
+            Some(own) => (own, at.field("workload")),
+            None => (&file.workload, self.vms.root.field("workload")),
+        };
+        let (stores, tables) = (self.stores, &mut self.tables);
+        let (regions, groups) =
+            workload::workload(&workload_at, workload, &guest, stores, &place, tables)?;
+        let Workload { regions: all_regions, tasks, .. } = &mut self.vms.workload;
+        let (region, group) = (all_regions.len(), tasks.len());
+        all_regions.extend(regions);
+        tasks.extend(groups);
+        let (regions, groups) = (region..all_regions.len(), group..tasks.len());
+        for (all, most, what) in
+            [(regions.end, MAX_REGIONS, "regions"), (groups.end, MAX_GROUPS, "groups of tasks")]
+        {
+            if all > most {
+                let message = format!("there are {all} {what} up to here");
+                let help = format!("at most {most} of all virtual machines together");
+                return Err(at.fail(message, help));
+            }
+        }
+        if let Some((_, named)) = named {
+            let (regions, groups) = (regions.len() as u16, groups.len() as u16);
+            self.vms.named.push(VmConfig { regions, groups, ..named });
+        }
+        let (at, guest_at, first_vcpu) = (at.clone(), guest_at.clone(), place.first_vcpu);
+        self.vms.of.push(Vm { at, guest_at, workload_at, guest, first_vcpu, regions, groups });
+        Ok(())
+    }
+
+    fn finish(self) -> Vms<'a> {
+        let Self { mut vms, tables: Tables { laws, walks, addresses, syncs }, .. } = self;
+        let Workload { regions, tasks, .. } = std::mem::take(&mut vms.workload);
+        vms.workload = Workload { regions, tasks, laws, walks, addresses, syncs };
+        vms
+    }
+}
+
+fn container(at: &At<'_>, vm: &VmFile) -> Result<Option<Container>, ScenarioError> {
+    let other = vm.other_resident.map(|size| at.field("other_resident").pages(size)).transpose()?;
+    match (vm.memory_limit, other) {
+        (None, Some(_)) => {
+            let message = "this virtual machine has no container of its own";
+            let help = "add `memory_limit`, or say it of the host: `host.other_resident`";
+            Err(at.field("other_resident").fail(message, help))
+        }
+        (None, None) => Ok(None),
+        (Some(limit), other) => Ok(Some(Container {
+            limit_pages: at.field("memory_limit").pages(limit)?,
+            other_resident_pages: other.unwrap_or(0),
+        })),
+    }
+}
+
+impl<'a> Vms<'a> {
+    /// Memory of all guests.
+    pub(super) fn memory_pages(&self) -> u64 {
+        self.of.iter().map(|vm| vm.guest.memory_pages).sum()
+    }
+
+    /// What they run.
+    pub(super) fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
+    /// Refuses what is for a virtual machine that is the only one.
+    pub(super) fn fit_beside_each_other(
+        &self,
+        file: &ScenarioFile,
+        host: &HostConfig,
+    ) -> Result<(), ScenarioError> {
+        if self.named.is_empty() {
+            return Ok(());
+        }
+        let refuse = |at: At<'_>, what: &str| {
+            let message = format!("{what}: not with several virtual machines");
+            Err(at.fail(message, "leave it out, or `vms`"))
+        };
+        let at = self.root.field("host");
+        if !file.host.stores.is_empty() {
+            return refuse(at.field("stores"), "memory that comes from a store");
+        }
+        if host.paging == HostPaging::Shadow {
+            return refuse(at.field("paging"), "shadow paging");
+        }
+        if host.thp {
+            return refuse(at.field("thp"), "huge pages of the host");
+        }
+        for vm in &self.of {
+            if vm.guest.paging == GuestPaging::Off {
+                return refuse(vm.guest_at.field("paging"), "a guest without paging");
+            }
+            if vm.guest.processes != Processes::One {
+                return refuse(vm.guest_at.field("processes"), "tasks with processes of their own");
+            }
+            let regions = &self.workload.regions[vm.regions.clone()];
+            if let Some(place) = regions.iter().position(|region| region.store.is_some()) {
+                let at = vm.workload_at.field("regions").index(place).field("content");
+                return refuse(at, "a region whose content is stored");
+            }
+        }
+        Ok(())
+    }
+
+    /// The guests, each with its place in the file.
+    pub(super) fn guests(&self) -> impl Iterator<Item = (&At<'a>, &GuestConfig)> {
+        self.of.iter().map(|vm| (&vm.guest_at, &vm.guest))
+    }
+
+    fn inside<'s>(&'s self, vm: &'s Vm<'a>) -> (&'s GuestConfig, &'s [Region], &'s [TaskGroup]) {
+        let Workload { regions, tasks, .. } = &self.workload;
+        (&vm.guest, &regions[vm.regions.clone()], &tasks[vm.groups.clone()])
+    }
+
+    /// What is in each memory container: first in that of the host, if anything is.
+    pub(super) fn containers(&self, host: &HostConfig) -> Vec<Inside<'_>> {
+        let own = |place: usize| self.named.get(place).and_then(|named| named.container);
+        let all = || self.of.iter().enumerate();
+        let shared: Vec<_> = all()
+            .filter(|(place, _)| own(*place).is_none())
+            .map(|(_, vm)| self.inside(vm))
+            .collect();
+        let mut containers = Vec::new();
+        if !shared.is_empty() {
+            containers.push(Inside {
+                at: self.root.field("host").field("memory_limit"),
+                limit: host.memory_limit_pages,
+                other: host.other_resident_pages,
+                guests: shared,
+            });
+        }
+        containers.extend(all().filter_map(|(place, vm)| {
+            let Container { limit_pages, other_resident_pages } = own(place)?;
+            Some(Inside {
+                at: vm.at.field("memory_limit"),
+                limit: limit_pages,
+                other: other_resident_pages,
+                guests: vec![self.inside(vm)],
+            })
+        }));
+        containers
+    }
+
+    /// Refuses arrivals of requests without end.
+    pub(super) fn fit_arrivals(&self, end: SimDuration) -> Result<(), ScenarioError> {
+        let Workload { tasks, laws, .. } = &self.workload;
+        self.of.iter().try_for_each(|vm| {
+            let at = vm.workload_at.field("tasks");
+            arrivals::fit(&at, &tasks[vm.groups.clone()], laws, end)
+        })
+    }
+
+    /// What disturbances have to know.
+    pub(super) fn for_disturbances(&self) -> Vec<disturbance::Vm<'_>> {
+        self.of
+            .iter()
+            .enumerate()
+            .map(|(place, vm)| disturbance::Vm {
+                name: self.named.get(place).map(|named| named.name.as_str()),
+                guest: &vm.guest,
+                first_vcpu: vm.first_vcpu,
+            })
+            .collect()
+    }
+
+    /// Refuses policies that the memory or the host of a virtual machine does not allow.
+    pub(super) fn allow(&self, policies: &[Policy]) -> Result<(), ScenarioError> {
+        let at = self.root.field("policies");
+        for (place, vm) in self.of.iter().enumerate() {
+            let regions = &self.workload.regions[vm.regions.clone()];
+            let own = self.named.get(place).and_then(|named| named.policy.as_ref());
+            let Some(own) = own else {
+                for (index, policy) in policies.iter().enumerate() {
+                    if let Some((message, help)) = policy::without_memory(policy, regions) {
+                        return Err(at.index(index).fail(message, help));
+                    }
+                }
+                continue;
+            };
+            let others = self.named[..place].iter().filter_map(|named| named.policy.as_ref());
+            let apart = policies.iter().chain(others).find_map(|it| policy::two_hosts(own, it));
+            if let Some((message, help)) = policy::without_memory(own, regions).or(apart) {
+                return Err(vm.at.field("policy").fail(message, help));
+            }
+        }
+        Ok(())
+    }
+
+    /// The guests, what there is of each besides, and what they run.
+    pub(super) fn into_parts(self) -> (Vec<GuestConfig>, Vec<VmConfig>, Workload) {
+        (self.of.into_iter().map(|vm| vm.guest).collect(), self.named, self.workload)
+    }
+}
