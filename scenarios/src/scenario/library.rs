@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 47] = [
+const FILES: [(&str, &str); 49] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -40,6 +40,8 @@ const FILES: [(&str, &str); 47] = [
     ("lab-zram-lz4-4f4w", include_str!("../../library/lab-zram-lz4-4f4w.json")),
     ("lab-uffd-100us-4f4w", include_str!("../../library/lab-uffd-100us-4f4w.json")),
     ("snapshot-restore", include_str!("../../library/snapshot-restore.json")),
+    ("lab-two-vms", include_str!("../../library/lab-two-vms.json")),
+    ("neighbour-vms", include_str!("../../library/neighbour-vms.json")),
     ("zram-laptop", include_str!("../../library/zram-laptop.json")),
     ("cloud-volume", include_str!("../../library/cloud-volume.json")),
     ("closed-form", include_str!("../../library/closed-form.json")),

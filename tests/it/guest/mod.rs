@@ -4,4 +4,5 @@ mod compressed;
 mod lab;
 mod lessons;
 mod measured;
+mod two_vms;
 mod userfault;

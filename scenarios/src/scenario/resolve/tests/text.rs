@@ -86,7 +86,7 @@ fn unknown_names_are_corrected() {
         r#""title""#,
         r#""colour""#,
         "f:4:3: in `colour`: unknown field `colour`
-  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `disturbances`, `policies`, `baseline`, `measure`, `duration`, `warmup`, `seed`, `replications`, `published`, `expect`",
+  help: valid: `$schema`, `format`, `name`, `title`, `host`, `guest`, `workload`, `vms`, `disturbances`, `policies`, `baseline`, `measure`, `duration`, `warmup`, `seed`, `replications`, `published`, `expect`",
     );
     check(
         r#""op": "count""#,
@@ -394,7 +394,8 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, \
          `lab-requests-4f`, `lab-requests-8f4w`, `lab-zram-lz4-4f4w`, \
-         `lab-uffd-100us-4f4w`, `snapshot-restore`, `zram-laptop`, `cloud-volume`, `closed-form`, \
+         `lab-uffd-100us-4f4w`, `snapshot-restore`, `lab-two-vms`, `neighbour-vms`, \
+         `zram-laptop`, `cloud-volume`, `closed-form`, \
          `faulting-pair`, `kv-tail`, `database-scans`, `compile`, `heap-sweep`, `rdma-cache`, `bursty-web`, `batch-beside-latency`, `far-memory-latency`, `lock-convoy`, `barrier-steps`, `moving-working-set`, `pipeline`, `vcpus-64`, `page-cluster-zero`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
          `first-touch-x86`, `token-wrap`, `smoke`"
     );
