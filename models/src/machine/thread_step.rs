@@ -52,7 +52,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn perform_worker(&mut self, thread: ThreadId, worker: WorkerId, then: Then) -> Flow {
         match then {
-            Then::WorkBegin => self.work_begin(thread, worker),
+            Then::WorkBegin => self.worker_woken(thread, worker),
             Then::WorkStep(item) => self.work_step(thread, worker, item),
             other => unreachable!("{thread} is no vCPU thread, but is to do {other:?}"),
         }

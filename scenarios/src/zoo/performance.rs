@@ -35,9 +35,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         wrong: &[
             Variant::of("v5-2010").set(THREADS),
             Variant::of("v7-2010").set(THREADS),
-            Variant::of("v2.6.39"),
+            Variant::of("v2.6.39").set(THREADS),
         ],
-        right: &[V6_12, V6_19],
+        right: &[V6_12.set(THREADS), V6_19.set(THREADS)],
     },
     Entry {
         id: "U11",

@@ -301,7 +301,7 @@ fn overtaken(records: &[Record]) -> f64 {
 #[test]
 fn ready_comes_in_the_order_of_completion() {
     let one = overtaken(records("lab-500us-4f4w", "apf-v6.12", CPU));
-    assert!((0.005..0.03).contains(&one), "{one}");
+    assert!((0.002..0.03).contains(&one), "{one}");
     let four = overtaken(records("lab-500us-4f4w-4vcpu", "apf-v6.12", CPU));
     assert!((0.25..0.5).contains(&four), "{four}");
 }

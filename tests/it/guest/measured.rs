@@ -1,6 +1,11 @@
 //! A guest that was measured on real KVM, held against its simulation. The preset `lab-1gips` is
 //! made of lengths of kernel paths; nothing in it is fitted to the results here.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "errors beside measured rows are what a run with --nocapture is for"
+)]
+
 use models::base::abi::{CALLBACK, LOCAL_TIMER, MSR_TSC_DEADLINE};
 use models::base::record::{Event, ExitReason, IoKind, Record};
 use models::config::Op;
@@ -65,7 +70,7 @@ fn pages_that_are_only_read_are_written_again_as_on_the_real_guest() {
     let options = RunOptions { jobs: 2, ..RunOptions::default() };
     let measured = [
         ("sync", 0.07, [(51_251.0, 51_205.0), (15_356.0, 15_332.0), (7_525.0, 7_534.0)]),
-        ("apf-v6.12", 0.20, [(52_096.0, 52_088.0), (15_308.0, 15_301.0), (7_642.0, 7_630.0)]),
+        ("apf-v6.12", 0.17, [(52_096.0, 52_088.0), (15_308.0, 15_301.0), (7_642.0, 7_630.0)]),
     ];
     let windows = [(0, 10.0, false), (12, 3.0, false), (15, 1.5, true)];
     for (window, &(after, seconds, write)) in windows.iter().enumerate() {
@@ -84,6 +89,8 @@ fn pages_that_are_only_read_are_written_again_as_on_the_real_guest() {
             let (read, written) = (pages("swap_reads_pages"), pages("swap_writes_pages"));
             assert!((written / read - 1.0).abs() < 0.01, "{policy}: {read} in, {written} out");
             let misses = [read / windows[window].0 - 1.0, written / windows[window].1 - 1.0];
+            let [missed, _] = misses.map(|miss| 100.0 * miss);
+            println!("{policy}, {seconds} s: {:.0} pages a second, {missed:+.1} %", read / seconds);
             assert!(misses.iter().all(|miss| miss.abs() < limit), "{policy} {seconds}: {misses:?}");
         }
     }

@@ -83,6 +83,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// There may be room in a container.
+    pub(super) fn wake_room_waiters(&mut self, container: usize) {
+        let waiters = std::mem::take(&mut self.w.host.room_waiters[container]);
+        for thread in waiters {
+            self.wake_thread(thread);
+        }
+    }
+
     /// Where a waking thread goes: its last processor if idle, else an idle one, else its last.
     fn place(&self, id: ThreadId) -> PcpuId {
         let thread = &self.w.host.threads[id.index()];

@@ -159,6 +159,8 @@ pub(super) struct Pcpu {
     pub tick: Option<sim_core::EventHandle>,
     /// Idle workers of the processor's pool, the last one used last.
     pub idle_workers: Vec<ThreadId>,
+    /// Workers of the pool that work and do not sleep (`nr_running`).
+    pub running_workers: u32,
     /// Items that no worker has begun.
     pub queued_work: VecDeque<ItemId>,
     /// Items that a workqueue has begun, or is about to begin.

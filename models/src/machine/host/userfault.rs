@@ -57,18 +57,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.wake_thread(reader);
         }
         self.w.host.wait_for_page(thread, page);
-        if let ThreadKind::Vcpu(vcpu) = self.w.host.kind_of(thread) {
-            self.vcpu_sleeps(vcpu, BlockReason::Fetch);
-        }
+        self.going_to_sleep(thread, BlockReason::Fetch);
         self.block_thread(thread, Then::UffdAwake);
         Flow::Stopped
     }
 
     /// A sleeper runs again, and repeats its access.
     pub(in crate::machine) fn awake_from_vmm(&mut self, thread: ThreadId) -> Flow {
-        if let ThreadKind::Vcpu(vcpu) = self.w.host.kind_of(thread) {
-            self.vcpu_wakes(vcpu);
-        }
+        self.running_again(thread);
         Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::Fetch)
     }
 

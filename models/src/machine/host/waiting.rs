@@ -9,9 +9,7 @@ use crate::machine::world::{Cx, Flow, MachineEvent, Then};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn sleep_in_fetch(&mut self, thread: ThreadId, reason: BlockReason) -> Flow {
-        if let ThreadKind::Vcpu(vcpu) = self.w.host.threads[thread.index()].kind {
-            self.vcpu_sleeps(vcpu, reason);
-        }
+        self.going_to_sleep(thread, reason);
         self.block_thread(thread, Then::FetchAwake(reason));
         debug_assert_eq!(self.w.host.threads[thread.index()].state, ThreadState::Blocked);
         Flow::Stopped
@@ -22,9 +20,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         thread: ThreadId,
         reason: BlockReason,
     ) -> Flow {
-        if let ThreadKind::Vcpu(vcpu) = self.w.host.threads[thread.index()].kind {
-            self.vcpu_wakes(vcpu);
-        }
+        self.running_again(thread);
         if reason == BlockReason::Throttle {
             return Flow::Spend(SimDuration::ZERO, Then::ReclaimDone);
         }
@@ -35,11 +31,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(cost, Then::Fetch)
     }
 
-    /// There may be room in a container.
-    pub(super) fn wake_room_waiters(&mut self, container: usize) {
-        let waiters = std::mem::take(&mut self.w.host.room_waiters[container]);
-        for thread in waiters {
-            self.wake_thread(thread);
+    /// A thread is about to sleep while it gets a page in.
+    pub(super) fn going_to_sleep(&mut self, thread: ThreadId, reason: BlockReason) {
+        match self.w.host.kind_of(thread) {
+            ThreadKind::Vcpu(vcpu) => self.vcpu_sleeps(vcpu, reason),
+            ThreadKind::Worker(_) => self.worker_sleeps(thread),
+            ThreadKind::Handler(_) => {}
+        }
+    }
+
+    /// A thread that slept while it got a page in runs again.
+    pub(super) fn running_again(&mut self, thread: ThreadId) {
+        match self.w.host.kind_of(thread) {
+            ThreadKind::Vcpu(vcpu) => self.vcpu_wakes(vcpu),
+            ThreadKind::Worker(_) => self.worker_wakes(thread),
+            ThreadKind::Handler(_) => {}
         }
     }
 }

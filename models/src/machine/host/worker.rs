@@ -1,6 +1,6 @@
 //! Workers of the host, by the policy's mechanism: the four threads of `slow_work`, the per-CPU
-//! pools of the workqueue, in which a worker that sleeps is replaced by another one
-//! (`kernel/workqueue.c` since 2.6.36), or a thread for each item. Items without a worker are in
+//! pools of the workqueue, in which one worker runs at a time and one that sleeps is replaced
+//! by another one (`kernel/workqueue.c` of 6.12.117; since 2.6.36), or a thread for each item. Items without a worker are in
 //! `native`.
 
 use sim_core::{EventQueue, SimDuration};
@@ -61,8 +61,61 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         pool.active_work += 1;
         pool.queued_work.push_back(item);
-        let worker = pool.idle_workers.pop().unwrap_or_else(|| self.new_worker(pcpu));
+        self.kick_pool(pcpu);
+    }
+
+    /// If items wait and no worker of the pool runs, the worker that went idle last is woken (`kick_pool`). It
+    /// stays among the idle ones until it runs, so that items that come before then wake nobody else.
+    fn kick_pool(&mut self, pcpu: PcpuId) {
+        let pool = &self.w.host.pcpus[pcpu.index()];
+        if pool.queued_work.is_empty() || pool.running_workers > 0 {
+            return;
+        }
+        let idle = pool.idle_workers.last().copied();
+        let worker = idle.unwrap_or_else(|| {
+            let worker = self.new_worker(pcpu);
+            self.w.host.pcpus[pcpu.index()].idle_workers.push(worker);
+            worker
+        });
         self.wake_thread(worker);
+    }
+
+    /// A worker that was woken runs (`worker_thread`). In a pool it works only if it is still needed.
+    pub(in crate::machine) fn worker_woken(&mut self, thread: ThreadId, worker: WorkerId) -> Flow {
+        if self.workers() == Workers::Workqueue {
+            let pcpu = self.pool_of(thread);
+            let pool = &mut self.w.host.pcpus[pcpu.index()];
+            pool.idle_workers.retain(|&idle| idle != thread);
+            if pool.queued_work.is_empty() || pool.running_workers > 0 {
+                return self.worker_idle(thread);
+            }
+            pool.running_workers += 1;
+        }
+        self.work_begin(thread, worker)
+    }
+
+    fn worker_idle(&mut self, thread: ThreadId) -> Flow {
+        let pcpu = self.pool_of(thread);
+        self.w.host.pcpus[pcpu.index()].idle_workers.push(thread);
+        self.block_thread(thread, Then::WorkBegin);
+        Flow::Stopped
+    }
+
+    /// A worker goes to sleep in its item: another one of its pool takes over what waits (`wq_worker_sleeping`).
+    pub(super) fn worker_sleeps(&mut self, thread: ThreadId) {
+        if self.workers() == Workers::Workqueue {
+            let pcpu = self.pool_of(thread);
+            self.w.host.pcpus[pcpu.index()].running_workers -= 1;
+            self.kick_pool(pcpu);
+        }
+    }
+
+    /// A worker that slept in its item runs again (`wq_worker_running`).
+    pub(super) fn worker_wakes(&mut self, thread: ThreadId) {
+        if self.workers() == Workers::Workqueue {
+            let pcpu = self.pool_of(thread);
+            self.w.host.pcpus[pcpu.index()].running_workers += 1;
+        }
     }
 
     /// An active item of a workqueue is done or cancelled: the next one becomes active.
@@ -106,12 +159,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         id
     }
 
-    pub(in crate::machine) fn work_begin(&mut self, thread: ThreadId, worker: WorkerId) -> Flow {
+    fn work_begin(&mut self, thread: ThreadId, worker: WorkerId) -> Flow {
         let pcpu = self.pool_of(thread);
-        let Some(item) = self.w.host.pcpus[pcpu.index()].queued_work.pop_front() else {
-            self.w.host.pcpus[pcpu.index()].idle_workers.push(thread);
-            self.block_thread(thread, Then::WorkBegin);
-            return Flow::Stopped;
+        let in_pool = self.workers() == Workers::Workqueue;
+        let pool = &mut self.w.host.pcpus[pcpu.index()];
+        // One that runs is enough for all that waits (`keep_working`).
+        let goes_on = !in_pool || pool.running_workers <= 1;
+        let Some(item) = goes_on.then(|| pool.queued_work.pop_front()).flatten() else {
+            pool.running_workers -= u32::from(in_pool);
+            return self.worker_idle(thread);
         };
         self.note_progress(thread);
         self.emit(Event::WorkqueueExecuteStart { worker, item });

@@ -65,7 +65,7 @@ fn a_small_pool_limits_the_device_where_workers_start_the_read() {
         |base, workers| metric(&recorded(&config, &with_workers(base, workers)), "major_faults");
     let small = faults("apf-v7-2010", Workers::FourThreads);
     let large = faults("apf-v7-2010", Workers::Workqueue);
-    assert!(large > 4.0 * small, "{small} against {large}");
+    assert!(large > 3.5 * small, "{small} against {large}");
 }
 
 #[test]
@@ -154,8 +154,9 @@ fn who_submits_the_read_is_a_mechanism() {
     assert_eq!((order[2].1, order[2].2), (None, None), "async never starts");
 }
 
-/// Who polls for its read keeps its processor: the device is waited for at the price of everybody
-/// else's time, whether the vCPU thread waits or a worker does.
+/// Who polls for its read keeps its processor. To a vCPU thread that makes no difference, as it waits either
+/// way; a worker that does not sleep keeps its pool from starting another one, so that reads come one after
+/// the other.
 #[test]
 fn polled_reads_take_the_processor_from_others() {
     let mut config = many_faulters(us(500));
@@ -165,17 +166,18 @@ fn polled_reads_take_the_processor_from_others() {
         policies.each_ref().map(|policy| {
             let output = simulate_policy(config, policy, &for_time(ms(1000)));
             assert_clean(&output);
-            metric(&output, "work_total")
+            (metric(&output, "work_total"), metric(&output, "major_faults"))
         })
     };
     let sleeping = works(&config);
     config.host.kernel.polled_reads = true;
     let polling = works(&config);
-    // A vCPU thread waits either way, and nobody else wants its processor.
     for at in [0, 1] {
-        assert!((polling[at] / sleeping[at] - 1.0).abs() < 0.05, "{polling:?} {sleeping:?}");
+        let (polled, slept) = (polling[at].0, sleeping[at].0);
+        assert!((polled / slept - 1.0).abs() < 0.05, "{polling:?} {sleeping:?}");
     }
-    assert!(polling[2] < 0.7 * sleeping[2], "{polling:?} {sleeping:?}");
+    // One read at a time, and each waits for the vCPU thread besides.
+    assert!(polling[2].1 < 2000.0 && sleeping[2].1 > 4000.0, "{polling:?} {sleeping:?}");
 
     // The processor is idle while the vCPU thread waits for room at most.
     let idle = |config: &MachineConfig| {
