@@ -26,7 +26,8 @@ pub(crate) struct CompareArgs {
     /// Runs of each policy, with different random numbers, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,
-    /// Write what each run does as a kernel prints its tracepoints; compressed if FILE ends in .gz
+    /// Write what each run does as a kernel prints its tracepoints, or as a timeline for Perfetto
+    /// if FILE ends in .perfetto-trace; compressed if .gz follows
     ///
     /// Each run has its own file: policy and replication are put before the extension, so that
     /// `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again. Changes no result.
@@ -49,7 +50,8 @@ pub(crate) struct RunArgs {
     /// Runs with different random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) replications: u32,
-    /// Write what the run does as a kernel prints its tracepoints; compressed if FILE ends in .gz
+    /// Write what the run does as a kernel prints its tracepoints, or as a timeline for Perfetto
+    /// if FILE ends in .perfetto-trace; compressed if .gz follows
     ///
     /// Of several replications each has its own file: policy and replication are put before the
     /// extension, so that `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again.

@@ -9,6 +9,8 @@ mod determinism;
 mod docs;
 #[cfg(feature = "external-tests")]
 mod external;
+#[cfg(feature = "external-tests")]
+mod external_timeline;
 mod guest;
 mod kit;
 mod tidy;

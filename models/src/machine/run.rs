@@ -26,6 +26,7 @@ use crate::trace::metrics::MetricValues;
 use crate::trace::owners::Owners;
 use crate::trace::requests::{RequestLog, Requests};
 use crate::trace::series::SeriesValues;
+use crate::trace::timeline::Cast;
 
 #[derive(Clone, Debug)]
 enum Engine {
@@ -169,6 +170,14 @@ impl Prefix {
         let policy = policies.find(|policy| policy.host_async).unwrap_or(policy);
         let ready_by_interrupt = policy.rules.page_ready == PageReady::Interrupt;
         Setting { vcpus: world.setup.config.vcpus(), running, ready_by_interrupt }
+    }
+
+    /// What a timeline is to know of the machine.
+    pub fn cast(&self) -> Cast {
+        let world = self.world();
+        let config = &world.setup.config;
+        let mapped = config.vm_ids().flat_map(|vm| world.host.mapped(vm)).collect();
+        Cast::new(config, world.host.running(), mapped)
     }
 }
 

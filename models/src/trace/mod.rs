@@ -7,3 +7,4 @@ pub mod metrics;
 pub mod owners;
 pub mod requests;
 pub mod series;
+pub mod timeline;

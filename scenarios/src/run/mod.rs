@@ -5,6 +5,7 @@ pub(crate) mod error;
 pub(crate) mod files;
 pub(crate) mod folder;
 pub(crate) mod notes;
+pub(crate) mod perfetto;
 pub mod plan;
 pub mod replay;
 pub mod results;

@@ -1,4 +1,4 @@
-//! The file to which a run's records go as kernel text.
+//! The file to which a run's records go, as kernel text or as a timeline.
 
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -8,10 +8,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use models::apf::rules;
 use models::base::record::Record;
+use models::config::Policy;
+use models::machine::Prefix;
 use models::trace::kernel::KernelWriter;
 
 use crate::run::error::RunnerError;
 use crate::run::files::AtomicFile;
+use crate::run::perfetto::{PerfettoWriter, is_timeline};
 use crate::run::plan::Run;
 use crate::scenario::resolve::Scenario;
 
@@ -51,20 +54,26 @@ enum Sink {
     Gzip(Box<GzEncoder<BufWriter<AtomicFile>>>),
 }
 
+/// What makes bytes of records.
+enum Writer {
+    Kernel(Box<KernelWriter>),
+    Timeline(Box<PerfettoWriter>),
+}
+
 /// A trace that is being written. Its bytes depend on the records alone.
 pub(crate) struct TraceFile {
     path: PathBuf,
     sink: Sink,
-    writer: KernelWriter,
-    text: Vec<u8>,
+    writer: Writer,
+    bytes: Vec<u8>,
     failure: Option<io::Error>,
 }
 
 impl TraceFile {
-    /// Begins the file, which appears when it is complete.
+    /// Begins the file, which appears when it is complete. Its name says which form it has.
     pub(crate) fn create(
         path: PathBuf,
-        writer: KernelWriter,
+        (prefix, policy): (&Prefix, &Policy),
         remark: &str,
     ) -> Result<Self, RunnerError> {
         let file = AtomicFile::create(&path).map_err(|source| RunnerError::trace(&path, source))?;
@@ -74,17 +83,29 @@ impl TraceFile {
             true => Sink::Gzip(Box::new(GzEncoder::new(file, Compression::default()))),
             false => Sink::Plain(file),
         };
-        let mut text = Vec::new();
-        writer.header(remark, &mut text);
-        Ok(Self { path, sink, writer, text, failure: None })
+        let mut bytes = Vec::new();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let writer = if is_timeline(&name) {
+            let mut writer = PerfettoWriter::new(&prefix.cast(), prefix.barrier());
+            writer.header(remark, prefix.barrier(), &mut bytes);
+            Writer::Timeline(Box::new(writer))
+        } else {
+            let writer = KernelWriter::new(prefix.setting(policy));
+            writer.header(remark, &mut bytes);
+            Writer::Kernel(Box::new(writer))
+        };
+        Ok(Self { path, sink, writer, bytes, failure: None })
     }
 
     /// Writes records. After a failure the run may as well stop.
     pub(crate) fn observe(&mut self, records: &[Record]) -> ControlFlow<()> {
         for record in records {
-            self.writer.record(record, &mut self.text);
+            match &mut self.writer {
+                Writer::Kernel(writer) => writer.record(record, &mut self.bytes),
+                Writer::Timeline(writer) => writer.record(record, &mut self.bytes),
+            }
         }
-        match self.write_text() {
+        match self.write_bytes() {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.failure = Some(error);
@@ -93,20 +114,23 @@ impl TraceFile {
         }
     }
 
-    fn write_text(&mut self) -> io::Result<()> {
+    fn write_bytes(&mut self) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Plain(file) => file.write_all(&self.text)?,
-            Sink::Gzip(file) => file.write_all(&self.text)?,
+            Sink::Plain(file) => file.write_all(&self.bytes)?,
+            Sink::Gzip(file) => file.write_all(&self.bytes)?,
         }
-        self.text.clear();
+        self.bytes.clear();
         Ok(())
     }
 
     /// Ends the file; tells a failure of before, too.
     pub(crate) fn finish(mut self) -> Result<(), RunnerError> {
+        if let Writer::Timeline(writer) = &mut self.writer {
+            writer.close(&mut self.bytes);
+        }
         let result = match self.failure.take() {
             Some(error) => Err(error),
-            None => self.write_text().and_then(|()| {
+            None => self.write_bytes().and_then(|()| {
                 let file = match self.sink {
                     Sink::Plain(file) => file,
                     Sink::Gzip(file) => file.finish()?,

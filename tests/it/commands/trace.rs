@@ -73,7 +73,7 @@ fn a_trace_changes_nothing_and_does_not_depend_on_jobs() {
         assert!(one == three, "{run}: jobs change the trace");
         let step = fs::read_to_string(path(&format!("step.{run}.txt"))).unwrap();
         assert!(one == step, "{run}: skipping changes the trace");
-        assert!(one.starts_with("# run=smoke policy="), "{run}");
+        assert!(one.starts_with("# tracer: nop\n# run=smoke policy="), "{run}");
         let ready = one.lines().filter(|line| line.contains(": kvm_async_pf_ready: ")).count();
         assert!(ready > 50, "{run}: {ready}");
     }

@@ -310,6 +310,11 @@ impl Host {
         self.pcpus.iter().map(|pcpu| pcpu.queue.current.map(ThreadId)).collect()
     }
 
+    /// Pages that the second stage of a virtual machine maps.
+    pub(in crate::machine) fn mapped(&self, vm: VmId) -> impl Iterator<Item = GuestPage> {
+        self.memory.of(self.memory.container(vm)).mapped(vm)
+    }
+
     /// Whether a thread has its processor for itself (`single_task_running`).
     pub(in crate::machine) fn is_alone(&self, thread: ThreadId) -> bool {
         let pcpu = self.threads[thread.index()].pcpu;

@@ -151,7 +151,7 @@ impl HostMemory {
     }
 
     /// Pages of a virtual machine that the second stage maps, in order of address.
-    pub(super) fn mapped(&self, vm: VmId) -> impl Iterator<Item = GuestPage> {
+    pub fn mapped(&self, vm: VmId) -> impl Iterator<Item = GuestPage> {
         let begin = self.begins[vm.index()];
         let end = self.begins.get(vm.index() + 1).copied().unwrap_or(u64::MAX);
         let mapped = self.second_stage.touched().filter(|(_, has)| has.entry != Entry::None);

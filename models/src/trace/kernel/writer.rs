@@ -19,9 +19,11 @@ use crate::base::abi::{CALLBACK, PAGE_FAULT, PF_GUEST_TABLE, PF_USER, PF_WRITE};
 use crate::base::ids::{Gva, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, IoKind, Record};
 
-/// What precedes the events in tracefs.
+/// The first line of a trace in tracefs.
+const TRACER: &str = "# tracer: nop\n";
+
+/// What else precedes the events there.
 const HEADER: &str = "\
-# tracer: nop
 #
 #                                _-----=> irqs-off/BH-disabled
 #                               / _----=> need-resched
@@ -115,9 +117,10 @@ impl KernelWriter {
         self
     }
 
-    /// Appends what precedes the events: a remark of the caller's, then the columns.
+    /// Appends what precedes the events: the line by which programs know a trace, a remark of the
+    /// caller's, then the columns.
     pub fn header(&self, remark: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("# {remark}\n{HEADER}").as_bytes());
+        out.extend_from_slice(format!("{TRACER}# {remark}\n{HEADER}").as_bytes());
     }
 
     /// Appends the lines of a record: none, one, or two.

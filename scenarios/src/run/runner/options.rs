@@ -16,8 +16,8 @@ pub struct RunOptions {
     /// Directory to which finished runs are written, and from which they are taken when they are
     /// there.
     pub out: Option<PathBuf>,
-    /// File to which runs write their records as a kernel prints its tracepoints; of several runs
-    /// each has its own, named by policy and replication. No run is taken from `out` then.
+    /// File to which runs write their records, as a kernel prints its tracepoints or as a timeline; of
+    /// several runs each has its own, named by policy and replication. No run is taken from `out` then.
     pub trace: Option<PathBuf>,
 }
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use models::base::record::Record;
 use models::machine::{self, Prefix, RunSettings};
-use models::trace::kernel::KernelWriter;
 use rayon::Scope;
 use sim_core::Histogram;
 
@@ -287,8 +286,7 @@ impl<'a> Work<'a> {
         let policy = &scenario.policies[run.policy];
         let path = path_of(named, part.plan.runs().len(), &policy.name, run.replication);
         let remark = trace_remark(scenario, run);
-        let writer = KernelWriter::new(prefix.setting(policy));
-        TraceFile::create(path, writer, &remark).map(Some)
+        TraceFile::create(path, (prefix, policy), &remark).map(Some)
     }
 
     /// Writes a finished run down, and sums up its scenario when it was the last one.

@@ -202,7 +202,7 @@ impl<C: LogConsumer> Perf<'_, C> {
         head::own_events(source, &mut self.formats)?;
         head::events(source, &mut self.formats)?;
         head::symbols(source, &mut self.formats)?;
-        let old = begin.version.starts_with(b"0.") && begin.version.as_slice() < b"0.6";
+        let old = begin.version.starts_with(b"0.") && begin.version.as_slice() < b"0.6".as_slice();
         head::lists(source, !old)
     }
 
