@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 49] = [
+const SHORT: [(&str, &str, u32); 50] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -65,6 +65,7 @@ const SHORT: [(&str, &str, u32); 49] = [
     ("lab-zram-lz4-4f4w", "40ms", 1),
     ("lab-uffd-100us-4f4w", "40ms", 1),
     ("snapshot-restore", "40ms", 1),
+    ("post-copy", "40ms", 1),
     ("lab-two-vms", "40ms", 1),
     ("neighbour-vms", "40ms", 1),
     ("zram-laptop", "40ms", 1),

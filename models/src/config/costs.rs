@@ -242,6 +242,8 @@ costs! {
     uffd_told,
     /// Installing a page, the system call included.
     uffd_copy,
+    /// Each further page of the same call.
+    uffd_copy_next,
     /// Waking who sleeps for it.
     uffd_wake,
     /// An installer's way to its next page, or to sleep.

@@ -4,7 +4,7 @@
 use sim_core::SimDuration;
 
 use super::device::DeviceConfig;
-use crate::base::ids::PcpuId;
+use crate::base::ids::{PcpuId, RegionId};
 use crate::base::named::named;
 
 /// A store.
@@ -36,6 +36,37 @@ pub struct HandlerConfig {
     /// From the reading of a message until the contents of its page are there, however many there are; only
     /// where the store has no device.
     pub latency: SimDuration,
+    /// Pages that a message brings (fault-around): those of the block of so many, a power of two, in which
+    /// the missing page lies, as far as they are missing and lie side by side. 1: it alone.
+    pub around: u32,
+    /// What is brought without being asked for.
+    pub prefetch: Option<Prefetch>,
+}
+
+/// Threads of the VMM that bring pages before anybody misses them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefetch {
+    /// How many threads share the work.
+    pub threads: u16,
+    /// What they bring, in this order.
+    pub runs: Vec<PrefetchRun>,
+    /// Pages that one read and one `UFFDIO_COPY` bring at most; they lie side by side.
+    pub batch: u32,
+    /// The least time from the begin of a page to that of the next one, all threads together; zero: no limit.
+    pub pace: SimDuration,
+    /// The guest's tasks start when all is there, and not before.
+    pub before_start: bool,
+}
+
+/// Pages of a region, side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PrefetchRun {
+    /// The region.
+    pub region: RegionId,
+    /// The first one, counted from the region's begin.
+    pub first: u64,
+    /// How many.
+    pub pages: u64,
 }
 
 named! {

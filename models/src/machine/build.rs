@@ -99,12 +99,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let now = self.now();
         self.begin_disturbances();
         self.enable_notices();
-        let config = self.w.setup.config.clone();
         self.note_start();
-        for vm in config.vm_ids() {
-            for place in config.groups_of(vm) {
-                self.start_group(vm, GroupId(place as u16), &config.workload.tasks[place]);
-            }
+        if !self.begin_prefetches() {
+            self.start_groups();
         }
         let measure = now + self.w.setup.warmup;
         let end = measure + self.w.setup.duration;
@@ -115,6 +112,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.schedule(measure, MachineEvent::Phase(Phase::Measure));
         }
         self.schedule(end, MachineEvent::Phase(Phase::End));
+    }
+
+    /// The tasks of all virtual machines start.
+    pub(super) fn start_groups(&mut self) {
+        let config = self.w.setup.config.clone();
+        for vm in config.vm_ids() {
+            for place in config.groups_of(vm) {
+                self.start_group(vm, GroupId(place as u16), &config.workload.tasks[place]);
+            }
+        }
     }
 
     /// A part of the run begins: what ran before is reported as part of the one before.

@@ -48,6 +48,7 @@ impl Model for World {
             MachineEvent::MapWritten(vm) => cx.map_written(vm),
             MachineEvent::HandlerTimer(thread) => cx.handler_timer(thread),
             MachineEvent::HandlerWoken(thread) => cx.wake_thread(thread),
+            MachineEvent::Restored => cx.start_groups(),
             MachineEvent::Phase(phase) => cx.phase(phase),
             MachineEvent::Barrier => cx.barrier(),
         }

@@ -58,6 +58,7 @@ impl World {
             MachineEvent::HandlerTimer(thread) | MachineEvent::HandlerWoken(thread) => {
                 format!("the timer of {}", self.thread_name(thread).trim_end_matches(','))
             }
+            MachineEvent::Restored => "the start of the guest's tasks".into(),
             MachineEvent::Phase(phase) => format!("the phase {phase:?}"),
             MachineEvent::Barrier => "the start barrier".into(),
         }

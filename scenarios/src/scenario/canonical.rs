@@ -10,8 +10,8 @@ use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
     FairParams, GuestConfig, HandlerConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk,
-    PagingCaches, Policy, Region, SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup,
-    TlbArray, TranslationConfig, VmConfig, Workload,
+    PagingCaches, Policy, Prefetch, PrefetchRun, Region, SchedParams, StoreConfig, SyncKind,
+    SyncObject, TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -180,6 +180,8 @@ fn host(form: &mut Form, host: &HostConfig) {
             descriptors,
             cpus,
             latency,
+            around,
+            prefetch,
         }) = handler
         {
             form.line("store.handler", format_args!("{readers} {installers} {batch}"));
@@ -188,6 +190,14 @@ fn host(form: &mut Form, host: &HostConfig) {
             let cpus: Vec<String> = cpus.iter().map(|cpu| cpu.0.to_string()).collect();
             form.line("store.cpus", cpus.join(","));
             form.time("store.latency", *latency);
+            form.line("store.around", around);
+            if let Some(Prefetch { threads, runs, batch, pace, before_start }) = prefetch {
+                form.line("store.prefetch", format_args!("{threads} {batch} {before_start}"));
+                form.time("store.prefetch.pace", *pace);
+                for PrefetchRun { region, first, pages } in runs {
+                    form.line("store.prefetch.run", format_args!("{} {first} {pages}", region.0));
+                }
+            }
         }
     }
     form.line("host.allocation_failure_ppm", allocation_failure_ppm);

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 49] = [
+const FILES: [(&str, &str); 50] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -40,6 +40,7 @@ const FILES: [(&str, &str); 49] = [
     ("lab-zram-lz4-4f4w", include_str!("../../library/lab-zram-lz4-4f4w.json")),
     ("lab-uffd-100us-4f4w", include_str!("../../library/lab-uffd-100us-4f4w.json")),
     ("snapshot-restore", include_str!("../../library/snapshot-restore.json")),
+    ("post-copy", include_str!("../../library/post-copy.json")),
     ("lab-two-vms", include_str!("../../library/lab-two-vms.json")),
     ("neighbour-vms", include_str!("../../library/neighbour-vms.json")),
     ("zram-laptop", include_str!("../../library/zram-laptop.json")),
@@ -68,8 +69,9 @@ const FILES: [(&str, &str); 49] = [
     ("smoke", include_str!("../../library/smoke.json")),
 ];
 
-const SWEEPS: [(&str, &str); 13] = [
+const SWEEPS: [(&str, &str); 14] = [
     ("device-latency", include_str!("../../library/sweeps/device-latency.json")),
+    ("restore-strategies", include_str!("../../library/sweeps/restore-strategies.json")),
     (
         "natapov-2010-sensitivity",
         include_str!("../../library/sweeps/natapov-2010-sensitivity.json"),

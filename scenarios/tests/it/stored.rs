@@ -103,3 +103,95 @@ fn what_is_wrong_with_a_store_is_said_at_its_place() {
         assert!(found.contains(message), "{message}: {found}");
     }
 }
+
+/// Stored memory that threads of the VMM bring, with what else their description says.
+fn served(extra: &str) -> String {
+    let device = r#"{ "kind": "constant", "read_latency": "50us", "write_latency": "50us" }"#;
+    let stores = format!(
+        r#", "stores": [{{ "name": "image", "device": {device}, "handler": {{ "readers": 1, "installers": 1 {extra} }} }}]"#
+    );
+    let text = text("64MiB", &stores, r#", "store": "image""#, SEQUENTIAL);
+    // Two tasks that catch up with each other miss the same pages at the same time.
+    text.replace("\"count\": 2", "\"count\": 1").replace("400ms", "500ms")
+}
+
+#[test]
+fn a_message_brings_the_block_around_its_page() {
+    let result = outcome(&served(r#", "around": "64KiB""#));
+    // Of 4096 pages; frames and pages need not begin a block together.
+    for majors in metric(&result, "major_faults") {
+        assert!((256.0..=264.0).contains(&majors), "{majors}");
+    }
+    assert_eq!(metric(&result, "reclaim_scanned"), [0.0; 2]);
+}
+
+#[test]
+fn what_is_brought_before_the_start_is_no_fault() {
+    let all = outcome(&served(r#", "prefetch": { "before_start": true }"#));
+    assert_eq!(metric(&all, "major_faults"), [0.0; 2]);
+    assert!(metric(&all, "minor_faults")[0] >= 4096.0);
+    let part = r#", "prefetch": { "before_start": true, "threads": 2, "pages": [{ "region": "heap", "first": 4000,
+        "pages": 96 }, { "region": "heap", "first": 7 }] }"#;
+    assert_eq!(metric(&outcome(&served(part)), "major_faults"), [3999.0; 2]);
+}
+
+#[test]
+fn pages_come_no_faster_than_the_rate() {
+    // 8 MiB in 500 ms. The tasks never start, as all of it takes a second.
+    let text =
+        served(r#", "prefetch": { "before_start": true, "rate": "16MiB", "batch": "64KiB" }"#);
+    let result = outcome(&text);
+    assert_eq!(metric(&result, "major_faults"), [0.0; 2]);
+    let slow = outcome(&served(r#", "prefetch": { "rate": "1MiB" }"#));
+    let fast = outcome(&served(r#", "prefetch": { "rate": "64MiB" }"#));
+    let (slow, fast) = (metric(&slow, "major_faults"), metric(&fast, "major_faults"));
+    assert!(fast[0] < 0.8 * slow[0], "{fast:?} {slow:?}");
+}
+
+#[test]
+fn a_file_lists_pages_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("restore.json");
+    let load = |list: &str| {
+        std::fs::write(folder.path().join("set.pages"), list).unwrap();
+        let extra = r#", "prefetch": { "file": "set.pages", "before_start": true }"#;
+        std::fs::write(&path, served(extra)).unwrap();
+        Scenario::load(path.to_str().unwrap()).map_err(|error| error.to_string())
+    };
+    let scenario = load("# recorded\nheap 100 28\n\nheap 12 # hot\n").unwrap();
+    let result = run_comparison(&scenario, &RunOptions::default(), &|_| {}).unwrap();
+    assert_eq!(metric(&result, "major_faults"), [4096.0 - 29.0; 2]);
+    for (list, message) in [
+        ("heap 4090 7\n", "line 1: the region has 4096 pages"),
+        ("heap 0\nstack 1\n", "line 2: no region of this store"),
+        ("heap one\n", "line 1 is no run of pages"),
+        ("heap 1 2 3\n", "line 1 is no run of pages"),
+        ("heap 18446744073709551615 2\n", "line 1: the region has"),
+        ("# nothing\n", "it lists no page"),
+    ] {
+        let error = load(list).unwrap_err();
+        assert!(error.contains(message) && error.contains("prefetch.file"), "{list}: {error}");
+    }
+    std::fs::remove_file(folder.path().join("set.pages")).unwrap();
+    let error = Scenario::load(path.to_str().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("set.pages"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_prefetch_is_said_at_its_place() {
+    for (extra, message) in [
+        (r#", "around": "12KiB""#, "12KiB is no block of pages"),
+        (r#", "around": "4MiB""#, "4MiB is no block of pages"),
+        (r#", "prefetch": { "batch": "4MiB" }"#, "1024 is out of range"),
+        (r#", "prefetch": { "rate": "1KiB" }"#, "1KiB is out of range"),
+        (r#", "prefetch": { "threads": 0 }"#, "0 is out of range"),
+        (r#", "prefetch": { "regions": ["stack"] }"#, "`stack`"),
+        (
+            r#", "prefetch": { "pages": [{ "region": "heap", "first": 4095, "pages": 2 }] }"#,
+            "has 4096 pages",
+        ),
+    ] {
+        let error = Scenario::from_str("f", &served(extra)).unwrap_err().to_string();
+        assert!(error.contains(message), "{extra}: {error}");
+    }
+}

@@ -109,9 +109,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         policy.is_some_and(|policy| policy.guest_enabled)
     }
 
-    /// The start barrier is passed: times of programs count from here.
+    /// The start barrier is passed: times of programs count from here, and requests arrive.
     pub(in crate::machine) fn note_start(&mut self) {
         self.w.guest.started = self.now();
+        for group in (0..self.w.guest.lines.len() as u16).map(GroupId) {
+            self.next_arrival(group);
+        }
     }
 
     /// The tasks of a group start.
@@ -145,7 +148,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let group = id;
             self.new_task(NewTask { vm, role, group, program, next_page, cursors, labels, on });
         }
-        self.next_arrival(id);
     }
 
     /// A system management interrupt comes, whose handler takes so long.

@@ -30,6 +30,22 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 page += pages;
             }
         }
+        self.order_prefetches();
+    }
+
+    /// In which order threads of the VMM bring pages, which is said by regions, comes to frames.
+    fn order_prefetches(&mut self) {
+        let config = self.w.setup.config.clone();
+        for (id, store) in (0..).map(StoreId).zip(&config.host.stores) {
+            let prefetch = store.handler.as_ref().and_then(|handler| handler.prefetch.as_ref());
+            let runs = prefetch.iter().flat_map(|prefetch| &prefetch.runs);
+            for page in runs.flat_map(|run| (0..run.pages).map(|at| (run.region, run.first + at))) {
+                let gva = self.tables(OWNER).gva(page.0, page.1);
+                if let Some(gfn) = self.tables(OWNER).translate(gva) {
+                    self.bring_ahead(OWNER, gfn, id);
+                }
+            }
+        }
     }
 
     /// Maps the page at an address, and says how many small pages it has. None: memory is used up.

@@ -10,6 +10,7 @@ use crate::config::WrittenPages;
 use crate::machine::world::{Cx, MachineEvent, Then};
 use crate::parts::device::{Request, Started};
 use crate::parts::memory::pages::{Arrival, Backing, Flight};
+use crate::parts::memory::prefetch::PageRun;
 use crate::parts::memory::throttle::{Limits, WriteThrottle};
 use crate::parts::memory::userfault::{Role, Wanted};
 
@@ -144,7 +145,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.wake_thread(thread);
         }
         let messages = self.w.host.messages_mut(store);
-        messages.want(Wanted { page: request.guest_page, due: None });
+        let run = PageRun { first: request.guest_page, pages: request.pages };
+        messages.want(Wanted { run, due: None });
         if let Some(installer) = messages.take_idle_installer() {
             let thread = self.w.host.thread_of_handler(store, Role::Installer, installer);
             self.wake_thread(thread);

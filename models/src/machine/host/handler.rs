@@ -5,13 +5,12 @@
 //! pages itself, one after the other, or hands them on. An installer takes the first page that nobody else has
 //! taken, sleeps until its contents are there, installs it, and goes on.
 
-use sim_core::{EventQueue, SimDuration, SimTime};
+use sim_core::{EventQueue, SimDuration};
 
-use super::state::{FetchGoal, take_threads};
-use crate::base::ids::{GuestPage, HandlerId, RequestId, ThreadId};
-use crate::base::record::{Event, IoKind};
+use super::state::{FetchGoal, ThreadKind, take_threads};
+use crate::base::ids::{GuestPage, HandlerId, ThreadId};
+use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
-use crate::parts::device::Request;
 use crate::parts::memory::pages::{Arrival, Backing, Entry};
 use crate::parts::memory::userfault::{Role, Wanted};
 
@@ -34,7 +33,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::HandlerSubmit => self.submit_for(thread, handler),
             Then::HandlerLook => self.look(thread, handler),
             Then::HandlerInstall => self.begin_install(thread, handler),
-            Then::HandlerWake(page) => self.wake_sleepers(handler, page),
+            Then::HandlerWake => self.wake_sleepers(handler),
+            Then::HandlerPrefetch => self.prefetch(thread, handler),
+            Then::HandlerPrefetchRead => self.read_ahead_of_guest(thread, handler),
             other => unreachable!("{thread} is a handler, but is to do {other:?}"),
         }
     }
@@ -69,15 +70,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn serve(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let (store, _) = self.w.host.handler(handler);
         let config = self.w.host.messages_mut(store).config();
-        let (installs, latency) = (config.installers == 0, config.latency);
+        let (installs, latency, around) = (config.installers == 0, config.latency, config.around);
         let from_device = self.w.host.has_device(store);
         let poll = self.w.setup.prices.uffd_poll.time;
         if from_device {
             return match self.w.host.handlers[handler.index()].taken.front() {
-                Some(_) => {
+                Some(&page) => {
+                    let pages = self.w.host.run_around(store, page, around).pages;
                     let prices = &self.w.setup.prices;
-                    let cost = prices.block_submit.time + prices.block_copy.time;
-                    Flow::Spend(cost, Then::HandlerSubmit)
+                    let copies = prices.block_copy.time.times(pages.into());
+                    Flow::Spend(prices.block_submit.time + copies, Then::HandlerSubmit)
                 }
                 None => Flow::Spend(poll, Then::HandlerPoll),
             };
@@ -87,15 +89,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let Some(page) = self.w.host.handlers[handler.index()].taken.pop_front() else {
                 return Flow::Spend(poll, Then::HandlerPoll);
             };
-            self.w.host.handlers[handler.index()].current = Some(page);
-            return self.sleep_until(thread, now + latency);
+            let run = self.w.host.run_around(store, page, around);
+            self.w.host.handlers[handler.index()].current = Some(run);
+            return self.sleep_until(thread, now + latency, Then::HandlerInstall);
         }
         let pages = std::mem::take(&mut self.w.host.handlers[handler.index()].taken);
-        let messages = self.w.host.messages_mut(store);
         for page in pages {
-            messages.want(Wanted { page, due: Some(now + latency) });
+            let run = self.w.host.run_around(store, page, around);
+            self.w.host.messages_mut(store).want(Wanted { run, due: Some(now + latency) });
         }
-        match messages.has_idle_installer() {
+        match self.w.host.messages_mut(store).has_idle_installer() {
             true => Flow::Spend(self.w.setup.prices.uffd_tell.time, Then::HandlerTell),
             false => Flow::Spend(poll, Then::HandlerPoll),
         }
@@ -123,58 +126,30 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let Some(guest_page) = self.w.host.handlers[handler.index()].taken.pop_front() else {
             unreachable!("{thread} submits nothing");
         };
-        let slot = self.w.host.place_in_store(store, guest_page);
-        let page = self.w.host.memory.page_mut(guest_page);
-        let occurrence = page.io_count;
-        page.io_count += 1;
-        let (id, op, submitted) = (RequestId(0), IoKind::Read, self.now());
-        let request = Request {
-            id,
-            op,
-            store: Some(store),
-            slot,
-            pages: 1,
-            guest_page,
-            occurrence,
-            submitted,
-        };
-        let request = self.w.host.new_request(request);
-        let installs = self.w.host.messages_mut(store).config().installers == 0;
+        let config = self.w.host.messages_mut(store).config();
+        let (installs, around) = (config.installers == 0, config.around);
+        let run = self.w.host.run_around(store, guest_page, around);
         if installs {
-            self.w.host.handlers[handler.index()].current = Some(guest_page);
-            self.w.host.handlers[handler.index()].request = Some(request.id);
+            return self.read_and_wait(thread, handler, run);
         }
+        let request = self.request_for(store, run);
         self.issue(thread, request, SimDuration::ZERO);
         self.submit(thread);
-        if installs {
-            self.block_thread(thread, Then::HandlerInstall);
-            return Flow::Stopped;
-        }
         Flow::Spend(SimDuration::ZERO, Then::HandlerServe)
     }
 
     /// An installer takes the first page that nobody else has taken, and waits until its contents are there.
     fn look(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let (store, number) = self.w.host.handler(handler);
-        let Some(Wanted { page, due }) = self.w.host.messages_mut(store).take_wanted() else {
+        let Some(Wanted { run, due }) = self.w.host.messages_mut(store).take_wanted() else {
             self.w.host.messages_mut(store).is_idle(number);
             self.block_thread(thread, Then::HandlerTold);
             return Flow::Stopped;
         };
         self.note_progress(thread);
-        self.w.host.handlers[handler.index()].current = Some(page);
+        self.w.host.handlers[handler.index()].current = Some(run);
         let now = self.now();
-        self.sleep_until(thread, due.unwrap_or(now))
-    }
-
-    /// The thread sleeps until a timer fires, if that lies ahead; then it installs its page.
-    fn sleep_until(&mut self, thread: ThreadId, due: SimTime) -> Flow {
-        if due <= self.now() {
-            return Flow::Spend(SimDuration::ZERO, Then::HandlerInstall);
-        }
-        self.schedule(due, MachineEvent::HandlerTimer(thread));
-        self.block_thread(thread, Then::HandlerInstall);
-        Flow::Stopped
+        self.sleep_until(thread, due.unwrap_or(now), Then::HandlerInstall)
     }
 
     /// The timer of a handler's thread fires: an interrupt where it ran, and then it is woken.
@@ -187,9 +162,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule(self.now() + cost, MachineEvent::HandlerWoken(thread));
     }
 
-    /// `UFFDIO_COPY` of the thread's page; what it does is at its end, in [`Self::install`].
+    /// `UFFDIO_COPY` of the thread's pages; what it does to each is at its end, in [`Self::install`].
     fn begin_install(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
-        let Some(page) = self.w.host.handlers[handler.index()].current.take() else {
+        let own = &self.w.host.handlers[handler.index()];
+        let Some(page) = own.current.and_then(|run| run.page(own.copied)) else {
             unreachable!("{thread} has no page to install");
         };
         self.emit(Event::UffdCopy { thread, page });
@@ -197,8 +173,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(self.w.setup.prices.uffd_copy.time, Then::Fetch)
     }
 
-    /// The entry of a page is made, unless there is one already (EEXIST): then the program wakes whoever
-    /// sleeps for the page by itself, as a copy that fails wakes nobody (`UFFDIO_WAKE`).
+    /// The entry of a page is made, unless there is one already (EEXIST): that ends the call, and what comes
+    /// behind it takes another one. The program wakes whoever sleeps for a page that was there by itself, as a
+    /// copy that fails wakes nobody (`UFFDIO_WAKE`).
     pub(super) fn install(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
         let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored;
         if installed {
@@ -216,21 +193,47 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.unlock_map(thread);
         self.w.host.threads[thread.index()].fetch = None;
         self.emit(Event::UffdCopied { thread, page: guest_page, installed });
-        Flow::Spend(self.w.setup.prices.uffd_wake.time, Then::HandlerWake(guest_page))
+        self.next_copy(thread, installed)
     }
 
-    /// Everybody who sleeps for the page is woken, whether or not his message was read.
-    fn wake_sleepers(&mut self, handler: HandlerId, page: GuestPage) -> Flow {
+    /// A thread has been through a page of its run.
+    fn next_copy(&mut self, thread: ThreadId, installed: bool) -> Flow {
+        let ThreadKind::Handler(handler) = self.w.host.kind_of(thread) else {
+            unreachable!("{thread} installs pages and is no handler");
+        };
+        let own = &mut self.w.host.handlers[handler.index()];
+        own.copied += 1;
+        let prices = &self.w.setup.prices;
+        match own.current.and_then(|run| run.page(own.copied)) {
+            None => Flow::Spend(prices.uffd_wake.time, Then::HandlerWake),
+            Some(_) if !installed => Flow::Spend(SimDuration::ZERO, Then::HandlerInstall),
+            Some(page) => {
+                let cost = prices.uffd_copy_next.time;
+                self.emit(Event::UffdCopy { thread, page });
+                self.w.host.set_fetch(thread, page, FetchGoal::Install);
+                Flow::Spend(cost, Then::Fetch)
+            }
+        }
+    }
+
+    /// Everybody who sleeps for one of the pages is woken, whether or not his message was read.
+    fn wake_sleepers(&mut self, handler: HandlerId) -> Flow {
         let (store, _) = self.w.host.handler(handler);
-        for sleeper in take_threads(&mut self.w.host.page_waiters, page) {
-            self.w.host.threads[sleeper.index()].waits_for = None;
-            self.w.host.messages_mut(store).withdraw(sleeper);
-            self.wake_thread(sleeper);
+        let own = &mut self.w.host.handlers[handler.index()];
+        own.copied = 0;
+        let run = own.current.take();
+        for page in run.iter().flat_map(|run| (0..run.pages).filter_map(|at| run.page(at))) {
+            for sleeper in take_threads(&mut self.w.host.page_waiters, page) {
+                self.w.host.threads[sleeper.index()].waits_for = None;
+                self.w.host.messages_mut(store).withdraw(sleeper);
+                self.wake_thread(sleeper);
+            }
         }
         let handler = &self.w.host.handlers[handler.index()];
         let next = match handler.role {
             Role::Reader => Then::HandlerServe,
             Role::Installer => Then::HandlerLook,
+            Role::Prefetcher => Then::HandlerPrefetch,
         };
         match handler.taken.is_empty() && handler.role == Role::Reader {
             // The reader pays for going back when it has served all.

@@ -1,6 +1,7 @@
 //! The host: its threads and processors, workers, fetching of pages, the block layer.
 
 mod block;
+mod bring;
 mod fetch;
 mod handler;
 mod interrupts;
@@ -9,6 +10,7 @@ mod map_lock;
 mod mapping;
 mod native;
 mod power_on;
+mod prefetch;
 mod read;
 mod reclaim;
 mod scheduler;

@@ -240,6 +240,7 @@ impl Host {
             let then = match handler.role {
                 Role::Reader => Then::HandlerPolled,
                 Role::Installer => Then::HandlerTold,
+                Role::Prefetcher => Then::HandlerPrefetch,
             };
             let kind = ThreadKind::Handler(HandlerId(number));
             Thread { bound: *bound, ..Thread::new(kind, *pcpu, SimTime::ZERO, then) }

@@ -8,6 +8,7 @@ use sim_core::{DistributionError, RandomStreams};
 use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId};
 use crate::config::{MachineConfig, StoreConfig};
 use crate::parts::device::Device;
+use crate::parts::memory::prefetch::{PageRun, Prefetcher};
 use crate::parts::memory::userfault::{Messages, Role};
 
 /// A store.
@@ -19,6 +20,8 @@ pub(super) struct Store {
     pub(super) pages: u32,
     /// Where threads of the VMM bring its pages.
     pub(super) messages: Option<Messages>,
+    /// What they bring without being asked.
+    pub(super) prefetcher: Option<Prefetcher>,
 }
 
 /// The stores of a machine. Each holds an image of the guest's memory, frame by frame.
@@ -32,7 +35,9 @@ pub(super) fn stores(
         let draws = streams.label(&format!("store {}", store.name));
         let device = store.device.as_ref().map(|device| Device::new(device, pages, draws));
         let messages = store.handler.clone().map(Messages::new);
-        Ok(Store { device: device.transpose()?, pages, messages })
+        let prefetch = store.handler.as_ref().and_then(|handler| handler.prefetch.as_ref());
+        let prefetcher = prefetch.map(Prefetcher::new);
+        Ok(Store { device: device.transpose()?, pages, messages, prefetcher })
     };
     config.host.stores.iter().map(store).collect()
 }
@@ -47,8 +52,10 @@ pub(super) struct Handler {
     pub number: u16,
     /// Pages of messages that it has read and not passed on.
     pub taken: VecDeque<GuestPage>,
-    /// The page that it is about to install.
-    pub current: Option<GuestPage>,
+    /// The pages that it is about to install, or installs.
+    pub current: Option<PageRun>,
+    /// How many of them it has been through.
+    pub copied: u32,
     /// The read that it waits for.
     pub request: Option<RequestId>,
 }
@@ -60,14 +67,16 @@ pub(super) fn handlers(config: &MachineConfig) -> Vec<(Handler, PcpuId, bool)> {
         let Some(handler) = &described.handler else { continue };
         let readers = (0..handler.readers).map(|number| (Role::Reader, number));
         let installers = (0..handler.installers).map(|number| (Role::Installer, number));
-        for (role, number) in readers.chain(installers) {
+        let prefetchers = handler.prefetch.iter().flat_map(|prefetch| 0..prefetch.threads);
+        let prefetchers = prefetchers.map(|number| (Role::Prefetcher, number));
+        for (role, number) in readers.chain(installers).chain(prefetchers) {
             let place = all.len();
             let pcpu = match handler.cpus.len() {
                 0 => PcpuId((place % usize::from(config.host.cpus)) as u16),
                 pinned => handler.cpus[place % pinned],
             };
-            let (taken, current, request) = (VecDeque::new(), None, None);
-            let thread = Handler { store, role, number, taken, current, request };
+            let (taken, current, copied, request) = (VecDeque::new(), None, 0, None);
+            let thread = Handler { store, role, number, taken, current, copied, request };
             all.push((thread, pcpu, !handler.cpus.is_empty()));
         }
     }

@@ -1,10 +1,13 @@
 //! What the host's state says of stores, and of the threads of the VMM that bring their pages.
 
+use sim_core::SimTime;
+
 use super::state::Host;
 use super::stores::Handler;
 use crate::base::ids::{GuestPage, HandlerId, StoreId, SwapSlot, ThreadId};
 use crate::parts::device::Device;
 use crate::parts::memory::pages::Backing;
+use crate::parts::memory::prefetch::PageRun;
 use crate::parts::memory::userfault::{Messages, Role};
 
 impl Host {
@@ -31,6 +34,42 @@ impl Host {
         let page = self.memory.page_mut(guest_page);
         page.backing = Backing::Stored;
         page.store = Some(store);
+    }
+
+    /// A page is the next one of a store that threads of the VMM bring without being asked.
+    pub(in crate::machine) fn bring_ahead(&mut self, guest_page: GuestPage, store: StoreId) {
+        if let Some(prefetcher) = &mut self.stores[store.index()].prefetcher {
+            prefetcher.push(guest_page);
+        }
+    }
+
+    /// The pages around a missing one that a message about it brings.
+    pub(super) fn run_around(&self, store: StoreId, page: GuestPage, block: u32) -> PageRun {
+        let missing = |page: GuestPage| self.is_missing(page, store);
+        PageRun::around(page, block, missing)
+    }
+
+    /// Whether a page is nowhere but in a store.
+    pub(super) fn is_missing(&self, page: GuestPage, store: StoreId) -> bool {
+        let memory = self.memory.of(self.memory.container(page.vm()));
+        page.gfn().0 < memory.pages_of_vm(page.vm()) && {
+            let page = self.memory.page(page);
+            page.backing == Backing::Stored && page.store == Some(store)
+        }
+    }
+
+    /// Takes the next pages that a thread of the VMM brings without being asked.
+    pub(super) fn next_ahead(&mut self, store: StoreId, now: SimTime) -> Option<PageRun> {
+        let mut prefetcher = self.stores[store.index()].prefetcher.take()?;
+        let run = prefetcher.next(now, |page| self.is_missing(page, store));
+        self.stores[store.index()].prefetcher = Some(prefetcher);
+        run
+    }
+
+    /// Whether all is there that the guest's tasks wait for.
+    pub(super) fn all_is_there(&self) -> bool {
+        let mut prefetchers = self.stores.iter().filter_map(|store| store.prefetcher.as_ref());
+        prefetchers.all(|prefetcher| !prefetcher.holds_tasks_up())
     }
 
     /// Whether a store has a device of its own.

@@ -141,6 +141,10 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
         self.w.host.store_page(self.w.setup.page(vcpu, gfn), store);
     }
 
+    fn bring_ahead(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId) {
+        self.w.host.bring_ahead(self.w.setup.page(vcpu, gfn), store);
+    }
+
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn) {
         self.w.host.set_accessed(self.w.setup.page(vcpu, gfn));
     }

@@ -36,6 +36,8 @@ pub enum MachineEvent {
     HandlerTimer(ThreadId),
     /// The interrupt of that timer has been handled.
     HandlerWoken(ThreadId),
+    /// Threads of VMMs have brought what is to be there before the guest's tasks start.
+    Restored,
     /// A part of the run begins.
     Phase(Phase),
     /// The workload passes the start barrier: policies part here.
@@ -73,6 +75,8 @@ enum Class {
 fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
     let (class, actor) = match event {
         MachineEvent::Phase(phase) => (Class::Phase, phase as u32),
+        // The kinds have four bits.
+        MachineEvent::Restored => (Class::Phase, AFTER_PHASES),
         // A number is used again as soon as it is free, so there are never 2^20 of them.
         MachineEvent::DeviceComplete(request) => (Class::Device, request.0 & ACTOR_MASK),
         MachineEvent::RequestDone(request) => (Class::RequestDone, request.0 & ACTOR_MASK),
@@ -93,6 +97,8 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
     EventKey::new(time, round, (class as u32) << ACTOR_BITS | actor, 0)
 }
 
+/// More than there are parts of a run.
+const AFTER_PHASES: u32 = 1 << 8;
 const ACTOR_BITS: u32 = 20;
 const ACTOR_MASK: u32 = (1 << ACTOR_BITS) - 1;
 

@@ -2,7 +2,7 @@
 
 use sim_core::SimDuration;
 
-use crate::base::ids::{Gfn, GuestPage, ItemId};
+use crate::base::ids::{Gfn, ItemId};
 use crate::base::record::BlockReason;
 
 /// What a host thread does when its present stretch of work is done.
@@ -72,10 +72,14 @@ pub(in crate::machine) enum Then {
     HandlerTold,
     /// Handler: take the next page to install.
     HandlerLook,
-    /// Handler: install the page.
+    /// Handler: install the pages.
     HandlerInstall,
-    /// Handler: wake who sleeps for the page.
-    HandlerWake(GuestPage),
+    /// Handler: wake who sleeps for the pages.
+    HandlerWake,
+    /// Handler: the next pages that nobody has asked for.
+    HandlerPrefetch,
+    /// Handler: submit the read of their contents.
+    HandlerPrefetchRead,
     /// vCPU or worker: link a message for the VMM.
     UffdLink,
     /// vCPU or worker: sleep until the VMM has brought the page.
@@ -164,7 +168,8 @@ impl Then {
                 "passing messages about missing pages on"
             }
             Self::HandlerTold | Self::HandlerLook => "looking for a page to install",
-            Self::HandlerInstall | Self::HandlerWake(_) => "installing a page",
+            Self::HandlerInstall | Self::HandlerWake => "installing a page",
+            Self::HandlerPrefetch | Self::HandlerPrefetchRead => "bringing pages ahead",
             Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",

@@ -70,6 +70,8 @@ pub(in crate::machine) trait Hypervisor {
     fn keep_resident(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// The contents of a frame are in a store, and nowhere in memory.
     fn store(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
+    /// A frame is the next one that threads of the VMM are to bring without being asked.
+    fn bring_ahead(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
     /// A page walk sets the accessed bit of a second-stage entry.
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// Time without its vCPU since the last question (`MSR_KVM_STEAL_TIME`).

@@ -9,6 +9,7 @@ pub(crate) mod map_lock;
 mod page;
 pub mod pages;
 pub mod pass;
+pub(crate) mod prefetch;
 pub mod read_ahead;
 pub mod reclaim;
 mod second_stage;

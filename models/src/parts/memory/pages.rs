@@ -113,7 +113,7 @@ impl HostMemory {
     }
 
     /// How many pages a virtual machine has.
-    pub(super) fn pages_of_vm(&self, vm: VmId) -> u64 {
+    pub(crate) fn pages_of_vm(&self, vm: VmId) -> u64 {
         self.begins[vm.index() + 1] - self.begins[vm.index()]
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use sim_core::SimTime;
 
+use super::prefetch::PageRun;
 use crate::base::ids::{GuestPage, ThreadId};
 use crate::config::{HandlerConfig, Waking};
 
@@ -14,6 +15,8 @@ pub(crate) enum Role {
     Reader,
     /// Installs pages.
     Installer,
+    /// Brings pages that nobody has asked for.
+    Prefetcher,
 }
 
 /// A message that nobody has read.
@@ -25,10 +28,10 @@ pub(crate) struct Message {
     pub page: GuestPage,
 }
 
-/// A page that is to be installed.
+/// Pages that are to be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    pub page: GuestPage,
+    pub run: PageRun,
     /// When its contents are there; none: they are.
     pub due: Option<SimTime>,
 }

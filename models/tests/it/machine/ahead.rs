@@ -14,9 +14,9 @@ use models::base::record::TaskRole;
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
     DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law, MachineConfig,
-    MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Processes, ReadFaults, Region,
-    RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind, SyncObject,
-    TablePages, TaskGroup, TimerKind, WakeTime, Waking,
+    MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Prefetch, PrefetchRun, Processes,
+    ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind,
+    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -309,6 +309,8 @@ impl Draw {
         let latency =
             if device.is_some() { SimDuration::ZERO } else { self.ns(&[0, 9_000, 70_000]) };
         let handler = HandlerConfig {
+            around: self.of(&[1, 1, 4, 64]),
+            prefetch: None,
             readers: 1 + self.below(3) as u16,
             installers: self.below(3) as u16,
             batch: self.of(&[1, 16]),
@@ -322,8 +324,22 @@ impl Draw {
         let handler = (!kernel).then_some(handler);
         config.host.stores = vec![StoreConfig { name: "store".into(), device, handler }];
         let regions = config.workload.regions.len() as u64;
-        let region = &mut config.workload.regions[self.below(regions) as usize];
+        let place = self.below(regions) as usize;
+        let region = &mut config.workload.regions[place];
         (region.prefill, region.store) = (false, Some(StoreId(0)));
+        let (first, pages) = (region.pages / 3, region.pages / 2);
+        let runs = vec![PrefetchRun { region: RegionId(place as u16), first, pages }];
+        let prefetch = Prefetch {
+            threads: 1 + self.below(2) as u16,
+            runs,
+            batch: self.of(&[1, 8, 64]),
+            pace: self.ns(&[0, 0, 3_000, 50_000]),
+            before_start: self.chance(30),
+        };
+        let prefetch = self.chance(50).then_some(prefetch);
+        if let Some(handler) = &mut config.host.stores[0].handler {
+            handler.prefetch = prefetch;
+        }
     }
 
     fn host(&mut self, config: &mut MachineConfig) {

@@ -31,7 +31,7 @@ pub use host::{
 };
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
-pub use store::{HandlerFile, StoreFile};
+pub use store::{HandlerFile, PrefetchFile, PrefetchPages, StoreFile};
 pub use vm::VmFile;
 pub use workload::{ArrivalsFile, RegionFile, Requests, TaskFile, WorkloadFile};
 

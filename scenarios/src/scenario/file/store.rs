@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::device::DeviceRef;
-use crate::syntax::units::Span;
+use crate::syntax::units::{Bytes, Span};
 
 /// What keeps the contents of stored regions: an image of the guest's memory.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -40,4 +40,44 @@ pub struct HandlerFile {
     /// From the reading of a message until the contents of its page are there, however many there are: up to
     /// "100s". Only, and always, for a store without `device`.
     pub latency: Option<Span>,
+    /// Pages that a message brings (fault-around): the aligned block of this size in which the missing page lies, as
+    /// far as it is missing and lies side by side: a power of two from "4KiB" to "2MiB". Default: "4KiB", the page.
+    pub around: Option<Bytes>,
+    /// What is brought before anybody misses it.
+    pub prefetch: Option<PrefetchFile>,
+}
+
+/// Threads of the VMM that bring pages before anybody misses them: first those of `file`, then `pages`, then
+/// `regions`; all of the store where none of them is given.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that says what is brought ahead")]
+pub struct PrefetchFile {
+    /// How many threads share the work: 1 to 256. Default: 1.
+    pub threads: Option<u64>,
+    /// Path, from the scenario's folder, of a list of pages: a region's name, its first page, and how many, a line
+    /// each.
+    pub file: Option<String>,
+    /// Pages in place of a file.
+    pub pages: Option<Vec<PrefetchPages>>,
+    /// Names of regions that are brought from begin to end.
+    pub regions: Option<Vec<String>>,
+    /// What one read and one UFFDIO_COPY bring at most: up to "2MiB". Default: "256KiB".
+    pub batch: Option<Bytes>,
+    /// Bytes a second that all threads together bring at most. Default: no limit.
+    pub rate: Option<Bytes>,
+    /// Whether the guest's tasks start only when all is there. Default: false.
+    #[serde(default)]
+    pub before_start: bool,
+}
+
+/// Pages of a region, side by side.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with `region` and `first`")]
+pub struct PrefetchPages {
+    /// Name of the region.
+    pub region: String,
+    /// The first page, counted from 0.
+    pub first: u64,
+    /// How many. Default: 1.
+    pub pages: Option<u64>,
 }

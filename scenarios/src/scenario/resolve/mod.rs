@@ -13,6 +13,7 @@ mod guest;
 mod host;
 mod host_kernel;
 mod policy;
+mod prefetch;
 mod sched;
 mod store;
 mod ticks;

@@ -8,8 +8,10 @@ use sim_core::SimDuration;
 
 use super::at::{At, MAX_SPAN};
 use super::device;
+use super::prefetch::{self, Stored};
 use crate::scenario::file::{DeviceRef, HandlerFile, RegionFile, ScenarioFile, StoreFile};
 use crate::syntax::error::ScenarioError;
+use crate::syntax::units::Bytes;
 
 const MAX_STORES: usize = 64;
 /// Threads of a handler that read, and that install; with the bound of stores, all of them have numbers.
@@ -72,7 +74,10 @@ pub(super) fn stores(
 ) -> Result<HostConfig, ScenarioError> {
     let at = root.field("host").field("stores");
     let named = file.host.stores.iter().enumerate();
-    let named = named.map(|(index, file)| store(&at.index(index), file, host.cpus));
+    let named = named.map(|(index, file)| {
+        let stored = Stored { regions: &workload.regions, store: StoreId(index as u16) };
+        store(&at.index(index), file, host.cpus, stored)
+    });
     let mut stores = named.collect::<Result<Vec<_>, _>>()?;
     let without = StoreId(stores.len() as u16);
     let is_without = |region: &Region| region.store == Some(without);
@@ -93,12 +98,22 @@ pub(super) fn stores(
     Ok(HostConfig { stores, ..host })
 }
 
-fn store(at: &At<'_>, file: &StoreFile, cpus: u16) -> Result<StoreConfig, ScenarioError> {
+fn store(
+    at: &At<'_>,
+    file: &StoreFile,
+    cpus: u16,
+    stored: Stored<'_>,
+) -> Result<StoreConfig, ScenarioError> {
     let device = file.device.as_ref().map(|device| own_device(&at.field("device"), device));
     let device = device.transpose()?;
     let handler = file.handler.as_ref();
-    let handler =
-        handler.map(|file| handler_config(&at.field("handler"), file, device.is_some(), cpus));
+    let handler = handler.map(|file| {
+        let at = at.field("handler");
+        let prefetch = file.prefetch.as_ref();
+        let prefetch = prefetch.map(|file| prefetch::prefetch(&at.field("prefetch"), file, stored));
+        let config = handler_config(&at, file, device.is_some(), cpus)?;
+        Ok(HandlerConfig { prefetch: prefetch.transpose()?, ..config })
+    });
     Ok(StoreConfig { name: file.name.clone(), device, handler: handler.transpose()? })
 }
 
@@ -142,7 +157,20 @@ fn handler_config(
         descriptors: number("descriptors", file.descriptors, 1, 1..=MAX_THREADS)?,
         cpus: places.collect::<Result<_, _>>()?,
         latency,
+        around: around(&at.field("around"), file.around)?,
+        prefetch: None,
     })
+}
+
+/// The block of pages that a message brings.
+fn around(at: &At<'_>, size: Option<Bytes>) -> Result<u32, ScenarioError> {
+    let Some(size) = size else { return Ok(1) };
+    let pages = at.pages(size)?;
+    if !pages.is_power_of_two() || pages > prefetch::MAX_BATCH {
+        let help = "a power of two from \"4KiB\" to \"2MiB\"";
+        return Err(at.fail(format!("{size} is no block of pages"), help));
+    }
+    at.number(pages, 1..=prefetch::MAX_BATCH)
 }
 
 fn own_device(

@@ -3,13 +3,14 @@
 use models::config::costs::Costs;
 use models::config::{
     Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
-    SetFunction, Waking, WrittenPages,
+    SetFunction, WrittenPages,
 };
 use models::presets;
 use serde_json::{Value, json};
 
 use super::object::{Object, flag, give, word};
-use super::workload::{Shape, store_name};
+use super::store::store;
+use super::workload::Shape;
 use super::{device, sched};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US, pages};
 
@@ -25,8 +26,9 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     object.insert("swap".into(), swap(&draw.at("swap"), shape));
     if !shape.stores.is_empty() {
         let stores = shape.stores.iter().enumerate();
-        let stores =
-            stores.map(|(index, &own)| store(&draw.at("store").index(index), index, own, number));
+        let stores = stores.map(|(index, &own)| {
+            store(&draw.at("store").index(index), index, own, (number, shape))
+        });
         object.insert("stores".into(), stores.collect());
     }
     give(&mut object, draw, "costs", costs);
@@ -161,43 +163,6 @@ fn swap(draw: &Draw, shape: &Shape) -> Value {
 }
 
 /// A store, which may have a device of its own.
-fn store(draw: &Draw, index: usize, own: bool, cpus: u64) -> Value {
-    let mut object = Object::new();
-    object.insert("name".into(), json!(store_name(index as u64)));
-    if own {
-        object.insert("device".into(), device::uncompressed(&draw.at("device")));
-    }
-    let mut answered = draw.at("answered");
-    if answered.percent(50) {
-        object.insert("handler".into(), handler(&draw.at("handler"), own, cpus));
-    }
-    Value::Object(object)
-}
-
-/// Threads that bring the pages of a store.
-fn handler(draw: &Draw, has_device: bool, cpus: u64) -> Value {
-    let mut object = Object::new();
-    let few =
-        |draw: &mut Draw| if draw.percent(5) { draw.magnitude(1, 256) } else { draw.between(1, 4) };
-    give(&mut object, draw, "readers", |draw| json!(few(draw)));
-    give(&mut object, draw, "installers", |draw| match draw.percent(40) {
-        true => json!(0),
-        false => json!(few(draw)),
-    });
-    give(&mut object, draw, "batch", |draw| json!(draw.magnitude(1, 1024)));
-    give(&mut object, draw, "waking", word::<Waking>);
-    give(&mut object, draw, "descriptors", |draw| json!(few(draw)));
-    give(&mut object, draw, "cpus", |draw| {
-        let places = draw.between(1, 3);
-        (0..places).map(|_| json!(draw.below(cpus))).collect()
-    });
-    if !has_device {
-        let mut latency = draw.at("latency");
-        object.insert("latency".into(), latency.written_span(0, 10 * MS));
-    }
-    Value::Object(object)
-}
-
 fn kernel(draw: &Draw, form: &mut Draw) -> Value {
     let names = presets::host_kernel_names();
     let name = form.pick(&names).as_str();

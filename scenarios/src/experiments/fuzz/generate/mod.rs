@@ -11,6 +11,7 @@ mod object;
 mod policy;
 mod program;
 mod sched;
+mod store;
 mod vms;
 mod workload;
 

@@ -1,0 +1,70 @@
+//! Stores, and the threads of the VMM that bring their pages.
+
+use models::config::Waking;
+use serde_json::{Value, json};
+
+use super::device;
+use super::object::{Object, give, word};
+use super::program::RegionShape;
+use super::workload::{Shape, store_name};
+use crate::experiments::fuzz::draw::{Draw, MS, pages};
+
+pub(super) fn store(draw: &Draw, index: usize, own: bool, (cpus, shape): (u64, &Shape)) -> Value {
+    let mut object = Object::new();
+    object.insert("name".into(), json!(store_name(index as u64)));
+    if own {
+        object.insert("device".into(), device::uncompressed(&draw.at("device")));
+    }
+    let is_here = |region: &&RegionShape| region.stored == Some(Some(index as u64));
+    let stored: Vec<&RegionShape> = shape.regions.iter().filter(is_here).collect();
+    let mut answered = draw.at("answered");
+    if answered.percent(50) {
+        object.insert("handler".into(), handler(&draw.at("handler"), own, cpus, &stored));
+    }
+    Value::Object(object)
+}
+
+/// Threads that bring the pages of a store.
+fn handler(draw: &Draw, has_device: bool, cpus: u64, stored: &[&RegionShape]) -> Value {
+    let mut object = Object::new();
+    let few =
+        |draw: &mut Draw| if draw.percent(5) { draw.magnitude(1, 256) } else { draw.between(1, 4) };
+    give(&mut object, draw, "readers", |draw| json!(few(draw)));
+    give(&mut object, draw, "installers", |draw| match draw.percent(40) {
+        true => json!(0),
+        false => json!(few(draw)),
+    });
+    give(&mut object, draw, "batch", |draw| json!(draw.magnitude(1, 1024)));
+    give(&mut object, draw, "waking", word::<Waking>);
+    give(&mut object, draw, "descriptors", |draw| json!(few(draw)));
+    give(&mut object, draw, "cpus", |draw| {
+        let places = draw.between(1, 3);
+        (0..places).map(|_| json!(draw.below(cpus))).collect()
+    });
+    give(&mut object, draw, "around", |draw| pages(1 << draw.below(10)));
+    give(&mut object, draw, "prefetch", |draw| prefetch(draw, stored));
+    if !has_device {
+        let mut latency = draw.at("latency");
+        object.insert("latency".into(), latency.written_span(0, 10 * MS));
+    }
+    Value::Object(object)
+}
+
+/// What is brought before anybody misses it.
+fn prefetch(draw: &Draw, stored: &[&RegionShape]) -> Value {
+    let mut object = Object::new();
+    give(&mut object, draw, "threads", |draw| json!(draw.between(1, 4)));
+    give(&mut object, draw, "batch", |draw| pages(draw.magnitude(1, 512)));
+    give(&mut object, draw, "rate", |draw| pages(draw.magnitude(1_000, 1 << 22)));
+    give(&mut object, draw, "before_start", |draw| json!(draw.percent(50)));
+    if !stored.is_empty() {
+        give(&mut object, draw, "regions", |draw| json!([draw.pick(stored).name]));
+        give(&mut object, draw, "pages", |draw| {
+            let region = *draw.pick(stored);
+            let first = draw.below(region.pages);
+            let pages = draw.between(1, region.pages - first);
+            json!([{ "region": region.name, "first": first, "pages": pages }])
+        });
+    }
+    Value::Object(object)
+}
