@@ -6,7 +6,7 @@ use models::monitors::log::{
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
-use scenarios::logs::check::{PfaultSurvey, Skipped, SkippedKind};
+use scenarios::logs::check::{HandlerSurvey, PfaultSurvey, Skipped, SkippedKind};
 use serde_json::{Value, json};
 use sim_core::Histogram;
 
@@ -53,6 +53,7 @@ pub(super) fn object(report: &CheckReport) -> String {
         })),
         "has_faults": report.has_faults,
         "pfaults": report.pfaults.as_ref().map(pfaults),
+        "userfaultfd": report.handler.as_ref().map(handler),
         "invariants": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "backports": report.backports.iter().map(backports::value).collect::<Vec<_>>(),
         "skipped": skipped(&report.skipped),
@@ -117,6 +118,27 @@ fn pfaults(all: &PfaultSurvey) -> Value {
         "open_faults": all.open.iter().map(|one| json!({
             "token": one.token, "thread": one.thread, "line": one.line, "age_ns": one.age,
         })).collect::<Vec<_>>(),
+    })
+}
+
+fn handler(all: &HandlerSurvey) -> Value {
+    json!({
+        "lookups": all.lookups,
+        "messages": all.messages,
+        "messages_read": all.read,
+        "copies": all.copies,
+        "installed": all.installed,
+        "unasked": all.unasked,
+        "eexist": all.there,
+        "failed": all.failed,
+        "open": all.open,
+        "unread": all.unread,
+        "may_have_been_answered_among_lost": all.uncertain,
+        "oldest_open": all.oldest.map(|one| json!({
+            "line": one.line, "thread": one.thread, "address": one.address, "age_ns": one.age,
+            "read": one.read,
+        })),
+        "times": all.times().map(|(name, times)| time(name, times)).to_vec(),
     })
 }
 

@@ -5,7 +5,8 @@ use models::monitors::log::{
 };
 use models::monitors::{Invariant, Verdict};
 use scenarios::CheckReport;
-use scenarios::logs::check::SkippedKind;
+use scenarios::logs::check::{HandlerSurvey, SkippedKind};
+use sim_core::Histogram;
 
 use super::backports::table as backports;
 use super::words::{overall, word};
@@ -33,6 +34,7 @@ pub(super) fn table(report: &CheckReport) -> String {
         faults(&report.survey),
         spins(&report.survey),
         latencies(&report.survey),
+        handler(report.handler.as_ref()),
         order(report),
         events(report),
     ];
@@ -396,15 +398,49 @@ fn spins(survey: &LogSurvey) -> String {
 }
 
 fn latencies(survey: &LogSurvey) -> String {
+    times("Time", &survey.course.total.latencies.named())
+}
+
+/// What the VMM did about missing pages.
+fn handler(survey: Option<&HandlerSurvey>) -> String {
+    let Some(all) = survey else { return String::new() };
+    let mut grid = Grid::new(vec![Column::left("userfaultfd"), Column::right("times")]);
+    for (name, count) in [
+        ("lookups that must not wait", all.lookups),
+        ("messages", all.messages),
+        ("messages read", all.read),
+        ("calls that install pages", all.copies),
+        ("pages installed", all.installed),
+        ("pages that nobody had asked for", all.unasked),
+        ("pages that were there (EEXIST)", all.there),
+        ("calls that failed otherwise", all.failed),
+        ("messages open at the end of the log", all.open),
+        ("of which no handler has read", all.unread),
+        ("may have been answered among lost events", all.uncertain),
+    ] {
+        if count > 0 {
+            grid.row(vec![format!("  {name}"), number(count)]);
+        }
+    }
+    let mut text = grid.render();
+    let of_steps = times("Handler", &all.times());
+    if !of_steps.is_empty() {
+        text.push('\n');
+        text.push_str(&of_steps);
+    }
+    text
+}
+
+fn times(title: &str, all: &[(&'static str, &Histogram)]) -> String {
     let mut grid = Grid::new(vec![
-        Column::left("Time"),
+        Column::left(title),
         Column::right("count"),
         Column::right("min"),
         Column::right("p50"),
         Column::right("p99"),
         Column::right("max"),
     ]);
-    for (name, times) in survey.course.total.latencies.named() {
+    for &(name, times) in all {
         if times.is_empty() {
             continue;
         }

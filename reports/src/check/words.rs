@@ -18,6 +18,7 @@ pub(super) const fn stall_kind(kind: StallKind) -> (&'static str, Option<&'stati
         StallKind::AskedAgain => ("asked_again", None),
         StallKind::RefusedEn => ("refused_en", None),
         StallKind::UnacknowledgedOff => ("unacknowledged_when_turned_off", None),
+        StallKind::UnansweredMessage => ("unanswered_message", Some(missing(MissingStep::Handler))),
     }
 }
 
@@ -26,6 +27,7 @@ const fn missing(step: MissingStep) -> &'static str {
         MissingStep::Io => "io",
         MissingStep::Worker => "worker",
         MissingStep::Page => "io_or_message",
+        MissingStep::Handler => "handler",
         MissingStep::Completion => "completion",
         MissingStep::PageReady => "page_ready",
         MissingStep::Interrupt => "interrupt",

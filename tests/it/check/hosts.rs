@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::kit::{program, with_input};
 
-fn checked(args: &[&str], stdin: &[u8]) -> (Option<i32>, Value) {
+pub(super) fn checked(args: &[&str], stdin: &[u8]) -> (Option<i32>, Value) {
     let mut command = program();
     command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("check").args(args);
     let output = with_input(command.args(["--format", "json"]), stdin);
@@ -20,7 +20,7 @@ fn host(name: &str) -> (Option<i32>, Value) {
     checked(&[&format!("tests/data/hosts/{name}.txt.gz")], b"")
 }
 
-fn lines_of(name: &str) -> String {
+pub(super) fn lines_of(name: &str) -> String {
     let path = format!("{}/tests/data/{name}.txt.gz", env!("CARGO_MANIFEST_DIR"));
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();

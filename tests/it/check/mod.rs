@@ -6,3 +6,4 @@ mod hosts;
 mod recorded;
 mod scripts;
 mod tools;
+mod userfaultfd;

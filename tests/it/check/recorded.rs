@@ -192,5 +192,5 @@ fn the_page_can_be_followed() {
             commands += 1;
         }
     }
-    assert_eq!(commands, 4);
+    assert_eq!(commands, 5);
 }

@@ -14,6 +14,8 @@ pub enum MissingStep {
     Worker,
     /// The worker began, and does not say that the page is there.
     Page,
+    /// The VMM was told of a missing page, and its handler does not install it.
+    Handler,
     /// No completion; the log does not say whether I/O or worker is late.
     Completion,
     /// The page is there, and page ready does not come.
@@ -31,6 +33,7 @@ impl MissingStep {
             Self::Io => "I/O",
             Self::Worker => "worker",
             Self::Page => "I/O or message, in the worker",
+            Self::Handler => "handler of the VMM",
             Self::Completion => "completion",
             Self::PageReady => "page ready",
             Self::Interrupt => "interrupt",
@@ -51,6 +54,10 @@ impl MissingStep {
             Self::Page => {
                 "its worker began and does not say that the page is there: look at the worker's \
                  stack, at the device, or at the handler of userfaultfd"
+            }
+            Self::Handler => {
+                "the VMM was told of the missing page, and its handler does not install it: look at \
+                 the handler's threads, at what they read from, and at their processors"
             }
             Self::Completion => {
                 "not page ready is late but kvm_async_pf_completed: the host's read, the message \
@@ -85,6 +92,8 @@ pub enum StallKind {
     RefusedEn,
     /// Notices were turned off while a page ready was not acknowledged, and none came since.
     UnacknowledgedOff,
+    /// A message about a missing page that the VMM does not answer, of a vCPU that waits by itself.
+    UnansweredMessage,
 }
 
 /// Something that stands still, or goes round without progress.
@@ -114,6 +123,20 @@ pub struct Stall {
     pub message: String,
     /// The lines around it.
     pub story: Vec<StoryLine>,
+}
+
+impl Stall {
+    /// The step that an open request waits for is another one, of which more is known.
+    pub fn waits_for(&mut self, step: MissingStep, more: &str) {
+        if let StallKind::OpenRequest(before) = self.kind {
+            let (from, to) =
+                (format!("missing: {}", before.name()), format!("missing: {}", step.name()));
+            let text = format!("{} ({more})", first_upper(step.text()));
+            self.message = self.message.replacen(&from, &to, 1);
+            self.message = self.message.replacen(&first_upper(before.text()), &text, 1);
+            self.kind = StallKind::OpenRequest(step);
+        }
+    }
 }
 
 /// The numbers of a stall.
@@ -165,4 +188,10 @@ pub(super) fn time(ns: u64) -> String {
         10_000_000..=9_999_999_999 => format!("{} ms", ns / 1_000_000),
         _ => format!("{} s", ns / 1_000_000_000),
     }
+}
+
+pub(super) fn first_upper(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }

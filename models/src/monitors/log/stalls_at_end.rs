@@ -7,7 +7,7 @@ use sim_core::Histogram;
 
 use super::livelocks_at_end;
 use super::request::Request;
-use super::stalls::{MissingStep, Stall, StallKind, Watched, time};
+use super::stalls::{MissingStep, Stall, StallKind, Watched, first_upper, time};
 use super::state::LogState;
 use super::vcpu::VcpuLog;
 use super::watch::{Work, Works};
@@ -212,10 +212,4 @@ fn silent(now: u64, own: &VcpuLog) -> Option<Stall> {
         others: usual,
     };
     Some(Stall::of_vcpu(own, StallKind::SilentVcpu, since, watched, message))
-}
-
-fn first_upper(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
 }

@@ -3,8 +3,10 @@
 use models::apf::rules;
 use models::machine::{family_of, known_violations};
 use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
+use models::trace::kernel::KernelEvent;
 
 use super::backports;
+use super::handler::Handlers;
 use super::pfault::Pfaults;
 use super::reader::{LogConsumer, Session};
 use super::report::{CheckReport, EventCount};
@@ -23,16 +25,26 @@ pub(super) struct Checker {
     pub(super) given: Option<String>,
     /// For logs of s390 hosts.
     pub(super) pfaults: Pfaults,
+    /// For hosts whose VMM serves memory.
+    pub(super) handlers: Handlers,
 }
 
 impl LogConsumer for Checker {
     fn event(&mut self, event: LogEvent) {
         self.pfaults.observe(&event);
+        if let KernelEvent::Completed { address, .. } = event.event {
+            self.handlers.completed(event.ns, address.0);
+        }
         self.monitors.observe(event);
+    }
+
+    fn other(&mut self, line: u64, thread: u32, ns: u64, name: &[u8], fields: &[u8]) {
+        self.handlers.observe(line, ns, thread, name, fields);
     }
 
     fn lost(&mut self, since: u64) {
         self.pfaults.lost();
+        self.handlers.lost();
         self.monitors.lost(since);
     }
 
@@ -70,7 +82,11 @@ impl Session<Checker> {
         let (mut kernels, mut shown) = (monitors.kernels(), is_shown);
         let has_faults = monitors.has_faults();
         let losses = (monitors.losses(), self.lost_events);
-        let (mut findings, survey) = monitors.finish();
+        let (mut findings, mut survey) = monitors.finish();
+        let handler = self.consumer.handlers.finish(self.now);
+        if let Some(handler) = &handler {
+            handler.explain(&mut survey.stalls);
+        }
         let pfaults = (self.s390 > 0).then(|| self.consumer.pfaults.finish());
         if pfaults.is_some() {
             // The promises are those of x86, and its events would be asked for.
@@ -99,6 +115,7 @@ impl Session<Checker> {
             // perf script shows losses only when it is told to.
             may_hide_losses: self.grouped * 2 > self.events && losses.0 == 0,
             pfaults,
+            handler,
             has_faults,
             findings,
             backports,

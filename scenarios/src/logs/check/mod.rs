@@ -4,6 +4,7 @@ mod backports;
 mod binary;
 pub(crate) mod checker;
 mod error;
+mod handler;
 mod join;
 mod lines;
 mod order;
@@ -28,6 +29,8 @@ pub use binary::BinaryError;
 use binary::BinaryKind;
 use checker::{Checker, config_of};
 pub use error::CheckError;
+use handler::Handlers;
+pub use handler::{HandlerSurvey, OpenMessage};
 use pfault::Pfaults;
 pub use pfault::{OpenPfault, PfaultSurvey};
 use reader::{LogConsumer, Session};
@@ -43,7 +46,8 @@ pub struct CheckOptions {
 impl CheckOptions {
     fn checker(&self) -> Result<Checker, CheckError> {
         let monitors = LogMonitors::new(self.config()?);
-        Ok(Checker { monitors, given: self.rules.clone(), pfaults: Pfaults::default() })
+        let (pfaults, handlers) = (Pfaults::default(), Handlers::default());
+        Ok(Checker { monitors, given: self.rules.clone(), pfaults, handlers })
     }
 
     fn config(&self) -> Result<LogConfig, CheckError> {

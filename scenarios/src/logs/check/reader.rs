@@ -35,6 +35,9 @@ pub(crate) trait LogConsumer {
     /// An event.
     fn event(&mut self, event: LogEvent);
 
+    /// An event of another kind, of a line of text: its thread, time, name and fields.
+    fn other(&mut self, _line: u64, _thread: u32, _ns: u64, _name: &[u8], _fields: &[u8]) {}
+
     /// Events were lost since that time.
     fn lost(&mut self, since: u64);
 
@@ -62,7 +65,7 @@ pub(crate) struct Session<C> {
     pub(super) backwards: u64,
     pub(super) overwritten: u64,
     comments: u64,
-    now: u64,
+    pub(super) now: u64,
     pub(super) raw_times: u64,
     pub(super) grouped: u64,
     /// Lines that may be one, until it is certain.
@@ -213,7 +216,11 @@ impl<C: LogConsumer> Session<C> {
     }
 
     fn event(&mut self, number: u64, line: &[u8], header: &Header<'_>, fields: &[u8]) {
-        self.arrive(number, line, header, parse_event(header.name, fields));
+        let event = parse_event(header.name, fields);
+        if event == Ok(None) {
+            self.consumer.other(number, header.thread.pid, header.ns, header.name, fields);
+        }
+        self.arrive(number, line, header, event);
     }
 
     /// Takes the next event of a binary file.

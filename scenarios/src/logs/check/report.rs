@@ -4,6 +4,7 @@ use models::monitors::Verdict;
 use models::monitors::log::{LogFinding, LogSurvey};
 
 use super::backports::BackportNote;
+use super::handler::HandlerSurvey;
 use super::pfault::PfaultSurvey;
 
 /// How often an event is in a log.
@@ -117,6 +118,8 @@ pub struct CheckReport {
     pub may_hide_losses: bool,
     /// What it has of pfaults, if it is of an s390 host.
     pub pfaults: Option<PfaultSurvey>,
+    /// What it has of userfaultfd, if anything.
+    pub handler: Option<HandlerSurvey>,
     /// Whether there is any event of an asynchronous fault.
     pub has_faults: bool,
     /// What was concluded.

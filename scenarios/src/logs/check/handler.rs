@@ -1,0 +1,393 @@
+//! The VMM's part of a log: probes of userfaultfd, which say whether its handler is the one that is late.
+//!
+//! A probe is known by the function that it stands in, whatever its name, as the kernel prints it:
+//! `(handle_userfault+0x4/0x920)` at the entry, `(caller+0x244/0x370 <- userfaultfd_read_iter)` at the return. Where
+//! the log has bare addresses, by the names of the recipe (`uffd_fault`, `uffd_read`, `uffd_copy`, `uffd_copied`).
+//! It is read in the order of the lines.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use models::monitors::log::{MissingStep, Stall, StallKind};
+use sim_core::Histogram;
+
+/// Messages and pages that are followed at once.
+const MAX_OPEN: usize = 1 << 16;
+/// Bytes of a message (`struct uffd_msg`).
+const MESSAGE: i64 = 32;
+const PAGE: u64 = 4096;
+/// `FAULT_FLAG_RETRY_NOWAIT` (include/linux/mm_types.h of 6.12.117): the lookup sends no message.
+const NOWAIT: u64 = 1 << 3;
+/// Pages that one copy is followed for.
+const MAX_PAGES: u64 = 1 << 16;
+
+/// A message that was not read, or whose page was not installed, when the log ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenMessage {
+    /// The line at which it was sent.
+    pub line: u64,
+    /// When, in nanoseconds.
+    pub ns: u64,
+    /// For how long it is open at the end of the log, in nanoseconds.
+    pub age: u64,
+    /// The address in the VMM.
+    pub address: u64,
+    /// Who sleeps for it.
+    pub thread: u32,
+    /// A handler has read it.
+    pub read: bool,
+}
+
+/// What a log has of userfaultfd.
+#[derive(Clone, Debug, Default)]
+pub struct HandlerSurvey {
+    /// Lookups that must not wait, which send no message.
+    pub lookups: u64,
+    /// Messages about missing pages.
+    pub messages: u64,
+    /// Messages that handlers have read.
+    pub read: u64,
+    /// Calls that install pages.
+    pub copies: u64,
+    /// Pages that they have installed.
+    pub installed: u64,
+    /// Pages that were there already (EEXIST).
+    pub there: u64,
+    /// Calls that failed otherwise.
+    pub failed: u64,
+    /// Pages that nobody had asked for.
+    pub unasked: u64,
+    /// Messages that may have been answered where events were lost.
+    pub uncertain: u64,
+    /// From the message until it is read.
+    pub message_to_read: Histogram,
+    /// From there until the call that installs its page.
+    pub read_to_copy: Histogram,
+    /// How long that call takes.
+    pub copy: Histogram,
+    /// From its end until the worker says that the page is there.
+    pub copied_to_completed: Histogram,
+    /// Messages without an answer at the end of the log.
+    pub open: u64,
+    /// Those of them that no handler has read.
+    pub unread: u64,
+    /// The oldest message without an answer.
+    pub oldest: Option<OpenMessage>,
+}
+
+impl HandlerSurvey {
+    /// Its times by name.
+    pub fn times(&self) -> [(&'static str, &Histogram); 4] {
+        [
+            ("message to read", &self.message_to_read),
+            ("read to copy", &self.read_to_copy),
+            ("copy", &self.copy),
+            ("copied to completed", &self.copied_to_completed),
+        ]
+    }
+}
+
+/// So many times the others' 99th percentile is no tail of theirs, and what a loaded host may take at any time,
+/// in nanoseconds: as with requests of the kernel's own (assumptions).
+const TIMES: u64 = 10;
+const LOADED: u64 = 100_000_000;
+
+impl HandlerSurvey {
+    /// Whether the oldest message without an answer is open for longer than any other took.
+    fn stands_still(&self) -> Option<OpenMessage> {
+        let p99 = |times: &Histogram| match times.is_empty() {
+            true => 0,
+            false => times.value_at_quantile(0.99),
+        };
+        let usual = self.times()[..3].iter().map(|(_, times)| p99(times)).sum::<u64>();
+        let bound = usual.saturating_mul(TIMES).max(LOADED);
+        self.oldest.filter(|oldest| oldest.age > bound)
+    }
+
+    /// Says where requests wait for the VMM, and what vCPUs wait for without a request.
+    pub(super) fn explain(&self, stalls: &mut Vec<Stall>) {
+        let Some(oldest) = self.stands_still() else { return };
+        let what = match oldest.read {
+            true => "was read and its page not installed",
+            false => "was not read",
+        };
+        let mut explained = false;
+        for stall in stalls.iter_mut() {
+            let waits = matches!(
+                stall.kind,
+                StallKind::OpenRequest(
+                    MissingStep::Io | MissingStep::Page | MissingStep::Completion
+                )
+            );
+            // The message comes after the request, and is open for as long but for the worker's way.
+            if waits && oldest.ns >= stall.ns && oldest.age >= stall.age / 2 {
+                let more = format!("the message at line {} {what}", oldest.line);
+                stall.waits_for(MissingStep::Handler, &more);
+                explained = true;
+            }
+        }
+        if explained || !stalls.is_empty() {
+            return;
+        }
+        let message = format!(
+            "thread {} sleeps since for the page at {:#x}; the message about it {what}: {}",
+            oldest.thread,
+            oldest.address,
+            MissingStep::Handler.text()
+        );
+        stalls.push(Stall {
+            kind: StallKind::UnansweredMessage,
+            vcpu: format!("thread {}", oldest.thread),
+            thread: oldest.thread,
+            line: oldest.line,
+            ns: oldest.ns,
+            token: None,
+            frame: None,
+            count: self.open,
+            age: oldest.age,
+            others: None,
+            message,
+            story: Vec::new(),
+        });
+    }
+}
+
+/// What a probe shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// `handle_userfault` is entered.
+    Fault,
+    /// A handler's read returns.
+    Read,
+    /// Pages are about to be installed.
+    Copy,
+    /// That is over.
+    Copied,
+}
+
+/// A message and what became of it.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    line: u64,
+    ns: u64,
+    thread: u32,
+    address: u64,
+    read: Option<u64>,
+}
+
+/// Follows messages.
+#[derive(Debug, Default)]
+pub(super) struct Handlers {
+    survey: HandlerSurvey,
+    /// The oldest first.
+    unread: VecDeque<Message>,
+    /// By address.
+    unanswered: BTreeMap<u64, Vec<Message>>,
+    /// Installed pages of which no worker has said that they are there.
+    installed: BTreeMap<u64, u64>,
+    /// Calls that have begun, by thread.
+    copies: BTreeMap<u32, (u64, u64)>,
+    followed: usize,
+    now: u64,
+    any: bool,
+}
+
+impl Handlers {
+    /// Takes an event of another kind than those of asynchronous faults.
+    pub(super) fn observe(&mut self, line: u64, ns: u64, thread: u32, name: &[u8], fields: &[u8]) {
+        let Some(probe) = probe_of(name, fields) else { return };
+        (self.any, self.now) = (true, self.now.max(ns));
+        let address = number(fields, "addr").map(|address| address & !(PAGE - 1));
+        let result = signed(fields, "ret");
+        match probe {
+            Probe::Fault => match number(fields, "flags") {
+                Some(flags) if flags & NOWAIT != 0 => self.survey.lookups += 1,
+                Some(_) => {
+                    let address = address.unwrap_or(0);
+                    self.sent(Message { line, ns, thread, address, read: None });
+                }
+                // Without flags nobody knows which of the two it is.
+                None => {}
+            },
+            Probe::Read => {
+                let messages = result.map_or(1, |bytes| (bytes / MESSAGE).clamp(0, 1 << 20));
+                for _ in 0..messages {
+                    self.read(ns);
+                }
+            }
+            Probe::Copy => {
+                self.survey.copies += 1;
+                if let Some(address) = address {
+                    self.begin(ns, thread, address);
+                }
+            }
+            Probe::Copied => self.copied(ns, thread, result),
+        }
+    }
+
+    /// A worker says that a page is there.
+    pub(super) fn completed(&mut self, ns: u64, address: u64) {
+        if let Some(since) = self.installed.remove(&(address & !(PAGE - 1))) {
+            record(&mut self.survey.copied_to_completed, ns.saturating_sub(since));
+        }
+    }
+
+    /// Answers may be among lost events.
+    pub(super) fn lost(&mut self) {
+        self.survey.uncertain += self.followed as u64;
+        self.unread.clear();
+        self.unanswered.clear();
+        self.copies.clear();
+        self.installed.clear();
+        self.followed = 0;
+    }
+
+    fn sent(&mut self, message: Message) {
+        self.survey.messages += 1;
+        if self.followed < MAX_OPEN {
+            self.unread.push_back(message);
+            self.unanswered.entry(message.address).or_default().push(message);
+            self.followed += 1;
+        }
+    }
+
+    /// The oldest message that nobody has read is.
+    fn read(&mut self, ns: u64) {
+        self.survey.read += 1;
+        let Some(message) = self.unread.pop_front() else { return };
+        record(&mut self.survey.message_to_read, ns.saturating_sub(message.ns));
+        let all = self.unanswered.get_mut(&message.address).into_iter().flatten();
+        for one in all.filter(|one| one.line == message.line) {
+            one.read = Some(ns);
+        }
+    }
+
+    fn begin(&mut self, ns: u64, thread: u32, address: u64) {
+        self.copies.insert(thread, (address, ns));
+        if self.copies.len() > MAX_OPEN {
+            self.copies.pop_first();
+        }
+        let messages = self.unanswered.get(&address).into_iter().flatten();
+        if let Some(read) = messages.filter_map(|message| message.read).min() {
+            record(&mut self.survey.read_to_copy, ns.saturating_sub(read));
+        }
+    }
+
+    fn copied(&mut self, ns: u64, thread: u32, result: Option<i64>) {
+        let Some((first, since)) = self.copies.remove(&thread) else { return };
+        record(&mut self.survey.copy, ns.saturating_sub(since));
+        let pages = match result {
+            Some(bytes @ 1..) => (bytes.unsigned_abs() / PAGE).clamp(1, MAX_PAGES),
+            Some(-17) => {
+                self.survey.there += 1;
+                return self.answer(first);
+            }
+            Some(_) => {
+                self.survey.failed += 1;
+                return;
+            }
+            None => 1,
+        };
+        for page in 0..pages {
+            let address = first.wrapping_add(page * PAGE);
+            self.survey.installed += 1;
+            if !self.unanswered.contains_key(&address) {
+                self.survey.unasked += 1;
+                continue;
+            }
+            self.answer(address);
+            self.installed.insert(address, ns);
+            if self.installed.len() > MAX_OPEN {
+                self.installed.pop_first();
+            }
+        }
+    }
+
+    /// Whoever sleeps for a page is woken, and his message goes, read or not.
+    fn answer(&mut self, address: u64) {
+        let Some(messages) = self.unanswered.remove(&address) else { return };
+        self.followed -= messages.len();
+        if messages.iter().any(|message| message.read.is_none()) {
+            self.unread.retain(|message| message.address != address);
+        }
+    }
+
+    /// What was found, if the log has anything of it.
+    pub(super) fn finish(mut self, end: u64) -> Option<HandlerSurvey> {
+        let end = self.now.max(end);
+        let open = self.unanswered.values().flatten();
+        if let Some(oldest) = open.min_by_key(|message| (message.ns, message.line)) {
+            self.survey.oldest = Some(OpenMessage {
+                line: oldest.line,
+                ns: oldest.ns,
+                age: end.saturating_sub(oldest.ns),
+                address: oldest.address,
+                thread: oldest.thread,
+                read: oldest.read.is_some(),
+            });
+        }
+        self.survey.open = self.followed as u64;
+        self.survey.unread = self.unread.len() as u64;
+        self.any.then_some(self.survey)
+    }
+}
+
+fn record(times: &mut Histogram, ns: u64) {
+    times.record(ns);
+}
+
+/// What a probe shows, by the function that it stands in or else by its name.
+fn probe_of(name: &[u8], fields: &[u8]) -> Option<Probe> {
+    let text = std::str::from_utf8(fields).ok()?;
+    let place = text.trim_start().strip_prefix('(')?.split(')').next()?;
+    let (function, returns) = match place.split_once("<- ") {
+        Some((_, function)) => (function, true),
+        None => (place, false),
+    };
+    let function = function.split('+').next()?.trim();
+    let of_function = match (function, returns) {
+        ("handle_userfault", false) => Some(Probe::Fault),
+        ("userfaultfd_read_iter" | "userfaultfd_read", true) => Some(Probe::Read),
+        ("mfill_atomic_copy" | "mcopy_atomic", false) => Some(Probe::Copy),
+        ("mfill_atomic_copy" | "mcopy_atomic", true) => Some(Probe::Copied),
+        _ => None,
+    };
+    let bare = function.starts_with(|first: char| first.is_ascii_digit())
+        || u64::from_str_radix(function.trim_start_matches("0x"), 16).is_ok();
+    of_function.or(match name {
+        b"uffd_fault" if bare => Some(Probe::Fault),
+        b"uffd_read" if bare => Some(Probe::Read),
+        b"uffd_copy" if bare => Some(Probe::Copy),
+        b"uffd_copied" if bare => Some(Probe::Copied),
+        _ => None,
+    })
+}
+
+/// The value of a field, as text.
+fn value<'a>(fields: &'a [u8], name: &str) -> Option<&'a str> {
+    let text = std::str::from_utf8(fields).ok()?;
+    let of = |word: &'a str| word.strip_prefix(name)?.strip_prefix('=');
+    text.split_ascii_whitespace().find_map(of)
+}
+
+fn number(fields: &[u8], name: &str) -> Option<u64> {
+    let text = value(fields, name)?;
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// A number that may be negative, or that is printed as its two's complement.
+fn signed(fields: &[u8], name: &str) -> Option<i64> {
+    let text = value(fields, name)?;
+    match text.strip_prefix("0x") {
+        Some(hex) if hex.len() <= 8 => {
+            u32::from_str_radix(hex, 16).ok().map(|bits| i64::from(bits.cast_signed()))
+        }
+        Some(hex) => u64::from_str_radix(hex, 16).ok().map(u64::cast_signed),
+        None => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

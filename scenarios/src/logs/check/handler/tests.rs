@@ -1,0 +1,106 @@
+//! Messages and their answers, as probes show them.
+
+use super::*;
+
+fn told(handlers: &mut Handlers, line: u64, us: u64, thread: u32, name: &str, fields: &str) {
+    handlers.observe(line, us * 1000, thread, name.as_bytes(), fields.as_bytes());
+}
+
+/// A request of a worker as the kernel of 6.12 prints it: lookup, message, read, copy, completed.
+fn request(handlers: &mut Handlers, from: u64, address: u64) {
+    let (line, fault) = (from, "(handle_userfault+0x4/0x920)");
+    told(
+        handlers,
+        line,
+        from,
+        159,
+        "uffd_fault",
+        &format!("{fault} addr={address:#x} flags=0x81c"),
+    );
+    told(handlers, line + 1, from + 16, 10, "x", &format!("{fault} addr={address:#x} flags=0x895"));
+    let read = "(vfs_read+0x244/0x370 <- userfaultfd_read_iter) ret=32";
+    told(handlers, line + 2, from + 26, 162, "y", read);
+    let copy = format!("(mfill_atomic_copy+0x4/0xb40) addr={address:#x}");
+    told(handlers, line + 3, from + 134, 163, "z", &copy);
+    let copied = "(userfaultfd_ioctl+0x9b9/0xe70 <- mfill_atomic_copy) ret=4096";
+    told(handlers, line + 4, from + 139, 163, "z2", copied);
+    handlers.completed((from + 147) * 1000, address);
+}
+
+#[test]
+fn steps_of_the_handler_are_measured_whatever_the_probes_are_called() {
+    let mut handlers = Handlers::default();
+    for number in 0..20 {
+        request(&mut handlers, 1000 * number, 0x7f67_031c_1000 + 4096 * number);
+    }
+    let found = handlers.finish(0).unwrap();
+    assert_eq!((found.lookups, found.messages, found.read), (20, 20, 20));
+    assert_eq!((found.copies, found.installed, found.unasked, found.open), (20, 20, 0, 0));
+    let p50 = found.times().map(|(_, times)| times.value_at_quantile(0.5) / 1000);
+    assert_eq!(p50, [10, 108, 5, 8]);
+}
+
+#[test]
+fn addresses_without_symbols_go_by_the_names_of_the_recipe() {
+    let at = |name: &str, fields: &str| probe_of(name.as_bytes(), fields.as_bytes());
+    assert_eq!(
+        at("uffd_copied", "(ffffffff81234567 <- ffffffff81234000) ret=4096"),
+        Some(Probe::Copied)
+    );
+    assert_eq!(at("uffd_fault", "(ffffffff81234567) addr=0x7f00"), Some(Probe::Fault));
+    assert_eq!(at("uffd_fault", "(do_swap_page+0x4/0x920) addr=0x7f00"), None);
+    assert_eq!(at("uffd_fault", "addr=0x7f00"), None);
+    let mcopy = "(userfaultfd_ioctl+0x1/0x2 <- mcopy_atomic) arg1=0";
+    assert_eq!(at("r_mcopy_0", mcopy), Some(Probe::Copied));
+    assert_eq!(at("sys_read", "fd: 7, buf: 0x7f"), None);
+}
+
+#[test]
+fn a_copy_answers_all_that_wait_for_its_pages() {
+    let mut handlers = Handlers::default();
+    let fault = |handlers: &mut Handlers, line, address: u64| {
+        let fields = format!("(handle_userfault+0x4/0x920) addr={address:#x} flags=0x895");
+        told(handlers, line, line, 10, "uffd_fault", &fields);
+    };
+    for (line, address) in [(1, 0x10_0000), (2, 0x10_1000), (3, 0x10_1000), (4, 0x20_0000)] {
+        fault(&mut handlers, line, address);
+    }
+    told(&mut handlers, 5, 50, 7, "r", "(a+0x1/0x2 <- userfaultfd_read) ret=64");
+    told(&mut handlers, 6, 60, 8, "c", "(mcopy_atomic+0x0/0x9) addr=0x100000");
+    told(&mut handlers, 7, 70, 8, "d", "(a+0x1/0x2 <- mcopy_atomic) ret=0x4000");
+    told(&mut handlers, 8, 80, 8, "c", "(mcopy_atomic+0x0/0x9) addr=0x100000");
+    told(&mut handlers, 9, 90, 8, "d", "(a+0x1/0x2 <- mcopy_atomic) ret=0xffffffef");
+    let found = handlers.finish(1_000_000).unwrap();
+    assert_eq!((found.messages, found.read, found.installed, found.unasked), (4, 2, 4, 2));
+    assert_eq!((found.there, found.failed, found.open, found.unread), (1, 0, 1, 1));
+    let oldest = found.oldest.unwrap();
+    assert_eq!(
+        (oldest.line, oldest.address, oldest.age, oldest.read),
+        (4, 0x20_0000, 996_000, false)
+    );
+}
+
+#[test]
+fn nothing_is_found_where_there_is_no_probe_and_broken_fields_do_no_harm() {
+    let mut handlers = Handlers::default();
+    told(&mut handlers, 1, 1, 1, "sched_wakeup", "comm=x pid=1");
+    assert!(handlers.finish(9).is_none());
+    let mut handlers = Handlers::default();
+    for fields in [
+        "(handle_userfault+0x4/0x920) addr=0xffffffffffffffff flags=0x895",
+        "(handle_userfault+0x4/0x920) addr=zz flags=-1",
+        "(handle_userfault+0x4/0x920)",
+        "(mcopy_atomic+0x0/0x9) addr=0xffffffffffffffff",
+        "(a <- mcopy_atomic) ret=0x7fffffffffffffff",
+        "(a <- mcopy_atomic) ret=-9223372036854775808",
+        "(a <- userfaultfd_read) ret=9223372036854775807",
+        "(a <- userfaultfd_read) ret=-11",
+        "(",
+        "()",
+        "(<- )",
+    ] {
+        told(&mut handlers, 1, 1, 1, "uffd_fault", fields);
+    }
+    handlers.lost();
+    assert_eq!(handlers.finish(9).unwrap().open, 0);
+}

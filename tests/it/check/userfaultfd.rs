@@ -1,0 +1,73 @@
+//! Logs of hosts whose VMM serves the guest's memory, of an unmodified 6.12.95: what its handler does, and that it is
+//! named where it is the one that is late.
+
+use serde_json::Value;
+
+use super::hosts::{checked, lines_of};
+
+const PV: &str = "userfaultfd/u01-pv-1cpu-4f4w-uffd-100us-detail";
+const SYNC: &str = "userfaultfd/u31-sync-1cpu-4f4w-uffd-100us-detail";
+
+fn median_us(report: &Value, name: &str) -> u64 {
+    let times = report["userfaultfd"]["times"].as_array().unwrap();
+    let time = times.iter().find(|time| time["name"] == name).unwrap();
+    time["p50_ns"].as_u64().unwrap() / 1000
+}
+
+#[test]
+fn the_handlers_steps_are_counted_and_measured() {
+    let (status, report) = checked(&["-"], lines_of(PV).as_bytes());
+    let found = &report["userfaultfd"];
+    assert_eq!((status, &report["verdict"]), (Some(0), &"clean".into()));
+    assert_eq!((&found["lookups"], &found["messages"]), (&110.into(), &110.into()));
+    assert_eq!((&found["installed"], &found["eexist"]), (&109.into(), &0.into()));
+    assert_eq!(found["open"], 1);
+    // The handler was told to take 100 us.
+    assert!((105..115).contains(&median_us(&report, "read to copy")), "{found}");
+    assert!((5..15).contains(&median_us(&report, "message to read")), "{found}");
+    assert!((5..15).contains(&median_us(&report, "copied to completed")), "{found}");
+    let (_, report) = checked(&["-"], lines_of(SYNC).as_bytes());
+    assert_eq!(report["userfaultfd"]["messages"], 215);
+    assert_eq!(report["userfaultfd"]["open"], 0);
+}
+
+/// A log up to a line of the handler's, of which this and all later ones are missing, and what the guest's processor
+/// does for half a second more.
+fn dead_handler(name: &str, from: &str) -> String {
+    let text = lines_of(name);
+    let at = text.match_indices(from).nth(60).unwrap().0;
+    let cut = text[..at].rfind('\n').unwrap();
+    let last = text[..cut].lines().last().unwrap();
+    let time: f64 = last.split(": ").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    let idle = |tick: u32| {
+        let time = time + 0.004 * f64::from(tick);
+        format!(
+            "          <idle>-0       [000] d..2.  {time:.6}: sched_switch: prev_comm=swapper/0 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=rcu_preempt next_pid=18 next_prio=120\n"
+        )
+    };
+    text[..=cut].to_owned() + &(1..125).map(idle).collect::<String>()
+}
+
+#[test]
+fn a_handler_that_no_longer_reads_is_the_missing_step() {
+    let (status, report) = checked(&["-"], dead_handler(PV, "uffd_read:").as_bytes());
+    assert_eq!((status, &report["verdict"]), (Some(1), &"stall".into()), "{report:#}");
+    let stall = &report["stalls"][0];
+    assert_eq!((&stall["kind"], &stall["missing"]), (&"open_request".into(), &"handler".into()));
+    let message = stall["message"].as_str().unwrap();
+    assert!(message.contains("missing: handler of the VMM"), "{message}");
+    assert!(
+        message.contains("(the message at line") && !message.contains("kvm_async_pf_completed")
+    );
+}
+
+#[test]
+fn so_is_one_that_reads_and_installs_nothing_where_the_vcpu_waits_itself() {
+    let (status, report) = checked(&["-"], dead_handler(SYNC, "uffd_copy:").as_bytes());
+    assert_eq!((status, &report["verdict"]), (Some(1), &"stall".into()), "{report:#}");
+    let stall = &report["stalls"][0];
+    assert_eq!(stall["kind"], "unanswered_message");
+    assert_eq!(stall["missing"], "handler");
+    let message = stall["message"].as_str().unwrap();
+    assert!(message.contains("was read and its page not installed"), "{message}");
+}
