@@ -25,6 +25,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.guest_run(vcpu)
     }
 
+    /// The vCPU is in guest mode from now on.
+    pub(super) fn begin_epoch(&mut self, vcpu: VcpuId) {
+        let now = self.now();
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        state.epoch = now;
+        state.cycles = Cycles::ZERO;
+        state.running = Running::Nothing;
+        if !self.w.setup.config.cpu.translation.vpid {
+            state.mmu.invalidate_vcpu();
+        }
+    }
+
     /// Stops the guest's stretch in the middle: what was done counts, the rest waits.
     fn pause_guest(&mut self, vcpu: VcpuId) {
         let position = self.guest_cycles(vcpu);
@@ -47,14 +59,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
 impl<Q: EventQueue<MachineEvent>> GuestEntry for Cx<'_, Q> {
     fn enter(&mut self, vcpu: VcpuId) -> Flow {
-        let now = self.now();
-        let state = &mut self.w.guest.cpus[vcpu.index()];
-        state.epoch = now;
-        state.cycles = Cycles::ZERO;
-        state.running = Running::Nothing;
-        if !self.w.setup.config.cpu.translation.vpid {
-            state.mmu.invalidate_vcpu();
-        }
+        self.begin_epoch(vcpu);
         self.guest_run(vcpu)
     }
 

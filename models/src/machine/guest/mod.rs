@@ -19,6 +19,7 @@ mod state;
 mod stored;
 mod timers;
 mod touch;
+mod touch_at_once;
 
 pub use power_on::KERNEL_FRAMES;
 pub(in crate::machine) use state::Guest;

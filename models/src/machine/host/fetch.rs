@@ -8,7 +8,7 @@ use crate::base::ids::{GuestPage, ItemId, ThreadId};
 use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, Under};
 use crate::parts::memory::blocks::HUGE_PAGES;
-use crate::parts::memory::pages::{Arrival, Backing, Entry};
+use crate::parts::memory::pages::Backing;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Looks at the page again and does the next thing that it needs.
@@ -41,15 +41,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 if self.w.host.memory.room(guest_page.vm()) == 0 {
                     return self.direct_reclaim(thread);
                 }
-                self.w.host.memory.charge(guest_page);
-                if !self.w.host.memory.page(guest_page).in_guest_memfd {
-                    self.w.host.memory.lru_arrive(guest_page, Arrival::Fresh);
-                }
-                let page = self.w.host.memory.page_mut(guest_page);
-                page.backing = Backing::Resident;
-                page.dirty = true;
-                // The guest's kernel clears a page before anybody reads it.
-                page.vmm = Entry::Writable;
+                self.w.host.give_fresh_frame(guest_page);
                 Flow::Spend(self.w.setup.prices.zero_page.time, Then::Fetch)
             }
             Backing::Swapped => {

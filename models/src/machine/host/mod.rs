@@ -3,6 +3,7 @@
 mod block;
 mod bring;
 mod fetch;
+mod fresh;
 mod handler;
 mod interrupts;
 mod items;

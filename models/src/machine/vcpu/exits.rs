@@ -1,14 +1,14 @@
 //! What the guest half reaches of the host: exits from guest mode, interrupts to vCPUs, the second
 //! stage, stolen time.
 
-use sim_core::{EventQueue, SimDuration};
+use sim_core::{EventQueue, SimDuration, SimTime};
 
 use super::state::Fault;
 use crate::base::abi::{KERNEL_MAP, MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_PRESENT, PF_WRITE};
 use crate::base::ids::{Gfn, Gva, StoreId, VcpuId};
 use crate::base::record::{BlockReason, Event, ExitReason};
 use crate::machine::world::{
-    Cx, Flow, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
+    Cx, Flow, FreshFault, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
 };
 use crate::parts::memory::pages::Backing;
 use crate::parts::memory::shadow::Side;
@@ -118,6 +118,14 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
 
     fn maps(&self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool {
         self.w.host.reaches(self.w.setup.page(vcpu, gfn), Side::Kernel, write)
+    }
+
+    fn plan_fresh_fault(&self, vcpu: VcpuId, gfn: Gfn, exits: SimTime) -> Option<FreshFault> {
+        self.plan_usual_fault(vcpu, gfn, exits)
+    }
+
+    fn fresh_fault(&mut self, vcpu: VcpuId, gfn: Gfn, fault: FreshFault) {
+        self.usual_fault(vcpu, gfn, fault);
     }
 
     fn is_past(&self, vcpu: VcpuId, gfn: Gfn) -> bool {

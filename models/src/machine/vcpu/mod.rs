@@ -2,6 +2,7 @@
 
 mod exits;
 mod fault_path;
+mod fresh_fault;
 mod guest_mode;
 mod halts;
 mod injection;

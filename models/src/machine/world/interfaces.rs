@@ -5,11 +5,12 @@
 //! entry must know. What a step of the protocol causes on either side is a third interface, because
 //! the protocol's driver lies below both.
 
-use sim_core::SimDuration;
+use sim_core::{SimDuration, SimTime};
 
 use super::flow::Flow;
 use crate::base::ids::{Gfn, Gva, ItemId, StoreId, TaskId, Token, VcpuId};
 use crate::base::record::FaultPath;
+use crate::parts::memory::second_stage_lock::Turnstile;
 
 /// Why a vCPU leaves guest mode by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,29 @@ pub(in crate::machine) enum GuestExit {
     Rsm,
 }
 
+/// A fault at a frame that was never touched and for which there is room, with nothing that could come
+/// between its exit and its entry: how long its stretches take.
+#[derive(Clone, Debug)]
+pub(in crate::machine) struct FreshFault {
+    /// From the exit to the lookup.
+    pub exit: SimDuration,
+    /// Until the host has cleared its frame.
+    pub clear: SimDuration,
+    /// Until it comes to the lock of the second-stage tables, or has made the entry if there is no lock.
+    pub map: SimDuration,
+    /// Under the lock.
+    pub locked: SimDuration,
+    /// The lock when it has been there.
+    pub lock: Option<Turnstile>,
+}
+
+impl FreshFault {
+    /// From the exit to the entry.
+    pub(in crate::machine) fn span(&self) -> SimDuration {
+        self.exit + self.clear + self.map + self.locked
+    }
+}
+
 /// What the guest half reaches of the host.
 pub(in crate::machine) trait Hypervisor {
     /// The vCPU leaves guest mode; what its thread does then.
@@ -62,6 +86,11 @@ pub(in crate::machine) trait Hypervisor {
     fn in_guest_mode(&self, vcpu: VcpuId) -> bool;
     /// Whether the guest's kernel gets at a frame through its map of all memory, to read or to write.
     fn maps(&self, vcpu: VcpuId, gfn: Gfn, write: bool) -> bool;
+    /// What a write of the guest's kernel at a frame takes that exits at `exits`, if the frame was never touched
+    /// and the fault is the usual one.
+    fn plan_fresh_fault(&self, vcpu: VcpuId, gfn: Gfn, exits: SimTime) -> Option<FreshFault>;
+    /// That fault, from now to the entry.
+    fn fresh_fault(&mut self, vcpu: VcpuId, gfn: Gfn, fault: FreshFault);
     /// Whether an access that stopped at a frame has got past it.
     fn is_past(&self, vcpu: VcpuId, gfn: Gfn) -> bool;
     /// A frame becomes private memory of the guest, backed by guest_memfd (`KVM_HC_MAP_GPA_RANGE`).

@@ -16,7 +16,9 @@ pub(in crate::machine) use cx::Cx;
 pub use event::MachineEvent;
 pub(in crate::machine) use failure::{Failure, StateViolation};
 pub(in crate::machine) use flow::{Flow, Then, Under};
-pub(in crate::machine) use interfaces::{Consequences, GuestEntry, GuestExit, Hypervisor};
+pub(in crate::machine) use interfaces::{
+    Consequences, FreshFault, GuestEntry, GuestExit, Hypervisor,
+};
 pub(in crate::machine) use next_steps::{Steps, thread_of};
 pub(in crate::machine) use state::Setup;
 pub use state::World;

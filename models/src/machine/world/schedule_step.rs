@@ -1,9 +1,10 @@
 //! Scheduling the ends of stretches, and going on to the earliest one without the queue.
 
-use sim_core::{EventKey, EventQueue, SimTime};
+use sim_core::{EventKey, EventQueue, SimDuration, SimTime};
 
 use super::cx::Cx;
 use super::event::MachineEvent;
+use super::watchdog::END_OF_TIME;
 use crate::base::ids::ThreadId;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -46,6 +47,28 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             && let Some(handle) = queued.take()
         {
             self.queue.cancel(handle);
+        }
+    }
+
+    /// Whether nothing but the thread that acts can happen up to `end`: then its stretches until there need
+    /// not be scheduled, and [`Self::pass`] goes to the end of each.
+    #[inline]
+    pub(in crate::machine) fn nothing_until(&mut self, thread: ThreadId, end: SimTime) -> bool {
+        let last = MachineEvent::ThreadStep(thread).key(end);
+        self.w.setup.skip
+            && self.w.steps.ahead.is_none()
+            && end <= END_OF_TIME
+            && self.queue.peek().is_none_or(|queued| last < queued)
+            && !self.w.must_stop()
+    }
+
+    /// Goes to the end of a stretch of the thread that acts, which [`Self::nothing_until`] allows. One that
+    /// takes no time has no end of its own.
+    #[inline]
+    pub(in crate::machine) fn pass(&mut self, thread: ThreadId, span: SimDuration) {
+        if !span.is_zero() {
+            self.key = MachineEvent::ThreadStep(thread).key(self.now() + span);
+            self.w.steps.carried_out += 1;
         }
     }
 

@@ -42,6 +42,12 @@ impl Frames {
         Some(gfn)
     }
 
+    /// The frame that [`Self::allocate`] would give next, outside guest_memfd.
+    pub fn next(&self) -> Option<Gfn> {
+        let fresh = (self.next < self.end).then_some(Gfn(self.next));
+        self.released.last().copied().or(fresh)
+    }
+
     /// The first one of so many frames in a row; `None` when there are none.
     pub fn allocate_row(&mut self, pages: u64) -> Option<Gfn> {
         let first = self.next;

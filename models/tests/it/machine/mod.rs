@@ -21,6 +21,7 @@ mod map_lock;
 mod memory;
 mod mmu_retry;
 mod policies;
+mod prefill;
 mod presets;
 mod programs;
 mod queueing;
