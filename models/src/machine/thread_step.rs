@@ -7,7 +7,8 @@ use super::world::{Cx, Flow, GuestEntry, MachineEvent, Then};
 use crate::base::ids::{ThreadId, VcpuId, WorkerId};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// The running stretch of a thread is over.
+    /// The running stretch of a thread is over. As long as nothing comes before the end of its next one, it goes
+    /// on with that at once.
     pub(super) fn thread_step(&mut self, id: ThreadId) {
         self.w.steps.passed(id);
         self.may_be_preempted(id);
@@ -19,13 +20,28 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             match self.perform(id, then) {
                 // Work that costs nothing needs no event of its own.
                 Flow::Spend(span, next) if span.is_zero() => then = next,
+                Flow::Spend(span, next) if self.goes_on_at_once(id, span) => {
+                    self.w.host.note_stretch(id, self.now(), span, next);
+                    self.pass(id, span);
+                    self.may_be_preempted(id);
+                    then = next;
+                }
                 Flow::Spend(span, next) => {
                     self.start_stretch(id, span, next);
                     return;
                 }
+                Flow::Stopped if self.w.host.nobody_gives_way() && self.step_of(id) => {
+                    self.may_be_preempted(id);
+                    then = self.w.host.then_of(id);
+                }
                 Flow::Stopped => return,
             }
         }
+    }
+
+    /// Whether a stretch of a thread that acts ends before anything else happens.
+    fn goes_on_at_once(&mut self, id: ThreadId, span: SimDuration) -> bool {
+        self.w.host.nobody_gives_way() && self.nothing_until(id, self.now() + span)
     }
 
     fn perform(&mut self, thread: ThreadId, then: Then) -> Flow {

@@ -11,11 +11,7 @@ use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn tick_offset(&self, vcpu: VcpuId) -> u64 {
-        // The kernel of 2010 spreads the ticks of its processors over half a period
-        // (tick_setup_sched_timer).
-        let guest = self.w.setup.guest(vcpu);
-        let place = vcpu.0 - self.w.setup.first_vcpu(vcpu).0;
-        guest.tick.as_ps() / 2 / u64::from(guest.vcpus) * u64::from(place)
+        self.w.guest.cpus[vcpu.index()].tick_offset
     }
 
     pub(super) fn tick_period_now(&self, vcpu: VcpuId) -> u64 {

@@ -18,9 +18,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.guest.cpus[vcpu.index()].frames.last() {
             None => !self.current_keeps_interrupts_off(vcpu),
             Some(frame) => {
-                let softirq = GuestThen::Timers { softirq: true };
-                matches!(frame.then, GuestThen::WaitHalted { .. } | GuestThen::CallWait)
-                    || frame.then == softirq
+                matches!(
+                    frame.then,
+                    GuestThen::WaitHalted { .. }
+                        | GuestThen::CallWait
+                        | GuestThen::Timers { softirq: true }
+                )
             }
         }
     }

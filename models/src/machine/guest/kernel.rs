@@ -19,31 +19,28 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             let state = &mut self.w.guest.cpus[vcpu.index()];
             if let Some(frame) = state.frames.last().copied() {
-                if let GuestThen::WaitHalted { token, task } = frame.then {
-                    if !std::mem::take(&mut state.hlt_over) {
-                        return self.hlt(vcpu);
+                match frame.then {
+                    GuestThen::WaitHalted { token, task } => {
+                        if !std::mem::take(&mut state.hlt_over) {
+                            return self.hlt(vcpu);
+                        }
+                        state.frames.pop();
+                        self.wait_test(vcpu, task, token);
+                        continue;
                     }
-                    state.frames.pop();
-                    self.wait_test(vcpu, task, token);
-                    continue;
-                }
-                if frame.then == GuestThen::Offline {
-                    if self.stays_offline(vcpu) {
-                        return self.hlt(vcpu);
-                    }
-                    continue;
-                }
-                if frame.then == GuestThen::CallWait {
-                    match self.call_wait(vcpu) {
+                    GuestThen::Offline if self.stays_offline(vcpu) => return self.hlt(vcpu),
+                    GuestThen::Offline => continue,
+                    GuestThen::CallWait => match self.call_wait(vcpu) {
                         Some(flow) => return flow,
                         None => continue,
-                    }
+                    },
+                    _ => {}
                 }
                 if frame.remaining > Cycles::ZERO {
                     self.start_guest_stretch(vcpu, frame.remaining, Running::Kernel);
                     return Flow::Stopped;
                 }
-                state.frames.pop();
+                self.w.guest.cpus[vcpu.index()].frames.pop();
                 if let Some(flow) = self.guest_act(vcpu, frame.then) {
                     return flow;
                 }

@@ -30,3 +30,9 @@ pub(super) fn tables_of(config: &MachineConfig, vm: VmId) -> GuestTables {
     let GuestConfig { memory_pages: memory, table_levels, .. } = *config.guest_of(vm);
     GuestTables::new(&regions, table_levels, Gfn(KERNEL_FRAMES.min(memory)), Gfn(memory))
 }
+
+/// By how many picoseconds the tick periods of a guest's vCPU begin later than those of its first one. The kernel
+/// of 2010 spreads the ticks of its processors over half a period (`tick_setup_sched_timer`).
+pub(super) fn tick_offset(own: &GuestConfig, place: u16) -> u64 {
+    own.tick.as_ps() / 2 / u64::from(own.vcpus) * u64::from(place)
+}

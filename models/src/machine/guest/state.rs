@@ -8,7 +8,7 @@ use sim_core::{
 };
 
 use super::choices::{Choices, Sources};
-use super::power_on::{levels, tables_of};
+use super::power_on::{levels, tables_of, tick_offset};
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{
@@ -175,6 +175,8 @@ pub(super) struct GuestCpu {
     pub calls: Vec<VcpuId>,
     /// Answers that this vCPU waits for.
     pub answers_due: u32,
+    /// By how many picoseconds its tick periods begin later than those of the guest's first vCPU.
+    pub tick_offset: u64,
     /// Number of the tick period that was accounted last.
     pub tick_period: u64,
     /// Tick periods accounted so far.
@@ -197,7 +199,7 @@ pub(super) struct GuestCpu {
 }
 
 impl GuestCpu {
-    fn new(mmu: Mmu) -> Self {
+    fn new(mmu: Mmu, tick_offset: u64) -> Self {
         Self {
             frames: Vec::new(),
             running: Running::Nothing,
@@ -226,6 +228,7 @@ impl GuestCpu {
             refused_en_pending: false,
             calls: Vec::new(),
             answers_due: 0,
+            tick_offset,
             tick_period: 0,
             ticks: 0,
             delayed_wakes: Vec::new(),
@@ -438,7 +441,7 @@ impl Guest {
             let own = config.guest_of(vm);
             let mmu =
                 Mmu::new(&config.cpu.translation, &prices, levels(config, own), own.memory_pages);
-            std::iter::repeat_with(move || GuestCpu::new(mmu.clone())).take(own.vcpus.into())
+            (0..own.vcpus).map(move |place| GuestCpu::new(mmu.clone(), tick_offset(own, place)))
         };
         let vcpus: usize = config.vcpus().into();
         Ok(Self {

@@ -1,10 +1,31 @@
 //! Stretches of a thread's work, and polls of halted vCPUs.
 
-use sim_core::{EventQueue, SimDuration};
+use sim_core::{EventQueue, SimDuration, SimTime};
 
-use super::state::ThreadState;
+use super::state::{Host, ThreadState};
 use crate::base::ids::{PcpuId, ThreadId};
 use crate::machine::world::{Cx, MachineEvent, Then};
+
+impl Host {
+    /// A stretch of a running thread begins.
+    #[inline]
+    pub(in crate::machine) fn note_stretch(
+        &mut self,
+        thread: ThreadId,
+        now: SimTime,
+        span: SimDuration,
+        then: Then,
+    ) {
+        let state = &mut self.threads[thread.index()];
+        (state.remaining, state.since, state.then) = (span, now, then);
+    }
+
+    /// Whether no processor is to change threads.
+    #[inline]
+    pub(in crate::machine) fn nobody_gives_way(&self) -> bool {
+        self.resched.is_empty()
+    }
+}
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Begins a stretch of the running thread, and schedules its end.
@@ -15,10 +36,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         then: Then,
     ) {
         let now = self.now();
-        let state = &mut self.w.host.threads[thread.index()];
-        state.remaining = span;
-        state.since = now;
-        state.then = then;
+        self.w.host.note_stretch(thread, now, span, then);
         self.schedule_step(thread, now + span);
     }
 

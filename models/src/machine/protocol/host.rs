@@ -69,6 +69,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The requests before an entry. True: the loop begins again.
     pub(in crate::machine) fn handle_requests(&mut self, vcpu: VcpuId) -> bool {
+        let own = self.w.protocol.apf(vcpu).vcpu(vcpu);
+        // As a rule there is none, and the step would do nothing.
+        if own.halt_request.is_none() && !own.ready_request {
+            return false;
+        }
         let left = self.step(vcpu, HostInput::Requests { vcpu });
         left.halted || left.scan
     }

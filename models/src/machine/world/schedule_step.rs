@@ -72,6 +72,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// As [`Self::step_ahead`], if that step is one of this thread; otherwise nothing is done.
+    #[inline]
+    pub(in crate::machine) fn step_of(&mut self, thread: ThreadId) -> bool {
+        let Some((_, key)) = self.w.steps.ahead.filter(|&(ahead, _)| ahead == thread) else {
+            return false;
+        };
+        if self.queue.peek().is_some_and(|queued| queued <= key) || self.w.must_stop() {
+            return false;
+        }
+        self.w.steps.ahead = None;
+        self.key = key;
+        self.w.steps.carried_out += 1;
+        true
+    }
+
     /// Goes on to the step that was kept out of the queue, if it comes before everything that is
     /// queued. That is what the queue would hand out next; it only does not go through it.
     pub(in crate::machine) fn step_ahead(&mut self) -> Option<ThreadId> {

@@ -52,11 +52,6 @@ impl Setup {
         self.config.vcpus_of(vm)
     }
 
-    /// The first vCPU of the virtual machine of a vCPU.
-    pub(in crate::machine) fn first_vcpu(&self, vcpu: VcpuId) -> VcpuId {
-        self.vcpus_of(self.vm(vcpu)).next().unwrap_or(vcpu)
-    }
-
     /// The page of a frame of a vCPU's virtual machine.
     #[inline]
     pub(in crate::machine) fn page(&self, vcpu: VcpuId, gfn: Gfn) -> GuestPage {
