@@ -28,15 +28,17 @@ use crate::base::record::{ApfReason, DisturbanceName, Event, ExitReason, Record}
 pub(super) struct Observed<'a> {
     /// The end of what was observed before this batch.
     pub(super) recent: &'a [Record],
-    /// This batch up to and including the record at hand.
+    /// This batch.
     pub(super) batch: &'a [Record],
+    /// Where in it the record at hand is.
+    pub(super) place: usize,
     /// The record at hand.
-    pub(super) record: Record,
+    pub(super) record: &'a Record,
 }
 
 impl<'a> Observed<'a> {
     fn context(self) -> Context<'a> {
-        Context { now: self.record.time, recent: self.recent, batch: self.batch }
+        Context { now: self.record.time, recent: self.recent, batch: &self.batch[..=self.place] }
     }
 }
 
@@ -247,19 +249,19 @@ impl Monitors {
             }
             Event::KvmPageFault { address, .. } => {
                 seen.faults += 1;
-                faults.fault(vcpu, Gfn(address.0 / PAGE_SIZE), record);
+                faults.fault(vcpu, Gfn(address.0 / PAGE_SIZE), *record);
             }
             // The address of the fault itself is the guest's own.
             Event::ShadowWalk { gfn, .. } => {
                 seen.faults += 1;
-                faults.fault(vcpu, gfn, record);
+                faults.fault(vcpu, gfn, *record);
             }
             Event::ShadowTable { gfn, .. } => faults.table_read(vcpu, gfn),
             Event::MajorFaultBegin { task, gfn, .. } => {
-                faults.begun(task, gfn, record);
+                faults.begun(task, gfn, *record);
                 // An item may be linked before the fault is classified.
                 if items.of(vcpu).by_gfn(gfn).is_none() {
-                    faults.fault(vcpu, gfn, record);
+                    faults.fault(vcpu, gfn, *record);
                 }
             }
             Event::MajorFaultEnd { task, gfn, .. } => {
@@ -313,28 +315,28 @@ impl Monitors {
             Event::NotPresentQueued { token, cpl, interrupts_on, send_always, .. } => {
                 seen.not_present = true;
                 let gate = Gate { cpl, interrupts_on, send_always };
-                notices.not_present(vcpu, token, gate, record, at, ledger);
-                areas.told(vcpu, true, record, at, ledger);
+                notices.not_present(vcpu, token, gate, *record, at, ledger);
+                areas.told(vcpu, true, *record, at, ledger);
             }
             Event::PageReadyQueued { token, .. } => {
-                notices.page_ready(vcpu, token, record, at, ledger);
-                areas.told(vcpu, false, record, at, ledger);
-                interrupts.page_ready(vcpu, token, record, at, ledger);
+                notices.page_ready(vcpu, token, *record, at, ledger);
+                areas.told(vcpu, false, *record, at, ledger);
+                interrupts.page_ready(vcpu, token, *record, at, ledger);
             }
             Event::KvmInjException { vector, .. } => {
                 spins.useful(vcpu);
                 notices.injected(vcpu, vector);
                 if vector == PAGE_FAULT {
                     seen.page_fault_injected = true;
-                    areas.injected(vcpu, record, at, ledger);
-                    sleepers.injected(vcpu, record);
+                    areas.injected(vcpu, *record, at, ledger);
+                    sleepers.injected(vcpu, *record);
                 }
             }
             Event::KvmInjVirq { vector, .. } => {
                 seen.interrupt_injected = true;
                 spins.useful(vcpu);
                 notices.injected(vcpu, vector);
-                interrupts.injected(vcpu, vector, record, at, ledger);
+                interrupts.injected(vcpu, vector, *record, at, ledger);
             }
             Event::KvmReinject { vector, .. } => notices.reinjected(vcpu, vector, at, ledger),
             _ => {}
@@ -382,7 +384,7 @@ impl Monitors {
                     self.sleepers.left(vcpu, record.time);
                 }
                 let waiting = self.items.of(vcpu).done();
-                self.areas.switched(vcpu, on, waiting, record);
+                self.areas.switched(vcpu, on, waiting, *record);
                 self.interrupts.switched(vcpu, on);
             }
             MSR_ASYNC_PF_INT => self.interrupts.registered(vcpu, data),
@@ -399,7 +401,7 @@ impl Monitors {
         let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::SharedWordWrite { old, reason, .. } => {
-                areas.write(vcpu, (old, reason), record, at, ledger);
+                areas.write(vcpu, (old, reason), *record, at, ledger);
             }
             Event::SharedWordRead { reason, .. } => {
                 seen.word_read = true;
@@ -409,11 +411,11 @@ impl Monitors {
                 }
             }
             Event::ApfWait { task, token, .. } => {
-                sleepers.wait(vcpu, (task, token), record, at, ledger);
+                sleepers.wait(vcpu, (task, token), *record, at, ledger);
             }
             Event::ApfWake { task, token, .. } => sleepers.wake(vcpu, (task, token), at, ledger),
             Event::ApfDummy { token, action, .. } => {
-                sleepers.dummy(vcpu, (token, action), record, at, ledger);
+                sleepers.dummy(vcpu, (token, action), *record, at, ledger);
             }
             Event::TaskRun { task, span, .. } => sleepers.ran((vcpu, task), span, at, ledger),
             _ => {}
@@ -424,12 +426,12 @@ impl Monitors {
         let Self { works, ledger, .. } = self;
         let (record, at) = (observed.record, observed.context());
         match record.event {
-            Event::WorkqueueQueueWork { item } => works.queued(item, record, at, ledger),
+            Event::WorkqueueQueueWork { item } => works.queued(item, *record, at, ledger),
             Event::WorkqueueExecuteStart { worker, item } => {
-                works.started((worker, item), record, at, ledger);
+                works.started((worker, item), *record, at, ledger);
             }
             Event::WorkqueueExecuteEnd { worker, item } => {
-                works.ended((worker, item), record, at, ledger);
+                works.ended((worker, item), *record, at, ledger);
             }
             _ => {}
         }

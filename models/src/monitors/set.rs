@@ -25,13 +25,13 @@ impl MonitorSet {
     /// Reads the next records of the trace. What comes after the end of the run, when the VM is
     /// taken down, is not judged.
     pub fn observe(&mut self, records: &[Record]) {
-        for (place, &record) in records.iter().enumerate() {
+        for (place, record) in records.iter().enumerate() {
             if self.ended {
                 return;
             }
             self.ended = matches!(record.event, Event::PhaseBegin { phase: Phase::End });
-            let batch = &records[..=place];
-            self.monitors.step(Observed { recent: &self.recent, batch, record });
+            let (recent, batch) = (&self.recent[..], records);
+            self.monitors.step(Observed { recent, batch, place, record });
         }
         let kept = records.len().min(RECENT);
         let surplus = (self.recent.len() + kept).saturating_sub(RECENT);

@@ -9,13 +9,13 @@ use super::fairness::{Fairness, Idle, jain};
 use super::kind::MetricKind;
 use super::list::METRICS;
 use super::requests::{RequestCounts, Requests};
-use super::totals::{Counts, Task, Totals};
+use super::totals::{Counts, Task, Tasks, Totals};
 use super::values::{GroupMetrics, Metric, MetricValues, TaskMetrics, VmMetrics};
 use crate::base::abi::{
     CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_PRESENT, PF_WRITE, StoppedAt, stopped_at,
 };
 use crate::base::ids::{Gfn, TaskId, ThreadId, Token, VcpuId, VmId};
-use crate::base::record::{Event, FaultPath, IoKind, Phase, Record, TaskRole};
+use crate::base::record::{Event, FaultPath, IoKind, Phase, Record};
 use crate::trace::owners::Owners;
 
 /// What is followed of one vCPU.
@@ -41,7 +41,7 @@ struct Vcpu {
 pub struct Metrics {
     vcpus: Vec<Vcpu>,
     clocks: VcpuClocks,
-    tasks: BTreeMap<TaskId, Task>,
+    tasks: Tasks,
     /// Threads that spin for the lock of the second-stage tables, and since when.
     spinning: BTreeMap<ThreadId, SimTime>,
     workers: u64,
@@ -74,7 +74,7 @@ impl Metrics {
         Self {
             vcpus: vec![vcpu; usize::from(vcpus)],
             clocks: VcpuClocks::new(vcpus),
-            tasks: BTreeMap::new(),
+            tasks: Tasks::default(),
             spinning: BTreeMap::new(),
             workers: 0,
             outstanding: 0,
@@ -114,8 +114,8 @@ impl Metrics {
             if self.ended.is_some() {
                 return;
             }
-            self.step(record.time, record.event);
-            self.requests.observe(record.time, record.event, &self.clocks, self.measured);
+            self.step(record);
+            self.requests.observe(record, &self.clocks, self.measured);
         }
     }
 
@@ -123,21 +123,17 @@ impl Metrics {
         self.vcpus.get_mut(vcpu.index())
     }
 
+    #[inline]
     fn task(&mut self, task: TaskId) -> &mut Task {
-        self.tasks.entry(task).or_insert_with(|| Task {
-            role: TaskRole::Main,
-            user_ps: 0,
-            work: 0,
-            major_faults: 0,
-            faults: Vec::new(),
-        })
+        self.tasks.of(task)
     }
 
     #[inline]
-    fn step(&mut self, now: SimTime, event: Event) {
+    fn step(&mut self, record: &Record) {
+        let (now, event) = (record.time, &record.event);
         let measuring = u64::from(self.measured.is_some());
         let counts = &mut self.counts;
-        match event {
+        match *event {
             Event::PhaseBegin { phase: Phase::Measure } => self.begin(now),
             Event::PhaseBegin { phase: Phase::End } => self.ended = Some(now),
             Event::TaskNew { task, role, .. } => self.task(task).role = role,
@@ -154,14 +150,14 @@ impl Metrics {
                 if let Some(vcpu) = self.vcpu(vcpu) {
                     vcpu.drains = false;
                 }
-                self.clocks.observe(now, event);
+                self.clocks.observe(now, *event);
             }
             Event::VcpuBlock { .. } | Event::VcpuUnblock { .. } | Event::HostSchedSwitch { .. } => {
-                self.clocks.observe(now, event);
+                self.clocks.observe(now, *event);
             }
             Event::KvmExit { .. } => {
                 counts.exits += measuring;
-                self.clocks.observe(now, event);
+                self.clocks.observe(now, *event);
             }
 
             Event::ShadowFault { vcpu, error_code, .. }
@@ -276,11 +272,11 @@ impl Metrics {
             }
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
             Event::ContentionBegin { thread, .. } => {
-                self.clocks.observe(now, event);
+                self.clocks.observe(now, *event);
                 self.spinning.insert(thread, now);
             }
             Event::ContentionEnd { thread } => {
-                self.clocks.observe(now, event);
+                self.clocks.observe(now, *event);
                 if let Some(since) = self.spinning.remove(&thread) {
                     let span = u128::from(now.saturating_since(since).as_ps());
                     counts.mmu_lock_wait_ps += span * u128::from(measuring);
@@ -418,7 +414,7 @@ impl Metrics {
     }
 
     fn per_task(&self) -> Vec<TaskMetrics> {
-        let line = |(&task, counted): (&TaskId, &Task)| TaskMetrics {
+        let line = |(task, counted): (TaskId, &Task)| TaskMetrics {
             task,
             role: counted.role,
             user_time: SimDuration::from_ps(counted.user_ps),

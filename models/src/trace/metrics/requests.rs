@@ -6,7 +6,7 @@ use sim_core::{Histogram, SimTime};
 
 use super::clock::VcpuClocks;
 use crate::base::ids::{GroupId, TaskId};
-use crate::base::record::Event;
+use crate::base::record::{Event, Record};
 use crate::trace::requests::{RequestPart, RequestSeen, Tracker};
 
 /// The n of which the time to the n-th request is kept: powers of ten.
@@ -85,14 +85,15 @@ pub(super) struct Requests {
 }
 
 impl Requests {
+    #[inline]
     pub(super) fn observe(
         &mut self,
-        now: SimTime,
-        event: Event,
+        record: &Record,
         clocks: &VcpuClocks,
         measured: Option<SimTime>,
     ) {
-        match event {
+        let (now, event) = (record.time, &record.event);
+        match *event {
             Event::RequestArrive { group } => {
                 self.from_outside.insert(group);
                 for counts in self.of(group) {

@@ -1,7 +1,5 @@
 //! What was counted, settled at the end of a run: what the value of a metric is computed from.
 
-use std::collections::BTreeMap;
-
 use sim_core::{Histogram, SimTime};
 
 use super::clock::{STATES, State};
@@ -21,6 +19,38 @@ pub(super) struct Task {
     /// Major faults that have not ended: their exit, and whether they were found to need I/O in the
     /// measured phase.
     pub(super) faults: Vec<(Gfn, SimTime, bool)>,
+}
+
+impl Task {
+    /// One of which nothing was counted.
+    fn new() -> Self {
+        Self { role: TaskRole::Main, user_ps: 0, work: 0, major_faults: 0, faults: Vec::new() }
+    }
+}
+
+/// The tasks that records have named, by number: a machine's are numbered from 0 on without gaps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tasks(Vec<Option<Task>>);
+
+impl Tasks {
+    /// A task, which is named now.
+    #[inline]
+    pub(super) fn of(&mut self, task: TaskId) -> &mut Task {
+        if self.0.len() <= task.index() {
+            self.0.resize(task.index() + 1, None);
+        }
+        self.0[task.index()].get_or_insert_with(Task::new)
+    }
+
+    /// Those that were named, by rising number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TaskId, &Task)> {
+        (0..).map(TaskId).zip(&self.0).filter_map(|(id, task)| Some((id, task.as_ref()?)))
+    }
+
+    /// The same without their numbers.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Task> {
+        self.0.iter().flatten()
+    }
 }
 
 /// Counters of the measured phase.
@@ -71,7 +101,7 @@ pub(super) struct Counts {
 /// Everything that was counted, up to the end of the run.
 pub(super) struct Totals<'a> {
     pub(super) counts: &'a Counts,
-    pub(super) tasks: &'a BTreeMap<TaskId, Task>,
+    pub(super) tasks: &'a Tasks,
     /// Fault latencies in nanoseconds.
     pub(super) latency: &'a Histogram,
     /// All records, of all phases.

@@ -56,7 +56,7 @@ impl RequestLog {
                 self.clocks.observe(time, Event::KvmEntry { vcpu });
             }
             self.clocks.observe(time, event);
-            let seen = self.tracker.observe(time, event, &self.clocks);
+            let seen = self.tracker.observe(time, &event, &self.clocks);
             let Some(seen) = seen.filter(|_| self.measuring) else { continue };
             if self.watched.contains(&seen.key) {
                 self.found.push(seen.clone());

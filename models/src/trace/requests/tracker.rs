@@ -69,13 +69,13 @@ impl Tracker {
     pub(in crate::trace) fn observe(
         &mut self,
         now: SimTime,
-        event: Event,
+        event: &Event,
         clocks: &VcpuClocks,
     ) -> Option<RequestSeen> {
         if self.open.is_empty() && !matches!(event, Event::RequestBegin { .. }) {
             return None;
         }
-        let seen = self.step(now, event, clocks);
+        let seen = self.step(now, *event, clocks);
         if !self.watched.is_empty() {
             self.note_stretches(now, clocks);
         }
