@@ -15,6 +15,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.frequency.cycles_in(self.now().since(state.epoch))
     }
 
+    /// The vCPU is in guest mode from now on.
+    pub(super) fn begin_epoch(&mut self, vcpu: VcpuId) {
+        let now = self.now();
+        let state = &mut self.w.guest.cpus[vcpu.index()];
+        state.epoch = now;
+        state.cycles = Cycles::ZERO;
+        state.running = Running::Nothing;
+        if !self.w.setup.config.cpu.translation.vpid {
+            state.mmu.invalidate_vcpu();
+        }
+    }
+
     /// Reports the time of the current task, of its own program, since it was last reported.
     pub(super) fn end_user(&mut self, vcpu: VcpuId) {
         let current = self.w.guest.cpus[vcpu.index()].queue.current;

@@ -32,6 +32,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// and as many of the following ones as can run ahead. None: the guest has to look again what
     /// to do next.
     pub(super) fn user_run(&mut self, vcpu: VcpuId, task: TaskId) -> Option<Flow> {
+        if self.w.setup.policy.is_none() {
+            self.touch_at_once(vcpu, task);
+        }
         let now = self.now();
         // A task that is to be switched away looks for the occasion after each operation.
         let state = &mut self.w.guest.cpus[vcpu.index()];

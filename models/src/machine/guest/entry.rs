@@ -25,18 +25,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.guest_run(vcpu)
     }
 
-    /// The vCPU is in guest mode from now on.
-    pub(super) fn begin_epoch(&mut self, vcpu: VcpuId) {
-        let now = self.now();
-        let state = &mut self.w.guest.cpus[vcpu.index()];
-        state.epoch = now;
-        state.cycles = Cycles::ZERO;
-        state.running = Running::Nothing;
-        if !self.w.setup.config.cpu.translation.vpid {
-            state.mmu.invalidate_vcpu();
-        }
-    }
-
     /// Stops the guest's stretch in the middle: what was done counts, the rest waits.
     fn pause_guest(&mut self, vcpu: VcpuId) {
         let position = self.guest_cycles(vcpu);

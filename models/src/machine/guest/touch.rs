@@ -182,7 +182,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether the memory slot of a region is backed by guest_memfd.
-    pub(super) fn is_in_guest_memfd(&self, vcpu: VcpuId, gva: Gva) -> bool {
+    fn is_in_guest_memfd(&self, vcpu: VcpuId, gva: Gva) -> bool {
         let region = self.w.guest.tables[self.w.setup.vm(vcpu).index()].region_of(gva);
         let regions = &self.w.setup.config.workload.regions;
         regions[region.index()].backing == RegionBacking::GuestMemfd

@@ -5,69 +5,80 @@
 //! is done here at the times at which they would do it; records and state are the same. Whatever is not as
 //! usual is left to the stages, and with skipping off everything is.
 
-use sim_core::EventQueue;
+use sim_core::{Cycles, EventQueue};
 
-use super::state::Program;
+use super::state::{Guest, Program};
 use crate::base::ids::{Gfn, Gva, TaskId, VcpuId};
-use crate::machine::world::{Cx, Hypervisor, MachineEvent, thread_of};
+use crate::config::RegionBacking;
+use crate::machine::world::{Cx, Hypervisor, MachineEvent, World, thread_of};
+
+/// What a touch needs besides the fault in the host.
+struct Wanted {
+    gva: Gva,
+    /// The frame that the page gets.
+    gfn: Gfn,
+    /// That of the table with its entry.
+    table: Gfn,
+}
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Does a whole first touch by a program that fills memory and is about to access the address. False: that is
-    /// not what it is about to do, or not the usual case, and nothing is done.
-    #[inline]
-    pub(super) fn touch_at_once(&mut self, vcpu: VcpuId, task: TaskId, gva: Gva) -> bool {
-        self.w.setup.skip && self.w.setup.policy.is_none() && self.fill_at_once(vcpu, task, gva)
-    }
-
-    fn fill_at_once(&mut self, vcpu: VcpuId, task: TaskId, gva: Gva) -> bool {
-        let Some((gfn, table)) = self.frame_for(vcpu, task, gva) else { return false };
-        let (thread, prices) = (thread_of(vcpu), self.w.setup.prices.clone());
+    /// Does the whole first touch of a program that fills memory and is about to begin with its next page, up to the
+    /// repeated access. Nothing is done where that is not what comes next, or not the usual case.
+    pub(super) fn touch_at_once(&mut self, vcpu: VcpuId, task: TaskId) {
+        let Some(Wanted { gva, gfn, table }) = self.wanted(vcpu, task) else { return };
+        let (thread, prices) = (thread_of(vcpu), &self.w.setup.prices);
         let state = &self.w.guest.cpus[vcpu.index()];
         let handler = prices.guest_exception.cycles + prices.guest_minor_fault.cycles;
         let exits = state.epoch + self.frequency.time_of(state.cycles + handler);
-        let clearing = self.frequency.time_of(prices.zero_page.cycles);
-        let Some(fault) = self.plan_fresh_fault(vcpu, gfn, exits) else { return false };
-        if !self.nothing_until(thread, exits + fault.span() + clearing) {
-            return false;
+        let clearing = prices.zero_page.cycles;
+        let clearing_time = self.frequency.time_of(clearing);
+        let Some(fault) = self.plan_fresh_fault(vcpu, gfn, exits) else { return };
+        let now = self.now();
+        if !self.nothing_until(thread, exits + fault.span() + clearing_time) {
+            return;
         }
+        self.w.guest.cpus[vcpu.index()].user_since.get_or_insert(now);
         self.end_user(vcpu);
-        self.pass(thread, exits.since(self.now()));
-        self.tables(vcpu).frames().allocate(false);
+        self.pass(thread, exits.since(now));
         self.fresh_fault(vcpu, gfn, fault);
         self.begin_epoch(vcpu);
-        self.pass(thread, clearing);
+        self.pass(thread, clearing_time);
         if self.w.setup.has_accessed_bits() {
             self.set_accessed(vcpu, gfn);
             self.set_accessed(vcpu, table);
         }
-        self.tables(vcpu).map(gva, gfn);
-        self.w.guest.cpus[vcpu.index()].cycles = self.guest_cycles(vcpu);
-        true
+        let tables = self.tables(vcpu);
+        tables.frames().allocate(false);
+        tables.map(gva, gfn);
+        self.w.guest.cpus[vcpu.index()].cycles = clearing;
     }
 
-    /// The frame that the page gets and that of the table with its entry, if all that is missing of the page is
-    /// a frame, and the guest's kernel has nothing else to do.
-    fn frame_for(&mut self, vcpu: VcpuId, task: TaskId, gva: Gva) -> Option<(Gfn, Gfn)> {
-        let (program, state) =
-            (&self.w.guest.tasks[task.index()], &self.w.guest.cpus[vcpu.index()]);
-        let fills = matches!(program.program, Program::Fill { .. });
+    /// What the next page of a program that fills memory needs, if all that is missing of it is a frame, and the
+    /// guest's kernel has nothing else to do.
+    fn wanted(&self, vcpu: VcpuId, task: TaskId) -> Option<Wanted> {
+        let World { host, setup, guest, .. } = &*self.w;
+        let Guest { cpus, tasks, tables, .. } = guest;
+        let (state, task) = (&cpus[vcpu.index()], &tasks[task.index()]);
+        let Program::Fill { regions, at, page } = &task.program else { return None };
+        let &(region, _) = regions.get(*at).filter(|&&(_, pages)| *page < pages)?;
         let owes = state.arm_timer || state.ipi_exits_due > 0 || state.written_for.is_some();
-        let guest = self.w.setup.guest(vcpu);
-        let levels = guest.table_levels;
-        if !fills || owes || guest.thp || !program.majors.is_empty() {
+        let own = setup.guest(vcpu);
+        let in_memfd =
+            setup.config.workload.regions[region.index()].backing == RegionBacking::GuestMemfd;
+        let ready = setup.skip && !owes && !own.thp && !in_memfd;
+        if !ready || task.busy > Cycles::ZERO || !task.majors.is_empty() {
             return None;
         }
-        if self.tables(vcpu).translate(gva).is_some() || self.is_in_guest_memfd(vcpu, gva) {
+        let tables = &tables[setup.vm(vcpu).index()];
+        let gva = tables.gva(region, *page);
+        if tables.translate(gva).is_some() {
             return None;
         }
-        for level in (2..=levels).rev() {
-            let table = self.tables(vcpu).table(gva.page(), level)?;
-            if !self.maps(vcpu, table, true) {
-                return None;
-            }
+        let mapped = |&table: &Gfn| host.maps(setup.page(vcpu, table), true);
+        let table = |level| tables.table(gva.page(), level).filter(mapped);
+        if !(2..=own.table_levels).all(|level| table(level).is_some()) {
+            return None;
         }
-        let table =
-            self.tables(vcpu).table(gva.page(), 1).filter(|&table| self.maps(vcpu, table, true))?;
-        Some((self.tables(vcpu).frames().next()?, table))
+        Some(Wanted { gva, gfn: tables.next_frame()?, table: table(1)? })
     }
 }

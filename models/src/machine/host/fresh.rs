@@ -1,5 +1,7 @@
 //! Frames for pages that were never touched.
 
+use sim_core::SimTime;
+
 use super::state::Host;
 use crate::base::ids::{GuestPage, ThreadId};
 use crate::machine::world::Setup;
@@ -46,7 +48,7 @@ impl Host {
         thread: ThreadId,
         guest_page: GuestPage,
         visit: Visit,
-        at: sim_core::SimTime,
+        at: SimTime,
     ) -> Option<(Turn, Turnstile)> {
         let mut lock = self.second_stage_locks[guest_page.vm().index()].clone()?;
         let pcpu = Some(self.threads[thread.index()].pcpu);

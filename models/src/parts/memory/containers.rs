@@ -58,7 +58,7 @@ impl Containers {
     }
 
     /// Pages of the first virtual machine are asked for at every walk.
-    #[inline]
+    #[inline(always)]
     fn holds(&self, guest_page: GuestPage) -> &HostMemory {
         match guest_page.vm().index() {
             0 => &self.of[0],
@@ -66,25 +66,28 @@ impl Containers {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn holds_mut(&mut self, guest_page: GuestPage) -> &mut HostMemory {
-        self.of_vm(guest_page.vm())
+        match guest_page.vm().index() {
+            0 => &mut self.of[0],
+            vm => &mut self.of[self.by_vm[vm]],
+        }
     }
 
     /// The state of a page.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn page(&self, guest_page: GuestPage) -> &Page {
         self.holds(guest_page).page(guest_page)
     }
 
     /// The state of a page, to be changed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn page_mut(&mut self, guest_page: GuestPage) -> &mut Page {
         self.holds_mut(guest_page).page_mut(guest_page)
     }
 
     /// What the second stage has of a page.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn second_stage(&self, guest_page: GuestPage) -> SecondStage {
         self.holds(guest_page).second_stage(guest_page)
     }

@@ -43,7 +43,7 @@ impl Frames {
     }
 
     /// The frame that [`Self::allocate`] would give next, outside guest_memfd.
-    pub fn next(&self) -> Option<Gfn> {
+    pub fn upcoming(&self) -> Option<Gfn> {
         let fresh = (self.next < self.end).then_some(Gfn(self.next));
         self.released.last().copied().or(fresh)
     }

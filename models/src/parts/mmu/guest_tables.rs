@@ -79,6 +79,11 @@ impl GuestTables {
         &mut self.frames
     }
 
+    /// The frame that is given next, outside guest_memfd.
+    pub fn next_frame(&self) -> Option<Gfn> {
+        self.frames.upcoming()
+    }
+
     /// Address of a page of a region.
     pub fn gva(&self, region: RegionId, page: u64) -> Gva {
         Gva(BASE + (self.regions[region.index()].0 + page) * PAGE_SIZE)

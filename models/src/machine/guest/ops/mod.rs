@@ -47,9 +47,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Op::Compute { span } => Begin::Takes(self.compute(task, span)),
             Op::Access { region, write, cost, .. } | Op::AccessBy { region, write, cost, .. } => {
                 let gva = self.next_page(vcpu, task, region);
-                if self.touch_at_once(vcpu, task, gva) {
-                    return Begin::Reschedule;
-                }
                 let access = self.look_up(vcpu, gva, write);
                 self.begin_access(vcpu, task, access, (write, cost))
             }
