@@ -44,6 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.nobody_gives_way() && self.nothing_until(id, self.now() + span)
     }
 
+    #[inline(always)]
     fn perform(&mut self, thread: ThreadId, then: Then) -> Flow {
         match then {
             Then::Fetch => self.fetch_step(thread),

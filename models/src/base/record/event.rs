@@ -53,7 +53,7 @@ macro_rules! events {
             /// Writes the event's stable byte form to the beginning of `out`, which has room for
             /// [`Self::LONGEST`] bytes: a tag, then each field as 8 bytes, little-endian. Digests are made
             /// over this form. Returns its length.
-            #[inline]
+            #[inline(always)]
             pub fn encode(&self, out: &mut [u8]) -> usize {
                 match self { $(Self::$variant { $($field,)* } => {
                     const LENGTH: usize = 1 + 8 * <[&str]>::len(&[$(stringify!($field),)*]);

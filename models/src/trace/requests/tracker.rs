@@ -65,7 +65,7 @@ impl Tracker {
     }
 
     /// Takes in a record that `clocks` has taken in, too. The request that it ends, if it ends one.
-    #[inline]
+    #[inline(always)]
     pub(in crate::trace) fn observe(
         &mut self,
         now: SimTime,
@@ -75,7 +75,13 @@ impl Tracker {
         if self.open.is_empty() && !matches!(event, Event::RequestBegin { .. }) {
             return None;
         }
-        let seen = self.step(now, *event, clocks);
+        self.follow(now, *event, clocks)
+    }
+
+    /// Takes in a record while there are requests. Apart, as most runs have none.
+    #[inline(never)]
+    fn follow(&mut self, now: SimTime, event: Event, clocks: &VcpuClocks) -> Option<RequestSeen> {
+        let seen = self.step(now, event, clocks);
         if !self.watched.is_empty() {
             self.note_stretches(now, clocks);
         }
