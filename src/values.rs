@@ -26,3 +26,11 @@ pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {
     }
     Ok(first..end)
 }
+
+/// A share as a percentage: `2%`, `0.5 %`.
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
+    let wrong = || "a percentage above 0 and up to 100, such as `2%`".to_owned();
+    let number = text.trim().strip_suffix('%').ok_or_else(wrong)?;
+    let share = number.trim().parse::<f64>().map_err(|_| wrong())? / 100.0;
+    if (1e-6..=1.0).contains(&share) { Ok(share) } else { Err(wrong()) }
+}

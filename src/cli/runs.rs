@@ -26,6 +26,12 @@ pub(crate) struct CompareArgs {
     /// Runs of each policy, with different random numbers, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,
+    /// Add replications until half of each ratio's 95 % interval is at most so much of the ratio: `2%`
+    ///
+    /// The ratios are those of the measure. At most 256 replications; a note says what was reached. The scenario's
+    /// number, or that of --replications, is the least.
+    #[arg(long, value_name = "PERCENT", value_parser = crate::values::percent)]
+    pub(crate) precision: Option<f64>,
     /// Write what each run does as a kernel prints its tracepoints, or as a timeline for Perfetto
     /// if FILE ends in .perfetto-trace; compressed if .gz follows
     ///

@@ -5,6 +5,7 @@ pub mod crossover;
 mod first_replication;
 pub mod fuzz;
 pub mod judge;
+pub mod precision;
 pub mod request_anatomy;
 pub mod suite;
 pub mod sweep;

@@ -8,6 +8,7 @@ mod fit;
 mod fit_device;
 mod fuzz;
 mod invariants;
+mod precision;
 mod replay;
 mod rules;
 mod settings;
