@@ -7,7 +7,7 @@ use reports::ReportError;
 use scenarios::experiments::suite::SuiteError;
 use scenarios::{
     AnatomyError, CheckError, CrossoverError, DeviceFitError, FitError, RequestAnatomyError,
-    RunnerError, ScenarioError,
+    RunnerError, ScenarioError, ShardError,
 };
 
 /// Any failure, as told to the user. All lead to exit status 2.
@@ -28,6 +28,9 @@ pub(crate) enum CliError {
     /// A report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A part of a sweep cannot be run, or parts cannot be merged.
+    #[error(transparent)]
+    Shard(ShardError),
     /// There is no answer to where policies are equal.
     #[error(transparent)]
     Crossover(CrossoverError),
@@ -105,6 +108,16 @@ pub(crate) enum CliError {
     /// The result could not be printed.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<ShardError> for CliError {
+    fn from(error: ShardError) -> Self {
+        match error {
+            ShardError::Scenario(error) => Self::Scenario(error),
+            ShardError::Runner(error) => Self::Runner(error),
+            other => Self::Shard(other),
+        }
+    }
 }
 
 impl From<CrossoverError> for CliError {

@@ -38,6 +38,9 @@ pub use experiments::crossover::{Crossover, CrossoverError, CrossoverQuestion, f
 pub use experiments::request_anatomy::{
     PickedRequest, PolicyRequests, RequestAnatomyError, RequestReport, run_request_anatomy,
 };
+pub use experiments::sweep::shard::{
+    ShardError, SweepCommand, SweepShard, merge_sweep, run_sweep_shard,
+};
 pub use experiments::sweep::{Sweep, SweepOverrides, SweepResult, run_sweep, sweep_schema_json};
 pub use logs::check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use logs::device::{DeviceFitError, DeviceFitOptions, DeviceFitReport, fit_device};
@@ -53,6 +56,7 @@ pub use run::results::{
     TaskSummary,
 };
 pub use run::runner::{Progress, RunOptions, run_comparison};
+pub use run::shard::{NoShard, Shard, ShardRuns};
 pub use scenario::published::Published;
 pub use scenario::resolve::{Scenario, ScenarioOverrides};
 pub use scenario::schema::schema_json;

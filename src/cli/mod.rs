@@ -12,8 +12,8 @@ pub(crate) use format::Format;
 pub(crate) use logs::{CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FuzzArgs};
 pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
 pub(crate) use runs::{
-    AnatomyArgs, CompareArgs, CrossoverArgs, PickArg, PresetsArgs, RunArgs, RunningArgs,
-    SchemaArgs, ShowArgs, SweepArgs, TestArgs,
+    AnatomyArgs, CompareArgs, CrossoverArgs, MergeArgs, PickArg, PresetsArgs, RunArgs, RunningArgs,
+    SchemaArgs, ShowArgs, SweepArgs, SweepCommand, TestArgs,
 };
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 
@@ -80,7 +80,8 @@ Examples:
   apfsim sweep natapov-2010-sensitivity                 one change at a time
   apfsim sweep smoke --axis guest.hz=100,250,1000 --axis host.swap.read_ahead=1,8
   apfsim sweep smoke --axis 'host.cpus=1..6/6 linear' --set duration=5s --format csv
-  apfsim sweep my-sweep.json -j 2 --out results/mine    see docs/sweep-format.md")]
+  apfsim sweep my-sweep.json -j 2 --out results/mine    see docs/sweep-format.md
+  apfsim sweep my-sweep.json --shard 3/8 --out part-3   see docs/clusters.md")]
     Sweep(SweepArgs),
     /// Find the value of a field at which two policies are equal in a metric
     #[command(after_help = "\

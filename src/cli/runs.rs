@@ -1,7 +1,8 @@
 //! What is typed to run scenarios and sweeps, and to look at what there is to run.
 
 use super::format::{Format, format, usual};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use scenarios::Shard;
 use sim_core::{QueueKind, SimDuration};
 use std::path::PathBuf;
 
@@ -111,9 +112,13 @@ pub(crate) struct TestArgs {
 
 /// `apfsim sweep`
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct SweepArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SweepCommand>,
     /// Name of a built-in sweep, path of a sweep file, or a scenario to be swept along `--axis`
-    pub(crate) scenario: String,
+    #[arg(required = true)]
+    pub(crate) scenario: Option<String>,
     /// Vary these fields of a scenario; repeat for a grid
     #[arg(long = "axis", value_name = "FIELD[,FIELD]=VALUES")]
     pub(crate) axes: Vec<String>,
@@ -130,8 +135,45 @@ pub(crate) struct SweepArgs {
     /// Runs of each policy at each point, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,
+    /// Run part K of N into --out, on this machine; `apfsim sweep merge` joins all parts
+    ///
+    /// Parts have equal numbers of runs, and no run is in two of them. K counts from 1.
+    #[arg(long, value_name = "K/N", requires = "out")]
+    pub(crate) shard: Option<Shard>,
     #[command(flatten)]
     pub(crate) run: RunningArgs,
+}
+
+/// What is done with a sweep but to run it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SweepCommand {
+    /// Join the parts of a sweep that ran on several machines: the same bytes as in one piece
+    #[command(after_help = "\
+Refuses folders that are not those of all parts of one sweep, each once and finished, run by this
+build. The files of the sweep are read again, by the names that --shard was given.
+
+Examples:
+  apfsim sweep device-latency --shard 1/2 --out part-1
+  apfsim sweep device-latency --shard 2/2 --out part-2
+  apfsim sweep merge part-1 part-2 --out results/latency")]
+    Merge(MergeArgs),
+}
+
+/// `apfsim sweep merge`
+#[derive(Args, Debug)]
+pub(crate) struct MergeArgs {
+    /// The folders that --out named where the parts were run, in any order
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Write the results as table, as JSON, as CSV and as plots into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_parser = format(), default_value = usual())]
+    pub(crate) format: Format,
+    /// Print the result and errors only: no notes
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// `apfsim crossover`

@@ -1,15 +1,23 @@
 //! `apfsim sweep`: policies at many points.
 
-use scenarios::{FolderLock, ScenarioOverrides, Sweep, SweepOverrides, run_sweep};
+use std::path::Path;
 
-use super::common::publish;
+use scenarios::{
+    FolderLock, ScenarioOverrides, Shard, Sweep, SweepCommand, SweepOverrides, merge_sweep,
+    run_sweep, run_sweep_shard,
+};
+
+use super::common::{print, publish};
 use super::simulate;
-use crate::cli::SweepArgs;
+use crate::cli::{self, MergeArgs, SweepArgs};
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::progress::Display;
 
 pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
+    if let Some(cli::SweepCommand::Merge(args)) = &args.command {
+        return merge(args);
+    }
     let overrides = SweepOverrides {
         axes: args.axes.clone(),
         set: args.change.settings(),
@@ -20,13 +28,48 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
             replications: args.replications,
         },
     };
-    let sweep = Sweep::load(&args.scenario, &overrides)?;
+    let command = SweepCommand { scenario: args.scenario.clone().unwrap_or_default(), overrides };
+    let sweep = command.load()?;
     let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
+    // There is no --shard without --out.
+    if let (Some(shard), Some(folder)) = (args.shard, &args.run.out) {
+        return part(args, &command, &sweep, shard, folder);
+    }
     let display = Display::new(&sweep.name, args.run.quiet);
     let options = simulate::options(&args.run);
     let result = run_sweep(&sweep, &options, &|progress| display.update(&progress))?;
     drop(display);
 
     publish(&result, args.run.format, args.run.out.as_deref(), args.run.quiet)?;
-    Ok(if result.has_violation() { Outcome::Violation } else { Outcome::Fine })
+    Ok(outcome(result.has_violation()))
+}
+
+/// `--shard`: a part of the runs.
+fn part(
+    args: &SweepArgs,
+    command: &SweepCommand,
+    sweep: &Sweep,
+    shard: Shard,
+    folder: &Path,
+) -> Result<Outcome, CliError> {
+    let display = Display::new(&sweep.name, args.run.quiet);
+    let options = simulate::options(&args.run);
+    let progress = |progress| display.update(&progress);
+    let done = run_sweep_shard(command, sweep, shard, folder, &options, &progress)?;
+    drop(display);
+
+    print(&done, args.run.format)?;
+    Ok(outcome(done.runs.violation))
+}
+
+/// `merge`: all parts together.
+fn merge(args: &MergeArgs) -> Result<Outcome, CliError> {
+    let _held = FolderLock::hold(args.out.as_deref(), &[])?;
+    let result = merge_sweep(&args.folders, args.out.as_deref())?;
+    publish(&result, args.format, args.out.as_deref(), args.quiet)?;
+    Ok(outcome(result.has_violation()))
+}
+
+fn outcome(violation: bool) -> Outcome {
+    if violation { Outcome::Violation } else { Outcome::Fine }
 }

@@ -13,5 +13,7 @@ mod external;
 mod external_timeline;
 mod guest;
 mod kit;
+#[cfg(feature = "external-tests")]
+mod slurm;
 mod tidy;
 mod workers;

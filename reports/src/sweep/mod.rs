@@ -1,6 +1,7 @@
 //! Sweeps as text, CSV, JSON lines and plots.
 
 mod rows;
+mod shard;
 mod table;
 #[cfg(test)]
 mod tests;

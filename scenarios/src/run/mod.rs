@@ -10,6 +10,7 @@ pub mod plan;
 pub mod replay;
 pub mod results;
 pub(crate) mod runner;
+pub(crate) mod shard;
 pub(crate) mod store;
 pub(crate) mod stored;
 pub(crate) mod summary;

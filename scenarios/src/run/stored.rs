@@ -145,6 +145,11 @@ impl StoredRun {
         }
     }
 
+    /// Whether it broke an invariant that it is not known to break.
+    pub(crate) fn has_violation(&self) -> bool {
+        self.findings.iter().any(|finding| finding.verdict == FindingVerdict::Violation)
+    }
+
     /// The run as one of the given setup and point.
     pub(crate) fn of(self, setup: &str, point: Option<u32>) -> Self {
         Self { setup: setup.into(), point, ..self }

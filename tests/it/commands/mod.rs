@@ -12,6 +12,7 @@ mod precision;
 mod replay;
 mod rules;
 mod settings;
+pub(crate) mod shard;
 mod shell;
 mod stored;
 mod sweep;

@@ -14,6 +14,7 @@ mod results;
 mod run;
 mod schema;
 mod settings;
+pub mod shard;
 mod spec;
 #[cfg(test)]
 mod tests;

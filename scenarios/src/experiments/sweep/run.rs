@@ -6,6 +6,7 @@ use super::definition::Sweep;
 use super::point::Point;
 use super::results::{PointResult, SweepResult};
 use crate::run::error::RunnerError;
+use crate::run::results::Comparison;
 use crate::run::runner::{Batch, Part, Progress, RunOptions, run_batch};
 use crate::run::summary;
 use crate::scenario::canonical;
@@ -20,16 +21,24 @@ pub fn run_sweep(
     options: &RunOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<SweepResult, RunnerError> {
+    Ok(result(sweep, run_batch(&batch(sweep), options, progress)?))
+}
+
+/// The points as what is run together.
+pub(super) fn batch(sweep: &Sweep) -> Batch<'_> {
     let parts: Vec<Part<'_>> = sweep.points.iter().map(part).collect();
     let seeds = sweep.points.iter().map(|point| point.scenario.seed);
     let named = parts.iter().zip(seeds).map(|(part, seed)| format!("{} {seed}", part.setup));
-    let batch = Batch {
+    Batch {
         content: hash(named),
         seed: sweep.points.first().map_or(0, |point| point.scenario.seed),
         keep_latency: false,
         parts,
-    };
-    let comparisons = run_batch(&batch, options, progress)?;
+    }
+}
+
+/// The result of a sweep with these comparisons, one a point.
+pub(super) fn result(sweep: &Sweep, comparisons: Vec<Comparison>) -> SweepResult {
     let points: Vec<PointResult> = sweep
         .points
         .iter()
@@ -42,20 +51,24 @@ pub fn run_sweep(
             comparison,
         })
         .collect();
-    let named = |point: &PointResult| {
-        format!("{} {}", point.comparison.scenario_hash, point.comparison.seed)
-    };
-    Ok(SweepResult {
+    let scenarios = points.iter().map(|point| &point.comparison);
+    let hash = hash_of(scenarios.map(|it| (it.scenario_hash.as_str(), it.seed)));
+    SweepResult {
         sweep: sweep.name.clone(),
         title: sweep.title.clone(),
         version: crate::version::VERSION.into(),
-        hash: hash(points.iter().map(named)),
+        hash,
         digest: summary::digest_of(points.iter().map(|point| point.comparison.digest)),
         axes: sweep.axes.clone(),
         points,
         metrics: sweep.metrics.clone(),
         laws: sweep.laws,
-    })
+    }
+}
+
+/// The hash of a sweep, over the hashes and seeds of its scenarios.
+pub(super) fn hash_of<'a>(scenarios: impl Iterator<Item = (&'a str, u64)>) -> String {
+    hash(scenarios.map(|(hash, seed)| format!("{hash} {seed}")))
 }
 
 fn part(point: &Point) -> Part<'_> {

@@ -8,15 +8,18 @@
 
 mod batch;
 mod options;
+mod shard;
 mod work;
 
 use std::sync::atomic::AtomicUsize;
 
 pub(crate) use self::batch::{Batch, Part};
 pub use self::options::{Progress, RunOptions};
+pub(crate) use self::shard::{keys, run_shard, sum_up};
 use self::work::Work;
 use crate::run::error::RunnerError;
 use crate::run::results::Comparison;
+use crate::run::shard::Shard;
 use crate::run::store::{Header, Store, StoredRuns};
 use crate::scenario::resolve::Scenario;
 
@@ -65,18 +68,31 @@ fn run_parts(
     options: &RunOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Result<Comparison, RunnerError>>, RunnerError> {
-    let (store, stored) = match &options.out {
-        Some(dir) => {
-            let content = batch.content.clone();
-            let header = Header::new(content, batch.seed, options.queue.name(), options.skip);
-            let (store, stored) = Store::open(dir, &header)?;
-            (Some(store), stored)
-        }
-        None => (None, StoredRuns::new()),
-    };
-    let mut work = Work::new(batch, options, progress, store, &stored);
+    let (store, stored) = open_store(batch, options)?;
+    let mut work = Work::new(batch, options, progress, store, &stored, Shard::WHOLE);
     work.end_early = end_early;
     drop(stored);
+    carry_out(&work, options)?;
+    work.finish()
+}
+
+/// The runs that are there, and the store that takes more, where there is a folder.
+fn open_store(
+    batch: &Batch<'_>,
+    options: &RunOptions,
+) -> Result<(Option<Store>, StoredRuns), RunnerError> {
+    let Some(dir) = &options.out else { return Ok((None, StoredRuns::new())) };
+    let (store, stored) = Store::open(dir, &header(batch, options))?;
+    Ok((Some(store), stored))
+}
+
+/// What stored runs of a batch begin with.
+pub(crate) fn header(batch: &Batch<'_>, options: &RunOptions) -> Header {
+    Header::new(batch.content.clone(), batch.seed, options.queue.name(), options.skip)
+}
+
+/// Runs what is to be run.
+fn carry_out(work: &Work<'_>, options: &RunOptions) -> Result<(), RunnerError> {
     work.missing_replays()?;
     work.report(|done, total| Progress::Begin { total, resumed: done });
     let open = work.open();
@@ -88,14 +104,14 @@ fn run_parts(
             .map_err(|source| RunnerError::Threads { jobs: options.jobs, source })?;
         let next = AtomicUsize::new(0);
         let chains = pool.current_num_threads();
-        let (work, open, next) = (&work, &open, &next);
+        let (open, next) = (&open, &next);
         pool.scope(|scope| {
             for _ in 0..chains {
                 scope.spawn(move |scope| work.start_next(scope, open, next));
             }
         });
     }
-    work.finish()
+    Ok(())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::run::error::{RunnerError, panic_text};
 use crate::run::plan::{Plan, Run};
 use crate::run::replay::{REPLAY_FORMAT, ReplayFile};
 use crate::run::results::{Comparison, FindingVerdict};
+use crate::run::shard::{Shard, ShardRuns};
 use crate::run::store::{RunText, Store, StoredRuns};
 use crate::run::stored::{RunKey, StoredRun};
 use crate::run::summary;
@@ -30,6 +31,8 @@ pub(super) struct Work<'a> {
     keep_latency: bool,
     progress: &'a (dyn Fn(Progress) + Sync),
     total: u32,
+    /// Which runs of the batch are run here. Only of a whole batch are results kept and summed up.
+    shard: Shard,
     /// Whether the first failure ends the batch.
     pub(super) end_early: bool,
     /// Number of the lowest run that failed and so ends the batch: no higher one is begun, and every
@@ -48,6 +51,8 @@ pub(super) struct PartWork<'a> {
     pub(super) policy_hashes: Vec<String>,
     /// Number of its first run in the batch.
     first: u32,
+    /// Of each replication, whether it belongs to the shard.
+    mine: Vec<bool>,
 }
 
 /// The runs of a replication that are not done.
@@ -60,6 +65,8 @@ struct State {
     parts: Vec<PartState>,
     done: u32,
     store: Option<Store>,
+    /// Whether a run broke an invariant that it is not known to break.
+    violation: bool,
 }
 
 #[derive(Default)]
@@ -74,11 +81,22 @@ struct PartState {
 }
 
 impl<'a> PartWork<'a> {
-    pub(super) fn new(part: &'a Part<'a>, options: &RunOptions, first: u32) -> Self {
+    /// `first` is the number of its first run in the batch, `before` how many replications there are
+    /// before its own.
+    pub(super) fn new(
+        part: &'a Part<'a>,
+        options: &RunOptions,
+        first: u32,
+        before: usize,
+        shard: Shard,
+    ) -> Self {
         let scenario = part.scenario;
+        let plan = Plan::new(scenario);
+        let places = before..before + plan.replications().len();
         Self {
             part,
-            plan: Plan::new(scenario),
+            mine: places.map(|place| shard.has(place)).collect(),
+            plan,
             settings: RunSettings {
                 queue: options.queue,
                 skip: options.skip,
@@ -102,12 +120,18 @@ impl<'a> PartWork<'a> {
             stored.get(&self.key(*run)).cloned()
         };
         let results: Vec<_> = self.plan.runs().iter().map(take).collect();
-        let left = results.iter().filter(|result| result.is_none()).count();
+        let mine = self.plan.runs().iter().zip(&results).filter(|(run, _)| self.is_mine(run));
+        let left = mine.filter(|(_, result)| result.is_none()).count();
         PartState { results, left, ..PartState::default() }
     }
 
+    /// Whether a run belongs to the shard.
+    fn is_mine(&self, run: &Run) -> bool {
+        self.mine.get(run.replication as usize).is_some_and(|mine| *mine)
+    }
+
     /// What a run is stored as. One of other rules under the same name is another run.
-    fn key(&self, run: Run) -> RunKey {
+    pub(super) fn key(&self, run: Run) -> RunKey {
         RunKey {
             setup: self.part.setup.clone(),
             point: self.part.point,
@@ -146,24 +170,30 @@ impl<'a> Work<'a> {
         progress: &'a (dyn Fn(Progress) + Sync),
         store: Option<Store>,
         stored: &StoredRuns,
+        shard: Shard,
     ) -> Self {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut parts = Vec::with_capacity(batch.parts.len());
-        let mut total = 0;
+        let (mut first, mut before, mut total) = (0, 0, 0);
         for part in &batch.parts {
-            let work = PartWork::new(part, options, total);
-            total += count(work.plan.runs().len());
+            let work = PartWork::new(part, options, first, before, shard);
+            first += count(work.plan.runs().len());
+            before += work.plan.replications().len();
+            total += count(work.plan.runs().iter().filter(|run| work.is_mine(run)).count());
             parts.push(work);
         }
         let states: Vec<_> = parts.iter().map(|part| part.taken(stored, options)).collect();
         let left: usize = states.iter().map(|state| state.left).sum();
-        let state = State { parts: states, done: total - count(left), store };
+        let mut results = states.iter().flat_map(|state| &state.results).flatten();
+        let violation = results.any(StoredRun::has_violation);
+        let state = State { parts: states, done: total - count(left), store, violation };
         Self {
             parts,
             options,
             keep_latency: batch.keep_latency,
             progress,
             total,
+            shard,
             end_early: true,
             failed: AtomicU32::new(u32::MAX),
             state: Mutex::new(state),
@@ -182,7 +212,7 @@ impl<'a> Work<'a> {
         for (part, work) in self.parts.iter().enumerate() {
             let results = &state.parts[part].results;
             for runs in work.plan.replications() {
-                let open = |run: &&Run| results[run.number as usize].is_none();
+                let open = |run: &&Run| work.is_mine(run) && results[run.number as usize].is_none();
                 let runs: Vec<Run> = runs.iter().filter(open).copied().collect();
                 if !runs.is_empty() {
                     chains.push(Chain { part, runs });
@@ -310,10 +340,14 @@ impl<'a> Work<'a> {
                 done: state.done,
                 total: self.total,
             });
+            state.violation |= stored.has_violation();
             let own = &mut state.parts[place];
-            own.results[run.number as usize] = Some(stored);
             own.left -= 1;
-            (own.left == 0).then(|| std::mem::take(&mut own.results))
+            let is_whole = self.shard.is_whole();
+            if is_whole {
+                own.results[run.number as usize] = Some(stored);
+            }
+            (is_whole && own.left == 0).then(|| std::mem::take(&mut own.results))
         };
         if let Some(results) = whole {
             // Outside the lock, so that others need not wait for it.
@@ -415,17 +449,8 @@ impl<'a> Work<'a> {
     }
 
     /// The comparisons of all parts, in order. When a failure ends the batch, only that is given.
-    pub(super) fn finish(self) -> Result<Vec<Result<Comparison, RunnerError>>, RunnerError> {
-        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = state.store {
-            store.close()?;
-        }
-        if self.end_early {
-            let errors = state.parts.iter_mut().filter_map(|own| own.error.take());
-            if let Some((_, error)) = errors.min_by_key(|(number, _)| *number) {
-                return Err(error);
-            }
-        }
+    pub(super) fn finish(mut self) -> Result<Vec<Result<Comparison, RunnerError>>, RunnerError> {
+        let state = self.close()?;
         // What was stored before is summed up here.
         let parts = self.parts.iter().zip(state.parts);
         let result = parts.map(|(part, own)| match (own.error, own.comparison) {
@@ -434,5 +459,29 @@ impl<'a> Work<'a> {
             (None, None) => Ok(part.summary(own.results, self.keep_latency)),
         });
         Ok(result.collect())
+    }
+
+    /// What is known of a shard, whose results are in the store alone.
+    pub(super) fn finish_shard(mut self) -> Result<ShardRuns, RunnerError> {
+        let violation = self.close()?.violation;
+        let all = self.parts.iter().map(|part| part.plan.runs().len()).sum();
+        Ok(ShardRuns { runs: self.total as usize, all, violation })
+    }
+
+    /// The state when all threads have ended, with the store on the disk.
+    fn close(&mut self) -> Result<State, RunnerError> {
+        let empty = State { parts: Vec::new(), done: 0, store: None, violation: false };
+        let state = std::mem::replace(&mut self.state, Mutex::new(empty));
+        let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = state.store.take() {
+            store.close()?;
+        }
+        if self.end_early {
+            let errors = state.parts.iter_mut().filter_map(|own| own.error.take());
+            if let Some((_, error)) = errors.min_by_key(|(number, _)| *number) {
+                return Err(error);
+            }
+        }
+        Ok(state)
     }
 }

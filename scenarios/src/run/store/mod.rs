@@ -76,6 +76,16 @@ impl Store {
         Ok((store, runs))
     }
 
+    /// The runs of a directory that is only read: whoever asks keeps others from writing to it.
+    pub(crate) fn read(dir: &Path, header: &Header) -> Result<StoredRuns, RunnerError> {
+        let path = dir.join(RUNS_FILE);
+        let text =
+            fs::read(&path).map_err(|source| RunnerError::Read { path: path.clone(), source })?;
+        let (_, context) = header.line();
+        let reader = Reader { path: &path, header, context: &context };
+        Ok(reader.read(&text)?.runs)
+    }
+
     /// A file that is only written.
     #[cfg(test)]
     pub(crate) fn for_test(path: &Path) -> Self {

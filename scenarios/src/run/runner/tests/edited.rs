@@ -109,7 +109,7 @@ fn no_flipped_digit_of_the_stored_runs_of_a_search_is_believed() {
 fn replay(folder: &Path) -> PathBuf {
     let (scenario, options) = (scenario(), options(1, Some(folder)));
     let batch = Batch::of_one(&scenario);
-    let work = Work::new(&batch, &options, &|_| {}, None, &StoredRuns::new());
+    let work = Work::new(&batch, &options, &|_| {}, None, &StoredRuns::new(), Shard::WHOLE);
     let part = &work.parts[0];
     let run = part.plan.runs()[2];
     let prefix = work.prefill(&Chain { part: 0, runs: vec![run] }).expect("prefilled");
@@ -144,7 +144,9 @@ fn a_violation_leaves_a_replay_file() {
     assert_eq!(again.machine, scenario().machine);
     assert_eq!(again.policies.len(), 1);
     // The replayed run is the same run.
-    let settings = PartWork::new(&Batch::of_one(&again).parts[0], &options(1, None), 0).settings;
+    let settings =
+        PartWork::new(&Batch::of_one(&again).parts[0], &options(1, None), 0, 0, Shard::WHOLE)
+            .settings;
     let prefix = machine::prefill(&again.machine, replay.seed, &settings).expect("prefilled");
     let repeated = machine::run(&prefix, &again.policies[0], &settings).expect("runs");
     let original = run(&Scenario { replications: 1, ..scenario() }, &options(1, None));
