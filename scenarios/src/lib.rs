@@ -55,7 +55,7 @@ pub use run::results::{
     Comparison, FindingSummary, FindingVerdict, MetricSummary, Note, NoteKind, PolicyResult, Ratio,
     TaskSummary,
 };
-pub use run::runner::{Progress, RunOptions, run_comparison};
+pub use run::runner::{Progress, RunOptions, Stop, run_comparison};
 pub use run::shard::{NoShard, Shard, ShardRuns};
 pub use scenario::published::Published;
 pub use scenario::resolve::{Scenario, ScenarioOverrides};

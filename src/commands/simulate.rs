@@ -40,5 +40,6 @@ pub(super) fn options(args: &RunningArgs) -> RunOptions {
         skip: !args.no_skip,
         out: args.out.clone(),
         trace: None,
+        stop: None,
     }
 }

@@ -66,12 +66,12 @@ impl Grid {
     }
 
     /// The titles of all columns.
-    pub(crate) fn titles(&self) -> Vec<String> {
+    pub fn titles(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.title.clone()).collect()
     }
 
     /// The rows, each with a cell a column.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &[String]> {
+    pub fn rows(&self) -> impl Iterator<Item = &[String]> {
         self.rows.iter().map(Vec::as_slice)
     }
 

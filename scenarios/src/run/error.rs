@@ -110,6 +110,9 @@ pub enum RunnerError {
         /// What happened.
         source: Box<RunnerError>,
     },
+    /// Whoever asked for the runs ended them.
+    #[error("stopped; runs that were finished before are kept")]
+    Stopped,
     /// Threads could not be started.
     #[error("cannot start {jobs} threads: {source}")]
     Threads {

@@ -4,6 +4,7 @@ use super::collide::given_twice;
 use super::point::{Base, Patch};
 use super::words;
 use crate::scenario::resolve::Scenario;
+use crate::scenario::source::document;
 use crate::syntax::error::ScenarioError;
 
 impl Scenario {
@@ -16,7 +17,22 @@ impl Scenario {
         if settings.is_empty() {
             return Self::load(path_or_name);
         }
-        let base = Base::load(path_or_name)?;
+        Self::changed(&Base::load(path_or_name)?, settings)
+    }
+
+    /// As [`load_with`](Self::load_with), from text; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with).
+    pub fn from_str_with(
+        file: &str,
+        text: &str,
+        settings: &[String],
+    ) -> Result<Self, ScenarioError> {
+        Self::changed(&Base::new(document(file, text)?)?.0, settings)
+    }
+
+    fn changed(base: &Base, settings: &[String]) -> Result<Self, ScenarioError> {
         let patches: Vec<Patch> =
             settings.iter().map(|text| words::setting(text)).collect::<Result<_, _>>()?;
         let patches: Vec<&Patch> = patches.iter().collect();

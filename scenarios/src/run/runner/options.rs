@@ -1,6 +1,8 @@
 //! How a plan is run, and what is told of it meanwhile.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sim_core::QueueKind;
 
@@ -19,11 +21,38 @@ pub struct RunOptions {
     /// File to which runs write their records, as a kernel prints its tracepoints or as a timeline; of
     /// several runs each has its own, named by policy and replication. No run is taken from `out` then.
     pub trace: Option<PathBuf>,
+    /// By which whoever asked for the runs ends them.
+    pub stop: Option<Stop>,
 }
+
+/// Ends runs that are under way. Those that are finished stay on the disk.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends the runs, soon.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the runs shall end.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl PartialEq for Stop {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Stop {}
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { jobs: 0, queue: QueueKind::default(), skip: true, out: None, trace: None }
+        let queue = QueueKind::default();
+        Self { jobs: 0, queue, skip: true, out: None, trace: None, stop: None }
     }
 }
 

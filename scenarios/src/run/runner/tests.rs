@@ -246,3 +246,23 @@ fn a_trace_changes_no_result() {
     let files = fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(files, 8, "4 policies, 2 replications");
 }
+
+#[test]
+fn runs_that_are_stopped_end_in_the_middle_and_go_on() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let long = Scenario { duration: sim_core::SimDuration::from_ms(600), ..scenario() };
+    let stop = Stop::default();
+    let options = RunOptions { stop: Some(stop.clone()), ..options(1, Some(folder.path())) };
+    let error = run_comparison(&long, &options, &|event| {
+        // The second run is then under way, or about to begin.
+        if matches!(event, Progress::Finished { .. }) {
+            stop.now();
+        }
+    });
+    assert!(matches!(error, Err(RunnerError::Stopped)), "{error:?}");
+    let (_, resumed, finished) = counted(&long, &RunOptions { stop: None, ..options.clone() });
+    assert_eq!((resumed, finished), (1, 7));
+    // One that may be stopped and is not gives the same.
+    let again = RunOptions { stop: Some(Stop::default()), out: None, ..options };
+    assert_eq!(run(&long, &again), run(&long, &RunOptions { stop: None, ..again.clone() }));
+}

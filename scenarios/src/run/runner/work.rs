@@ -1,18 +1,19 @@
 //! What threads do of a batch: prefills, runs, and a sum of each scenario when its last run is over.
 
 use std::any::Any;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use models::base::record::Record;
-use models::machine::{self, Prefix, RunSettings};
+use models::machine::{self, Observer, Prefix, RunSettings};
 use rayon::Scope;
 use sim_core::Histogram;
 
 use super::batch::{Batch, Part};
-use super::options::{Progress, RunOptions};
+use super::options::{Progress, RunOptions, Stop};
 use crate::run::error::{RunnerError, panic_text};
 use crate::run::plan::{Plan, Run};
 use crate::run::replay::{REPLAY_FORMAT, ReplayFile};
@@ -256,9 +257,14 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether a run before this one has failed.
+    /// Whether the runs shall end, whatever they are doing.
+    fn is_stopped(&self) -> bool {
+        self.options.stop.as_ref().is_some_and(Stop::is_asked)
+    }
+
+    /// Whether a run before this one has failed, or all shall end.
     fn is_over(&self, part: &PartWork<'_>, run: Run) -> bool {
-        part.number(run) > self.failed.load(Ordering::Relaxed)
+        self.is_stopped() || part.number(run) > self.failed.load(Ordering::Relaxed)
     }
 
     pub(super) fn prefill(&self, chain: &Chain) -> Option<Prefix> {
@@ -283,13 +289,19 @@ impl<'a> Work<'a> {
             Ok(trace) => trace,
             Err(error) => return self.fail(place, run, error),
         };
-        let result = catch_unwind(AssertUnwindSafe(|| match &mut trace {
-            None => machine::run(prefix, policy, &part.settings),
-            Some(trace) => {
-                let mut observer = |records: &[Record]| trace.observe(records);
-                machine::run_observed(prefix, policy, &part.settings, Some(&mut observer))
-            }
+        let mut observer = |records: &[Record]| match &mut trace {
+            _ if self.is_stopped() => ControlFlow::Break(()),
+            Some(trace) => trace.observe(records),
+            None => ControlFlow::Continue(()),
+        };
+        let watched = self.options.trace.is_some() || self.options.stop.is_some();
+        let observer: Option<Observer<'_>> = if watched { Some(&mut observer) } else { None };
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            machine::run_observed(prefix, policy, &part.settings, observer)
         }));
+        if self.is_stopped() {
+            return;
+        }
         // A run that its trace stopped failed for the trace's reason.
         if let Some(Err(error)) = trace.map(TraceFile::finish) {
             return self.fail(place, run, error);
@@ -475,6 +487,9 @@ impl<'a> Work<'a> {
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = state.store.take() {
             store.close()?;
+        }
+        if self.is_stopped() {
+            return Err(RunnerError::Stopped);
         }
         if self.end_early {
             let errors = state.parts.iter_mut().filter_map(|own| own.error.take());
