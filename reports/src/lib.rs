@@ -16,6 +16,7 @@ mod fixture;
 mod format;
 pub mod formats;
 pub mod fuzz;
+pub mod html;
 pub mod invariants;
 mod json;
 pub mod junit;

@@ -29,6 +29,22 @@ pub enum ReportError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A file of results could not be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A folder has no results, or damaged ones.
+    #[error("cannot make a page of the results in `{}`: {what}", path.display())]
+    Results {
+        /// The folder.
+        path: PathBuf,
+        /// What is the matter.
+        what: String,
+    },
     /// A plot could not be drawn.
     #[error("cannot draw `{}`: {source}", path.display())]
     Plot {
@@ -64,7 +80,7 @@ pub fn write_scenario(path: &Path, report: &FitReport) -> Result<PathBuf, Report
     write(path.to_owned(), report.scenario.as_bytes())
 }
 
-fn write(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, ReportError> {
+pub(crate) fn write(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, ReportError> {
     match write_file(&path, bytes) {
         Ok(()) => Ok(path),
         Err(source) => Err(ReportError::Write { path, source }),

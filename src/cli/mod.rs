@@ -12,8 +12,8 @@ pub(crate) use format::Format;
 pub(crate) use logs::{CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FuzzArgs};
 pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
 pub(crate) use runs::{
-    AnatomyArgs, CompareArgs, CrossoverArgs, MergeArgs, PickArg, PresetsArgs, RunArgs, RunningArgs,
-    SchemaArgs, ShowArgs, SweepArgs, SweepCommand, TestArgs,
+    AnatomyArgs, CompareArgs, CrossoverArgs, MergeArgs, PickArg, PresetsArgs, ReportArgs, RunArgs,
+    RunningArgs, SchemaArgs, ShowArgs, SweepArgs, SweepCommand, TestArgs,
 };
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 
@@ -105,6 +105,17 @@ Examples:
   apfsim anatomy FILE --request --pick p99              what a slow request waited for
   apfsim anatomy natapov-2010 --policy sync --policy apf-v2.6.39 --out results/anatomy")]
     Anatomy(AnatomyArgs),
+    /// Make the page of a folder of results again, from what is in it
+    #[command(after_help = "\
+`--out DIR` of compare, run, sweep and anatomy writes DIR/report.html: one file for a browser, with tables
+that sort, policies that toggle, plots, the scenario with the sources of its presets, and the data. What
+`anatomy --out` left in the folder of a comparison is on its page, too.
+
+Examples:
+  apfsim compare natapov-2010 --out results/natapov
+  apfsim anatomy natapov-2010 --out results/natapov
+  apfsim report results/natapov")]
+    Report(ReportArgs),
     /// List the built-in scenarios and sweeps
     Scenarios,
     /// Print the file of a built-in scenario or sweep, to read or to begin one's own with

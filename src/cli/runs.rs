@@ -303,6 +303,17 @@ pub(crate) struct RunningArgs {
     pub(crate) no_skip: bool,
 }
 
+/// `apfsim report`
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// Folder that `--out` of another command has filled
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Do not say what was written
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// `apfsim show`
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {

@@ -3,7 +3,7 @@
 use models::trace::anatomy::Pick;
 use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy, run_request_anatomy};
 
-use super::common::publish;
+use super::common::publish_of;
 use crate::cli::{AnatomyArgs, PickArg};
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -23,13 +23,13 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
     if args.request {
         let report = run_request_anatomy(&scenario, &picks, &progress)?;
         drop(display);
-        publish(&report, args.format, args.out.as_deref(), args.quiet)?;
+        publish_of(&report, &scenario.text, args.format, args.out.as_deref(), args.quiet)?;
         return Ok(Outcome::Fine);
     }
     let report = run_anatomy(&scenario, &picks, &progress)?;
     drop(display);
 
-    publish(&report, args.format, args.out.as_deref(), args.quiet)?;
+    publish_of(&report, &scenario.text, args.format, args.out.as_deref(), args.quiet)?;
     Ok(Outcome::Fine)
 }
 

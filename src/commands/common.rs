@@ -28,6 +28,35 @@ pub(super) fn print(report: &dyn Report, format: Format) -> Result<(), CliError>
     Ok(output::result(&text)?)
 }
 
+/// Keeps a result in every format, with the file that it is of and a page of it all.
+pub(super) fn keep(
+    folder: &Path,
+    report: &dyn Report,
+    scenario: &str,
+) -> Result<Vec<PathBuf>, CliError> {
+    let mut written = reports::write_all(folder, report)?;
+    let path = folder.join(reports::html::SCENARIO);
+    write(&path, scenario)?;
+    written.push(path);
+    written.push(reports::html::write_page(folder)?);
+    Ok(written)
+}
+
+/// Prints a result of a scenario, and keeps it where a folder is named.
+pub(super) fn publish_of(
+    report: &dyn Report,
+    scenario: &str,
+    format: Format,
+    folder: Option<&Path>,
+    quiet: bool,
+) -> Result<(), CliError> {
+    let written = folder.map(|folder| keep(folder, report, scenario));
+    print(report, format)?;
+    // After the result, which is worth having when the disk is full.
+    tell(&written.transpose()?.unwrap_or_default(), quiet);
+    Ok(())
+}
+
 /// Prints a result, and keeps it in every format where a folder is named.
 pub(super) fn publish(
     report: &dyn Report,

@@ -15,6 +15,7 @@ mod man;
 mod metrics;
 mod policies;
 mod presets;
+mod report;
 mod rules;
 mod run;
 mod scenarios;
@@ -44,6 +45,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Sweep(args) => sweep::execute(args),
         Command::Crossover(args) => crossover::execute(args),
         Command::Anatomy(args) => anatomy::execute(args),
+        Command::Report(args) => report::execute(args),
         Command::Scenarios => scenarios::execute(),
         Command::Show(args) => show::execute(args),
         Command::Schema(args) => schema::execute(args),

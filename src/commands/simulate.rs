@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use reports::{Compared, write_all};
+use reports::Compared;
 use scenarios::{Comparison, FolderLock, RunOptions, Scenario, run_comparison};
 
-use super::common::{print, tell};
+use super::common::{keep, print, tell};
 use crate::cli::RunningArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -25,7 +25,8 @@ pub(super) fn execute(
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    let kept = args.out.as_deref().map(|folder| write_all(folder, &Compared::kept(&comparison)));
+    let kept = args.out.as_deref();
+    let kept = kept.map(|folder| keep(folder, &Compared::kept(&comparison), &scenario.text));
     print(&report(&comparison), args.format)?;
     // After the result, which is worth having when the disk is full.
     tell(&kept.transpose()?.unwrap_or_default(), args.quiet);

@@ -7,7 +7,7 @@ use scenarios::{
     run_sweep, run_sweep_shard,
 };
 
-use super::common::{print, publish};
+use super::common::{print, publish_of};
 use super::simulate;
 use crate::cli::{self, MergeArgs, SweepArgs};
 use crate::error::CliError;
@@ -40,7 +40,13 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
     let result = run_sweep(&sweep, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    publish(&result, args.run.format, args.run.out.as_deref(), args.run.quiet)?;
+    publish_of(
+        &result,
+        &result.scenario,
+        args.run.format,
+        args.run.out.as_deref(),
+        args.run.quiet,
+    )?;
     Ok(outcome(result.has_violation()))
 }
 
@@ -66,7 +72,7 @@ fn part(
 fn merge(args: &MergeArgs) -> Result<Outcome, CliError> {
     let _held = FolderLock::hold(args.out.as_deref(), &[])?;
     let result = merge_sweep(&args.folders, args.out.as_deref())?;
-    publish(&result, args.format, args.out.as_deref(), args.quiet)?;
+    publish_of(&result, &result.scenario, args.format, args.out.as_deref(), args.quiet)?;
     Ok(outcome(result.has_violation()))
 }
 

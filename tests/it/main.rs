@@ -10,6 +10,8 @@ mod docs;
 #[cfg(feature = "external-tests")]
 mod external;
 #[cfg(feature = "external-tests")]
+mod external_report;
+#[cfg(feature = "external-tests")]
 mod external_timeline;
 mod guest;
 mod kit;

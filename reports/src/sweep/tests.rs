@@ -47,6 +47,7 @@ fn sweep(axes: Vec<Axis>, labels: &[&str]) -> SweepResult {
         hash: "00112233445566778899aabbccddeeff".to_owned(),
         digest: "3f5a91c277d04e18b6aa02f49c1de853".parse().unwrap(),
         points: points.collect(),
+        scenario: "{}".into(),
         axes,
         metrics: Vec::new(),
         laws: None,

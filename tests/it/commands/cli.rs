@@ -311,6 +311,8 @@ mod files {
             "summary.json",
             "metrics.csv",
             "table.txt",
+            "scenario.json",
+            "report.html",
             "work-by-policy.svg",
             "work-by-policy.png",
             "fault-latency-cdf.svg",

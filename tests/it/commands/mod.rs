@@ -10,6 +10,7 @@ mod fuzz;
 mod invariants;
 mod precision;
 mod replay;
+mod report;
 mod rules;
 mod settings;
 pub(crate) mod shard;

@@ -242,7 +242,16 @@ fn a_killed_sweep_ends_like_an_uninterrupted_one() {
     let names: Vec<String> = files(&whole).into_keys().collect();
     assert_eq!(
         names,
-        ["gain.png", "gain.svg", "runs.csv", "sweep.csv", "sweep.jsonl", "table.txt"]
+        [
+            "gain.png",
+            "gain.svg",
+            "report.html",
+            "runs.csv",
+            "scenario.json",
+            "sweep.csv",
+            "sweep.jsonl",
+            "table.txt"
+        ]
     );
 }
 

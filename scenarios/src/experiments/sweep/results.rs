@@ -1,5 +1,7 @@
 //! What a sweep found out, as plain data.
 
+use std::sync::Arc;
+
 use models::trace::digest::DigestValue;
 
 use super::axis::{Axis, AxisKind};
@@ -23,6 +25,8 @@ pub struct SweepResult {
     pub axes: Vec<Axis>,
     /// The points, in order; never empty.
     pub points: Vec<PointResult>,
+    /// The scenario of the first point, as text.
+    pub scenario: Arc<str>,
     /// Metrics that tables show instead of the median latency.
     pub metrics: Vec<String>,
     /// What is known of the workload.

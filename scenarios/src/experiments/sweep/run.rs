@@ -61,6 +61,7 @@ pub(super) fn result(sweep: &Sweep, comparisons: Vec<Comparison>) -> SweepResult
         digest: summary::digest_of(points.iter().map(|point| point.comparison.digest)),
         axes: sweep.axes.clone(),
         points,
+        scenario: sweep.points[0].scenario.text.clone(),
         metrics: sweep.metrics.clone(),
         laws: sweep.laws,
     }
