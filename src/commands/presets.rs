@@ -30,11 +30,14 @@ pub(super) fn execute(args: &PresetsArgs) -> Result<Outcome, CliError> {
 fn all() -> String {
     let cpus = presets::cpus().into_iter().map(|preset| (preset.name, preset.summary));
     let devices = presets::devices().into_iter().map(|preset| (preset.name, preset.summary));
+    let compressors = presets::compressors().into_iter();
+    let compressors = compressors.map(|preset| (preset.name, preset.summary));
     let kernels = presets::guest_kernels().into_iter().map(|preset| (preset.name, preset.summary));
     let hosts = presets::host_kernels().into_iter().map(|preset| (preset.name, preset.summary));
     let page = Page::of([
         block("Processors (host.cpu)", cpus.collect()),
         block("Swap devices (host.swap.device)", devices.collect()),
+        block("Compressors of zswap (host.swap.zswap.compressor)", compressors.collect()),
         block("Host kernels (host.kernel)", hosts.collect()),
         block("Guest kernels (guest.kernel)", kernels.collect()),
     ]);
@@ -44,6 +47,7 @@ fn all() -> String {
 fn unknown(name: &str) -> CliError {
     let mut names = presets::cpu_names();
     names.extend(presets::device_names());
+    names.extend(presets::compressor_names());
     names.extend(presets::guest_kernel_names());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     CliError::Preset { name: name.to_owned(), help: help_for_unknown(name, &names) }

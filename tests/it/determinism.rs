@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 50] = [
+const SHORT: [(&str, &str, u32); 53] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -63,12 +63,15 @@ const SHORT: [(&str, &str, u32); 50] = [
     ("lab-requests-8f4w", "40ms", 1),
     ("kv-tail", "20ms", 1),
     ("lab-zram-lz4-4f4w", "40ms", 1),
+    ("lab-zswap-lzo-4f4w", "40ms", 1),
     ("lab-uffd-100us-4f4w", "40ms", 1),
     ("snapshot-restore", "40ms", 1),
     ("post-copy", "40ms", 1),
     ("lab-two-vms", "40ms", 1),
     ("neighbour-vms", "40ms", 1),
     ("zram-laptop", "40ms", 1),
+    ("zswap-before-nvme", "40ms", 1),
+    ("cxl-swap", "40ms", 1),
     ("cloud-volume", "40ms", 1),
     ("database-scans", "20ms", 1),
     ("compile", "20ms", 1),

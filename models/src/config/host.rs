@@ -6,6 +6,7 @@ use super::device::DeviceConfig;
 use super::paging::HostPaging;
 use super::sched::SchedParams;
 use super::store::StoreConfig;
+use super::zswap::{ZswapConfig, ZswapKernel};
 use crate::base::named::named;
 
 /// The host: processors, memory limit, swap.
@@ -32,6 +33,8 @@ pub struct HostConfig {
     pub swap_pages: u32,
     /// The swap device.
     pub device: DeviceConfig,
+    /// Compressed pages in memory before that device.
+    pub zswap: Option<ZswapConfig>,
     /// What keeps the contents of stored regions.
     pub stores: Vec<StoreConfig>,
     /// How its kernel works.
@@ -89,11 +92,13 @@ pub struct HostKernel {
     pub read_faults: ReadFaults,
     /// Who waits for whom at the lock of the second-stage tables.
     pub second_stage_lock: SecondStageLock,
+    /// How it keeps compressed pages before the swap device, where the host has zswap.
+    pub zswap: ZswapKernel,
 }
 
 impl HostKernel {
     /// Every field by its name in scenario files, as text; times in picoseconds.
-    pub fn fields(&self) -> [(&'static str, String); 13] {
+    pub fn fields(&self) -> [(&'static str, String); 14] {
         // Taken apart, so that a new field is a compile error here.
         let Self {
             slow_work_threads,
@@ -109,6 +114,7 @@ impl HostKernel {
             mmu_retry,
             read_faults,
             second_stage_lock,
+            zswap,
         } = *self;
         let throttling = writeback_throttling.unwrap_or(SimDuration::ZERO);
         [
@@ -125,6 +131,7 @@ impl HostKernel {
             ("read_faults", read_faults.name().to_owned()),
             ("second_stage_lock", second_stage_lock.name().to_owned()),
             ("polled_reads", polled_reads.to_string()),
+            ("zswap", zswap.name().to_owned()),
         ]
     }
 }

@@ -20,6 +20,7 @@ mod store;
 mod translation;
 mod vms;
 mod workload;
+mod zswap;
 
 pub use address_trace::{AddressRecorder, AddressTrace, TraceCursor, Visit};
 pub use cpu::CpuConfig;
@@ -46,6 +47,7 @@ pub use workload::{
     Arrivals, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking, RegionContent, Section,
     SyncKind, SyncObject, TaskGroup, Workload,
 };
+pub use zswap::{ZswapConfig, ZswapKernel};
 
 /// A whole simulated machine with its workload: one host with one virtual machine or several.
 #[derive(Clone, Debug, PartialEq, Eq)]

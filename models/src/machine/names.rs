@@ -13,6 +13,7 @@ impl World {
                 None => format!("{vcpu}"),
             },
             ThreadKind::Worker(worker) => format!("{worker}"),
+            ThreadKind::Shrinker => "the worker of zswap (`host.swap.zswap`),".into(),
             ThreadKind::Handler(handler) => {
                 format!("{handler}, which answers page faults (`host.stores`),")
             }

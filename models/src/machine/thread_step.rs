@@ -63,6 +63,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 ThreadKind::Vcpu(vcpu) => self.perform_vcpu(thread, vcpu, then),
                 ThreadKind::Worker(worker) => self.perform_worker(thread, worker, then),
                 ThreadKind::Handler(handler) => self.perform_handler(thread, handler, then),
+                ThreadKind::Shrinker => self.perform_shrinker(thread, then),
             },
         }
     }
@@ -72,6 +73,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::WorkBegin => self.worker_woken(thread, worker),
             Then::WorkStep(item) => self.work_step(thread, worker, item),
             other => unreachable!("{thread} is no vCPU thread, but is to do {other:?}"),
+        }
+    }
+
+    fn perform_shrinker(&mut self, thread: ThreadId, then: Then) -> Flow {
+        match then {
+            Then::ShrinkBegin => self.shrink_begin(thread),
+            Then::ShrinkNext => self.shrink_next(thread),
+            Then::ShrinkDecompressed => self.shrink_decompressed(thread),
+            Then::ShrinkSubmit => self.shrink_submit(thread),
+            other => unreachable!("{thread} writes pages back, but is to do {other:?}"),
         }
     }
 

@@ -8,7 +8,7 @@ use super::files::builtin;
 use super::span;
 use crate::config::{
     Cgroup, DeviceConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, SecondStageLock,
-    WrittenPages,
+    WrittenPages, ZswapKernel,
 };
 
 const FILE: &str = include_str!("data/host-kernels.json");
@@ -94,6 +94,7 @@ struct File {
     mmu_retry: Sourced<MmuRetry>,
     read_faults: Sourced<ReadFaults>,
     second_stage_lock: Sourced<SecondStageLock>,
+    zswap: Sourced<ZswapKernel>,
 }
 
 /// The values of a preset as text, each with its source.
@@ -123,6 +124,7 @@ fn sources(file: &File) -> Vec<KernelValue> {
         value("mmu_retry", &f.mmu_retry, f.mmu_retry.value.name()),
         value("read_faults", &f.read_faults, f.read_faults.value.name()),
         value("second_stage_lock", &f.second_stage_lock, f.second_stage_lock.value.name()),
+        value("zswap", &f.zswap, f.zswap.value.name()),
     ]
 }
 
@@ -145,6 +147,7 @@ fn from_file(file: File) -> HostKernelPreset {
             mmu_retry: file.mmu_retry.value,
             read_faults: file.read_faults.value,
             second_stage_lock: file.second_stage_lock.value,
+            zswap: file.zswap.value,
         },
         read_ahead_rotating: file.read_ahead_rotating.value,
         writeback_throttling_rotating: throttling(&file.writeback_throttling_rotating.value),

@@ -7,7 +7,7 @@ pub mod policies;
 mod values;
 
 use serde::Deserialize;
-use sim_core::SimDuration;
+use sim_core::{Distribution, SimDuration};
 
 pub use cpus::{Certainty, CpuPreset, SourcedValue, cpu, cpu_names, cpus};
 pub use host_kernels::{
@@ -15,7 +15,7 @@ pub use host_kernels::{
 };
 pub use values::{PlainPreset, plain};
 
-use self::files::{DEVICES, GUEST_KERNELS, builtin};
+use self::files::{COMPRESSORS, DEVICES, GUEST_KERNELS, builtin};
 use crate::config::{DeviceConfig, EevdfParams, FairParams, Preemption, SchedParams, StealClock};
 
 /// A swap-device preset.
@@ -111,6 +111,37 @@ pub fn device_names() -> Vec<String> {
     devices().into_iter().map(|preset| preset.name).collect()
 }
 
+/// What compressing pages takes, as zswap does it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompressorPreset {
+    /// Name in scenario files.
+    pub name: String,
+    /// What it stands for, with the sources of its numbers.
+    pub summary: String,
+    /// Processor time to bring a page from the pool, in picoseconds.
+    pub load: Distribution,
+    /// Processor time to compress a page and to store it.
+    pub store: Distribution,
+    /// Pages over the pages that hold them, in thousandths.
+    pub ratio_milli: u32,
+}
+
+/// All compressors of zswap.
+pub fn compressors() -> Vec<CompressorPreset> {
+    builtin("compressors", serde_json::from_str(COMPRESSORS))
+}
+
+/// The compressor of that name.
+pub fn compressor(name: &str) -> Option<CompressorPreset> {
+    compressors().into_iter().find(|preset| preset.name == name)
+}
+
+/// Names of the compressors.
+pub fn compressor_names() -> Vec<String> {
+    compressors().into_iter().map(|preset| preset.name).collect()
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KernelFile {
@@ -179,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_preset_loads() {
-        assert!(!devices().is_empty());
+        assert!(!devices().is_empty() && !compressors().is_empty());
         assert!(!guest_kernels().is_empty());
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::files::{DEVICES, GUEST_KERNELS, builtin};
+use super::files::{COMPRESSORS, DEVICES, GUEST_KERNELS, builtin};
 
 /// A preset whose sources are told in its summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +15,10 @@ pub struct PlainPreset {
     pub values: Vec<(String, String)>,
 }
 
-/// The swap device or guest kernel of that name.
+/// The swap device, guest kernel or compressor of that name.
 pub fn plain(name: &str) -> Option<PlainPreset> {
     let read = |text: &str| builtin::<Vec<Value>, _>("data", serde_json::from_str(text));
-    let mut all = read(DEVICES).into_iter().chain(read(GUEST_KERNELS));
+    let mut all = [DEVICES, GUEST_KERNELS, COMPRESSORS].into_iter().flat_map(read);
     let preset = all.find(|preset| preset["name"] == name)?;
     let mut values = Vec::new();
     if let Value::Object(fields) = &preset {
@@ -48,11 +48,11 @@ fn list(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presets::{device_names, guest_kernel_names};
+    use crate::presets::{compressor_names, device_names, guest_kernel_names};
 
     #[test]
     fn every_device_and_kernel_has_values() {
-        for name in device_names().iter().chain(&guest_kernel_names()) {
+        for name in [device_names(), guest_kernel_names(), compressor_names()].iter().flatten() {
             let preset = plain(name).unwrap();
             assert!(preset.values.len() > 1 && !preset.summary.is_empty(), "{preset:?}");
         }

@@ -83,7 +83,9 @@ impl Owners {
             | Event::UffdMessage { page, .. }
             | Event::UffdRead { page, .. }
             | Event::UffdCopy { page, .. }
-            | Event::UffdCopied { page, .. } => Some(page.vm()),
+            | Event::UffdCopied { page, .. }
+            | Event::ZswapWriteback { page, .. }
+            | Event::ZswapRefuse { page } => Some(page.vm()),
             Event::MemcgReclaimBegin { thread }
             | Event::MemcgReclaimEnd { thread, .. }
             | Event::ContentionBegin { thread, .. }

@@ -11,7 +11,7 @@ use models::config::{
     ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
     FairParams, GuestConfig, HandlerConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk,
     PagingCaches, Policy, Prefetch, PrefetchRun, Region, SchedParams, StoreConfig, SyncKind,
-    SyncObject, TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload,
+    SyncObject, TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload, ZswapConfig,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -139,6 +139,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         write_pages,
         swap_pages,
         device: swap_device,
+        zswap: compressed,
         stores,
         kernel: host_kernel,
         allocation_failure_ppm,
@@ -162,6 +163,9 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("device", kind);
     for (name, value) in lines {
         form.line(&format!("device.{name}"), value);
+    }
+    if let Some(pool) = compressed {
+        zswap(form, pool);
     }
     for StoreConfig { name, device, handler } in stores {
         form.line("store", name);
@@ -204,6 +208,16 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.line("host.second_stage_levels", second_stage_levels);
     form.line("host.thp", thp);
     form.line("host.paging", paging.name());
+}
+
+fn zswap(form: &mut Form, pool: &ZswapConfig) {
+    let ZswapConfig { load, store, ratio_milli, max_pool_pages, accept_percent } = pool;
+    form.line("zswap.load", law_line(load));
+    form.line("zswap.store", law_line(store));
+    form.line("zswap.ratio_milli", ratio_milli);
+    let most = max_pool_pages.map_or_else(|| "none".to_owned(), |pages| pages.to_string());
+    form.line("zswap.max_pool_pages", most);
+    form.line("zswap.accept_percent", accept_percent);
 }
 
 fn sched(form: &mut Form, whose: &str, params: &SchedParams) {

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 50] = [
+const FILES: [(&str, &str); 53] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -38,12 +38,15 @@ const FILES: [(&str, &str); 50] = [
     ("lab-requests-4f", include_str!("../../library/lab-requests-4f.json")),
     ("lab-requests-8f4w", include_str!("../../library/lab-requests-8f4w.json")),
     ("lab-zram-lz4-4f4w", include_str!("../../library/lab-zram-lz4-4f4w.json")),
+    ("lab-zswap-lzo-4f4w", include_str!("../../library/lab-zswap-lzo-4f4w.json")),
     ("lab-uffd-100us-4f4w", include_str!("../../library/lab-uffd-100us-4f4w.json")),
     ("snapshot-restore", include_str!("../../library/snapshot-restore.json")),
     ("post-copy", include_str!("../../library/post-copy.json")),
     ("lab-two-vms", include_str!("../../library/lab-two-vms.json")),
     ("neighbour-vms", include_str!("../../library/neighbour-vms.json")),
     ("zram-laptop", include_str!("../../library/zram-laptop.json")),
+    ("zswap-before-nvme", include_str!("../../library/zswap-before-nvme.json")),
+    ("cxl-swap", include_str!("../../library/cxl-swap.json")),
     ("cloud-volume", include_str!("../../library/cloud-volume.json")),
     ("closed-form", include_str!("../../library/closed-form.json")),
     ("faulting-pair", include_str!("../../library/faulting-pair.json")),

@@ -52,6 +52,7 @@ pub(crate) fn scenario() -> Value {
     list(&mut schema, "/$defs/CpuFile/properties/preset", presets::cpu_names());
     list(&mut schema, "/$defs/DeviceRef/anyOf/0", presets::device_names());
     list(&mut schema, "/$defs/DevicePresetFile/properties/preset", presets::device_names());
+    list(&mut schema, "/$defs/ZswapFile/properties/compressor", presets::compressor_names());
     list(&mut schema, "/$defs/HostKernelRef/anyOf/0", presets::host_kernel_names());
     list(&mut schema, "/$defs/HostKernelFile/properties/preset", presets::host_kernel_names());
     if let Some(costs) = schema.pointer_mut("/$defs/HostFile/properties/costs") {

@@ -445,6 +445,16 @@ events! {
     SchedStatWait = "sched_stat_wait" { /// The vCPU.
         vcpu: VcpuId, /// How long it waited for the processor.
         span: SimDuration, }
+    /// A thread begins to decompress a page of zswap's pool, to write it to the swap device (ours; `zswpwb` of
+    /// `/proc/vmstat` counts them).
+    ZswapWriteback = "zswap_writeback" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, /// Processor time that decompressing takes.
+        span: SimDuration, }
+    /// Reclaim takes a page that zswap's pool, being full, refuses: it goes to the swap device (ours;
+    /// `pool_limit_hit` counts some of them).
+    ZswapRefuse = "zswap_refuse" { /// The page.
+        page: GuestPage, }
 }
 
 #[cfg(test)]

@@ -45,7 +45,11 @@ impl DeviceConfig {
 
     /// Whether a request is work of the processor that submits it, and over when that is done.
     pub fn is_work_of_submitter(&self) -> bool {
-        matches!(self, Self::Zram(_))
+        match self {
+            Self::Zram(_) => true,
+            Self::Ram(ram) => ram.synchronous,
+            _ => false,
+        }
     }
 
     /// Whether it has a part that rotates (`QUEUE_FLAG_NONROT` is off).

@@ -37,7 +37,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn computed(&mut self, thread: ThreadId, requests: &[Request]) -> SimDuration {
         let mut sum = SimDuration::ZERO;
         for &request in requests {
-            let span = self.w.host.device.begin(request).service;
+            let span = match self.is_load(&request) {
+                true => {
+                    let pages = self.pages_of(&request);
+                    self.compression_time(IoKind::Read, &pages)
+                }
+                false => self.w.host.device.begin(request).service,
+            };
             let Request { op, pages, .. } = request;
             self.emit(Event::SwapCompute { thread, op, pages, span });
             sum += span;
@@ -50,13 +56,37 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn submit(&mut self, thread: ThreadId) {
         let now = self.now();
         let Some(mut request) = self.w.host.threads[thread.index()].copying.take() else { return };
-        if self.w.setup.config.host.device.is_work_of_submitter() {
+        if self.is_load(&request) {
+            return self.loaded(&request);
+        }
+        if self.is_work_of_thread(&request) {
             return self.request_done(request.id);
         }
         request.submitted = now;
         self.w.host.requests[request.id.index()] = Some(request);
         let begun = self.w.host.device_of(request.store).submit(now, request);
         self.request_begun(begun);
+    }
+
+    /// A read from the pool is over (`zswap_load`): its pages are there, and as dirty as the kernel makes
+    /// them.
+    pub(super) fn loaded(&mut self, request: &Request) {
+        let pages = self.pages_of(request);
+        // Others have joined it since it got its number.
+        self.w.host.requests[request.id.index()] = Some(*request);
+        self.request_done(request.id);
+        for page in pages {
+            self.w.host.memory.load_compressed(page);
+        }
+        self.wake_if_room(request.guest_page);
+    }
+
+    /// Somebody may go on if there is room in the container of a page.
+    pub(super) fn wake_if_room(&mut self, page: GuestPage) {
+        let container = self.w.host.memory.container(page.vm());
+        if self.w.host.memory.of(container).room() > 0 {
+            self.wake_room_waiters(container);
+        }
     }
 
     fn request_issued(&mut self, request: &Request) {
@@ -195,6 +225,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn page_was_written(&mut self, guest_page: GuestPage, slot: SwapSlot) -> bool {
         let frames = self.frames_of_written_pages();
+        self.page_is_written(guest_page, slot, frames)
+    }
+
+    /// The contents of a page are where its slot is. Whether that has left a page that can be reclaimed.
+    pub(super) fn page_is_written(
+        &mut self,
+        guest_page: GuestPage,
+        slot: SwapSlot,
+        frames: WrittenPages,
+    ) -> bool {
         let page = self.w.host.memory.page_mut(guest_page);
         match page.backing {
             Backing::Writeback => match frames {

@@ -13,10 +13,13 @@ use crate::parts::memory::pages::Backing;
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Looks at the page again and does the next thing that it needs.
     pub(in crate::machine) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
+        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
+        if goal == FetchGoal::WriteBack {
+            return self.write_back(thread, guest_page);
+        }
         if !self.lock_map(thread) {
             return self.sleep_in_fetch(thread, BlockReason::MapLock);
         }
-        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
         if goal == FetchGoal::Install {
             return self.install(thread, guest_page);
         }
@@ -63,7 +66,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Issues the reads one after the other, and waits for them.
     pub(in crate::machine) fn fetch_submit(&mut self, thread: ThreadId) -> Flow {
         match self.w.host.threads[thread.index()].reads.pop_front() {
-            Some(request) if self.w.setup.config.host.device.is_work_of_submitter() => {
+            Some(request) if self.is_work_of_thread(&request) => {
                 let span = self.computed(thread, &[request]);
                 self.w.host.threads[thread.index()].copying = Some(request);
                 Flow::Spend(span, Then::FetchCopied)
@@ -91,11 +94,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// has no neighbours (`do_poll` of `swap_cluster_readahead`).
     fn polls(&self, thread: ThreadId) -> bool {
         let host = &self.w.setup.config.host;
+        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
         host.kernel.polled_reads
             && !host.device.is_work_of_submitter()
             && host.read_ahead_pages <= 1
-            && !self.w.host.is_coming_from_store(self.w.host.fetch_of(thread).guest_page)
-            && self.w.host.fetch_of(thread).goal != FetchGoal::StartRead
+            && !self.w.host.is_coming_from_store(guest_page)
+            && goal != FetchGoal::StartRead
+            // What came from the pool is there.
+            && (host.zswap.is_none()
+                || self.w.host.memory.page(guest_page).backing == Backing::Reading)
     }
 
     /// Looks whether the read is over. If not, the thread keeps its processor until it is
@@ -136,8 +143,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             FetchGoal::GuestTable => Flow::Spend(SimDuration::ZERO, Then::ShadowWalk),
             FetchGoal::Item(item) => self.item_fetched(item, guest_page),
-            FetchGoal::Install => {
-                unreachable!("{thread} installs a page, and does not wait for it")
+            FetchGoal::Install | FetchGoal::WriteBack => {
+                unreachable!("{thread} does not wait for its page")
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod block;
 mod bring;
+mod compression;
 mod fetch;
 mod fresh;
 mod handler;
@@ -16,6 +17,7 @@ mod read;
 mod reclaim;
 mod scheduler;
 mod second_stage_lock;
+mod shrinker;
 mod state;
 mod stores;
 mod stretch;
@@ -23,5 +25,6 @@ mod userfault;
 mod vmm;
 mod waiting;
 mod worker;
+mod zswap;
 
 pub(in crate::machine) use state::{FetchGoal, Host, ThreadKind};

@@ -44,4 +44,5 @@ pub(super) fn containers_of(config: &MachineConfig) -> Containers {
     let by_vm: Vec<usize> = config.vm_ids().map(container).collect();
     let pages: Vec<u64> = config.vm_ids().map(|vm| config.guest_of(vm).memory_pages).collect();
     Containers::new(&pages, by_vm, &limits, host.kernel.lru)
+        .with_zswap(host.zswap.as_ref(), host.kernel.zswap)
 }

@@ -19,10 +19,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let alone = self.w.setup.config.host.device.is_work_of_submitter();
         let largest = if alone { 1 } else { self.w.setup.config.host.read_ahead_pages.max(1) };
         let (reads, extra) = match self.w.setup.config.host.kernel.read_ahead {
-            ReadAhead::Fixed => self.lock_slots(guest_page, slot, largest),
+            ReadAhead::Fixed => self.lock_window(guest_page, slot, largest),
             ReadAhead::Adaptive => {
                 let window = self.w.host.read_ahead_mut(None).slot_window(slot, largest);
-                self.lock_slots(guest_page, slot, window)
+                self.lock_window(guest_page, slot, window)
             }
             ReadAhead::AddressSpace => {
                 let vm = guest_page.vm();
@@ -32,12 +32,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.lock_addresses(guest_page, window)
             }
         };
-        let requests = reads.len() as u64;
+        let requests = reads.iter().filter(|read| !self.is_work_of_thread(read)).count() as u64;
         self.w.host.threads[thread.index()].reads = reads.into();
         let prices = &self.w.setup.prices;
         let cost = prices.swap_in_prepare.time
             + prices.read_ahead_page.time.times(extra)
-            + prices.block_submit.time.times(if alone { 0 } else { requests });
+            + prices.block_submit.time.times(requests);
         Flow::Spend(cost, Then::FetchSubmit)
     }
 
@@ -55,6 +55,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.setup.prices;
         let cost = prices.swap_in_prepare.time + prices.block_submit.time;
         Flow::Spend(cost, Then::FetchSubmit)
+    }
+
+    fn lock_window(
+        &mut self,
+        guest_page: GuestPage,
+        slot: SwapSlot,
+        window: u32,
+    ) -> (Vec<Request>, u64) {
+        match self.w.host.zswap {
+            Some(_) => self.lock_slots_of_both(guest_page, slot, window),
+            None => self.lock_slots(guest_page, slot, window),
+        }
     }
 
     /// One read of the swapped pages in the aligned window around a slot, from the first to the
@@ -85,6 +97,50 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         (vec![read], extra)
     }
 
+    /// One read for each run of consecutive slots of a window that are all in the pool, or all on the
+    /// device. Also says how many pages come besides the wanted one.
+    fn lock_slots_of_both(
+        &mut self,
+        guest_page: GuestPage,
+        slot: SwapSlot,
+        window: u32,
+    ) -> (Vec<Request>, u64) {
+        // The wanted page has its frame before the room is given to others.
+        self.w.host.memory.charge(guest_page);
+        let mut reads: Vec<(Request, bool)> = Vec::new();
+        let mut extra = 0;
+        let start = slot.0 / window * window;
+        for neighbour in (start..start + window).map(SwapSlot) {
+            let Some(owner) = self.w.host.swap.owner(neighbour) else { continue };
+            if neighbour != slot {
+                let swapped = self.w.host.memory.page(owner).backing == Backing::Swapped;
+                if !swapped || self.w.host.memory.room(owner.vm()) == 0 {
+                    continue;
+                }
+                self.w.host.memory.charge(owner);
+                self.mark_read_ahead(owner);
+                extra += 1;
+            }
+            let compressed = self.w.host.memory.is_compressed(owner);
+            let id = match reads.last_mut() {
+                Some((last, kind))
+                    if last.slot.0 + last.pages == neighbour.0 && *kind == compressed =>
+                {
+                    last.pages += 1;
+                    last.id
+                }
+                _ => {
+                    let id = self.new_read(owner, neighbour).id;
+                    let read = Request { id, slot: neighbour, ..self.occurrence_of(owner) };
+                    reads.push((read, compressed));
+                    id
+                }
+            };
+            self.reading(owner, id);
+        }
+        (reads.into_iter().map(|(read, _)| read).collect(), extra)
+    }
+
     /// A read for each run of consecutive slots among the swapped pages of a window of addresses
     /// (the block layer merges them while plugged).
     fn lock_addresses(
@@ -96,6 +152,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let mut wanted = Some(self.w.host.memory.page(guest_page).slot());
         self.w.host.memory.charge(guest_page);
         let mut reads: Vec<Request> = Vec::new();
+        let mut last_compressed = false;
         let mut extra = 0;
         for page in window.map(|gfn| GuestPage::new(guest_page.vm(), Gfn(gfn))) {
             let slot = match page == guest_page {
@@ -110,8 +167,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.w.host.memory.charge(page);
                 self.mark_read_ahead(page);
             }
+            let compressed = self.w.host.memory.is_compressed(page);
+            let alike = std::mem::replace(&mut last_compressed, compressed) == compressed;
             let id = match reads.last_mut() {
-                Some(last) if last.slot.0 + last.pages == slot.0 => {
+                Some(last) if last.slot.0 + last.pages == slot.0 && alike => {
                     last.pages += 1;
                     last.id
                 }

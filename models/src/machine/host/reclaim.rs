@@ -5,7 +5,7 @@ use sim_core::{EventQueue, SimDuration};
 use super::state::{Host, PendingReclaim};
 use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{BlockReason, Event, IoKind};
-use crate::config::{Cgroup, MmuRetry};
+use crate::config::{Cgroup, MmuRetry, WrittenPages};
 use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Then};
 use crate::parts::device::{QUEUE_DEPTH, Request};
 use crate::parts::memory::pass::{ReclaimPass, YoungTest};
@@ -52,10 +52,19 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let container = self.w.host.memory.container(own);
         let prices = self.w.setup.prices.clone();
         let written = pass.written.len() as u64;
-        let writes = self.write_requests(&pass.written);
+        let (stored, writes) = match self.w.host.zswap {
+            Some(_) => {
+                let (stored, refused) = self.divide_written(&pass.written);
+                (stored, self.write_requests(&refused))
+            }
+            None => (Vec::new(), self.write_requests(&pass.written)),
+        };
         let bytes = match self.w.setup.config.host.device.is_work_of_submitter() {
             true => self.computed(thread, &writes),
-            false => prices.block_copy.time.times(written),
+            false => {
+                let copied = prices.block_copy.time.times(written - stored.len() as u64);
+                copied + self.compress(thread, &stored)
+            }
         };
         let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
             + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
@@ -69,9 +78,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             scanned: pass.scanned,
             freed: pass.freed,
             written: pass.written.len() as u32,
-            in_flight: self.room_will_come(container),
+            in_flight: self.room_will_come(thread, container),
             // One that took pages of several virtual machines takes the lock of the first.
             vm: pass.unmapped.first().map_or(own, |page| page.vm()),
+            stored,
+            compressed: false,
             locking: self.locking_of(&pass, cost),
         };
         self.w.host.pass = pass;
@@ -116,6 +127,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     pub(in crate::machine) fn reclaim_done(&mut self, thread: ThreadId) -> Flow {
         let over = self.w.setup.config.host.device.is_work_of_submitter();
+        let stored = std::mem::take(&mut self.w.host.threads[thread.index()].reclaim.stored);
+        // Their frames are free, unless they were wanted meanwhile.
+        for &(page, slot) in &stored {
+            self.page_is_written(page, slot, WrittenPages::Freed);
+        }
+        self.w.host.threads[thread.index()].reclaim.compressed |= !stored.is_empty();
         while let Some(request) = self.next_write(thread).filter(|_| over) {
             self.w.host.threads[thread.index()].reclaim.submitted += 1;
             self.request_done(request.id);
@@ -131,7 +148,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.submit(thread);
         }
         let pending = std::mem::take(&mut self.w.host.threads[thread.index()].reclaim);
-        let PendingReclaim { writes, scanned, freed, written, in_flight, .. } = pending;
+        let PendingReclaim { writes, scanned, freed, written, in_flight, compressed, .. } = pending;
         self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
         let container = self.w.host.memory.container(self.w.host.fetch_of(thread).guest_page.vm());
         if self.w.host.memory.of(container).room() > 0 {
@@ -140,16 +157,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.host.memory.of(container).room() > 0 {
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
-        if (writes.is_empty() || over)
-            && (freed > 0 || (in_flight && !self.room_will_come(container)) || !writes.is_empty())
-        {
+        // Frames became free, and as many pages of the pool, or somebody took them.
+        let went =
+            freed > 0 || compressed || (in_flight && !self.room_will_come(thread, container));
+        if compressed || ((writes.is_empty() || over) && (went || !writes.is_empty())) {
             // Somebody else was faster, or what was under way at the time of the pass is over.
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
         if self.goes_on_reclaiming(container, !writes.is_empty()) {
             return Flow::Spend(SimDuration::ZERO, Then::Fetch);
         }
-        if writes.is_empty() && !self.room_will_come(container) {
+        if writes.is_empty() && !self.room_will_come(thread, container) {
             let now = self.now();
             self.w.failure.get_or_insert(Failure::OutOfMemory(now));
             return Flow::Stopped;
@@ -174,9 +192,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             && self.w.host.requests.iter().filter(is_write).count() < QUEUE_DEPTH
     }
 
-    /// Whether I/O under way, or an item that holds its page, will free a page or make one
-    /// reclaimable, in a container.
-    fn room_will_come(&self, container: usize) -> bool {
+    /// Whether I/O under way, an item that holds its page, or another thread that makes room in the pool of
+    /// compressed pages, will free a page or make one reclaimable, in a container.
+    fn room_will_come(&self, thread: ThreadId, container: usize) -> bool {
+        if self.is_shrinking(thread) {
+            return true;
+        }
         let Host { memory, swap, pinned, requests, .. } = &self.w.host;
         let mut requests = requests.iter().flatten();
         if memory.count() == 1 {

@@ -37,7 +37,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (Under::Map | Under::Prefault(_), ThreadKind::Vcpu(vcpu)) => {
                 (self.w.setup.is_shadow(), state.locked.span, self.w.setup.vm(vcpu))
             }
-            (Under::Map | Under::Prefault(_), ThreadKind::Worker(_) | ThreadKind::Handler(_)) => {
+            (
+                Under::Map | Under::Prefault(_),
+                ThreadKind::Worker(_) | ThreadKind::Handler(_) | ThreadKind::Shrinker,
+            ) => {
                 unreachable!("only threads of vCPUs make second-stage entries")
             }
             (Under::Reclaim, _) => (true, state.reclaim.locking.next(), state.reclaim.vm),

@@ -4,10 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
+use super::compression::Compression;
 use super::power_on::{containers_of, map_lock, mirrors};
 use super::stores::{Handler, Store, handlers, stores};
 use crate::base::ids::{
-    GuestPage, HandlerId, ItemId, PcpuId, Pfn, RequestId, ThreadId, VcpuId, VmId, WorkerId,
+    GuestPage, HandlerId, ItemId, PcpuId, Pfn, RequestId, SwapSlot, ThreadId, VcpuId, VmId,
+    WorkerId,
 };
 use crate::base::page_size::PageSize;
 use crate::config::MachineConfig;
@@ -32,6 +34,8 @@ pub(in crate::machine) enum ThreadKind {
     Worker(WorkerId),
     /// A thread of the VMM that answers page faults.
     Handler(HandlerId),
+    /// The kernel's worker that makes room in the pool of zswap.
+    Shrinker,
 }
 
 /// Whether a host thread has, wants or does not want a processor.
@@ -57,6 +61,8 @@ pub(in crate::machine) enum FetchGoal {
     Item(ItemId),
     /// A thread of the VMM installs the page.
     Install,
+    /// A compressed page is written on to the device.
+    WriteBack,
 }
 
 /// A page being fetched by a host thread.
@@ -70,6 +76,9 @@ pub(super) struct Fetch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PendingReclaim {
     pub writes: Vec<Request>,
+    /// Pages that it compresses, and whether it has compressed any.
+    pub stored: Vec<(GuestPage, SwapSlot)>,
+    pub compressed: bool,
     /// How many of them the device has.
     pub submitted: usize,
     pub scanned: u32,
@@ -193,6 +202,8 @@ pub(in crate::machine) struct Host {
     pub(super) shadow: Option<Shadow>,
     pub(super) swap: SwapArea,
     pub(super) device: Device,
+    /// Compressed pages before it.
+    pub(super) zswap: Option<Compression>,
     /// What keeps the contents of stored regions.
     pub(super) stores: Vec<Store>,
     /// Requests at the device, by number; freed numbers are used again.
@@ -246,8 +257,14 @@ impl Host {
             Thread { bound: *bound, ..Thread::new(kind, *pcpu, SimTime::ZERO, then) }
         };
         let of_handlers = (0u16..).zip(&of_vmm).map(handler);
-        let threads: Vec<Thread> = (0..vcpus).map(thread).chain(of_handlers).collect();
         let second_stage_lock = || Turnstile::new(host.kernel.second_stage_lock, host.cpus);
+        let mut threads: Vec<Thread> = (0..vcpus).map(thread).chain(of_handlers).collect();
+        let worker = ThreadId(threads.len() as u32);
+        let compression = |zswap| Compression::new(zswap, streams.label("zswap"), worker);
+        let zswap = host.zswap.as_ref().map(compression).transpose()?;
+        threads.extend(zswap.is_some().then(|| {
+            Thread::new(ThreadKind::Shrinker, PcpuId(0), SimTime::ZERO, Then::ShrinkBegin)
+        }));
         let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
         Ok(Self {
             vcpus: vcpus.into(),
@@ -262,6 +279,7 @@ impl Host {
             shadow: mirrors(config).then(|| Shadow::new(config.guest.memory_pages)),
             swap: SwapArea::new(host.slots()),
             device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
+            zswap,
             stores: stores(config, streams)?,
             requests: Vec::new(),
             free_requests: Vec::new(),

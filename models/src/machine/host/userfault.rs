@@ -16,7 +16,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.setup.prices;
         let cost = match self.w.host.kind_of(thread) {
             ThreadKind::Vcpu(_) => prices.uffd_sync.time,
-            ThreadKind::Worker(_) | ThreadKind::Handler(_) => prices.uffd_worker.time,
+            ThreadKind::Worker(_) | ThreadKind::Handler(_) | ThreadKind::Shrinker => {
+                prices.uffd_worker.time
+            }
         };
         Flow::Spend(cost, Then::UffdLink)
     }

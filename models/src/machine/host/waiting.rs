@@ -22,7 +22,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     ) -> Flow {
         self.running_again(thread);
         if reason == BlockReason::Throttle {
-            return Flow::Spend(SimDuration::ZERO, Then::ReclaimDone);
+            let writes_back = self.w.host.kind_of(thread) == ThreadKind::Shrinker
+                && self.w.host.threads[thread.index()].fetch.is_none();
+            let then = if writes_back { Then::ShrinkSubmit } else { Then::ReclaimDone };
+            return Flow::Spend(SimDuration::ZERO, then);
         }
         let cost = match reason {
             BlockReason::Fetch => self.w.setup.prices.block_complete.time,
@@ -36,7 +39,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.host.kind_of(thread) {
             ThreadKind::Vcpu(vcpu) => self.vcpu_sleeps(vcpu, reason),
             ThreadKind::Worker(_) => self.worker_sleeps(thread),
-            ThreadKind::Handler(_) => {}
+            ThreadKind::Handler(_) | ThreadKind::Shrinker => {}
         }
     }
 
@@ -45,7 +48,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.host.kind_of(thread) {
             ThreadKind::Vcpu(vcpu) => self.vcpu_wakes(vcpu),
             ThreadKind::Worker(_) => self.worker_wakes(thread),
-            ThreadKind::Handler(_) => {}
+            ThreadKind::Handler(_) | ThreadKind::Shrinker => {}
         }
     }
 }

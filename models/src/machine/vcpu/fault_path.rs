@@ -94,10 +94,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // The lookup that must not wait reads from compressed memory like any other: `do_swap_page` leaves
         // a page unlocked that was read when `swap_read_folio` returns, and no lock is waited for. Only a
         // lookup that begins no I/O (`FOLL_NOIO` of the series of 2010) comes back without the page.
-        let found = self.w.setup.config.host.device.is_work_of_submitter();
+        let page = self.w.setup.page(vcpu, self.fault_gfn(vcpu));
+        let stored =
+            self.w.host.backing(page) == Backing::Stored || self.w.host.is_coming_from_store(page);
+        let found = self.w.setup.config.host.device.is_work_of_submitter() && !stored;
         match policy.rules.first_lookup {
             FirstLookup::StartsRead | FirstLookup::WaitsWithoutReadAhead if found => {
                 self.fetch_synchronously(vcpu)
+            }
+            // The same of what zswap holds; but that may have been written to the device when it comes to it.
+            FirstLookup::StartsRead | FirstLookup::WaitsWithoutReadAhead
+                if self.w.host.is_compressed(page) =>
+            {
+                self.begin_major_fault(vcpu, FaultPath::Sync);
+                self.fetch_for_fault(vcpu, FetchGoal::StartRead)
             }
             // Nobody else could start it later.
             _ if policy.rules.workers == Workers::NativeIo => {

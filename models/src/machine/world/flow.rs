@@ -80,6 +80,14 @@ pub(in crate::machine) enum Then {
     HandlerPrefetch,
     /// Handler: submit the read of their contents.
     HandlerPrefetchRead,
+    /// Worker of zswap: begin, if the pool is full.
+    ShrinkBegin,
+    /// Worker of zswap: take the next entry.
+    ShrinkNext,
+    /// Worker of zswap: the page is decompressed.
+    ShrinkDecompressed,
+    /// Worker of zswap: submit its write.
+    ShrinkSubmit,
     /// vCPU or worker: link a message for the VMM.
     UffdLink,
     /// vCPU or worker: sleep until the VMM has brought the page.
@@ -170,6 +178,10 @@ impl Then {
             Self::HandlerTold | Self::HandlerLook => "looking for a page to install",
             Self::HandlerInstall | Self::HandlerWake => "installing a page",
             Self::HandlerPrefetch | Self::HandlerPrefetchRead => "bringing pages ahead",
+            Self::ShrinkBegin
+            | Self::ShrinkNext
+            | Self::ShrinkDecompressed
+            | Self::ShrinkSubmit => "writing compressed pages to the device",
             Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",

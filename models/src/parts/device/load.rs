@@ -226,7 +226,8 @@ mod tests {
     fn requests_come_at_their_times() {
         let us = SimDuration::from_us;
         let config: DeviceConfig =
-            crate::config::RamConfig { latency: us(3), copy_per_page: us(2) }.into();
+            crate::config::RamConfig { latency: us(3), copy_per_page: us(2), synchronous: false }
+                .into();
         let at = |time, pages| Arrival { at: SimTime::ZERO + us(time), op: IoKind::Read, pages };
         let result = replayed_load(&config, &[at(0, 1), at(0, 4), at(100, 1)], 1).unwrap();
         assert_eq!(result.means()[0], (5_000.0 + 13_000.0 + 5_000.0) / 3.0);

@@ -4,15 +4,18 @@
 use super::page::Page;
 use super::pages::{Arrival, HostMemory};
 use super::second_stage::SecondStage;
+use super::zswap::Pool;
 use crate::base::ids::{GuestPage, SwapSlot, VmId};
 use crate::config::Lru;
 
 /// All guest pages, each in the container of its virtual machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Containers {
-    of: Vec<HostMemory>,
+    pub(super) of: Vec<HostMemory>,
     /// The container of each virtual machine; that of the first one is the first.
-    by_vm: Vec<usize>,
+    pub(super) by_vm: Vec<usize>,
+    /// What the pool of compressed pages, which all share, has of them together.
+    pub(super) pool: Pool,
 }
 
 impl Containers {
@@ -28,7 +31,7 @@ impl Containers {
             HostMemory::new(&own, limit, lru).with_frames_from(before as u32)
         };
         let of = limits.iter().enumerate().map(container).collect();
-        Self { of, by_vm }
+        Self { of, by_vm, pool: Pool::default() }
     }
 
     /// Makes clones cheap from here on.

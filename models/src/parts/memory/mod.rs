@@ -1,6 +1,7 @@
 //! Guest memory under a limit: pages and their lists, reclaim, swap slots, read-ahead, throttled writes.
 
 pub(crate) mod blocks;
+mod compressed;
 pub(crate) mod containers;
 pub(crate) mod fault_in;
 mod generations;
@@ -19,3 +20,4 @@ pub mod swap;
 pub(crate) mod throttle;
 pub(crate) mod userfault;
 pub(crate) mod zap;
+pub(crate) mod zswap;

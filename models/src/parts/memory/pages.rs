@@ -8,10 +8,11 @@ pub use super::page::{Backing, Entry, Flight, LruList, Page};
 use super::page::{NIL, NOBODY};
 pub use super::second_stage::SecondStage;
 use super::second_stage::TABLE;
+use super::zswap::Zswap;
 use crate::base::abi::HVA_BASE;
 use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, SwapSlot, VmId};
 use crate::base::radix::Radix;
-use crate::config::Lru;
+use crate::config::{Lru, ZswapConfig, ZswapKernel};
 
 /// Host virtual address of a guest frame.
 pub fn hva_of(gfn: Gfn) -> Hva {
@@ -61,7 +62,7 @@ pub struct HostMemory {
     /// In the same order.
     second_stage: Radix<SecondStage, TABLE>,
     /// Where the pages of each virtual machine begin, and where those of the last one end.
-    begins: Vec<u64>,
+    pub(super) begins: Vec<u64>,
     /// Which of them are parts of huge pages.
     pub(super) blocks: Blocks,
     active: ListEnds,
@@ -75,6 +76,8 @@ pub struct HostMemory {
     next_frame: u32,
     charged: u64,
     limit: u64,
+    /// Compressed pages before the swap device, where there is zswap.
+    pub(super) zswap: Option<Box<Zswap>>,
 }
 
 impl HostMemory {
@@ -96,6 +99,7 @@ impl HostMemory {
             next_frame: 0,
             charged: 0,
             limit,
+            zswap: None,
         }
     }
 
@@ -105,11 +109,22 @@ impl HostMemory {
         Self { next_frame: first, ..self }
     }
 
+    /// The same with a pool of compressed pages before the swap device.
+    #[must_use]
+    pub(super) fn with_zswap(self, config: Option<&ZswapConfig>, kernel: ZswapKernel) -> Self {
+        let pages = self.begins.last().copied().unwrap_or(0);
+        let zswap = config.map(|config| Box::new(Zswap::new(config, kernel, pages)));
+        Self { zswap, ..self }
+    }
+
     /// Makes clones cheap from here on.
     pub fn freeze(&mut self) {
         self.pages.freeze();
         self.second_stage.freeze();
         self.blocks.freeze();
+        if let Some(zswap) = &mut self.zswap {
+            zswap.freeze();
+        }
     }
 
     /// How many pages a virtual machine has.
@@ -119,7 +134,7 @@ impl HostMemory {
 
     /// The place of a page in the table. Pages of the first virtual machine are asked for at every walk.
     #[inline]
-    fn index(&self, guest_page: GuestPage) -> u64 {
+    pub(super) fn index(&self, guest_page: GuestPage) -> u64 {
         match guest_page.vm().index() {
             0 => guest_page.0,
             vm => self.begins[vm] + guest_page.gfn().0,
@@ -166,7 +181,8 @@ impl HostMemory {
 
     /// Frames that may still be charged.
     pub fn room(&self) -> u64 {
-        self.limit.saturating_sub(self.charged)
+        let compressed = self.zswap.as_ref().map_or(0, |zswap| zswap.charged());
+        self.limit.saturating_sub(self.charged + compressed)
     }
 
     /// Pages on the active list.
@@ -184,7 +200,7 @@ impl HostMemory {
     /// # Panics
     /// When the page has a frame already or the limit is reached.
     pub fn charge(&mut self, guest_page: GuestPage) {
-        assert!(self.charged < self.limit, "charge beyond the container's limit");
+        assert!(self.room() > 0, "charge beyond the container's limit");
         self.charged += 1;
         let frame = self.free_frames.pop().unwrap_or_else(|| {
             let frame = self.next_frame;
@@ -208,9 +224,20 @@ impl HostMemory {
         self.charged -= 1;
     }
 
-    /// Ties a swap slot to the page, or removes the tie.
+    /// Ties a swap slot to the page, or removes the tie, and with it the compressed copy.
     pub fn set_slot(&mut self, guest_page: GuestPage, slot: Option<SwapSlot>) {
+        if slot.is_none() {
+            self.forget_compressed(guest_page);
+        }
         self.page_mut(guest_page).slot = slot.map_or(NIL, |s| s.0);
+    }
+
+    /// The copy that the pool has of a page, if it has one, is of no use any more.
+    pub(super) fn forget_compressed(&mut self, page: GuestPage) {
+        let place = self.index(page);
+        if let Some(zswap) = &mut self.zswap {
+            zswap.forget(place);
+        }
     }
 
     fn ends(&mut self, list: LruList) -> &mut ListEnds {

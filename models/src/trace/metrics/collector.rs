@@ -256,13 +256,20 @@ impl Metrics {
                     IoKind::Read => {
                         counts.swap_read_pages += pages;
                         counts.decompress_ps += ps;
+                        counts.decompressed_pages += pages;
                     }
                     IoKind::Write => {
                         counts.swap_write_pages += pages;
                         counts.compress_ps += ps;
+                        counts.compressed_pages += pages;
                     }
                 }
             }
+            Event::ZswapWriteback { span, .. } => {
+                counts.decompress_ps += span.as_ps() * measuring;
+                counts.zswap_writebacks += measuring;
+            }
+            Event::ZswapRefuse { .. } => counts.zswap_refusals += measuring,
             Event::BlockRqComplete { .. } => {
                 self.settle_device(now);
                 self.in_flight = self.in_flight.saturating_sub(1);

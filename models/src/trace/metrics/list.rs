@@ -277,8 +277,8 @@ const OWN: &[MetricKind] = &[
         name: "cpu_share_decompression",
         better: Better::Less,
         label: "decompression",
-        meaning: "Part in which threads of the host decompressed pages that faults read from zram; in \
-                  that of the host where these are vCPU threads",
+        meaning: "Part in which threads of the host decompressed pages of zram or zswap, or copied them \
+                  from memory that is a device; in that of the host where these are vCPU threads",
         value: |run| run.share(run.counts.decompress_ps.into()),
         ..SHARE
     },
@@ -286,8 +286,9 @@ const OWN: &[MetricKind] = &[
         name: "cpu_share_compression",
         better: Better::Less,
         label: "compression",
-        meaning: "Part in which threads of the host compressed pages that reclaim wrote to zram; in that \
-                  of the host where these are vCPU threads",
+        meaning: "Part in which threads of the host compressed pages that reclaim wrote to zram or zswap, \
+                  or copied them to memory that is a device; in that of the host where these are vCPU \
+                  threads",
         value: |run| run.share(run.counts.compress_ps.into()),
         ..SHARE
     },
@@ -325,7 +326,8 @@ const OWN: &[MetricKind] = &[
     MetricKind {
         name: "swap_reads_pages",
         label: "pages swapped in",
-        meaning: "Pages of all reads that the swap device was given",
+        meaning: "Pages of all reads that the swap device was given, or that were decompressed in their \
+                  place",
         block: Block::Faults,
         value: |run| Some(run.counts.swap_read_pages as f64),
         by_vm: false,
@@ -334,7 +336,8 @@ const OWN: &[MetricKind] = &[
     MetricKind {
         name: "swap_writes_pages",
         label: "pages swapped out",
-        meaning: "Pages of all writes that the swap device was given",
+        meaning: "Pages of all writes that the swap device was given, or that were compressed in their \
+                  place",
         block: Block::Faults,
         value: |run| Some(run.counts.swap_write_pages as f64),
         by_vm: false,
@@ -353,6 +356,34 @@ const OWN: &[MetricKind] = &[
         meaning: "Writes that the swap device was given",
         value: |run| Some(run.counts.swap_write_requests as f64),
         ..OF_HOST
+    },
+    MetricKind {
+        name: "decompressed_pages",
+        label: "pages decompressed",
+        meaning: "Pages of those swapped in that came from zram or from the pool of zswap",
+        value: |run| Some(run.counts.decompressed_pages as f64),
+        ..PAGES
+    },
+    MetricKind {
+        name: "compressed_pages",
+        label: "pages compressed",
+        meaning: "Pages of those swapped out that zram or the pool of zswap took",
+        value: |run| Some(run.counts.compressed_pages as f64),
+        ..PAGES
+    },
+    MetricKind {
+        name: "zswap_writebacks",
+        label: "zswap write-backs",
+        meaning: "Pages that the worker of zswap decompressed and wrote to the swap device (zswpwb)",
+        value: |run| Some(run.counts.zswap_writebacks as f64),
+        ..PAGES
+    },
+    MetricKind {
+        name: "zswap_refusals",
+        label: "zswap refusals",
+        meaning: "Pages that reclaim wrote to the swap device because the pool of zswap was full",
+        value: |run| Some(run.counts.zswap_refusals as f64),
+        ..PAGES
     },
     MetricKind {
         name: "device_busy",

@@ -81,6 +81,12 @@ pub(super) struct Counts {
     /// Time in which threads decompressed and compressed.
     pub(super) decompress_ps: u64,
     pub(super) compress_ps: u64,
+    /// Pages of that.
+    pub(super) decompressed_pages: u64,
+    pub(super) compressed_pages: u64,
+    /// Those that zswap wrote to the device later, and those that it refused.
+    pub(super) zswap_writebacks: u64,
+    pub(super) zswap_refusals: u64,
     pub(super) ept_unmaps: u64,
     pub(super) mmu_lock_wait_ps: u128,
     pub(super) mmu_lock_contentions: u64,

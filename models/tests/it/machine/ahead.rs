@@ -16,7 +16,7 @@ use models::config::{
     DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law, MachineConfig,
     MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Prefetch, PrefetchRun, Processes,
     ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind,
-    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking,
+    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -355,10 +355,33 @@ impl Draw {
             self.of(&[MmuRetry::OwnPage, MmuRetry::Evictions, MmuRetry::Unmappings]);
         config.host.kernel.read_faults = self.of(ReadFaults::ALL);
         config.host.kernel.second_stage_lock = self.of(SecondStageLock::ALL);
+        config.host.zswap = self.zswap(config);
         if self.chance(50) {
             let kernel = presets::guest_kernel("linux-6.12").unwrap();
             config.host.sched = kernel.sched(config.host.cpus);
         }
+    }
+
+    /// A pool before a device that is not memory, for which there is room under the limit.
+    fn zswap(&mut self, config: &mut MachineConfig) -> Option<ZswapConfig> {
+        if config.host.device.is_memory() || !self.chance(35) {
+            return None;
+        }
+        let kernels = [
+            ZswapKernel::Frontswap,
+            ZswapKernel::FrontswapCharged,
+            ZswapKernel::OldestFirst,
+            ZswapKernel::SecondChance,
+            ZswapKernel::SecondChanceBatch,
+        ];
+        config.host.kernel.zswap = self.of(&kernels);
+        Some(ZswapConfig {
+            load: Distribution::Exponential { mean: 3_000_000 },
+            store: Distribution::Uniform { low: 1_000_000, high: 9_000_000 },
+            ratio_milli: self.of(&[1_000, 2_700]),
+            max_pool_pages: Some(self.of(&[3, 60, 150])),
+            accept_percent: self.of(&[50, 90]),
+        })
     }
 
     fn guest(&mut self, config: &mut MachineConfig) {

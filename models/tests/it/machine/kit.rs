@@ -66,6 +66,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             stores: Vec::new(),
             swap_pages: 64 * 256,
             device,
+            zswap: None,
             kernel: host_kernel("linux-2.6.36"),
             allocation_failure_ppm: 0,
             second_stage_levels: 4,

@@ -37,3 +37,4 @@ mod timers;
 mod vms;
 mod workers;
 mod yields;
+mod zswap;

@@ -8,7 +8,7 @@ use models::presets;
 /// p50, p99, p99.9. Zero: not stated.
 type Row = (&'static str, u32, bool, [f64; 4]);
 
-const STATED: [Row; 23] = [
+const STATED: [Row; 24] = [
     ("nvme-m5d", 1, true, [54.8, 37.1, 98.8, 102.9]),
     ("nvme-m5d", 32, true, [103.6, 88.6, 199.7, 250.9]),
     ("nvme-m5d", 1, false, [24.4, 24.4, 26.8, 31.4]),
@@ -31,6 +31,7 @@ const STATED: [Row; 23] = [
     ("zram-lz4", 1, false, [2.0, 0.0, 0.0, 0.0]),
     ("zram-zstd", 1, true, [2.0, 1.9, 3.5, 6.0]),
     ("zram-zstd", 1, false, [7.5, 0.0, 0.0, 0.0]),
+    ("cxl-dram", 1, true, [1.04, 1.04, 1.04, 1.04]),
     ("cloud-gp3", 1, true, [0.0, 500.0, 900.0, 0.0]),
 ];
 

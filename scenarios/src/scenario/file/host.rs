@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use models::config::{
     Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
-    SetFunction, WrittenPages,
+    SetFunction, WrittenPages, ZswapKernel,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::device::DeviceRef;
 use super::sched::SchedFile;
 use super::store::StoreFile;
+use super::zswap::ZswapFile;
 use crate::syntax::units::{Bytes, Rate, Span};
 
 /// The physical machine and its swap.
@@ -101,6 +102,8 @@ pub struct HostKernelFile {
     pub read_faults: Option<ReadFaults>,
     /// Who waits for whom at the lock of the second-stage tables. Default: "none".
     pub second_stage_lock: Option<SecondStageLock>,
+    /// How it keeps compressed pages before the swap device, where there is `host.swap.zswap`.
+    pub zswap: Option<ZswapKernel>,
 }
 
 /// A processor.
@@ -199,4 +202,6 @@ pub struct SwapFile {
     /// Largest write, into which adjacent pages are merged: whole pages up to "1GiB". Default: no
     /// limit.
     pub max_write: Option<Bytes>,
+    /// Compressed pages in memory before the device. Default: none.
+    pub zswap: Option<ZswapFile>,
 }

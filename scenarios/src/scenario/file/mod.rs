@@ -13,6 +13,7 @@ mod sched;
 mod store;
 mod vm;
 mod workload;
+mod zswap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -34,6 +35,7 @@ pub use sched::SchedFile;
 pub use store::{HandlerFile, PrefetchFile, PrefetchPages, StoreFile};
 pub use vm::VmFile;
 pub use workload::{ArrivalsFile, RegionFile, Requests, TaskFile, WorkloadFile};
+pub use zswap::ZswapFile;
 
 use crate::syntax::units::Span;
 

@@ -9,6 +9,7 @@ use super::at::At;
 use super::device;
 use super::host_kernel::{self as kernel, HostIdentity};
 use super::sched::sched;
+use super::zswap;
 use crate::scenario::file::HostFile;
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
@@ -54,6 +55,8 @@ pub(super) fn host(
         }
     };
     let device = device::device(&swap_at.field("device"), &file.swap.device)?;
+    let zswap_at = swap_at.field("zswap");
+    let zswap = file.swap.zswap.as_ref().map(|file| zswap::zswap(&zswap_at, file)).transpose()?;
     let config = HostConfig {
         cpus,
         sched: sched(&at.field("sched"), file.sched.as_ref(), named.name(), cpus, tick)?,
@@ -66,6 +69,7 @@ pub(super) fn host(
         swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
         kernel: named.resolve(&at.field("kernel"), &device)?,
         device,
+        zswap,
         // They are named by regions, which are read first.
         stores: Vec::new(),
         allocation_failure_ppm: at
@@ -77,6 +81,7 @@ pub(super) fn host(
         thp: file.thp.unwrap_or(false),
         paging: file.paging.unwrap_or_default(),
     };
+    zswap::goes_with(&zswap_at, &config)?;
     let identity = named.identity(&config);
     Ok((config, identity))
 }
@@ -199,6 +204,17 @@ impl Inside<'_> {
         let touched = of(RegionBacking::Vmm) + self.guests.iter().map(tables).sum::<u64>();
         let kept = other + of(RegionBacking::GuestMemfd);
         let least = kept + MIN_RECLAIMABLE_PAGES + 2 * self.in_flight(host);
+        let compressed = zswap::charged_pages(host, touched);
+        if limit >= least && limit < least + compressed {
+            let message = format!(
+                "the limit ({}) leaves the guest no memory beside the compressed pages of zswap, which \
+                 are charged to the container (up to {})",
+                size(limit),
+                size(compressed)
+            );
+            let help = format!("at least {}, or a smaller `max_pool`", size(least + compressed));
+            return Err(self.at.fail(message, help));
+        }
         if limit < least {
             let message = format!("the limit ({}) leaves the guest no memory to run", size(limit));
             let help = format!(
@@ -210,7 +226,7 @@ impl Inside<'_> {
             );
             return Err(self.at.fail(message, help));
         }
-        Ok(touched.saturating_sub(limit - kept))
+        Ok(touched.saturating_sub(limit - kept - compressed))
     }
 
     /// Pages that may be under way at once: a read-ahead window for each task, and a batch that is

@@ -111,6 +111,7 @@ fn changed(
     kernel.mmu_retry = file.mmu_retry.unwrap_or(kernel.mmu_retry);
     kernel.read_faults = file.read_faults.unwrap_or(kernel.read_faults);
     kernel.second_stage_lock = file.second_stage_lock.unwrap_or(kernel.second_stage_lock);
+    kernel.zswap = file.zswap.unwrap_or(kernel.zswap);
     kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
     Ok(kernel)
 }

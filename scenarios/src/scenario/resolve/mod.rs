@@ -19,6 +19,7 @@ mod store;
 mod ticks;
 mod vms;
 mod workload;
+mod zswap;
 
 use std::sync::Arc;
 

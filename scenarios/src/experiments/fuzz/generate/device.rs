@@ -25,11 +25,25 @@ pub(super) fn device(draw: &Draw) -> Value {
     }
 }
 
-/// Whether a device is compressed memory.
+/// Whether requests of a device are work of whoever submits them.
 pub(super) fn is_compressed(device: &Value) -> bool {
     let preset = device.as_str().or_else(|| device["preset"].as_str());
     let preset = preset.and_then(presets::device);
-    preset.is_some_and(|preset| preset.config.is_work_of_submitter()) || device["kind"] == "zram"
+    // Changes of a preset may make it so, or not so any more.
+    let written = device["synchronous"].as_bool();
+    let preset = preset.is_some_and(|preset| {
+        preset.config.is_work_of_submitter() && written.is_none_or(|copies| copies)
+    });
+    preset || device["kind"] == "zram" || written == Some(true)
+}
+
+/// Whether a device is memory.
+pub(super) fn is_memory(device: &Value) -> bool {
+    let preset = device.as_str().or_else(|| device["preset"].as_str());
+    let preset = preset.and_then(presets::device);
+    preset.is_some_and(|preset| preset.config.is_memory())
+        || device["kind"] == "zram"
+        || device["kind"] == "ram"
 }
 
 /// A device of any other kind.
@@ -92,6 +106,7 @@ fn fields(object: &mut Object, draw: &Draw, kind: &str, whole: bool) {
         "ram" => {
             must("latency", latency);
             must("copy_per_page", |draw| draw.written_span(NS, MS));
+            give(object, draw, "synchronous", |draw| json!(draw.percent(50)));
         }
         "zram" => {
             must("decompress", work);
@@ -166,7 +181,7 @@ fn service(draw: &Draw, depth: u64) -> Value {
 }
 
 /// Work of a processor: laws without heavy tails.
-fn work(draw: &mut Draw) -> Value {
+pub(super) fn work(draw: &mut Draw) -> Value {
     let which = [0, 1, 2, 5][draw.at("form").below(4) as usize];
     law(draw, which, MAX_DEPTH)
 }

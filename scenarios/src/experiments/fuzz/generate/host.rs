@@ -1,9 +1,10 @@
 //! The host: processor, limit, swap, kernel.
 
+use models::base::named::Named;
 use models::config::costs::Costs;
 use models::config::{
     Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
-    SetFunction, WrittenPages,
+    SetFunction, WrittenPages, ZswapKernel,
 };
 use models::presets;
 use serde_json::{Value, json};
@@ -33,7 +34,12 @@ pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
     }
     give(&mut object, draw, "costs", costs);
     let mut form = draw.at("kernel_form");
-    let kernel = form.percent(60).then(|| kernel(&draw.at("kernel"), &mut form));
+    let mut kernel = form.percent(60).then(|| kernel(&draw.at("kernel"), &mut form));
+    if shape.zswap.is_some() {
+        let words: Vec<ZswapKernel> =
+            ZswapKernel::ALL.iter().copied().filter(|&it| it != ZswapKernel::None).collect();
+        kernel = Some(with_zswap(kernel, draw.at("zswap_kernel").pick(&words).word()));
+    }
     let named = kernel.as_ref().and_then(|it| it.as_str().or_else(|| it["preset"].as_str()));
     let named = named.unwrap_or(presets::HOST_KERNEL).to_owned();
     give(&mut object, draw, "sched", |draw| sched::sched(draw, &named));
@@ -149,6 +155,28 @@ fn costs(draw: &mut Draw) -> Value {
     Value::Object(object)
 }
 
+/// The kernel with a way to keep zswap.
+fn with_zswap(kernel: Option<Value>, word: &str) -> Value {
+    let mut object = match kernel {
+        Some(Value::Object(object)) => object,
+        Some(name) => Object::from_iter([("preset".to_owned(), name)]),
+        None => Object::new(),
+    };
+    object.insert("zswap".into(), json!(word));
+    Value::Object(object)
+}
+
+fn zswap(draw: &Draw, most: u64) -> Value {
+    let mut object = Object::new();
+    give(&mut object, draw, "compressor", |draw| json!(draw.pick(&presets::compressor_names())));
+    give(&mut object, draw, "load", device::work);
+    give(&mut object, draw, "store", device::work);
+    give(&mut object, draw, "ratio_milli", |draw| json!(draw.between(1000, 8000)));
+    object.insert("max_pool".into(), pages(most));
+    give(&mut object, draw, "accept_percent", |draw| json!(draw.between(1, 100)));
+    Value::Object(object)
+}
+
 fn swap(draw: &Draw, shape: &Shape) -> Value {
     let mut object = Object::new();
     object.insert("device".into(), device::device(&draw.at("device")));
@@ -159,6 +187,9 @@ fn swap(draw: &Draw, shape: &Shape) -> Value {
         object.insert("read_ahead".into(), json!(ahead));
     }
     give(&mut object, draw, "max_write", |draw| pages(draw.magnitude(1, 1 << 18)));
+    if let Some(most) = shape.zswap {
+        object.insert("zswap".into(), zswap(&draw.at("zswap"), most));
+    }
     Value::Object(object)
 }
 
@@ -189,5 +220,6 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
     give(&mut object, draw, "mmu_retry", word::<MmuRetry>);
     give(&mut object, draw, "read_faults", word::<ReadFaults>);
     give(&mut object, draw, "second_stage_lock", word::<SecondStageLock>);
+    give(&mut object, draw, "zswap", word::<ZswapKernel>);
     Value::Object(object)
 }

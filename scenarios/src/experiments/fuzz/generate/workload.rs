@@ -36,6 +36,8 @@ pub(super) struct Shape {
     /// Size of the swap area, where it is given.
     pub(super) swap_pages: Option<u64>,
     pub(super) regions: Vec<RegionShape>,
+    /// Pages that a pool of zswap may take, where there is one.
+    pub(super) zswap: Option<u64>,
     /// Which stores there are, and whether each has a device of its own.
     pub(super) stores: Vec<bool>,
     /// Number of tasks of each group.
@@ -85,11 +87,16 @@ impl Shape {
             read_ahead,
             reclaim_batch,
             swap_pages: None,
+            zswap: None,
             regions: Vec::new(),
             stores: stores(&draw.at("stores"), device::is_compressed(&swap)),
             groups,
             several: false,
         };
+        let mut zswap = draw.at("zswap");
+        if !device::is_memory(&swap) && zswap.percent(25) {
+            shape.zswap = Some(zswap.magnitude(1, 512));
+        }
         let unnamed = !device::is_compressed(&swap);
         shape.sizes(&draw.at("sizes"), unnamed);
         shape
@@ -177,7 +184,9 @@ impl Shape {
             self.regions.clear();
         }
         let touched: u64 = self.regions.iter().map(|region| region.pages).sum();
-        // What is never swapped comes on top of what the rest has.
+        // What is never swapped, and what is compressed, comes on top of what the rest has. A pool was not
+        // full when its last page came.
+        self.limit_pages += self.zswap.map_or(0, |most| most + 1);
         let in_memfd = self.regions.iter().filter(|region| region.in_memfd);
         self.limit_pages += in_memfd.map(|region| region.pages).sum::<u64>();
         let tables = most_tables(touched);

@@ -70,7 +70,10 @@ pub(in crate::scenario) fn number_law(
 }
 
 /// A law of service times in picoseconds.
-pub(super) fn law(at: &At<'_>, file: &ServiceTime) -> Result<Distribution, ScenarioError> {
+pub(in crate::scenario) fn law(
+    at: &At<'_>,
+    file: &ServiceTime,
+) -> Result<Distribution, ScenarioError> {
     let law = unchecked_law(at, file)?;
     law.validate().map_err(|error| {
         let help = "see `docs/scenario-format.md` for the laws and their parameters; times are \

@@ -7,9 +7,12 @@ mod hdd;
 pub(in crate::scenario) mod law;
 mod ram;
 mod volume;
+mod work;
 mod zram;
 
 use std::sync::Arc;
+
+pub(in crate::scenario) use work::work;
 
 use models::config::{
     ChannelsConfig, ConstantConfig, DeviceConfig, HddConfig, RamConfig, VolumeConfig, ZramConfig,

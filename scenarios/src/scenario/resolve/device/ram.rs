@@ -14,21 +14,23 @@ impl Kind for RamConfig {
     type Changes = RamChanges;
 
     fn base() -> Self {
-        Self { latency: SimDuration::ZERO, copy_per_page: SimDuration::ZERO }
+        Self { latency: SimDuration::ZERO, copy_per_page: SimDuration::ZERO, synchronous: false }
     }
 
     fn changed(self, at: &At<'_>, file: RamChanges) -> Result<Self, ScenarioError> {
         Ok(Self {
             latency: some(at, "latency", file.latency, self.latency)?,
             copy_per_page: some(at, "copy_per_page", file.copy_per_page, self.copy_per_page)?,
+            synchronous: file.synchronous.unwrap_or(self.synchronous),
         })
     }
 
     fn lines(&self) -> Lines {
-        let Self { latency, copy_per_page } = self;
+        let Self { latency, copy_per_page, synchronous } = self;
         vec![
             ("latency", latency.as_ps().to_string()),
             ("copy_per_page", copy_per_page.as_ps().to_string()),
+            ("synchronous", synchronous.to_string()),
         ]
     }
 }

@@ -61,6 +61,7 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         r#"{ "second_stage_lock": "readers" }"#,
         r#"{ "second_stage_lock": "readers-age-freely" }"#,
         r#"{ "written_pages": "rotated" }"#,
+        r#"{ "zswap": "second-chance" }"#,
         r#"{ "read_ahead": "adaptive" }"#,
         r#"{ "read_ahead": "address-space" }"#,
     ];

@@ -12,6 +12,7 @@ mod programs;
 mod text;
 mod values;
 mod vms;
+mod zswap;
 
 const SMALL: &str = r#"{
   "format": 1,
