@@ -184,3 +184,32 @@ fn files_of_tests_that_documents_name_exist() {
         }
     }
 }
+
+/// Names and versions of the packages that a lock file has.
+fn locked(file: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let value = |line: Option<&str>, key: &str| {
+        let value = line.and_then(|line| line.strip_prefix(key)?.strip_prefix(" = \""));
+        value.unwrap_or_else(|| panic!("{file}: no {key}")).trim_end_matches('"').to_owned()
+    };
+    let packages = text.split("[[package]]\n").skip(1);
+    let package = packages.map(|package| {
+        let mut lines = package.lines();
+        (value(lines.next(), "name"), value(lines.next(), "version"))
+    });
+    package.collect()
+}
+
+/// The name of a build is that of its sources and of one lock file; the package for Python has another. To renew it:
+/// copy this one over it, and `cargo metadata --manifest-path python/Cargo.toml`.
+#[test]
+fn the_package_for_python_is_built_of_the_same_versions() {
+    let own = locked("Cargo.lock");
+    let mut shared = 0;
+    for package in locked("python/Cargo.lock") {
+        let known = own.iter().any(|(name, _)| *name == package.0);
+        assert!(!known || own.contains(&package), "python/Cargo.lock: {} {}", package.0, package.1);
+        shared += usize::from(known);
+    }
+    assert!(shared > 50, "only {shared}");
+}

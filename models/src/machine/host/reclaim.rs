@@ -54,7 +54,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let written = pass.written.len() as u64;
         let (stored, writes) = match self.w.host.zswap {
             Some(_) => {
-                let (stored, refused) = self.divide_written(&pass.written);
+                let [stored, refused] = self.divide_written(&pass.written);
                 (stored, self.write_requests(&refused))
             }
             None => (Vec::new(), self.write_requests(&pass.written)),

@@ -58,7 +58,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn divide_written(
         &mut self,
         written: &[(GuestPage, SwapSlot)],
-    ) -> (Vec<(GuestPage, SwapSlot)>, Vec<(GuestPage, SwapSlot)>) {
+    ) -> [Vec<(GuestPage, SwapSlot)>; 2] {
         let (mut stored, mut refused) = (Vec::new(), Vec::new());
         for &(page, slot) in written {
             match self.w.host.memory.store_compressed(page) {
@@ -73,7 +73,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 None => refused.push((page, slot)),
             }
         }
-        (stored, refused)
+        [stored, refused]
     }
 
     /// Processor time of a thread that compresses pages.
