@@ -195,3 +195,19 @@ fn what_is_wrong_with_a_prefetch_is_said_at_its_place() {
         assert!(error.contains(message), "{extra}: {error}");
     }
 }
+
+#[test]
+fn a_store_beside_compressed_memory_is_read_from_its_own_device() {
+    let device = r#"{ "kind": "constant", "read_latency": "200us", "write_latency": "200us" }"#;
+    let stores = format!(r#", "stores": [{{ "name": "image", "device": {device} }}]"#);
+    let text = text("64MiB", &stores, r#", "store": "image""#, SEQUENTIAL).replace(
+        r#""kind": "channels", "channels": 1, "read": "30us", "write": "30us""#,
+        r#""preset": "zram-lz4""#,
+    );
+    let result = outcome(&text);
+    for latency in metric(&result, "fault_latency_p50") {
+        assert!((200e-6..250e-6).contains(&latency), "{latency}");
+    }
+    assert_eq!(metric(&result, "cpu_share_decompression"), [0.0; 2]);
+    assert!(metric(&result, "async_faults")[1] > 1000.0);
+}

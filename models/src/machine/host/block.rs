@@ -2,8 +2,9 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{ThreadState, take_threads};
+use super::state::ThreadState;
 use super::stores::Handler;
+use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
 use crate::config::WrittenPages;

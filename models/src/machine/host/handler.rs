@@ -7,7 +7,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{FetchGoal, ThreadKind, take_threads};
+use super::state::{FetchGoal, ThreadKind};
+use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, HandlerId, ThreadId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};

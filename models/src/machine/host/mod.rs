@@ -23,6 +23,7 @@ mod stores;
 mod stretch;
 mod userfault;
 mod vmm;
+mod waiters;
 mod waiting;
 mod worker;
 mod zswap;

@@ -3,7 +3,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{FetchGoal, take_threads};
+use super::state::FetchGoal;
+use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, RequestId, ThreadId};
 use crate::base::record::{BlockReason, Event, IoKind};
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};

@@ -63,5 +63,5 @@ pub use event::LogEvent;
 pub use halt_rows::{SpinCause, Spins};
 pub use ledger::{LogFinding, LogWitness, StoryLine, Unjudged};
 pub use observe::LogMonitors;
-pub use stalls::{MissingStep, Stall, StallKind};
+pub use stalls::{MissingStep, Stall, StallKind, late_beside};
 pub use survey::{LogSurvey, VcpuSurvey};

@@ -5,6 +5,17 @@ use super::ledger::StoryLine;
 use super::vcpu::VcpuLog;
 use crate::base::ids::{Gfn, Token};
 
+/// So many times the others' 99th percentile is no tail of theirs. An assumption: a full queue of
+/// a device, or a worker that waits for its processor, makes a request several times as long.
+const TIMES: u64 = 10;
+/// What a loaded host may take at any time, in nanoseconds: a runnable thread that waits behind
+/// some thirty others for 3 ms each.
+pub(super) const LOADED: u64 = 100_000_000;
+/// How long something may take beside others of which this is the 99th percentile, in nanoseconds.
+pub fn late_beside(p99: u64) -> u64 {
+    p99.saturating_mul(TIMES).max(LOADED)
+}
+
 /// The step that a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MissingStep {

@@ -7,17 +7,13 @@ use sim_core::Histogram;
 
 use super::livelocks_at_end;
 use super::request::Request;
-use super::stalls::{MissingStep, Stall, StallKind, Watched, first_upper, time};
+use super::stalls::{
+    LOADED, MissingStep, Stall, StallKind, Watched, first_upper, late_beside, time,
+};
 use super::state::LogState;
 use super::vcpu::VcpuLog;
 use super::watch::{Work, Works};
 
-/// So many times the others' 99th percentile is no tail of theirs. An assumption: a full queue of
-/// a device, or a worker that waits for its processor, makes a request several times as long.
-const TIMES: u64 = 10;
-/// What a loaded host may take at any time, in nanoseconds: a runnable thread that waits behind
-/// some thirty others for 3 ms each.
-const LOADED: u64 = 100_000_000;
 /// So few others give no 99th percentile to speak of.
 const FEW: u64 = 10;
 /// A halted vCPU is silent for so many times the 99th percentile of its silences: its guest's tick
@@ -34,7 +30,7 @@ fn p99(times: &Histogram) -> Others {
 
 /// How long something may take beside others.
 fn bound(others: Others, alone: u64) -> u64 {
-    others.map_or(alone, |(p99, _)| p99.saturating_mul(TIMES).max(LOADED))
+    others.map_or(alone, |(p99, _)| late_beside(p99))
 }
 
 /// Finds what stands still. The log is over.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use models::monitors::log::{MissingStep, Stall, StallKind};
+use models::monitors::log::{MissingStep, Stall, StallKind, late_beside};
 use sim_core::Histogram;
 
 /// Messages and pages that are followed at once.
@@ -86,11 +86,6 @@ impl HandlerSurvey {
     }
 }
 
-/// So many times the others' 99th percentile is no tail of theirs, and what a loaded host may take at any time,
-/// in nanoseconds: as with requests of the kernel's own (assumptions).
-const TIMES: u64 = 10;
-const LOADED: u64 = 100_000_000;
-
 impl HandlerSurvey {
     /// Whether the oldest message without an answer is open for longer than any other took.
     fn stands_still(&self) -> Option<OpenMessage> {
@@ -99,8 +94,7 @@ impl HandlerSurvey {
             false => times.value_at_quantile(0.99),
         };
         let usual = self.times()[..3].iter().map(|(_, times)| p99(times)).sum::<u64>();
-        let bound = usual.saturating_mul(TIMES).max(LOADED);
-        self.oldest.filter(|oldest| oldest.age > bound)
+        self.oldest.filter(|oldest| oldest.age > late_beside(usual))
     }
 
     /// Says where requests wait for the VMM, and what vCPUs wait for without a request.
@@ -227,7 +221,7 @@ impl Handlers {
     /// A worker says that a page is there.
     pub(super) fn completed(&mut self, ns: u64, address: u64) {
         if let Some(since) = self.installed.remove(&(address & !(PAGE - 1))) {
-            record(&mut self.survey.copied_to_completed, ns.saturating_sub(since));
+            self.survey.copied_to_completed.record(ns.saturating_sub(since));
         }
     }
 
@@ -254,7 +248,7 @@ impl Handlers {
     fn read(&mut self, ns: u64) {
         self.survey.read += 1;
         let Some(message) = self.unread.pop_front() else { return };
-        record(&mut self.survey.message_to_read, ns.saturating_sub(message.ns));
+        self.survey.message_to_read.record(ns.saturating_sub(message.ns));
         let all = self.unanswered.get_mut(&message.address).into_iter().flatten();
         for one in all.filter(|one| one.line == message.line) {
             one.read = Some(ns);
@@ -268,13 +262,13 @@ impl Handlers {
         }
         let messages = self.unanswered.get(&address).into_iter().flatten();
         if let Some(read) = messages.filter_map(|message| message.read).min() {
-            record(&mut self.survey.read_to_copy, ns.saturating_sub(read));
+            self.survey.read_to_copy.record(ns.saturating_sub(read));
         }
     }
 
     fn copied(&mut self, ns: u64, thread: u32, result: Option<i64>) {
         let Some((first, since)) = self.copies.remove(&thread) else { return };
-        record(&mut self.survey.copy, ns.saturating_sub(since));
+        self.survey.copy.record(ns.saturating_sub(since));
         let pages = match result {
             Some(bytes @ 1..) => (bytes.unsigned_abs() / PAGE).clamp(1, MAX_PAGES),
             Some(-17) => {
@@ -329,10 +323,6 @@ impl Handlers {
         self.survey.unread = self.unread.len() as u64;
         self.any.then_some(self.survey)
     }
-}
-
-fn record(times: &mut Histogram, ns: u64) {
-    times.record(ns);
 }
 
 /// What a probe shows, by the function that it stands in or else by its name.
