@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use reports::ReportError;
 use scenarios::experiments::suite::SuiteError;
+use scenarios::experiments::why::WhyError;
 use scenarios::{
     AnatomyError, CheckError, CrossoverError, DeviceFitError, FitError, RequestAnatomyError,
     RunnerError, ScenarioError, ShardError,
@@ -25,6 +26,9 @@ pub(crate) enum CliError {
     /// There is no anatomy of a fault.
     #[error(transparent)]
     Anatomy(#[from] AnatomyError),
+    /// There is no request or fault to explain.
+    #[error(transparent)]
+    Why(#[from] WhyError),
     /// A report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),

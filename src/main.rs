@@ -1,8 +1,8 @@
 //! `apfsim`: the command line of the simulator.
 //!
 //! [`cli`] says what can be typed, [`commands`] does it, one file a command, and [`output`] is
-//! the only place that prints. Exit status: 0 fine, 1 an invariant was violated or an expectation not
-//! met, 2 bad usage, bad
+//! the only place that prints. Exit status: 0 fine, 1 an invariant was violated, an expectation not
+//! met, or two runs differ, 2 bad usage, bad
 //! input, or a failure of the machine (or of this program).
 
 mod cli;
@@ -22,7 +22,7 @@ use clap::Parser as _;
 use crate::cli::Cli;
 use crate::outcome::Outcome;
 
-const STATUS_VIOLATION: u8 = 1;
+const STATUS_NOT_FINE: u8 = 1;
 const STATUS_ERROR: u8 = 2;
 const REPORT_BUG: &str = concat!(
     "  help: this is a bug of apfsim ",
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
     match panic::catch_unwind(|| commands::execute(&cli)) {
         Ok(Ok(Outcome::Fine)) => ExitCode::SUCCESS,
-        Ok(Ok(Outcome::Violation)) => ExitCode::from(STATUS_VIOLATION),
+        Ok(Ok(Outcome::Violation | Outcome::Different)) => ExitCode::from(STATUS_NOT_FINE),
         Ok(Err(error)) => {
             output::note(&format!("error: {}", error.render()));
             ExitCode::from(STATUS_ERROR)

@@ -7,4 +7,6 @@ pub(crate) enum Outcome {
     Fine,
     /// An invariant was violated, or an expectation was not met.
     Violation,
+    /// The two runs are not the same.
+    Different,
 }

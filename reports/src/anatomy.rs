@@ -403,6 +403,7 @@ mod tests {
             },
             lanes: Lanes::default(),
             steps: times.iter().map(step).collect(),
+            chain: Lane::default(),
             parts: Parts::default(),
         }
     }

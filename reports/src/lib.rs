@@ -9,6 +9,7 @@ mod check;
 mod comparison;
 mod crossover;
 mod device_fit;
+mod diff;
 pub mod explored;
 mod fit;
 #[cfg(test)]
@@ -27,11 +28,13 @@ pub mod page;
 pub mod plot;
 mod report;
 mod requests;
+pub mod resolved;
 pub mod rules;
 mod runs;
 pub mod suite;
 mod sweep;
 mod table;
+mod why;
 mod write;
 pub mod zoo;
 

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod cause;
 mod format;
 mod logs;
 mod protocol;
@@ -8,6 +9,7 @@ mod shell;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use cause::{DiffArgs, WhyArgs};
 pub(crate) use format::Format;
 pub(crate) use logs::{CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FuzzArgs};
 pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
@@ -23,7 +25,8 @@ pub(crate) use shell::{CompletionsArgs, ManArgs};
 #[command(after_help = "\
 Exit status:
   0  fine
-  1  an invariant was violated (known violations do not count), or an expectation was not met
+  1  an invariant was violated (known violations do not count), an expectation was not met, or two
+     runs differ (diff)
   2  bad usage, bad input, or a failure to read or write
 
 Examples:
@@ -105,6 +108,33 @@ Examples:
   apfsim anatomy FILE --request --pick p99              what a slow request waited for
   apfsim anatomy natapov-2010 --policy sync --policy apf-v2.6.39 --out results/anatomy")]
     Anatomy(AnatomyArgs),
+    /// Show the first record in which two runs differ, what led to it, and what differs in their settings
+    #[command(after_help = "\
+Both runs go on side by side until their records differ; nothing is written. What is not given for one
+of the two holds for both, and without a second scenario the first one is compared with itself.
+
+Exit status: 0 the runs are equal, 1 they differ, 2 bad usage, bad input, or a run that failed.
+
+Examples:
+  apfsim diff smoke --policy-a sync --policy-b halt     where two policies part
+  apfsim diff smoke --set-b host.swap.read_ahead=1      what a setting changes first
+  apfsim diff old.json new.json --policy apf-v6.12      why a result has changed
+  apfsim diff smoke --seed-b 7 --history 20
+  apfsim diff smoke --no-skip-b                         stepped and ahead are equal
+  apfsim diff old.json new.json --format json | jq .settings")]
+    Diff(DiffArgs),
+    /// Show why one request, or one fault, took so long: what it waited for when, and who held that
+    #[command(after_help = "\
+The policy runs twice with the same random numbers: once to find the request, once to look at it. The
+links add up to its latency; where it waits for a page of its own they are those of the fault.
+
+Examples:
+  apfsim why kv-overcommit                              its slowest request
+  apfsim why kv-overcommit --policy sync --request p99
+  apfsim why kv-overcommit --request 2                  the second slowest
+  apfsim why natapov-2010 --duration 5s --fault         the slowest major fault
+  apfsim why natapov-2010 --duration 5s --fault p99 --format json | jq .links")]
+    Why(WhyArgs),
     /// Make the page of a folder of results again, from what is in it
     #[command(after_help = "\
 `--out DIR` of compare, run, sweep and anatomy writes DIR/report.html: one file for a browser, with tables
@@ -119,7 +149,11 @@ Examples:
     /// List the built-in scenarios and sweeps
     Scenarios,
     /// Print the file of a built-in scenario or sweep, to read or to begin one's own with
-    #[command(after_help = "Example:\n  apfsim show natapov-2010 > my-scenario.json")]
+    #[command(after_help = "\
+Examples:
+  apfsim show natapov-2010 > my-scenario.json
+  apfsim show my-scenario.json --resolved                 every value and where it comes from
+  apfsim show smoke --resolved --set host.kernel=linux-6.12 --format json")]
     Show(ShowArgs),
     /// Print the JSON Schema of scenario files or sweep files
     Schema(SchemaArgs),

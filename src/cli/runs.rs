@@ -317,6 +317,19 @@ pub(crate) struct ReportArgs {
 /// `apfsim show`
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// Name of a built-in scenario or sweep
+    /// Name of a built-in scenario or sweep, or path of a scenario file
     pub(crate) name: String,
+    /// Print every value with which the scenario is run, and where each comes from: a line of the file,
+    /// --set, a preset, or the default
+    #[arg(long)]
+    pub(crate) resolved: bool,
+    /// With --resolved: this policy instead of the scenario's; repeat for more
+    #[arg(long = "policy", value_name = "NAME", requires = "resolved")]
+    pub(crate) policies: Vec<String>,
+    /// With --resolved: give a field this value, such as host.swap.read_ahead=1; repeat for more
+    #[arg(long, value_name = "FIELD=VALUE", requires = "resolved")]
+    pub(crate) set: Vec<String>,
+    /// With --resolved: what to print
+    #[arg(long, value_parser = format(), default_value = usual(), requires = "resolved")]
+    pub(crate) format: Format,
 }

@@ -6,6 +6,7 @@ mod common;
 mod compare;
 mod completions;
 mod crossover;
+mod diff;
 mod explore;
 mod fit;
 mod fit_scenario;
@@ -24,6 +25,7 @@ mod show;
 mod simulate;
 mod sweep;
 mod test;
+mod why;
 mod zoo;
 
 use crate::cli::{Cli, Command};
@@ -45,6 +47,8 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Sweep(args) => sweep::execute(args),
         Command::Crossover(args) => crossover::execute(args),
         Command::Anatomy(args) => anatomy::execute(args),
+        Command::Diff(args) => diff::execute(args),
+        Command::Why(args) => why::execute(args),
         Command::Report(args) => report::execute(args),
         Command::Scenarios => scenarios::execute(),
         Command::Show(args) => show::execute(args),

@@ -1,14 +1,23 @@
-//! `apfsim show`: the text of a scenario or sweep, comments included.
+//! `apfsim show`: the text of a scenario or sweep, comments included, or all of its values.
 
-use scenarios::Scenario;
+use reports::resolved::ResolvedReport;
 use scenarios::scenario::library;
+use scenarios::{Scenario, ScenarioOverrides};
 
+use super::common::print;
 use crate::cli::ShowArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output;
 
 pub(super) fn execute(args: &ShowArgs) -> Result<Outcome, CliError> {
+    if args.resolved {
+        let policies = args.policies.clone();
+        let overrides = ScenarioOverrides { policies, ..ScenarioOverrides::default() };
+        let values = Scenario::resolved_with(&args.name, &args.set, &overrides)?;
+        print(&ResolvedReport { values: &values }, args.format)?;
+        return Ok(Outcome::Fine);
+    }
     match library::find(&args.name).or_else(|| library::find_sweep(&args.name)) {
         Some(entry) => output::result(entry.text)?,
         // A path of a valid file does as well; anything else has its error from here.

@@ -31,7 +31,7 @@ mod world;
 pub use error::RunError;
 pub use guest::KERNEL_FRAMES;
 pub use promises::{family_of, known_violations};
-pub use run::{Observer, Prefix, RunOutput, prefill, run, run_observed};
+pub use run::{Observer, Prefix, RunOutput, prefill, prefill_observed, run, run_observed};
 pub use settings::{RunSettings, Watch};
 pub use world::watchdog::{END_OF_TIME, PREFILL_STEPS, SPIN_STEP, SPIN_STEPS};
 pub use world::{MachineEvent, World};

@@ -79,13 +79,34 @@ pub fn prefill(
     seed: u64,
     settings: &RunSettings,
 ) -> Result<Prefix, RunError> {
-    let world = World::new(config, seed, settings)?;
+    prefill_observed(config, seed, settings, None)
+}
+
+/// As [`prefill`], with somebody who watches the records from power-on to the start barrier. Changes no
+/// result.
+///
+/// # Errors
+/// As [`prefill`], and when the observer stops it.
+pub fn prefill_observed(
+    config: &MachineConfig,
+    seed: u64,
+    settings: &RunSettings,
+    observer: Option<Observer<'_>>,
+) -> Result<Prefix, RunError> {
+    let mut world = World::new(config, seed, settings)?;
+    if observer.is_some() {
+        world.trace = std::mem::take(&mut world.trace).with_tap();
+    }
     let bound = settings.events;
     let engine = match settings.queue {
-        QueueKind::Hybrid => Engine::Hybrid(prefill_with(world, HybridQueue::default(), bound)?),
-        QueueKind::Std => Engine::Std(prefill_with(world, StdHeapQueue::default(), bound)?),
+        QueueKind::Hybrid => {
+            Engine::Hybrid(prefill_with(world, HybridQueue::default(), bound, observer)?)
+        }
+        QueueKind::Std => {
+            Engine::Std(prefill_with(world, StdHeapQueue::default(), bound, observer)?)
+        }
         QueueKind::Reference => {
-            Engine::Reference(prefill_with(world, ReferenceQueue::default(), bound)?)
+            Engine::Reference(prefill_with(world, ReferenceQueue::default(), bound, observer)?)
         }
     };
     Ok(Prefix { engine })
@@ -95,12 +116,14 @@ fn prefill_with<Q: EventQueue<MachineEvent>>(
     world: World,
     queue: Q,
     bound: Option<u64>,
+    observer: Option<Observer<'_>>,
 ) -> Result<Simulation<World, Q>, RunError> {
     let mut simulation = Simulation::new(world, queue);
     simulation.model.start(&mut simulation.queue);
     let bound = EventBound::new(bound, &simulation);
     let go_on = |world: &World| !world.at_barrier() && !world.is_over();
-    let stopped = bound.run_while(&mut simulation, go_on);
+    let stopped = observed(&mut simulation, &bound, observer, go_on)?;
+    simulation.model.trace.remove_tap();
     match &simulation.model.failure {
         Some(failure) => Err(RunError::of(failure, &simulation.model)),
         None if stopped => Err(RunError::OutOfEvents(simulation.model.reached)),
@@ -185,7 +208,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     mut simulation: Simulation<World, Q>,
     policy: &Policy,
     settings: &RunSettings,
-    mut observer: Option<Observer<'_>>,
+    observer: Option<Observer<'_>>,
 ) -> Result<RunOutput, RunError> {
     let world = &mut simulation.model;
     let now = world.reached;
@@ -220,21 +243,8 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     let event = MachineEvent::Barrier;
     simulation.queue.schedule(event.key(now), event);
     let bound = EventBound::new(settings.events, &simulation);
-    loop {
-        let go_on = |world: &World| !world.is_over() && !world.trace.tap_is_full();
-        if bound.run_while(&mut simulation, go_on) {
-            return Err(RunError::OutOfEvents(simulation.model.reached));
-        }
-        let more = simulation.model.trace.tap_is_full();
-        if let Some(observer) = &mut observer {
-            let records = simulation.model.trace.take_tapped();
-            if observer(&records).is_break() {
-                return Err(RunError::Stopped);
-            }
-        }
-        if !more || simulation.model.is_over() {
-            break;
-        }
+    if observed(&mut simulation, &bound, observer, |world| !world.is_over())? {
+        return Err(RunError::OutOfEvents(simulation.model.reached));
     }
     if let Some(failure) = &simulation.model.failure {
         return Err(RunError::of(failure, &simulation.model));
@@ -243,6 +253,30 @@ fn run_with<Q: EventQueue<MachineEvent>>(
         return Err(RunError::StoodStill(simulation.model.reached));
     }
     output(simulation, settings.events)
+}
+
+/// Goes on as long as `go_on` holds, and shows the observer the records on the way. True when the bound
+/// ended it.
+fn observed<Q: EventQueue<MachineEvent>>(
+    simulation: &mut Simulation<World, Q>,
+    bound: &EventBound,
+    mut observer: Option<Observer<'_>>,
+    go_on: impl Fn(&World) -> bool,
+) -> Result<bool, RunError> {
+    loop {
+        let until_full = |world: &World| go_on(world) && !world.trace.tap_is_full();
+        let stopped = bound.run_while(simulation, until_full);
+        let more = simulation.model.trace.tap_is_full();
+        if let Some(observer) = &mut observer {
+            let records = simulation.model.trace.take_tapped();
+            if observer(&records).is_break() {
+                return Err(RunError::Stopped);
+            }
+        }
+        if stopped || !more || !go_on(&simulation.model) {
+            return Ok(stopped);
+        }
+    }
 }
 
 fn output<Q>(

@@ -139,6 +139,11 @@ impl TraceSink {
         self
     }
 
+    /// Holds records no longer.
+    pub fn remove_tap(&mut self) {
+        self.tapped = None;
+    }
+
     /// Whether it is time to fetch the records of the tap.
     pub fn tap_is_full(&self) -> bool {
         self.tapped.as_ref().is_some_and(|tapped| tapped.len() >= TAP)

@@ -8,3 +8,4 @@ pub mod owners;
 pub mod requests;
 pub mod series;
 pub mod timeline;
+pub mod why;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use models::config::Policy;
-use models::machine::{self, Prefix, RunOutput, RunSettings, Watch};
+use models::machine::{self, Observer, Prefix, RunOutput, RunSettings, Watch};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::run::error::RunnerError;
@@ -61,8 +61,18 @@ impl<'a> FirstReplication<'a> {
         policy: &Policy,
         watch: Watch,
     ) -> Result<RunOutput, RunnerError> {
+        self.observed(prefix, policy, watch, None)
+    }
+
+    fn observed(
+        &self,
+        prefix: &Prefix,
+        policy: &Policy,
+        watch: Watch,
+        observer: Option<Observer<'_>>,
+    ) -> Result<RunOutput, RunnerError> {
         let settings = RunSettings { watch, ..self.settings.clone() };
-        let output = machine::run(prefix, policy, &settings)
+        let output = machine::run_observed(prefix, policy, &settings, observer)
             .map_err(|source| self.failed(&policy.name, source))?;
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         (self.progress)(Progress::Finished {
@@ -83,7 +93,19 @@ impl<'a> FirstReplication<'a> {
         first: &RunOutput,
         watch: Watch,
     ) -> Result<RunOutput, RunnerError> {
-        let second = self.run(prefix, policy, watch)?;
+        self.again_observed(prefix, policy, first, watch, None)
+    }
+
+    /// As [`again`](Self::again), with somebody who watches the records.
+    pub(super) fn again_observed(
+        &self,
+        prefix: &Prefix,
+        policy: &Policy,
+        first: &RunOutput,
+        watch: Watch,
+        observer: Option<Observer<'_>>,
+    ) -> Result<RunOutput, RunnerError> {
+        let second = self.observed(prefix, policy, watch, observer)?;
         match second.digest == first.digest {
             true => Ok(second),
             false => Err(self.internal(policy, "the same run gave other records")),

@@ -2,6 +2,7 @@
 
 pub mod anatomy;
 pub mod crossover;
+pub mod diff;
 mod first_replication;
 pub mod fuzz;
 pub mod judge;
@@ -9,3 +10,4 @@ pub mod precision;
 pub mod request_anatomy;
 pub mod suite;
 pub mod sweep;
+pub mod why;

@@ -41,6 +41,18 @@ pub(crate) fn setup_hash(scenario: &Scenario) -> String {
     setup(scenario).hash()
 }
 
+/// What all runs of a scenario share, as names and values.
+pub(in crate::scenario) fn setup_lines(scenario: &Scenario) -> Vec<(String, String)> {
+    setup(scenario).lines()
+}
+
+/// What makes a policy, as names and values.
+pub(in crate::scenario) fn policy_lines(entry: &Policy) -> Vec<(String, String)> {
+    let mut form = Form(String::new());
+    policy(&mut form, entry);
+    form.lines()
+}
+
 /// The hash of a policy.
 pub(crate) fn policy_hash(entry: &Policy) -> String {
     let mut form = Form(String::new());
@@ -90,6 +102,12 @@ impl Form {
 
     fn time(&mut self, name: &str, span: SimDuration) {
         self.line(name, span.as_ps());
+    }
+
+    fn lines(&self) -> Vec<(String, String)> {
+        let pair =
+            |line: &str| line.split_once('=').map(|(name, value)| (name.into(), value.into()));
+        self.0.lines().filter_map(pair).collect()
     }
 
     fn hash(&self) -> String {

@@ -9,5 +9,6 @@ pub(crate) mod op;
 pub(crate) mod patch;
 pub(crate) mod published;
 pub mod resolve;
+pub mod resolved;
 pub(crate) mod schema;
 pub(crate) mod source;

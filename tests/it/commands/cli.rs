@@ -113,6 +113,20 @@ mod listings {
     }
 
     #[test]
+    fn values_are_shown_with_their_sources() {
+        let text = fine(&["show", "smoke", "--resolved", "--set", "host.swap.read_ahead=2"]);
+        let line = |field: &str| text.lines().find(|line| line.starts_with(field)).unwrap();
+        assert!(line("host.swap.read_ahead ").ends_with("--set host.swap.read_ahead=2"), "{text}");
+        assert!(line("host.memory_limit ").contains("  line "), "{text}");
+        assert!(line("host.costs.exit_light ").contains("  processor "), "{text}");
+        assert!(line("guest.thp ").ends_with("  default"), "{text}");
+        let all = json(&fine(&["show", "smoke", "--resolved", "--format", "json"]));
+        assert!(all.as_array().unwrap().iter().any(|row| row["field"] == "sync: cap"), "{all}");
+        fails(&["show", "smoke", "--resolved", "--set", "host.cpu_s=1"], &["host.cpu_s", "cpus"]);
+        fails(&["show", "smoke", "--set", "seed=1"], &["--resolved"]);
+    }
+
+    #[test]
     fn schema_is_json() {
         assert!(json(&fine(&["schema"]))["$schema"].is_string());
     }

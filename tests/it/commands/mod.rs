@@ -3,6 +3,7 @@
 mod anatomy;
 mod change;
 mod cli;
+mod diff;
 mod explore;
 mod fit;
 mod fit_device;

@@ -3,8 +3,9 @@
 use sim_core::SimTime;
 
 use super::faults::FaultSeen;
+use super::lane::Lane;
 use super::lanes::{self, Lanes};
-use super::parts::{self, Parts};
+use super::parts::{self, Part, Parts};
 use super::steps::{self, Step};
 use crate::base::record::Record;
 
@@ -17,6 +18,8 @@ pub struct Anatomy {
     pub lanes: Lanes,
     /// What happens to the fault, in order.
     pub steps: Vec<Step>,
+    /// What it waits for when, from begin to end without a gap.
+    pub chain: Lane<Part>,
     /// What the latency consists of; the spans add up to it.
     pub parts: Parts,
 }
@@ -32,7 +35,8 @@ impl Anatomy {
 /// [`FaultSeen::span`].
 pub fn anatomy(vcpus: u16, fault: &FaultSeen, records: &[Record]) -> Anatomy {
     let (lanes, reads) = lanes::follow(vcpus, fault, records);
-    let parts = parts::parts(fault, &lanes);
+    let chain = parts::chain(fault, &lanes);
+    let parts = parts::parts(&chain);
     let steps = steps::steps(vcpus, fault, &reads, records);
-    Anatomy { fault: *fault, lanes, steps, parts }
+    Anatomy { fault: *fault, lanes, steps, chain, parts }
 }

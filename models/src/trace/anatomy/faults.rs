@@ -80,6 +80,11 @@ impl FaultLog {
         Self::keeping(vcpus, MOST)
     }
 
+    /// As [`new`](Self::new), in the middle of the measured phase.
+    pub(in crate::trace) fn measuring(vcpus: u16) -> Self {
+        Self { measuring: true, ..Self::new(vcpus) }
+    }
+
     pub(super) fn keeping(vcpus: u16, most: usize) -> Self {
         Self {
             measuring: false,

@@ -95,6 +95,23 @@ impl<T: Timed + Clone> Kept<T> {
         }
     }
 
+    /// Those that are kept, in order of their ends.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.kept.iter()
+    }
+
+    /// The one that so many are not faster than, itself among them: 1 is the slowest. Nothing when there are
+    /// not so many, or when the list was thinned out so that nobody knows.
+    pub fn slowest(&self, number: usize) -> Option<T> {
+        if number == 1 {
+            return self.worst.clone();
+        }
+        let mut sorted: Vec<&T> = self.kept.iter().collect();
+        let place = sorted.len().checked_sub(number).filter(|_| number > 0 && self.every == 1)?;
+        let (_, picked, _) = sorted.select_nth_unstable_by_key(place, |one| one.order());
+        Some((*picked).clone())
+    }
+
     /// The picked one; nothing when there was none. With equal latencies the order is that of time.
     pub fn pick(&self, pick: Pick) -> Option<T> {
         if pick == Pick::Worst {

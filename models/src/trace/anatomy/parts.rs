@@ -3,6 +3,7 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::faults::FaultSeen;
+use super::lane::Lane;
 use super::lanes::{ItemState, Lanes, TaskActivity, VcpuState};
 
 /// What a fault waits for at a moment. Whatever brings the page goes before what the task or the
@@ -76,18 +77,26 @@ impl Parts {
     }
 }
 
-/// Shares the time from begin to end out: each moment belongs to one part.
-pub(super) fn parts(fault: &FaultSeen, lanes: &Lanes) -> Parts {
+/// What the fault waits for when, from its begin to its end without a gap: each moment belongs to one part.
+pub(super) fn chain(fault: &FaultSeen, lanes: &Lanes) -> Lane<Part> {
     let mut cuts: Vec<SimTime> = lanes.boundaries().collect();
     cuts.extend([fault.begin, fault.end]);
     cuts.retain(|&cut| cut >= fault.begin && cut <= fault.end);
     cuts.sort_unstable();
     cuts.dedup();
-    let mut parts = Parts::default();
+    let mut chain = Lane::default();
     for pair in cuts.windows(2) {
-        let part = part_at(lanes, pair[0]);
+        chain.push(pair[0], pair[1], part_at(lanes, pair[0]));
+    }
+    chain
+}
+
+/// The times of the parts of a chain.
+pub(super) fn parts(chain: &Lane<Part>) -> Parts {
+    let mut parts = Parts::default();
+    for &(from, to, part) in &chain.spans {
         let span = &mut parts.0[part as usize];
-        *span = SimDuration::from_ps(span.as_ps() + pair[1].since(pair[0]).as_ps());
+        *span = SimDuration::from_ps(span.as_ps() + to.since(from).as_ps());
     }
     parts
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::scenario::patch::{PathError, Target};
 use crate::scenario::resolve::{Scenario, ScenarioOverrides};
+use crate::scenario::resolved::{Resolved, resolved};
 use crate::scenario::source::{document, source};
 use crate::syntax::error::{Diagnostic, ScenarioError};
 use crate::syntax::tree::{Document, FieldPath, NodeValue};
@@ -79,12 +80,8 @@ impl Base {
         patches.iter().map(put).collect()
     }
 
-    /// The scenario with values put into it, in order. `label` tells the point in errors.
-    pub(crate) fn with(
-        &self,
-        patches: &[&Patch],
-        label: &str,
-    ) -> Result<(Scenario, Vec<FieldPath>), ScenarioError> {
+    /// The tree with values put into it, in order, and the places that they came to.
+    fn patched(&self, patches: &[&Patch]) -> Result<(Document, Vec<FieldPath>), ScenarioError> {
         let root = self.doc.root.clone();
         let (file, text) = (self.doc.file.clone(), self.doc.text.clone());
         let mut doc = Document { file, text, root, attached: None };
@@ -93,6 +90,30 @@ impl Base {
             let set = patch.target.set(&mut doc.root, &patch.value);
             paths.push(set.map_err(|error| patch.named.path_error(error))?);
         }
+        Ok((doc, paths))
+    }
+
+    /// Every value of the scenario with values put into it, as it is run, and where each comes from.
+    pub(crate) fn resolved(
+        &self,
+        patches: &[&Patch],
+        overrides: &ScenarioOverrides,
+    ) -> Result<Vec<Resolved>, ScenarioError> {
+        let (scenario, _) = self.with(patches, "with this value")?;
+        let scenario = scenario.with_overrides(overrides)?;
+        let (doc, paths) = self.patched(patches)?;
+        let typed = patches.iter().map(|patch| patch.origin.doc.text.to_string());
+        let set: Vec<(FieldPath, String)> = paths.into_iter().zip(typed).collect();
+        Ok(resolved(&scenario, &doc, &set))
+    }
+
+    /// The scenario with values put into it, in order. `label` tells the point in errors.
+    pub(crate) fn with(
+        &self,
+        patches: &[&Patch],
+        label: &str,
+    ) -> Result<(Scenario, Vec<FieldPath>), ScenarioError> {
+        let (doc, paths) = self.patched(patches)?;
         let mut scenario = Scenario::from_document(&doc)
             .map_err(|error| blamed(error, &doc, patches, &paths, label))?;
         if !patches.is_empty() {

@@ -3,7 +3,8 @@
 use super::collide::given_twice;
 use super::point::{Base, Patch};
 use super::words;
-use crate::scenario::resolve::Scenario;
+use crate::scenario::resolve::{Scenario, ScenarioOverrides};
+use crate::scenario::resolved::Resolved;
 use crate::scenario::source::document;
 use crate::syntax::error::ScenarioError;
 
@@ -30,6 +31,24 @@ impl Scenario {
         settings: &[String],
     ) -> Result<Self, ScenarioError> {
         Self::changed(&Base::new(document(file, text)?)?.0, settings)
+    }
+
+    /// Every value of a scenario as it is run, and where each comes from: the file, a setting, a preset, or the
+    /// format's default.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with) and [`with_overrides`](Self::with_overrides).
+    pub fn resolved_with(
+        path_or_name: &str,
+        settings: &[String],
+        overrides: &ScenarioOverrides,
+    ) -> Result<Vec<Resolved>, ScenarioError> {
+        let base = Base::load(path_or_name)?;
+        let patches: Vec<Patch> =
+            settings.iter().map(|text| words::setting(text)).collect::<Result<_, _>>()?;
+        let patches: Vec<&Patch> = patches.iter().collect();
+        given_twice(&patches, &base.places(&patches)?)?;
+        base.resolved(&patches, overrides)
     }
 
     fn changed(base: &Base, settings: &[String]) -> Result<Self, ScenarioError> {

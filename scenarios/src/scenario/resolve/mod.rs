@@ -32,6 +32,7 @@ pub use self::at::{FORMAT, MAX_DURATION, MAX_MEMORY};
 pub(in crate::scenario) use self::device::law::{law_line, number_law, time_law};
 pub(crate) use self::device::{device_lines, device_of_text};
 pub use self::host_kernel::HostIdentity;
+pub(in crate::scenario) use self::zswap::COMPRESSOR;
 use crate::scenario::expect::{self, Claim, Expectation};
 use crate::scenario::file::{PublishedFile, ScenarioFile};
 use crate::scenario::published::Published;

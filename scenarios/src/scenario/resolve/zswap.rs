@@ -9,12 +9,13 @@ use super::device::work;
 use crate::scenario::file::{ServiceTime, ZswapFile};
 use crate::syntax::error::ScenarioError;
 
-const DEFAULT_COMPRESSOR: &str = "lzo";
+/// The compressor of a pool that names none.
+pub(in crate::scenario) const COMPRESSOR: &str = "lzo";
 const DEFAULT_ACCEPT_PERCENT: u64 = 90;
 
 /// The pool.
 pub(super) fn zswap(at: &At<'_>, file: &ZswapFile) -> Result<ZswapConfig, ScenarioError> {
-    let name = file.compressor.as_deref().unwrap_or(DEFAULT_COMPRESSOR);
+    let name = file.compressor.as_deref().unwrap_or(COMPRESSOR);
     let preset = presets::compressor(name).ok_or_else(|| {
         let names = presets::compressor_names();
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();

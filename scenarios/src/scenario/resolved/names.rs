@@ -1,0 +1,445 @@
+//! Lines of the canonical form under the names that fields have in a file.
+
+use models::base::ids::PAGE_SIZE;
+use sim_core::{Frequency, SimDuration};
+
+use super::row::{Named, Preset, path};
+use crate::scenario::canonical;
+use crate::scenario::resolve::Scenario;
+use crate::syntax::tree::{Document, Node, NodeValue};
+use crate::syntax::units::{Bytes, Rate};
+
+/// All values, in the order of the canonical form.
+pub(super) fn named(scenario: &Scenario, doc: &Document) -> Vec<Named> {
+    let mut rows: Vec<Named> = other(scenario);
+    let mut namer = Namer::new(scenario, doc);
+    for (name, value) in canonical::setup_lines(scenario) {
+        for row in namer.line(&name, &value) {
+            // Operations of one program are one value, arrays of one TLB another.
+            match rows.last_mut().filter(|last| last.field == row.field) {
+                Some(last) => last.value.push_str(&format!("; {}", row.value)),
+                None => rows.push(row),
+            }
+        }
+    }
+    for policy in &scenario.policies {
+        let place = place_of(doc, "policies", &policy.name);
+        for (name, value) in canonical::policy_lines(policy) {
+            rows.push(of_policy(doc, &place, &policy.name, (&name, &value)));
+        }
+    }
+    rows
+}
+
+/// What is no part of the hash, and the number of replications.
+fn other(scenario: &Scenario) -> Vec<Named> {
+    let policies: Vec<&str> = scenario.policies.iter().map(|it| it.name.as_str()).collect();
+    vec![
+        plain("name", scenario.name.clone()),
+        plain("seed", scenario.seed.to_string()),
+        plain("replications", scenario.replications.to_string()),
+        plain("policies", policies.join(", ")),
+        plain("baseline", scenario.baseline.clone()),
+        plain("measure", scenario.measure.clone()),
+    ]
+}
+
+fn plain(field: impl Into<String>, value: impl Into<String>) -> Named {
+    let field = field.into();
+    let path = path(&field);
+    Named { field, value: value.into(), path, preset: Preset::None, policy: None }
+}
+
+/// Where a list of policies has the one of that name.
+fn place_of(doc: &Document, list: &str, name: &str) -> String {
+    let items = match doc.root.get(list).map(|node| &node.value) {
+        Some(NodeValue::Array(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let is = |node: &Node| match &node.value {
+        NodeValue::String(own) => own == name,
+        _ => {
+            matches!(node.get("name").map(|it| &it.value), Some(NodeValue::String(own)) if own == name)
+        }
+    };
+    let at = items.iter().position(is);
+    at.map_or_else(|| format!("{list}[{}]", usize::MAX), |at| format!("{list}[{at}]"))
+}
+
+/// A line of a policy that stands at `place`.
+fn of_policy(doc: &Document, place: &str, policy: &str, (name, value): (&str, &str)) -> Named {
+    let (field, inner) = match (name.strip_prefix("rule."), name.strip_prefix("policy.")) {
+        (Some(rule), _) => (format!("{policy}: {rule}"), format!("{place}.set.{rule}")),
+        (_, Some("defect")) => (format!("{policy}: defects"), format!("{place}.defects")),
+        (_, Some(part)) => (format!("{policy}: {part}"), place.to_owned()),
+        _ => (format!("{policy}: policy"), place.to_owned()),
+    };
+    let base = doc.at(&path(&format!("{place}.base"))).map(|node| &node.value);
+    let base = match base {
+        Some(NodeValue::String(base)) => base.clone(),
+        _ => policy.to_owned(),
+    };
+    // A policy that stands there by its name says nothing of its rules.
+    let whole = inner == place && name != "policy";
+    let path = if whole { path(&format!("{place}.nothing")) } else { path(&inner) };
+    let (value, preset) = (value.to_owned(), Preset::Policy(base));
+    Named { field, value, path, preset, policy: Some(policy.to_owned()) }
+}
+
+/// Where the parts of a virtual machine stand.
+struct Vm {
+    /// Its entry of `vms`; empty where there is only one machine.
+    own: String,
+    guest: String,
+    workload: String,
+    regions: usize,
+    groups: usize,
+}
+
+/// What has come so far of the lines.
+struct Namer {
+    vms: Vec<Vm>,
+    guest: usize,
+    vm: usize,
+    store: usize,
+    /// The device of which lines come is a volume.
+    volume: bool,
+    region: usize,
+    group: usize,
+    disturbance: usize,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy)]
+enum Unit {
+    Plain,
+    /// Picoseconds.
+    Time,
+    Pages,
+    Hz,
+    /// A tick's length, which files have as ticks a second.
+    Tick,
+}
+
+/// Lines of the host by their fields below `host`.
+const HOST: [(&str, &str, Unit); 12] = [
+    ("cpus", "cpus", Unit::Plain),
+    ("tick", "tick", Unit::Time),
+    ("memory_limit_pages", "memory_limit", Unit::Pages),
+    ("other_resident_pages", "other_resident", Unit::Pages),
+    ("read_ahead_pages", "swap.read_ahead", Unit::Plain),
+    ("reclaim_batch_pages", "reclaim_batch", Unit::Plain),
+    ("swap_pages", "swap.size", Unit::Pages),
+    ("write_pages", "swap.max_write", Unit::Pages),
+    ("allocation_failure_ppm", "allocation_failure_ppm", Unit::Plain),
+    ("second_stage_levels", "second_stage_levels", Unit::Plain),
+    ("thp", "thp", Unit::Plain),
+    ("paging", "paging", Unit::Plain),
+];
+
+/// Fields of devices, schedulers and kernels whose lines are picoseconds.
+const TIMES: [&str; 21] = [
+    "read_latency",
+    "write_latency",
+    "per_page",
+    "seek_base",
+    "seek_sqrt",
+    "rotation",
+    "transfer_per_page",
+    "controller",
+    "read_expire",
+    "write_expire",
+    "latency",
+    "copy_per_page",
+    "halt_poll",
+    "writeback_throttling",
+    "min_granularity",
+    "wakeup_granularity",
+    "sleeper_credit",
+    "base_slice",
+    "wake_delay",
+    "duration",
+    "warmup",
+];
+
+fn unit_of(field: &str) -> Unit {
+    if TIMES.contains(&field) { Unit::Time } else { Unit::Plain }
+}
+
+/// A value as a file would have it.
+fn written(value: &str, unit: Unit) -> String {
+    let number = value.parse::<u64>();
+    match (unit, number) {
+        (Unit::Plain, _) | (_, Err(_)) => value.to_owned(),
+        (Unit::Time, Ok(0)) => "0s".to_owned(),
+        (Unit::Time, Ok(ps)) => SimDuration::from_ps(ps).to_string(),
+        // No limit.
+        (Unit::Pages, Ok(pages)) if pages == u64::from(u32::MAX) => "none".to_owned(),
+        (Unit::Pages, Ok(pages)) => Bytes(pages.saturating_mul(PAGE_SIZE)).to_string(),
+        (Unit::Hz, Ok(hz)) => {
+            Frequency::from_hz(hz).map_or_else(|| value.to_owned(), |rate| Rate(rate).to_string())
+        }
+        (Unit::Tick, Ok(ps)) => (1_000_000_000_000_u64.checked_div(ps)).unwrap_or(0).to_string(),
+    }
+}
+
+impl Namer {
+    fn new(scenario: &Scenario, doc: &Document) -> Self {
+        let machine = &scenario.machine;
+        let (all_regions, all_groups) =
+            (machine.workload.regions.len(), machine.workload.tasks.len());
+        let mut vms: Vec<Vm> = Vec::new();
+        let entries = match doc.root.get("vms").map(|node| &node.value) {
+            Some(NodeValue::Array(items)) => items.as_slice(),
+            _ => &[],
+        };
+        for (at, entry) in entries.iter().enumerate() {
+            let count = match entry.get("count").map(|node| &node.value) {
+                Some(NodeValue::Number(text)) => text.parse().unwrap_or(1),
+                _ => 1,
+            };
+            let own = format!("vms[{at}]");
+            let part = |name: &str| match entry.get(name) {
+                Some(_) => format!("{own}.{name}"),
+                None => name.to_owned(),
+            };
+            for _ in 0..count {
+                let (guest, workload) = (part("guest"), part("workload"));
+                vms.push(Vm { own: own.clone(), guest, workload, regions: 0, groups: 0 });
+            }
+        }
+        for (vm, of) in vms.iter_mut().zip(&machine.vms) {
+            (vm.regions, vm.groups) = (of.regions.into(), of.groups.into());
+        }
+        if vms.is_empty() {
+            let (guest, workload) = ("guest".to_owned(), "workload".to_owned());
+            let own = String::new();
+            vms.push(Vm { own, guest, workload, regions: all_regions, groups: all_groups });
+        }
+        Self { vms, guest: 0, vm: 0, store: 0, volume: false, region: 0, group: 0, disturbance: 0 }
+    }
+
+    /// The values of a line.
+    fn line(&mut self, name: &str, value: &str) -> Vec<Named> {
+        let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        match first {
+            // The version of the form, which is no value.
+            "canonical" => Vec::new(),
+            "duration" | "warmup" => vec![plain(first, written(value, Unit::Time))],
+            "cpu" => vec![processor(rest, value)],
+            "cost" => vec![with(format!("host.costs.{rest}"), value, Preset::Processor)],
+            "host" => host(rest, value).into_iter().collect(),
+            "device" => {
+                self.volume = if rest.is_empty() { value == "volume" } else { self.volume };
+                vec![device("host.swap.device", rest, value, self.volume)]
+            }
+            "zswap" => vec![zswap(rest, value)],
+            "store" => self.stored(rest, value),
+            "guest" => self.of_guest(rest, value).into_iter().collect(),
+            "vm" | "policy" | "rule" => self.of_vm(name, value),
+            "region" => self.of_region(rest, value),
+            "tasks" | "arrivals" | "op" => self.of_group(first, value),
+            "law" | "walk" | "addresses" | "sync" => {
+                let row = plain("workload.tasks", value);
+                vec![Named { field: format!("workload.{first}"), ..row }]
+            }
+            "disturbance" => {
+                self.disturbance += 1;
+                vec![plain(format!("disturbances[{}]", self.disturbance - 1), value)]
+            }
+            _ => vec![plain(name, value)],
+        }
+    }
+
+    fn of_guest(&mut self, field: &str, value: &str) -> Option<Named> {
+        if field == "vcpus" {
+            self.guest += 1;
+        }
+        let base = self.vms.get(self.guest.checked_sub(1)?)?.guest.clone();
+        let kernel = path(&format!("{base}.kernel"));
+        let (field, unit, preset) = match field {
+            "memory_pages" => ("memory", Unit::Pages, Preset::None),
+            "tick" => ("hz", Unit::Tick, Preset::GuestKernel(kernel)),
+            "vcpus" => (field, Unit::Plain, Preset::None),
+            "balance_ticks" | "steal_clock" | "send_always" | "preemption" => {
+                (field, Unit::Plain, Preset::GuestKernel(kernel))
+            }
+            // The one of the guest's tick.
+            "sched.tick" => return None,
+            _ => match field.strip_prefix("sched.") {
+                Some(own) => {
+                    let sched = path(&format!("{base}.sched.kernel"));
+                    (field, unit_of(own), Preset::Scheduler(sched, kernel))
+                }
+                None => (field, unit_of(field), Preset::None),
+            },
+        };
+        Some(with(format!("{base}.{field}"), &written(value, unit), preset))
+    }
+
+    fn of_vm(&mut self, name: &str, value: &str) -> Vec<Named> {
+        if name == "vm" {
+            self.vm += 1;
+        }
+        let place = self.vm.checked_sub(1).and_then(|vm| self.vms.get(vm));
+        let own = place.map_or_else(|| "vms".to_owned(), |vm| vm.own.clone());
+        let preset = Preset::Policy(String::new());
+        match name.split_once('.') {
+            None if name == "vm" => {
+                vec![plain(format!("{own}.name"), value.split(' ').next().unwrap_or(value))]
+            }
+            Some(("vm", _)) => {
+                let (limit, other) = value.split_once(" other=").unwrap_or((value, "0"));
+                let row = |field: &str, value| {
+                    plain(format!("{own}.{field}"), written(value, Unit::Pages))
+                };
+                vec![row("memory_limit", limit), row("other_resident", other)]
+            }
+            Some(("rule", rule)) => {
+                let row = with(format!("{own}.policy.set.{rule}"), value, preset);
+                vec![Named { field: format!("{own}.policy: {rule}"), ..row }]
+            }
+            Some((_, part)) => vec![with(format!("{own}.policy: {part}"), value, preset)],
+            None => vec![plain(format!("{own}.policy"), value)],
+        }
+    }
+
+    fn of_region(&mut self, field: &str, value: &str) -> Vec<Named> {
+        if field.is_empty() {
+            self.region += 1;
+        }
+        let base = self.place(self.region, |vm| vm.regions, "regions");
+        if !field.is_empty() {
+            return vec![plain(format!("{base}.{field}"), value)];
+        }
+        let (name, rest) = value.split_once(' ').unwrap_or((value, ""));
+        let mut rows = vec![plain(format!("{base}.name"), name)];
+        for (key, value) in rest.split(' ').filter_map(|part| part.split_once('=')) {
+            rows.push(match key {
+                "pages" => plain(format!("{base}.size"), written(value, Unit::Pages)),
+                key => plain(format!("{base}.{key}"), value),
+            });
+        }
+        rows
+    }
+
+    fn of_group(&mut self, what: &str, value: &str) -> Vec<Named> {
+        if what == "tasks" {
+            self.group += 1;
+        }
+        let base = self.place(self.group, |vm| vm.groups, "tasks");
+        match what {
+            "tasks" => {
+                let (name, rest) = value.split_once(' ').unwrap_or((value, ""));
+                let parts = rest.split(' ').filter_map(|part| part.split_once('='));
+                let parts = parts.map(|(key, value)| plain(format!("{base}.{key}"), value));
+                std::iter::once(plain(format!("{base}.name"), name)).chain(parts).collect()
+            }
+            "arrivals" => vec![plain(format!("{base}.arrivals"), value)],
+            _ => vec![plain(format!("{base}.program"), value)],
+        }
+    }
+
+    /// Where the `number`-th of all regions or groups stands, counted from 1.
+    fn place(&self, number: usize, count: impl Fn(&Vm) -> usize, list: &str) -> String {
+        let mut at = number.saturating_sub(1);
+        for vm in &self.vms {
+            if at < count(vm) {
+                return format!("{}.{list}[{at}]", vm.workload);
+            }
+            at -= count(vm);
+        }
+        format!("workload.{list}[{}]", number.saturating_sub(1))
+    }
+
+    fn stored(&mut self, field: &str, value: &str) -> Vec<Named> {
+        if field.is_empty() {
+            self.store += 1;
+        }
+        let base = format!("host.stores[{}]", self.store.saturating_sub(1));
+        let handler = |field: &str, value: &str| plain(format!("{base}.handler.{field}"), value);
+        let several = |prefix: &str, names: [&str; 3]| {
+            let values = value.split(' ');
+            let row = |(name, value): (&str, &str)| handler(&format!("{prefix}{name}"), value);
+            names.into_iter().zip(values).map(row).collect()
+        };
+        match field {
+            "" => vec![plain(format!("{base}.name"), value)],
+            "device" => {
+                self.volume = value == "volume";
+                vec![device(&format!("{base}.device"), "", value, self.volume)]
+            }
+            "handler" => several("", ["readers", "installers", "batch"]),
+            "around" => vec![handler("around", &written(value, Unit::Pages))],
+            "latency" => vec![handler("latency", &written(value, Unit::Time))],
+            "prefetch" => several("prefetch.", ["threads", "batch", "before_start"]),
+            "prefetch.pace" => vec![handler(
+                "prefetch.rate",
+                &format!("a page each {}", written(value, Unit::Time)),
+            )],
+            "prefetch.run" => vec![handler("prefetch.pages", value)],
+            _ => match field.strip_prefix("device.") {
+                Some(own) => vec![device(&format!("{base}.device"), own, value, self.volume)],
+                None => vec![handler(field, value)],
+            },
+        }
+    }
+}
+
+fn with(field: String, value: &str, preset: Preset) -> Named {
+    Named { preset, ..plain(field, value) }
+}
+
+fn processor(field: &str, value: &str) -> Named {
+    let (field, unit) = if field == "hz" { ("frequency", Unit::Hz) } else { (field, Unit::Plain) };
+    with(format!("host.cpu.{field}"), &written(value, unit), Preset::Processor)
+}
+
+fn host(field: &str, value: &str) -> Option<Named> {
+    if let Some((_, own, unit)) = HOST.iter().find(|(name, ..)| *name == field) {
+        let preset = if field == "tick" { Preset::HostKernel } else { Preset::None };
+        return Some(with(format!("host.{own}"), &written(value, *unit), preset));
+    }
+    match field.strip_prefix("sched.") {
+        // The one of the host's tick.
+        Some("tick") => None,
+        Some(own) => {
+            let (sched, kernel) = (path("host.sched.kernel"), path("host.kernel"));
+            let value = written(value, unit_of(own));
+            Some(with(format!("host.{field}"), &value, Preset::Scheduler(sched, kernel)))
+        }
+        None => {
+            let value = written(value, unit_of(field));
+            Some(with(format!("host.kernel.{field}"), &value, Preset::HostKernel))
+        }
+    }
+}
+
+/// A line of a device that stands at `base`; without a field its kind.
+fn device(base: &str, field: &str, value: &str, volume: bool) -> Named {
+    let name = if field.is_empty() { "kind" } else { field };
+    let (field, value) = match name {
+        // A volume is said to have a throughput.
+        "per_page" if volume => {
+            let ps = value.parse::<u64>().unwrap_or(0).max(1);
+            let bytes = PAGE_SIZE * 1_000_000_000_000 / ps;
+            ("throughput", Bytes(bytes).to_string())
+        }
+        "limit_pages" => ("mem_limit", written(value, Unit::Pages)),
+        "read_expire" => ("elevator.read_expire", written(value, Unit::Time)),
+        "write_expire" => ("elevator.write_expire", written(value, Unit::Time)),
+        "fifo_batch" => ("elevator.fifo_batch", value.to_owned()),
+        "writes_starved" => ("elevator.writes_starved", value.to_owned()),
+        _ => (name, written(value, unit_of(name))),
+    };
+    with(format!("{base}.{field}"), &value, Preset::Device(path(base)))
+}
+
+fn zswap(field: &str, value: &str) -> Named {
+    let base = "host.swap.zswap";
+    match field {
+        "max_pool_pages" => plain(format!("{base}.max_pool"), written(value, Unit::Pages)),
+        "accept_percent" => plain(format!("{base}.{field}"), value),
+        _ => with(format!("{base}.{field}"), value, Preset::Compressor),
+    }
+}
