@@ -34,6 +34,7 @@ mod runs;
 pub mod suite;
 mod sweep;
 mod table;
+pub mod validation;
 mod why;
 mod write;
 pub mod zoo;

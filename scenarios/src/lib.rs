@@ -42,6 +42,7 @@ pub use experiments::sweep::shard::{
     ShardError, SweepCommand, SweepShard, merge_sweep, run_sweep_shard,
 };
 pub use experiments::sweep::{Sweep, SweepOverrides, SweepResult, run_sweep, sweep_schema_json};
+pub use experiments::validate::experiment_schema_json;
 pub use logs::check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use logs::device::{DeviceFitError, DeviceFitOptions, DeviceFitReport, fit_device};
 pub use logs::explored::explored_log;

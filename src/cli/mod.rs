@@ -15,7 +15,7 @@ pub(crate) use logs::{CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FuzzArgs};
 pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
 pub(crate) use runs::{
     AnatomyArgs, CompareArgs, CrossoverArgs, MergeArgs, PickArg, PresetsArgs, ReportArgs, RunArgs,
-    RunningArgs, SchemaArgs, ShowArgs, SweepArgs, SweepCommand, TestArgs,
+    RunningArgs, SchemaArgs, ShowArgs, SweepArgs, SweepCommand, TestArgs, ValidateArgs,
 };
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 
@@ -69,6 +69,21 @@ Examples:
   apfsim test scenarios/ -j 2 --junit results.xml    all files below a folder
   apfsim test smoke closed-form                      built-in scenarios")]
     Test(TestArgs),
+    /// Run published experiments and show what was published beside what is simulated
+    #[command(after_help = "\
+Each experiment is a file: published numbers with their source, the set-up that is simulated and what it rests
+on. `--list` lists the built-in ones, `apfsim show NAME` prints one; docs/validation.md has the rule by which
+rows and experiments are judged, and what is known of the errors.
+
+Exit status: 0, whatever came out; 1 a number or an experiment is outside and --strict was given, or an invariant
+was violated; 2 a file or a run is wrong.
+
+Examples:
+  apfsim validate --list
+  apfsim validate                              all built-in experiments
+  apfsim validate R1 R3 --format markdown
+  apfsim validate my-experiment.json --strict")]
+    Validate(ValidateArgs),
     /// Run a scenario with some of its fields changed, many times, and compare policies at each
     /// point
     #[command(after_help = "\
@@ -148,14 +163,14 @@ Examples:
     Report(ReportArgs),
     /// List the built-in scenarios and sweeps
     Scenarios,
-    /// Print the file of a built-in scenario or sweep, to read or to begin one's own with
+    /// Print the file of a built-in scenario, sweep or experiment, to read or to begin one's own with
     #[command(after_help = "\
 Examples:
   apfsim show natapov-2010 > my-scenario.json
   apfsim show my-scenario.json --resolved                 every value and where it comes from
   apfsim show smoke --resolved --set host.kernel=linux-6.12 --format json")]
     Show(ShowArgs),
-    /// Print the JSON Schema of scenario files or sweep files
+    /// Print the JSON Schema of scenario files, sweep files, or files of published experiments
     Schema(SchemaArgs),
     /// List the metrics of results: name, unit, which way is better, meaning
     #[command(after_help = "\

@@ -110,6 +110,29 @@ pub(crate) struct TestArgs {
     pub(crate) quiet: bool,
 }
 
+/// `apfsim validate`
+#[derive(Args, Debug)]
+pub(crate) struct ValidateArgs {
+    /// Names of built-in experiments, or paths of files; by default all built-in ones
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) names: Vec<String>,
+    /// List the experiments and run none
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Exit with status 1 when an experiment or a single number is not as published
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What to print
+    #[arg(long, value_parser = format(), default_value = usual())]
+    pub(crate) format: Format,
+    /// Runs at a time; by default as many as there are processors. Changes no result
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Print the result and errors only: no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// `apfsim sweep`
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -224,8 +247,11 @@ fn percent(text: &str) -> Result<f64, String> {
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArgs {
     /// The schema of sweep files instead of scenario files
-    #[arg(long)]
+    #[arg(long, conflicts_with = "validation")]
     pub(crate) sweep: bool,
+    /// The schema of files of published experiments instead of scenario files
+    #[arg(long)]
+    pub(crate) validation: bool,
 }
 
 /// `apfsim anatomy`
@@ -317,7 +343,7 @@ pub(crate) struct ReportArgs {
 /// `apfsim show`
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// Name of a built-in scenario or sweep, or path of a scenario file
+    /// Name of a built-in scenario, sweep or experiment, or path of a scenario file
     pub(crate) name: String,
     /// Print every value with which the scenario is run, and where each comes from: a line of the file,
     /// --set, a preset, or the default

@@ -25,6 +25,7 @@ mod show;
 mod simulate;
 mod sweep;
 mod test;
+mod validate;
 mod why;
 mod zoo;
 
@@ -44,6 +45,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Compare(args) => compare::execute(args),
         Command::Run(args) => run::execute(args),
         Command::Test(args) => test::execute(args),
+        Command::Validate(args) => validate::execute(args),
         Command::Sweep(args) => sweep::execute(args),
         Command::Crossover(args) => crossover::execute(args),
         Command::Anatomy(args) => anatomy::execute(args),

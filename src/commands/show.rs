@@ -1,6 +1,7 @@
-//! `apfsim show`: the text of a scenario or sweep, comments included, or all of its values.
+//! `apfsim show`: the text of a scenario, sweep or experiment, comments included, or all of its values.
 
 use reports::resolved::ResolvedReport;
+use scenarios::experiments::validate::library as experiments;
 use scenarios::scenario::library;
 use scenarios::{Scenario, ScenarioOverrides};
 
@@ -18,8 +19,10 @@ pub(super) fn execute(args: &ShowArgs) -> Result<Outcome, CliError> {
         print(&ResolvedReport { values: &values }, args.format)?;
         return Ok(Outcome::Fine);
     }
-    match library::find(&args.name).or_else(|| library::find_sweep(&args.name)) {
-        Some(entry) => output::result(entry.text)?,
+    let entry = library::find(&args.name).or_else(|| library::find_sweep(&args.name));
+    let text = entry.map(|entry| entry.text);
+    match text.or_else(|| experiments::find(&args.name).map(|entry| entry.text)) {
+        Some(text) => output::result(text)?,
         // A path of a valid file does as well; anything else has its error from here.
         None => output::result(&Scenario::load(&args.name)?.text)?,
     }

@@ -10,4 +10,5 @@ pub mod precision;
 pub mod request_anatomy;
 pub mod suite;
 pub mod sweep;
+pub mod validate;
 pub mod why;

@@ -72,15 +72,18 @@ fn list<T: Into<Value>>(schema: &mut Value, pointer: &str, names: Vec<T>) {
 mod tests {
     use super::*;
     use crate::experiments::sweep::sweep_schema_json;
+    use crate::experiments::validate::experiment_schema_json;
 
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema");
 
     /// `UPDATE_SCHEMA=1 cargo test -p scenarios` writes the files anew.
     #[test]
     fn the_committed_schemas_are_current() {
-        for (name, current) in
-            [("scenario-1.json", schema_json()), ("sweep-1.json", sweep_schema_json())]
-        {
+        for (name, current) in [
+            ("scenario-1.json", schema_json()),
+            ("sweep-1.json", sweep_schema_json()),
+            ("validation-1.json", experiment_schema_json()),
+        ] {
             let path = format!("{FOLDER}/{name}");
             if std::env::var_os("UPDATE_SCHEMA").is_some() {
                 std::fs::write(&path, &current).expect("the schema can be written");
@@ -132,7 +135,7 @@ mod tests {
                 _ => {}
             }
         }
-        for text in [schema_json(), sweep_schema_json()] {
+        for text in [schema_json(), sweep_schema_json(), experiment_schema_json()] {
             walk(&serde_json::from_str(&text).expect("the schema is JSON"), "");
         }
     }

@@ -20,4 +20,5 @@ mod stored;
 mod sweep;
 mod told;
 mod trace;
+mod validate;
 mod zoo;

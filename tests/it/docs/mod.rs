@@ -6,3 +6,4 @@ mod published;
 mod regression_testing;
 mod review;
 mod tutorial;
+mod validation;

@@ -7,6 +7,8 @@
 //! the Intel manual, volume 3, chapter 28), so that a walk that begins there needs no second stage for
 //! its first table.
 
+mod references;
+
 use super::array::SetArray;
 use super::lines::{Line, Lines};
 use super::store::Store;
@@ -14,6 +16,8 @@ use super::tlb::Pcid;
 use crate::base::ids::Gfn;
 use crate::base::page_size::PageSize;
 use crate::config::PagingCaches;
+
+pub use references::warm_references;
 
 /// Entries of a table, as bits of an index.
 const INDEX_BITS: u32 = 9;

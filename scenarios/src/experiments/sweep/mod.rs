@@ -5,6 +5,7 @@
 //! it, resolved like any scenario. Points are run together ([`run`]).
 
 mod axis;
+mod changes;
 mod collide;
 mod definition;
 mod file;
@@ -21,7 +22,9 @@ mod tests;
 pub(crate) mod words;
 
 pub use self::axis::{Axis, AxisKind};
+pub(crate) use self::changes::settings;
 pub use self::definition::{Laws, MAX_POINTS, Sweep, SweepOverrides};
+pub(crate) use self::file::AnyValue;
 pub use self::point::Point;
 pub(crate) use self::point::{Base, Patch};
 pub use self::results::{PointResult, SweepResult};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use models::trace::metrics;
 
 use super::axis::{Axis, AxisSpec, Variation};
+use super::changes::{origin, settings};
 use super::definition::{Laws, MAX_POINTS, Sweep, SweepOverrides};
 use super::file::{AxisFile, SweepFile};
 use super::point::{Base, Origin, Patch, Point};
@@ -254,23 +255,6 @@ fn metrics(at: &At<'_>, names: Vec<String>) -> Result<Vec<String>, ScenarioError
         Some(place) => Err(at.index(place).unknown("metric", &names[place], &metrics::names())),
         None => Ok(names),
     }
-}
-
-fn origin(doc: &Arc<Document>, path: FieldPath, span: std::ops::Range<usize>) -> Origin {
-    Origin { doc: Arc::clone(doc), path, span }
-}
-
-/// The fields of an object `set` with their values.
-fn settings(doc: &Arc<Document>, at: &At<'_>) -> Result<Vec<Patch>, ScenarioError> {
-    let Some(node) = doc.at(&at.path) else { return Ok(Vec::new()) };
-    let setting = |member: &crate::syntax::tree::Member| {
-        let path = at.path.field(&member.name);
-        let named = origin(doc, path.clone(), member.name_span.clone());
-        let target = member.name.parse().map_err(|error| named.path_error(error))?;
-        let origin = origin(doc, path, member.value.span.clone());
-        Ok(Patch { target, named, value: member.value.value.clone(), origin })
-    };
-    node.members().iter().map(setting).collect()
 }
 
 fn axis_of(doc: &Arc<Document>, at: &At<'_>, file: &AxisFile) -> Result<AxisSpec, ScenarioError> {
