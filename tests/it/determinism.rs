@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 53] = [
+const SHORT: [(&str, &str, u32); 54] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -71,6 +71,7 @@ const SHORT: [(&str, &str, u32); 53] = [
     ("neighbour-vms", "40ms", 1),
     ("zram-laptop", "40ms", 1),
     ("zswap-before-nvme", "40ms", 1),
+    ("shrinking-limit", "120ms", 1),
     ("cxl-swap", "40ms", 1),
     ("cloud-volume", "40ms", 1),
     ("database-scans", "20ms", 1),

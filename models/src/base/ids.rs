@@ -38,11 +38,13 @@ newtype! {
     PcpuId(u16), "pcpu";
     /// A task of a guest, numbered from 0 over all of them in the order of creation.
     TaskId(u32), "task";
-    /// A thread of the host: vCPU threads first, then those of the VMM that answer page faults, then workers in
-    /// the order of creation. The number of a worker is that of its thread less the number of vCPUs.
+    /// A thread of the host: vCPU threads first, then those of the VMM that answer page faults, the worker of
+    /// zswap, those that take pages for nobody's fault, then workers in the order of creation. The number of a worker is that of its thread less the number of vCPUs.
     ThreadId(u32), "thread";
     /// A thread of the VMM that answers page faults, numbered from 0 over all stores.
     HandlerId(u16), "handler";
+    /// A thread of the host that takes pages for nobody's fault, numbered from 0.
+    ReclaimerId(u16), "reclaimer";
     /// A kernel worker of the host that executes async-PF work items.
     WorkerId(u32), "worker";
     /// One outstanding asynchronous fault (`struct kvm_async_pf`); reused after it is freed.

@@ -3,6 +3,7 @@
 use sim_core::SimDuration;
 
 use super::device::DeviceConfig;
+use super::memory_control::MemoryControl;
 use super::paging::HostPaging;
 use super::sched::SchedParams;
 use super::store::StoreConfig;
@@ -23,6 +24,8 @@ pub struct HostConfig {
     /// Pages of the container that are never reclaimed: the VMM's own memory and the guest
     /// kernel's hot part.
     pub other_resident_pages: u64,
+    /// Who else takes memory away, and when.
+    pub memory_control: MemoryControl,
     /// Pages that one swap-in reads at most: the aligned window `1 << page-cluster`.
     pub read_ahead_pages: u32,
     /// Pages that direct reclaim aims at in one go (`SWAP_CLUSTER_MAX`).

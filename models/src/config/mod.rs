@@ -12,6 +12,7 @@ mod device;
 mod disturbance;
 mod guest;
 mod host;
+mod memory_control;
 mod op;
 mod paging;
 mod policy;
@@ -36,6 +37,7 @@ pub use host::{
     Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, SecondStageLock,
     WrittenPages,
 };
+pub use memory_control::{LimitChange, MemoryControl};
 pub use op::Op;
 pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
@@ -121,6 +123,24 @@ impl MachineConfig {
         let before = &self.vms[..vm.index()];
         let first: usize = before.iter().map(|other| usize::from(count(other))).sum();
         first..first + usize::from(count(own))
+    }
+
+    /// The memory container of a virtual machine: its own, or that of the host.
+    pub fn container_of(&self, vm: VmId) -> Container {
+        let own = self.vms.get(vm.index()).and_then(|own| own.container);
+        own.unwrap_or(Container {
+            limit_pages: self.host.memory_limit_pages,
+            other_resident_pages: self.host.other_resident_pages,
+        })
+    }
+
+    /// The largest limit that the container of a virtual machine ever has.
+    pub fn largest_limit(&self, vm: VmId) -> u64 {
+        let changes = self.host.memory_control.limits.iter();
+        let own = |vm: VmId| self.vms.get(vm.index()).is_some_and(|own| own.container.is_some());
+        let same = |other: VmId| other == vm || !(own(vm) || own(other));
+        let later = changes.filter(|change| same(change.vm)).map(|change| change.limit_pages);
+        later.fold(self.container_of(vm).limit_pages, u64::max)
     }
 
     /// The name of a virtual machine, where there are several.

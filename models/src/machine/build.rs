@@ -98,6 +98,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn barrier(&mut self) {
         let now = self.now();
         self.begin_disturbances();
+        self.begin_reclaimers();
         self.enable_notices();
         self.note_start();
         if !self.begin_prefetches() {

@@ -46,7 +46,7 @@ impl Model for World {
             MachineEvent::Disturb(index) => cx.disturb(index),
             MachineEvent::ThrottleWindow => cx.throttle_window(),
             MachineEvent::MapWritten(vm) => cx.map_written(vm),
-            MachineEvent::HandlerTimer(thread) => cx.handler_timer(thread),
+            MachineEvent::ThreadTimer(thread) => cx.thread_timer(thread),
             MachineEvent::HandlerWoken(thread) => cx.wake_thread(thread),
             MachineEvent::Restored => cx.start_groups(),
             MachineEvent::Phase(phase) => cx.phase(phase),

@@ -13,6 +13,9 @@ impl World {
                 None => format!("{vcpu}"),
             },
             ThreadKind::Worker(worker) => format!("{worker}"),
+            ThreadKind::Reclaimer(_) => {
+                "the thread that writes limits (`host.memory_limits`),".into()
+            }
             ThreadKind::Shrinker => "the worker of zswap (`host.swap.zswap`),".into(),
             ThreadKind::Handler(handler) => {
                 format!("{handler}, which answers page faults (`host.stores`),")
@@ -56,7 +59,7 @@ impl World {
             MachineEvent::Disturb(index) => format!("disturbance {index}"),
             MachineEvent::MapWritten(_) => "a change of the memory map".into(),
             MachineEvent::ThrottleWindow => "a window of write-back throttling".into(),
-            MachineEvent::HandlerTimer(thread) | MachineEvent::HandlerWoken(thread) => {
+            MachineEvent::ThreadTimer(thread) | MachineEvent::HandlerWoken(thread) => {
                 format!("the timer of {}", self.thread_name(thread).trim_end_matches(','))
             }
             MachineEvent::Restored => "the start of the guest's tasks".into(),

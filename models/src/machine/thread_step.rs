@@ -4,7 +4,7 @@ use sim_core::{EventQueue, SimDuration};
 
 use super::host::ThreadKind;
 use super::world::{Cx, Flow, GuestEntry, MachineEvent, Then};
-use crate::base::ids::{ThreadId, VcpuId, WorkerId};
+use crate::base::ids::{ReclaimerId, ThreadId, VcpuId, WorkerId};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The running stretch of a thread is over. As long as nothing comes before the end of its next one, it goes
@@ -64,6 +64,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 ThreadKind::Worker(worker) => self.perform_worker(thread, worker, then),
                 ThreadKind::Handler(handler) => self.perform_handler(thread, handler, then),
                 ThreadKind::Shrinker => self.perform_shrinker(thread, then),
+                ThreadKind::Reclaimer(own) => self.perform_reclaimer(thread, own, then),
             },
         }
     }
@@ -73,6 +74,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::WorkBegin => self.worker_woken(thread, worker),
             Then::WorkStep(item) => self.work_step(thread, worker, item),
             other => unreachable!("{thread} is no vCPU thread, but is to do {other:?}"),
+        }
+    }
+
+    fn perform_reclaimer(&mut self, thread: ThreadId, own: ReclaimerId, then: Then) -> Flow {
+        match then {
+            Then::ReclaimerWoken => self.reclaimer_woken(thread, own),
+            Then::ReclaimerNext => self.reclaimer_next(thread, own),
+            Then::ReclaimerPassDone(outcome) => self.reclaimer_pass_done(thread, own, outcome),
+            other => unreachable!("{thread} takes memory away, but is to do {other:?}"),
         }
     }
 

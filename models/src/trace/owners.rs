@@ -88,6 +88,7 @@ impl Owners {
             | Event::ZswapRefuse { page } => Some(page.vm()),
             Event::MemcgReclaimBegin { thread }
             | Event::MemcgReclaimEnd { thread, .. }
+            | Event::MemcgReclaimed { thread, .. }
             | Event::ContentionBegin { thread, .. }
             | Event::ContentionEnd { thread }
             | Event::SwapCompute { thread, .. } => self.of_thread(thread),
@@ -98,6 +99,9 @@ impl Owners {
             | Event::HostSchedSwitch { .. }
             | Event::BlockRqIssue { .. }
             | Event::BlockRqComplete { .. }
+            | Event::MemcgWrite { .. }
+            | Event::MemcgWritten { .. }
+            | Event::MemcgLimit { .. }
             | Event::WbtStep { .. } => None,
             Event::KvmEntry { vcpu }
             | Event::KvmExit { vcpu, .. }

@@ -37,6 +37,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.mixed_host();
     found.releases();
     found.reads();
+    found.limits();
     found.notes
 }
 
@@ -242,6 +243,18 @@ impl<'a> Found<'a> {
         self.note(NoteKind::ReadsAreWritten, None, text);
     }
 
+    /// Limits that are written and never in anybody's way.
+    fn limits(&mut self) {
+        let limits = &self.scenario.machine.host.memory_control.limits;
+        let reclaimed = |it: &PolicyResult| !is_zero(it, "reclaim_scanned");
+        if limits.is_empty() || self.results.iter().any(reclaimed) {
+            return;
+        }
+        let text = "a limit was written (`host.memory_limits`), and nothing was reclaimed in the measured time: \
+                    the container never held as much";
+        self.note(NoteKind::LimitNotReached, None, text);
+    }
+
     /// The time of both kernels is made of costs. An effect that is smaller may be theirs, so that it
     /// counts how sure they are.
     fn assumed_costs(&mut self) {
@@ -425,6 +438,18 @@ mod tests {
         }
         let told = self::told(&idle);
         assert!(told.contains("no-faults all") && told.contains("all-idle sync"), "{told}");
+    }
+
+    #[test]
+    fn a_limit_that_is_never_in_the_way_is_noted() {
+        let limit = |limit: &str| {
+            let to = format!(
+                "\"64MiB\", \"memory_limits\": [{{ \"at\": \"1ms\", \"limit\": \"{limit}\" }}]"
+            );
+            told(&smoke(&[("\"24MiB\"", &to)]))
+        };
+        assert_eq!(limit("60MiB"), "no-faults all; limit-not-reached all; ");
+        assert_eq!(limit("24MiB"), "");
     }
 
     #[test]

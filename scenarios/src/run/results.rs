@@ -195,6 +195,8 @@ pub enum NoteKind {
     ProtocolOfRelease,
     /// Whether an access writes makes no difference.
     ReadsAreWritten,
+    /// A limit was written, and nothing was ever reclaimed.
+    LimitNotReached,
     /// An effect is smaller than what costs that nobody has measured take.
     AssumedCosts,
 }
@@ -220,6 +222,7 @@ impl NoteKind {
             Self::MixedHost => "mixed-host",
             Self::ProtocolOfRelease => "protocol-of-release",
             Self::ReadsAreWritten => "reads-are-written",
+            Self::LimitNotReached => "limit-not-reached",
             Self::AssumedCosts => "assumed-costs",
         }
     }

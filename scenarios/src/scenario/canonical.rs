@@ -9,9 +9,10 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
-    FairParams, GuestConfig, HandlerConfig, HostConfig, Law, MachineConfig, PageLaw, PageWalk,
-    PagingCaches, Policy, Prefetch, PrefetchRun, Region, SchedParams, StoreConfig, SyncKind,
-    SyncObject, TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload, ZswapConfig,
+    FairParams, GuestConfig, HandlerConfig, HostConfig, Law, LimitChange, MachineConfig,
+    MemoryControl, PageLaw, PageWalk, PagingCaches, Policy, Prefetch, PrefetchRun, Region,
+    SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray, TranslationConfig,
+    VmConfig, Workload, ZswapConfig,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -152,6 +153,7 @@ fn host(form: &mut Form, host: &HostConfig) {
         tick,
         memory_limit_pages,
         other_resident_pages,
+        memory_control,
         read_ahead_pages,
         reclaim_batch_pages,
         write_pages,
@@ -170,6 +172,11 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.time("host.tick", *tick);
     form.line("host.memory_limit_pages", memory_limit_pages);
     form.line("host.other_resident_pages", other_resident_pages);
+    let MemoryControl { limits } = memory_control;
+    for LimitChange { at, vm, limit_pages } in limits {
+        let line = format_args!("{} {} {limit_pages}", at.as_ps(), vm.0);
+        form.line("host.memory_limit_pages.at", line);
+    }
     form.line("host.read_ahead_pages", read_ahead_pages);
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);
     form.line("host.swap_pages", swap_pages);

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 53] = [
+const FILES: [(&str, &str); 54] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -45,6 +45,7 @@ const FILES: [(&str, &str); 53] = [
     ("lab-two-vms", include_str!("../../library/lab-two-vms.json")),
     ("neighbour-vms", include_str!("../../library/neighbour-vms.json")),
     ("zram-laptop", include_str!("../../library/zram-laptop.json")),
+    ("shrinking-limit", include_str!("../../library/shrinking-limit.json")),
     ("zswap-before-nvme", include_str!("../../library/zswap-before-nvme.json")),
     ("cxl-swap", include_str!("../../library/cxl-swap.json")),
     ("cloud-volume", include_str!("../../library/cloud-volume.json")),

@@ -4,6 +4,7 @@
 
 mod fuzzed;
 mod logs;
+mod memory_control;
 mod runs;
 mod second_stage_lock;
 mod stored;

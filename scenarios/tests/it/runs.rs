@@ -135,7 +135,7 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
 }
 
 /// Built-in scenarios that ask what an application gets.
-const APPLICATIONS: [&str; 15] = [
+const APPLICATIONS: [&str; 16] = [
     "post-copy",
     "kv-tail",
     "database-scans",
@@ -151,6 +151,7 @@ const APPLICATIONS: [&str; 15] = [
     "pipeline",
     "vcpus-64",
     "page-cluster-zero",
+    "shrinking-limit",
 ];
 
 /// What they say of their answers.

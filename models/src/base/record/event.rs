@@ -4,12 +4,12 @@ use sim_core::{SimDuration, SimTime};
 
 use super::field::Field;
 use super::names::{
-    ApfReason, BlockReason, DisturbanceName, DummyAction, ExitReason, FaultPath, IoKind, Phase,
-    TaskRole,
+    ApfReason, BlockReason, DisturbanceName, DummyAction, ExitReason, FaultPath, IoKind, MemcgFile,
+    Phase, TaskRole,
 };
 use crate::base::ids::{
     Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
-    TaskId, ThreadId, Token, VcpuId, WorkerId,
+    TaskId, ThreadId, Token, VcpuId, VmId, WorkerId,
 };
 
 /// One tracepoint hit.
@@ -455,6 +455,27 @@ events! {
     /// `pool_limit_hit` counts some of them).
     ZswapRefuse = "zswap_refuse" { /// The page.
         page: GuestPage, }
+    /// A thread begins to write a file of a memory container (ours).
+    MemcgWrite = "memcg_write" { /// The thread.
+        thread: ThreadId, /// The first virtual machine of the container.
+        vm: VmId, /// Which file.
+        file: MemcgFile, /// The value, in pages.
+        pages: u64, }
+    /// That write returns (ours).
+    MemcgWritten = "memcg_written" { /// The thread.
+        thread: ThreadId, /// The first virtual machine of the container.
+        vm: VmId, /// Which file.
+        file: MemcgFile, /// Whether all was done that was asked for.
+        done: bool, }
+    /// A pass of reclaim is over, where the host's memory is controlled during the run (ours).
+    MemcgReclaimed = "memcg_reclaimed" { /// The thread.
+        thread: ThreadId, /// Pages in use that it took away: each counts when it goes first.
+        pages: u32, }
+    /// What a memory container may hold, at the start barrier and whenever it changes, where that is controlled
+    /// during the run (ours).
+    MemcgLimit = "memcg_limit" { /// The first virtual machine of the container.
+        vm: VmId, /// What it may hold, in pages.
+        pages: u64, }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use sim_core::SimDuration;
 
 use crate::base::ids::{
     Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
-    TaskId, ThreadId, Token, VcpuId, WorkerId,
+    TaskId, ThreadId, Token, VcpuId, VmId, WorkerId,
 };
 
 /// A field of a record as a number, for the digest and for generic printing.
@@ -38,7 +38,7 @@ macro_rules! field_by_inner {
 }
 field_by_inner!(
     Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
-    TaskId, ThreadId, Token, VcpuId, WorkerId
+    TaskId, ThreadId, Token, VcpuId, VmId, WorkerId
 );
 
 impl Field for SimDuration {

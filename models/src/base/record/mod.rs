@@ -12,6 +12,6 @@ mod names;
 pub use event::{Event, Record};
 pub use field::Field;
 pub use names::{
-    ApfReason, BlockReason, DisturbanceName, DummyAction, ExitReason, FaultPath, IoKind, Phase,
-    TaskRole,
+    ApfReason, BlockReason, DisturbanceName, DummyAction, ExitReason, FaultPath, IoKind, MemcgFile,
+    Phase, TaskRole,
 };

@@ -95,6 +95,12 @@ field_enum! {
         Write => "W",
     }
 
+    /// A file of a memory container that is written during a run.
+    MemcgFile {
+        /// The limit.
+        Max => "memory.max",
+    }
+
     /// How an access that needed device I/O was first handled by the host.
     FaultPath {
         /// In the vCPU thread, which slept for the page.

@@ -44,7 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if due <= self.now() {
             return Flow::Spend(SimDuration::ZERO, then);
         }
-        self.schedule(due, MachineEvent::HandlerTimer(thread));
+        self.schedule(due, MachineEvent::ThreadTimer(thread));
         self.block_thread(thread, then);
         Flow::Stopped
     }

@@ -153,10 +153,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.sleep_until(thread, due.unwrap_or(now), Then::HandlerInstall)
     }
 
-    /// The timer of a handler's thread fires: an interrupt where it ran, and then it is woken.
-    pub(in crate::machine) fn handler_timer(&mut self, thread: ThreadId) {
+    /// The timer of a thread fires: an interrupt where it ran, if it is a handler's, and then it is woken.
+    pub(in crate::machine) fn thread_timer(&mut self, thread: ThreadId) {
         let cost = self.w.setup.prices.uffd_timer.time;
-        if cost.is_zero() {
+        let is_handler = matches!(self.w.host.kind_of(thread), ThreadKind::Handler(_));
+        if cost.is_zero() || !is_handler {
             return self.wake_thread(thread);
         }
         self.interrupt_processor_of(thread, cost);

@@ -3,6 +3,7 @@
 mod block;
 mod bring;
 mod compression;
+mod duties;
 mod fetch;
 mod fresh;
 mod handler;
@@ -15,6 +16,7 @@ mod power_on;
 mod prefetch;
 mod read;
 mod reclaim;
+mod reclaimers;
 mod scheduler;
 mod second_stage_lock;
 mod shrinker;

@@ -1,9 +1,7 @@
 //! What the host has at power-on, from its configuration.
 
 use crate::base::ids::VmId;
-use crate::config::{
-    Container, Disturbance, DisturbanceKind, GuestPaging, HostPaging, MachineConfig,
-};
+use crate::config::{Disturbance, DisturbanceKind, GuestPaging, HostPaging, MachineConfig};
 use crate::parts::memory::containers::Containers;
 use crate::parts::memory::map_lock::MapLock;
 
@@ -22,27 +20,28 @@ pub(super) fn map_lock(config: &MachineConfig, vm: VmId) -> Option<MapLock> {
 
 /// The host's container and those of virtual machines that have their own.
 pub(super) fn containers_of(config: &MachineConfig) -> Containers {
-    let (host, mut limits, mut shared) = (&config.host, Vec::new(), None);
+    let (host, mut firsts, mut shared) = (&config.host, Vec::new(), None);
     let container = |vm: VmId| {
-        let own = config.vms.get(vm.index()).and_then(|own| own.container);
-        let (limit, other) = match own {
-            Some(Container { limit_pages, other_resident_pages }) => {
-                (limit_pages, other_resident_pages)
-            }
-            None => (host.memory_limit_pages, host.other_resident_pages),
-        };
-        match shared.filter(|_| own.is_none()) {
+        let own = config.vms.get(vm.index()).is_some_and(|own| own.container.is_some());
+        match shared.filter(|_| !own) {
             Some(place) => place,
             None => {
-                limits.push(limit.saturating_sub(other));
-                let place = limits.len() - 1;
-                shared = shared.or(own.is_none().then_some(place));
+                firsts.push(vm);
+                let place = firsts.len() - 1;
+                shared = shared.or((!own).then_some(place));
                 place
             }
         }
     };
     let by_vm: Vec<usize> = config.vm_ids().map(container).collect();
+    let room =
+        |vm: VmId, limit: u64| limit.saturating_sub(config.container_of(vm).other_resident_pages);
+    let limits = firsts.iter().map(|&vm| room(vm, config.container_of(vm).limit_pages));
+    let limits: Vec<u64> = limits.collect();
+    let largest = firsts.iter().map(|&vm| room(vm, config.largest_limit(vm)));
+    let largest: Vec<u64> = largest.collect();
     let pages: Vec<u64> = config.vm_ids().map(|vm| config.guest_of(vm).memory_pages).collect();
     Containers::new(&pages, by_vm, &limits, host.kernel.lru)
+        .with_frames_for(&largest)
         .with_zswap(host.zswap.as_ref(), host.kernel.zswap)
 }

@@ -2,11 +2,11 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, PendingReclaim};
-use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId};
+use super::state::{Host, PendingReclaim, ThreadKind};
+use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId, VmId};
 use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry, WrittenPages};
-use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Then};
+use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Outcome, Then};
 use crate::parts::device::{QUEUE_DEPTH, Request};
 use crate::parts::memory::pass::{ReclaimPass, YoungTest};
 use crate::parts::memory::reclaim::reclaim;
@@ -22,6 +22,12 @@ fn invalidates(pass: &ReclaimPass, retry: MmuRetry, own: impl Fn(&GuestPage) -> 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// One pass of direct reclaim, paid by the thread that needs a page.
     pub(super) fn direct_reclaim(&mut self, thread: ThreadId) -> Flow {
+        let own = self.w.host.fetch_of(thread).guest_page.vm();
+        self.reclaim_pass(thread, own)
+    }
+
+    /// One pass of reclaim in the container of a virtual machine.
+    pub(super) fn reclaim_pass(&mut self, thread: ThreadId, own: VmId) -> Flow {
         self.emit(Event::MemcgReclaimBegin { thread });
         self.cut_all_bursts();
         let test = if self.w.setup.has_accessed_bits() {
@@ -31,7 +37,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         let batch = self.w.setup.config.host.reclaim_batch_pages;
         let mut pass = std::mem::take(&mut self.w.host.pass);
-        let own = self.w.host.fetch_of(thread).guest_page.vm();
         let Host { memory, swap, .. } = &mut self.w.host;
         reclaim(memory.of_vm(own), swap, batch, test, &mut pass);
         for &guest_page in &pass.unmapped {
@@ -78,9 +83,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             scanned: pass.scanned,
             freed: pass.freed,
             written: pass.written.len() as u32,
+            taken: pass.taken,
             in_flight: self.room_will_come(thread, container),
             // One that took pages of several virtual machines takes the lock of the first.
             vm: pass.unmapped.first().map_or(own, |page| page.vm()),
+            own,
             stored,
             compressed: false,
             locking: self.locking_of(&pass, cost),
@@ -148,30 +155,55 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.submit(thread);
         }
         let pending = std::mem::take(&mut self.w.host.threads[thread.index()].reclaim);
-        let PendingReclaim { writes, scanned, freed, written, in_flight, compressed, .. } = pending;
+        let PendingReclaim { scanned, freed, written, taken, .. } = pending;
         self.emit(Event::MemcgReclaimEnd { thread, scanned, freed, written });
-        let container = self.w.host.memory.container(self.w.host.fetch_of(thread).guest_page.vm());
-        if self.w.host.memory.of(container).room() > 0 {
+        if !self.w.setup.config.host.memory_control.is_empty() {
+            self.emit(Event::MemcgReclaimed { thread, pages: taken });
+        }
+        let container = self.w.host.memory.container(pending.own);
+        let room = self.w.host.memory.of(container).room() > 0;
+        if room {
             self.wake_room_waiters(container);
         }
-        if self.w.host.memory.of(container).room() > 0 {
-            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+        let outcome = self.outcome_of(thread, container, &pending);
+        match (self.w.host.kind_of(thread), outcome) {
+            (ThreadKind::Reclaimer(_), _) => {
+                Flow::Spend(SimDuration::ZERO, Then::ReclaimerPassDone(outcome))
+            }
+            _ if room => Flow::Spend(SimDuration::ZERO, Then::Fetch),
+            (_, Outcome::Again) => Flow::Spend(SimDuration::ZERO, Then::Fetch),
+            (_, Outcome::Nothing) => self.nothing_to_reclaim(),
+            (_, Outcome::Waits) => self.wait_for_room(thread, container),
         }
-        // Frames became free, and as many pages of the pool, or somebody took them.
-        let went =
-            freed > 0 || compressed || (in_flight && !self.room_will_come(thread, container));
-        if compressed || ((writes.is_empty() || over) && (went || !writes.is_empty())) {
-            // Somebody else was faster, or what was under way at the time of the pass is over.
-            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
+    }
+
+    /// How a thread goes on after a pass.
+    fn outcome_of(&self, thread: ThreadId, container: usize, pass: &PendingReclaim) -> Outcome {
+        let over = self.w.setup.config.host.device.is_work_of_submitter();
+        let began = !pass.writes.is_empty();
+        let comes = || self.room_will_come(thread, container);
+        // Frames became free, and as many pages of the pool, or somebody took them; or what was under way
+        // at the time of the pass is over.
+        let went = pass.freed > 0 || (pass.in_flight && !comes());
+        let gone = pass.compressed || if began { over } else { went };
+        if gone || self.goes_on_reclaiming(container, began) {
+            Outcome::Again
+        } else if !began && !comes() {
+            Outcome::Nothing
+        } else {
+            Outcome::Waits
         }
-        if self.goes_on_reclaiming(container, !writes.is_empty()) {
-            return Flow::Spend(SimDuration::ZERO, Then::Fetch);
-        }
-        if writes.is_empty() && !self.room_will_come(thread, container) {
-            let now = self.now();
-            self.w.failure.get_or_insert(Failure::OutOfMemory(now));
-            return Flow::Stopped;
-        }
+    }
+
+    /// The kernel would kill somebody.
+    pub(super) fn nothing_to_reclaim(&mut self) -> Flow {
+        let now = self.now();
+        self.w.failure.get_or_insert(Failure::OutOfMemory(now));
+        Flow::Stopped
+    }
+
+    /// A thread sleeps until a page is free or can be reclaimed.
+    pub(super) fn wait_for_room(&mut self, thread: ThreadId, container: usize) -> Flow {
         self.w.host.room_waiters[container].push(thread);
         self.sleep_in_fetch(thread, BlockReason::Reclaim)
     }

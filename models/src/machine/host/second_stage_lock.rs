@@ -39,7 +39,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             (
                 Under::Map | Under::Prefault(_),
-                ThreadKind::Worker(_) | ThreadKind::Handler(_) | ThreadKind::Shrinker,
+                ThreadKind::Worker(_)
+                | ThreadKind::Handler(_)
+                | ThreadKind::Shrinker
+                | ThreadKind::Reclaimer(_),
             ) => {
                 unreachable!("only threads of vCPUs make second-stage entries")
             }

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
 use super::compression::Compression;
+use super::duties::{Reclaimer, reclaimers};
 use super::power_on::{containers_of, map_lock, mirrors};
 use super::stores::{Handler, Store, handlers, stores};
 use crate::base::ids::{
-    GuestPage, HandlerId, ItemId, PcpuId, Pfn, RequestId, SwapSlot, ThreadId, VcpuId, VmId,
-    WorkerId,
+    GuestPage, HandlerId, ItemId, PcpuId, Pfn, ReclaimerId, RequestId, SwapSlot, ThreadId, VcpuId,
+    VmId, WorkerId,
 };
 use crate::base::page_size::PageSize;
 use crate::config::MachineConfig;
@@ -36,6 +37,8 @@ pub(in crate::machine) enum ThreadKind {
     Handler(HandlerId),
     /// The kernel's worker that makes room in the pool of zswap.
     Shrinker,
+    /// A thread that takes pages for nobody's fault.
+    Reclaimer(ReclaimerId),
 }
 
 /// Whether a host thread has, wants or does not want a processor.
@@ -84,12 +87,15 @@ pub(super) struct PendingReclaim {
     pub scanned: u32,
     pub freed: u32,
     pub written: u32,
+    pub taken: u32,
     /// Whether room was to come from elsewhere at the time of the pass.
     pub in_flight: bool,
     /// How it takes the lock of the second-stage tables.
     pub locking: PassLocking,
     /// Whose lock that is.
     pub vm: VmId,
+    /// A virtual machine of the container that it takes pages from.
+    pub own: VmId,
 }
 
 /// What a thread that spins for, or has, the lock of the second-stage tables keeps in mind.
@@ -186,6 +192,8 @@ pub(in crate::machine) struct Host {
     pub(super) vcpus: u32,
     /// Those that answer page faults; their threads come next.
     pub(super) handlers: Vec<Handler>,
+    /// Threads that take pages for nobody's fault; they come behind the worker of zswap.
+    pub(super) reclaimers: Vec<Reclaimer>,
     /// Threads that wait for a locked page.
     pub(super) page_waiters: BTreeSet<(GuestPage, ThreadId)>,
     /// Threads that poll for a page, and some that did.
@@ -265,10 +273,17 @@ impl Host {
         threads.extend(zswap.is_some().then(|| {
             Thread::new(ThreadKind::Shrinker, PcpuId(0), SimTime::ZERO, Then::ShrinkBegin)
         }));
+        let first_reclaimer = ThreadId(threads.len() as u32);
+        let reclaimers = reclaimers(config, first_reclaimer);
+        threads.extend((0u16..).zip(&reclaimers).map(|(number, _)| {
+            let kind = ThreadKind::Reclaimer(ReclaimerId(number));
+            Thread::new(kind, PcpuId(0), SimTime::ZERO, Then::ReclaimerWoken)
+        }));
         let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
         Ok(Self {
             vcpus: vcpus.into(),
             handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
+            reclaimers,
             page_waiters: BTreeSet::new(),
             polling: BTreeSet::new(),
             entities: vec![Entity::default(); threads.len()],

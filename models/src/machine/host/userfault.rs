@@ -16,9 +16,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.setup.prices;
         let cost = match self.w.host.kind_of(thread) {
             ThreadKind::Vcpu(_) => prices.uffd_sync.time,
-            ThreadKind::Worker(_) | ThreadKind::Handler(_) | ThreadKind::Shrinker => {
-                prices.uffd_worker.time
-            }
+            _ => prices.uffd_worker.time,
         };
         Flow::Spend(cost, Then::UffdLink)
     }

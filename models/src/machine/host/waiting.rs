@@ -31,7 +31,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             BlockReason::Fetch => self.w.setup.prices.block_complete.time,
             _ => SimDuration::ZERO,
         };
-        Flow::Spend(cost, Then::Fetch)
+        let reclaims = matches!(self.w.host.kind_of(thread), ThreadKind::Reclaimer(_));
+        Flow::Spend(cost, if reclaims { Then::ReclaimerNext } else { Then::Fetch })
     }
 
     /// A thread is about to sleep while it gets a page in.
@@ -39,7 +40,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.host.kind_of(thread) {
             ThreadKind::Vcpu(vcpu) => self.vcpu_sleeps(vcpu, reason),
             ThreadKind::Worker(_) => self.worker_sleeps(thread),
-            ThreadKind::Handler(_) | ThreadKind::Shrinker => {}
+            ThreadKind::Handler(_) | ThreadKind::Shrinker | ThreadKind::Reclaimer(_) => {}
         }
     }
 
@@ -48,7 +49,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match self.w.host.kind_of(thread) {
             ThreadKind::Vcpu(vcpu) => self.vcpu_wakes(vcpu),
             ThreadKind::Worker(_) => self.worker_wakes(thread),
-            ThreadKind::Handler(_) | ThreadKind::Shrinker => {}
+            ThreadKind::Handler(_) | ThreadKind::Shrinker | ThreadKind::Reclaimer(_) => {}
         }
     }
 }

@@ -32,8 +32,8 @@ pub enum MachineEvent {
     MapWritten(VmId),
     /// A window of write-back throttling is over.
     ThrottleWindow,
-    /// The timer of a thread that answers page faults fires.
-    HandlerTimer(ThreadId),
+    /// The timer of a thread of the host fires.
+    ThreadTimer(ThreadId),
     /// The interrupt of that timer has been handled.
     HandlerWoken(ThreadId),
     /// Threads of VMMs have brought what is to be there before the guest's tasks start.
@@ -54,7 +54,7 @@ enum Class {
     ThrottleWindow,
     Disturb,
     MapWritten,
-    HandlerTimer,
+    ThreadTimer,
     HandlerWoken,
     VcpuTimer,
     Arrival,
@@ -84,7 +84,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::Disturb(index) => (Class::Disturb, index),
         MachineEvent::ThrottleWindow => (Class::ThrottleWindow, 0),
         MachineEvent::MapWritten(vm) => (Class::MapWritten, vm.0.into()),
-        MachineEvent::HandlerTimer(thread) => (Class::HandlerTimer, thread.0),
+        MachineEvent::ThreadTimer(thread) => (Class::ThreadTimer, thread.0),
         MachineEvent::HandlerWoken(thread) => (Class::HandlerWoken, thread.0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::Arrival(group) => (Class::Arrival, group.0.into()),

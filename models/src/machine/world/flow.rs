@@ -88,6 +88,12 @@ pub(in crate::machine) enum Then {
     ShrinkDecompressed,
     /// Worker of zswap: submit its write.
     ShrinkSubmit,
+    /// Reclaimer: its time has come.
+    ReclaimerWoken,
+    /// Reclaimer: is there more to take?
+    ReclaimerNext,
+    /// Reclaimer: a pass is over.
+    ReclaimerPassDone(Outcome),
     /// vCPU or worker: link a message for the VMM.
     UffdLink,
     /// vCPU or worker: sleep until the VMM has brought the page.
@@ -104,7 +110,7 @@ pub(in crate::machine) enum Then {
     FetchCopied,
     /// Either: poll the device until the read is over, without giving up the processor.
     FetchPoll,
-    /// Either: a pass of direct reclaim is over.
+    /// Any: a pass of direct reclaim is over.
     ReclaimDone,
     /// Either: take the lock of the second-stage tables.
     TakeLock(Under),
@@ -112,6 +118,17 @@ pub(in crate::machine) enum Then {
     LockTaken(Under),
     /// Either: a page of a pass of direct reclaim is through with the lock.
     ReclaimUnlocked,
+}
+
+/// What a pass of reclaim leaves its thread to do, which wants more pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Outcome {
+    /// Look again: pages went, or there are more to begin with.
+    Again,
+    /// Wait for what is under way.
+    Waits,
+    /// There is nothing to take, and nothing under way.
+    Nothing,
 }
 
 /// What is done under the lock of the second-stage tables.
@@ -182,6 +199,9 @@ impl Then {
             | Self::ShrinkNext
             | Self::ShrinkDecompressed
             | Self::ShrinkSubmit => "writing compressed pages to the device",
+            Self::ReclaimerWoken | Self::ReclaimerNext | Self::ReclaimerPassDone(_) => {
+                "taking memory from a container"
+            }
             Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",

@@ -34,6 +34,16 @@ impl Containers {
         Self { of, by_vm, pool: Pool::default() }
     }
 
+    /// The same with frames for as many pages as each container may ever hold.
+    #[must_use]
+    pub(crate) fn with_frames_for(mut self, largest: &[u64]) -> Self {
+        for (place, memory) in self.of.iter_mut().enumerate() {
+            let before: u64 = largest[..place].iter().sum();
+            *memory = memory.clone().with_frames_from(before as u32);
+        }
+        self
+    }
+
     /// Makes clones cheap from here on.
     pub(crate) fn freeze(&mut self) {
         self.of.iter_mut().for_each(HostMemory::freeze);

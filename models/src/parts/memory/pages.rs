@@ -181,8 +181,17 @@ impl HostMemory {
 
     /// Frames that may still be charged.
     pub fn room(&self) -> u64 {
-        let compressed = self.zswap.as_ref().map_or(0, |zswap| zswap.charged());
-        self.limit.saturating_sub(self.charged + compressed)
+        self.limit.saturating_sub(self.used())
+    }
+
+    /// Pages that count against the limit.
+    pub fn used(&self) -> u64 {
+        self.charged + self.zswap.as_ref().map_or(0, |zswap| zswap.charged())
+    }
+
+    /// From now on it may hold so many pages.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
     }
 
     /// Pages on the active list.

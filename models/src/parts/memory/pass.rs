@@ -18,6 +18,9 @@ pub struct ReclaimPass {
     pub aged: u32,
     /// Clean pages freed at once.
     pub freed: u32,
+    /// Pages that went, freed or written, and were in use: a page that was written is freed by a later pass,
+    /// or was read ahead for nobody, and does not count.
+    pub taken: u32,
     /// Pages whose second-stage entry was removed; their vCPUs must flush.
     pub unmapped: Vec<GuestPage>,
     /// Entries that they had: one for all pages of a huge one.
@@ -33,6 +36,7 @@ impl ReclaimPass {
         self.scanned = 0;
         self.aged = 0;
         self.freed = 0;
+        self.taken = 0;
         self.unmapped.clear();
         self.zapped = 0;
         self.huge.clear();
@@ -102,6 +106,7 @@ pub(super) fn evict(
         return evict_huge(memory, swap, guest_page, pass);
     }
     let page = memory.page(guest_page);
+    let used = u32::from(page.vmm != Entry::None);
     let elsewhere = match page.slot() {
         Some(_) if !page.dirty => Some(Backing::Swapped),
         None if page.is_as_stored() => Some(Backing::Stored),
@@ -112,6 +117,7 @@ pub(super) fn evict(
         memory.page_mut(guest_page).forget(elsewhere);
         memory.uncharge(guest_page);
         pass.freed += 1;
+        pass.taken += used;
         return true;
     }
     let Some(slot) = page.slot().or_else(|| swap.allocate(guest_page)) else { return false };
@@ -119,6 +125,7 @@ pub(super) fn evict(
     memory.set_slot(guest_page, Some(slot));
     memory.page_mut(guest_page).forget(Backing::Writeback);
     pass.written.push((guest_page, slot));
+    pass.taken += used;
     true
 }
 

@@ -8,6 +8,7 @@ use super::clock::{self, VcpuClocks};
 use super::fairness::{Fairness, Idle, jain};
 use super::kind::MetricKind;
 use super::list::METRICS;
+use super::reclaim::Reclaims;
 use super::requests::{RequestCounts, Requests};
 use super::totals::{Counts, Task, Tasks, Totals};
 use super::values::{GroupMetrics, Metric, MetricValues, TaskMetrics, VmMetrics};
@@ -53,6 +54,7 @@ pub struct Metrics {
     measured: Option<SimTime>,
     ended: Option<SimTime>,
     counts: Counts,
+    reclaims: Reclaims,
     latency: Histogram,
     requests: Requests,
     /// Those of single virtual machines, where there are several.
@@ -85,6 +87,7 @@ impl Metrics {
             measured: None,
             ended: None,
             counts: Counts::default(),
+            reclaims: Reclaims::new(vcpus.into()),
             latency: Histogram::new(),
             requests: Requests::default(),
             by_vm: None,
@@ -274,9 +277,11 @@ impl Metrics {
                 self.settle_device(now);
                 self.in_flight = self.in_flight.saturating_sub(1);
             }
-            Event::MemcgReclaimEnd { scanned, .. } => {
-                counts.reclaim_scanned += u64::from(scanned) * measuring;
-            }
+            Event::MemcgReclaimEnd { .. }
+            | Event::MemcgReclaimed { .. }
+            | Event::MemcgLimit { .. }
+            | Event::MemcgWrite { .. }
+            | Event::MemcgWritten { .. } => self.reclaims.observe(now, event),
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
             Event::ContentionBegin { thread, .. } => {
                 self.clocks.observe(now, *event);
@@ -306,6 +311,7 @@ impl Metrics {
         self.requests.begin(now, &self.clocks);
         self.clocks.restart(now);
         self.settle_device(now);
+        self.reclaims.begin(now);
         self.counts = Counts {
             waited_ps: self.counts.waited_ps.map(|_| 0),
             workers_peak: self.workers,
@@ -371,6 +377,7 @@ impl Metrics {
         let end = self.ended.unwrap_or(end);
         let mut settled = self.clone();
         settled.settle_device(end);
+        settled.reclaims.settle(end);
         settled.requests.settle(end);
         MetricValues {
             values: values_of(&settled.totals(end, settled.requests.all.as_ref()), |_| true),
@@ -386,6 +393,7 @@ impl Metrics {
         let measured = self.measured.filter(|&start| start < end);
         Totals {
             counts: &self.counts,
+            reclaims: &self.reclaims,
             tasks: &self.tasks,
             latency: &self.latency,
             events: self.events,
@@ -403,6 +411,7 @@ impl Metrics {
         let end = self.ended.unwrap_or(end);
         let mut settled = self.clone();
         settled.settle_device(end);
+        settled.reclaims.settle(end);
         settled.requests.settle(end);
         of(&settled.totals(end, settled.requests.all.as_ref()))
     }

@@ -4,6 +4,7 @@
 
 use super::clock::State;
 use super::kind::{Better, Block, MetricKind, Unit};
+use super::reclaim::Taker;
 use super::request_list::REQUESTS;
 use crate::base::record::TaskRole;
 
@@ -406,8 +407,41 @@ const OWN: &[MetricKind] = &[
         name: "reclaim_scanned",
         label: "pages scanned",
         meaning: "Pages that reclaim looked at",
-        value: |run| Some(run.counts.reclaim_scanned as f64),
+        value: |run| Some(run.reclaims.scanned as f64),
         ..PAGES
+    },
+    MetricKind {
+        name: "reclaimed_by_vcpus",
+        label: "pages reclaimed by vCPUs",
+        meaning: "Pages in use that threads of vCPUs took away in reclaim, each counted when it goes; given where the host's \
+                  memory is controlled during the run",
+        value: |run| run.reclaims.taken(Taker::Vcpus),
+        ..PAGES
+    },
+    MetricKind {
+        name: "reclaimed_by_workers",
+        label: "pages reclaimed by workers",
+        meaning: "The same of threads that bring pages for others: workers, threads of the VMM, the worker of \
+                  zswap",
+        value: |run| run.reclaims.taken(Taker::Workers),
+        by_vm: false,
+        ..PAGES
+    },
+    MetricKind {
+        name: "reclaimed_by_limit_writes",
+        label: "pages reclaimed by writing limits",
+        meaning: "The same of threads that write the limit of a container (memory.max)",
+        value: |run| run.reclaims.taken(Taker::Writers),
+        by_vm: false,
+        ..PAGES
+    },
+    MetricKind {
+        name: "limit_write_time",
+        label: "writing limits",
+        meaning: "Time for which threads were writing limits, until no more was in a container than it may hold",
+        value: |run| run.reclaims.write_time(),
+        by_vm: false,
+        ..SECONDS
     },
     MetricKind {
         name: "ept_unmaps",

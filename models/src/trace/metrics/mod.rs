@@ -9,6 +9,7 @@ mod collector;
 mod fairness;
 mod kind;
 mod list;
+mod reclaim;
 mod request_list;
 mod requests;
 #[cfg(test)]

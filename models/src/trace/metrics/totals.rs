@@ -4,6 +4,7 @@ use sim_core::{Histogram, SimTime};
 
 use super::clock::{STATES, State};
 use super::fairness::Fairness;
+use super::reclaim::Reclaims;
 use super::requests::RequestCounts;
 use crate::base::ids::{Gfn, TaskId};
 use crate::base::record::TaskRole;
@@ -77,7 +78,6 @@ pub(super) struct Counts {
     pub(super) swap_write_pages: u64,
     pub(super) swap_read_requests: u64,
     pub(super) swap_write_requests: u64,
-    pub(super) reclaim_scanned: u64,
     /// Time in which threads decompressed and compressed.
     pub(super) decompress_ps: u64,
     pub(super) compress_ps: u64,
@@ -107,6 +107,7 @@ pub(super) struct Counts {
 /// Everything that was counted, up to the end of the run.
 pub(super) struct Totals<'a> {
     pub(super) counts: &'a Counts,
+    pub(super) reclaims: &'a Reclaims,
     pub(super) tasks: &'a Tasks,
     /// Fault latencies in nanoseconds.
     pub(super) latency: &'a Histogram,

@@ -61,9 +61,27 @@ impl Gauge {
         rank: i32,
         begin: SimTime,
     ) -> Self {
+        Self::starting(board, parent, name.into(), rank, (begin, 0))
+    }
+
+    /// One with a value at its beginning.
+    pub(super) fn starting(
+        board: &mut Board,
+        parent: TrackId,
+        name: Label,
+        rank: i32,
+        (begin, value): (SimTime, u64),
+    ) -> Self {
         let track = board.track(Some(parent), name, TrackKind::Counter, rank);
-        board.counter(track, begin, 0);
-        Self { track, value: 0 }
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        board.counter(track, begin, value);
+        Self { track, value }
+    }
+
+    /// It has a new value.
+    pub(super) fn set(&mut self, board: &mut Board, now: SimTime, value: u64) {
+        self.value = i64::try_from(value).unwrap_or(i64::MAX);
+        board.counter(self.track, now, self.value);
     }
 
     pub(super) fn add(&mut self, board: &mut Board, now: SimTime, change: i64) {

@@ -13,8 +13,10 @@ pub struct Cast {
     pub vms: Vec<(String, Vec<String>)>,
     /// Processors of the host.
     pub pcpus: u16,
-    /// Threads of the VMM that answer page faults.
-    pub handlers: u16,
+    /// Names of the threads between those of vCPUs and workers.
+    pub threads: Vec<String>,
+    /// Containers whose limit changes, by their first virtual machine, each with its first limit in pages.
+    pub limits: Vec<(VmId, u64)>,
     /// Who has each processor of the host.
     pub running: Vec<Option<ThreadId>>,
     /// Pages that the second stage maps.
@@ -33,16 +35,39 @@ impl Cast {
             let groups = &config.workload.tasks[config.groups_of(vm)];
             (name.unwrap_or("guest").to_owned(), tasks_of(groups, name.unwrap_or("")))
         };
-        let handlers = config.host.stores.iter().filter_map(|store| store.handler.as_ref());
         Self {
             vcpus: config.vm_of_each_vcpu(),
             vms: config.vm_ids().map(vm_of).collect(),
             pcpus: config.host.cpus,
-            handlers: handlers.map(|own| own.readers.saturating_add(own.installers)).sum(),
+            threads: threads_of(config),
+            limits: limits_of(config).map(|vm| (vm, config.container_of(vm).limit_pages)).collect(),
             running,
             mapped,
         }
     }
+}
+
+/// The containers whose limit changes.
+fn limits_of(config: &MachineConfig) -> impl Iterator<Item = VmId> {
+    let written = |vm: &VmId| config.host.memory_control.limits.iter().any(|own| own.vm == *vm);
+    config.vm_ids().filter(written)
+}
+
+fn threads_of(config: &MachineConfig) -> Vec<String> {
+    let handlers = config.host.stores.iter().filter_map(|store| store.handler.as_ref());
+    let count: u32 = handlers
+        .map(|own| {
+            let prefetchers = own.prefetch.as_ref().map_or(0, |own| own.threads);
+            u32::from(own.readers) + u32::from(own.installers) + u32::from(prefetchers)
+        })
+        .sum();
+    let mut names: Vec<String> = (0..count).map(|number| format!("handler {number}")).collect();
+    names.extend(config.host.zswap.is_some().then(|| "zswap".to_owned()));
+    names.extend(limits_of(config).map(|vm| match config.vm_name(vm) {
+        Some(name) => format!("limits of {name}"),
+        None => "limits".to_owned(),
+    }));
+    names
 }
 
 /// The names of the tasks of some groups, of a virtual machine whose name theirs begin with.

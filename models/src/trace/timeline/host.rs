@@ -28,7 +28,7 @@ pub(super) struct Host {
     track: TrackId,
     vcpus: Vec<VmId>,
     vms: Vec<Label>,
-    handlers: u32,
+    threads: Vec<Label>,
     pcpus: Vec<Lane>,
     workers: BTreeMap<WorkerId, Lane>,
     vmm: BTreeMap<ThreadId, Lane>,
@@ -37,6 +37,7 @@ pub(super) struct Host {
     requests: Pool<RequestId>,
     in_flight: Gauge,
     executed: Gauge,
+    limits: BTreeMap<VmId, Gauge>,
 }
 
 impl Host {
@@ -52,7 +53,7 @@ impl Host {
             track,
             vcpus: cast.vcpus.clone(),
             vms: cast.vms.iter().map(|(name, _)| Label::made(name)).collect(),
-            handlers: cast.handlers.into(),
+            threads: cast.threads.iter().map(Label::made).collect(),
             pcpus,
             workers: BTreeMap::new(),
             vmm: BTreeMap::new(),
@@ -60,7 +61,16 @@ impl Host {
             requests,
             in_flight: Gauge::new(board, track, "device requests in flight", 1, begin),
             executed: Gauge::new(board, track, "works executed", 2, begin),
+            limits: BTreeMap::new(),
         };
+        for (&(vm, pages), rank) in cast.limits.iter().zip(3..) {
+            let name = match host.vms.get(vm.index()).filter(|_| host.vms.len() > 1) {
+                Some(name) => Label::made(format!("memory limit of {name} (pages)")),
+                None => "memory limit (pages)".into(),
+            };
+            let gauge = Gauge::starting(board, track, name, rank, (begin, pages));
+            host.limits.insert(vm, gauge);
+        }
         for (at, &thread) in cast.running.iter().enumerate() {
             host.runs(board, begin, at, thread);
         }
@@ -126,6 +136,16 @@ impl Host {
                 let track = self.reclaim(board, thread).track;
                 board.instant(track, now, slice);
             }
+            Event::MemcgLimit { vm, pages } => {
+                if let Some(limit) = self.limits.get_mut(&vm) {
+                    limit.set(board, now, pages);
+                }
+            }
+            Event::MemcgWrite { thread, file, pages, .. } => {
+                let slice = Slice::new(file.name()).number("pages", pages);
+                self.handler(board, thread).begin(board, now, slice);
+            }
+            Event::MemcgWritten { thread, .. } => self.handler(board, thread).end(board, now),
             Event::UffdRead { thread, page } => {
                 self.serves(board, now, thread, "brings a page", page);
             }
@@ -157,10 +177,10 @@ impl Host {
                 Label::made(format!("{} {vcpu}", self.vms[vm.index()]))
             }
             Some(_) => Label::made(format!("vcpu{number}")),
-            None if number < vcpus + self.handlers as usize => {
-                Label::made(format!("handler {}", number - vcpus))
-            }
-            None => Label::made(format!("worker {}", number - vcpus - self.handlers as usize)),
+            None => match self.threads.get(number - vcpus) {
+                Some(name) => name.clone(),
+                None => Label::made(format!("worker {}", number - vcpus - self.threads.len())),
+            },
         }
     }
 

@@ -31,7 +31,8 @@ fn cast() -> Cast {
         vcpus: vec![VmId(0)],
         vms: vec![("guest".to_owned(), tasks)],
         pcpus: 1,
-        handlers: 0,
+        threads: Vec::new(),
+        limits: Vec::new(),
         running: vec![VCPU],
         mapped: vec![GuestPage(1), GuestPage(2)],
     }

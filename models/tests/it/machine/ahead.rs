@@ -8,15 +8,18 @@ use super::kit::{
     MIB, constant, crowded, for_time, group, host_kernel, named, syscall, us, with_workers,
 };
 use models::apf::rules::Workers;
-use models::base::ids::{AddressesId, LawId, PcpuId, RegionId, StoreId, SyncId, VcpuId, WalkId};
+use models::base::ids::{
+    AddressesId, LawId, PcpuId, RegionId, StoreId, SyncId, VcpuId, VmId, WalkId,
+};
 use models::base::named::Named;
 use models::base::record::TaskRole;
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
-    DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law, MachineConfig,
-    MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Prefetch, PrefetchRun, Processes,
-    ReadFaults, Region, RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind,
-    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
+    DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law, LimitChange,
+    MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Prefetch,
+    PrefetchRun, Processes, ReadFaults, Region, RegionBacking, SecondStageLock, Section,
+    StealClock, StoreConfig, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime,
+    Waking, ZswapConfig, ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -359,6 +362,16 @@ impl Draw {
         if self.chance(50) {
             let kernel = presets::guest_kernel("linux-6.12").unwrap();
             config.host.sched = kernel.sched(config.host.cpus);
+        }
+        if self.chance(30) {
+            let pages = |draw: &mut Self| draw.of(&[3 * MIB, 4 * MIB, 6 * MIB, 8 * MIB]);
+            config.host.memory_limit_pages = pages(self);
+            let change = |draw: &mut Self, at| LimitChange {
+                at: us(at + draw.below(1_500)),
+                vm: VmId(0),
+                limit_pages: pages(draw),
+            };
+            config.host.memory_control.limits = vec![change(self, 0), change(self, 1_500)];
         }
     }
 

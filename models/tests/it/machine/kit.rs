@@ -5,8 +5,9 @@ use models::base::ids::RegionId;
 use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, GuestConfig, GuestPaging,
-    HostConfig, HostKernel, HostPaging, MachineConfig, Op, Pattern, Policy, Preemption, Processes,
-    Region, RegionBacking, StealClock, TablePages, TaskGroup, TimerKind, WakeTime, Workload,
+    HostConfig, HostKernel, HostPaging, MachineConfig, MemoryControl, Op, Pattern, Policy,
+    Preemption, Processes, Region, RegionBacking, StealClock, TablePages, TaskGroup, TimerKind,
+    WakeTime, Workload,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -60,6 +61,7 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             tick: ms(1),
             memory_limit_pages: 28 * MIB,
             other_resident_pages: 2 * MIB,
+            memory_control: MemoryControl::default(),
             read_ahead_pages: 8,
             reclaim_batch_pages: 32,
             write_pages: u32::MAX,

@@ -16,6 +16,7 @@ mod devices;
 mod disturbances;
 mod halt_poll;
 mod huge;
+mod limits;
 mod many_vcpus;
 mod map_lock;
 mod memory;

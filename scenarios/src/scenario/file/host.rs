@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::device::DeviceRef;
+use super::memory_control::MemoryLimitFile;
 use super::sched::SchedFile;
 use super::store::StoreFile;
 use super::zswap::ZswapFile;
@@ -28,6 +29,9 @@ pub struct HostFile {
     /// Part of the container that is never reclaimed: the VMM's memory and the guest kernel's hot
     /// part. Default: "0B".
     pub other_resident: Option<Bytes>,
+    /// Limits that containers get during the run, in the order of their times. Default: none.
+    #[serde(default)]
+    pub memory_limits: Vec<MemoryLimitFile>,
     /// The swap area and its device.
     pub swap: SwapFile,
     /// What keeps the contents of stored regions. Default: none.

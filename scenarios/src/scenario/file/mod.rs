@@ -8,6 +8,7 @@ mod device;
 mod disturbance;
 mod guest;
 mod host;
+mod memory_control;
 mod policy;
 mod sched;
 mod store;
@@ -30,6 +31,7 @@ pub use host::{
     CpuFile, CpuRef, HostFile, HostKernelFile, HostKernelRef, PagingCachesFile, SwapFile,
     TableLinesFile, TlbFile,
 };
+pub use memory_control::MemoryLimitFile;
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
 pub use store::{HandlerFile, PrefetchFile, PrefetchPages, StoreFile};

@@ -1,7 +1,8 @@
 //! The host: processor, memory limit, swap.
 
 use models::config::{
-    GuestConfig, GuestPaging, HostConfig, HostPaging, Region, RegionBacking, TablePages, TaskGroup,
+    GuestConfig, GuestPaging, HostConfig, HostPaging, MemoryControl, Region, RegionBacking,
+    TablePages, TaskGroup,
 };
 use sim_core::SimDuration;
 
@@ -63,6 +64,8 @@ pub(super) fn host(
         tick: at.field("tick").span(tick, tick_range)?,
         memory_limit_pages: at.field("memory_limit").pages(file.memory_limit)?,
         other_resident_pages: at.field("other_resident").pages(other_resident)?,
+        // They are those of containers, which are read first.
+        memory_control: MemoryControl::default(),
         read_ahead_pages,
         write_pages,
         reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
@@ -92,6 +95,8 @@ pub(super) struct Inside<'a> {
     pub(super) at: At<'a>,
     pub(super) limit: u64,
     pub(super) other: u64,
+    /// Limits that it gets later, each with its place.
+    pub(super) later: Vec<(At<'a>, u64)>,
     /// The guests, each with its part of the workload.
     pub(super) guests: Vec<(&'a GuestConfig, &'a [Region], &'a [TaskGroup])>,
 }
@@ -105,7 +110,10 @@ pub(super) fn fits(
     let mut swapped = 0;
     let mut under_way = 0;
     for inside in containers {
-        let more = inside.swapped(at, host)?;
+        let mut more = inside.swapped(at, host, (&inside.at, inside.limit))?;
+        for (place, limit) in &inside.later {
+            more = more.max(inside.swapped(at, host, (place, *limit))?);
+        }
         swapped += more;
         under_way += if more == 0 { 0 } else { inside.in_flight(host) };
     }
@@ -178,9 +186,14 @@ fn size(pages: u64) -> Bytes {
 }
 
 impl Inside<'_> {
-    /// Pages that the limit keeps out of memory.
-    fn swapped(&self, host_at: &At<'_>, host: &HostConfig) -> Result<u64, ScenarioError> {
-        let &Self { limit, other, .. } = self;
+    /// Pages that a limit keeps out of memory.
+    fn swapped(
+        &self,
+        host_at: &At<'_>,
+        host: &HostConfig,
+        (at, limit): (&At<'_>, u64),
+    ) -> Result<u64, ScenarioError> {
+        let other = self.other;
         let memory: u64 = self.guests.iter().map(|(guest, ..)| guest.memory_pages).sum();
         if limit > memory {
             let message = format!(
@@ -188,7 +201,7 @@ impl Inside<'_> {
                 size(limit),
                 size(memory)
             );
-            return Err(self.at.fail(message, "at most `guest.memory`"));
+            return Err(at.fail(message, "at most `guest.memory`"));
         }
         for (guest, regions, _) in &self.guests {
             private_memory(host_at, host, guest, regions)?;
@@ -213,7 +226,7 @@ impl Inside<'_> {
                 size(compressed)
             );
             let help = format!("at least {}, or a smaller `max_pool`", size(least + compressed));
-            return Err(self.at.fail(message, help));
+            return Err(at.fail(message, help));
         }
         if limit < least {
             let message = format!("the limit ({}) leaves the guest no memory to run", size(limit));
@@ -224,7 +237,7 @@ impl Inside<'_> {
                 if kept == other { "" } else { "regions in guest_memfd, " },
                 size(MIN_RECLAIMABLE_PAGES)
             );
-            return Err(self.at.fail(message, help));
+            return Err(at.fail(message, help));
         }
         Ok(touched.saturating_sub(limit - kept - compressed))
     }

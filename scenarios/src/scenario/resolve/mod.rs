@@ -12,6 +12,7 @@ mod disturbance;
 mod guest;
 mod host;
 mod host_kernel;
+mod memory_control;
 mod policy;
 mod prefetch;
 mod sched;
@@ -195,7 +196,15 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let vms = vms::vms(root, &file, &stores)?;
     let (host, host_identity) = host::host(&host_at, &file.host, vms.memory_pages())?;
     vms.fit_beside_each_other(&file, &host)?;
-    let host = store::stores(root, &file, host, vms.workload())?;
+    let mut host = store::stores(root, &file, host, vms.workload())?;
+    let shortest = SimDuration::from_ps(1);
+    let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
+    let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);
+    let warmup = root.field("warmup").span(warmup, SimDuration::ZERO..=MAX_DURATION)?;
+    let end = duration + warmup;
+    let limits_at = host_at.field("memory_limits");
+    host.memory_control.limits =
+        memory_control::limits(&limits_at, &file.host.memory_limits, &vms, end)?;
     host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     for guest in vms.guests() {
@@ -204,12 +213,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let policies = policy::policies(&root.field("policies"), &file.policies)?;
     vms.allow(&policies)?;
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
-    let shortest = SimDuration::from_ps(1);
-    let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
-    let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);
-    let warmup = root.field("warmup").span(warmup, SimDuration::ZERO..=MAX_DURATION)?;
     let disturbances_at = root.field("disturbances");
-    let end = duration + warmup;
     vms.fit_arrivals(end)?;
     let disturbances = disturbance::disturbances(
         &disturbances_at,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use models::base::ids::VmId;
 use models::config::{
     Container, GuestConfig, GuestPaging, HostConfig, HostPaging, MAX_VMS, Policy, Processes,
     Region, TaskGroup, VmConfig, Workload,
@@ -252,6 +253,7 @@ impl<'a> Vms<'a> {
                 at: self.root.field("host").field("memory_limit"),
                 limit: host.memory_limit_pages,
                 other: host.other_resident_pages,
+                later: self.later(host, |vm| own(vm.index()).is_none()),
                 guests: shared,
             });
         }
@@ -261,10 +263,44 @@ impl<'a> Vms<'a> {
                 at: vm.at.field("memory_limit"),
                 limit: limit_pages,
                 other: other_resident_pages,
+                later: self.later(host, |vm| vm.index() == place),
                 guests: vec![self.inside(vm)],
             })
         }));
         containers
+    }
+
+    /// Limits that a container gets later, each with its place.
+    fn later(&self, host: &HostConfig, is: impl Fn(VmId) -> bool) -> Vec<(At<'a>, u64)> {
+        let at = self.root.field("host").field("memory_limits");
+        let all = host.memory_control.limits.iter().enumerate();
+        let own = all.filter(|(_, change)| is(change.vm));
+        own.map(|(place, change)| (at.index(place).field("limit"), change.limit_pages)).collect()
+    }
+
+    /// The first virtual machine of the container of the one with this name, or of the host's.
+    pub(super) fn container_named(
+        &self,
+        at: &At<'_>,
+        name: Option<&str>,
+    ) -> Result<VmId, ScenarioError> {
+        let own = |place: usize| self.named.get(place).is_some_and(|vm| vm.container.is_some());
+        let names: Vec<&str> = self.named.iter().map(|vm| vm.name.as_str()).collect();
+        let Some(name) = name else {
+            let first = (0..self.of.len()).find(|&place| !own(place));
+            return first.map(|place| VmId(place as u16)).ok_or_else(|| {
+                let help = format!("add `\"vm\": ...`, one of {}", names.join(", "));
+                at.fail("no virtual machine is in the host's container", help)
+            });
+        };
+        let place = names.iter().position(|other| *other == name);
+        let place = place.ok_or_else(|| at.unknown("virtual machine", name, &names))?;
+        if !own(place) {
+            let message = format!("`{name}` has no container of its own");
+            let help = "leave `vm` out for that of the host, or give it a `memory_limit`";
+            return Err(at.fail(message, help));
+        }
+        Ok(VmId(place as u16))
     }
 
     /// Refuses arrivals of requests without end.

@@ -11,16 +11,21 @@ use serde_json::{Value, json};
 
 use super::object::{Object, flag, give, word};
 use super::store::store;
+use super::vms::Vms;
 use super::workload::Shape;
-use super::{device, sched};
+use super::{device, memory_control, sched};
 use crate::experiments::fuzz::draw::{Draw, MS, NS, SEC, US, pages};
 
-pub(super) fn host(draw: &Draw, shape: &Shape) -> Value {
+pub(super) fn host(draw: &Draw, (shape, vms): (&Shape, &Vms), end: u64) -> Value {
     let mut object = Object::new();
     object.insert("cpu".into(), cpu(&draw.at("cpu")));
     let number = cpus(&mut draw.at("cpus"), shape.vcpus);
     object.insert("cpus".into(), json!(number));
-    object.insert("memory_limit".into(), pages(shape.limit_pages));
+    let (limit, later) = memory_control::limits(&draw.at("memory_limits"), shape, vms, end);
+    object.insert("memory_limit".into(), pages(limit));
+    if !later.is_empty() {
+        object.insert("memory_limits".into(), Value::Array(later));
+    }
     if shape.other_pages > 0 {
         object.insert("other_resident".into(), pages(shape.other_pages));
     }

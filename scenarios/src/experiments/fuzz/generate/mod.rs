@@ -7,6 +7,7 @@ mod device;
 mod disturbance;
 mod guest;
 mod host;
+mod memory_control;
 mod object;
 mod policy;
 mod program;
@@ -38,13 +39,13 @@ pub(super) fn scenario(seed: u64) -> Value {
     if draw.at("$schema").given() {
         object.insert("$schema".into(), json!("scenario-1.json"));
     }
-    object.insert("host".into(), host::host(&draw.at("host"), &shape));
-    object.insert("guest".into(), guest::guest(&draw.at("guest"), &shape));
-    object.insert("workload".into(), workload::workload(&draw.at("workload"), &shape));
     let duration = duration(&mut draw.at("duration"));
     let mut warmup = draw.at("warmup");
     let warmup = if warmup.given() { warmup.span(0, 5 * MS) } else { Default::default() };
     let end = (duration + warmup).as_ps();
+    object.insert("host".into(), host::host(&draw.at("host"), (&shape, &vms), end));
+    object.insert("guest".into(), guest::guest(&draw.at("guest"), &shape));
+    object.insert("workload".into(), workload::workload(&draw.at("workload"), &shape));
     let vm = vms.named.as_ref();
     let vcpus = vm.map_or(shape.vcpus, |(_, vcpus)| *vcpus);
     let mut disturbances = disturbance::disturbances(&draw.at("disturbances"), vcpus, end);

@@ -10,11 +10,20 @@ use super::workload::Shape;
 use super::{guest, workload};
 use crate::experiments::fuzz::draw::{Draw, MS, US, pages};
 
+/// Least and largest limit of a container.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) low: u64,
+    pub(super) high: u64,
+}
+
 /// What is said of each, and what fields elsewhere have to know of them.
 pub(super) struct Vms {
     pub(super) list: Vec<Value>,
     /// The name of one of them, its vCPUs and its groups.
     pub(super) named: Option<(String, u64)>,
+    /// Containers of their own, by the name of their virtual machine.
+    pub(super) contained: Vec<(String, Bounds)>,
     /// How many are in the host's container.
     pub(super) shared: u64,
     /// Swap that holds all of their memory.
@@ -23,7 +32,8 @@ pub(super) struct Vms {
 
 /// Mostly none: there is one virtual machine, without a name.
 pub(super) fn vms(draw: &Draw, shape: &mut Shape, compared: &[Value]) -> Vms {
-    let mut vms = Vms { list: Vec::new(), named: None, shared: 0, swap_pages: 0 };
+    let mut vms =
+        Vms { list: Vec::new(), named: None, contained: Vec::new(), shared: 0, swap_pages: 0 };
     let mut number = draw.at("number");
     if !number.percent(8) {
         return vms;
@@ -72,7 +82,12 @@ impl Vms {
         }
         give(&mut object, draw, "start", |draw| draw.written_span(US, 10 * MS));
         let number = if count == 1 { "" } else { "-1" };
-        self.named.get_or_insert((format!("v{index}{number}"), shape.vcpus));
+        let name = format!("v{index}{number}");
+        if object.contains_key("memory_limit") {
+            let (low, high) = (shape.limit_pages, shape.memory_pages.max(shape.limit_pages));
+            self.contained.push((name.clone(), Bounds { low, high }));
+        }
+        self.named.get_or_insert((name, shape.vcpus));
         self.swap_pages += count * shape.swap_pages.unwrap_or(0).max(shape.memory_pages);
         self.list.push(Value::Object(object));
     }
