@@ -302,6 +302,13 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
         Event::UffdMessage { .. } => "asks the VMM for the page: message".into(),
         Event::UffdRead { .. } => "reads the message".into(),
         Event::UffdCopy { .. } => "begins to install the page".into(),
+        Event::KvmUserspaceExit { plain: true, .. } => {
+            "leaves the kernel with the fault, to wait".into()
+        }
+        Event::KvmUserspaceExit { .. } => "leaves the kernel with the fault".into(),
+        Event::KvmAsyncPfExitlessNotify { .. } => "puts the fault into the ring".into(),
+        Event::VmmSignal { .. } => "signals the VMM".into(),
+        Event::VmmAnswer { .. } => "answers the fault".into(),
         Event::UffdCopied { installed: true, .. } => "has installed the page".into(),
         Event::UffdCopied { installed: false, .. } => "finds the page there: EEXIST, wakes".into(),
         Event::ApfWait { .. } => "handler links the task as sleeper".into(),

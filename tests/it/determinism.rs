@@ -66,6 +66,7 @@ const SHORT: [(&str, &str, u32); 54] = [
     ("lab-zswap-lzo-4f4w", "40ms", 1),
     ("lab-uffd-100us-4f4w", "40ms", 1),
     ("snapshot-restore", "40ms", 1),
+    ("vmm-answered", "40ms", 1),
     ("post-copy", "40ms", 1),
     ("lab-two-vms", "40ms", 1),
     ("neighbour-vms", "40ms", 1),

@@ -6,7 +6,7 @@ use crate::apf::guest::GuestHalf;
 use crate::apf::host::{HostHalf, HostVcpu, Operation};
 use crate::apf::notice::{Notice, SharedArea};
 use crate::apf::ring::RingPage;
-use crate::apf::rules::{Drain, Rules};
+use crate::apf::rules::{Drain, ResolvedBy, Rules};
 use crate::apf::vmm::VmmVcpu;
 use crate::base::ids::VcpuId;
 
@@ -63,6 +63,7 @@ impl Apf {
             let state = self.vcpu_mut(vcpu);
             assert!(!state.enabled() && state.queued == 0, "{vcpu} is in the middle of something");
             state.gfns = GfnTable::new(rules.cap.min(MAX_SLOTS));
+            state.registered = rules.resolved_by == ResolvedBy::Ring;
         }
         self.rules = rules;
         self.defects = defects;

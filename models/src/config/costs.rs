@@ -252,6 +252,34 @@ costs! {
     uffd_timer,
     /// A reader's way to sleep in `poll`.
     uffd_poll,
+    /// Leaving the kernel for user space with a fault that the VMM answers.
+    vmm_exit,
+    /// Back into it (KVM_RUN), as far as the run loop.
+    vmm_run,
+    /// A vCPU thread passes a fault on through a socket, the wake-up of its reader included.
+    vmm_ask,
+    /// It says that the fault will be answered (`KVM_ASYNC_PF` ACCEPT).
+    vmm_accept,
+    /// A thread of the VMM comes back from its wait, and reads a request or a counter.
+    vmm_read,
+    /// A look of such a thread into the ring of faults: draining it, asking for a signal, the second look.
+    vmm_look,
+    /// KVM signals the VMM that there is an entry in the ring of faults, the wake-up included.
+    vmm_signal,
+    /// Filling a page by `write`, system call included.
+    vmm_copy,
+    /// Each further page of the same call.
+    vmm_copy_next,
+    /// Answering by a system call (`KVM_ASYNC_PF` READY).
+    vmm_ready,
+    /// Waking a thread of the VMM by a reply: its main thread, or that of a vCPU that waits.
+    vmm_reply,
+    /// Writing an entry into a ring, of faults or of answers.
+    vmm_entry,
+    /// Telling KVM that there is one (`write` of an eventfd), the wake-up of its worker included.
+    vmm_tell,
+    /// KVM's worker reads the ring of answers.
+    vmm_work,
     /// Clearing a fresh page.
     zero_page,
     /// Looking at one page of the LRU.

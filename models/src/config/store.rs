@@ -41,6 +41,18 @@ pub struct HandlerConfig {
     pub around: u32,
     /// What is brought without being asked for.
     pub prefetch: Option<Prefetch>,
+    /// Where its threads are, which matters to faults that the VMM answers.
+    pub process: Process,
+}
+
+impl HandlerConfig {
+    /// All its threads on a host of so many virtual machines, the main threads of their VMMs among them if they take
+    /// part.
+    pub fn threads(&self, vms: usize) -> u16 {
+        let prefetch = self.prefetch.as_ref().map_or(0, |prefetch| prefetch.threads);
+        let mains = if self.process == Process::Other { vms as u16 } else { 0 };
+        self.readers.saturating_add(self.installers).saturating_add(prefetch).saturating_add(mains)
+    }
 }
 
 /// Threads of the VMM that bring pages before anybody misses them.
@@ -67,6 +79,19 @@ pub struct PrefetchRun {
     pub first: u64,
     /// How many.
     pub pages: u64,
+}
+
+named! {
+    /// Where the threads of a handler are.
+    #[derive(Default)]
+    Process {
+        /// In the VMM: they answer by system calls of their own.
+        #[default]
+        Vmm => "vmm",
+        /// In a process of their own, as Firecracker's handlers: the VMM's main thread passes on what a vCPU thread
+        /// waits for, takes replies, and calls READY. Rings are in both.
+        Other => "other",
+    }
 }
 
 named! {

@@ -97,6 +97,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The start barrier: the policy takes effect, the tasks start, the phases are set.
     pub(super) fn barrier(&mut self) {
         let now = self.now();
+        self.arm_rings();
         self.begin_disturbances();
         self.begin_reclaimers();
         self.enable_notices();

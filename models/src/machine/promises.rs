@@ -3,8 +3,8 @@
 use sim_core::SimDuration;
 
 use crate::apf::rules::{
-    Announce, CannotInject, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules, SetupOrder,
-    TokenZero,
+    Announce, CannotInject, HaltRequest, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules,
+    SetupOrder, TokenZero,
 };
 use crate::config::Policy;
 use crate::monitors::catalogue::{INV_04, INV_10, INV_12, INV_16, InvariantId};
@@ -52,5 +52,7 @@ pub(super) fn monitor_config(vcpus: u16, policy: &Policy) -> MonitorConfig {
         known: known_violations(&policy.rules),
         liveness_bound: LIVENESS_BOUND,
         rsm_drops_items: policy.rules.paging_toggle == PagingToggle::DropsItems,
+        looks_before_halt: policy.rules.vmm_answers()
+            && policy.rules.halt_request == HaltRequest::LooksFirst,
     }
 }

@@ -73,6 +73,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         match then {
             Then::WorkBegin => self.worker_woken(thread, worker),
             Then::WorkStep(item) => self.work_step(thread, worker, item),
+            Then::AnswersRead(vcpu) => self.answers_read(thread, worker, vcpu),
             other => unreachable!("{thread} is no vCPU thread, but is to do {other:?}"),
         }
     }
@@ -109,6 +110,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::SetupStep => self.setup_step(vcpu),
             Then::MapFault => self.map_fault(vcpu),
             Then::TurnEnd => self.turn_end(vcpu),
+            Then::UserFault => self.user_fault(vcpu),
+            Then::UserSetup => self.user_fault_set_up(vcpu),
+            Then::UserSignalled => self.user_signalled(vcpu),
+            Then::OutsideAsk => self.outside_ask(),
+            Then::OutsideAsked => self.outside_asked(vcpu),
+            Then::OutsideAccepted => self.outside_accepted(vcpu),
+            Then::OutsideReplied => self.outside_replied(vcpu),
+            Then::OutsideRun => self.outside_run(vcpu),
             Then::PrefaultMap(gfn) => self.prefault_map(vcpu, gfn),
             Then::Deliver => self.deliver(vcpu),
             Then::HaltPoll => {

@@ -24,4 +24,6 @@ pub struct MonitorConfig {
     /// The end of a system management interrupt drops the vCPU's items (RSM writes CR0, and CR0.PG
     /// changes).
     pub rsm_drops_items: bool,
+    /// A vCPU that is to be halted for a frame is given completed items first, and not halted then.
+    pub looks_before_halt: bool,
 }

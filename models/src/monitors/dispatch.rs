@@ -58,6 +58,7 @@ pub(super) struct Monitors {
     ledger: Ledger,
     seen: Seen,
     rsm_drops_items: bool,
+    looks_before_halt: bool,
     /// Bits of the EN register without which the mechanism is off.
     en_bits: u64,
     vcpus: usize,
@@ -88,6 +89,7 @@ impl Monitors {
             works: Works::default(),
             lapics: Lapics::default(),
             rsm_drops_items: config.rsm_drops_items,
+            looks_before_halt: config.looks_before_halt,
             ledger: Ledger::new(config.family, &config.known),
             seen: Seen::default(),
             en_bits: en_bits(config.family),
@@ -171,6 +173,7 @@ impl Monitors {
             | Event::TaskRun { vcpu, .. }
             | Event::EptMap { vcpu, .. }
             | Event::MmuNotifierRetry { vcpu, .. }
+            | Event::VmmAnswer { vcpu, .. }
             | Event::MajorFaultBegin { vcpu, .. }
             | Event::MajorFaultEnd { vcpu, .. } => vcpu,
             Event::EptUnmap { page } => {
@@ -237,11 +240,18 @@ impl Monitors {
     }
 
     fn judge_fault(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
+        let looks = self.looks_before_halt;
         let Self { items, notices, faults, interrupts, ledger, seen, .. } = self;
         let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::KvmEntry { .. } => {
                 seen.entry = true;
+                if looks
+                    && let Some(gfn) = faults.open_frame(vcpu)
+                    && items.of(vcpu).stood_in_for_halt(gfn)
+                {
+                    faults.resolved(vcpu, gfn);
+                }
                 items.entry(vcpu, at, ledger);
                 notices.entry(vcpu, at, ledger);
                 faults.entry(vcpu, at, ledger);
@@ -274,7 +284,9 @@ impl Monitors {
                     items.named(vcpu, token, at, ledger);
                 }
             }
-            Event::KvmAsyncPfDoublefault { gfn, .. } => faults.resolved(vcpu, gfn),
+            Event::KvmAsyncPfDoublefault { gfn, .. } | Event::VmmAnswer { gfn, .. } => {
+                faults.resolved(vcpu, gfn);
+            }
             Event::MmuNotifierRetry { gfn, .. } => faults.retried(vcpu, gfn, at, ledger),
             Event::EptMap { gfn, .. } => {
                 seen.map = true;

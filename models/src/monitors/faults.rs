@@ -116,6 +116,11 @@ impl Faults {
         }
     }
 
+    /// The frame of the vCPU's fault that has come to no end yet.
+    pub(super) fn open_frame(&self, vcpu: VcpuId) -> Option<Gfn> {
+        self.open[vcpu.index()].map(|open| open.gfn)
+    }
+
     /// The host begins to take pages away.
     pub(super) fn reclaim(&mut self) {
         self.reclaims += 1;

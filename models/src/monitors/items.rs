@@ -95,6 +95,12 @@ impl VcpuItems {
         self.freed.contains(&gfn)
     }
 
+    /// Whether items that were delivered since the last entry took the place of a halt for a frame, which is
+    /// outstanding or was among them.
+    pub(super) fn stood_in_for_halt(&self, gfn: Gfn) -> bool {
+        !self.freed.is_empty() && (self.by_gfn(gfn).is_some() || self.freed_lately(gfn))
+    }
+
     /// When an item was last freed.
     pub(super) fn last_unlink(&self) -> SimTime {
         self.last_unlink

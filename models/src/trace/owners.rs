@@ -102,8 +102,13 @@ impl Owners {
             | Event::MemcgWrite { .. }
             | Event::MemcgWritten { .. }
             | Event::MemcgLimit { .. }
+            | Event::VmmAwake { .. }
             | Event::WbtStep { .. } => None,
             Event::KvmEntry { vcpu }
+            | Event::KvmUserspaceExit { vcpu, .. }
+            | Event::KvmAsyncPfExitlessNotify { vcpu, .. }
+            | Event::VmmSignal { vcpu }
+            | Event::VmmAnswer { vcpu, .. }
             | Event::KvmExit { vcpu, .. }
             | Event::KvmPageFault { vcpu, .. }
             | Event::KvmTryAsyncGetPage { vcpu, .. }

@@ -10,7 +10,7 @@ use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
     FairParams, GuestConfig, HandlerConfig, HostConfig, Law, LimitChange, MachineConfig,
-    MemoryControl, PageLaw, PageWalk, PagingCaches, Policy, Prefetch, PrefetchRun, Region,
+    MemoryControl, PageLaw, PageWalk, PagingCaches, Policy, Prefetch, PrefetchRun, Process, Region,
     SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray, TranslationConfig,
     VmConfig, Workload, ZswapConfig,
 };
@@ -68,8 +68,10 @@ fn setup(scenario: &Scenario) -> Form {
     form.line("warmup", scenario.warmup.as_ps());
     let MachineConfig { cpu: c, host: h, guest: g, other_guests, vms, workload: w, disturbances } =
         &scenario.machine;
-    let answered = h.stores.iter().any(|store| store.handler.is_some());
-    cpu(&mut form, c, answered);
+    let handler = h.stores.iter().any(|store| store.handler.is_some());
+    let policies = scenario.policies.iter().chain(vms.iter().filter_map(|vm| vm.policy.as_ref()));
+    let by_vmm = handler && policies.into_iter().any(|policy| policy.rules.vmm_answers());
+    cpu(&mut form, c, (handler, by_vmm));
     host(&mut form, h);
     guest(&mut form, g);
     for other in other_guests {
@@ -116,13 +118,16 @@ impl Form {
     }
 }
 
-/// Costs of faults that the VMM answers make no difference where it answers none.
-fn cpu(form: &mut Form, cpu: &CpuConfig, answered: bool) {
+/// Costs of pages that the VMM brings make no difference where it brings none, and those of faults that it
+/// answers none where no policy has such.
+fn cpu(form: &mut Form, cpu: &CpuConfig, (brings, answers): (bool, bool)) {
     let CpuConfig { frequency, translation: hardware, ept_accessed_dirty, costs } = cpu;
     form.line("cpu.hz", frequency.hz());
     translation(form, hardware);
     form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
-    let counts = |name: &str| answered || !name.starts_with("uffd_");
+    let counts = |name: &str| {
+        (brings || !name.starts_with("uffd_")) && (answers || !name.starts_with("vmm_"))
+    };
     for (name, cost, _) in costs.describe().into_iter().filter(|(name, ..)| counts(name)) {
         form.line(&format!("cost.{name}"), cost);
     }
@@ -211,6 +216,7 @@ fn host(form: &mut Form, host: &HostConfig) {
             latency,
             around,
             prefetch,
+            process,
         }) = handler
         {
             form.line("store.handler", format_args!("{readers} {installers} {batch}"));
@@ -220,6 +226,9 @@ fn host(form: &mut Form, host: &HostConfig) {
             form.line("store.cpus", cpus.join(","));
             form.time("store.latency", *latency);
             form.line("store.around", around);
+            if *process != Process::default() {
+                form.line("store.process", process.name());
+            }
             if let Some(Prefetch { threads, runs, batch, pace, before_start }) = prefetch {
                 form.line("store.prefetch", format_args!("{threads} {batch} {before_start}"));
                 form.time("store.prefetch.pace", *pace);
@@ -410,8 +419,9 @@ fn policy(form: &mut Form, policy: &Policy) {
     form.line("policy", name);
     form.line("policy.host_async", host_async);
     form.line("policy.guest_enabled", guest_enabled);
-    // The VMM answers no faults in a run: what has a meaning only there is no part of it.
-    for mechanism in Mechanism::ALL.iter().filter(|mechanism| !mechanism.is_of_vmm()) {
+    // What has a meaning only where the VMM answers faults is no part of other policies.
+    let answers = rules.vmm_answers();
+    for mechanism in Mechanism::ALL.iter().filter(|mechanism| answers || !mechanism.is_of_vmm()) {
         form.line(&format!("rule.{}", mechanism.name()), rules.get(*mechanism));
     }
     for defect in defects.iter() {

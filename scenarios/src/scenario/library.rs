@@ -41,6 +41,7 @@ const FILES: [(&str, &str); 54] = [
     ("lab-zswap-lzo-4f4w", include_str!("../../library/lab-zswap-lzo-4f4w.json")),
     ("lab-uffd-100us-4f4w", include_str!("../../library/lab-uffd-100us-4f4w.json")),
     ("snapshot-restore", include_str!("../../library/snapshot-restore.json")),
+    ("vmm-answered", include_str!("../../library/vmm-answered.json")),
     ("post-copy", include_str!("../../library/post-copy.json")),
     ("lab-two-vms", include_str!("../../library/lab-two-vms.json")),
     ("neighbour-vms", include_str!("../../library/neighbour-vms.json")),
@@ -73,9 +74,13 @@ const FILES: [(&str, &str); 54] = [
     ("smoke", include_str!("../../library/smoke.json")),
 ];
 
-const SWEEPS: [(&str, &str); 14] = [
+const SWEEPS: [(&str, &str); 18] = [
     ("device-latency", include_str!("../../library/sweeps/device-latency.json")),
     ("restore-strategies", include_str!("../../library/sweeps/restore-strategies.json")),
+    ("exitless-service-time", include_str!("../../library/sweeps/exitless-service-time.json")),
+    ("handler-threads", include_str!("../../library/sweeps/handler-threads.json")),
+    ("vmm-answered-vcpus", include_str!("../../library/sweeps/vmm-answered-vcpus.json")),
+    ("vmm-answered-costs", include_str!("../../library/sweeps/vmm-answered-costs.json")),
     (
         "natapov-2010-sensitivity",
         include_str!("../../library/sweeps/natapov-2010-sensitivity.json"),

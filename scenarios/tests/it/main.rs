@@ -2,6 +2,7 @@
 //! them. `cargo test -p scenarios --test it logs::zoo` runs one module.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod answered;
 mod fuzzed;
 mod logs;
 mod memory_control;

@@ -135,7 +135,8 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
 }
 
 /// Built-in scenarios that ask what an application gets.
-const APPLICATIONS: [&str; 16] = [
+const APPLICATIONS: [&str; 17] = [
+    "vmm-answered",
     "post-copy",
     "kv-tail",
     "database-scans",

@@ -2,6 +2,7 @@
 
 mod figures;
 mod metrics;
+mod predictions;
 mod published;
 mod regression_testing;
 mod review;

@@ -423,11 +423,12 @@ events! {
     HostHugeSplit = "host_huge_split" { /// Its first page.
         page: GuestPage, }
     /// A thread links a message about a missing page, for the VMM to read (ours, as the next ones: what probes
-    /// of `handle_userfault`, `userfaultfd_ctx_read` and `mfill_atomic_copy` show).
+    /// of `handle_userfault`, `userfaultfd_ctx_read` and `mfill_atomic_copy` show). Of faults that the VMM
+    /// answers: a vCPU thread that has left the kernel sends it a request.
     UffdMessage = "uffd_message" { /// Who is going to sleep for it.
         thread: ThreadId, /// The page.
         page: GuestPage, }
-    /// A thread of the VMM has read a message (ours).
+    /// A thread of the VMM has read a message, a request, or an entry of a ring (ours).
     UffdRead = "uffd_read" { /// The thread.
         thread: ThreadId, /// The page.
         page: GuestPage, }
@@ -476,6 +477,29 @@ events! {
     MemcgLimit = "memcg_limit" { /// The first virtual machine of the container.
         vm: VmId, /// What it may hold, in pages.
         pages: u64, }
+    /// The thread of a vCPU leaves the kernel with a fault that the VMM answers (KVM_EXIT_MEMORY_FAULT).
+    KvmUserspaceExit = "kvm_userspace_exit" { /// The vCPU.
+        vcpu: VcpuId, /// The frame.
+        gfn: Gfn, /// Whether nothing of the fault is left in the kernel: the VMM answers before it runs the vCPU
+        /// again.
+        plain: bool, }
+    /// KVM puts a fault that the VMM answers into the ring of its vCPU.
+    KvmAsyncPfExitlessNotify = "kvm_async_pf_exitless_notify" { /// The vCPU.
+        vcpu: VcpuId, /// The frame.
+        gfn: Gfn, }
+    /// KVM signals the VMM that there is an entry in a ring, as it was asked to (ours: a probe of
+    /// `eventfd_signal_mask` shows it).
+    VmmSignal = "vmm_signal" { /// The vCPU.
+        vcpu: VcpuId, }
+    /// A thread of the VMM that answers faults is back from its wait (ours).
+    VmmAwake = "vmm_awake" { /// The thread.
+        thread: ThreadId, }
+    /// A thread of the VMM answers a fault: by READY, by an entry in the ring of answers, or by a reply to the
+    /// vCPU thread that waits (ours).
+    VmmAnswer = "vmm_answer" { /// The thread.
+        thread: ThreadId, /// The vCPU.
+        vcpu: VcpuId, /// The frame.
+        gfn: Gfn, }
 }
 
 #[cfg(test)]

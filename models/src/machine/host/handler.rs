@@ -25,8 +25,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.setup.prices;
         match then {
             // Back from `poll`, which said that there is something to read.
-            Then::HandlerPolled => Flow::Spend(prices.uffd_read.time, Then::HandlerRead),
-            Then::HandlerTold => Flow::Spend(prices.uffd_told.time, Then::HandlerLook),
+            Then::HandlerPolled => {
+                self.show_awake(thread, handler);
+                self.begin_read()
+            }
+            Then::HandlerTold => {
+                let told = prices.uffd_told.time;
+                self.show_awake(thread, handler);
+                Flow::Spend(told, Then::HandlerLook)
+            }
             Then::HandlerPoll => self.poll(thread, handler),
             Then::HandlerRead => self.read_messages(thread, handler),
             Then::HandlerServe => self.serve(thread, handler),
@@ -37,6 +44,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::HandlerWake => self.wake_sleepers(handler),
             Then::HandlerPrefetch => self.prefetch(thread, handler),
             Then::HandlerPrefetchRead => self.read_ahead_of_guest(thread, handler),
+            Then::HandlerRing => self.look_into_ring(thread, handler),
+            Then::HandlerAnswer => self.begin_answer(handler),
+            Then::HandlerAnswered => self.make_answer(thread, handler),
+            Then::HandlerToldKernel => self.answer_is_told(thread, handler),
+            Then::HandlerPassedOn => self.pass_on(handler),
             other => unreachable!("{thread} is a handler, but is to do {other:?}"),
         }
     }
@@ -44,8 +56,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A reader goes to sleep in `poll`, unless there is something to read.
     fn poll(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let (store, number) = self.w.host.handler(handler);
-        if self.w.host.messages_mut(store).may_read(number) {
-            return self.perform_handler(thread, handler, Then::HandlerPolled);
+        if self.w.host.handlers[handler.index()].role == Role::Main {
+            return self.poll_posts(thread, handler);
+        }
+        if self.w.host.messages_mut(store).may_read(number)
+            || self.w.host.requests_mut(store).has_some(number)
+        {
+            return self.begin_read();
         }
         self.w.host.messages_mut(store).sleeps(number);
         self.block_thread(thread, Then::HandlerPolled);
@@ -54,6 +71,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A reader's `read`: it may come too late for a message that woke it.
     fn read_messages(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        if let Some(flow) = self.read_requests(thread, handler) {
+            return flow;
+        }
         let (store, number) = self.w.host.handler(handler);
         let pages = self.w.host.messages_mut(store).read(number);
         let Some(further) = (pages.len() as u64).checked_sub(1) else {
@@ -70,10 +90,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A reader does the next thing for the messages that it has read.
     fn serve(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let (store, _) = self.w.host.handler(handler);
+        if !self.w.host.handlers[handler.index()].answers.is_empty() {
+            return Flow::Spend(SimDuration::ZERO, Then::HandlerAnswer);
+        }
         let config = self.w.host.messages_mut(store).config();
         let (installs, latency, around) = (config.installers == 0, config.latency, config.around);
         let from_device = self.w.host.has_device(store);
-        let poll = self.w.setup.prices.uffd_poll.time;
         if from_device {
             return match self.w.host.handlers[handler.index()].taken.front() {
                 Some(&page) => {
@@ -82,13 +104,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     let copies = prices.block_copy.time.times(pages.into());
                     Flow::Spend(prices.block_submit.time + copies, Then::HandlerSubmit)
                 }
-                None => Flow::Spend(poll, Then::HandlerPoll),
+                None => self.served(handler),
             };
         }
         let now = self.now();
         if installs {
             let Some(page) = self.w.host.handlers[handler.index()].taken.pop_front() else {
-                return Flow::Spend(poll, Then::HandlerPoll);
+                return self.served(handler);
             };
             let run = self.w.host.run_around(store, page, around);
             self.w.host.handlers[handler.index()].current = Some(run);
@@ -101,7 +123,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         match self.w.host.messages_mut(store).has_idle_installer() {
             true => Flow::Spend(self.w.setup.prices.uffd_tell.time, Then::HandlerTell),
-            false => Flow::Spend(poll, Then::HandlerPoll),
+            false => self.served(handler),
+        }
+    }
+
+    /// A reader has served what it had read: it goes on with the ring that it is in, or back to `poll`.
+    fn served(&self, handler: HandlerId) -> Flow {
+        match self.w.host.handlers[handler.index()].ring {
+            Some(_) => Flow::Spend(self.w.setup.prices.vmm_look.time, Then::HandlerRing),
+            None => Flow::Spend(self.w.setup.prices.uffd_poll.time, Then::HandlerPoll),
         }
     }
 
@@ -110,7 +140,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let (store, _) = self.w.host.handler(handler);
         self.wake_installer(handler);
         debug_assert!(!self.w.host.has_device(store));
-        Flow::Spend(self.w.setup.prices.uffd_poll.time, Then::HandlerPoll)
+        self.served(handler)
     }
 
     fn wake_installer(&mut self, of: HandlerId) {
@@ -164,7 +194,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule(self.now() + cost, MachineEvent::HandlerWoken(thread));
     }
 
-    /// `UFFDIO_COPY` of the thread's pages; what it does to each is at its end, in [`Self::install`].
+    /// `UFFDIO_COPY` of the thread's pages, or `write` where the VMM answers faults; what it does to each is at its end, in [`Self::install`].
     fn begin_install(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let own = &self.w.host.handlers[handler.index()];
         let Some(page) = own.current.and_then(|run| run.page(own.copied)) else {
@@ -172,7 +202,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         self.emit(Event::UffdCopy { thread, page });
         self.w.host.set_fetch(thread, page, FetchGoal::Install);
-        Flow::Spend(self.w.setup.prices.uffd_copy.time, Then::Fetch)
+        let prices = &self.w.setup.prices;
+        let cost = match self.w.setup.answers_faults(page.vm()) {
+            true => prices.vmm_copy.time,
+            false => prices.uffd_copy.time,
+        };
+        Flow::Spend(cost, Then::Fetch)
     }
 
     /// The entry of a page is made, unless there is one already (EEXIST): that ends the call, and what comes
@@ -206,11 +241,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let own = &mut self.w.host.handlers[handler.index()];
         own.copied += 1;
         let prices = &self.w.setup.prices;
+        let answers = own.current.is_some_and(|run| self.w.setup.answers_faults(run.first.vm()));
         match own.current.and_then(|run| run.page(own.copied)) {
+            // Nobody sleeps in the kernel.
+            None if answers => Flow::Spend(SimDuration::ZERO, Then::HandlerWake),
             None => Flow::Spend(prices.uffd_wake.time, Then::HandlerWake),
             Some(_) if !installed => Flow::Spend(SimDuration::ZERO, Then::HandlerInstall),
             Some(page) => {
-                let cost = prices.uffd_copy_next.time;
+                let cost = match answers {
+                    true => prices.vmm_copy_next.time,
+                    false => prices.uffd_copy_next.time,
+                };
                 self.emit(Event::UffdCopy { thread, page });
                 self.w.host.set_fetch(thread, page, FetchGoal::Install);
                 Flow::Spend(cost, Then::Fetch)
@@ -230,17 +271,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.w.host.messages_mut(store).withdraw(sleeper);
                 self.wake_thread(sleeper);
             }
+            let read = self.w.host.requests_mut(store).take_read(page);
+            self.w.host.handlers[handler.index()].answers.extend(read);
         }
-        let handler = &self.w.host.handlers[handler.index()];
-        let next = match handler.role {
-            Role::Reader => Then::HandlerServe,
-            Role::Installer => Then::HandlerLook,
-            Role::Prefetcher => Then::HandlerPrefetch,
-        };
-        match handler.taken.is_empty() && handler.role == Role::Reader {
-            // The reader pays for going back when it has served all.
-            true => Flow::Spend(SimDuration::ZERO, next),
-            false => Flow::Spend(self.w.setup.prices.uffd_next.time, next),
+        if !self.w.host.handlers[handler.index()].answers.is_empty() {
+            return Flow::Spend(SimDuration::ZERO, Then::HandlerAnswer);
         }
+        self.next_of(handler)
     }
 }

@@ -1,5 +1,6 @@
 //! The host: its threads and processors, workers, fetching of pages, the block layer.
 
+mod answer;
 mod block;
 mod bring;
 mod compression;

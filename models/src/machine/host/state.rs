@@ -167,6 +167,15 @@ impl Thread {
     }
 }
 
+/// What a worker of the kernel does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Gets the page of an item.
+    Item(ItemId),
+    /// Reads the ring in which the VMM answers faults of a vCPU.
+    Answers(VcpuId),
+}
+
 /// A physical processor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pcpu {
@@ -176,12 +185,12 @@ pub(super) struct Pcpu {
     pub idle_workers: Vec<ThreadId>,
     /// Workers of the pool that work and do not sleep (`nr_running`).
     pub running_workers: u32,
-    /// Items that no worker has begun.
-    pub queued_work: VecDeque<ItemId>,
-    /// Items that a workqueue has begun, or is about to begin.
+    /// Work that no worker has begun.
+    pub queued_work: VecDeque<Job>,
+    /// Work that a workqueue has begun, or is about to begin.
     pub active_work: u32,
-    /// Items that wait because so many are active already, the first one first.
-    pub inactive_work: VecDeque<ItemId>,
+    /// Work that waits because so much is active already, the first one first.
+    pub inactive_work: VecDeque<Job>,
 }
 
 /// The host.
@@ -196,6 +205,8 @@ pub(in crate::machine) struct Host {
     pub(super) reclaimers: Vec<Reclaimer>,
     /// Threads that wait for a locked page.
     pub(super) page_waiters: BTreeSet<(GuestPage, ThreadId)>,
+    /// Threads of the VMM that wait until others have answered a vCPU.
+    pub(super) answer_waiters: BTreeSet<(VcpuId, ThreadId)>,
     /// Threads that poll for a page, and some that did.
     pub(super) polling: BTreeSet<(GuestPage, ThreadId)>,
     /// What the scheduler keeps of each thread.
@@ -257,7 +268,7 @@ impl Host {
         let of_vmm = handlers(config);
         let handler = |(number, (handler, pcpu, bound)): (u16, &(Handler, PcpuId, bool))| {
             let then = match handler.role {
-                Role::Reader => Then::HandlerPolled,
+                Role::Reader | Role::Main => Then::HandlerPolled,
                 Role::Installer => Then::HandlerTold,
                 Role::Prefetcher => Then::HandlerPrefetch,
             };
@@ -285,6 +296,7 @@ impl Host {
             handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
             reclaimers,
             page_waiters: BTreeSet::new(),
+            answer_waiters: BTreeSet::new(),
             polling: BTreeSet::new(),
             entities: vec![Entity::default(); threads.len()],
             threads,

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use sim_core::{DistributionError, RandomStreams};
 
-use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId};
-use crate::config::{MachineConfig, StoreConfig};
+use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId, VcpuId};
+use crate::config::{MachineConfig, Process, StoreConfig};
 use crate::parts::device::Device;
+use crate::parts::memory::asked::{Asked, Requests};
 use crate::parts::memory::prefetch::{PageRun, Prefetcher};
 use crate::parts::memory::userfault::{Messages, Role};
 
@@ -22,6 +23,8 @@ pub(super) struct Store {
     pub(super) messages: Option<Messages>,
     /// What they bring without being asked.
     pub(super) prefetcher: Option<Prefetcher>,
+    /// Faults that they are asked to answer.
+    pub(super) requests: Option<Requests>,
 }
 
 /// The stores of a machine. Each holds an image of the guest's memory, frame by frame.
@@ -37,7 +40,9 @@ pub(super) fn stores(
         let messages = store.handler.clone().map(Messages::new);
         let prefetch = store.handler.as_ref().and_then(|handler| handler.prefetch.as_ref());
         let prefetcher = prefetch.map(Prefetcher::new);
-        Ok(Store { device: device.transpose()?, pages, messages, prefetcher })
+        let requests = store.handler.as_ref();
+        let requests = requests.map(|it| Requests::new(it.readers, config.vm_count()));
+        Ok(Store { device: device.transpose()?, pages, messages, prefetcher, requests })
     };
     config.host.stores.iter().map(store).collect()
 }
@@ -58,6 +63,30 @@ pub(super) struct Handler {
     pub copied: u32,
     /// The read that it waits for.
     pub request: Option<RequestId>,
+    /// Faults that it is about to answer.
+    pub answers: VecDeque<Asked>,
+    /// The vCPU whose ring it reads.
+    pub ring: Option<VcpuId>,
+    /// What the VMM's main thread is about to pass on.
+    pub post: Option<Asked>,
+}
+
+impl Handler {
+    /// A thread that has nothing to do.
+    fn new(store: StoreId, role: Role, number: u16) -> Self {
+        Self {
+            store,
+            role,
+            number,
+            taken: VecDeque::new(),
+            current: None,
+            copied: 0,
+            request: None,
+            answers: VecDeque::new(),
+            ring: None,
+            post: None,
+        }
+    }
 }
 
 /// The threads that answer faults, each with its processor and whether it is pinned there.
@@ -69,15 +98,18 @@ pub(super) fn handlers(config: &MachineConfig) -> Vec<(Handler, PcpuId, bool)> {
         let installers = (0..handler.installers).map(|number| (Role::Installer, number));
         let prefetchers = handler.prefetch.iter().flat_map(|prefetch| 0..prefetch.threads);
         let prefetchers = prefetchers.map(|number| (Role::Prefetcher, number));
-        for (role, number) in readers.chain(installers).chain(prefetchers) {
+        let apart = handler.process == Process::Other;
+        let mains = if apart { config.vm_count() as u16 } else { 0 };
+        let mains = (0..mains).map(|vm| (Role::Main, vm));
+        for (role, number) in readers.chain(installers).chain(prefetchers).chain(mains) {
             let place = all.len();
-            let pcpu = match handler.cpus.len() {
-                0 => PcpuId((place % usize::from(config.host.cpus)) as u16),
-                pinned => handler.cpus[place % pinned],
+            // The main thread is none of the handler's.
+            let pinned = !handler.cpus.is_empty() && role != Role::Main;
+            let pcpu = match pinned {
+                false => PcpuId((place % usize::from(config.host.cpus)) as u16),
+                true => handler.cpus[place % handler.cpus.len()],
             };
-            let (taken, current, copied, request) = (VecDeque::new(), None, 0, None);
-            let thread = Handler { store, role, number, taken, current, copied, request };
-            all.push((thread, pcpu, !handler.cpus.is_empty()));
+            all.push((Handler::new(store, role, number), pcpu, pinned));
         }
     }
     all

@@ -5,7 +5,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{FetchGoal, Thread, ThreadKind};
+use super::state::{FetchGoal, Job, Thread, ThreadKind};
 use crate::apf::rules::Workers;
 use crate::base::ids::{ItemId, PcpuId, ThreadId, WorkerId};
 use crate::base::record::Event;
@@ -21,9 +21,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn queue_work(&mut self, item: ItemId) -> SimDuration {
         match self.workers() {
             Workers::FourThreads => self.queue_for_threads(item),
-            Workers::Workqueue => self.queue_in_workqueue(item),
+            Workers::Workqueue => self.queue_in_workqueue(self.pcpu_of(item), Job::Item(item)),
             Workers::ThreadPerFault => {
-                self.w.host.pcpus[0].queued_work.push_back(item);
+                self.w.host.pcpus[0].queued_work.push_back(Job::Item(item));
                 let worker = self.w.host.pcpus[0].idle_workers.pop();
                 let worker = worker.unwrap_or_else(|| self.new_worker(self.pcpu_of(item)));
                 self.wake_thread(worker);
@@ -36,7 +36,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// `slow_work_enqueue`: one queue, kept with the first processor, and few threads.
     fn queue_for_threads(&mut self, item: ItemId) {
-        self.w.host.pcpus[0].queued_work.push_back(item);
+        self.w.host.pcpus[0].queued_work.push_back(Job::Item(item));
         let worker = match self.w.host.pcpus[0].idle_workers.pop() {
             Some(worker) => worker,
             None if self.has_all_workers() => return,
@@ -51,16 +51,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         workers >= self.w.setup.config.host.kernel.slow_work_threads as usize
     }
 
-    /// `queue_work`: the pool of the processor at hand, up to `max_active` items at once.
-    fn queue_in_workqueue(&mut self, item: ItemId) {
-        let pcpu = self.pcpu_of(item);
+    /// `queue_work`: the pool of the processor at hand, up to `max_active` works at once.
+    pub(super) fn queue_in_workqueue(&mut self, pcpu: PcpuId, job: Job) {
         let pool = &mut self.w.host.pcpus[pcpu.index()];
         if pool.active_work >= self.w.setup.config.host.kernel.workqueue_max_active {
-            pool.inactive_work.push_back(item);
+            pool.inactive_work.push_back(job);
             return;
         }
         pool.active_work += 1;
-        pool.queued_work.push_back(item);
+        pool.queued_work.push_back(job);
         self.kick_pool(pcpu);
     }
 
@@ -119,7 +118,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// An active item of a workqueue is done or cancelled: the next one becomes active.
-    fn activate_next(&mut self, pcpu: PcpuId) {
+    pub(super) fn activate_next(&mut self, pcpu: PcpuId) {
         let pool = &mut self.w.host.pcpus[pcpu.index()];
         match pool.inactive_work.pop_front() {
             Some(next) => pool.queued_work.push_back(next),
@@ -128,7 +127,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Where a worker takes its items from: only a workqueue has a queue for each processor.
-    fn pool_of(&self, worker: ThreadId) -> PcpuId {
+    pub(super) fn pool_of(&self, worker: ThreadId) -> PcpuId {
         match self.workers() {
             Workers::Workqueue => self.w.host.threads[worker.index()].pcpu,
             _ => PcpuId(0),
@@ -138,9 +137,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn cancel_item(&mut self, item: ItemId) {
         for at in 0..self.w.setup.config.host.cpus {
             let pool = &mut self.w.host.pcpus[usize::from(at)];
-            pool.inactive_work.retain(|&waiting| waiting != item);
+            pool.inactive_work.retain(|&waiting| waiting != Job::Item(item));
             let queued = pool.queued_work.len();
-            pool.queued_work.retain(|&waiting| waiting != item);
+            pool.queued_work.retain(|&waiting| waiting != Job::Item(item));
             let cancelled = pool.queued_work.len() < queued;
             if cancelled && self.workers() == Workers::Workqueue {
                 self.activate_next(PcpuId(at));
@@ -159,17 +158,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         id
     }
 
-    fn work_begin(&mut self, thread: ThreadId, worker: WorkerId) -> Flow {
+    pub(super) fn work_begin(&mut self, thread: ThreadId, worker: WorkerId) -> Flow {
         let pcpu = self.pool_of(thread);
         let in_pool = self.workers() == Workers::Workqueue;
         let pool = &mut self.w.host.pcpus[pcpu.index()];
         // One that runs is enough for all that waits (`keep_working`).
         let goes_on = !in_pool || pool.running_workers <= 1;
-        let Some(item) = goes_on.then(|| pool.queued_work.pop_front()).flatten() else {
+        let Some(job) = goes_on.then(|| pool.queued_work.pop_front()).flatten() else {
             pool.running_workers -= u32::from(in_pool);
             return self.worker_idle(thread);
         };
         self.note_progress(thread);
+        let item = match job {
+            Job::Item(item) => item,
+            Job::Answers(vcpu) => {
+                return Flow::Spend(self.w.setup.prices.vmm_work.time, Then::AnswersRead(vcpu));
+            }
+        };
         self.emit(Event::WorkqueueExecuteStart { worker, item });
         match self.start_work(item, worker) {
             Some(gfn) => {

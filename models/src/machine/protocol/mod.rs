@@ -3,9 +3,13 @@
 
 mod guest;
 mod host;
+mod left;
 mod state;
 mod step;
+mod vmm;
+mod vmm_effects;
 
 pub(in crate::machine) use guest::Waits;
 pub(in crate::machine) use host::{Completed, Section};
 pub(in crate::machine) use state::Protocol;
+pub(in crate::machine) use vmm::{Answering, UserFault};

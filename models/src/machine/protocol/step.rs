@@ -2,33 +2,11 @@
 
 use sim_core::EventQueue;
 
-use crate::apf::{Decision, Effect, Input, invariants};
-use crate::base::ids::{Gfn, Gva, ItemId, Token, VcpuId, VmId};
-use crate::base::record::{ApfReason, Event};
-use crate::machine::world::{Consequences, Cx, MachineEvent, StateViolation};
-
-/// What a step left to be done; each input has its own type of answer, made of these.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Left {
-    pub decision: Option<Decision>,
-    pub fetch: Option<Gfn>,
-    pub worker_done: bool,
-    pub popped: bool,
-    pub prefault: Option<(Gfn, Gva)>,
-    pub drain_more: bool,
-    pub halted: bool,
-    pub blocked: bool,
-    pub injected: Option<Token>,
-    pub word: Option<ApfReason>,
-    pub no_sleep: bool,
-    pub sleep: bool,
-    pub halt_guest: bool,
-    pub scan: bool,
-    pub wait_worker: Option<ItemId>,
-    pub slot: Option<Token>,
-    pub allocate_dummy: bool,
-    pub queued: Option<ItemId>,
-}
+use super::left::Left;
+use crate::apf::{Effect, Input, invariants};
+use crate::base::ids::{Gva, VcpuId, VmId};
+use crate::base::record::Event;
+use crate::machine::world::{Consequences, Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A section in which a vCPU takes part.
@@ -104,6 +82,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Effect::KickVcpu { vcpu } => self.kick_vcpu(vcpu),
             Effect::WakeTask { task, .. } => self.wake_sleeper(task),
             Effect::RescheduleIpi { vcpu } => self.reschedule_ipi(vcpu),
+            Effect::Vmm(of_vmm) => {
+                *touched = self.follow_vmm(vm, of_vmm, left).or(*touched);
+            }
             // What a driver learns anyway, and what only mistakes and other drivers bring about.
             Effect::NothingToDeliver
             | Effect::Runnable
@@ -125,7 +106,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             | Effect::GarbagePage { .. }
             | Effect::UseAfterFree { .. }
             | Effect::HostSpins { .. }
-            | Effect::Vmm(_)
             | Effect::Ignored
             | Effect::WakeUpLost { .. }
             | Effect::GuestPanic { .. }
@@ -148,17 +128,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn note_broken(&mut self, vm: VmId) {
-        let time = self.now();
         for violation in invariants::violations(&self.w.protocol.of[vm.index()].apf) {
-            let broken = &mut self.w.protocol.of[vm.index()].broken;
-            match broken.iter_mut().find(|known| known.id == violation.id) {
-                Some(known) => known.count += 1,
-                None => {
-                    let (id, message) = (violation.id, violation.detail);
-                    let story = self.w.trace.tail();
-                    broken.push(StateViolation { id, time, message, count: 1, story });
-                }
-            }
+            self.note(vm, violation.id, violation.detail);
         }
     }
 }

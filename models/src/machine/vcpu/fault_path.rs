@@ -14,18 +14,18 @@ use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then, Under, thr
 use crate::parts::memory::pages::Backing;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    fn fault_gfn(&self, vcpu: VcpuId) -> Gfn {
+    pub(super) fn fault_gfn(&self, vcpu: VcpuId) -> Gfn {
         self.fault_of(vcpu).gfn
     }
 
-    fn fault_of(&self, vcpu: VcpuId) -> Fault {
+    pub(super) fn fault_of(&self, vcpu: VcpuId) -> Fault {
         match self.w.kvm.of[vcpu.index()].fault {
             Some(fault) => fault,
             None => unreachable!("{vcpu} handles no fault"),
         }
     }
 
-    fn back_to_loop(&self) -> Flow {
+    pub(super) fn back_to_loop(&self) -> Flow {
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }
 
@@ -53,7 +53,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether the host has asynchronous faults for a vCPU's virtual machine.
-    fn has_async_faults(&self, vcpu: VcpuId) -> bool {
+    pub(super) fn has_async_faults(&self, vcpu: VcpuId) -> bool {
         let policy = self.w.setup.policy_of(self.w.setup.vm(vcpu));
         policy.is_some_and(|policy| policy.host_async)
     }
@@ -85,7 +85,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn fault_needs_io(&mut self, vcpu: VcpuId) -> Flow {
         self.note_joining(vcpu);
         if self.w.host.is_served_by_vmm(self.w.setup.page(vcpu, self.fault_gfn(vcpu))) {
-            return self.look_without_asking();
+            return match self.w.setup.answers_faults(self.w.setup.vm(vcpu)) {
+                true => Flow::Spend(SimDuration::ZERO, Then::UserFault),
+                false => self.look_without_asking(),
+            };
         }
         let policy = self.w.setup.policy_of(self.w.setup.vm(vcpu)).cloned();
         let Some(policy) = policy.filter(|policy| policy.host_async) else {
@@ -140,7 +143,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// (`filemap_fault`: VM_FAULT_MAJOR only where the page is not in the page cache yet).
     fn note_joining(&mut self, vcpu: VcpuId) {
         let page = self.w.setup.page(vcpu, self.fault_gfn(vcpu));
-        let joins = self.w.host.is_coming_from_store(page);
+        let joins =
+            self.w.host.is_coming_from_store(page) || self.is_with_vmm(vcpu, self.fault_gfn(vcpu));
         if let Some(fault) = &mut self.w.kvm.of[vcpu.index()].fault {
             fault.joins = joins;
         }
@@ -148,7 +152,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The access behind the fault needs I/O; reported once, however often it exits. A fault in the
     /// delivery of an event is no task's access.
-    fn begin_major_fault(&mut self, vcpu: VcpuId, path: FaultPath) {
+    pub(super) fn begin_major_fault(&mut self, vcpu: VcpuId, path: FaultPath) {
         let Fault { gfn, joins, .. } = self.fault_of(vcpu);
         if self.w.kvm.of[vcpu.index()].delivering.is_none() && !joins {
             self.begin_major(vcpu, gfn, path);
@@ -157,7 +161,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Whether an item for this page would find no memory. Drawn by what it is for, so that
     /// policies meet the same failures.
-    fn allocation_fails(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+    pub(super) fn allocation_fails(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
         let ppm = self.w.setup.config.host.allocation_failure_ppm;
         if ppm == 0 {
             return false;

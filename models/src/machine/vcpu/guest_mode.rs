@@ -13,6 +13,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.kvm.of[vcpu.index()].in_guest = true;
         self.is_in_guest_mode(thread_of(vcpu));
         self.emit(Event::KvmEntry { vcpu });
+        self.check_nothing_is_open(vcpu);
         self.enter(vcpu)
     }
 

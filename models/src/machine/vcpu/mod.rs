@@ -7,6 +7,7 @@ mod guest_mode;
 mod halts;
 mod injection;
 mod msr;
+mod outside;
 mod run_loop;
 mod shadow;
 mod state;

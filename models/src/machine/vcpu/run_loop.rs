@@ -134,6 +134,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     told = self.mirror_tables(vcpu, gva);
                 }
             }
+            // A frame whose bit is set again, or still, is left alone: the guest will fault.
+            Backing::Stored if self.w.setup.answers_faults(self.w.setup.vm(vcpu)) => {}
             Backing::Untouched | Backing::Reading | Backing::Swapped | Backing::Stored => {
                 self.w.host.set_fetch(
                     thread_of(vcpu),

@@ -62,6 +62,8 @@ pub(super) struct VcpuThread {
     pub in_msr_write: bool,
     /// A disturbance: the next wake-all finds no memory.
     pub wake_all_fails: bool,
+    /// The thread is out of the kernel with a fault on this frame, and whether it waits there for the answer.
+    pub outside: Option<(Gfn, bool)>,
     /// The item for whose worker the thread waits.
     pub waits_for_worker: Option<ItemId>,
 }

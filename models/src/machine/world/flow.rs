@@ -2,7 +2,7 @@
 
 use sim_core::SimDuration;
 
-use crate::base::ids::{Gfn, ItemId};
+use crate::base::ids::{Gfn, ItemId, VcpuId};
 use crate::base::record::BlockReason;
 
 /// What a host thread does when its present stretch of work is done.
@@ -80,6 +80,18 @@ pub(in crate::machine) enum Then {
     HandlerPrefetch,
     /// Handler: submit the read of their contents.
     HandlerPrefetchRead,
+    /// Handler: look into a ring of faults.
+    HandlerRing,
+    /// Handler: answer the next fault.
+    HandlerAnswer,
+    /// Handler: the answer is made.
+    HandlerAnswered,
+    /// Handler: the kernel is told that there is an answer in its ring.
+    HandlerToldKernel,
+    /// Handler: what was posted to the VMM's main thread is passed on.
+    HandlerPassedOn,
+    /// Worker: read a ring of answers.
+    AnswersRead(VcpuId),
     /// Worker of zswap: begin, if the pool is full.
     ShrinkBegin,
     /// Worker of zswap: take the next entry.
@@ -94,6 +106,22 @@ pub(in crate::machine) enum Then {
     ReclaimerNext,
     /// Reclaimer: a pass is over.
     ReclaimerPassDone(Outcome),
+    /// vCPU: a fault that the VMM answers.
+    UserFault,
+    /// vCPU: set up its item.
+    UserSetup,
+    /// vCPU: the VMM is signalled that there is an entry in the ring.
+    UserSignalled,
+    /// vCPU: out of the kernel, pass the fault on.
+    OutsideAsk,
+    /// vCPU: it is passed on.
+    OutsideAsked,
+    /// vCPU: the kernel is told that it will be answered.
+    OutsideAccepted,
+    /// vCPU: the answer for which the thread waited is there.
+    OutsideReplied,
+    /// vCPU: back in the kernel.
+    OutsideRun,
     /// vCPU or worker: link a message for the VMM.
     UffdLink,
     /// vCPU or worker: sleep until the VMM has brought the page.
@@ -194,6 +222,18 @@ impl Then {
             }
             Self::HandlerTold | Self::HandlerLook => "looking for a page to install",
             Self::HandlerInstall | Self::HandlerWake => "installing a page",
+            Self::UserFault | Self::UserSetup => "setting up a fault that the VMM answers",
+            Self::UserSignalled => "signalling the VMM",
+            Self::OutsideAsk | Self::OutsideAsked | Self::OutsideAccepted => {
+                "asking the VMM for a page"
+            }
+            Self::OutsideReplied | Self::OutsideRun => "going back into the kernel",
+            Self::HandlerRing => "reading a ring of faults",
+            Self::HandlerAnswer | Self::HandlerAnswered | Self::HandlerToldKernel => {
+                "answering a fault"
+            }
+            Self::HandlerPassedOn => "passing requests and replies on",
+            Self::AnswersRead(_) => "reading a ring of answers",
             Self::HandlerPrefetch | Self::HandlerPrefetchRead => "bringing pages ahead",
             Self::ShrinkBegin
             | Self::ShrinkNext

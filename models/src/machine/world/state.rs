@@ -63,6 +63,11 @@ impl Setup {
         self.policies.get(vm.index())
     }
 
+    /// Whether the VMM of a virtual machine answers faults on pages that it brings.
+    pub(in crate::machine) fn answers_faults(&self, vm: VmId) -> bool {
+        self.policy_of(vm).is_some_and(|policy| policy.rules.vmm_answers())
+    }
+
     /// Who brings pages. The host has one kernel, so that all virtual machines with asynchronous page faults
     /// agree in it.
     pub(in crate::machine) fn workers(&self) -> Workers {

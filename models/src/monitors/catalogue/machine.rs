@@ -41,8 +41,8 @@ pub(super) const LINES: &[Invariant] = &[
         kind: Kind::Liveness,
         severity: Severity::Violation,
         families: ALL,
-        sentence: "A fault ends in a mapping, an item or a halt before the guest is entered again, \
-                  or begins again because the host took pages away meanwhile.",
+        sentence: "A fault ends in a mapping, an item, a halt or an answer of the VMM before the guest \
+                  is entered again, or begins again because the host took pages away meanwhile.",
         why: "The guest would fault on the same access for ever.",
         breach: "A kvm_page_fault and then a kvm_entry, with neither ept_map nor item_link nor a \
                 halt in between, or with an mmu_notifier_retry and no reclaim.",

@@ -1,5 +1,6 @@
 //! Guest memory under a limit: pages and their lists, reclaim, swap slots, read-ahead, throttled writes.
 
+pub(crate) mod asked;
 pub(crate) mod blocks;
 mod compressed;
 pub(crate) mod containers;

@@ -17,6 +17,8 @@ pub(crate) enum Role {
     Installer,
     /// Brings pages that nobody has asked for.
     Prefetcher,
+    /// Passes requests and replies on between vCPU threads and a handler's process.
+    Main,
 }
 
 /// A message that nobody has read.
@@ -106,6 +108,12 @@ impl Messages {
         let woken: Vec<u16> = self.polls(page).take(most).collect();
         self.polling.retain(|reader| !woken.contains(reader));
         woken
+    }
+
+    /// Takes out a reader that sleeps; false if it does not.
+    pub(crate) fn wake_reader(&mut self, reader: u16) -> bool {
+        let place = self.polling.iter().position(|&polls| polls == reader);
+        place.map(|place| self.polling.remove(place)).is_some()
     }
 
     /// A sleeper goes, and with it a message that nobody has read.

@@ -4,6 +4,7 @@ use sim_core::SimTime;
 
 use super::device::Requests;
 use super::faults::FaultSeen;
+use crate::apf::item::VMM;
 use crate::base::abi::CALLBACK;
 use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, Record};
@@ -122,12 +123,14 @@ impl Selector<'_> {
             Event::KvmTryAsyncGetPage { vcpu, gfn, .. }
             | Event::KvmAsyncPfDoublefault { vcpu, gfn, .. }
             | Event::EptMap { vcpu, gfn, .. }
+            | Event::KvmUserspaceExit { vcpu, gfn, .. }
+            | Event::KvmAsyncPfExitlessNotify { vcpu, gfn }
             | Event::ApfHalt { vcpu, gfn }
                 if self.is_here(vcpu) && gfn == self.fault.gfn =>
             {
                 self.push(now, Actor::Vcpu(vcpu), event);
             }
-            Event::ApfUnhalt { vcpu } if self.is_current(vcpu) => {
+            Event::ApfUnhalt { vcpu } | Event::VmmSignal { vcpu } if self.is_current(vcpu) => {
                 self.push(now, Actor::Vcpu(vcpu), event);
             }
             Event::BlockRqIssue { request, .. }
@@ -145,6 +148,11 @@ impl Selector<'_> {
             | Event::UffdCopy { thread, page }
             | Event::UffdCopied { thread, page, .. }
                 if page.gfn() == self.fault.gfn =>
+            {
+                self.of_vmm(now, thread, event);
+            }
+            Event::VmmAnswer { thread, vcpu, gfn }
+                if self.is_here(vcpu) && gfn == self.fault.gfn =>
             {
                 self.of_vmm(now, thread, event);
             }
@@ -252,8 +260,9 @@ impl Selector<'_> {
                 (self.item, self.worker) = (None, None);
                 self.push(now, Actor::Worker(worker), event);
             }
+            // Where the VMM answers, its own step says so.
             Event::KvmAsyncPfCompleted { worker, vcpu, gva, .. }
-                if self.is_here(vcpu) && gva.0 == self.fault.gfn.gpa().0 =>
+                if worker != VMM && self.is_here(vcpu) && gva.0 == self.fault.gfn.gpa().0 =>
             {
                 self.push(now, Actor::Worker(worker), event);
             }

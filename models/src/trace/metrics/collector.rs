@@ -30,6 +30,8 @@ struct Vcpu {
     faulted: Option<SimTime>,
     /// Not present that waits for its injection.
     not_present: Option<Token>,
+    /// The page of that is there already.
+    needless: bool,
     /// Page ready that waits for its injection.
     page_ready: Option<Token>,
     ready_vector: u8,
@@ -69,6 +71,7 @@ impl Metrics {
             in_walk: false,
             faulted: None,
             not_present: None,
+            needless: false,
             page_ready: None,
             ready_vector: CALLBACK,
             drains: false,
@@ -200,7 +203,7 @@ impl Metrics {
 
             Event::NotPresentQueued { vcpu, token, .. } => {
                 if let Some(vcpu) = self.vcpu(vcpu) {
-                    vcpu.not_present = Some(token);
+                    (vcpu.not_present, vcpu.needless) = (Some(token), false);
                 }
             }
             Event::PageReadyQueued { vcpu, token } => {
@@ -228,6 +231,11 @@ impl Metrics {
             Event::ItemLink { .. } => {
                 self.outstanding += 1;
                 counts.outstanding_peak = counts.outstanding_peak.max(self.outstanding);
+            }
+            Event::ItemDone { vcpu, token } => {
+                if let Some(vcpu) = self.vcpu(vcpu) {
+                    vcpu.needless |= vcpu.not_present == Some(token);
+                }
             }
             Event::ItemUnlink { token, .. } if token != Token::WAKE_ALL => {
                 self.outstanding = self.outstanding.saturating_sub(1);
@@ -283,6 +291,13 @@ impl Metrics {
             | Event::MemcgWrite { .. }
             | Event::MemcgWritten { .. } => self.reclaims.observe(now, event),
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
+            Event::KvmUserspaceExit { plain, .. } => {
+                counts.user_exits += measuring;
+                counts.user_waits += measuring * u64::from(plain);
+            }
+            Event::KvmAsyncPfExitlessNotify { .. } => counts.ring_requests += measuring,
+            Event::VmmSignal { .. } => counts.ring_signals += measuring,
+            Event::VmmAwake { .. } => counts.handler_wakeups += measuring,
             Event::ContentionBegin { thread, .. } => {
                 self.clocks.observe(now, *event);
                 self.spinning.insert(thread, now);
@@ -358,6 +373,7 @@ impl Metrics {
         if is(vcpu.not_present) {
             vcpu.not_present = None;
             self.counts.not_present_injected += measuring;
+            self.counts.needless_notices += measuring * u64::from(vcpu.needless);
         } else if is(vcpu.page_ready) {
             vcpu.page_ready = None;
             self.counts.page_ready_delivered += measuring;

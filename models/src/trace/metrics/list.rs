@@ -6,6 +6,7 @@ use super::clock::State;
 use super::kind::{Better, Block, MetricKind, Unit};
 use super::reclaim::Taker;
 use super::request_list::REQUESTS;
+use super::vmm_list::OF_VMM;
 use crate::base::record::TaskRole;
 
 /// Work done by all workers: the measure that policies are compared by.
@@ -34,23 +35,25 @@ const LATENCY: MetricKind = MetricKind { ratio: true, ..SECONDS };
 const SHARE: MetricKind = MetricKind { unit: Unit::Share, ..COUNT };
 const CPU_TIME: MetricKind = MetricKind { block: Block::CpuTime, ..SHARE };
 
-/// Every metric, in the order in which results give them: work, what requests are, all others.
+/// Every metric, in the order in which results give them: work, what requests are, all others, what the VMM answers.
 pub const METRICS: &[MetricKind] = &{
-    const LENGTH: usize = OWN.len() + REQUESTS.len();
+    const BEFORE: usize = OWN.len() + REQUESTS.len();
+    const LENGTH: usize = BEFORE + OF_VMM.len();
     let mut all = [COUNT; LENGTH];
     let mut place = 0;
     while place < LENGTH {
         all[place] = match place {
             0 => OWN[0],
             _ if place <= REQUESTS.len() => REQUESTS[place - 1],
-            _ => OWN[place - REQUESTS.len()],
+            _ if place < BEFORE => OWN[place - REQUESTS.len()],
+            _ => OF_VMM[place - BEFORE],
         };
         place += 1;
     }
     all
 };
 
-/// Every metric but those of requests.
+/// Every metric but those of requests and of faults that the VMM answers.
 const OWN: &[MetricKind] = &[
     MetricKind {
         name: WORK_TOTAL,

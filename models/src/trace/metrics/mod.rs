@@ -16,6 +16,7 @@ mod requests;
 mod tests;
 mod totals;
 mod values;
+mod vmm_list;
 
 pub use self::collector::Metrics;
 pub use self::kind::{Better, Block, MetricKind, Unit};

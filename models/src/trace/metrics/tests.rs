@@ -417,3 +417,43 @@ fn items_of_a_drain_are_those_between_two_entries() {
     expect(&values(2, &events, 20), &[("page_ready_batch", 5.0 / 3.0)]);
     assert_eq!(values(2, &[(0, measure())], 20).get("page_ready_batch"), None);
 }
+
+#[test]
+fn a_notice_is_needless_if_its_page_came_before_the_guest_was_told() {
+    let (vcpu, gfn) = (VcpuId(0), Gfn(7));
+    let told = |token, early: bool| {
+        let cr2 = u64::from(token);
+        let token = Token(token);
+        let queued = Event::NotPresentQueued {
+            vcpu,
+            token,
+            cpl: 3,
+            interrupts_on: true,
+            send_always: false,
+        };
+        let injected = Event::KvmInjException { vcpu, vector: PAGE_FAULT, error_code: 0, cr2 };
+        let done = Event::ItemDone { vcpu, token };
+        if early { [queued, done, injected] } else { [queued, injected, done] }
+    };
+    let faults = [told(1, true), told(2, false), told(3, true)].concat();
+    let exits = [
+        Event::KvmUserspaceExit { vcpu, gfn, plain: false },
+        Event::KvmUserspaceExit { vcpu, gfn, plain: true },
+        Event::KvmAsyncPfExitlessNotify { vcpu, gfn },
+        Event::VmmSignal { vcpu },
+        Event::VmmAwake { thread: ThreadId(3) },
+    ];
+    let of = |events: &[Event]| {
+        let all = std::iter::once(measure()).chain(events.iter().copied());
+        let all: Vec<(u64, Event)> = (0..).zip(all).collect();
+        values(1, &all, 1_000)
+    };
+    let of_faults = of(&faults);
+    expect(&of_faults, &[("needless_notices", 2.0), ("needless_share", 2.0 / 3.0)]);
+    assert_eq!(of_faults.get("user_exits"), None);
+    let of_exits = of(&exits);
+    assert_eq!(of_exits.get("needless_share"), None);
+    let names = ["user_waits", "ring_requests", "ring_signals", "handler_wakeups"];
+    expect(&of_exits, &names.map(|name| (name, 1.0)));
+    expect(&of_exits, &[("user_exits", 2.0)]);
+}

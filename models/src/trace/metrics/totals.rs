@@ -88,6 +88,15 @@ pub(super) struct Counts {
     pub(super) zswap_writebacks: u64,
     pub(super) zswap_refusals: u64,
     pub(super) ept_unmaps: u64,
+    /// Faults that the VMM answers: exits with them, those of them that wait, entries of rings, signals for them,
+    /// and how often its threads were back from a wait.
+    pub(super) user_exits: u64,
+    pub(super) user_waits: u64,
+    pub(super) ring_requests: u64,
+    pub(super) ring_signals: u64,
+    pub(super) handler_wakeups: u64,
+    /// Notices of pages that were there before the guest was told.
+    pub(super) needless_notices: u64,
     pub(super) mmu_lock_wait_ps: u128,
     pub(super) mmu_lock_contentions: u64,
     pub(super) area_writes: u64,

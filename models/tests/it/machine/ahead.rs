@@ -17,7 +17,7 @@ use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
     DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law, LimitChange,
     MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Prefetch,
-    PrefetchRun, Processes, ReadFaults, Region, RegionBacking, SecondStageLock, Section,
+    PrefetchRun, Process, Processes, ReadFaults, Region, RegionBacking, SecondStageLock, Section,
     StealClock, StoreConfig, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime,
     Waking, ZswapConfig, ZswapKernel,
 };
@@ -321,6 +321,7 @@ impl Draw {
             descriptors: 1 + self.below(2) as u16,
             cpus: if self.chance(40) { vec![PcpuId(0)] } else { Vec::new() },
             latency,
+            process: self.of(Process::ALL),
         };
         let compressed = config.host.device.is_work_of_submitter();
         let kernel = self.chance(35) && (device.is_some() || !compressed);

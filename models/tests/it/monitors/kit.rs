@@ -24,6 +24,7 @@ pub(crate) fn config(family: Family) -> MonitorConfig {
         known: Vec::new(),
         liveness_bound: BOUND,
         rsm_drops_items: false,
+        looks_before_halt: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What keeps the contents of stored regions.
 
-use models::config::Waking;
+use models::config::{Process, Waking};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -45,6 +45,10 @@ pub struct HandlerFile {
     pub around: Option<Bytes>,
     /// What is brought before anybody misses it.
     pub prefetch: Option<PrefetchFile>,
+    /// Where its threads are: in the VMM, or in a process of their own, which costs faults that the VMM answers by an
+    /// exit the way through the VMM's main thread. Default: "vmm".
+    #[serde(default)]
+    pub process: Process,
 }
 
 /// Threads of the VMM that bring pages before anybody misses them: first those of `file`, then `pages`, then

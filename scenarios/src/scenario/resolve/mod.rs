@@ -182,7 +182,7 @@ impl Scenario {
             Some(own) => policy::two_hosts(own, policy),
             None => {
                 let regions = &self.machine.workload.regions[self.machine.regions_of(vm)];
-                policy::without_memory(policy, regions)
+                policy::without_memory(policy, regions, &self.machine.host.stores)
             }
         })
     }
@@ -211,7 +211,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         ticks::fit(root, &host, guest, &cpu)?;
     }
     let policies = policy::policies(&root.field("policies"), &file.policies)?;
-    vms.allow(&policies)?;
+    vms.allow(&policies, &host.stores)?;
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
     let disturbances_at = root.field("disturbances");
     vms.fit_arrivals(end)?;

@@ -1,10 +1,11 @@
 //! Policies by name, and custom ones: a built-in policy with other mechanisms and with defects.
 
 use models::apf::rules::{
-    GuestMemfd, Mechanism, PARTS, ResolvedBy, SetError, Setting, named_generation,
+    GuestMemfd, Mechanism, PARTS, ResolvedBy, SetError, Setting, Workers, named_generation,
 };
 use models::apf::{Defect, Defects, Rules};
-use models::config::{Policy, Region, RegionBacking};
+use models::base::ids::StoreId;
+use models::config::{Policy, Region, RegionBacking, StoreConfig};
 use models::presets::policies;
 
 use super::at::At;
@@ -61,9 +62,10 @@ fn known(at: &At<'_>, name: &str) -> Result<Policy, ScenarioError> {
     })
 }
 
-/// A policy whose faults the VMM answers: searches know it, the machine does not.
+/// A generation of which searches know and the machine does not: an older state of a proposal, or userfaultfd, which
+/// every policy has where a store has a handler.
 fn explored_only(at: &At<'_>, name: &str, generation: &str) -> ScenarioError {
-    let message = format!("`{name}` cannot be run: its faults are answered by the VMM");
+    let message = format!("`{name}` cannot be run: no policy has this generation");
     let valid = policies::policy_names().join(", ");
     at.fail(message, format!("`apfsim explore --rules {generation}` searches it; valid: {valid}"))
 }
@@ -140,12 +142,22 @@ fn set(
 
 /// What the machine has no parts for.
 fn runnable(at: &At<'_>, rules: &Rules) -> Result<(), ScenarioError> {
-    if rules.resolved_by != ResolvedBy::Kernel {
-        let message = "no policy of the simulated machine has faults that the VMM answers";
-        let help = "`kernel`; `apfsim explore --rules user-exit` knows the others";
-        return Err(at.field("resolved_by").fail(message, help));
+    let at = at.field("resolved_by");
+    match rules.resolved_by {
+        ResolvedBy::Kernel => Ok(()),
+        ResolvedBy::Exit | ResolvedBy::Ring if rules.workers == Workers::Workqueue => Ok(()),
+        ResolvedBy::Exit | ResolvedBy::Ring => {
+            let message = "faults that the VMM answers are of kernels with a workqueue";
+            Err(at.fail(message, "`kernel`, or `\"base\": \"user-exit\"`"))
+        }
+        ResolvedBy::Userfaultfd => {
+            let message = "userfaultfd is what every policy has for a store with a `handler`";
+            Err(at.fail(
+                message,
+                "`kernel`; `apfsim explore --rules user-uffd` searches its protocol",
+            ))
+        }
     }
-    Ok(())
 }
 
 fn defects(at: &At<'_>, names: &[String]) -> Result<Defects, ScenarioError> {
@@ -159,7 +171,16 @@ fn defects(at: &At<'_>, names: &[String]) -> Result<Defects, ScenarioError> {
 }
 
 /// Why a policy cannot be run on this memory, if it cannot: the message, and what would be right.
-pub(super) fn without_memory(policy: &Policy, regions: &[Region]) -> Option<(String, String)> {
+pub(super) fn without_memory(
+    policy: &Policy,
+    regions: &[Region],
+    stores: &[StoreConfig],
+) -> Option<(String, String)> {
+    if policy.rules.resolved_by == ResolvedBy::Ring
+        && let Some(refused) = two_handlers(policy, regions, stores)
+    {
+        return Some(refused);
+    }
     let in_memfd = |region: &&Region| region.backing == RegionBacking::GuestMemfd;
     let region = regions.iter().find(in_memfd)?;
     let knows = !policy.host_async || policy.rules.guest_memfd != GuestMemfd::None;
@@ -170,6 +191,25 @@ pub(super) fn without_memory(policy: &Policy, regions: &[Region]) -> Option<(Str
         );
         (message, "a generation since v6.12, or a region without `backing`".to_owned())
     })
+}
+
+/// A vCPU has one ring of faults, which one handler reads.
+fn two_handlers(
+    policy: &Policy,
+    regions: &[Region],
+    stores: &[StoreConfig],
+) -> Option<(String, String)> {
+    let answers = |store: &StoreId| stores[store.index()].handler.is_some();
+    let mut with = regions.iter().filter_map(|region| region.store).filter(answers);
+    let first = with.next()?;
+    let other = with.find(|store| *store != first)?;
+    let message = format!(
+        "under `{}` one handler reads the ring of a vCPU, and the stores `{}` and `{}` have one each",
+        policy.name,
+        stores[first.index()].name,
+        stores[other.index()].name
+    );
+    Some((message, "one store with a handler for all regions, or `apf-user-exit`".to_owned()))
 }
 
 /// Names that a scenario can refer to: its own policies, then the built-in ones.

@@ -159,6 +159,7 @@ fn handler_config(
         latency,
         around: around(&at.field("around"), file.around)?,
         prefetch: None,
+        process: file.process,
     })
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use models::base::ids::VmId;
 use models::config::{
     Container, GuestConfig, GuestPaging, HostConfig, HostPaging, MAX_VMS, Policy, Processes,
-    Region, TaskGroup, VmConfig, Workload,
+    Region, StoreConfig, TaskGroup, VmConfig, Workload,
 };
 use sim_core::SimDuration;
 
@@ -326,14 +326,18 @@ impl<'a> Vms<'a> {
     }
 
     /// Refuses policies that the memory or the host of a virtual machine does not allow.
-    pub(super) fn allow(&self, policies: &[Policy]) -> Result<(), ScenarioError> {
+    pub(super) fn allow(
+        &self,
+        policies: &[Policy],
+        stores: &[StoreConfig],
+    ) -> Result<(), ScenarioError> {
         let at = self.root.field("policies");
         for (place, vm) in self.of.iter().enumerate() {
             let regions = &self.workload.regions[vm.regions.clone()];
             let own = self.named.get(place).and_then(|named| named.policy.as_ref());
             let Some(own) = own else {
                 for (index, policy) in policies.iter().enumerate() {
-                    if let Some((message, help)) = policy::without_memory(policy, regions) {
+                    if let Some((message, help)) = policy::without_memory(policy, regions, stores) {
                         return Err(at.index(index).fail(message, help));
                     }
                 }
@@ -341,7 +345,7 @@ impl<'a> Vms<'a> {
             };
             let others = self.named[..place].iter().filter_map(|named| named.policy.as_ref());
             let apart = policies.iter().chain(others).find_map(|it| policy::two_hosts(own, it));
-            if let Some((message, help)) = policy::without_memory(own, regions).or(apart) {
+            if let Some((message, help)) = policy::without_memory(own, regions, stores).or(apart) {
                 return Err(vm.at.field("policy").fail(message, help));
             }
         }

@@ -27,7 +27,7 @@ use super::draw::{Draw, MS, SEC, US, written};
 pub(super) fn scenario(seed: u64) -> Value {
     let draw = Draw::new(seed);
     let mut shape = workload::Shape::draw(&draw);
-    let policies = policy::policies(&draw.at("policies"), shape.has_memfd());
+    let policies = policy::policies(&draw.at("policies"), policy::Memory::of(&shape));
     let vms = vms::vms(&draw.at("vms"), &mut shape, &policies);
     if !vms.list.is_empty() {
         shape.holds(vms.shared, vms.swap_pages);

@@ -1,16 +1,31 @@
 //! Policies: built-in ones, and custom ones whose rules make sense.
 
 use models::apf::Defect;
-use models::apf::rules::{GuestMemfd, Mechanism, PARTS, ResolvedBy};
+use models::apf::rules::{GuestMemfd, Mechanism, PARTS, ResolvedBy, Workers};
 use models::config::Policy;
 use models::presets::policies;
 use serde_json::{Map, Value, json};
 
+use super::workload::Shape;
 use crate::experiments::fuzz::draw::Draw;
 
-/// `memfd` says that regions are in guest_memfd, which only newer hosts have.
-pub(super) fn policies(draw: &Draw, memfd: bool) -> Vec<Value> {
-    let fits = |name: &&str| policies::policy(name).is_some_and(|one| knows(&one, memfd));
+/// What the memory of a machine asks of its policies.
+#[derive(Clone, Copy)]
+pub(super) struct Memory {
+    /// Regions are in guest_memfd, which only newer hosts have.
+    memfd: bool,
+    /// Regions are in several stores, whose handlers could not read one ring.
+    stores: bool,
+}
+
+impl Memory {
+    pub(super) fn of(shape: &Shape) -> Self {
+        Self { memfd: shape.has_memfd(), stores: shape.named_stores() > 1 }
+    }
+}
+
+pub(super) fn policies(draw: &Draw, memory: Memory) -> Vec<Value> {
+    let fits = |name: &&str| policies::policy(name).is_some_and(|one| knows(&one, memory));
     let names: Vec<&str> = policies::policy_names().into_iter().filter(fits).collect();
     let number = *draw.at("number").pick(&[1, 1, 2, 2, 3]);
     let mut policies: Vec<Value> = Vec::new();
@@ -18,7 +33,7 @@ pub(super) fn policies(draw: &Draw, memfd: bool) -> Vec<Value> {
         let draw = draw.index(index);
         let mut form = draw.at("form");
         let policy = match form.percent(20) {
-            true => custom(&draw, index, &names, memfd),
+            true => custom(&draw, index, &names, memory),
             false => json!(form.pick(&names)),
         };
         if !policies.contains(&policy) {
@@ -28,11 +43,16 @@ pub(super) fn policies(draw: &Draw, memfd: bool) -> Vec<Value> {
     policies
 }
 
-fn knows(policy: &Policy, memfd: bool) -> bool {
-    !memfd || !policy.host_async || policy.rules.guest_memfd != GuestMemfd::None
+fn knows(policy: &Policy, memory: Memory) -> bool {
+    let rules = &policy.rules;
+    let by_vmm =
+        rules.workers == Workers::Workqueue && rules.resolved_by != ResolvedBy::Userfaultfd;
+    (!memory.memfd || !policy.host_async || rules.guest_memfd != GuestMemfd::None)
+        && (rules.resolved_by == ResolvedBy::Kernel || by_vmm)
+        && (rules.resolved_by != ResolvedBy::Ring || !memory.stores)
 }
 
-fn custom(draw: &Draw, index: usize, names: &[&str], memfd: bool) -> Value {
+fn custom(draw: &Draw, index: usize, names: &[&str], memory: Memory) -> Value {
     let mut base = draw.at("base");
     let name = *base.pick(names);
     let mut value = json!({ "name": format!("custom-{index}") });
@@ -40,7 +60,7 @@ fn custom(draw: &Draw, index: usize, names: &[&str], memfd: bool) -> Value {
     let generation = name.strip_prefix("apf-").filter(|_| base.percent(50));
     value["base"] = json!(generation.unwrap_or(name));
     if let Some(policy) = policies::policy(name) {
-        let set = settings(&draw.at("set"), &policy, memfd);
+        let set = settings(&draw.at("set"), &policy, memory);
         if !set.is_empty() {
             value["set"] = Value::Object(set);
         }
@@ -60,7 +80,7 @@ fn custom(draw: &Draw, index: usize, names: &[&str], memfd: bool) -> Value {
 }
 
 /// Mechanisms that differ. One that cannot be combined with the others is left out.
-fn settings(draw: &Draw, policy: &Policy, memfd: bool) -> Map<String, Value> {
+fn settings(draw: &Draw, policy: &Policy, memory: Memory) -> Map<String, Value> {
     let mut rules = policy.rules;
     let mut set = Map::new();
     for index in 0..draw.at("number").between(0, 4) as usize {
@@ -71,8 +91,7 @@ fn settings(draw: &Draw, policy: &Policy, memfd: bool) -> Map<String, Value> {
         let mut changed = rules;
         let fits = changed.set(name, &text(&value)).is_ok()
             && changed.incompatible().is_none()
-            && changed.resolved_by == ResolvedBy::Kernel
-            && knows(&Policy { rules: changed, ..policy.clone() }, memfd);
+            && knows(&Policy { rules: changed, ..policy.clone() }, memory);
         // A part and the whole are read in the order of their names.
         let alone = !name.starts_with("token") || !set.keys().any(|key| key.starts_with("token"));
         if fits && alone && !set.contains_key(name) {

@@ -1,6 +1,6 @@
 //! Stores, and the threads of the VMM that bring their pages.
 
-use models::config::Waking;
+use models::config::{Process, Waking};
 use serde_json::{Value, json};
 
 use super::device;
@@ -43,6 +43,7 @@ fn handler(draw: &Draw, has_device: bool, cpus: u64, stored: &[&RegionShape]) ->
     });
     give(&mut object, draw, "around", |draw| pages(1 << draw.below(10)));
     give(&mut object, draw, "prefetch", |draw| prefetch(draw, stored));
+    give(&mut object, draw, "process", word::<Process>);
     if !has_device {
         let mut latency = draw.at("latency");
         object.insert("latency".into(), latency.written_span(0, 10 * MS));

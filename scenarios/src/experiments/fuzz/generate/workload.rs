@@ -133,6 +133,12 @@ impl Shape {
         self.swap_pages = Some(swap_pages);
     }
 
+    /// How many of the stores with names regions are in.
+    pub(super) fn named_stores(&self) -> usize {
+        let named = self.regions.iter().filter_map(|region| region.stored.flatten());
+        named.collect::<std::collections::BTreeSet<u64>>().len()
+    }
+
     /// Whether the host's kernel has to know guest_memfd.
     pub(super) fn has_memfd(&self) -> bool {
         self.regions.iter().any(|region| region.in_memfd)

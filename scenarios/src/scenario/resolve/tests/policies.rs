@@ -61,9 +61,9 @@ fn what_is_wrong_with_a_custom_policy_is_told() {
     );
     told(
         r#""v6.12""#,
-        r#""apf-user-exit""#,
-        "f:35:29: in `policies[1].base`: `apf-user-exit` cannot be run: its faults are answered by the VMM
-  help: `apfsim explore --rules user-exit` searches it; valid: ...",
+        r#""user-uffd""#,
+        "f:35:29: in `policies[1].base`: `user-uffd` cannot be run: no policy has this generation
+  help: `apfsim explore --rules user-uffd` searches it; valid: ...",
     );
     told(
         r#""cap": 16"#,
@@ -105,9 +105,9 @@ fn what_is_wrong_with_a_custom_policy_is_told() {
     );
     told(
         r#""setup_order": "schedule-first""#,
-        r#""resolved_by": "exit""#,
-        "f:36:89: in `policies[1].set.resolved_by`: no policy of the simulated machine has faults that the VMM answers
-  help: `kernel`; `apfsim explore --rules user-exit` knows the others",
+        r#""resolved_by": "userfaultfd""#,
+        "f:36:89: in `policies[1].set.resolved_by`: userfaultfd is what every policy has for a store with a `handler`
+  help: `kernel`; `apfsim explore --rules user-uffd` searches its protocol",
     );
     told(
         r#""no-eoi", "#,
