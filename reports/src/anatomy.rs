@@ -299,6 +299,9 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
             format!("begins a {what} of {pages} page{plural}")
         }
         Event::BlockRqComplete { .. } => "completes the request".into(),
+        Event::UffdLookup { .. } => {
+            "looks without waiting: the VMM has the page, no message".into()
+        }
         Event::UffdMessage { .. } => "asks the VMM for the page: message".into(),
         Event::UffdRead { .. } => "reads the message".into(),
         Event::UffdCopy { .. } => "begins to install the page".into(),

@@ -2,6 +2,7 @@
 //! most of them. `cargo test --test it docs::tutorial` runs one module.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod arms;
 mod arrows;
 mod check;
 mod commands;

@@ -77,6 +77,12 @@ impl MachineConfig {
         1 + self.other_guests.len()
     }
 
+    /// Threads of VMMs that bring pages; they come behind those of the vCPUs.
+    pub fn handler_threads(&self) -> u16 {
+        let handlers = self.host.stores.iter().filter_map(|store| store.handler.as_ref());
+        handlers.map(|handler| handler.threads(self.vm_count())).sum()
+    }
+
     /// All virtual machines.
     pub fn vm_ids(&self) -> impl Iterator<Item = VmId> + use<> {
         (0..self.vm_count() as u16).map(VmId)

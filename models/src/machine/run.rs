@@ -192,7 +192,8 @@ impl Prefix {
         let mut policies = config.vm_ids().map(|vm| config.policy_of(vm, policy));
         let policy = policies.find(|policy| policy.host_async).unwrap_or(policy);
         let ready_by_interrupt = policy.rules.page_ready == PageReady::Interrupt;
-        Setting { vcpus: world.setup.config.vcpus(), running, ready_by_interrupt }
+        let (vcpus, handlers) = (config.vcpus(), config.handler_threads());
+        Setting { vcpus, handlers, running, ready_by_interrupt }
     }
 
     /// What a timeline is to know of the machine.

@@ -80,6 +80,7 @@ impl Owners {
             Event::EptUnmap { page }
             | Event::HostHugePage { page }
             | Event::HostHugeSplit { page }
+            | Event::UffdLookup { page, .. }
             | Event::UffdMessage { page, .. }
             | Event::UffdRead { page, .. }
             | Event::UffdCopy { page, .. }

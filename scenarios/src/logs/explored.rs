@@ -21,6 +21,7 @@ pub fn explored_log(trace: &Trace, setup: &Setup, remark: &str) -> String {
     let thread = |vcpu: u16| Some(ThreadId(vcpu.into()));
     let mut writer = KernelWriter::new(Setting {
         vcpus: setup.vcpus,
+        handlers: 0,
         running: (0..setup.vcpus).map(thread).collect(),
         ready_by_interrupt: setup.rules.page_ready == PageReady::Interrupt,
     });

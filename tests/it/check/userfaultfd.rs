@@ -31,6 +31,25 @@ fn the_handlers_steps_are_counted_and_measured() {
     assert_eq!(report["userfaultfd"]["open"], 0);
 }
 
+/// A trace of our own has what a recorded one has, and `check` counts in it what the run counts.
+#[test]
+fn a_trace_of_a_run_has_the_handler_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.txt");
+    let args = ["run", "lab-uffd-100us-4f4w", "--policy", "apf-v6.12", "--duration", "200ms"];
+    let mut command = crate::kit::program();
+    command.args(args).args(["--set", "warmup=0s", "--format", "json", "--trace"]).arg(&trace);
+    let run: Value = serde_json::from_str(&crate::kit::printed(&mut command)).unwrap();
+    let faults = &run["policies"][0]["metrics"]["major_faults"]["mean"];
+    let (status, report) = checked(&["-"], &std::fs::read(&trace).unwrap());
+    let found = &report["userfaultfd"];
+    assert_eq!((status, &report["verdict"]), (Some(0), &"clean".into()), "{report:#}");
+    let count = |name: &str| found[name].as_u64().unwrap();
+    assert_eq!(Some(count("messages") as f64), faults.as_f64());
+    assert!(count("lookups") >= count("messages") && count("eexist") == 0, "{found}");
+    assert!(count("open") < 8 && count("installed") + count("open") == count("messages"), "{found}");
+}
+
 /// A log up to a line of the handler's, of which this and all later ones are missing, and what the guest's processor
 /// does for half a second more.
 fn dead_handler(name: &str, from: &str) -> String {

@@ -500,6 +500,11 @@ events! {
         thread: ThreadId, /// The vCPU.
         vcpu: VcpuId, /// The frame.
         gfn: Gfn, }
+    /// A lookup that must not wait finds a page missing that the VMM brings: no message is linked (ours: a probe of
+    /// `handle_userfault` shows it, with `FAULT_FLAG_RETRY_NOWAIT` among its flags).
+    UffdLookup = "uffd_lookup" { /// Whose lookup it is.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
 }
 
 #[cfg(test)]

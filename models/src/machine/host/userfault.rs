@@ -5,9 +5,9 @@ use sim_core::EventQueue;
 
 use super::state::ThreadKind;
 use crate::apf::rules::Workers;
-use crate::base::ids::{GuestPage, StoreId, ThreadId};
+use crate::base::ids::{GuestPage, StoreId, ThreadId, VcpuId};
 use crate::base::record::{BlockReason, Event};
-use crate::machine::world::{Cx, Flow, MachineEvent, Then};
+use crate::machine::world::{Cx, Flow, MachineEvent, Then, thread_of};
 use crate::parts::memory::userfault::{Message, Role};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -70,7 +70,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Pages that the VMM brings: how the lookup that must not wait comes back (`FAULT_FLAG_RETRY_NOWAIT`: at
     /// once, without a message).
-    pub(in crate::machine) fn look_without_asking(&self) -> Flow {
+    pub(in crate::machine) fn look_without_asking(
+        &mut self,
+        vcpu: VcpuId,
+        page: GuestPage,
+    ) -> Flow {
+        self.emit(Event::UffdLookup { thread: thread_of(vcpu), page });
         Flow::Spend(self.w.setup.prices.uffd_lookup.time, Then::FaultTry)
     }
 

@@ -84,10 +84,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     fn fault_needs_io(&mut self, vcpu: VcpuId) -> Flow {
         self.note_joining(vcpu);
-        if self.w.host.is_served_by_vmm(self.w.setup.page(vcpu, self.fault_gfn(vcpu))) {
+        let page = self.w.setup.page(vcpu, self.fault_gfn(vcpu));
+        if self.w.host.is_served_by_vmm(page) {
             return match self.w.setup.answers_faults(self.w.setup.vm(vcpu)) {
                 true => Flow::Spend(SimDuration::ZERO, Then::UserFault),
-                false => self.look_without_asking(),
+                false => self.look_without_asking(vcpu, page),
             };
         }
         let policy = self.w.setup.policy_of(self.w.setup.vm(vcpu)).cloned();
@@ -97,7 +98,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // The lookup that must not wait reads from compressed memory like any other: `do_swap_page` leaves
         // a page unlocked that was read when `swap_read_folio` returns, and no lock is waited for. Only a
         // lookup that begins no I/O (`FOLL_NOIO` of the series of 2010) comes back without the page.
-        let page = self.w.setup.page(vcpu, self.fault_gfn(vcpu));
         let stored =
             self.w.host.backing(page) == Backing::Stored || self.w.host.is_coming_from_store(page);
         let found = self.w.setup.config.host.device.is_work_of_submitter() && !stored;

@@ -143,7 +143,8 @@ impl Selector<'_> {
             {
                 self.push(now, Actor::Device, event);
             }
-            Event::UffdMessage { thread, page }
+            Event::UffdLookup { thread, page }
+            | Event::UffdMessage { thread, page }
             | Event::UffdRead { thread, page }
             | Event::UffdCopy { thread, page }
             | Event::UffdCopied { thread, page, .. }

@@ -16,6 +16,7 @@ pub mod forms;
 mod header;
 pub mod line;
 pub mod parse;
+mod probes;
 pub mod text;
 mod threads;
 mod words;

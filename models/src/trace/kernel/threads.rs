@@ -7,6 +7,7 @@ use crate::base::ids::{PcpuId, ThreadId, VcpuId, WorkerId};
 /// The first process numbers: of vCPU threads, and of workers.
 const VCPU_PID: u32 = 1000;
 const WORKER_PID: u32 = 100_000;
+
 /// Who hits an event, and in what context, as the fifth column says it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Context {
@@ -24,6 +25,8 @@ pub(super) enum Context {
 #[derive(Clone, Debug)]
 pub(super) struct Threads {
     vcpus: u16,
+    /// Threads of VMMs that bring pages, behind those of the vCPUs.
+    handlers: u16,
     /// Who has each processor.
     running: Vec<Option<ThreadId>>,
     /// Where each thread ran last.
@@ -31,16 +34,21 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    pub(super) fn new(vcpus: u16, running: Vec<Option<ThreadId>>) -> Self {
+    pub(super) fn new(vcpus: u16, handlers: u16, running: Vec<Option<ThreadId>>) -> Self {
         let on = |(at, thread): (usize, &Option<ThreadId>)| {
             thread.map(|thread| (thread, PcpuId(u16::try_from(at).unwrap_or(u16::MAX))))
         };
         let places = running.iter().enumerate().filter_map(on).collect();
-        Self { vcpus, running, places }
+        Self { vcpus, handlers, running, places }
     }
 
     pub(super) fn is_vcpu(&self, thread: ThreadId) -> bool {
         thread.0 < u32::from(self.vcpus)
+    }
+
+    pub(super) fn is_handler(&self, thread: ThreadId) -> bool {
+        let behind = thread.0.checked_sub(self.vcpus.into());
+        behind.is_some_and(|number| number < self.handlers.into())
     }
 
     pub(super) fn set_running(&mut self, cpu: PcpuId, thread: Option<ThreadId>) {
@@ -82,6 +90,7 @@ impl Threads {
             None if swapper => format!("swapper/{}", cpu.0),
             None => "<idle>".to_owned(),
             Some(thread) if thread.0 < vcpus => format!("vcpu{}", thread.0),
+            Some(thread) if self.is_handler(thread) => format!("handler{}", thread.0 - vcpus),
             Some(thread) => {
                 let cpu = self.places.get(&thread).copied().unwrap_or(cpu);
                 format!("kworker/{}:{}", cpu.0, thread.0 - vcpus)

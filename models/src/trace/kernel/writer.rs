@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use sim_core::SimTime;
 
 use super::event::{KernelEvent, KernelExit};
+use super::probes::{Handlers, Probe};
 use super::text::{Details, write_event};
 use super::threads::{Context, Threads, thread_of};
 use crate::base::abi::{CALLBACK, PAGE_FAULT, PF_GUEST_TABLE, PF_USER, PF_WRITE};
@@ -72,6 +73,8 @@ enum Work {
 pub struct Setting {
     /// vCPUs of the guest.
     pub vcpus: u16,
+    /// Threads of VMMs that bring pages.
+    pub handlers: u16,
     /// Who has each processor of the host.
     pub running: Vec<Option<ThreadId>>,
     /// Page ready is an interrupt, and no exception.
@@ -91,6 +94,8 @@ pub struct KernelWriter {
     actor: Context,
     /// A fault whose address the next record tells.
     fault: Option<(SimTime, VcpuId, KernelExit)>,
+    /// What the VMM's threads are at.
+    handlers: Handlers,
     /// Times are printed in nanoseconds, as `perf script --ns` does, not in microseconds.
     nanoseconds: bool,
 }
@@ -104,9 +109,10 @@ impl KernelWriter {
             requests: BTreeMap::new(),
             actor: Context::Thread(ThreadId(0)),
             fault: None,
+            handlers: Handlers::default(),
             nanoseconds: false,
             ready_by_interrupt: setting.ready_by_interrupt,
-            threads: Threads::new(setting.vcpus, setting.running),
+            threads: Threads::new(setting.vcpus, setting.handlers, setting.running),
         }
     }
 
@@ -142,7 +148,13 @@ impl KernelWriter {
             let context = Context::Off(thread_of(vcpu));
             self.line(since, context, &exit, &Details { info, ..self.details(vcpu) }, out);
         }
-        self.event(time, &record.event, out);
+        if let Some((since, probe)) = self.handlers.read_before(record) {
+            self.probe(since, &probe, out);
+        }
+        match Probe::of(&record.event) {
+            Some(probe) => self.vmm(time, probe, out),
+            None => self.event(time, &record.event, out),
+        }
     }
 
     fn event(&mut self, time: SimTime, event: &Event, out: &mut Vec<u8>) {
@@ -296,6 +308,7 @@ impl KernelWriter {
     /// A vCPU thread goes on: after a halt the kernel says for how long it had nothing to do.
     fn wakeup(&mut self, time: SimTime, vcpu: VcpuId, reason: BlockReason, out: &mut Vec<u8>) {
         let asleep = self.vcpus[vcpu.index()].asleep.take();
+        self.handlers.is_awake(thread_of(vcpu));
         let halt = matches!(reason, BlockReason::Hlt | BlockReason::ApfHalt);
         if let (Some((_, since)), true) = (asleep, halt) {
             let ns = time.since(since).as_ps() / 1000;
@@ -342,6 +355,7 @@ impl KernelWriter {
             return match self.vcpus[thread.index()].asleep {
                 None => "",
                 Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
+                Some((BlockReason::Fetch, _)) if self.handlers.is_asked_by(thread) => "S",
                 Some((
                     BlockReason::Fetch
                     | BlockReason::Reclaim
@@ -350,6 +364,9 @@ impl KernelWriter {
                     _,
                 )) => "D",
             };
+        }
+        if self.threads.is_handler(thread) {
+            return self.handlers.sleep_of(thread);
         }
         match self.workers.entry(self.threads.worker_of(thread)).or_default() {
             Work::Idle => "I",
@@ -423,6 +440,21 @@ impl KernelWriter {
         self.actor = Context::Thread(thread);
         self.head(time, self.actor, name, out);
         out.extend_from_slice(format!("{MMU_LOCK} {fields}\n").as_bytes());
+    }
+
+    /// A probe of userfaultfd: its thread is at work from here on.
+    fn vmm(&mut self, time: SimTime, probe: Probe, out: &mut Vec<u8>) {
+        self.actor = Context::Thread(probe.thread);
+        if self.handlers.notes(time, &probe) {
+            self.probe(time, &probe, out);
+        }
+    }
+
+    fn probe(&self, time: SimTime, probe: &Probe, out: &mut Vec<u8>) {
+        let vcpu = self.threads.is_vcpu(probe.thread);
+        self.head(time, Context::Thread(probe.thread), probe.name(), out);
+        out.extend_from_slice(probe.fields(vcpu).as_bytes());
+        out.push(b'\n');
     }
 
     fn line(

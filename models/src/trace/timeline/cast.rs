@@ -54,9 +54,7 @@ fn limits_of(config: &MachineConfig) -> impl Iterator<Item = VmId> {
 }
 
 fn threads_of(config: &MachineConfig) -> Vec<String> {
-    let handlers = config.host.stores.iter().filter_map(|store| store.handler.as_ref());
-    let count: u32 = handlers.map(|own| u32::from(own.threads(config.vm_count()))).sum();
-    let mut names: Vec<String> = (0..count).map(|number| format!("handler {number}")).collect();
+    let mut names: Vec<String> = (0..config.handler_threads()).map(|number| format!("handler {number}")).collect();
     names.extend(config.host.zswap.is_some().then(|| "zswap".to_owned()));
     names.extend(limits_of(config).map(|vm| match config.vm_name(vm) {
         Some(name) => format!("limits of {name}"),

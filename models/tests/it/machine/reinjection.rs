@@ -154,7 +154,7 @@ fn running_ahead_makes_no_difference() {
 
 #[test]
 fn kernels_print_it_with_a_word_more() {
-    let setting = Setting { vcpus: 1, running: vec![None], ready_by_interrupt: true };
+    let setting = Setting { vcpus: 1, handlers: 0, running: vec![None], ready_by_interrupt: true };
     let mut writer = KernelWriter::new(setting);
     let vcpu = VcpuId(0);
     let mut out = Vec::new();

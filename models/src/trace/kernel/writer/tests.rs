@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::abi::MSR_ASYNC_PF_ACK;
-use crate::base::ids::{Gfn, Gpa, Hva, ItemId, Token};
+use crate::base::ids::{Gfn, Gpa, GuestPage, Hva, ItemId, Token, VmId};
 use crate::trace::kernel::{Line, parse_event, split};
 
 const V0: VcpuId = VcpuId(0);
@@ -51,7 +51,7 @@ fn fault() -> Vec<Event> {
 }
 
 fn written(events: &[Event]) -> String {
-    let setting = Setting { vcpus: 1, running: vec![VCPU], ready_by_interrupt: true };
+    let setting = Setting { vcpus: 1, handlers: 0, running: vec![VCPU], ready_by_interrupt: true };
     let mut writer = KernelWriter::new(setting);
     let mut out = Vec::new();
     for (at, &event) in events.iter().enumerate() {
@@ -120,6 +120,55 @@ fn an_interrupt_instead_of_a_worker_completes_in_its_context() {
     let (gva, address) = (Gva(0x1000), Hva(0x7f00_0000_1000));
     let text = written(&[Event::KvmAsyncPfCompleted { worker, vcpu: V0, gva, address }]);
     assert!(text.starts_with("           vcpu0-1000    [000] d.h1.    61.431178: "), "{text}");
+}
+
+#[test]
+fn probes_of_userfaultfd_are_printed_as_the_kernels() {
+    let page = |gfn| GuestPage::new(VmId(0), Gfn(gfn));
+    let (vcpu, reader, worker) = (thread_of(V0), ThreadId(1), ThreadId(2));
+    let at = |us: u64, event| Record { time: SimTime::from_ps(us * 1_000_000), event };
+    let setting = Setting { vcpus: 1, handlers: 1, running: vec![VCPU], ready_by_interrupt: true };
+    let mut writer = KernelWriter::new(setting);
+    let mut out = Vec::new();
+    let pcpu = PcpuId(0);
+    for record in [
+        at(1, Event::UffdLookup { thread: vcpu, page: page(2) }),
+        at(2, Event::UffdMessage { thread: worker, page: page(2) }),
+        at(3, Event::UffdMessage { thread: vcpu, page: page(3) }),
+        at(4, Event::VcpuBlock { vcpu: V0, reason: BlockReason::Fetch }),
+        at(5, Event::HostSchedSwitch { pcpu, prev: Some(vcpu), next: Some(reader) }),
+        // One read takes both.
+        at(6, Event::UffdRead { thread: reader, page: page(2) }),
+        at(6, Event::UffdRead { thread: reader, page: page(3) }),
+        at(7, Event::UffdCopy { thread: reader, page: page(2) }),
+        at(8, Event::UffdCopied { thread: reader, page: page(2), installed: true }),
+        at(9, Event::UffdCopied { thread: reader, page: page(3), installed: false }),
+        at(10, Event::HostSchedSwitch { pcpu, prev: Some(reader), next: None }),
+    ] {
+        writer.record(&record, &mut out);
+    }
+    let text = String::from_utf8(out).expect("text");
+    let shown = |line: &str| {
+        let (head, fields) = line.split_once(": ").expect("a time");
+        let thread = head.split_whitespace().next().expect("a thread");
+        format!("{thread} {fields}")
+    };
+    let lines: Vec<String> = text.lines().map(shown).collect();
+    let states = [&lines[3], &lines[7]].map(|line| line.contains("prev_state=S"));
+    assert_eq!(states, [true, true], "{text}");
+    let probes: Vec<&String> = lines.iter().filter(|line| line.contains("uffd_")).collect();
+    assert_eq!(
+        probes,
+        [
+            "vcpu0-1000 uffd_fault: (handle_userfault+0x4/0x920) addr=0x7f0000002000 flags=0x81d",
+            "kworker/0:2-100001 uffd_fault: (handle_userfault+0x4/0x920) addr=0x7f0000002000 flags=0x895",
+            "vcpu0-1000 uffd_fault: (handle_userfault+0x4/0x920) addr=0x7f0000003000 flags=0xa15",
+            "handler0-100000 uffd_read: (vfs_read+0x244/0x370 <- userfaultfd_read_iter) ret=64",
+            "handler0-100000 uffd_copy: (mfill_atomic_copy+0x4/0xb40) addr=0x7f0000002000",
+            "handler0-100000 uffd_copied: (userfaultfd_ioctl+0x9b9/0xe70 <- mfill_atomic_copy) ret=4096",
+            "handler0-100000 uffd_copied: (userfaultfd_ioctl+0x9b9/0xe70 <- mfill_atomic_copy) ret=-17",
+        ]
+    );
 }
 
 #[test]
