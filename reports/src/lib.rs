@@ -31,6 +31,7 @@ mod requests;
 pub mod resolved;
 pub mod rules;
 mod runs;
+mod sensitivity;
 pub mod suite;
 mod sweep;
 mod table;

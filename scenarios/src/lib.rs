@@ -41,7 +41,10 @@ pub use experiments::request_anatomy::{
 pub use experiments::sweep::shard::{
     ShardError, SweepCommand, SweepShard, merge_sweep, run_sweep_shard,
 };
-pub use experiments::sweep::{Sweep, SweepOverrides, SweepResult, run_sweep, sweep_schema_json};
+pub use experiments::sweep::{
+    Screening, SensitivityResult, Sweep, SweepOverrides, SweepResult, run_screening, run_sweep,
+    sweep_schema_json,
+};
 pub use experiments::validate::experiment_schema_json;
 pub use logs::check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use logs::device::{DeviceFitError, DeviceFitOptions, DeviceFitReport, fit_device};

@@ -158,6 +158,13 @@ pub(crate) struct SweepArgs {
     /// Runs of each policy at each point, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) replications: Option<u32>,
+    /// Screen the axes instead of running their whole grid: which of them does the result hang on?
+    ///
+    /// Morris' elementary effects: TRAJECTORIES (10 if not said) walks through the grid, each of which moves every axis
+    /// once by half of its values. Prints the change that each axis makes to the ratio of every policy, or to each
+    /// --metric, and names the largest three.
+    #[arg(long, value_name = "TRAJECTORIES", num_args = 0..=1, require_equals = true, default_missing_value = "10", conflicts_with = "shard")]
+    pub(crate) sensitivity: Option<u32>,
     /// Run part K of N into --out, on this machine; `apfsim sweep merge` joins all parts
     ///
     /// Parts have equal numbers of runs, and no run is in two of them. K counts from 1.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use scenarios::{
-    FolderLock, ScenarioOverrides, Shard, Sweep, SweepCommand, SweepOverrides, merge_sweep,
-    run_sweep, run_sweep_shard,
+    FolderLock, ScenarioOverrides, Screening, Shard, Sweep, SweepCommand, SweepOverrides,
+    merge_sweep, run_screening, run_sweep, run_sweep_shard,
 };
 
 use super::common::{print, publish_of};
@@ -28,6 +28,9 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
             replications: args.replications,
         },
     };
+    if let Some(trajectories) = args.sensitivity {
+        return screen(args, &overrides, trajectories);
+    }
     let command = SweepCommand { scenario: args.scenario.clone().unwrap_or_default(), overrides };
     let sweep = command.load()?;
     let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
@@ -48,6 +51,30 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
         args.run.quiet,
     )?;
     Ok(outcome(result.has_violation()))
+}
+
+/// `--sensitivity`: which axes the result hangs on.
+fn screen(
+    args: &SweepArgs,
+    overrides: &SweepOverrides,
+    trajectories: u32,
+) -> Result<Outcome, CliError> {
+    let name = args.scenario.as_deref().unwrap_or_default();
+    let screening = Screening::load(name, overrides, trajectories)?;
+    let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
+    let display = Display::new(&screening.sweep.name, args.run.quiet);
+    let options = simulate::options(&args.run);
+    let result = run_screening(&screening, &options, &|progress| display.update(&progress))?;
+    drop(display);
+
+    publish_of(
+        &result,
+        &result.sweep.scenario,
+        args.run.format,
+        args.run.out.as_deref(),
+        args.run.quiet,
+    )?;
+    Ok(outcome(result.sweep.has_violation()))
 }
 
 /// `--shard`: a part of the runs.

@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 54] = [
+const SHORT: [(&str, &str, u32); 55] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),

@@ -25,13 +25,16 @@ mod scene;
 mod series;
 mod style;
 mod svg;
+mod tornado;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
 use models::trace::anatomy::Pick;
-use scenarios::{AnatomyReport, CheckReport, Comparison, FitReport, SweepResult};
+use scenarios::{
+    AnatomyReport, CheckReport, Comparison, FitReport, SensitivityResult, SweepResult,
+};
 
 pub use self::error::PlotError;
 use self::scene::Scene;
@@ -90,6 +93,11 @@ pub fn of_comparison(comparison: &Comparison) -> Vec<Figure> {
 /// The gain along the axis of a sweep that has one, of times or numbers.
 pub fn of_sweep(sweep: &SweepResult) -> Vec<Figure> {
     gain::scene(sweep).map(|scene| Figure::new("gain", scene)).into_iter().collect()
+}
+
+/// What each axis does to the result.
+pub fn of_sensitivity(result: &SensitivityResult) -> Vec<Figure> {
+    tornado::scene(result).map(|scene| Figure::new("tornado", scene)).into_iter().collect()
 }
 
 /// Distributions of every time that a real kernel's log decides, and outstanding requests and

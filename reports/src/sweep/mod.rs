@@ -8,6 +8,8 @@ mod tests;
 
 use scenarios::SweepResult;
 
+pub(crate) use self::table::{invariants, reproduction};
+
 use crate::page::{Grid, Page};
 use crate::plot::{self, Figure};
 use crate::report::{Names, Report};

@@ -270,7 +270,12 @@ fn notes(sweep: &SweepResult) -> String {
     if sweep.metrics.is_empty() {
         text.push_str("p50: median latency of a major fault\n");
     }
-    let mut broken = 0_usize;
+    text + &invariants(sweep)
+}
+
+/// Every invariant that was violated, or that none was.
+pub(crate) fn invariants(sweep: &SweepResult) -> String {
+    let (mut text, mut broken) = (String::new(), 0_usize);
     for point in &sweep.points {
         for policy in &point.comparison.policies {
             let violations = policy
@@ -293,7 +298,7 @@ fn notes(sweep: &SweepResult) -> String {
 }
 
 /// The line that names the sweep. It is never broken, so that it can be searched for and copied.
-fn reproduction(sweep: &SweepResult) -> String {
+pub(crate) fn reproduction(sweep: &SweepResult) -> String {
     let first = sweep.points.first().map(|point| &point.comparison);
     let (seed, replications) = first.map_or((0, 0), |first| (first.seed, first.replications));
     format!(

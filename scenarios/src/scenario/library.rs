@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 54] = [
+const FILES: [(&str, &str); 55] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -74,8 +74,9 @@ const FILES: [(&str, &str); 54] = [
     ("smoke", include_str!("../../library/smoke.json")),
 ];
 
-const SWEEPS: [(&str, &str); 18] = [
+const SWEEPS: [(&str, &str); 19] = [
     ("device-latency", include_str!("../../library/sweeps/device-latency.json")),
+    ("what-it-hangs-on", include_str!("../../library/sweeps/what-it-hangs-on.json")),
     ("restore-strategies", include_str!("../../library/sweeps/restore-strategies.json")),
     ("exitless-service-time", include_str!("../../library/sweeps/exitless-service-time.json")),
     ("handler-threads", include_str!("../../library/sweeps/handler-threads.json")),

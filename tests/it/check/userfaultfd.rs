@@ -47,7 +47,10 @@ fn a_trace_of_a_run_has_the_handler_in_it() {
     let count = |name: &str| found[name].as_u64().unwrap();
     assert_eq!(Some(count("messages") as f64), faults.as_f64());
     assert!(count("lookups") >= count("messages") && count("eexist") == 0, "{found}");
-    assert!(count("open") < 8 && count("installed") + count("open") == count("messages"), "{found}");
+    assert!(
+        count("open") < 8 && count("installed") + count("open") == count("messages"),
+        "{found}"
+    );
 }
 
 /// A log up to a line of the handler's, of which this and all later ones are missing, and what the guest's processor

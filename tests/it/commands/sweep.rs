@@ -134,6 +134,55 @@ fn variations_have_a_line_each() {
 }
 
 #[test]
+fn a_screening_names_what_the_result_hangs_on() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let more = ["--sensitivity=4", "--out", out.to_str().unwrap()];
+    let table = fine(&with(&GRID, &more));
+    assert!(
+        table.contains("4 trajectories through 2 axes (Morris): 4 points run, of 4 of the whole"),
+        "{table}"
+    );
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 100 || line.starts_with("apfsim ")),
+        "{table}"
+    );
+    let result: Value =
+        serde_json::from_str(&fs::read_to_string(out.join("sensitivity.json")).unwrap()).unwrap();
+    // Without replications nothing is said of chance; every policy but the baseline has a table.
+    let found = result["sensitivities"].as_array().unwrap();
+    assert!(!found.is_empty());
+    for one in found {
+        assert_eq!(one["noise_log"], Value::Null);
+        assert_eq!(one["axes"].as_array().unwrap().len(), 2);
+        let sentence = one["verdict"].as_str().unwrap();
+        assert!(
+            sentence.contains("hangs on") && table.replace('\n', " ").contains("hangs on"),
+            "{sentence}"
+        );
+        // Sorted by size.
+        let size = |at: usize| one["axes"][at]["change_log"].as_f64().unwrap();
+        assert!(size(0) >= size(1));
+    }
+    let files = [
+        "sensitivity.txt",
+        "sensitivity.csv",
+        "sweep.csv",
+        "runs.csv",
+        "sweep.jsonl",
+        "tornado.svg",
+        "report.html",
+    ];
+    assert!(files.iter().all(|file| out.join(file).is_file()));
+    assert_eq!(fs::read_to_string(out.join("sensitivity.txt")).unwrap(), table);
+    // The same again from what was kept, and with another number of threads.
+    assert_eq!(fine(&with(&GRID, &[&more[..], &["-j", "1"]].concat())), table);
+    fails(&with(&GRID, &["--sensitivity=2"]), &["at least 4 trajectories are needed"]);
+    fails(&["sweep", "natapov-2010-sensitivity", "--sensitivity"], &["only axes can be screened"]);
+    fails(&["sweep", "smoke", "--axis", "guest.hz=100", "--sensitivity"], &["one value only"]);
+}
+
+#[test]
 fn built_in_sweeps_are_listed_and_shown() {
     let list = fine(&["scenarios"]);
     for name in ["device-latency", "natapov-2010-sensitivity"] {

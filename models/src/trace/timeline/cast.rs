@@ -54,7 +54,8 @@ fn limits_of(config: &MachineConfig) -> impl Iterator<Item = VmId> {
 }
 
 fn threads_of(config: &MachineConfig) -> Vec<String> {
-    let mut names: Vec<String> = (0..config.handler_threads()).map(|number| format!("handler {number}")).collect();
+    let mut names: Vec<String> =
+        (0..config.handler_threads()).map(|number| format!("handler {number}")).collect();
     names.extend(config.host.zswap.is_some().then(|| "zswap".to_owned()));
     names.extend(limits_of(config).map(|vm| match config.vm_name(vm) {
         Some(name) => format!("limits of {name}"),

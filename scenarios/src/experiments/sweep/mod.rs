@@ -14,6 +14,7 @@ pub(crate) mod range;
 mod results;
 mod run;
 mod schema;
+mod screening;
 mod settings;
 pub mod shard;
 mod spec;
@@ -30,6 +31,10 @@ pub(crate) use self::point::{Base, Patch};
 pub use self::results::{PointResult, SweepResult};
 pub use self::run::run_sweep;
 pub use self::schema::sweep_schema_json;
+pub use self::screening::{
+    AxisEffect, FEWEST_TRAJECTORIES, Screening, Sensitivity, SensitivityResult, TRAJECTORIES,
+    run_screening,
+};
 use self::spec::Spec;
 use crate::syntax::error::ScenarioError;
 

@@ -164,13 +164,37 @@ impl Spec {
         Ok(())
     }
 
-    /// Makes the points.
+    /// How many values each axis has.
+    pub(super) fn axis_lengths(&self) -> Vec<usize> {
+        self.axes.iter().map(|axis| axis.values.len()).collect()
+    }
+
+    /// Makes all points.
     pub(super) fn sweep(self, overrides: &ScenarioOverrides) -> Result<Sweep, ScenarioError> {
+        let choices = self.choices()?;
+        self.sweep_with(overrides, choices)
+    }
+
+    /// Makes some points of the grid, each given by the place of every axis's value.
+    pub(super) fn sweep_of(
+        self,
+        overrides: &ScenarioOverrides,
+        points: Vec<Vec<usize>>,
+    ) -> Result<Sweep, ScenarioError> {
+        let choices = points.into_iter().map(|values| self.choice(values)).collect();
+        self.sweep_with(overrides, choices)
+    }
+
+    fn sweep_with(
+        self,
+        overrides: &ScenarioOverrides,
+        choices: Vec<Choice>,
+    ) -> Result<Sweep, ScenarioError> {
         collide::collisions(&self.base, &self.set, &self.axes, &self.variations)?;
         let mut points = Vec::new();
         // What is wrong with `set` is told of no point in particular.
         self.base.with(&self.set.iter().collect::<Vec<_>>(), "every point")?;
-        for (number, choice) in (0..).zip(self.choices()?) {
+        for (number, choice) in (0..).zip(choices) {
             let Choice { label, values, own } = choice;
             let patches: Vec<&Patch> = self.set.iter().chain(&own).collect();
             let told = format!("point {number} ({label})");
@@ -212,6 +236,10 @@ impl Spec {
             values[place] = rest % axis.values.len();
             rest /= axis.values.len();
         }
+        self.choice(values)
+    }
+
+    fn choice(&self, values: Vec<usize>) -> Choice {
         let (mut label, mut own) = (Vec::new(), Vec::new());
         for (axis, &value) in self.axes.iter().zip(&values) {
             label.push(format!("{} {}", axis.axis.name, axis.axis.values[value]));
