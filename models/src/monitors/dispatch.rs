@@ -356,7 +356,7 @@ impl Monitors {
     }
 
     fn judge_halt(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
-        let Self { items, halts, interrupts, spins, works, ledger, seen, .. } = self;
+        let Self { faults, items, halts, interrupts, spins, works, ledger, seen, .. } = self;
         let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::KvmExit { reason, .. } => {
@@ -375,6 +375,7 @@ impl Monitors {
             }
             Event::ApfHalt { gfn, .. } => {
                 seen.halt = true;
+                faults.resolved(vcpu, gfn);
                 spins.halt(vcpu);
                 halts.halt(vcpu, gfn, items, at, ledger);
             }

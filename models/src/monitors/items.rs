@@ -95,10 +95,11 @@ impl VcpuItems {
         self.freed.contains(&gfn)
     }
 
-    /// Whether items that were delivered since the last entry took the place of a halt for a frame, which is
-    /// outstanding or was among them.
+    /// Whether completed items took the place of a halt for a frame, which is outstanding or was among them: they were
+    /// delivered since the last entry, or wait until the guest has acknowledged one.
     pub(super) fn stood_in_for_halt(&self, gfn: Gfn) -> bool {
-        !self.freed.is_empty() && (self.by_gfn(gfn).is_some() || self.freed_lately(gfn))
+        let completed = self.done > 0 || !self.freed.is_empty();
+        completed && (self.by_gfn(gfn).is_some() || self.freed_lately(gfn))
     }
 
     /// When an item was last freed.

@@ -88,7 +88,7 @@ fn one_page_is_brought_for_all_who_ask_for_it() {
     let result = outcome(&text(r#""latency": "50us", "readers": 2"#, ALL, SHARED));
     // Who comes second finds it there, or waits with the first one.
     let faults = all(&result, "major_faults");
-    assert_eq!(faults, [1024.0; 3]);
+    assert!(faults[0] < 1024.0 && faults == [faults[0]; 3], "some pages come twice: {faults:?}");
     assert!(all(&result, "user_exits")[1] > faults[1], "the other vCPU asks as well");
 }
 

@@ -141,13 +141,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Whether the page is on its way from its store already, for somebody else. Such a fault is not a major one
     /// (`filemap_fault`: VM_FAULT_MAJOR only where the page is not in the page cache yet).
-    fn note_joining(&mut self, vcpu: VcpuId) {
+    pub(super) fn note_joining(&mut self, vcpu: VcpuId) {
         let page = self.w.setup.page(vcpu, self.fault_gfn(vcpu));
-        let joins =
-            self.w.host.is_coming_from_store(page) || self.is_with_vmm(vcpu, self.fault_gfn(vcpu));
+        let joins = self.w.host.is_coming_from_store(page)
+            || self.is_with_vmm(vcpu, self.fault_gfn(vcpu))
+            || self.is_outside(vcpu, self.fault_gfn(vcpu));
         if let Some(fault) = &mut self.w.kvm.of[vcpu.index()].fault {
             fault.joins = joins;
         }
+    }
+
+    /// Whether a vCPU thread of the same virtual machine is out of the kernel with a fault on the frame.
+    fn is_outside(&self, vcpu: VcpuId, gfn: Gfn) -> bool {
+        let mut own = self.w.setup.vcpus_of(self.w.setup.vm(vcpu));
+        own.any(|own| self.w.kvm.of[own.index()].outside.is_some_and(|(with, _)| with == gfn))
     }
 
     /// The access behind the fault needs I/O; reported once, however often it exits. A fault in the

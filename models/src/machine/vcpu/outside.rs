@@ -36,6 +36,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Its bit was cleared before the kernel read it.
             return self.fault_lookup(vcpu);
         }
+        // Another vCPU may have been quicker meanwhile.
+        self.note_joining(vcpu);
         // A registration brings a pool of items.
         let ring = self.w.protocol.rules(vcpu).resolved_by == ResolvedBy::Ring;
         let fails = !ring && self.allocation_fails(vcpu, gfn);
