@@ -400,6 +400,9 @@ fn host(field: &str, value: &str) -> Option<Named> {
         let preset = if field == "tick" { Preset::HostKernel } else { Preset::None };
         return Some(with(format!("host.{own}"), &written(value, *unit), preset));
     }
+    if field == "memory_limit_pages.at" {
+        return Some(plain("host.memory_limits", limit_change(value)));
+    }
     match field.strip_prefix("sched.") {
         // The one of the host's tick.
         Some("tick") => None,
@@ -413,6 +416,14 @@ fn host(field: &str, value: &str) -> Option<Named> {
             Some(with(format!("host.kernel.{field}"), &value, Preset::HostKernel))
         }
     }
+}
+
+/// When which virtual machine gets which limit.
+fn limit_change(line: &str) -> String {
+    let mut parts = line.split(' ');
+    let mut next = |unit| written(parts.next().unwrap_or(""), unit);
+    let (at, vm, limit) = (next(Unit::Time), next(Unit::Plain), next(Unit::Pages));
+    format!("{limit} at {at} for vm {vm}")
 }
 
 /// A line of a device that stands at `base`; without a field its kind.
