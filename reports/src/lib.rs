@@ -26,6 +26,7 @@ pub mod metrics;
 mod notes;
 pub mod page;
 pub mod plot;
+mod quantity;
 mod report;
 mod requests;
 pub mod resolved;

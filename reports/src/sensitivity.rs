@@ -1,14 +1,12 @@
 //! What the axes of a sweep do to its result, as text, JSON, CSV and a tornado plot.
 
-use models::trace::metrics::{self, Unit};
 use scenarios::experiments::sweep::{AxisEffect, Sensitivity, SensitivityResult};
 use serde_json::{Value, json};
 
-use crate::format::{significant, span_ns};
 use crate::json::{finite, written};
-use crate::measure::Measure;
 use crate::page::{Column, Grid, Page, Piece};
 use crate::plot::{self, Figure};
+use crate::quantity::title;
 use crate::report::{Names, Report};
 use crate::{notes, sweep};
 
@@ -90,30 +88,6 @@ fn page(result: &SensitivityResult) -> Page {
     blocks.push(notes::at_points("at point", &points));
     blocks.push(vec![Piece::Line(sweep::reproduction(sweep))]);
     Page::of(blocks)
-}
-
-/// What is looked at, and how far it goes.
-pub(crate) fn title(result: &SensitivityResult, found: &Sensitivity) -> String {
-    let (low, high) = found.range;
-    match &found.metric {
-        Some(metric) => {
-            let amount = |value: f64| amount(metric, value);
-            format!("{}, {metric}: {} to {}", found.policy, amount(low), amount(high))
-        }
-        None => {
-            let first = &result.sweep.points[0].comparison;
-            let measure = Measure::of(first);
-            let what = if measure.is_work() { "work ratio" } else { measure.name };
-            format!("{}, {what} to {}: {low:.3} to {high:.3}", found.policy, first.baseline)
-        }
-    }
-}
-
-fn amount(metric: &str, value: f64) -> String {
-    match metrics::find(metric).map(|kind| kind.unit) {
-        Some(Unit::Seconds) => span_ns(value * 1e9),
-        _ => significant(value),
-    }
 }
 
 /// A change as a part: a logarithm of 0.1 is 10.5 %.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::abi::HVA_BASE;
+
 macro_rules! newtype {
     ($($(#[$doc:meta])* $name:ident($inner:ty), $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -113,6 +115,11 @@ impl Gfn {
     /// The address of the frame's first byte.
     pub const fn gpa(self) -> Gpa {
         Gpa(self.0 * PAGE_SIZE)
+    }
+
+    /// Where its VMM has the frame: one memory slot, mapped in one piece.
+    pub const fn hva(self) -> Hva {
+        Hva(HVA_BASE + self.0 * PAGE_SIZE)
     }
 }
 

@@ -7,7 +7,7 @@ use super::font::{self, Weight};
 use super::page::{self, elide};
 use super::scene::{Align, Scene, Shape, Text};
 use super::style::{self, CAPTION_SIZE, FAINT_INK, LABEL_SIZE, MARGIN, PAGE_WIDTH};
-use crate::sensitivity::title;
+use crate::quantity::title;
 
 const BAR: f64 = 14.0;
 const ROW: f64 = 20.0;

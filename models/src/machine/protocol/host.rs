@@ -7,7 +7,6 @@ use crate::base::ids::Gva;
 use crate::base::ids::{Gfn, ItemId, Token, VcpuId, WorkerId};
 use crate::config::GuestPaging;
 use crate::machine::world::{Cx, MachineEvent};
-use crate::parts::memory::pages::hva_of;
 
 /// What a section of setting an item up, or of freeing one, leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +57,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         (gva, gfn): (Gva, Gfn),
         failure: Option<SetupFailure>,
     ) -> Option<Decision> {
-        let hva = hva_of(gfn);
+        let hva = gfn.hva();
         self.step(vcpu, HostInput::Try { vcpu, view, gva, gfn, hva, failure }).decision
     }
 

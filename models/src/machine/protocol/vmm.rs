@@ -10,7 +10,6 @@ use crate::apf::vmm::{Channel, Progress, Reading, Storer};
 use crate::apf::{Decision, HostInput, SetupFailure, VcpuView, VmmInput};
 use crate::base::ids::{Gfn, Gva, ItemId, VcpuId};
 use crate::machine::world::{Cx, MachineEvent};
-use crate::parts::memory::pages::hva_of;
 
 /// What becomes of a fault that the VMM answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         (gva, gfn): (Gva, Gfn),
         failure: Option<SetupFailure>,
     ) -> UserFault {
-        let hva = hva_of(gfn);
+        let hva = gfn.hva();
         let mut left = self.step(vcpu, HostInput::UserFault { vcpu, view, gva, gfn, hva, failure });
         let mut in_ring = false;
         while left.decision == Some(Decision::Continue) {

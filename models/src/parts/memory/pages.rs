@@ -9,15 +9,9 @@ use super::page::{NIL, NOBODY};
 pub use super::second_stage::SecondStage;
 use super::second_stage::TABLE;
 use super::zswap::Zswap;
-use crate::base::abi::HVA_BASE;
-use crate::base::ids::{Gfn, GuestPage, Hva, PAGE_SIZE, SwapSlot, VmId};
+use crate::base::ids::{Gfn, GuestPage, SwapSlot, VmId};
 use crate::base::radix::Radix;
 use crate::config::{Lru, ZswapConfig, ZswapKernel};
-
-/// Host virtual address of a guest frame.
-pub fn hva_of(gfn: Gfn) -> Hva {
-    Hva(HVA_BASE + gfn.0 * PAGE_SIZE)
-}
 
 /// Generations that there can be at once (`MAX_NR_GENS`).
 pub const MAX_GENERATIONS: u64 = 4;

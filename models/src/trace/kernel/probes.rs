@@ -6,7 +6,6 @@ use sim_core::SimTime;
 
 use crate::base::ids::{GuestPage, PAGE_SIZE, ThreadId};
 use crate::base::record::{Event, Record};
-use crate::parts::memory::pages::hva_of;
 
 /// Bytes of a message (`struct uffd_msg`).
 const MESSAGE: u64 = 32;
@@ -73,7 +72,7 @@ impl Probe {
 
     /// Its fields; whether the thread is that of a vCPU.
     pub(super) fn fields(&self, vcpu: bool) -> String {
-        let address = hva_of(self.page.gfn()).0;
+        let address = self.page.gfn().hva().0;
         let flags = match self.place {
             Place::Lookup => LOOKUP,
             _ if vcpu => VCPU,
