@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use sim_core::stats::student_t_975;
 use sim_core::{Estimate, RandomStreams, Replications};
 
 use super::definition::{MAX_POINTS, Sweep, SweepOverrides};
-use super::results::SweepResult;
+use super::results::{PointResult, SweepResult};
 use super::run::run_sweep;
 use super::spec::Spec;
 use crate::run::error::RunnerError;
@@ -62,8 +63,8 @@ pub struct Sensitivity {
     pub range: (f64, f64),
     /// The axes, the largest effect first.
     pub effects: Vec<AxisEffect>,
-    /// What chance does to the quantity at a point: half of the widest 95 % interval, as a logarithm. Only ratios of
-    /// several replications have it.
+    /// What chance does to the quantity at a point: twice its standard error, pooled over all points, as a logarithm. Only
+    /// ratios of several replications have it.
     pub noise: Option<f64>,
 }
 
@@ -229,16 +230,26 @@ fn sensitivity(
     let mut effects: Vec<AxisEffect> =
         effects.iter().enumerate().filter_map(|(axis, all)| effect(axis, all)).collect();
     effects.sort_by(|a, b| b.size.mean.total_cmp(&a.size.mean).then(a.axis.cmp(&b.axis)));
-    let width = |point: &super::results::PointResult| {
-        let ratio = point.comparison.ratio(&policy, &point.comparison.measure)?;
-        let (low, high) = ratio.ci95?;
-        Some((high / low).ln() / 2.0).filter(|width| width.is_finite())
-    };
     let noise = match metric {
-        None => sweep.points.iter().filter_map(width).reduce(f64::max),
+        None => noise(sweep, &policy),
         Some(_) => None,
     };
     Some(Sensitivity { policy, metric, range: (low, high), effects, noise })
+}
+
+/// Twice the standard error of a ratio's logarithm, pooled over all points: with two replications the interval of one
+/// point says next to nothing.
+fn noise(sweep: &SweepResult, policy: &str) -> Option<f64> {
+    let error = |point: &PointResult| {
+        let comparison = &point.comparison;
+        let (low, high) = comparison.ratio(policy, &comparison.measure)?.ci95?;
+        let quantile = student_t_975(comparison.replications.checked_sub(1)? as usize)?;
+        Some((high - low) / 2.0 / quantile / comparison.ratio(policy, &comparison.measure)?.mean)
+    };
+    let errors: Vec<f64> =
+        sweep.points.iter().filter_map(error).filter(|it| it.is_finite()).collect();
+    let squares: f64 = errors.iter().map(|error| error * error).sum();
+    (!errors.is_empty()).then(|| 2.0 * (squares / errors.len() as f64).sqrt())
 }
 
 fn effect(axis: usize, effects: &[f64]) -> Option<AxisEffect> {
