@@ -154,14 +154,14 @@ fn probes_of_userfaultfd_are_printed_as_the_kernels() {
         format!("{thread} {fields}")
     };
     let lines: Vec<String> = text.lines().map(shown).collect();
-    let states = [&lines[3], &lines[7]].map(|line| line.contains("prev_state=S"));
+    let states = [&lines[3], &lines[8]].map(|line| line.contains("prev_state=S"));
     assert_eq!(states, [true, true], "{text}");
     let probes: Vec<&String> = lines.iter().filter(|line| line.contains("uffd_")).collect();
     assert_eq!(
         probes,
         [
             "vcpu0-1000 uffd_fault: (handle_userfault+0x4/0x920) addr=0x7f0000002000 flags=0x81d",
-            "kworker/0:2-100001 uffd_fault: (handle_userfault+0x4/0x920) addr=0x7f0000002000 flags=0x895",
+            "kworker/0:1-100001 uffd_fault: (handle_userfault+0x4/0x920) addr=0x7f0000002000 flags=0x895",
             "vcpu0-1000 uffd_fault: (handle_userfault+0x4/0x920) addr=0x7f0000003000 flags=0xa15",
             "handler0-100000 uffd_read: (vfs_read+0x244/0x370 <- userfaultfd_read_iter) ret=64",
             "handler0-100000 uffd_copy: (mfill_atomic_copy+0x4/0xb40) addr=0x7f0000002000",
