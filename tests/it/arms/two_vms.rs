@@ -25,7 +25,7 @@ facts! {
         figure: waiting,
         bounds: 0.25..=0.5,
         differs: Some((0.02..=0.12, "Recorded workers are woken without taking the processor at once; \
-            what decides that is not found (section 9).")),
+            what decides that is not found.")),
     }
     completed_to_ready_recorded completed_to_ready_simulated {
         what: "completed to ready, two guests, median us",
