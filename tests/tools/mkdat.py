@@ -3,6 +3,7 @@
 
     mkdat.py LOG OUT [--vendor amd|intel] [--kind dat6|dat7|perf|perf-stream]
              [--compression none|zlib] [--endian little|big] [--instance NAME] [--lose CPU:N]
+             [and OUT ...]
 
 Records and print formats are those of Linux 6.12, so that the real programs print them as they
 print a recording of such a host. Only what the tests need: events that are not in FORMATS are left
@@ -32,6 +33,7 @@ TYPES = {
     "u32": ("unsigned int", 4, 0, "I"),
     "int": ("int", 4, 1, "i"),
     "u64": ("u64", 8, 0, "Q"),
+    "s64": ("s64", 8, 1, "q"),
     "ulong": ("unsigned long", 8, 0, "Q"),
     "long": ("long", 8, 1, "q"),
     "pointer": ("void *", 8, 0, "Q"),
@@ -73,6 +75,9 @@ PRIORITY = (f"__print_symbolic((((REC->ioprio) >> 13) & (8 - 1)), {IO_CLASSES}),
 DEVICE = "((unsigned int) ((REC->dev) >> 20)), ((unsigned int) ((REC->dev) & ((1U << 20) - 1)))"
 GVA_GFN = ("gva:u64 gfn:u64", '"gva = %#llx, gfn = %#llx", REC->gva, REC->gfn')
 TOKEN = ("token:u64 gva:u64", '"token %#llx gva %#llx", REC->token, REC->gva')
+# As trace_probe.c makes them of the probes in docs/check-a-real-host.md.
+RETURNS = ("__probe_func:ulong __probe_ret_ip:ulong ret:s64",
+           '"(%lx <- %lx) ret=%Ld", REC->__probe_func, REC->__probe_ret_ip, REC->ret')
 WORK = ("work:pointer function:pointer",
         '"work struct %p: function %ps", REC->work, REC->function')
 ACCEPT = ("apicid:u32 dm:u16 tm:u16 vec:u8",
@@ -142,8 +147,15 @@ FORMATS = [
      '__get_str(workqueue), REC->req_cpu, REC->cpu'),
     ("workqueue", "workqueue_execute_start", *WORK),
     ("workqueue", "workqueue_execute_end", *WORK),
+    ("kprobes", "uffd_fault", "__probe_ip:ulong addr:u64 flags:u32",
+     '"(%lx) addr=0x%Lx flags=0x%x", REC->__probe_ip, REC->addr, REC->flags'),
+    ("kprobes", "uffd_copy", "__probe_ip:ulong addr:u64", '"(%lx) addr=0x%Lx", REC->__probe_ip, REC->addr'),
+    ("kprobes", "uffd_fault_ret", *RETURNS),
+    ("kprobes", "uffd_read", *RETURNS),
+    ("kprobes", "uffd_copied", *RETURNS),
 ]
 WORKER, OTHER = 0xFFFFFFFFC0A1B000, 0xFFFFFFFF81123000
+PROBED, RETURNED = 0xFFFFFFFF81523004, 0xFFFFFFFF815431C9
 KALLSYMS = (f"{OTHER:016x} t vmstat_update\n{OTHER + 0x400:016x} t vmstat_end\n"
             f"{WORKER:016x} t async_pf_execute\t[kvm]\n{WORKER + 0x400:016x} t async_pf_end\t[kvm]\n")
 HEADER_PAGE = (
@@ -303,6 +315,12 @@ def values(name, text, vendor):
         work, called, queue, wanted, cpu = match(
             r"work struct=(\S+) function=(\S+).* workqueue=(\S+) req_cpu=(\d+) cpu=(\d+)")
         return [0xFFFF888000000000 | from_hex(work), function(called), queue, int(wanted), int(cpu)]
+    if name == "uffd_fault":
+        return [PROBED, *map(from_hex, match(r"\(\S+\) addr=0x(\S+) flags=0x(\S+)"))]
+    if name == "uffd_copy":
+        return [PROBED, from_hex(match(r"\(\S+\) addr=0x(\S+)")[0])]
+    if name in ("uffd_fault_ret", "uffd_read", "uffd_copied"):
+        return [PROBED, RETURNED, int(match(r"\(\S+ <- \S+\) ret=(\S+)")[0], 0)]
     work, called = match(r"work struct (\S+): function (\S+)")
     return [0xFFFF888000000000 | from_hex(work), function(called)]
 
@@ -553,6 +571,19 @@ def perf(cpus, names, stream, lost):
 
 
 def main():
+    """One file, or behind `and` another of the same log."""
+    log, *rest = sys.argv[1:] or ["--help"]
+    jobs = [[]]
+    for word in rest:
+        if word == "and":
+            jobs.append([])
+        else:
+            jobs[-1].append(word)
+    for job in jobs:
+        write([log, *job])
+
+
+def write(words):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("log")
     parser.add_argument("out")
@@ -562,7 +593,7 @@ def main():
     parser.add_argument("--lose")
     parser.add_argument("--endian", choices=["little", "big"], default="little")
     parser.add_argument("--instance")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     global ORDER
     ORDER = "<" if args.endian == "little" else ">"
     cpus, names, left_out = read_log(args.log, args.vendor)

@@ -2,8 +2,8 @@
 //!
 //! A probe is known by the function that it stands in, whatever its name, as the kernel prints it:
 //! `(handle_userfault+0x4/0x920)` at the entry, `(caller+0x244/0x370 <- userfaultfd_read_iter)` at the return. Where
-//! the log has bare addresses, by the names of the recipe (`uffd_fault`, `uffd_read`, `uffd_copy`, `uffd_copied`).
-//! It is read in the order of the lines.
+//! the log has bare addresses, as binary files do, by the names of the recipe (`uffd_fault`, `uffd_read`, `uffd_copy`,
+//! `uffd_copied`) or those that `perf probe` gives. It is read in the order of the lines.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -327,8 +327,13 @@ impl Handlers {
 
 /// What a probe shows, by the function that it stands in or else by its name.
 fn probe_of(name: &[u8], fields: &[u8]) -> Option<Probe> {
-    let text = std::str::from_utf8(fields).ok()?;
-    let place = text.trim_start().strip_prefix('(')?.split(')').next()?;
+    let text = std::str::from_utf8(fields).ok()?.trim_start();
+    let Some(place) = text.strip_prefix('(') else {
+        // Fields as they are in the record, which is how `trace-cmd report -R` prints them.
+        let raw = text.starts_with("__probe_ip=") || text.starts_with("__probe_func=");
+        return of_name(name).filter(|_| raw);
+    };
+    let place = place.split(')').next()?;
     let (function, returns) = match place.split_once("<- ") {
         Some((_, function)) => (function, true),
         None => (place, false),
@@ -343,13 +348,22 @@ fn probe_of(name: &[u8], fields: &[u8]) -> Option<Probe> {
     };
     let bare = function.starts_with(|first: char| first.is_ascii_digit())
         || u64::from_str_radix(function.trim_start_matches("0x"), 16).is_ok();
-    of_function.or(match name {
-        b"uffd_fault" if bare => Some(Probe::Fault),
-        b"uffd_read" if bare => Some(Probe::Read),
-        b"uffd_copy" if bare => Some(Probe::Copy),
-        b"uffd_copied" if bare => Some(Probe::Copied),
+    of_function.or(of_name(name).filter(|_| bare))
+}
+
+/// What a probe shows by its name: that of the recipe, or the one that `perf probe` gives.
+fn of_name(name: &[u8]) -> Option<Probe> {
+    match name {
+        b"uffd_fault" | b"handle_userfault" => Some(Probe::Fault),
+        b"uffd_read" | b"userfaultfd_read_iter__return" | b"userfaultfd_read__return" => {
+            Some(Probe::Read)
+        }
+        b"uffd_copy" | b"mfill_atomic_copy" | b"mcopy_atomic" => Some(Probe::Copy),
+        b"uffd_copied" | b"mfill_atomic_copy__return" | b"mcopy_atomic__return" => {
+            Some(Probe::Copied)
+        }
         _ => None,
-    })
+    }
 }
 
 /// The value of a field, as text.

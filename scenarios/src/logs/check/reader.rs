@@ -35,7 +35,7 @@ pub(crate) trait LogConsumer {
     /// An event.
     fn event(&mut self, event: LogEvent);
 
-    /// An event of another kind, of a line of text: its thread, time, name and fields.
+    /// An event of another kind: its thread, time, name and fields as text. Binary files have only probes of them.
     fn other(&mut self, _line: u64, _thread: u32, _ns: u64, _name: &[u8], _fields: &[u8]) {}
 
     /// Events were lost since that time.
@@ -223,13 +223,23 @@ impl<C: LogConsumer> Session<C> {
         self.arrive(number, line, header, event);
     }
 
-    /// Takes the next event of a binary file.
+    /// Takes the next event of a binary file; of a probe, its fields as text.
     pub(super) fn record(
         &mut self,
         number: u64,
         header: &Header<'_>,
         event: Result<Option<KernelEvent>, EventError>,
+        probe: Option<&str>,
     ) {
+        if let Some(fields) = probe {
+            self.consumer.other(
+                number,
+                header.thread.pid,
+                header.ns,
+                header.name,
+                fields.as_bytes(),
+            );
+        }
         self.arrive(number, b"", header, event);
     }
 

@@ -70,7 +70,8 @@ pub(super) fn read<C: LogConsumer>(
                     grouped: false,
                 };
                 let record = Record { format, formats: &dat.formats, bytes, endian };
-                session.record(number, &header, event_of_fields(&format.name, &record));
+                let event = event_of_fields(&format.name, &record);
+                session.record(number, &header, event, record.probe().as_deref());
             }
         }
     }

@@ -3,9 +3,16 @@
 //! trace.dat and perf.data have these texts with them, so that a record is read as the kernel that
 //! wrote it laid it out.
 
+use std::fmt::Write as _;
+
 use models::trace::kernel::{Fields, forms_of};
 
 use super::bytes::Endian;
+
+/// Where a probe at an entry stands (`FIELD_STRING_IP` of kernel/trace/trace_probe.h).
+const PROBE_IP: &str = "__probe_ip";
+/// The function that a probe at a return is of, and where it returns to (`FIELD_STRING_FUNC`, `FIELD_STRING_RETIP`).
+const PROBE_RETURN: [&str; 2] = ["__probe_func", "__probe_ret_ip"];
 
 /// How a field is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +89,8 @@ impl Formats {
                 *place = (field.offset, field.size.min(8));
             }
         }
-        if forms_of(name.as_bytes()).is_none() {
+        let of_probe = |field: &Field| field.name == PROBE_IP || field.name == PROBE_RETURN[0];
+        if forms_of(name.as_bytes()).is_none() && !fields.iter().any(of_probe) {
             fields.clear();
         }
         let place = usize::from(id);
@@ -177,6 +185,29 @@ impl Record<'_> {
     fn raw(&self, field: &Field) -> Option<u64> {
         self.endian.number(self.bytes.get(field.offset..)?, field.size)
     }
+
+    /// The text of a probe, as the kernel prints it where it has no symbols; nothing if it is another event.
+    pub(super) fn probe(&self) -> Option<String> {
+        let mut text = match self.number(PROBE_IP) {
+            Some(at) => format!("({at:x})"),
+            None => {
+                let [function, to] = PROBE_RETURN.map(|name| self.number(name));
+                format!("({:x} <- {:x})", to?, function?)
+            }
+        };
+        for field in &self.format.fields {
+            let own = !field.name.starts_with("common_") && !field.name.starts_with("__probe_");
+            let Some(value) = self.number(&field.name).filter(|_| own) else { continue };
+            let signed = matches!(field.kind, Kind::Number { signed: true });
+            let value = match signed {
+                true => value.cast_signed().to_string(),
+                false => format!("{value:#x}"),
+            };
+            // Writing to a text cannot fail.
+            let _ = write!(text, " {}={value}", field.name);
+        }
+        Some(text)
+    }
 }
 
 impl Fields for Record<'_> {
@@ -265,5 +296,36 @@ mod tests {
             let record = Record { bytes: &bytes[..30], ..record };
             assert_eq!((record.number("prev_state"), record.text("cmd")), (None, None));
         }
+    }
+
+    #[test]
+    fn a_probe_is_read_as_its_text() {
+        let mut formats = Formats::default();
+        let common = "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\
+            \tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n";
+        let entry = "\tfield:unsigned long __probe_ip;\toffset:8;\tsize:8;\tsigned:0;\n\
+            \tfield:u64 addr;\toffset:16;\tsize:8;\tsigned:0;\n\
+            \tfield:u32 flags;\toffset:24;\tsize:4;\tsigned:0;\n";
+        let exit = "\tfield:unsigned long __probe_func;\toffset:8;\tsize:8;\tsigned:0;\n\
+            \tfield:unsigned long __probe_ret_ip;\toffset:16;\tsize:8;\tsigned:0;\n\
+            \tfield:s64 ret;\toffset:24;\tsize:8;\tsigned:1;\n";
+        for (id, name, fields) in [(2001, "uffd_fault", entry), (2002, "uffd_copied", exit)] {
+            let text =
+                format!("name: {name}\nID: {id}\nformat:\n{common}{fields}\nprint fmt: \"\"\n");
+            formats.add(b"kprobes", text.as_bytes());
+        }
+        let text = |id: u16, words: [u64; 3]| {
+            let mut bytes = id.to_le_bytes().to_vec();
+            bytes.resize(8, 0);
+            bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+            let endian = Endian::Little;
+            let format = formats.of_record(&bytes, endian).expect("known");
+            Record { format, formats: &formats, bytes: &bytes, endian }.probe()
+        };
+        let at = 0xffff_ffff_8123_4564;
+        let entry = text(2001, [at, 0x7f00_0000_1000, 0x81d]);
+        assert_eq!(entry.as_deref(), Some("(ffffffff81234564) addr=0x7f0000001000 flags=0x81d"));
+        let exit = text(2002, [at, 0xffff_ffff_8100_0010, (-17_i64).cast_unsigned()]);
+        assert_eq!(exit.as_deref(), Some("(ffffffff81000010 <- ffffffff81234564) ret=-17"));
     }
 }

@@ -48,7 +48,7 @@ struct Waiting {
 /// What it is.
 enum What {
     /// An event by the number of its name.
-    Event(u16, Result<Option<KernelEvent>, EventError>),
+    Event(u16, Result<Option<KernelEvent>, EventError>, Option<Box<str>>),
     /// A record of no known event.
     Unknown,
     /// So many events were lost.
@@ -332,7 +332,8 @@ impl<C: LogConsumer> Perf<'_, C> {
                     self.names.push(format.name.clone());
                     self.names.len() - 1
                 });
-                u16::try_from(at).map_or(What::Unknown, |at| What::Event(at, event))
+                let probe = record.probe().map(String::into_boxed_str);
+                u16::try_from(at).map_or(What::Unknown, |at| What::Event(at, event, probe))
             }
         };
         let thread = Thread { pid: tid.unwrap_or(0), tgid: pid };
@@ -374,7 +375,7 @@ impl<C: LogConsumer> Perf<'_, C> {
                     self.number += 1;
                     self.session.unknown_record(self.number, cpu);
                 }
-                What::Event(name, event) => {
+                What::Event(name, event, probe) => {
                     self.number += 1;
                     let header = Header {
                         comm: b"",
@@ -385,7 +386,7 @@ impl<C: LogConsumer> Perf<'_, C> {
                         raw_time: false,
                         grouped: false,
                     };
-                    self.session.record(self.number, &header, event);
+                    self.session.record(self.number, &header, event, probe.as_deref());
                 }
             }
         }
