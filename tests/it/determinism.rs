@@ -102,15 +102,13 @@ fn every_shipped_scenario_is_in_the_list() {
 
 #[test]
 fn jobs_queues_and_running_ahead_change_no_byte() {
-    for (name, duration, replications) in SHORT {
+    for (number, (name, duration, replications)) in SHORT.into_iter().enumerate() {
         let scenario = shortened(name, duration, replications);
         let reference = digest(&scenario, &options(1, QueueKind::Hybrid, true));
-        // With two jobs each, so that these are compared with one as well; each queue, and each of
-        // ahead and stepped, against another.
-        for (queue, skip) in [(QueueKind::Std, true), (QueueKind::Reference, false)] {
-            let other = digest(&scenario, &options(2, queue, skip));
-            assert_eq!(other, reference, "{name}: -j 2, queue {queue}, skip {skip}");
-        }
+        // With two jobs, so that these are compared with one; one of the other queues by turns, and stepped.
+        let queue = [QueueKind::Std, QueueKind::Reference][number % 2];
+        let other = digest(&scenario, &options(2, queue, false));
+        assert_eq!(other, reference, "{name}: -j 2, queue {queue}, stepped");
     }
 }
 

@@ -101,20 +101,21 @@ fn try_all<'a>(
     names.map(|name| try_one(scenario, &prefix, name, &settings)).sum()
 }
 
-fn try_for(name: &str, duration: SimDuration) {
+/// Every `step`-th policy.
+fn try_for(name: &str, duration: SimDuration, step: usize) {
     let scenario = Scenario::load(name).unwrap();
-    let names = policies().iter().map(|&(name, _)| name);
+    let names = policies().iter().map(|&(name, _)| name).step_by(step);
     try_all(&scenario, names, duration);
 }
 
 #[test]
 fn a_run_without_violation_has_a_log_without() {
-    try_for("smoke", SimDuration::from_ms(5));
+    try_for("smoke", SimDuration::from_ms(5), 1);
 }
 
 #[test]
 fn a_run_of_two_vcpus_without_violation_has_a_log_without() {
-    try_for("lab-500us-8f4w-2vcpu-shared", SimDuration::from_ms(2));
+    try_for("lab-500us-8f4w-2vcpu-shared", SimDuration::from_ms(2), 2);
 }
 
 #[test]
