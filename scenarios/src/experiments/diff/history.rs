@@ -103,10 +103,10 @@ impl History {
             if list.back().is_some_and(|(last, _)| *last == number) {
                 continue;
             }
-            if list.len() == self.most {
+            list.push_back((number, *record));
+            if list.len() > self.most {
                 list.pop_front();
             }
-            list.push_back((number, *record));
         }
     }
 

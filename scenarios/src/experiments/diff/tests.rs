@@ -104,6 +104,14 @@ fn history_does_not_depend_on_what_is_kept() {
 }
 
 #[test]
+fn no_history_is_none_at_all() {
+    let sides = [side("halt", &[]), side("halt", &["host.swap.read_ahead=4"])];
+    let none = DiffOptions { history: 0, ..OPTIONS };
+    let report = find_difference(&sides, none, &|_| {}).expect("both run");
+    assert!(report.parting.is_some_and(|parting| parting.history.is_empty()));
+}
+
+#[test]
 fn a_run_that_fails_is_an_error() {
     // A machine that cannot hold its workload is refused when it is built.
     let mut wrong = side("sync", &[]);

@@ -52,6 +52,9 @@ fn fail<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, For
     Err(FormulaError { message: message.into(), help: help.into() })
 }
 
+/// Words of a formula: each may be a level of its tree, which is walked by recursion.
+const MOST_WORDS: usize = 256;
+
 const SHAPE: &str =
     "METRIC@SETUP or METRIC@SETUP/POLICY, numbers, and `+ - * / ( )`, all between spaces";
 
@@ -61,7 +64,12 @@ pub(super) type Setups<'a> = BTreeMap<&'a str, &'a Scenario>;
 impl Formula {
     /// Reads a formula over these setups.
     pub(super) fn parse(text: &str, setups: &Setups<'_>) -> Result<Self, FormulaError> {
-        let mut reader = Reader { words: text.split_whitespace().collect(), next: 0, setups };
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.len() > MOST_WORDS {
+            let message = format!("the formula has {} words", words.len());
+            return fail(message, format!("at most {MOST_WORDS}"));
+        }
+        let mut reader = Reader { words, next: 0, setups };
         let root = reader.sum()?;
         match reader.peek() {
             None => Ok(Self { text: text.into(), root }),
@@ -278,5 +286,8 @@ mod tests {
             let error = Formula::parse(text, &setups(&scenario)).expect_err(text);
             assert!(error.message.contains(part), "{text}: {}", error.message);
         }
+        let nested = "( ".repeat(100_000);
+        let error = Formula::parse(&nested, &setups(&scenario)).expect_err("too deep");
+        assert!(error.message.contains("100000 words") && error.help.contains("256"));
     }
 }

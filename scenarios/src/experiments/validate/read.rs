@@ -135,9 +135,9 @@ fn setups(
                 return Err(at.fail("this setup does not say what is run", help));
             }
         }
-        let last = setups.last().map(|setup| setup.name.clone()).unwrap_or_default();
-        if setups.iter().filter(|known| known.name == last).count() > 1 {
-            let message = format!("the name `{last}` is given twice");
+        let twice = |place: usize| setups[..place].iter().any(|it| it.name == setups[place].name);
+        if let Some(place) = (0..setups.len()).find(|&place| twice(place)) {
+            let message = format!("the name `{}` is given twice", setups[place].name);
             return Err(at.fail(message, "name each setup once"));
         }
     }
