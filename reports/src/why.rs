@@ -303,11 +303,9 @@ fn sync(report: &WhyReport, on: SyncId) -> String {
 /// vCPUs first, then threads of the VMM that answer faults, then workers.
 fn thread(report: &WhyReport, thread: ThreadId) -> String {
     let behind = thread.0.checked_sub(u32::from(report.vcpus));
-    match behind {
-        None => format!("vCPU {}", thread.0),
-        Some(number) if number < report.handlers => format!("handler {number}"),
-        Some(number) => format!("worker {number}"),
-    }
+    let Some(number) = behind else { return format!("vCPU {}", thread.0) };
+    let named = report.threads.get(number as usize);
+    named.cloned().unwrap_or_else(|| format!("worker {number}"))
 }
 
 fn object(report: &WhyReport) -> Value {

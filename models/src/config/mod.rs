@@ -83,6 +83,23 @@ impl MachineConfig {
         handlers.map(|handler| handler.threads(self.vm_count())).sum()
     }
 
+    /// First virtual machines of the containers whose limit changes, each of which has a thread that writes it.
+    pub fn limited_vms(&self) -> impl Iterator<Item = VmId> {
+        let limits = &self.host.memory_control.limits;
+        self.vm_ids().filter(|vm| limits.iter().any(|change| change.vm == *vm))
+    }
+
+    /// Names of the host's threads behind those of the vCPUs and before the workers, in order.
+    pub fn thread_names(&self) -> Vec<String> {
+        let handlers = (0..self.handler_threads()).map(|number| format!("handler {number}"));
+        let zswap = self.host.zswap.is_some().then(|| "zswap".to_owned());
+        let writers = self.limited_vms().map(|vm| match self.vm_name(vm) {
+            Some(name) => format!("limits of {name}"),
+            None => "limits".to_owned(),
+        });
+        handlers.chain(zswap).chain(writers).collect()
+    }
+
     /// All virtual machines.
     pub fn vm_ids(&self) -> impl Iterator<Item = VmId> + use<> {
         (0..self.vm_count() as u16).map(VmId)

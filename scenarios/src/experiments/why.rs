@@ -92,8 +92,8 @@ pub struct WhyReport {
     pub tasks: Vec<String>,
     /// Names of locks, barriers and semaphores, by number.
     pub syncs: Vec<String>,
-    /// Threads of the VMM that answer faults.
-    pub handlers: u32,
+    /// Names of the host's threads behind those of the vCPUs, up to the first worker.
+    pub threads: Vec<String>,
     /// Name of the policy.
     pub policy: String,
     /// Digest of the run.
@@ -288,11 +288,6 @@ impl Asked<'_> {
         chain: Chain,
     ) -> WhyReport {
         let scenario = self.scenario;
-        let stores = scenario.machine.host.stores.iter();
-        let handlers = stores.filter_map(|store| store.handler.as_ref()).map(|it| {
-            let prefetch = it.prefetch.as_ref().map_or(0, |prefetch| u32::from(prefetch.threads));
-            u32::from(it.readers + it.installers) + prefetch
-        });
         let syncs = scenario.machine.workload.syncs.iter();
         WhyReport {
             scenario: scenario.name.clone(),
@@ -303,7 +298,7 @@ impl Asked<'_> {
             vcpus: scenario.machine.vcpus(),
             tasks: self.runs.task_names(run),
             syncs: syncs.map(|sync| sync.name.to_string()).collect(),
-            handlers: handlers.sum(),
+            threads: scenario.machine.thread_names(),
             policy: policy.name.to_string(),
             digest: run.digest,
             rank,

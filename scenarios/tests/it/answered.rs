@@ -1,7 +1,8 @@
 //! Faults that the VMM answers: by exits and by rings, with their halts, their cap and what is for nothing.
 
-use scenarios::experiments::judge::judge;
-use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
+use scenarios::{Comparison, Scenario};
+
+use crate::kit::outcome;
 
 /// A guest of two vCPUs and 16 MiB of memory that a handler brings.
 fn text(handler: &str, policies: &str, program: &str) -> String {
@@ -27,22 +28,6 @@ const SHARED: &str =
 /// A touch that the host does not tell of: in the guest's kernel.
 const HALTS: &str = r#"{ "op": "syscall", "cost": "1us", "body": [
   { "op": "access", "region": "heap", "pattern": "sequential", "write": true, "cost": "100ns" }] }"#;
-
-/// The same ahead and stepped, with all that is expected.
-#[track_caller]
-fn outcome(text: &str) -> Comparison {
-    let scenario = Scenario::from_str("answered", text).unwrap();
-    let run = |skip| {
-        let options = RunOptions { skip, ..RunOptions::default() };
-        run_comparison(&scenario, &options, &|_| {}).unwrap()
-    };
-    let (ahead, stepped) = (run(true), run(false));
-    assert_eq!(ahead, stepped);
-    let unmet: Vec<_> =
-        judge(&scenario.expect, &ahead).into_iter().filter(|line| !line.met).collect();
-    assert!(unmet.is_empty(), "{unmet:?}");
-    ahead
-}
 
 fn metric(comparison: &Comparison, policy: usize, name: &str) -> Option<f64> {
     let metrics = &comparison.policies[policy].metrics;

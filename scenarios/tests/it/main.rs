@@ -4,6 +4,7 @@
 
 mod answered;
 mod fuzzed;
+mod kit;
 mod logs;
 mod memory_control;
 mod runs;

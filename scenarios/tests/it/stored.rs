@@ -1,7 +1,8 @@
 //! Regions whose content is stored: every page comes once, from its store, and nothing is reclaimed for it.
 
-use scenarios::experiments::judge::judge;
 use scenarios::{Comparison, RunOptions, Scenario, run_comparison};
+
+use crate::kit::outcome;
 
 const HOST: &str = r#""host": { "cpu": "skylake-sp", "cpus": 2, "memory_limit": "LIMIT", "kernel": "linux-6.12",
     "swap": { "device": { "kind": "channels", "channels": 1, "read": "30us", "write": "30us" }, "read_ahead": 1 } STORES }"#;
@@ -18,22 +19,6 @@ fn text(limit: &str, stores: &str, region: &str, access: &str) -> String {
   "policies": ["sync", "apf-v6.12"], "duration": "400ms", "replications": 1,
   "expect": ["invariants clean"] }}"#
     )
-}
-
-/// The same ahead and stepped, with all that is expected.
-#[track_caller]
-fn outcome(text: &str) -> Comparison {
-    let scenario = Scenario::from_str("stored", text).unwrap();
-    let run = |skip| {
-        let options = RunOptions { skip, ..RunOptions::default() };
-        run_comparison(&scenario, &options, &|_| {}).unwrap()
-    };
-    let (ahead, stepped) = (run(true), run(false));
-    assert_eq!(ahead, stepped);
-    let unmet: Vec<_> =
-        judge(&scenario.expect, &ahead).into_iter().filter(|line| !line.met).collect();
-    assert!(unmet.is_empty(), "{unmet:?}");
-    ahead
 }
 
 /// A metric under both policies.

@@ -194,7 +194,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule(self.now() + cost, MachineEvent::HandlerWoken(thread));
     }
 
-    /// `UFFDIO_COPY` of the thread's pages, or `write` where the VMM answers faults; what it does to each is at its end, in [`Self::install`].
+    /// `UFFDIO_COPY` of the thread's pages, or `write` where the VMM answers faults; what it does to each is at its
+    /// end, in [`Self::install`].
     fn begin_install(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let own = &self.w.host.handlers[handler.index()];
         let Some(page) = own.current.and_then(|run| run.page(own.copied)) else {

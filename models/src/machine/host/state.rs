@@ -290,6 +290,7 @@ impl Host {
             let kind = ThreadKind::Reclaimer(ReclaimerId(number));
             Thread::new(kind, PcpuId(0), SimTime::ZERO, Then::ReclaimerWoken)
         }));
+        debug_assert_eq!(threads.len(), usize::from(vcpus) + config.thread_names().len());
         let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
         Ok(Self {
             vcpus: vcpus.into(),

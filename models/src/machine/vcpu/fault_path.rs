@@ -142,10 +142,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Whether the page is on its way from its store already, for somebody else. Such a fault is not a major one
     /// (`filemap_fault`: VM_FAULT_MAJOR only where the page is not in the page cache yet).
     pub(super) fn note_joining(&mut self, vcpu: VcpuId) {
-        let page = self.w.setup.page(vcpu, self.fault_gfn(vcpu));
-        let joins = self.w.host.is_coming_from_store(page)
-            || self.is_with_vmm(vcpu, self.fault_gfn(vcpu))
-            || self.is_outside(vcpu, self.fault_gfn(vcpu));
+        let gfn = self.fault_gfn(vcpu);
+        // Only where a VMM answers faults is anybody asked: it takes a look at every vCPU.
+        let answered = || {
+            self.w.setup.answers_faults(self.w.setup.vm(vcpu))
+                && (self.is_with_vmm(vcpu, gfn) || self.is_outside(vcpu, gfn))
+        };
+        let joins = self.w.host.is_coming_from_store(self.w.setup.page(vcpu, gfn)) || answered();
         if let Some(fault) = &mut self.w.kvm.of[vcpu.index()].fault {
             fault.joins = joins;
         }

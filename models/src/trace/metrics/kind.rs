@@ -113,3 +113,19 @@ pub struct MetricKind {
     /// The value; none where a run does not define it: a share of no time, a quantile of no faults.
     pub(super) value: fn(&Totals<'_>) -> Option<f64>,
 }
+
+impl MetricKind {
+    /// What most counts have in common. An entry without a value never gives one.
+    pub(super) const COUNT: Self = Self {
+        name: "",
+        unit: Unit::Count,
+        better: Better::Neither,
+        label: "",
+        meaning: "",
+        block: Block::None,
+        ratio: false,
+        by_group: false,
+        by_vm: true,
+        value: |_| None,
+    };
+}

@@ -12,34 +12,22 @@ use crate::base::record::TaskRole;
 /// Work done by all workers: the measure that policies are compared by.
 pub const WORK_TOTAL: &str = "work_total";
 
-/// What most counts have in common. An entry without a value never gives one.
-const COUNT: MetricKind = MetricKind {
-    name: "",
-    unit: Unit::Count,
-    better: Better::Neither,
-    label: "",
-    meaning: "",
-    block: Block::None,
-    ratio: false,
-    by_group: false,
-    by_vm: true,
-    value: |_| None,
-};
 /// What there is once, whatever runs on the host.
-const OF_HOST: MetricKind = MetricKind { by_vm: false, ..COUNT };
+const OF_HOST: MetricKind = MetricKind { by_vm: false, ..MetricKind::COUNT };
 /// Of the virtual machines together.
 const FAIRNESS: MetricKind = MetricKind { unit: Unit::Number, ..OF_HOST };
-const PAGES: MetricKind = MetricKind { unit: Unit::Pages, ..COUNT };
-const SECONDS: MetricKind = MetricKind { unit: Unit::Seconds, better: Better::Less, ..COUNT };
+const PAGES: MetricKind = MetricKind { unit: Unit::Pages, ..MetricKind::COUNT };
+const SECONDS: MetricKind =
+    MetricKind { unit: Unit::Seconds, better: Better::Less, ..MetricKind::COUNT };
 const LATENCY: MetricKind = MetricKind { ratio: true, ..SECONDS };
-const SHARE: MetricKind = MetricKind { unit: Unit::Share, ..COUNT };
+const SHARE: MetricKind = MetricKind { unit: Unit::Share, ..MetricKind::COUNT };
 const CPU_TIME: MetricKind = MetricKind { block: Block::CpuTime, ..SHARE };
 
 /// Every metric, in the order in which results give them: work, what requests are, all others, what the VMM answers.
 pub const METRICS: &[MetricKind] = &{
     const BEFORE: usize = OWN.len() + REQUESTS.len();
     const LENGTH: usize = BEFORE + OF_VMM.len();
-    let mut all = [COUNT; LENGTH];
+    let mut all = [MetricKind::COUNT; LENGTH];
     let mut place = 0;
     while place < LENGTH {
         all[place] = match place {
@@ -63,7 +51,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Units of work that all workers counted",
         ratio: true,
         value: |run| Some(run.work() as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "major_faults",
@@ -71,7 +59,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Guest page faults that needed I/O: the sum of the three below",
         block: Block::Faults,
         value: |run| Some(run.major_faults() as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "async_faults",
@@ -79,7 +67,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Major faults for which the host queued work and let the vCPU go on or halt",
         block: Block::FaultsPart,
         value: |run| Some(run.counts.async_faults as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "repeated_faults",
@@ -87,7 +75,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Major faults on a page that already was being fetched for the same vCPU",
         block: Block::FaultsPart,
         value: |run| Some(run.counts.repeated_faults as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "sync_faults",
@@ -95,21 +83,21 @@ const OWN: &[MetricKind] = &[
         meaning: "Major faults for which the vCPU thread itself waited",
         block: Block::FaultsPart,
         value: |run| Some(run.counts.sync_faults as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "minor_faults",
         label: "minor faults",
         meaning: "Second-stage page faults (kvm_page_fault) that needed no I/O",
         value: |run| Some(run.counts.page_faults.saturating_sub(run.counts.io_page_faults) as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "write_protect_faults",
         label: "write-protection faults",
         meaning: "Of these, writes to pages that the second stage mapped read-only",
         value: |run| Some(run.counts.write_protect_faults as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "repeated_fault_events",
@@ -117,7 +105,7 @@ const OWN: &[MetricKind] = &[
         label: "repeated-fault events",
         meaning: "kvm_async_pf_repeated_fault (in early kernels kvm_async_pf_doublefault) events",
         value: |run| Some(run.counts.repeated_fault_events as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "sync_stall_time",
@@ -196,7 +184,7 @@ const OWN: &[MetricKind] = &[
                   count",
         block: Block::Faults,
         value: |run| Some(run.counts.not_present_injected as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "page_ready_delivered",
@@ -204,7 +192,7 @@ const OWN: &[MetricKind] = &[
         meaning: "Page-ready notifications that reached the guest, as exception or as interrupt",
         block: Block::Faults,
         value: |run| Some(run.counts.page_ready_delivered as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "page_ready_batch",
@@ -217,7 +205,7 @@ const OWN: &[MetricKind] = &[
             let (items, drains) = (run.counts.ready_items, run.counts.ready_drains);
             (drains > 0).then(|| items as f64 / drains as f64)
         },
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "worker_threads_peak",
@@ -225,14 +213,14 @@ const OWN: &[MetricKind] = &[
         meaning: "Most works of async page faults that were executed at one time",
         block: Block::Faults,
         value: |run| Some(run.counts.workers_peak as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "outstanding_peak",
         label: "outstanding (peak)",
         meaning: "Most async page faults that were outstanding at one time, over all vCPUs",
         value: |run| Some(run.counts.outstanding_peak as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "cpu_share_workers",
@@ -451,21 +439,21 @@ const OWN: &[MetricKind] = &[
         label: "unmapped frames",
         meaning: "Guest frames that the second stage lost",
         value: |run| Some(run.counts.ept_unmaps as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "table_faults",
         label: "faults in walks",
         meaning: "Second-stage page faults at page tables of the guest's",
         value: |run| Some(run.counts.table_faults as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "table_major_faults",
         label: "with I/O",
         meaning: "Those of them that needed I/O; they are major faults too",
         value: |run| Some(run.counts.table_io_faults as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "guest_tables",
@@ -488,35 +476,35 @@ const OWN: &[MetricKind] = &[
         label: "mmu_lock contentions",
         meaning: "Those waits (contention_begin to contention_end)",
         value: |run| Some(run.counts.mmu_lock_contentions as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "area_writes",
         label: "area writes",
         meaning: "Writes by the host to the areas that it shares with the guest",
         value: |run| Some(run.counts.area_writes as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "area_translations",
         label: "area translations",
         meaning: "Look-ups of the host address of such an area",
         value: |run| Some(run.counts.area_translations as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "exits",
         label: "exits",
         meaning: "Exits of guest mode (kvm_exit)",
         value: |run| Some(run.counts.exits as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "guest_switches",
         label: "guest switches",
         meaning: "Switches between tasks of the guest",
         value: |run| Some(run.counts.guest_switches as f64),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "steal_seen",

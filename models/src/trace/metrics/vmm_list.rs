@@ -1,21 +1,7 @@
 //! Metrics of notices that are for nothing, and of faults that the VMM answers. A run without such has none.
 
-use super::kind::{Better, Block, MetricKind, Unit};
+use super::kind::{Better, MetricKind, Unit};
 use super::totals::Totals;
-
-/// What they have in common.
-const COUNT: MetricKind = MetricKind {
-    name: "",
-    unit: Unit::Count,
-    better: Better::Neither,
-    label: "",
-    meaning: "",
-    block: Block::None,
-    ratio: false,
-    by_group: false,
-    by_vm: true,
-    value: |_| None,
-};
 
 /// A count of a run in which the VMM answers faults.
 fn answered(run: &Totals<'_>, count: u64) -> Option<f64> {
@@ -34,7 +20,7 @@ pub(super) const OF_VMM: &[MetricKind] = &[
             let told = run.counts.not_present_injected > 0;
             told.then_some(run.counts.needless_notices as f64)
         },
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "needless_share",
@@ -46,7 +32,7 @@ pub(super) const OF_VMM: &[MetricKind] = &[
             let told = run.counts.not_present_injected;
             (told > 0).then(|| run.counts.needless_notices as f64 / told as f64)
         },
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "user_exits",
@@ -54,7 +40,7 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         label: "exits to user space",
         meaning: "Exits to user space with a fault that the VMM answers",
         value: |run| answered(run, run.counts.user_exits),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "user_waits",
@@ -62,14 +48,14 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         label: "that wait",
         meaning: "Of these, those that leave nothing in the kernel: the vCPU thread waits for the answer",
         value: |run| answered(run, run.counts.user_waits),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "ring_requests",
         label: "faults in rings",
         meaning: "Faults of which the VMM was told by an entry in a ring (kvm_async_pf_exitless_notify)",
         value: |run| answered(run, run.counts.ring_requests),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "ring_signals",
@@ -77,7 +63,7 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         label: "signals for them",
         meaning: "Signals of an eventfd by which KVM told the VMM of entries in rings",
         value: |run| answered(run, run.counts.ring_signals),
-        ..COUNT
+        ..MetricKind::COUNT
     },
     MetricKind {
         name: "handler_wakeups",
@@ -86,6 +72,6 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         meaning: "How often threads of the VMM that answer faults were back from a wait for something to do",
         value: |run| answered(run, run.counts.handler_wakeups),
         by_vm: false,
-        ..COUNT
+        ..MetricKind::COUNT
     },
 ];

@@ -39,29 +39,15 @@ impl Cast {
             vcpus: config.vm_of_each_vcpu(),
             vms: config.vm_ids().map(vm_of).collect(),
             pcpus: config.host.cpus,
-            threads: threads_of(config),
-            limits: limits_of(config).map(|vm| (vm, config.container_of(vm).limit_pages)).collect(),
+            threads: config.thread_names(),
+            limits: config
+                .limited_vms()
+                .map(|vm| (vm, config.container_of(vm).limit_pages))
+                .collect(),
             running,
             mapped,
         }
     }
-}
-
-/// The containers whose limit changes.
-fn limits_of(config: &MachineConfig) -> impl Iterator<Item = VmId> {
-    let written = |vm: &VmId| config.host.memory_control.limits.iter().any(|own| own.vm == *vm);
-    config.vm_ids().filter(written)
-}
-
-fn threads_of(config: &MachineConfig) -> Vec<String> {
-    let mut names: Vec<String> =
-        (0..config.handler_threads()).map(|number| format!("handler {number}")).collect();
-    names.extend(config.host.zswap.is_some().then(|| "zswap".to_owned()));
-    names.extend(limits_of(config).map(|vm| match config.vm_name(vm) {
-        Some(name) => format!("limits of {name}"),
-        None => "limits".to_owned(),
-    }));
-    names
 }
 
 /// The names of the tasks of some groups, of a virtual machine whose name theirs begin with.
