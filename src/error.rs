@@ -84,6 +84,15 @@ pub(crate) enum CliError {
         /// What is wrong with each.
         errors: String,
     },
+    /// A file that is there is not overwritten.
+    #[error("`{path}` is there already\n  help: name another file, or remove it")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Questions cannot be asked or answered.
+    #[error("cannot ask on this terminal: {0}\n  help: `--yes` asks nothing; flags answer before")]
+    Answers(io::Error),
     /// A file could not be written.
     #[error("cannot write `{path}`: {source}")]
     Write {

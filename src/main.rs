@@ -8,6 +8,7 @@
 mod cli;
 mod commands;
 mod error;
+mod memory;
 mod outcome;
 mod output;
 mod progress;

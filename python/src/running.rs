@@ -76,7 +76,7 @@ fn tell(progress: Option<&Bound<'_, PyAny>>, event: &Progress) -> PyResult<()> {
     let (done, total) = match event {
         Progress::Begin { total, resumed } => (*resumed, *total),
         Progress::Finished { done, total, .. } => (*done, *total),
-        Progress::Prefill { .. } => return Ok(()),
+        Progress::Prefill { .. } | Progress::Within { .. } => return Ok(()),
     };
     progress.call1((done, total)).map(drop)
 }

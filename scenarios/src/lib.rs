@@ -52,7 +52,7 @@ pub use logs::explored::explored_log;
 pub use logs::fit::{FitError, FitOptions, FitReport, fit_path};
 pub use run::error::RunnerError;
 pub use run::files::write_file;
-pub use run::folder::{FolderLock, RUNS_FILE};
+pub use run::folder::{FolderLock, RUNS_FILE, start_over};
 pub use run::plan::Plan;
 pub use run::replay::{ReplayError, ReplayFile};
 pub use run::results::{
@@ -66,5 +66,6 @@ pub use scenario::resolve::{Scenario, ScenarioOverrides};
 pub use scenario::schema::schema_json;
 pub use syntax::error::{Diagnostic, MAX_FILE_BYTES, ScenarioError, help_for_unknown};
 pub use syntax::suggest::suggestion;
+pub use syntax::units::Bytes;
 pub use syntax::visible::visible;
 pub use version::{BUILD, LONG_VERSION, VERSION};

@@ -10,7 +10,7 @@ use super::runs::ChangeArgs;
 /// `apfsim diff`
 #[derive(Args, Debug)]
 pub(crate) struct DiffArgs {
-    /// The first: name of a built-in scenario, or path of a scenario file
+    /// The first: name of a built-in scenario, or path of a scenario file; - is standard input
     #[arg(value_name = "A")]
     pub(crate) scenario_a: String,
     /// The second; by default the same scenario
@@ -84,7 +84,7 @@ pub(crate) struct DiffArgs {
 /// `apfsim why`
 #[derive(Args, Debug)]
 pub(crate) struct WhyArgs {
-    /// Name of a built-in scenario, or path of a scenario file
+    /// Name of a built-in scenario, or path of a scenario file; - is standard input
     pub(crate) scenario: String,
     /// The policy; by default the last one that the scenario lists
     #[arg(long, value_name = "NAME")]

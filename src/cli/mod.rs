@@ -3,6 +3,7 @@
 mod cause;
 mod format;
 mod logs;
+mod new;
 mod protocol;
 mod runs;
 mod shell;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use cause::{DiffArgs, WhyArgs};
 pub(crate) use format::Format;
 pub(crate) use logs::{CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FuzzArgs};
+pub(crate) use new::{KindArg, NewArgs};
 pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
 pub(crate) use runs::{
     AnatomyArgs, CompareArgs, CrossoverArgs, MergeArgs, PickArg, PresetsArgs, ReportArgs, RunArgs,
@@ -51,6 +53,16 @@ Examples:
   apfsim compare natapov-2010 -j 2 --out results/  keep table, JSON, CSV and plots
   apfsim compare smoke --format json | jq .digest")]
     Compare(CompareArgs),
+    /// Make a scenario of your own to begin with: asks for what is not given
+    #[command(after_help = "\
+On a terminal it asks for what no flag says; elsewhere, and with --yes, the usual stands for it. The file has
+comments, and passes as it is. A file that is there is never overwritten.
+
+Examples:
+  apfsim new mine.json
+  apfsim new mine.json --kind requests --memory 4GiB --limit 1GiB --vcpus 4 --device nvme-tlc-gen3 --yes
+  apfsim new restore.json --kind restore --memory 512MiB --host-kernel linux-6.12 --yes")]
+    New(NewArgs),
     /// Run one policy once and show every metric, task and finding
     #[command(after_help = "\
 Examples:

@@ -17,12 +17,12 @@ pub(crate) struct PresetsArgs {
 /// `apfsim compare`
 #[derive(Args, Debug)]
 pub(crate) struct CompareArgs {
-    /// Name of a built-in scenario, or path of a scenario file
+    /// Name of a built-in scenario, or path of a scenario file; - is standard input
     pub(crate) scenario: String,
-    /// Compare this policy instead of the scenario's; repeat for more
+    /// Compare this policy instead of the scenario's; repeat for more, or between commas
     ///
     /// When the scenario's baseline is not among them, the first one becomes the baseline.
-    #[arg(long = "policy", value_name = "NAME")]
+    #[arg(long = "policy", value_name = "NAME", value_delimiter = ',')]
     pub(crate) policies: Vec<String>,
     /// Runs of each policy, with different random numbers, instead of the scenario's number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -33,8 +33,8 @@ pub(crate) struct CompareArgs {
     /// number, or that of --replications, is the least.
     #[arg(long, value_name = "PERCENT", value_parser = crate::values::percent)]
     pub(crate) precision: Option<f64>,
-    /// Write what each run does as a kernel prints its tracepoints, or as a timeline for Perfetto
-    /// if FILE ends in .perfetto-trace; compressed if .gz follows
+    /// Write what each run does as a kernel prints its tracepoints, as trace.dat of trace-cmd if FILE ends in
+    /// .dat, or as a timeline for Perfetto if it ends in .perfetto-trace; compressed if .gz follows
     ///
     /// Each run has its own file: policy and replication are put before the extension, so that
     /// `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again. Changes no result.
@@ -49,7 +49,7 @@ pub(crate) struct CompareArgs {
 /// `apfsim run`
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
-    /// Name of a built-in scenario, or path of a scenario file
+    /// Name of a built-in scenario, or path of a scenario file; - is standard input
     pub(crate) scenario: String,
     /// The policy to run; by default the last one that the scenario lists
     #[arg(long, value_name = "NAME")]
@@ -57,8 +57,8 @@ pub(crate) struct RunArgs {
     /// Runs with different random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) replications: u32,
-    /// Write what the run does as a kernel prints its tracepoints, or as a timeline for Perfetto
-    /// if FILE ends in .perfetto-trace; compressed if .gz follows
+    /// Write what the run does as a kernel prints its tracepoints, as trace.dat of trace-cmd if FILE ends in
+    /// .dat, or as a timeline for Perfetto if it ends in .perfetto-trace; compressed if .gz follows
     ///
     /// Of several replications each has its own file: policy and replication are put before the
     /// extension, so that `trace.txt` becomes `trace.sync.0.txt`. Runs kept in --out are run again.
@@ -139,7 +139,8 @@ pub(crate) struct ValidateArgs {
 pub(crate) struct SweepArgs {
     #[command(subcommand)]
     pub(crate) command: Option<SweepCommand>,
-    /// Name of a built-in sweep, path of a sweep file, or a scenario to be swept along `--axis`
+    /// Name of a built-in sweep, path of a sweep file, or a scenario to be swept along `--axis`; - is standard
+    /// input
     #[arg(required = true)]
     pub(crate) scenario: Option<String>,
     /// Vary these fields of a scenario; repeat for a grid
@@ -147,10 +148,10 @@ pub(crate) struct SweepArgs {
     pub(crate) axes: Vec<String>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
-    /// Compare this policy instead of the scenario's; repeat for more
+    /// Compare this policy instead of the scenario's; repeat for more, or between commas
     ///
     /// When the scenario's baseline is not among them, the first one becomes the baseline.
-    #[arg(long = "policy", value_name = "NAME")]
+    #[arg(long = "policy", value_name = "NAME", value_delimiter = ',')]
     pub(crate) policies: Vec<String>,
     /// Show this metric in the table instead of the median latency; repeat for more
     #[arg(long = "metric", value_name = "NAME")]
@@ -209,7 +210,7 @@ pub(crate) struct MergeArgs {
 /// `apfsim crossover`
 #[derive(Args, Debug)]
 pub(crate) struct CrossoverArgs {
-    /// Name of a built-in scenario, or path of a scenario file
+    /// Name of a built-in scenario, or path of a scenario file; - is standard input
     pub(crate) scenario: String,
     /// The fields that have the value, between commas
     #[arg(long, value_name = "FIELD[,FIELD]")]
@@ -264,11 +265,11 @@ pub(crate) struct SchemaArgs {
 /// `apfsim anatomy`
 #[derive(Args, Debug)]
 pub(crate) struct AnatomyArgs {
-    /// Name of a built-in scenario, or path of a scenario file
+    /// Name of a built-in scenario, or path of a scenario file; - is standard input
     pub(crate) scenario: String,
     /// Show this policy; repeat for more. By default `sync`, `halt` and the last asynchronous one
     /// of the scenario's policies
-    #[arg(long = "policy", value_name = "NAME")]
+    #[arg(long = "policy", value_name = "NAME", value_delimiter = ',')]
     pub(crate) policies: Vec<String>,
     /// Show requests of the application instead of faults: what their latency consists of
     #[arg(long)]
@@ -322,6 +323,9 @@ pub(crate) struct RunningArgs {
     /// one stopped.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Begin anew: remove the runs that are kept in --out, whatever they are of
+    #[arg(long, requires = "out")]
+    pub(crate) overwrite: bool,
     /// What to print
     #[arg(long, value_parser = format(), default_value = usual())]
     pub(crate) format: Format,
@@ -357,7 +361,7 @@ pub(crate) struct ShowArgs {
     #[arg(long)]
     pub(crate) resolved: bool,
     /// With --resolved: this policy instead of the scenario's; repeat for more
-    #[arg(long = "policy", value_name = "NAME", requires = "resolved")]
+    #[arg(long = "policy", value_name = "NAME", value_delimiter = ',', requires = "resolved")]
     pub(crate) policies: Vec<String>,
     /// With --resolved: give a field this value, such as host.swap.read_ahead=1; repeat for more
     #[arg(long, value_name = "FIELD=VALUE", requires = "resolved")]

@@ -24,6 +24,7 @@ pub(super) fn execute(args: &CrossoverArgs) -> Result<Outcome, CliError> {
         replications: args.replications,
     };
     let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
+    simulate::begin_anew(&args.run)?;
     let display = Display::new(&args.scenario, args.run.quiet);
     let options = simulate::options(&args.run);
     let found = find_crossover(&question, &options, &|progress| display.update(&progress))?;

@@ -14,6 +14,7 @@ mod fuzz;
 mod invariants;
 mod man;
 mod metrics;
+mod new;
 mod policies;
 mod presets;
 mod report;
@@ -43,6 +44,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Completions(args) => completions::execute(args),
         Command::Man(args) => man::execute(args),
         Command::Compare(args) => compare::execute(args),
+        Command::New(args) => new::execute(args),
         Command::Run(args) => run::execute(args),
         Command::Test(args) => test::execute(args),
         Command::Validate(args) => validate::execute(args),

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use reports::Compared;
-use scenarios::{Comparison, FolderLock, RunOptions, Scenario, run_comparison};
+use scenarios::{Comparison, FolderLock, RunOptions, Scenario, run_comparison, start_over};
 
 use super::common::{keep, print, tell};
 use crate::cli::RunningArgs;
 use crate::error::CliError;
+use crate::memory;
 use crate::outcome::Outcome;
 use crate::progress::Display;
 
@@ -20,6 +21,8 @@ pub(super) fn execute(
 ) -> Result<Outcome, CliError> {
     let files: Vec<&Path> = trace.into_iter().collect();
     let _held = FolderLock::hold(args.out.as_deref(), &files)?;
+    begin_anew(args)?;
+    memory::warn(scenario, args);
     let options = RunOptions { trace: trace.map(Path::to_owned), ..options(args) };
     let display = Display::new(&scenario.name, args.quiet);
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
@@ -33,6 +36,14 @@ pub(super) fn execute(
     Ok(if comparison.has_violation() { Outcome::Violation } else { Outcome::Fine })
 }
 
+/// Removes kept runs where that is asked for. The folder is held.
+pub(super) fn begin_anew(args: &RunningArgs) -> Result<(), CliError> {
+    match &args.out {
+        Some(folder) if args.overwrite => Ok(start_over(folder)?),
+        _ => Ok(()),
+    }
+}
+
 /// What a command line says of running.
 pub(super) fn options(args: &RunningArgs) -> RunOptions {
     RunOptions {
@@ -42,5 +53,6 @@ pub(super) fn options(args: &RunningArgs) -> RunOptions {
         out: args.out.clone(),
         trace: None,
         stop: None,
+        within: Display::is_seen(args.quiet),
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
     let command = SweepCommand { scenario: args.scenario.clone().unwrap_or_default(), overrides };
     let sweep = command.load()?;
     let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
+    simulate::begin_anew(&args.run)?;
     // There is no --shard without --out.
     if let (Some(shard), Some(folder)) = (args.shard, &args.run.out) {
         return part(args, &command, &sweep, shard, folder);

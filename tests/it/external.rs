@@ -247,3 +247,38 @@ fn traces_of_every_library_scenario() {
         same_in_every_form(name, &text, &[vendor]);
     }
 }
+
+/// What trace-cmd prints of our trace.dat is what it is.
+#[test]
+fn our_own_trace_dat_is_printed() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for policy in ["sync", "halt", "apf-v6.12"] {
+        let run = ["run", "smoke", "-q", "--duration", "100ms", "--policy", policy, "--trace"];
+        for name in ["trace.dat", "trace.txt"] {
+            ran(PROGRAM, &[&run[..], &[&path(name)]].concat());
+        }
+        let expected = facts(Path::new(&path("trace.dat")));
+        assert!(expected["events"].as_u64() > Some(1000), "{policy}: {expected}");
+        for more in [&[][..], &["-N"], &["-R"], &["-l"]] {
+            let text =
+                ran("trace-cmd", &[&["report", "-t", "-i", &path("trace.dat")], more].concat());
+            std::fs::write(path("printed.txt"), text).unwrap();
+            assert_eq!(facts(Path::new(&path("printed.txt"))), expected, "{policy} {more:?}");
+        }
+        // As many lines of each event as the text has, but for those of locks.
+        let count = |name: &str| {
+            let text = std::fs::read_to_string(path(name)).unwrap();
+            let mut counts = std::collections::BTreeMap::<String, u32>::new();
+            for line in events(&text).filter(|line| !line.contains(": contention_")) {
+                let name = line.split(": ").nth(1).unwrap_or("").trim().to_owned();
+                *counts.entry(name).or_default() += 1;
+            }
+            counts.retain(|name, _| name.contains('_'));
+            counts
+        };
+        let text = ran("trace-cmd", &["report", "-t", "-i", &path("trace.dat")]);
+        std::fs::write(path("printed.txt"), text).unwrap();
+        assert_eq!(count("printed.txt"), count("trace.txt"), "{policy}");
+    }
+}

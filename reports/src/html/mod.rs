@@ -13,7 +13,7 @@ mod folder;
 mod object;
 mod presets;
 mod sweep;
-mod verdict;
+pub(crate) mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,24 @@
 //! The result in a sentence or two.
 
 use models::trace::metrics::{Better, METRICS};
+use scenarios::Comparison;
 use serde_json::Value;
 
 use super::comparison::{Compared, Ratio};
 use super::object::{names, text};
 use super::sweep::Swept;
+use crate::json::Document;
 
 /// A difference that nobody would call better or worse, however sure it is.
 const SLIGHT: f64 = 0.005;
+
+/// Of a comparison, as its object says it.
+pub(crate) fn of_result(comparison: &Comparison) -> String {
+    match serde_json::to_value(Document::of(comparison)) {
+        Ok(main) => of_comparison(&main, &Compared::of(&main)),
+        Err(error) => unreachable!("plain data is always JSON: {error}"),
+    }
+}
 
 /// Of a comparison.
 pub(super) fn of_comparison(main: &Value, compared: &Compared) -> String {

@@ -12,6 +12,7 @@ use scenarios::{Comparison, MetricSummary, PolicyResult};
 
 pub(crate) use self::anatomy::anatomy;
 use crate::format::{grouped, significant, span_ns};
+use crate::html::verdict;
 use crate::notes;
 use crate::page::{Column, Grid, Page, Piece};
 
@@ -26,6 +27,7 @@ pub(crate) fn compare(comparison: &Comparison) -> Page {
     let by_policy = |title, blocks: &[Block]| by_policy(comparison, title, blocks, "");
     Page::of([
         head(comparison),
+        vec![Piece::text(verdict::of_result(comparison))],
         work::block(comparison),
         vms(comparison),
         requests(comparison),

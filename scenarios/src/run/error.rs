@@ -86,7 +86,7 @@ pub enum RunnerError {
     },
     /// The directory holds runs of something else.
     #[error(
-        "`{path}` holds runs of {difference}\n  help: choose another directory, or remove the file"
+        "`{path}` holds runs of {difference}\n  help: choose another directory, remove the file, or give --overwrite"
     )]
     OtherRuns {
         /// The file.

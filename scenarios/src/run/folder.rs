@@ -62,6 +62,24 @@ impl FolderLock {
     }
 }
 
+/// Removes the runs that a folder keeps, and the replays of those that broke an invariant. Whoever calls it
+/// holds the folder.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn start_over(folder: &Path) -> Result<(), RunnerError> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let replay = name.starts_with("replay-") && name.ends_with(".json");
+        if name == RUNS_FILE || replay {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(|source| RunnerError::Write { path, source })?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes what was left by processes that ended before a file was complete: whoever holds the lock
 /// is the only one who writes here.
 fn sweep_up(folder: &Path) {
@@ -140,6 +158,18 @@ mod tests {
         let runs = File::create(folder.path().join(RUNS_FILE)).expect("made");
         runs.lock().expect("free");
         refused(FolderLock::hold(None, &[&folder.path().join("junit.xml")]));
+    }
+
+    #[test]
+    fn runs_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in [RUNS_FILE, "replay-sync-0.json", "replay.md", "scenario.json"] {
+            fs::write(folder.path().join(name), "").expect("written");
+        }
+        start_over(folder.path()).expect("removed");
+        let there = |name: &str| folder.path().join(name).exists();
+        assert!(!there(RUNS_FILE) && !there("replay-sync-0.json"));
+        assert!(there("replay.md") && there("scenario.json"));
     }
 
     #[test]

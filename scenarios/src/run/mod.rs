@@ -1,9 +1,11 @@
 //! How runs become results: plan, threads, stored runs, sums.
 
 pub mod checksum;
+pub(crate) mod dat;
 pub(crate) mod error;
 pub(crate) mod files;
 pub(crate) mod folder;
+pub mod memory;
 pub(crate) mod notes;
 pub(crate) mod perfetto;
 pub mod plan;

@@ -1,4 +1,4 @@
-//! The file to which a run's records go, as kernel text or as a timeline.
+//! The file to which a run's records go: as kernel text, as trace.dat, or as a timeline.
 
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -12,6 +12,7 @@ use models::config::Policy;
 use models::machine::Prefix;
 use models::trace::kernel::KernelWriter;
 
+use crate::run::dat::{DatWriter, is_dat};
 use crate::run::error::RunnerError;
 use crate::run::files::AtomicFile;
 use crate::run::perfetto::{PerfettoWriter, is_timeline};
@@ -57,6 +58,7 @@ enum Sink {
 /// What makes bytes of records.
 enum Writer {
     Kernel(Box<KernelWriter>),
+    Dat(Box<DatWriter>),
     Timeline(Box<PerfettoWriter>),
 }
 
@@ -89,6 +91,10 @@ impl TraceFile {
             let mut writer = PerfettoWriter::new(&prefix.cast(), prefix.barrier());
             writer.header(remark, prefix.barrier(), &mut bytes);
             Writer::Timeline(Box::new(writer))
+        } else if is_dat(&name) {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let writer = DatWriter::new(prefix.setting(policy), folder.unwrap_or(Path::new(".")));
+            Writer::Dat(Box::new(writer.map_err(|source| RunnerError::trace(&path, source))?))
         } else {
             let writer = KernelWriter::new(prefix.setting(policy));
             writer.header(remark, &mut bytes);
@@ -99,19 +105,24 @@ impl TraceFile {
 
     /// Writes records. After a failure the run may as well stop.
     pub(crate) fn observe(&mut self, records: &[Record]) -> ControlFlow<()> {
-        for record in records {
-            match &mut self.writer {
-                Writer::Kernel(writer) => writer.record(record, &mut self.bytes),
-                Writer::Timeline(writer) => writer.record(record, &mut self.bytes),
-            }
-        }
-        match self.write_bytes() {
+        match self.take(records).and_then(|()| self.write_bytes()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.failure = Some(error);
                 ControlFlow::Break(())
             }
         }
+    }
+
+    fn take(&mut self, records: &[Record]) -> io::Result<()> {
+        for record in records {
+            match &mut self.writer {
+                Writer::Kernel(writer) => writer.record(record, &mut self.bytes),
+                Writer::Dat(writer) => writer.record(record)?,
+                Writer::Timeline(writer) => writer.record(record, &mut self.bytes),
+            }
+        }
+        Ok(())
     }
 
     fn write_bytes(&mut self) -> io::Result<()> {
@@ -131,6 +142,12 @@ impl TraceFile {
         let result = match self.failure.take() {
             Some(error) => Err(error),
             None => self.write_bytes().and_then(|()| {
+                if let Writer::Dat(writer) = self.writer {
+                    match &mut self.sink {
+                        Sink::Plain(file) => writer.finish(file)?,
+                        Sink::Gzip(file) => writer.finish(file)?,
+                    }
+                }
                 let file = match self.sink {
                     Sink::Plain(file) => file,
                     Sink::Gzip(file) => file.finish()?,

@@ -12,3 +12,4 @@ pub mod resolve;
 pub mod resolved;
 pub(crate) mod schema;
 pub(crate) mod source;
+pub mod start;

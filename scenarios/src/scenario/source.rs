@@ -2,15 +2,22 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::scenario::library;
 use crate::syntax::error::{MAX_FILE_BYTES, ScenarioError, help_for_unknown};
 use crate::syntax::tree::Document;
 
+/// What stands for standard input in the place of a path.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
 /// Name and text of a scenario file, by path, or of a built-in scenario.
 pub(crate) fn source(path_or_name: &str) -> Result<(String, Cow<'static, str>), ScenarioError> {
+    if path_or_name == STANDARD_INPUT {
+        return Ok(("standard input".into(), standard_input()?.into()));
+    }
     let path = Path::new(path_or_name);
     let built_in = library::find(path_or_name);
     match built_in {
@@ -21,10 +28,24 @@ pub(crate) fn source(path_or_name: &str) -> Result<(String, Cow<'static, str>), 
         _ if path.exists() => Ok((path_or_name.into(), read(path)?.into())),
         _ => {
             let names: Vec<&str> = library::all().iter().map(|entry| entry.name).collect();
-            let help = help_for_unknown(path_or_name, &names);
+            let help = match library::find_sweep(path_or_name) {
+                Some(sweep) => format!("it is a sweep: `apfsim sweep {}`", sweep.name),
+                None => help_for_unknown(path_or_name, &names),
+            };
             Err(ScenarioError::NotFound { name: path_or_name.into(), help })
         }
     }
+}
+
+/// The text of standard input, which can be read once and may be asked for twice.
+pub(crate) fn standard_input() -> Result<String, ScenarioError> {
+    static TEXT: Mutex<Option<String>> = Mutex::new(None);
+    let mut text = TEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = &*text {
+        return Ok(text.clone());
+    }
+    let path = Path::new("standard input");
+    Ok(text.insert(text_of(io::stdin().lock(), path, 0)?).clone())
 }
 
 /// The tree of a scenario's text.
@@ -42,11 +63,17 @@ pub(crate) fn read(path: &Path) -> Result<String, ScenarioError> {
     if meta.is_dir() {
         return Err(ScenarioError::Directory(path.into()));
     }
+    text_of(&mut file, path, meta.len())
+}
+
+/// The text of a stream, which has so many bytes at least.
+fn text_of(stream: impl Read, path: &Path, length: u64) -> Result<String, ScenarioError> {
+    let fail = |source| ScenarioError::Read { path: path.into(), source };
     // A pipe has no length, so the limit is also held while reading.
     let mut bytes = Vec::new();
-    file.by_ref().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
+    stream.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        let bytes = meta.len().max(bytes.len() as u64);
+        let bytes = length.max(bytes.len() as u64);
         return Err(ScenarioError::TooLarge { path: path.into(), bytes });
     }
     String::from_utf8(bytes).map_err(|error| {

@@ -125,6 +125,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The whole text of the file.
     pub source: Arc<str>,
+    /// Further mistakes of the file.
+    pub more: Vec<Diagnostic>,
 }
 
 impl Diagnostic {
@@ -149,12 +151,20 @@ impl Diagnostic {
             message,
             help,
             source: Arc::clone(source),
+            more: Vec::new(),
         }
     }
 
     /// The diagnostic with the line it is about and carets under the place. A long line is cut
     /// around them, and what a terminal would act on is written out.
+    ///
+    /// Further mistakes follow in the same way.
     pub fn render(&self) -> String {
+        let further = self.more.iter().map(|more| format!("\nerror: {}", more.render()));
+        self.rendered() + &further.collect::<String>()
+    }
+
+    fn rendered(&self) -> String {
         let line_start = self.source[..self.span.start].rfind('\n').map_or(0, |at| at + 1);
         let rest = &self.source[line_start..];
         let text = rest[..rest.find('\n').unwrap_or(rest.len())].trim_end_matches('\r');

@@ -2,6 +2,7 @@
 
 pub(crate) mod de;
 pub(crate) mod error;
+pub(crate) mod further;
 pub(crate) mod suggest;
 pub(crate) mod tree;
 pub mod units;

@@ -16,12 +16,47 @@ pub fn suggestion<'a>(given: &str, valid: &[&'a str]) -> Option<&'a str> {
     if let Some(name) = meant(&given_key).iter().find_map(|name| same(&key(name))) {
         return Some(name);
     }
+    if let Some(name) = by_release(given, valid) {
+        return Some(name);
+    }
     // The beginning of a longer name is taken for it.
     let begins = |name: &&&str| key(name).starts_with(&given_key);
     if let Some(name) = valid.iter().find(begins).filter(|_| given_key.len() >= 3) {
         return Some(name);
     }
     nearest(&given_key, valid).or_else(|| with_more_words(given, valid))
+}
+
+/// Of names that are kernel releases the last one that is not after the given release, else the first.
+fn by_release<'a>(given: &str, valid: &[&'a str]) -> Option<&'a str> {
+    let (prefix, wanted) = release(given)?;
+    if !["", "v", "linux-", "linux-v", "linux", "kernel-", "apf-", "apf-v", "halt-", "halt-v"]
+        .contains(&prefix)
+    {
+        return None;
+    }
+    let mut known: Vec<((u32, u32), &'a str)> = Vec::new();
+    for name in valid {
+        let Some((own, number)) = release(name) else { continue };
+        let same = own.starts_with(prefix.trim_end_matches('v')) || !prefix.starts_with(['a', 'h']);
+        if same && ["linux-", "apf-v"].contains(&own) {
+            known.push((number, name));
+        }
+    }
+    known.sort_unstable();
+    let before = known.iter().rev().find(|(number, _)| *number <= wanted);
+    before.or(known.first()).map(|(_, name)| *name)
+}
+
+/// What stands before a number such as 6.12, and its parts; what follows (`6.12.95`, `5.14.0-362.el9`) is of no
+/// matter.
+fn release(name: &str) -> Option<(&str, (u32, u32))> {
+    let begin = name.find(|c: char| c.is_ascii_digit())?;
+    let mut parts = name[begin..].split(|c: char| !c.is_ascii_digit());
+    let major = parts.next()?.parse().ok()?;
+    let dotted = name[begin..].trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('.');
+    let minor = parts.next().filter(|_| dotted)?.parse().ok()?;
+    Some((&name[..begin], (major, minor)))
 }
 
 /// The name with the fewest wrong letters, when these are few.

@@ -1,6 +1,7 @@
 //! The commands from outside.
 
 mod anatomy;
+mod begin;
 mod change;
 mod cli;
 mod diff;

@@ -186,3 +186,35 @@ fn the_trace_of_a_mistake_is_a_log_with_a_violation() {
         "{report}"
     );
 }
+
+/// The same events as trace.dat: what `check` says does not depend on the form, and memory not on the run.
+#[test]
+fn a_trace_dat_is_read_like_the_text() {
+    let folder = TempDir::new().unwrap();
+    let scenario = short(&folder);
+    for policy in ["sync", "halt", "apf-v2.6.39", "apf-v6.12"] {
+        let mut reports = Vec::new();
+        for name in ["trace.txt", "trace.dat", "trace.dat.gz"] {
+            let trace = folder.path().join(name);
+            let trace = trace.to_str().unwrap();
+            fine(&["run", &scenario, "-q", "--policy", policy, "--trace", trace]);
+            let output = apfsim(&["check", trace, "--format", "json"]);
+            let report = String::from_utf8(output.stdout).unwrap();
+            reports.push(serde_json::from_str::<serde_json::Value>(&report).unwrap());
+        }
+        let dat = fs::read(folder.path().join("trace.dat")).unwrap();
+        assert!(dat.starts_with(b"\x17\x08\x44tracing6\0"), "{policy}");
+        for field in ["verdict", "events", "vcpus", "lost", "skipped"] {
+            assert_eq!(reports[0][field], reports[1][field], "{policy}: {field}");
+            assert_eq!(reports[1][field], reports[2][field], "{policy}: {field}");
+        }
+        assert!(reports[1]["events"].as_u64() > Some(100), "{policy}");
+    }
+    // Whatever the number of threads and the way of running: the same bytes.
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let run = |name: &str, more: &[&str]| {
+        fine(&[&["run", &scenario, "-q", "--trace", &path(name)], more].concat());
+        fs::read(path(name)).unwrap()
+    };
+    assert_eq!(run("one.dat", &["-j", "1"]), run("two.dat", &["-j", "2", "--no-skip"]));
+}

@@ -1,8 +1,9 @@
-//! The tutorial does what it says: its files are written and its commands run, in order.
+//! The tutorials do what they say: their files are written, their commands run, in order, and what they show
+//! is printed.
 
 use std::path::Path;
 
-use crate::kit::{printed, program};
+use crate::kit::program;
 
 /// A fenced block: what stands behind the fence, and its lines.
 struct Block<'a> {
@@ -28,11 +29,23 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// Runs one line of a `bash` block and gives its standard output.
-fn run(line: &str, folder: &Path) -> String {
+/// Runs one line of a `bash` block, which ends with this status, and gives its standard output.
+fn run(line: &str, folder: &Path, status: i32) -> String {
     let mut words = line.split_whitespace();
     assert_eq!(words.next(), Some("apfsim"), "only apfsim can be run: {line}");
-    printed(program().args(words).current_dir(folder))
+    let output = program().args(words).current_dir(folder).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{line}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Lines that are shown begin lines of what was printed last.
+fn shown(lines: &[&str], outputs: &[(&str, String)]) {
+    let (command, output) = outputs.last().expect("nothing was run");
+    for line in lines {
+        let found = output.lines().any(|printed| printed.starts_with(line.trim_end()));
+        assert!(found, "`{command}` prints no `{line}`:\n{output}");
+    }
 }
 
 /// Writes the files of a document into a folder and runs its commands there, in order.
@@ -43,15 +56,27 @@ fn outputs<'a>(text: &'a str, folder: &Path) -> Vec<(&'a str, String)> {
             Some(("jsonc", file)) => {
                 std::fs::write(folder.join(file), block.lines.join("\n")).unwrap();
             }
-            _ if block.info == "bash" => {
+            Some(("bash", status)) => {
                 for line in block.lines {
-                    outputs.push((line, run(line, folder)));
+                    outputs.push((line, run(line, folder, status.parse().unwrap())));
                 }
             }
+            _ if block.info == "bash" => {
+                for line in block.lines {
+                    outputs.push((line, run(line, folder, 0)));
+                }
+            }
+            _ if block.info == "text" => shown(&block.lines, &outputs),
             _ => assert_eq!(block.info, "sh", "a block that nobody checks"),
         }
     }
     outputs
+}
+
+/// A document, as it is now.
+fn document(name: &str) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    std::fs::read_to_string(docs.join(name)).unwrap()
 }
 
 #[test]
@@ -66,6 +91,38 @@ fn every_command_for_builders_of_vmms_works() {
     assert!(of("apfsim compare my-restore.json").contains("completion time"));
     assert!(of("apfsim anatomy").contains("begins to install the page"));
     assert!(folder.path().join("results/installers/sweep.csv").is_file());
+}
+
+#[test]
+fn every_command_for_kernel_engineers_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = document("tutorial-kernel.md");
+    let outputs = outputs(&text, folder.path());
+    assert!(outputs.len() >= 12, "only {} commands", outputs.len());
+    // The trace in both forms has the same verdict and as many events.
+    let checked: Vec<&str> = outputs
+        .iter()
+        .filter(|(line, _)| line.starts_with("apfsim check"))
+        .map(|(_, output)| output.split_once("\n\n").unwrap().1)
+        .collect();
+    assert_eq!(checked.len(), 2);
+    assert_eq!(checked[0].lines().next(), checked[1].lines().next());
+}
+
+#[test]
+fn every_command_for_researchers_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = document("tutorial-research.md");
+    let outputs = outputs(&text, folder.path());
+    assert!(outputs.len() >= 8, "only {} commands", outputs.len());
+    let digest = |line: &str| {
+        let (_, output) = outputs.iter().find(|(own, _)| own.starts_with(line)).unwrap();
+        output.split("digest ").last().unwrap().trim().to_owned()
+    };
+    // What is published gives the same bytes again.
+    let first = digest("apfsim compare server.json");
+    assert_eq!(first, digest("apfsim compare results/server/scenario.json"));
+    assert_eq!(first.len(), 32);
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Whether its name is that of one thing for long.
+    pub(super) fn lasts(self) -> bool {
+        !matches!(self, Self::Worker(_) | Self::Thread(_) | Self::Request(_))
+    }
+
     /// In words.
     pub fn name(self) -> String {
         match self {

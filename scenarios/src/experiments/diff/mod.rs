@@ -125,8 +125,12 @@ fn told(
         return Ok(None);
     };
     let vcpus = side.scenario.machine.vcpus();
-    let about: BTreeSet<Subject> =
+    let mut about: BTreeSet<Subject> =
         firsts.iter().flatten().flat_map(|record| subjects(&record.event, vcpus)).collect();
+    // Numbers of requests and workers are used again and again: they tell least.
+    if about.iter().any(|subject| subject.lasts()) {
+        about.retain(|subject| subject.lasts());
+    }
     let history = history(side, parting, &about, options.history)?;
     let lines = |records: &Vec<Record>| records.iter().map(line).collect();
     Ok(Some(PartingTold {

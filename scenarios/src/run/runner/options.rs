@@ -23,6 +23,8 @@ pub struct RunOptions {
     pub trace: Option<PathBuf>,
     /// By which whoever asked for the runs ends them.
     pub stop: Option<Stop>,
+    /// Whether it is told how far each run is, for people who wait for one.
+    pub within: bool,
 }
 
 /// Ends runs that are under way. Those that are finished stay on the disk.
@@ -52,7 +54,7 @@ impl Eq for Stop {}
 impl Default for RunOptions {
     fn default() -> Self {
         let queue = QueueKind::default();
-        Self { jobs: 0, queue, skip: true, out: None, trace: None, stop: None }
+        Self { jobs: 0, queue, skip: true, out: None, trace: None, stop: None, within: false }
     }
 }
 
@@ -70,6 +72,13 @@ pub enum Progress {
     Prefill {
         /// Which, from 0.
         replication: u32,
+    },
+    /// A run is so far, where [`RunOptions::within`] asks for it.
+    Within {
+        /// Number of the run in the batch.
+        number: u32,
+        /// Hundredths of its simulated time.
+        percent: u32,
     },
     /// A run is finished.
     Finished {

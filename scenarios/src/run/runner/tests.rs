@@ -43,7 +43,7 @@ fn counted(scenario: &Scenario, options: &RunOptions) -> (Comparison, u32, u32) 
         match event {
             Progress::Begin { resumed, .. } => counts.0 = resumed,
             Progress::Finished { .. } => counts.1 += 1,
-            Progress::Prefill { .. } => {}
+            Progress::Prefill { .. } | Progress::Within { .. } => {}
         }
     });
     let (resumed, finished) = *counts.lock().expect("no panic");
@@ -265,4 +265,25 @@ fn runs_that_are_stopped_end_in_the_middle_and_go_on() {
     // One that may be stopped and is not gives the same.
     let again = RunOptions { stop: Some(Stop::default()), out: None, ..options };
     assert_eq!(run(&long, &again), run(&long, &RunOptions { stop: None, ..again.clone() }));
+}
+
+/// Whoever waits for a run hears how far it is, and gets the same result.
+#[test]
+fn how_far_a_run_is_is_told_in_order() {
+    let scenario = scenario();
+    let heard = Mutex::new(std::collections::BTreeMap::<u32, Vec<u32>>::new());
+    let progress = |event: Progress| {
+        if let Progress::Within { number, percent } = event {
+            heard.lock().expect("nobody fails").entry(number).or_default().push(percent);
+        }
+    };
+    let within = RunOptions { within: true, ..options(2, None) };
+    let told = run_comparison(&scenario, &within, &progress).expect("it runs");
+    assert_eq!(told, run(&scenario, &options(2, None)));
+    let heard = heard.into_inner().expect("nobody fails");
+    assert!(!heard.is_empty());
+    for percents in heard.values() {
+        assert!(percents.windows(2).all(|pair| pair[0] < pair[1]), "{percents:?}");
+        assert!(percents.iter().all(|percent| (1..100).contains(percent)), "{percents:?}");
+    }
 }

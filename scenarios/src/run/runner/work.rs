@@ -289,12 +289,19 @@ impl<'a> Work<'a> {
             Ok(trace) => trace,
             Err(error) => return self.fail(place, run, error),
         };
-        let mut observer = |records: &[Record]| match &mut trace {
-            _ if self.is_stopped() => ControlFlow::Break(()),
-            Some(trace) => trace.observe(records),
-            None => ControlFlow::Continue(()),
+        let mut told = 0;
+        let mut observer = |records: &[Record]| {
+            if self.options.within {
+                self.tell_how_far(part, run, prefix, records, &mut told);
+            }
+            match &mut trace {
+                _ if self.is_stopped() => ControlFlow::Break(()),
+                Some(trace) => trace.observe(records),
+                None => ControlFlow::Continue(()),
+            }
         };
-        let watched = self.options.trace.is_some() || self.options.stop.is_some();
+        let options = self.options;
+        let watched = options.trace.is_some() || options.stop.is_some() || options.within;
         let observer: Option<Observer<'_>> = if watched { Some(&mut observer) } else { None };
         let result = catch_unwind(AssertUnwindSafe(|| {
             machine::run_observed(prefix, policy, &part.settings, observer)
@@ -313,6 +320,28 @@ impl<'a> Work<'a> {
             StoredRun::new(run, named, machine, &output).of(&part.part.setup, part.part.point);
         if let Err(error) = self.keep(place, run, stored) {
             self.fail(place, run, error);
+        }
+    }
+
+    /// Says how far a run is, each time that it is a hundredth further.
+    fn tell_how_far(
+        &self,
+        part: &PartWork<'_>,
+        run: Run,
+        prefix: &Prefix,
+        records: &[Record],
+        told: &mut u32,
+    ) {
+        let Some(last) = records.last() else { return };
+        let done = last.time.saturating_since(prefix.barrier()).as_ps();
+        let (warmup, measured) = (part.settings.warmup, part.settings.duration);
+        let whole = u128::from(warmup.as_ps()) + u128::from(measured.as_ps());
+        let percent = u128::from(done) * 100 / whole.max(1);
+        let percent = u32::try_from(percent.min(99)).unwrap_or(99);
+        if percent > *told {
+            *told = percent;
+            let number = part.number(run);
+            self.report(|_, _| Progress::Within { number, percent });
         }
     }
 

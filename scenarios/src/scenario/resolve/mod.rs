@@ -39,6 +39,7 @@ use crate::scenario::file::{PublishedFile, ScenarioFile};
 use crate::scenario::published::Published;
 use crate::scenario::source::{document, source};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
+use crate::syntax::further::with_further;
 use crate::syntax::tree::{Attached, Document, FieldPath};
 
 /// Most replications of a scenario.
@@ -117,15 +118,22 @@ impl Scenario {
             && let Some(attached) = device::file::attached(doc)?
         {
             let (file, text, root) = (doc.file.clone(), doc.text.clone(), doc.root.clone());
-            return Self::whole(&Document { file, text, root, attached: Some(attached) });
+            return Self::checked(&Document { file, text, root, attached: Some(attached) });
         }
+        Self::checked(doc)
+    }
+
+    /// As [`whole`](Self::whole); an error tells of all mistakes.
+    fn checked(doc: &Document) -> Result<Self, ScenarioError> {
         Self::whole(doc)
+            .map_err(|error| with_further(doc, error, |doc| Self::whole(doc).map(|_| ())))
     }
 
     /// The scenario of a tree with the file that it names.
     fn whole(doc: &Document) -> Result<Self, ScenarioError> {
         let root = At { doc, path: FieldPath::default() };
         check_format(&root)?;
+        not_a_sweep(&root)?;
         let file = crate::syntax::de::from_document(doc)?;
         scenario(&root, file)
     }
@@ -253,6 +261,19 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         text: Arc::clone(&root.doc.text),
         device_file: root.doc.attached.clone(),
     })
+}
+
+/// A sweep file is taken for a scenario by who gives it to another command.
+fn not_a_sweep(root: &At<'_>) -> Result<(), ScenarioError> {
+    let has = |name: &str| root.doc.root.get(name).is_some();
+    let Some(varied) = ["axes", "variations"].into_iter().find(|name| has(name)) else {
+        return Ok(());
+    };
+    if has("host") || !has("scenario") {
+        return Ok(());
+    }
+    let help = format!("`apfsim sweep {}`", root.doc.file);
+    Err(root.field(varied).fail("this is a sweep, and no scenario", help))
 }
 
 fn baseline(at: &At<'_>, name: Option<&str>, policies: &[Policy]) -> Result<String, ScenarioError> {

@@ -90,13 +90,13 @@ fn a_wrong_kernel_of_the_host_is_told() {
         r#""sched": {}"#,
         r#""sched": {}, "kernel": "linux-6.21""#,
         "f:15:28: in `host.kernel`: there is no kernel preset of hosts `linux-6.21`
-  help: did you mean `linux-6.1`? valid: `linux-2.6.36`, `linux-4.19`, `linux-5.10`, `linux-5.15`, `linux-6.1`, `linux-6.6`, `linux-6.12`, `linux-7.3`",
+  help: did you mean `linux-6.12`? valid: `linux-2.6.36`, `linux-4.19`, `linux-5.10`, `linux-5.15`, `linux-6.1`, `linux-6.6`, `linux-6.12`, `linux-7.3`",
     );
     check(
         r#""sched": {}"#,
         r#""sched": {}, "kernel": { "preset": "linux-6.21" }"#,
         "f:15:40: in `host.kernel.preset`: there is no kernel preset of hosts `linux-6.21`
-  help: did you mean `linux-6.1`? valid: `linux-2.6.36`, `linux-4.19`, `linux-5.10`, `linux-5.15`, `linux-6.1`, `linux-6.6`, `linux-6.12`, `linux-7.3`",
+  help: did you mean `linux-6.12`? valid: `linux-2.6.36`, `linux-4.19`, `linux-5.10`, `linux-5.15`, `linux-6.1`, `linux-6.6`, `linux-6.12`, `linux-7.3`",
     );
     check(
         r#""sched": {}"#,

@@ -57,7 +57,7 @@ fn what_is_wrong_with_a_custom_policy_is_told() {
         r#""v6.12""#,
         r#""v9.21""#,
         "f:35:29: in `policies[1].base`: there is no policy `v9.21`
-  help: valid: ...",
+  help: did you mean `apf-v7.3`? valid: ...",
     );
     told(
         r#""v6.12""#,

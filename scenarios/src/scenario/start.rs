@@ -1,0 +1,387 @@
+//! A scenario to begin with: a file of one's own, made of a few wishes, with comments that say what to change.
+
+use std::fmt::Write as _;
+
+use models::presets;
+
+use crate::scenario::resolve::Scenario;
+use crate::syntax::error::ScenarioError;
+use crate::syntax::units::Bytes;
+
+/// What the guest runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Tasks that touch an array beside tasks that count.
+    Compute,
+    /// A server that answers requests from outside.
+    Requests,
+    /// A guest that is restored from a snapshot, whose pages the VMM brings.
+    Restore,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Compute, Self::Requests, Self::Restore];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Requests => "requests",
+            Self::Restore => "restore",
+        }
+    }
+
+    /// What it is.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Compute => {
+                "tasks that touch an array too large for memory, beside tasks that count"
+            }
+            Self::Requests => {
+                "a server whose requests arrive from outside; its 99th percentile counts"
+            }
+            Self::Restore => {
+                "a guest restored from a snapshot, whose pages the VMM brings on demand"
+            }
+        }
+    }
+}
+
+/// What a scenario to begin with is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wishes {
+    /// Its name.
+    pub name: String,
+    /// What the guest runs.
+    pub kind: Kind,
+    /// Memory of the guest.
+    pub memory: Bytes,
+    /// How much of it the host lets stay.
+    pub limit: Bytes,
+    /// Virtual processors.
+    pub vcpus: u64,
+    /// The swap device, or that of the snapshot: a preset or a file.
+    pub device: String,
+    /// The host's kernel, a preset.
+    pub host_kernel: String,
+    /// The processor, a preset; by default one of the time of the kernel.
+    pub cpu: Option<String>,
+    /// Policies; by default those of the kernel.
+    pub policies: Vec<String>,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            name: "my-scenario".to_owned(),
+            kind: Kind::Compute,
+            memory: Bytes(1 << 30),
+            limit: Bytes(256 << 20),
+            vcpus: 4,
+            device: "nvme-tlc-gen3".to_owned(),
+            host_kernel: "linux-6.12".to_owned(),
+            cpu: None,
+            policies: Vec::new(),
+        }
+    }
+}
+
+impl Wishes {
+    /// The policies that are compared unless others are wished for: without asynchronous faults, with a guest
+    /// that is not told, and with one that is.
+    pub fn usual_policies(&self) -> Vec<String> {
+        match self.host_kernel.strip_prefix("linux-") {
+            Some("2.6.36") | None => ["sync", "halt", "apf-v7-2010"].map(str::to_owned).into(),
+            Some(release) => {
+                vec!["sync".to_owned(), format!("halt-{release}"), format!("apf-{release}")]
+            }
+        }
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// When the wishes do not go together, as a scenario with them would say.
+    pub fn text(&self) -> Result<String, ScenarioError> {
+        let text = self.written();
+        Scenario::from_str("the new scenario", &text)?;
+        Ok(text)
+    }
+
+    fn cpu(&self) -> &str {
+        match &self.cpu {
+            Some(cpu) => cpu,
+            None if self.host_kernel == presets::HOST_KERNEL => "westmere-2010",
+            None => "skylake-sp",
+        }
+    }
+
+    /// Twice what may stay, as far as the guest has it: some of it is always elsewhere.
+    fn working_set(&self) -> Bytes {
+        const PAGE: u64 = 4096;
+        let most = self.memory.0 / 10 * 8;
+        Bytes((2 * self.limit.0).min(most) / PAGE * PAGE)
+    }
+
+    fn written(&self) -> String {
+        let Self { name, kind, memory, limit, vcpus, .. } = self;
+        let policies = match self.policies.is_empty() {
+            true => self.usual_policies(),
+            false => self.policies.clone(),
+        };
+        let policies: Vec<String> = policies.iter().map(|name| quoted(name)).collect();
+        let mut text = String::new();
+        let mut line = |line: &str| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{line}");
+        };
+        for comment in self.head() {
+            line(format!("// {comment}").trim_end());
+        }
+        line("{");
+        line("  \"format\": 1,");
+        line(&format!("  \"name\": {},", quoted(name)));
+        line(&format!("  \"title\": {},", quoted(self.title())));
+        line("  \"host\": {");
+        line(&format!(
+            "    \"cpu\": {}, // apfsim presets {} says what its costs are",
+            quoted(self.cpu()),
+            self.cpu()
+        ));
+        line(&format!("    \"cpus\": {}, // for vCPUs, workers and whoever else runs", vcpus + 2));
+        line(&format!("    \"memory_limit\": \"{limit}\", // what may stay of the guest's memory"));
+        line(&format!("    \"swap\": {{ \"device\": {} }},", quoted(&self.device)));
+        if *kind == Kind::Restore {
+            line("    \"stores\": [{");
+            line("      \"name\": \"snapshot\",");
+            line(&format!("      \"device\": {},", quoted(&self.device)));
+            line(
+                "      \"handler\": { \"readers\": 1, \"installers\": 2 } // threads of the VMM: userfaultfd",
+            );
+            line("    }],");
+        }
+        line(&format!("    \"kernel\": {}", quoted(&self.host_kernel)));
+        line("  },");
+        line(&format!(
+            "  \"guest\": {{ \"kernel\": {}, \"vcpus\": {vcpus}, \"memory\": \"{memory}\" }},",
+            quoted(&self.host_kernel)
+        ));
+        line("  \"workload\": {");
+        for own in self.workload() {
+            line(&own);
+        }
+        line("  },");
+        line(&format!("  \"policies\": [{}], // apfsim policies lists them", policies.join(", ")));
+        line(&format!("  \"measure\": {}, // apfsim metrics lists them", quoted(self.measure())));
+        line("  \"duration\": \"2s\",");
+        if *kind == Kind::Requests {
+            line("  \"warmup\": \"1s\",");
+        }
+        line("  \"seed\": 1,");
+        line("  \"replications\": 3,");
+        line(
+            "  \"expect\": [\"invariants clean\"] // apfsim test holds results against these lines",
+        );
+        line("}");
+        text
+    }
+
+    fn title(&self) -> &'static str {
+        match self.kind {
+            Kind::Compute => "How much work do async page faults save in this guest?",
+            Kind::Requests => "What do async page faults do for the tail latency of this server?",
+            Kind::Restore => "How long does this guest wait for the pages of its snapshot?",
+        }
+    }
+
+    fn measure(&self) -> &'static str {
+        match self.kind {
+            Kind::Compute => "work_total",
+            Kind::Requests => "request_latency_p99",
+            Kind::Restore => "completion_time",
+        }
+    }
+
+    fn head(&self) -> Vec<String> {
+        let Self { memory, limit, vcpus, device, .. } = self;
+        let mut head = vec![self.title().to_owned(), String::new()];
+        let what = match self.kind {
+            Kind::Compute => {
+                "As many tasks as vCPUs write to random pages of an array, and as many count. Whatever the \
+                 tasks of the array wait for, the counting tasks could have used."
+            }
+            Kind::Requests => {
+                "Two threads a vCPU answer requests that arrive in a Poisson process; each computes and \
+                 touches two pages, hot ones more often. How long a request takes counts from its arrival."
+            }
+            Kind::Restore => {
+                "Nothing is in memory at the start: the first touch of each page is a fault that a handler \
+                 of the VMM answers. Two threads a vCPU go through their working set once."
+            }
+        };
+        let machine = format!(
+            "A guest of {vcpus} vCPUs and {memory}, of which {limit} may stay in memory; the rest is on {device}. \
+             Lengths of computations are assumptions: put your own in their place."
+        );
+        for text in [what, &machine] {
+            head.extend(wrapped(text));
+        }
+        head.push(String::new());
+        head.push("apfsim compare THIS-FILE compares the policies; docs/scenario-format.md has every field.".to_owned());
+        head
+    }
+
+    fn workload(&self) -> Vec<String> {
+        let (set, vcpus) = (self.working_set(), self.vcpus);
+        let lines = match self.kind {
+            Kind::Compute => format!(
+                r#"    "regions": [{{ "name": "array", "size": "{set}", "prefill": true }}],
+    "tasks": [
+      {{
+        "name": "faulter",
+        "role": "faulter",
+        "count": {vcpus},
+        "program": [
+          {{ "op": "access", "region": "array", "pattern": "uniform", "write": true, "cost": "20ns" }}
+        ]
+      }},
+      {{
+        "name": "worker",
+        "role": "worker",
+        "count": {vcpus},
+        "program": [{{ "op": "count", "per_second": 1000000000 }}]
+      }}
+    ]"#
+            ),
+            Kind::Requests => format!(
+                r#"    "regions": [{{ "name": "values", "size": "{set}", "prefill": true }}],
+    "tasks": [
+      {{
+        "name": "server",
+        "role": "faulter",
+        "count": {},
+        "arrivals": {{ "kind": "poisson", "mean": "{}us" }},
+        "program": [
+          {{
+            "op": "serve",
+            "body": [
+              {{ "op": "compute", "span": {{ "kind": "log_normal", "median": "30us", "sigma_milli": 300 }} }},
+              {{ "op": "access", "region": "values", "pattern": {{ "kind": "zipf", "exponent_milli": 990 }}, "cost": "500ns" }},
+              {{ "op": "access", "region": "values", "pattern": {{ "kind": "zipf", "exponent_milli": 990 }}, "write": true, "cost": "500ns" }}
+            ]
+          }}
+        ]
+      }}
+    ]"#,
+                2 * vcpus,
+                // A third of the vCPUs' time is computation.
+                (90 / vcpus).max(1)
+            ),
+            Kind::Restore => format!(
+                r#"    "regions": [{{ "name": "working-set", "size": "{set}", "content": "stored", "store": "snapshot" }}],
+    "tasks": [
+      {{
+        "name": "server",
+        "role": "faulter",
+        "count": {},
+        "passes": {},
+        "requests": "passes",
+        "program": [
+          {{ "op": "compute", "span": "150us" }},
+          {{ "op": "repeat", "times": 4, "body": [
+            {{ "op": "access", "region": "working-set", "pattern": {{ "kind": "chase" }}, "write": true, "cost": "200ns" }} ] }}
+        ]
+      }}
+    ]"#,
+                2 * vcpus,
+                // Every page of the set is touched about once, but not more than there is time for.
+                (set.0 / 4096 / (8 * vcpus)).clamp(1, 2000)
+            ),
+        };
+        lines.lines().map(str::to_owned).collect()
+    }
+}
+
+/// A text as JSON has it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Lines of a comment.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 96;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.len() + word.len() < WIDTH) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wishes(kind: Kind) -> Wishes {
+        Wishes { kind, ..Wishes::default() }
+    }
+
+    /// Every kind on every host kernel and device is a scenario, under policies of that kernel.
+    #[test]
+    fn every_wish_is_a_scenario() {
+        for kind in Kind::ALL {
+            for kernel in presets::host_kernel_names() {
+                let wishes = Wishes { host_kernel: kernel.to_string(), ..wishes(kind) };
+                let text =
+                    wishes.text().unwrap_or_else(|error| panic!("{kernel}: {}", error.render()));
+                assert!(text.starts_with("// "), "{text}");
+                assert!(text.lines().all(|line| line.len() <= 140), "{text}");
+            }
+            for device in presets::device_names() {
+                let wishes = Wishes { device: device.clone(), ..wishes(kind) };
+                // Compressed memory holds what was swapped out, and no snapshot.
+                if let Err(error) = wishes.text() {
+                    let told = error.render();
+                    let refused = kind == Kind::Restore && told.contains("compressed memory holds");
+                    assert!(refused, "{device}: {told}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_and_numbers_are_those_that_were_wished_for() {
+        for kind in Kind::ALL {
+            let own = Wishes {
+                name: "own".to_owned(),
+                memory: Bytes(4 << 30),
+                limit: Bytes(1 << 30),
+                vcpus: 16,
+                policies: vec!["sync".to_owned(), "apf-6.1".to_owned()],
+                ..wishes(kind)
+            };
+            let text = own.text().unwrap_or_else(|error| panic!("{}", error.render()));
+            let scenario = Scenario::from_str("own", &text).expect("it was read before");
+            let machine = &scenario.machine;
+            assert_eq!((scenario.name.as_str(), machine.vcpus()), ("own", 16));
+            assert_eq!(machine.guest.memory_pages, 1 << 20);
+            assert_eq!(machine.host.memory_limit_pages, 1 << 18);
+            let names: Vec<&str> = scenario.policies.iter().map(|it| it.name.as_str()).collect();
+            assert_eq!(names, ["sync", "apf-6.1"]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        let wrong = Wishes { limit: Bytes(2 << 30), ..wishes(Kind::Compute) };
+        assert!(wrong.text().is_err());
+        let wrong = Wishes { name: "a\"b".to_owned(), ..wishes(Kind::Compute) };
+        assert!(wrong.text().is_err());
+    }
+}
