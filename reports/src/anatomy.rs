@@ -263,6 +263,7 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
             BlockReason::Fetch => "sleeps until the page is there (stall)".into(),
             BlockReason::Reclaim => "sleeps until there is memory (stall)".into(),
             BlockReason::Throttle => "sleeps until it may write on (stall)".into(),
+            BlockReason::High => "sleeps for memory beyond memory.high (stall)".into(),
             BlockReason::MapLock => "sleeps until the memory map is free (stall)".into(),
             BlockReason::ApfHalt | BlockReason::Hlt => "sleeps (halted)".into(),
         },

@@ -288,6 +288,7 @@ fn asleep(reason: BlockReason) -> &'static str {
         BlockReason::Reclaim => "waited for write-back",
         BlockReason::MapLock => "waited for the memory map",
         BlockReason::Throttle => "waited to be let write",
+        BlockReason::High => "slept for memory beyond memory.high",
     }
 }
 

@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 55] = [
+const SHORT: [(&str, &str, u32); 57] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -73,6 +73,8 @@ const SHORT: [(&str, &str, u32); 55] = [
     ("zram-laptop", "40ms", 1),
     ("zswap-before-nvme", "40ms", 1),
     ("shrinking-limit", "120ms", 1),
+    ("memory-high", "40ms", 1),
+    ("proactive-reclaim", "40ms", 1),
     ("cxl-swap", "40ms", 1),
     ("cloud-volume", "40ms", 1),
     ("database-scans", "20ms", 1),

@@ -5,6 +5,7 @@ mod address_trace;
 use std::ops::Range;
 
 use crate::base::ids::{VcpuId, VmId};
+use crate::base::record::MemcgFile;
 
 pub mod costs;
 mod cpu;
@@ -37,7 +38,7 @@ pub use host::{
     Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, SecondStageLock,
     WrittenPages,
 };
-pub use memory_control::{LimitChange, MemoryControl};
+pub use memory_control::{Kswapd, LimitChange, MemoryControl, ProactiveReclaim, ReclaimAsk};
 pub use op::Op;
 pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
@@ -83,21 +84,20 @@ impl MachineConfig {
         handlers.map(|handler| handler.threads(self.vm_count())).sum()
     }
 
-    /// First virtual machines of the containers whose limit changes, each of which has a thread that writes it.
-    pub fn limited_vms(&self) -> impl Iterator<Item = VmId> {
-        let limits = &self.host.memory_control.limits;
-        self.vm_ids().filter(|vm| limits.iter().any(|change| change.vm == *vm))
-    }
-
     /// Names of the host's threads behind those of the vCPUs and before the workers, in order.
     pub fn thread_names(&self) -> Vec<String> {
-        let handlers = (0..self.handler_threads()).map(|number| format!("handler {number}"));
-        let zswap = self.host.zswap.is_some().then(|| "zswap".to_owned());
-        let writers = self.limited_vms().map(|vm| match self.vm_name(vm) {
-            Some(name) => format!("limits of {name}"),
-            None => "limits".to_owned(),
-        });
-        handlers.chain(zswap).chain(writers).collect()
+        let of = |what: &str, vm| match self.vm_name(vm) {
+            Some(name) => format!("{what} of {name}"),
+            None => what.to_owned(),
+        };
+        let control = &self.host.memory_control;
+        let mut names: Vec<String> =
+            (0..self.handler_threads()).map(|number| format!("handler {number}")).collect();
+        names.extend(self.host.zswap.is_some().then(|| "zswap".to_owned()));
+        names.extend(control.written().map(|vm| of("limits", vm)));
+        names.extend(control.proactive.iter().map(|agent| of("agent", agent.vm)));
+        names.extend(control.kswapd.is_some().then(|| "kswapd".to_owned()));
+        names
     }
 
     /// All virtual machines.
@@ -157,12 +157,24 @@ impl MachineConfig {
         })
     }
 
+    /// The first virtual machine of the host's container.
+    pub fn first_of_host(&self) -> Option<VmId> {
+        let own = |vm: &VmId| self.vms.get(vm.index()).is_some_and(|own| own.container.is_some());
+        self.vm_ids().find(|vm| !own(vm))
+    }
+
+    /// Pages of the container of a virtual machine that are left for virtual machines under a limit.
+    pub fn room(&self, vm: VmId, limit_pages: u64) -> u64 {
+        limit_pages.saturating_sub(self.container_of(vm).other_resident_pages)
+    }
+
     /// The largest limit that the container of a virtual machine ever has.
     pub fn largest_limit(&self, vm: VmId) -> u64 {
         let changes = self.host.memory_control.limits.iter();
         let own = |vm: VmId| self.vms.get(vm.index()).is_some_and(|own| own.container.is_some());
         let same = |other: VmId| other == vm || !(own(vm) || own(other));
-        let later = changes.filter(|change| same(change.vm)).map(|change| change.limit_pages);
+        let limit = |change: &&LimitChange| change.file == MemcgFile::Max && same(change.vm);
+        let later = changes.filter(limit).map(|change| change.limit_pages);
         later.fold(self.container_of(vm).limit_pages, u64::max)
     }
 

@@ -8,7 +8,7 @@
 use sim_core::{EventQueue, SimDuration, SimTime, Simulation};
 
 use super::bound::EventBound;
-use super::promises::LIVENESS_BOUND;
+use super::promises::liveness_bound;
 use super::world::{MachineEvent, World};
 use crate::base::record::Phase;
 use crate::machine::sink::TraceSink;
@@ -57,9 +57,10 @@ fn watch<Q: EventQueue<MachineEvent>>(
     end: SimTime,
     bound: EventBound,
 ) -> Outcome {
+    let most = liveness_bound(&simulation.model.setup.config.host.memory_control);
     let mut waited = FIRST_LOOK;
     loop {
-        waited = waited.min(LIVENESS_BOUND);
+        waited = waited.min(most);
         let now = end + waited;
         simulation.model.finished = false;
         simulation.model.trace.resume_monitors();
@@ -73,7 +74,7 @@ fn watch<Q: EventQueue<MachineEvent>>(
             return Outcome::AllHappened;
         }
         let Some(monitors) = world.trace.monitors() else { return Outcome::AllHappened };
-        if waited == LIVENESS_BOUND {
+        if waited == most {
             // What began to wait at the very end has had the whole bound, too.
             return Outcome::BoundReached(monitors.finish(now + FIRST_LOOK));
         }

@@ -14,7 +14,7 @@ impl World {
             },
             ThreadKind::Worker(worker) => format!("{worker}"),
             ThreadKind::Reclaimer(_) => {
-                "the thread that writes limits (`host.memory_limits`),".into()
+                "a thread that reclaims (`host.memory_limits`, `host.proactive_reclaim`, `host.kswapd`),".into()
             }
             ThreadKind::Shrinker => "the worker of zswap (`host.swap.zswap`),".into(),
             ThreadKind::Handler(handler) => {

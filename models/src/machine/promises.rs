@@ -6,13 +6,19 @@ use crate::apf::rules::{
     Announce, CannotInject, HaltRequest, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules,
     SetupOrder, TokenZero,
 };
-use crate::config::Policy;
+use crate::config::{MemoryControl, Policy};
 use crate::monitors::catalogue::{INV_04, INV_10, INV_12, INV_16, InvariantId};
 use crate::monitors::{Family, MonitorConfig};
 
 /// What must happen in the end has to happen within this time: far above any queueing at a disk,
 /// far below the length of an experiment.
-pub(super) const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
+const LIVENESS_BOUND: SimDuration = SimDuration::from_secs(2);
+
+/// The same where a vCPU thread may be put to sleep for memory beyond `memory.high`: for 2 s
+/// at a time (`MEMCG_MAX_HIGH_DELAY_JIFFIES`), and again after the next batch of pages.
+pub(super) fn liveness_bound(control: &MemoryControl) -> SimDuration {
+    LIVENESS_BOUND.times(if control.has_high() { 8 } else { 1 })
+}
 
 /// Which invariants a generation promises.
 pub fn family_of(rules: &Rules) -> Family {
@@ -43,14 +49,18 @@ pub fn known_violations(rules: &Rules) -> Vec<InvariantId> {
 }
 
 /// What the monitors of a run are told.
-pub(super) fn monitor_config(vcpus: u16, policy: &Policy) -> MonitorConfig {
+pub(super) fn monitor_config(
+    vcpus: u16,
+    policy: &Policy,
+    control: &MemoryControl,
+) -> MonitorConfig {
     MonitorConfig {
         vcpus,
         family: family_of(&policy.rules),
         cap: Some(policy.rules.cap),
         schedules_first: policy.rules.setup_order == SetupOrder::ScheduleFirst,
         known: known_violations(&policy.rules),
-        liveness_bound: LIVENESS_BOUND,
+        liveness_bound: liveness_bound(control),
         rsm_drops_items: policy.rules.paging_toggle == PagingToggle::DropsItems,
         looks_before_halt: policy.rules.vmm_answers()
             && policy.rules.halt_request == HaltRequest::LooksFirst,

@@ -218,7 +218,8 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     world.protocol.adopt(policies, settings.defects);
     (world.setup.warmup, world.setup.duration) = (settings.warmup, settings.duration);
     let vcpus = world.setup.config.vcpus();
-    let of_vm = |policy: &Arc<Policy>| MonitorSet::new(&monitor_config(vcpus, policy));
+    let control = &world.setup.config.host.memory_control;
+    let of_vm = |policy: &Arc<Policy>| MonitorSet::new(&monitor_config(vcpus, policy, control));
     let monitors = world.setup.policies.iter().map(of_vm).collect();
     let monitors = Watching::new(monitors, Owners::new(&world.setup.config));
     world.trace = std::mem::take(&mut world.trace).with_monitors(monitors);

@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::host::ThreadKind;
+use super::host::{DutyKind, ThreadKind};
 use super::world::{Cx, Flow, GuestEntry, MachineEvent, Then};
 use crate::base::ids::{ReclaimerId, ThreadId, VcpuId, WorkerId};
 
@@ -17,7 +17,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             if !self.count_step(id, then) {
                 return;
             }
-            match self.perform(id, then) {
+            let flow = self.perform(id, then);
+            self.account_charges(id);
+            match flow {
                 // Work that costs nothing needs no event of its own.
                 Flow::Spend(span, next) if span.is_zero() => then = next,
                 Flow::Spend(span, next) if self.goes_on_at_once(id, span) => {
@@ -79,11 +81,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn perform_reclaimer(&mut self, thread: ThreadId, own: ReclaimerId, then: Then) -> Flow {
-        match then {
-            Then::ReclaimerWoken => self.reclaimer_woken(thread, own),
-            Then::ReclaimerNext => self.reclaimer_next(thread, own),
-            Then::ReclaimerPassDone(outcome) => self.reclaimer_pass_done(thread, own, outcome),
-            other => unreachable!("{thread} takes memory away, but is to do {other:?}"),
+        match (self.w.host.duty_of(own), then) {
+            (DutyKind::Limits, Then::ReclaimerWoken) => self.write_limit(thread, own),
+            (DutyKind::Limits, Then::ReclaimerNext) => self.limit_next(thread, own),
+            (DutyKind::Limits, Then::ReclaimerPassDone(outcome)) => {
+                self.limit_pass_done(thread, own, outcome)
+            }
+            (DutyKind::Agent, Then::ReclaimerWoken) => self.ask_for_reclaim(thread, own),
+            (DutyKind::Agent, Then::ReclaimerNext) => self.agent_next(thread, own),
+            (DutyKind::Agent, Then::ReclaimerPassDone(outcome)) => {
+                self.agent_pass_done(thread, own, outcome)
+            }
+            (DutyKind::Kswapd, Then::ReclaimerWoken) => self.kswapd_woken(own),
+            (DutyKind::Kswapd, Then::ReclaimerNext) => self.kswapd_next(thread, own),
+            (DutyKind::Kswapd, Then::ReclaimerPassDone(outcome)) => {
+                self.kswapd_pass_done(thread, own, outcome)
+            }
+            (_, other) => unreachable!("{thread} takes memory away, but is to do {other:?}"),
         }
     }
 
@@ -125,6 +139,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Flow::Stopped
             }
             Then::Unblocked => self.unblocked(vcpu),
+            Then::PayHigh => self.pay_for_high(thread, vcpu),
+            Then::PayNext => self.pay_next(thread, vcpu),
+            Then::PayPassDone(outcome) => self.payment_pass_done(thread, vcpu, outcome),
+            Then::HighSlept => self.high_slept(thread, vcpu),
             Then::WriteEn => self.write_en(vcpu),
             Then::WriteAck => self.write_ack(vcpu),
             Then::SendCalls => {

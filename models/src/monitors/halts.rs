@@ -85,7 +85,8 @@ impl Halts {
             BlockReason::Fetch
             | BlockReason::Reclaim
             | BlockReason::MapLock
-            | BlockReason::Throttle => return,
+            | BlockReason::Throttle
+            | BlockReason::High => return,
         }
         let waiting = items.of(vcpu).done();
         if waiting > 0 {

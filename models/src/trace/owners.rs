@@ -90,6 +90,7 @@ impl Owners {
             Event::MemcgReclaimBegin { thread }
             | Event::MemcgReclaimEnd { thread, .. }
             | Event::MemcgReclaimed { thread, .. }
+            | Event::MemcgOverHigh { thread, .. }
             | Event::ContentionBegin { thread, .. }
             | Event::ContentionEnd { thread }
             | Event::SwapCompute { thread, .. } => self.of_thread(thread),
@@ -104,6 +105,8 @@ impl Owners {
             | Event::MemcgWritten { .. }
             | Event::MemcgLimit { .. }
             | Event::VmmAwake { .. }
+            | Event::KswapdWake { .. }
+            | Event::KswapdSleep { .. }
             | Event::WbtStep { .. } => None,
             Event::KvmEntry { vcpu }
             | Event::KvmUserspaceExit { vcpu, .. }

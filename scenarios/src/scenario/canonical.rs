@@ -9,10 +9,10 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
-    FairParams, GuestConfig, HandlerConfig, HostConfig, Law, LimitChange, MachineConfig,
-    MemoryControl, PageLaw, PageWalk, PagingCaches, Policy, Prefetch, PrefetchRun, Process, Region,
-    SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray, TranslationConfig,
-    VmConfig, Workload, ZswapConfig,
+    FairParams, GuestConfig, HandlerConfig, HostConfig, Kswapd, Law, LimitChange, MachineConfig,
+    MemoryControl, PageLaw, PageWalk, PagingCaches, Policy, Prefetch, PrefetchRun,
+    ProactiveReclaim, Process, ReclaimAsk, Region, SchedParams, StoreConfig, SyncKind, SyncObject,
+    TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload, ZswapConfig,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -177,10 +177,25 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.time("host.tick", *tick);
     form.line("host.memory_limit_pages", memory_limit_pages);
     form.line("host.other_resident_pages", other_resident_pages);
-    let MemoryControl { limits } = memory_control;
-    for LimitChange { at, vm, limit_pages } in limits {
-        let line = format_args!("{} {} {limit_pages}", at.as_ps(), vm.0);
+    let MemoryControl { limits, highs, proactive, kswapd } = memory_control;
+    for LimitChange { at, vm, file, limit_pages } in limits {
+        let line = format_args!("{} {} {} {limit_pages}", at.as_ps(), vm.0, file.name());
         form.line("host.memory_limit_pages.at", line);
+    }
+    for (vm, pages) in highs {
+        form.line("host.memory_high_pages", format_args!("{} {pages}", vm.0));
+    }
+    for ProactiveReclaim { vm, at, every, ask } in proactive {
+        let ask = match ask {
+            ReclaimAsk::Pages(pages) => format!("pages={pages}"),
+            ReclaimAsk::Share { ppm } => format!("ppm={ppm}"),
+        };
+        let line = format_args!("{} {} {} {ask}", vm.0, at.as_ps(), every.as_ps());
+        form.line("host.proactive_reclaim", line);
+    }
+    if let Some(Kswapd { min, low, high, cpu }) = kswapd {
+        let cpu = cpu.map_or_else(|| "any".to_owned(), |cpu| cpu.0.to_string());
+        form.line("host.kswapd", format_args!("{min} {low} {high} cpu={cpu}"));
     }
     form.line("host.read_ahead_pages", read_ahead_pages);
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);

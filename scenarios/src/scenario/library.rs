@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 55] = [
+const FILES: [(&str, &str); 57] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -47,6 +47,8 @@ const FILES: [(&str, &str); 55] = [
     ("neighbour-vms", include_str!("../../library/neighbour-vms.json")),
     ("zram-laptop", include_str!("../../library/zram-laptop.json")),
     ("shrinking-limit", include_str!("../../library/shrinking-limit.json")),
+    ("memory-high", include_str!("../../library/memory-high.json")),
+    ("proactive-reclaim", include_str!("../../library/proactive-reclaim.json")),
     ("zswap-before-nvme", include_str!("../../library/zswap-before-nvme.json")),
     ("cxl-swap", include_str!("../../library/cxl-swap.json")),
     ("cloud-volume", include_str!("../../library/cloud-volume.json")),

@@ -135,7 +135,7 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
 }
 
 /// Built-in scenarios that ask what an application gets.
-const APPLICATIONS: [&str; 17] = [
+const APPLICATIONS: [&str; 19] = [
     "vmm-answered",
     "post-copy",
     "kv-tail",
@@ -153,6 +153,8 @@ const APPLICATIONS: [&str; 17] = [
     "vcpus-64",
     "page-cluster-zero",
     "shrinking-limit",
+    "memory-high",
+    "proactive-reclaim",
 ];
 
 /// What they say of their answers.

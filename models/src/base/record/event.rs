@@ -472,10 +472,21 @@ events! {
     MemcgReclaimed = "memcg_reclaimed" { /// The thread.
         thread: ThreadId, /// Pages in use that it took away: each counts when it goes first.
         pages: u32, }
+    /// So little of the host's memory is free that its kernel's thread is woken.
+    KswapdWake = "mm_vmscan_kswapd_wake" { /// The thread.
+        thread: ThreadId, }
+    /// Enough is free, or nothing can be taken.
+    KswapdSleep = "mm_vmscan_kswapd_sleep" { /// The thread.
+        thread: ThreadId, }
+    /// A thread is held to account for a batch of pages: the container holds more than its `memory.high` (ours).
+    MemcgOverHigh = "memcg_over_high" { /// The thread.
+        thread: ThreadId, /// Pages that it has charged, for itself and in advance.
+        pages: u32, }
     /// What a memory container may hold, at the start barrier and whenever it changes, where that is controlled
     /// during the run (ours).
     MemcgLimit = "memcg_limit" { /// The first virtual machine of the container.
-        vm: VmId, /// What it may hold, in pages.
+        vm: VmId, /// Which limit.
+        file: MemcgFile, /// What it may hold, in pages.
         pages: u64, }
     /// The thread of a vCPU leaves the kernel with a fault that the VMM answers (KVM_EXIT_MEMORY_FAULT).
     KvmUserspaceExit = "kvm_userspace_exit" { /// The vCPU.

@@ -65,6 +65,8 @@ field_enum! {
         MapLock => "map_lock",
         /// Direct reclaim waits until the block layer takes its next write (a stall).
         Throttle => "throttle",
+        /// The thread has charged pages beyond `memory.high`.
+        High => "high",
     }
 
     /// The `reason` half of the shared word (`KVM_PV_REASON_*`).
@@ -99,6 +101,10 @@ field_enum! {
     MemcgFile {
         /// The limit.
         Max => "memory.max",
+        /// The limit beyond which threads pay for what they charge.
+        High => "memory.high",
+        /// Asks for so many pages to be reclaimed.
+        Reclaim => "memory.reclaim",
     }
 
     /// How an access that needed device I/O was first handled by the host.

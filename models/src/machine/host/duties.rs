@@ -1,9 +1,13 @@
 //! What is kept of threads that take pages for nobody's fault. What they do is in `reclaimers`.
 
-use sim_core::SimTime;
+use sim_core::{SimDuration, SimTime};
 
 use crate::base::ids::{ThreadId, VmId};
-use crate::config::{LimitChange, MachineConfig};
+use crate::base::record::MemcgFile;
+use crate::config::{LimitChange, MachineConfig, MemoryControl, ProactiveReclaim};
+
+/// Passes without success after which a call is given up (`MAX_RECLAIM_RETRIES`).
+pub(super) const MAX_RECLAIM_RETRIES: u32 = 16;
 
 /// A thread that takes pages for nobody's fault.
 #[derive(Clone, Debug)]
@@ -11,42 +15,81 @@ pub(super) struct Reclaimer {
     pub(super) thread: ThreadId,
     /// The first virtual machine of its container.
     pub(super) vm: VmId,
-    /// The limits that it writes, the next one last.
-    pub(super) changes: Vec<LimitChange>,
-    /// What it writes at the moment, in pages of the virtual machines.
-    pub(super) writes: Option<u64>,
+    pub(super) duty: Duty,
     /// When the start barrier was passed.
     pub(super) began: SimTime,
     /// Passes without success that are left.
     pub(super) tries: u32,
 }
 
-impl Reclaimer {
-    /// When it writes the next limit.
-    pub(super) fn due(&self) -> Option<SimTime> {
-        self.changes.last().map(|change| self.began + change.at)
-    }
+/// What such a thread is for.
+#[derive(Clone, Debug)]
+pub(super) enum Duty {
+    /// It writes limits.
+    Limits(LimitWriter),
+    /// It writes `memory.reclaim`, for so many pages that are left, the next time after so many.
+    Agent { what: ProactiveReclaim, left: u64, round: u64 },
+    /// It keeps pages of the host free: woken below the lower mark, up to the higher one.
+    Kswapd { low: u64, high: u64 },
 }
 
-/// Those of a machine: one for each container whose limit changes.
+/// Those of a machine: one for each container whose limits change, then one for each agent, then that of the host's
+/// memory as a whole.
 pub(super) fn reclaimers(config: &MachineConfig, first: ThreadId) -> Vec<Reclaimer> {
-    let mut all: Vec<Reclaimer> = Vec::new();
-    for &change in config.host.memory_control.limits.iter().rev() {
-        match all.iter_mut().find(|own| own.vm == change.vm) {
-            Some(own) => own.changes.push(change),
-            None => all.push(Reclaimer {
-                thread: first,
-                vm: change.vm,
-                changes: vec![change],
-                writes: None,
-                began: SimTime::ZERO,
-                tries: 0,
-            }),
-        }
-    }
-    all.sort_by_key(|own| own.vm);
+    let control = &config.host.memory_control;
+    let thread = |vm, duty| Reclaimer { thread: first, vm, duty, began: SimTime::ZERO, tries: 0 };
+    let writers =
+        control.written().map(|vm| thread(vm, Duty::Limits(LimitWriter::new(control, vm))));
+    let agents = control.proactive.iter();
+    let agents = agents.map(|&what| thread(what.vm, Duty::Agent { what, left: 0, round: 0 }));
+    let kswapd = control
+        .kswapd
+        .as_ref()
+        .zip(config.first_of_host())
+        .map(|(marks, vm)| thread(vm, Duty::Kswapd { low: marks.low, high: marks.high }));
+    let mut all: Vec<Reclaimer> = writers.chain(agents).chain(kswapd).collect();
     for (own, thread) in all.iter_mut().zip(first.0..) {
         own.thread = ThreadId(thread);
     }
     all
+}
+
+impl Reclaimer {
+    /// Whether it is the kernel's thread that keeps pages free.
+    pub(super) fn is_kswapd(&self) -> bool {
+        matches!(self.duty, Duty::Kswapd { .. })
+    }
+
+    /// When its time comes next.
+    pub(super) fn due(&self) -> Option<SimTime> {
+        match &self.duty {
+            Duty::Limits(writer) => writer.next().map(|at| self.began + at),
+            Duty::Agent { what, round, .. } => {
+                Some(self.began + what.at + what.every.times(*round))
+            }
+            Duty::Kswapd { .. } => None,
+        }
+    }
+}
+
+/// The limits that a thread has to write.
+#[derive(Clone, Debug)]
+pub(super) struct LimitWriter {
+    /// The next one last.
+    pub(super) changes: Vec<LimitChange>,
+    /// What it writes at the moment, in pages of the virtual machines.
+    pub(super) writes: Option<(MemcgFile, u64)>,
+}
+
+impl LimitWriter {
+    /// That of the container of a virtual machine.
+    fn new(control: &MemoryControl, vm: VmId) -> Self {
+        let own = control.limits.iter().rev().filter(|change| change.vm == vm);
+        Self { changes: own.copied().collect(), writes: None }
+    }
+
+    /// The time of the next one, after the start barrier.
+    fn next(&self) -> Option<SimDuration> {
+        self.changes.last().map(|change| change.at)
+    }
 }

@@ -36,6 +36,8 @@ impl Host {
             && !page.in_guest_memfd
             && self.memory.second_stage(guest_page).entry == Entry::None
             && !setup.config.host.thp
+            && self.high.is_none()
+            && setup.config.host.memory_control.kswapd.is_none()
             && self.memory.room(guest_page.vm()) > 0
             && self.map_locks[guest_page.vm().index()].is_none()
             && self.resched.is_empty()

@@ -1,5 +1,7 @@
 //! The host: its threads and processors, workers, fetching of pages, the block layer.
 
+mod accounts;
+mod agents;
 mod answer;
 mod block;
 mod bring;
@@ -8,8 +10,11 @@ mod duties;
 mod fetch;
 mod fresh;
 mod handler;
+mod high;
 mod interrupts;
 mod items;
+mod kswapd;
+mod limits;
 mod map_lock;
 mod mapping;
 mod native;
@@ -31,4 +36,5 @@ mod waiting;
 mod worker;
 mod zswap;
 
+pub(in crate::machine) use reclaimers::DutyKind;
 pub(in crate::machine) use state::{FetchGoal, Host, ThreadKind};

@@ -34,14 +34,13 @@ pub(super) fn containers_of(config: &MachineConfig) -> Containers {
         }
     };
     let by_vm: Vec<usize> = config.vm_ids().map(container).collect();
-    let room =
-        |vm: VmId, limit: u64| limit.saturating_sub(config.container_of(vm).other_resident_pages);
-    let limits = firsts.iter().map(|&vm| room(vm, config.container_of(vm).limit_pages));
+    let limits = firsts.iter().map(|&vm| config.room(vm, config.container_of(vm).limit_pages));
     let limits: Vec<u64> = limits.collect();
-    let largest = firsts.iter().map(|&vm| room(vm, config.largest_limit(vm)));
+    let largest = firsts.iter().map(|&vm| config.room(vm, config.largest_limit(vm)));
     let largest: Vec<u64> = largest.collect();
     let pages: Vec<u64> = config.vm_ids().map(|vm| config.guest_of(vm).memory_pages).collect();
     Containers::new(&pages, by_vm, &limits, host.kernel.lru)
         .with_frames_for(&largest)
+        .with_reserve(config.first_of_host(), host.memory_control.kswapd.as_ref())
         .with_zswap(host.zswap.as_ref(), host.kernel.zswap)
 }

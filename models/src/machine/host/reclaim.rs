@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, PendingReclaim, ThreadKind};
+use super::state::{Host, PassSums, PendingReclaim, ThreadKind};
 use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId, VmId};
 use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry, WrittenPages};
@@ -84,6 +84,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             freed: pass.freed,
             written: pass.written.len() as u32,
             taken: pass.taken,
+            stored_pages: stored.len() as u32,
             in_flight: self.room_will_come(thread, container),
             // One that took pages of several virtual machines takes the lock of the first.
             vm: pass.unmapped.first().map_or(own, |page| page.vm()),
@@ -166,15 +167,30 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.wake_room_waiters(container);
         }
         let outcome = self.outcome_of(thread, container, &pending);
+        let reclaimed = self.counts_as_reclaimed(&pending);
+        self.w.host.threads[thread.index()].last_pass = PassSums { scanned, reclaimed };
+        self.w.host.hopeless &= reclaimed == 0;
+        let pays = self.w.host.threads[thread.index()].payment.is_some();
         match (self.w.host.kind_of(thread), outcome) {
             (ThreadKind::Reclaimer(_), _) => {
                 Flow::Spend(SimDuration::ZERO, Then::ReclaimerPassDone(outcome))
             }
+            _ if pays => Flow::Spend(SimDuration::ZERO, Then::PayPassDone(outcome)),
             _ if room => Flow::Spend(SimDuration::ZERO, Then::Fetch),
             (_, Outcome::Again) => Flow::Spend(SimDuration::ZERO, Then::Fetch),
             (_, Outcome::Nothing) => self.nothing_to_reclaim(),
             (_, Outcome::Waits) => self.wait_for_room(thread, container),
         }
+    }
+
+    /// Pages that a call counts as reclaimed: those that the pass freed, and those it wrote whose frame goes when
+    /// the write is over, as no later pass frees them.
+    fn counts_as_reclaimed(&self, pass: &PendingReclaim) -> u64 {
+        let host = &self.w.setup.config.host;
+        let at_once =
+            host.device.is_work_of_submitter() || host.kernel.written_pages == WrittenPages::Freed;
+        let written = if at_once { pass.written } else { pass.stored_pages };
+        u64::from(pass.freed) + u64::from(written)
     }
 
     /// How a thread goes on after a pass.

@@ -49,6 +49,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.end_polled_halt(id);
             return;
         }
+        // A timer alone wakes it (`schedule_timeout_killable`).
+        let until = self.w.host.threads[id.index()].sleeps_until;
+        if until.is_some_and(|until| self.now() < until) {
+            return;
+        }
         let pcpu = self.place(id);
         let delayed = RunQueue::is_delayed(id.0, &self.w.host.entities);
         if !delayed {

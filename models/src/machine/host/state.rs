@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimDuration, SimTime};
 
+use super::accounts::{High, Payment};
 use super::compression::Compression;
 use super::duties::{Reclaimer, reclaimers};
 use super::power_on::{containers_of, map_lock, mirrors};
@@ -88,6 +89,8 @@ pub(super) struct PendingReclaim {
     pub freed: u32,
     pub written: u32,
     pub taken: u32,
+    /// Pages that it has compressed.
+    pub stored_pages: u32,
     /// Whether room was to come from elsewhere at the time of the pass.
     pub in_flight: bool,
     /// How it takes the lock of the second-stage tables.
@@ -96,6 +99,14 @@ pub(super) struct PendingReclaim {
     pub vm: VmId,
     /// A virtual machine of the container that it takes pages from.
     pub own: VmId,
+}
+
+/// What the last pass of a thread did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PassSums {
+    pub scanned: u32,
+    /// Pages that are free, or will be when their write is over.
+    pub reclaimed: u64,
 }
 
 /// What a thread that spins for, or has, the lock of the second-stage tables keeps in mind.
@@ -143,6 +154,12 @@ pub(in crate::machine) struct Thread {
     pub(super) copying: Option<Request>,
     /// Its wait for, or hold of, the lock of the second-stage tables.
     pub(super) locked: Locked,
+    /// Pages that it has charged beyond `memory.high` and not paid for, and what it does for such pages.
+    pub(super) beyond_high: u32,
+    pub(super) payment: Option<Payment>,
+    pub(super) last_pass: PassSums,
+    /// Until when it sleeps, whoever would wake it.
+    pub(super) sleeps_until: Option<SimTime>,
 }
 
 impl Thread {
@@ -163,6 +180,10 @@ impl Thread {
             reads: VecDeque::new(),
             copying: None,
             locked: Locked::default(),
+            beyond_high: 0,
+            payment: None,
+            last_pass: PassSums::default(),
+            sleeps_until: None,
         }
     }
 }
@@ -203,6 +224,8 @@ pub(in crate::machine) struct Host {
     pub(super) handlers: Vec<Handler>,
     /// Threads that take pages for nobody's fault; they come behind the worker of zswap.
     pub(super) reclaimers: Vec<Reclaimer>,
+    /// The thread that keeps pages free could take none, and nobody has since.
+    pub(super) hopeless: bool,
     /// Threads that wait for a locked page.
     pub(super) page_waiters: BTreeSet<(GuestPage, ThreadId)>,
     /// Threads of the VMM that wait until others have answered a vCPU.
@@ -217,6 +240,8 @@ pub(in crate::machine) struct Host {
     /// Processors on which another thread should run.
     pub(super) resched: Vec<PcpuId>,
     pub(super) memory: Containers,
+    /// What is kept where containers have a `memory.high`.
+    pub(super) high: Option<Box<High>>,
     /// The mirror of the guest's tables, under shadow paging, which one virtual machine alone has.
     pub(super) shadow: Option<Shadow>,
     pub(super) swap: SwapArea,
@@ -286,9 +311,13 @@ impl Host {
         }));
         let first_reclaimer = ThreadId(threads.len() as u32);
         let reclaimers = reclaimers(config, first_reclaimer);
-        threads.extend((0u16..).zip(&reclaimers).map(|(number, _)| {
+        threads.extend((0u16..).zip(&reclaimers).map(|(number, own)| {
             let kind = ThreadKind::Reclaimer(ReclaimerId(number));
-            Thread::new(kind, PcpuId(0), SimTime::ZERO, Then::ReclaimerWoken)
+            let kswapd = host.memory_control.kswapd.as_ref();
+            let bound = kswapd.filter(|_| own.is_kswapd()).and_then(|kswapd| kswapd.cpu);
+            let pcpu = bound.unwrap_or_default();
+            let thread = Thread::new(kind, pcpu, SimTime::ZERO, Then::ReclaimerWoken);
+            Thread { bound: bound.is_some(), ..thread }
         }));
         debug_assert_eq!(threads.len(), usize::from(vcpus) + config.thread_names().len());
         let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
@@ -296,6 +325,7 @@ impl Host {
             vcpus: vcpus.into(),
             handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
             reclaimers,
+            hopeless: false,
             page_waiters: BTreeSet::new(),
             answer_waiters: BTreeSet::new(),
             polling: BTreeSet::new(),
@@ -321,6 +351,7 @@ impl Host {
             map_locks: config.vm_ids().map(|vm| map_lock(config, vm)).collect(),
             second_stage_locks: (0..vms).map(|_| second_stage_lock()).collect(),
             room_waiters: vec![Vec::new(); memory.count()],
+            high: High::new(config, &memory).map(Box::new),
             memory,
             pass: ReclaimPass::default(),
         })

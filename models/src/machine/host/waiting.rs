@@ -31,8 +31,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             BlockReason::Fetch => self.w.setup.prices.block_complete.time,
             _ => SimDuration::ZERO,
         };
-        let reclaims = matches!(self.w.host.kind_of(thread), ThreadKind::Reclaimer(_));
-        Flow::Spend(cost, if reclaims { Then::ReclaimerNext } else { Then::Fetch })
+        let pays = self.w.host.threads[thread.index()].payment.is_some();
+        let then = match self.w.host.kind_of(thread) {
+            ThreadKind::Reclaimer(_) => Then::ReclaimerNext,
+            _ if pays => Then::PayNext,
+            _ => Then::Fetch,
+        };
+        Flow::Spend(cost, then)
     }
 
     /// A thread is about to sleep while it gets a page in.

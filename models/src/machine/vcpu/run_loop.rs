@@ -16,6 +16,10 @@ use crate::parts::memory::shadow::Side;
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The top of the loop.
     pub(in crate::machine) fn turn(&mut self, vcpu: VcpuId) -> Flow {
+        // Before it enters or blocks (`xfer_to_guest_mode_handle_work`).
+        if self.w.host.owes(thread_of(vcpu)) {
+            return Flow::Spend(SimDuration::ZERO, Then::PayHigh);
+        }
         if self.w.protocol.apf(vcpu).must_block(vcpu) {
             return self.block(vcpu);
         }

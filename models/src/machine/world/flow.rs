@@ -100,6 +100,14 @@ pub(in crate::machine) enum Then {
     ShrinkDecompressed,
     /// Worker of zswap: submit its write.
     ShrinkSubmit,
+    /// vCPU: pay for pages beyond `memory.high`.
+    PayHigh,
+    /// vCPU: go on with that.
+    PayNext,
+    /// vCPU: a pass for them is over.
+    PayPassDone(Outcome),
+    /// vCPU: it has slept for them.
+    HighSlept,
     /// Reclaimer: its time has come.
     ReclaimerWoken,
     /// Reclaimer: is there more to take?
@@ -239,6 +247,9 @@ impl Then {
             | Self::ShrinkNext
             | Self::ShrinkDecompressed
             | Self::ShrinkSubmit => "writing compressed pages to the device",
+            Self::PayHigh | Self::PayNext | Self::PayPassDone(_) | Self::HighSlept => {
+                "paying for memory beyond a limit"
+            }
             Self::ReclaimerWoken | Self::ReclaimerNext | Self::ReclaimerPassDone(_) => {
                 "taking memory from a container"
             }

@@ -6,7 +6,7 @@ use super::pages::{Arrival, HostMemory};
 use super::second_stage::SecondStage;
 use super::zswap::Pool;
 use crate::base::ids::{GuestPage, SwapSlot, VmId};
-use crate::config::Lru;
+use crate::config::{Kswapd, Lru};
 
 /// All guest pages, each in the container of its virtual machine.
 #[derive(Clone, Debug)]
@@ -40,6 +40,15 @@ impl Containers {
         for (place, memory) in self.of.iter_mut().enumerate() {
             let before: u64 = largest[..place].iter().sum();
             *memory = memory.clone().with_frames_from(before as u32);
+        }
+        self
+    }
+
+    /// The same where one of them is the host's memory as a whole, of which some pages stay free.
+    #[must_use]
+    pub(crate) fn with_reserve(mut self, vm: Option<VmId>, kswapd: Option<&Kswapd>) -> Self {
+        if let Some((vm, marks)) = vm.zip(kswapd) {
+            self.of_vm(vm).set_reserve(marks.min);
         }
         self
     }

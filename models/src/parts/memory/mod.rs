@@ -6,6 +6,7 @@ mod compressed;
 pub(crate) mod containers;
 pub(crate) mod fault_in;
 mod generations;
+pub(crate) mod high;
 mod huge;
 pub(crate) mod map_lock;
 mod page;

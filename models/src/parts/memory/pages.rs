@@ -69,6 +69,10 @@ pub struct HostMemory {
     free_frames: Vec<u32>,
     next_frame: u32,
     charged: u64,
+    /// Charges ever made.
+    charges: u64,
+    /// Pages of the limit that stay free, where it is the host's memory as a whole.
+    reserve: u64,
     limit: u64,
     /// Compressed pages before the swap device, where there is zswap.
     pub(super) zswap: Option<Box<Zswap>>,
@@ -92,6 +96,8 @@ impl HostMemory {
             free_frames: Vec::new(),
             next_frame: 0,
             charged: 0,
+            charges: 0,
+            reserve: 0,
             limit,
             zswap: None,
         }
@@ -175,12 +181,27 @@ impl HostMemory {
 
     /// Frames that may still be charged.
     pub fn room(&self) -> u64 {
-        self.limit.saturating_sub(self.used())
+        self.free().saturating_sub(self.reserve)
+    }
+
+    /// Charges ever made.
+    pub(crate) fn charges(&self) -> u64 {
+        self.charges
     }
 
     /// Pages that count against the limit.
     pub fn used(&self) -> u64 {
         self.charged + self.zswap.as_ref().map_or(0, |zswap| zswap.charged())
+    }
+
+    /// Some pages stay free from now on.
+    pub(crate) fn set_reserve(&mut self, pages: u64) {
+        self.reserve = pages;
+    }
+
+    /// Pages that are free, those that are to stay free included.
+    pub(crate) fn free(&self) -> u64 {
+        self.limit.saturating_sub(self.used())
     }
 
     /// From now on it may hold so many pages.
@@ -205,6 +226,7 @@ impl HostMemory {
     pub fn charge(&mut self, guest_page: GuestPage) {
         assert!(self.room() > 0, "charge beyond the container's limit");
         self.charged += 1;
+        self.charges += 1;
         let frame = self.free_frames.pop().unwrap_or_else(|| {
             let frame = self.next_frame;
             self.next_frame += 1;

@@ -78,7 +78,7 @@ impl From<State> for VcpuState {
             State::Guest => Self::Guest,
             State::Host | State::SecondStageLock => Self::Host,
             State::Steal => Self::Waiting,
-            State::Fetch | State::MapLock | State::Reclaim => Self::Stalled,
+            State::Fetch | State::MapLock | State::Reclaim | State::High => Self::Stalled,
             State::ApfHalt => Self::Halted,
             State::Hlt => Self::Idle,
         }
@@ -302,7 +302,8 @@ impl Follower<'_> {
                     BlockReason::Fetch
                     | BlockReason::Reclaim
                     | BlockReason::MapLock
-                    | BlockReason::Throttle,
+                    | BlockReason::Throttle
+                    | BlockReason::High,
             } if vcpu == self.vcpu && self.fault.is_own(self.current()) => {
                 self.stalled = true;
                 self.requests.sleeps(now);

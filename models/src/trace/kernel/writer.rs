@@ -360,7 +360,8 @@ impl KernelWriter {
                     BlockReason::Fetch
                     | BlockReason::Reclaim
                     | BlockReason::MapLock
-                    | BlockReason::Throttle,
+                    | BlockReason::Throttle
+                    | BlockReason::High,
                     _,
                 )) => "D",
             };

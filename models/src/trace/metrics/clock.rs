@@ -22,6 +22,8 @@ pub(in crate::trace) enum State {
     MapLock,
     /// Blocked for write-back in direct reclaim.
     Reclaim,
+    /// Blocked because it has charged pages beyond `memory.high`.
+    High,
     /// Blocked by the artificial halt.
     ApfHalt,
     /// Blocked because the guest executed HLT.
@@ -66,6 +68,7 @@ impl VcpuClock {
             Some(BlockReason::Fetch) => State::Fetch,
             Some(BlockReason::MapLock) => State::MapLock,
             Some(BlockReason::Reclaim | BlockReason::Throttle) => State::Reclaim,
+            Some(BlockReason::High) => State::High,
             Some(BlockReason::ApfHalt) => State::ApfHalt,
             Some(BlockReason::Hlt) => State::Hlt,
             None if !self.on_cpu => State::Steal,

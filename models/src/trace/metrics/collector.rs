@@ -288,6 +288,8 @@ impl Metrics {
             Event::MemcgReclaimEnd { .. }
             | Event::MemcgReclaimed { .. }
             | Event::MemcgLimit { .. }
+            | Event::MemcgOverHigh { .. }
+            | Event::KswapdWake { .. }
             | Event::MemcgWrite { .. }
             | Event::MemcgWritten { .. } => self.reclaims.observe(now, event),
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,

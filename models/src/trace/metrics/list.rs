@@ -294,6 +294,15 @@ const OWN: &[MetricKind] = &[
         ..CPU_TIME
     },
     MetricKind {
+        name: "cpu_share_throttled",
+        better: Better::Less,
+        label: "throttled by memory.high",
+        meaning: "Part in which vCPU threads slept because they had charged memory beyond memory.high; given where \
+                  a container has one",
+        value: |run| run.share(run.in_state(State::High)).filter(|_| run.reclaims.has_high()),
+        ..CPU_TIME
+    },
+    MetricKind {
         name: "cpu_share_halted",
         better: Better::Less,
         label: "halted by the host",
@@ -423,6 +432,45 @@ const OWN: &[MetricKind] = &[
         label: "pages reclaimed by writing limits",
         meaning: "The same of threads that write the limit of a container (memory.max)",
         value: |run| run.reclaims.taken(Taker::Writers),
+        by_vm: false,
+        ..PAGES
+    },
+    MetricKind {
+        name: "reclaimed_by_agents",
+        label: "pages reclaimed by agents",
+        meaning: "The same of threads that write memory.reclaim",
+        value: |run| run.reclaims.taken(Taker::Agents),
+        by_vm: false,
+        ..PAGES
+    },
+    MetricKind {
+        name: "reclaimed_by_kswapd",
+        label: "pages reclaimed by kswapd",
+        meaning: "The same of the thread of the kernel that keeps pages of the host free",
+        value: |run| run.reclaims.taken(Taker::Kswapd),
+        by_vm: false,
+        ..PAGES
+    },
+    MetricKind {
+        name: "kswapd_wakes",
+        label: "kswapd woken",
+        meaning: "How often that thread was woken because little was free",
+        value: |run| run.reclaims.kswapd_wakes(),
+        ..OF_HOST
+    },
+    MetricKind {
+        name: "charged_beyond_high",
+        label: "pages charged beyond memory.high",
+        meaning: "Pages that threads of vCPUs charged in batches while their container held more than its memory.high, \
+                  for which they pay",
+        value: |run| run.reclaims.beyond_high(Taker::Vcpus),
+        ..PAGES
+    },
+    MetricKind {
+        name: "charged_beyond_high_unpaid",
+        label: "unpaid",
+        meaning: "The same of threads that never pay: workers of the kernel",
+        value: |run| run.reclaims.beyond_high(Taker::Workers),
         by_vm: false,
         ..PAGES
     },

@@ -22,7 +22,7 @@ pub enum RequestPart {
     Stall,
     /// Its task is runnable, and the host has halted the vCPU for the page of another task.
     Halt,
-    /// The thread of its vCPU waits in direct reclaim.
+    /// The thread of its vCPU waits in direct reclaim, or sleeps for memory beyond `memory.high`.
     Reclaim,
     /// Its task sleeps for another one (a lock, a barrier, a signal), or the thread of its vCPU waits for the
     /// lock of the VMM's memory map or of the second-stage tables.

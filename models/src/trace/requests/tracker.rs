@@ -270,6 +270,7 @@ const CURRENT: [RequestPart; STATES] = {
     parts[State::MapLock as usize] = RequestPart::Lock;
     parts[State::SecondStageLock as usize] = RequestPart::Lock;
     parts[State::Reclaim as usize] = RequestPart::Reclaim;
+    parts[State::High as usize] = RequestPart::Reclaim;
     parts
 };
 
@@ -281,6 +282,7 @@ const RUNNABLE: [RequestPart; STATES] = {
     parts[State::MapLock as usize] = RequestPart::Lock;
     parts[State::SecondStageLock as usize] = RequestPart::Lock;
     parts[State::Reclaim as usize] = RequestPart::Reclaim;
+    parts[State::High as usize] = RequestPart::Reclaim;
     parts[State::ApfHalt as usize] = RequestPart::Halt;
     parts
 };

@@ -222,7 +222,7 @@ impl Series {
         };
         let window = &mut self.windows[self.open as usize];
         window.running_ps = sum(&[State::Guest, State::Host, State::SecondStageLock]);
-        window.stalled_ps = sum(&[State::Fetch, State::MapLock, State::Reclaim]);
+        window.stalled_ps = sum(&[State::Fetch, State::MapLock, State::Reclaim, State::High]);
         window.halted_ps = sum(&[State::ApfHalt]);
         window.idle_ps = sum(&[State::Hlt]);
         window.waiting_ps = sum(&[State::Steal]);

@@ -1,6 +1,7 @@
 //! Who is on a timeline.
 
 use crate::base::ids::{GuestPage, ThreadId, VmId};
+use crate::base::record::MemcgFile;
 use crate::config::{MachineConfig, TaskGroup};
 
 /// What a timeline is told of the machine at its beginning.
@@ -15,8 +16,9 @@ pub struct Cast {
     pub pcpus: u16,
     /// Names of the threads between those of vCPUs and workers.
     pub threads: Vec<String>,
-    /// Containers whose limit changes, by their first virtual machine, each with its first limit in pages.
-    pub limits: Vec<(VmId, u64)>,
+    /// Limits of containers that are controlled during the run, by their first virtual machine, each with its first
+    /// value in pages; none: there is no such limit at first.
+    pub limits: Vec<(VmId, MemcgFile, Option<u64>)>,
     /// Who has each processor of the host.
     pub running: Vec<Option<ThreadId>>,
     /// Pages that the second stage maps.
@@ -40,14 +42,24 @@ impl Cast {
             vms: config.vm_ids().map(vm_of).collect(),
             pcpus: config.host.cpus,
             threads: config.thread_names(),
-            limits: config
-                .limited_vms()
-                .map(|vm| (vm, config.container_of(vm).limit_pages))
-                .collect(),
+            limits: limits_of(config),
             running,
             mapped,
         }
     }
+}
+
+/// The limits that are controlled.
+fn limits_of(config: &MachineConfig) -> Vec<(VmId, MemcgFile, Option<u64>)> {
+    let control = &config.host.memory_control;
+    let has = |vm: VmId| {
+        let limit = Some(config.container_of(vm).limit_pages);
+        let high = control.highs.iter().find(|high| high.0 == vm).map(|high| high.1);
+        let gets = control.limits.iter().any(|own| own.vm == vm && own.file == MemcgFile::High);
+        let high = (gets || high.is_some()).then_some((vm, MemcgFile::High, high));
+        [Some((vm, MemcgFile::Max, limit)), high].into_iter().flatten()
+    };
+    config.vm_ids().filter(|vm| control.concerns(*vm)).flat_map(has).collect()
 }
 
 /// The names of the tasks of some groups, of a virtual machine whose name theirs begin with.

@@ -11,7 +11,7 @@ use super::items::Items;
 use super::lane::{Lane, Pool};
 use super::mark::{Label, Slice, TrackId};
 use crate::base::ids::{GuestPage, PcpuId, RequestId, ThreadId, VcpuId, VmId, WorkerId};
-use crate::base::record::{Event, IoKind};
+use crate::base::record::{Event, IoKind, MemcgFile};
 
 /// Places of tracks under the host's.
 mod rank {
@@ -37,7 +37,7 @@ pub(super) struct Host {
     requests: Pool<RequestId>,
     in_flight: Gauge,
     executed: Gauge,
-    limits: BTreeMap<VmId, Gauge>,
+    limits: BTreeMap<(VmId, MemcgFile), Gauge>,
 }
 
 impl Host {
@@ -63,13 +63,14 @@ impl Host {
             executed: Gauge::new(board, track, "works executed", 2, begin),
             limits: BTreeMap::new(),
         };
-        for (&(vm, pages), rank) in cast.limits.iter().zip(3..) {
+        for (&(vm, file, pages), rank) in cast.limits.iter().zip(3..) {
+            let file_name = file.name();
             let name = match host.vms.get(vm.index()).filter(|_| host.vms.len() > 1) {
-                Some(name) => Label::made(format!("memory limit of {name} (pages)")),
-                None => "memory limit (pages)".into(),
+                Some(name) => Label::made(format!("{file_name} of {name} (pages)")),
+                None => Label::made(format!("{file_name} (pages)")),
             };
-            let gauge = Gauge::starting(board, track, name, rank, (begin, pages));
-            host.limits.insert(vm, gauge);
+            let gauge = Gauge::starting(board, track, name, rank, (begin, pages.unwrap_or(0)));
+            host.limits.insert((vm, file), gauge);
         }
         for (at, &thread) in cast.running.iter().enumerate() {
             host.runs(board, begin, at, thread);
@@ -136,8 +137,8 @@ impl Host {
                 let track = self.reclaim(board, thread).track;
                 board.instant(track, now, slice);
             }
-            Event::MemcgLimit { vm, pages } => {
-                if let Some(limit) = self.limits.get_mut(&vm) {
+            Event::MemcgLimit { vm, file, pages } => {
+                if let Some(limit) = self.limits.get_mut(&(vm, file)) {
                     limit.set(board, now, pages);
                 }
             }
@@ -145,7 +146,12 @@ impl Host {
                 let slice = Slice::new(file.name()).number("pages", pages);
                 self.handler(board, thread).begin(board, now, slice);
             }
-            Event::MemcgWritten { thread, .. } => self.handler(board, thread).end(board, now),
+            Event::MemcgWritten { thread, .. } | Event::KswapdSleep { thread } => {
+                self.handler(board, thread).end(board, now);
+            }
+            Event::KswapdWake { thread } => {
+                self.handler(board, thread).begin(board, now, Slice::new("balances memory"));
+            }
             Event::UffdRead { thread, page } => {
                 self.serves(board, now, thread, "brings a page", page);
             }

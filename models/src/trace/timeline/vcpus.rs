@@ -222,6 +222,7 @@ fn name_of(state: State) -> &'static str {
         State::Fetch => "stalled in a fetch",
         State::MapLock => "stalled at the memory map's lock",
         State::Reclaim => "stalled in reclaim",
+        State::High => "throttled by memory.high",
         State::ApfHalt => "halted by the host",
         State::Hlt => "idle (HLT)",
     }

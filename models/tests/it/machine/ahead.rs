@@ -12,14 +12,14 @@ use models::base::ids::{
     AddressesId, LawId, PcpuId, RegionId, StoreId, SyncId, VcpuId, VmId, WalkId,
 };
 use models::base::named::Named;
-use models::base::record::TaskRole;
+use models::base::record::{MemcgFile, TaskRole};
 use models::config::{
-    AddressRecorder, ApicConfig, Arrivals, AtDepth, ChannelsConfig, DeviceConfig, Disturbance,
-    DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law, LimitChange,
-    MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption, Prefetch,
-    PrefetchRun, Process, Processes, ReadFaults, Region, RegionBacking, SecondStageLock, Section,
-    StealClock, StoreConfig, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime,
-    Waking, ZswapConfig, ZswapKernel,
+    AddressRecorder, ApicConfig, Arrivals, AtDepth, Cgroup, ChannelsConfig, DeviceConfig,
+    Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law,
+    LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption,
+    Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults, ReclaimAsk, Region,
+    RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind, SyncObject,
+    TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -284,6 +284,12 @@ impl Draw {
                 config.disturbances.push(disturbance);
             }
         }
+        let handler = config.host.stores.iter().any(|store| store.handler.is_some());
+        if config.host.thp || handler {
+            let control = &mut config.host.memory_control;
+            control.highs.clear();
+            control.limits.retain(|change| change.file == MemcgFile::Max);
+        }
         config
     }
 
@@ -370,9 +376,21 @@ impl Draw {
             let change = |draw: &mut Self, at| LimitChange {
                 at: us(at + draw.below(1_500)),
                 vm: VmId(0),
+                file: draw.of(&[MemcgFile::Max, MemcgFile::Max, MemcgFile::High]),
                 limit_pages: pages(draw),
             };
             config.host.memory_control.limits = vec![change(self, 0), change(self, 1_500)];
+            if config.host.memory_control.has_high() || self.chance(40) {
+                let cgroup = Cgroup::V2;
+                config.host.kernel.cgroup = cgroup;
+                config.host.memory_control.highs = vec![(VmId(0), pages(self))];
+            }
+            if self.chance(40) {
+                let (at, every) = (us(self.below(900)), us(200 + self.below(900)));
+                let ask = self.of(&[ReclaimAsk::Pages(40), ReclaimAsk::Share { ppm: 30_000 }]);
+                let agent = ProactiveReclaim { vm: VmId(0), at, every, ask };
+                config.host.memory_control.proactive = vec![agent];
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, host_kernel, ms, us};
 use super::kit::{named, simulate};
 use models::base::ids::{ThreadId, VmId};
-use models::base::record::{Event, Record, TaskRole};
+use models::base::record::{Event, MemcgFile, Record, TaskRole};
 use models::config::{
     Cgroup, DeviceConfig, LimitChange, MachineConfig, Op, RegionBacking, WrittenPages, ZramConfig,
 };
@@ -16,7 +16,7 @@ const REGION: u64 = 32 * MIB;
 const ISOLATED: u64 = 64;
 
 fn change(at: u64, limit_pages: u64) -> LimitChange {
-    LimitChange { at: ms(at), vm: VmId(0), limit_pages }
+    LimitChange { at: ms(at), vm: VmId(0), file: MemcgFile::Max, limit_pages }
 }
 
 /// A guest with all of its pages in memory, under 6.12, whose limit then changes.

@@ -2,6 +2,7 @@
 
 pub(crate) mod kit;
 
+mod agents;
 mod ahead;
 mod allocation;
 mod anatomy;
@@ -15,7 +16,9 @@ mod determinism;
 mod devices;
 mod disturbances;
 mod halt_poll;
+mod high;
 mod huge;
+mod kswapd;
 mod limits;
 mod many_vcpus;
 mod map_lock;

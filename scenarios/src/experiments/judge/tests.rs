@@ -103,6 +103,12 @@ fn every_metric_can_be_named() {
         "reclaimed_by_vcpus",
         "reclaimed_by_workers",
         "reclaimed_by_limit_writes",
+        "reclaimed_by_agents",
+        "reclaimed_by_kswapd",
+        "kswapd_wakes",
+        "charged_beyond_high",
+        "charged_beyond_high_unpaid",
+        "cpu_share_throttled",
         "limit_write_time",
     ];
     // No VMM answers its faults.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::device::DeviceRef;
-use super::memory_control::MemoryLimitFile;
+use super::memory_control::{KswapdFile, MemoryLimitFile, ProactiveReclaimFile};
 use super::sched::SchedFile;
 use super::store::StoreFile;
 use super::zswap::ZswapFile;
@@ -29,9 +29,17 @@ pub struct HostFile {
     /// Part of the container that is never reclaimed: the VMM's memory and the guest kernel's hot
     /// part. Default: "0B".
     pub other_resident: Option<Bytes>,
+    /// Memory of that container beyond which threads pay for what they charge (`memory.high`). Default: none.
+    pub memory_high: Option<Bytes>,
     /// Limits that containers get during the run, in the order of their times. Default: none.
     #[serde(default)]
     pub memory_limits: Vec<MemoryLimitFile>,
+    /// Agents that have memory reclaimed from time to time, one for each container. Default: none.
+    #[serde(default)]
+    pub proactive_reclaim: Vec<ProactiveReclaimFile>,
+    /// The container is the host's memory as a whole, some of which its kernel keeps free. Default: it is a container with
+    /// a limit.
+    pub kswapd: Option<KswapdFile>,
     /// The swap area and its device.
     pub swap: SwapFile,
     /// What keeps the contents of stored regions. Default: none.

@@ -26,6 +26,9 @@ pub struct VmFile {
     pub memory_limit: Option<Bytes>,
     /// With `memory_limit`: part of its container that is never reclaimed. Default: "0B".
     pub other_resident: Option<Bytes>,
+    /// With `memory_limit`: memory of its container beyond which threads pay for what they charge
+    /// (`memory.high`). Default: none.
+    pub memory_high: Option<Bytes>,
     /// A policy that it has whatever is compared. Default: the one that is compared.
     pub policy: Option<PolicyRef>,
     /// When its tasks begin, after the start barrier: added to `start` of its groups. Default: "0s".

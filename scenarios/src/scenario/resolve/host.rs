@@ -97,6 +97,8 @@ pub(super) struct Inside<'a> {
     pub(super) other: u64,
     /// Limits that it gets later, each with its place.
     pub(super) later: Vec<(At<'a>, u64)>,
+    /// Whether an agent has memory of it reclaimed.
+    pub(super) proactive: bool,
     /// The guests, each with its part of the workload.
     pub(super) guests: Vec<(&'a GuestConfig, &'a [Region], &'a [TaskGroup])>,
 }
@@ -111,6 +113,10 @@ pub(super) fn fits(
     let mut under_way = 0;
     for inside in containers {
         let mut more = inside.swapped(at, host, (&inside.at, inside.limit))?;
+        if inside.proactive {
+            // An agent may have all of it reclaimed.
+            more = inside.touched();
+        }
         for (place, limit) in &inside.later {
             more = more.max(inside.swapped(at, host, (place, *limit))?);
         }
@@ -207,15 +213,8 @@ impl Inside<'_> {
             private_memory(host_at, host, guest, regions)?;
             huge_pages(host_at, host, guest, regions)?;
         }
-        let of = |backing: RegionBacking| -> u64 {
-            let regions = self.guests.iter().flat_map(|(_, regions, _)| *regions);
-            regions.filter(|region| region.backing == backing).map(|region| region.pages).sum()
-        };
-        let tables = |(guest, regions, _): &(&GuestConfig, &[Region], &[TaskGroup])| {
-            guest.reclaimable_tables(regions.iter().map(|region| region.pages).sum())
-        };
-        let touched = of(RegionBacking::Vmm) + self.guests.iter().map(tables).sum::<u64>();
-        let kept = other + of(RegionBacking::GuestMemfd);
+        let touched = self.touched();
+        let kept = other + self.pages_in(RegionBacking::GuestMemfd);
         let least = kept + MIN_RECLAIMABLE_PAGES + 2 * self.in_flight(host);
         let compressed = zswap::charged_pages(host, touched);
         if limit >= least && limit < least + compressed {
@@ -240,6 +239,19 @@ impl Inside<'_> {
             return Err(at.fail(message, help));
         }
         Ok(touched.saturating_sub(limit - kept - compressed))
+    }
+
+    fn pages_in(&self, backing: RegionBacking) -> u64 {
+        let regions = self.guests.iter().flat_map(|(_, regions, _)| *regions);
+        regions.filter(|region| region.backing == backing).map(|region| region.pages).sum()
+    }
+
+    /// Pages that can be reclaimed, once all is touched.
+    fn touched(&self) -> u64 {
+        let tables = |(guest, regions, _): &(&GuestConfig, &[Region], &[TaskGroup])| {
+            guest.reclaimable_tables(regions.iter().map(|region| region.pages).sum())
+        };
+        self.pages_in(RegionBacking::Vmm) + self.guests.iter().map(tables).sum::<u64>()
     }
 
     /// Pages that may be under way at once: a read-ahead window for each task, and a batch that is

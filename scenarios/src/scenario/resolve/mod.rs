@@ -213,6 +213,15 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let limits_at = host_at.field("memory_limits");
     host.memory_control.limits =
         memory_control::limits(&limits_at, &file.host.memory_limits, &vms, end)?;
+    host.memory_control.highs = memory_control::highs(root, &file, &vms)?;
+    memory_control::high_goes_with(root, &host)?;
+    let agents_at = host_at.field("proactive_reclaim");
+    let agents = memory_control::proactive(&agents_at, &file.host.proactive_reclaim, &vms)?;
+    host.memory_control.proactive = agents;
+    memory_control::proactive_goes_with(&agents_at, &host)?;
+    let kswapd_at = host_at.field("kswapd");
+    let kswapd = memory_control::kswapd(&kswapd_at, file.host.kswapd.as_ref(), &host, &vms)?;
+    host.memory_control.kswapd = kswapd;
     host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     for guest in vms.guests() {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use models::base::ids::VmId;
+use models::base::record::MemcgFile;
 use models::config::{
     Container, GuestConfig, GuestPaging, HostConfig, HostPaging, MAX_VMS, Policy, Processes,
     Region, StoreConfig, TaskGroup, VmConfig, Workload,
@@ -37,6 +38,8 @@ pub(super) struct Vms<'a> {
     of: Vec<Vm<'a>>,
     /// What there is of each besides its guest; empty: there is one that says nothing itself.
     named: Vec<VmConfig>,
+    /// `memory.high` of containers of their own.
+    highs: Vec<(VmId, u64)>,
     workload: Workload,
 }
 
@@ -56,6 +59,7 @@ pub(super) fn vms<'a>(
         root: root.clone(),
         of: Vec::new(),
         named: Vec::new(),
+        highs: Vec::new(),
         workload: Workload::default(),
     };
     let mut reading = Reading { vms, tables: Tables::default(), stores };
@@ -84,11 +88,19 @@ impl<'a> Reading<'a, '_> {
         let start = vm.start.map_or(SimDuration::ZERO, |start| start.0);
         let start = at.field("start").span(start, SimDuration::ZERO..=MAX_DURATION)?;
         let container = container(at, vm)?;
+        let high = vm.memory_high.map(|size| at.field("memory_high").pages(size)).transpose()?;
+        if high.is_some() && container.is_none() {
+            let message = "this virtual machine has no container of its own";
+            let help = "add `memory_limit`, or say it of the host: `host.memory_high`";
+            return Err(at.field("memory_high").fail(message, help));
+        }
         for number in 1..=count {
             if self.vms.of.len() == MAX_VMS {
                 let help = format!("at most {MAX_VMS}");
                 return Err(at.fail("there are too many virtual machines", help));
             }
+            let place = VmId(self.vms.of.len() as u16);
+            self.vms.highs.extend(high.map(|high| (place, high)));
             let name = if count == 1 { name.clone() } else { format!("{name}-{number}") };
             let place = Place { prefix: format!("{name}:"), start, ..self.place() };
             let root = &self.vms.root;
@@ -247,13 +259,17 @@ impl<'a> Vms<'a> {
             .filter(|(place, _)| own(*place).is_none())
             .map(|(_, vm)| self.inside(vm))
             .collect();
+        let agents = &host.memory_control.proactive;
+        let has_agent = |is: &dyn Fn(VmId) -> bool| agents.iter().any(|agent| is(agent.vm));
         let mut containers = Vec::new();
         if !shared.is_empty() {
             containers.push(Inside {
                 at: self.root.field("host").field("memory_limit"),
                 limit: host.memory_limit_pages,
-                other: host.other_resident_pages,
+                other: host.other_resident_pages
+                    + host.memory_control.kswapd.as_ref().map_or(0, |marks| marks.high),
                 later: self.later(host, |vm| own(vm.index()).is_none()),
+                proactive: has_agent(&|vm| own(vm.index()).is_none()),
                 guests: shared,
             });
         }
@@ -264,18 +280,42 @@ impl<'a> Vms<'a> {
                 limit: limit_pages,
                 other: other_resident_pages,
                 later: self.later(host, |vm| vm.index() == place),
+                proactive: has_agent(&|vm| vm.index() == place),
                 guests: vec![self.inside(vm)],
             })
         }));
         containers
     }
 
-    /// Limits that a container gets later, each with its place.
+    /// Whether a virtual machine has a container of its own.
+    pub(super) fn have_own_containers(&self) -> bool {
+        self.named.iter().any(|named| named.container.is_some())
+    }
+
+    /// `memory.high` of containers of their own.
+    pub(super) fn named_highs(&self) -> impl Iterator<Item = (VmId, u64)> + '_ {
+        self.highs.iter().copied()
+    }
+
+    /// Limits that a container gets later, or besides, each with its place.
     fn later(&self, host: &HostConfig, is: impl Fn(VmId) -> bool) -> Vec<(At<'a>, u64)> {
         let at = self.root.field("host").field("memory_limits");
         let all = host.memory_control.limits.iter().enumerate();
         let own = all.filter(|(_, change)| is(change.vm));
-        own.map(|(place, change)| (at.index(place).field("limit"), change.limit_pages)).collect()
+        let mut later: Vec<_> = own
+            .map(|(place, change)| {
+                let field = if change.file == MemcgFile::Max { "limit" } else { "high" };
+                (at.index(place).field(field), change.limit_pages)
+            })
+            .collect();
+        for &(vm, pages) in host.memory_control.highs.iter().filter(|high| is(high.0)) {
+            let at = match self.named.get(vm.index()).and_then(|named| named.container) {
+                Some(_) => self.of[vm.index()].at.field("memory_high"),
+                None => self.root.field("host").field("memory_high"),
+            };
+            later.push((at, pages));
+        }
+        later
     }
 
     /// The first virtual machine of the container of the one with this name, or of the host's.

@@ -400,8 +400,15 @@ fn host(field: &str, value: &str) -> Option<Named> {
         let preset = if field == "tick" { Preset::HostKernel } else { Preset::None };
         return Some(with(format!("host.{own}"), &written(value, *unit), preset));
     }
-    if field == "memory_limit_pages.at" {
-        return Some(plain("host.memory_limits", limit_change(value)));
+    let control = match field {
+        "memory_limit_pages.at" => Some(("host.memory_limits", limit_change(value))),
+        "memory_high_pages" => Some(("host.memory_high", high(value))),
+        "proactive_reclaim" => Some(("host.proactive_reclaim", agent(value))),
+        "kswapd" => Some(("host.kswapd", watermarks(value))),
+        _ => None,
+    };
+    if let Some((field, value)) = control {
+        return Some(plain(field, value));
     }
     match field.strip_prefix("sched.") {
         // The one of the host's tick.
@@ -418,12 +425,46 @@ fn host(field: &str, value: &str) -> Option<Named> {
     }
 }
 
+/// The words of a line, each in a unit.
+fn words(line: &str) -> impl FnMut(Unit) -> String {
+    let mut parts = line.split(' ');
+    move |unit| written(parts.next().unwrap_or(""), unit)
+}
+
 /// When which virtual machine gets which limit.
 fn limit_change(line: &str) -> String {
-    let mut parts = line.split(' ');
-    let mut next = |unit| written(parts.next().unwrap_or(""), unit);
-    let (at, vm, limit) = (next(Unit::Time), next(Unit::Plain), next(Unit::Pages));
-    format!("{limit} at {at} for vm {vm}")
+    let mut next = words(line);
+    let (at, vm) = (next(Unit::Time), next(Unit::Plain));
+    let (file, limit) = (next(Unit::Plain), next(Unit::Pages));
+    format!("{file} {limit} at {at} for vm {vm}")
+}
+
+/// Which virtual machine's container has which `memory.high`.
+fn high(line: &str) -> String {
+    let mut next = words(line);
+    let (vm, high) = (next(Unit::Plain), next(Unit::Pages));
+    format!("{high} for vm {vm}")
+}
+
+/// What an agent asks for, and when.
+fn agent(line: &str) -> String {
+    let mut next = words(line);
+    let (vm, at, every) = (next(Unit::Plain), next(Unit::Time), next(Unit::Time));
+    let ask = next(Unit::Plain);
+    let ask = match ask.split_once('=') {
+        Some(("pages", pages)) => written(pages, Unit::Pages),
+        Some((_, ppm)) => format!("{ppm} ppm"),
+        None => ask,
+    };
+    format!("{ask} every {every} from {at} on, of vm {vm}")
+}
+
+/// Below which the thread that keeps memory free begins, and at which it ends; where it runs.
+fn watermarks(line: &str) -> String {
+    let mut next = words(line);
+    let (min, low, high) = (next(Unit::Pages), next(Unit::Pages), next(Unit::Pages));
+    let cpu = next(Unit::Plain).replace("cpu=", "on processor ");
+    format!("min {min}, low {low}, high {high}, {cpu}")
 }
 
 /// A line of a device that stands at `base`; without a field its kind.

@@ -21,10 +21,15 @@ pub(super) fn host(draw: &Draw, (shape, vms): (&Shape, &Vms), end: u64) -> Value
     object.insert("cpu".into(), cpu(&draw.at("cpu")));
     let number = cpus(&mut draw.at("cpus"), shape.vcpus);
     object.insert("cpus".into(), json!(number));
-    let (limit, later) = memory_control::limits(&draw.at("memory_limits"), shape, vms, end);
+    let limits = draw.at("memory_limits");
+    let (limit, later) = memory_control::limits(&limits, (shape, vms), end);
+    let high = shape.has_high();
     object.insert("memory_limit".into(), pages(limit));
     if !later.is_empty() {
         object.insert("memory_limits".into(), Value::Array(later));
+    }
+    if high && (vms.list.is_empty() || vms.shared > 0) {
+        give(&mut object, draw, "memory_high", |draw| memory_control::high(draw, shape, vms));
     }
     if shape.other_pages > 0 {
         object.insert("other_resident".into(), pages(shape.other_pages));
@@ -43,7 +48,18 @@ pub(super) fn host(draw: &Draw, (shape, vms): (&Shape, &Vms), end: u64) -> Value
     if shape.zswap.is_some() {
         let words: Vec<ZswapKernel> =
             ZswapKernel::ALL.iter().copied().filter(|&it| it != ZswapKernel::None).collect();
-        kernel = Some(with_zswap(kernel, draw.at("zswap_kernel").pick(&words).word()));
+        kernel = Some(with(kernel, "zswap", draw.at("zswap_kernel").pick(&words).word()));
+    }
+    if let Some(marks) = shape.kswapd() {
+        let kswapd = memory_control::kswapd(&draw.at("kswapd"), marks, number);
+        object.insert("kswapd".into(), kswapd);
+    }
+    let agents = memory_control::has_agents(shape, vms);
+    if agents {
+        object.insert("proactive_reclaim".into(), memory_control::agents(&draw.at("agents")));
+    }
+    if high || agents {
+        kernel = Some(with(kernel, "cgroup", Cgroup::V2.word()));
     }
     let named = kernel.as_ref().and_then(|it| it.as_str().or_else(|| it["preset"].as_str()));
     let named = named.unwrap_or(presets::HOST_KERNEL).to_owned();
@@ -160,14 +176,14 @@ fn costs(draw: &mut Draw) -> Value {
     Value::Object(object)
 }
 
-/// The kernel with a way to keep zswap.
-fn with_zswap(kernel: Option<Value>, word: &str) -> Value {
+/// The kernel with a word for one of its fields.
+fn with(kernel: Option<Value>, field: &str, word: &str) -> Value {
     let mut object = match kernel {
         Some(Value::Object(object)) => object,
         Some(name) => Object::from_iter([("preset".to_owned(), name)]),
         None => Object::new(),
     };
-    object.insert("zswap".into(), json!(word));
+    object.insert(field.into(), json!(word));
     Value::Object(object)
 }
 

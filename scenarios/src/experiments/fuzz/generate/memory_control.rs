@@ -3,11 +3,17 @@
 use serde_json::{Value, json};
 use sim_core::SimDuration;
 
+use super::object::{Object, give};
 use super::vms::{Bounds, Vms};
 use super::workload::Shape;
-use crate::experiments::fuzz::draw::{Draw, pages, written};
+use crate::experiments::fuzz::draw::{Draw, MS, US, pages, written};
 
 impl Bounds {
+    fn of_host(shape: &Shape, vms: &Vms) -> Self {
+        let low = shape.limit_pages;
+        Self { low, high: (shape.memory_pages * vms.shared.max(1)).max(low) }
+    }
+
     fn limit(self, draw: &mut Draw) -> u64 {
         match draw.percent(30) {
             true => self.low,
@@ -16,12 +22,18 @@ impl Bounds {
     }
 }
 
-/// The first limit of the host's container, and those that containers get until the run ends.
-pub(super) fn limits(draw: &Draw, shape: &Shape, vms: &Vms, end: u64) -> (u64, Vec<Value>) {
-    let low = shape.limit_pages;
-    let host = Bounds { low, high: (shape.memory_pages * vms.shared.max(1)).max(low) };
+/// The `memory.high` of the host's container.
+pub(super) fn high(draw: &mut Draw, shape: &Shape, vms: &Vms) -> Value {
+    pages(Bounds::of_host(shape, vms).limit(draw))
+}
+
+/// The first limit of the host's container, and those that containers get until the run ends; also `memory.high`
+/// if there may be such limits.
+pub(super) fn limits(draw: &Draw, (shape, vms): (&Shape, &Vms), end: u64) -> (u64, Vec<Value>) {
+    let host = Bounds::of_host(shape, vms);
+    let low = host.low;
     let mut number = draw.at("number");
-    if !number.percent(20) {
+    if shape.kswapd().is_some() || !number.percent(20) {
         return (low, Vec::new());
     }
     let of_host = (vms.list.is_empty() || vms.shared > 0).then_some((None, host));
@@ -34,7 +46,8 @@ pub(super) fn limits(draw: &Draw, shape: &Shape, vms: &Vms, end: u64) -> (u64, V
     let one = |(place, at): (usize, SimDuration)| {
         let mut draw = draw.index(place);
         let &(vm, bounds) = draw.pick(&containers);
-        let mut value = json!({ "at": written(at), "limit": pages(bounds.limit(&mut draw)) });
+        let file = if shape.has_high() && draw.percent(40) { "high" } else { "limit" };
+        let mut value = json!({ "at": written(at), file: pages(bounds.limit(&mut draw)) });
         if let Some(vm) = vm {
             value["vm"] = json!(vm);
         }
@@ -42,4 +55,31 @@ pub(super) fn limits(draw: &Draw, shape: &Shape, vms: &Vms, end: u64) -> (u64, V
     };
     let changes = times.into_iter().enumerate().map(one).collect();
     (host.limit(&mut draw.at("first")), changes)
+}
+
+/// What keeps memory of the host free.
+pub(super) fn kswapd(draw: &Draw, (min, scale): (u64, u64), cpus: u64) -> Value {
+    let mut object = Object::new();
+    object.insert("min_free".into(), pages(min));
+    object.insert("scale_factor".into(), json!(scale));
+    give(&mut object, draw, "cpu", |draw| json!(draw.below(cpus)));
+    Value::Object(object)
+}
+
+/// Whether agents have memory reclaimed, for which all of it must find room in the swap area.
+pub(super) fn has_agents(shape: &Shape, vms: &Vms) -> bool {
+    shape.has_agents() && (vms.list.is_empty() || vms.shared > 0)
+}
+
+/// An agent for the host's container.
+pub(super) fn agents(draw: &Draw) -> Value {
+    let mut object = Object::new();
+    object.insert("every".into(), draw.at("every").written_span(100 * US, 20 * MS));
+    give(&mut object, draw, "at", |draw| draw.written_span(0, 10 * MS));
+    let mut ask = draw.at("ask");
+    match ask.percent(50) {
+        true => object.insert("size".into(), pages(ask.magnitude(1, 4096))),
+        false => object.insert("share_ppm".into(), json!(ask.magnitude(1, 1_000_000))),
+    };
+    json!([Value::Object(object)])
 }

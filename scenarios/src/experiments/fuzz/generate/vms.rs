@@ -76,6 +76,9 @@ impl Vms {
         } else {
             self.shared += count;
         }
+        if common.has_high() && object.contains_key("memory_limit") {
+            give(&mut object, draw, "memory_high", |_| pages(shape.limit_pages));
+        }
         let mut policy = draw.at("policy");
         if policy.percent(25) {
             object.insert("policy".into(), own_policy(&mut policy, shape, compared));

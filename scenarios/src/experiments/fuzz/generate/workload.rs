@@ -44,6 +44,11 @@ pub(super) struct Shape {
     pub(super) groups: Vec<u64>,
     /// Whether the host has other virtual machines too.
     pub(super) several: bool,
+    /// Whether containers may have a `memory.high`, for all else.
+    high: bool,
+    agents: bool,
+    /// Pages that stay free and a factor, where the host's container is its memory as a whole.
+    kswapd: Option<(u64, u64)>,
 }
 
 impl Shape {
@@ -92,7 +97,14 @@ impl Shape {
             stores: stores(&draw.at("stores"), device::is_compressed(&swap)),
             groups,
             several: false,
+            high: draw.at("high").percent(15),
+            agents: draw.at("agents").percent(15),
+            kswapd: None,
         };
+        let mut kswapd = draw.at("kswapd");
+        if kswapd.percent(15) {
+            shape.kswapd = Some((kswapd.between(32, 256), kswapd.between(1, 200)));
+        }
         let mut zswap = draw.at("zswap");
         if !device::is_memory(&swap) && zswap.percent(25) {
             shape.zswap = Some(zswap.magnitude(1, 512));
@@ -139,6 +151,21 @@ impl Shape {
         named.collect::<std::collections::BTreeSet<u64>>().len()
     }
 
+    /// Whether containers may have a `memory.high`: not beside huge pages of the host and stores.
+    pub(super) fn has_high(&self) -> bool {
+        self.high && !self.host_thp && self.stores.is_empty() && self.kswapd().is_none()
+    }
+
+    /// Whether an agent may have memory reclaimed.
+    pub(super) fn has_agents(&self) -> bool {
+        self.agents && self.kswapd().is_none()
+    }
+
+    /// What keeps memory of the host free, where nothing else controls it.
+    pub(super) fn kswapd(&self) -> Option<(u64, u64)> {
+        self.kswapd.filter(|_| !self.several)
+    }
+
     /// Whether the host's kernel has to know guest_memfd.
     pub(super) fn has_memfd(&self) -> bool {
         self.regions.iter().any(|region| region.in_memfd)
@@ -158,6 +185,10 @@ impl Shape {
         let least = self.other_pages + RECLAIMABLE + 2 * self.in_flight();
         self.limit_pages = least + if slack.percent(50) { 0 } else { slack.magnitude(0, 512) };
         let room = self.limit_pages - self.other_pages;
+        if let Some((min, _)) = self.kswapd {
+            // More than the higher mark.
+            self.limit_pages += min + min / 2 + self.limit_pages / 16 + 64;
+        }
         // Mostly somewhat more than there is room for, so that pages are swapped.
         let mut main = draw.at("main");
         let large = match main.below(10) {
@@ -202,6 +233,7 @@ impl Shape {
         let more = if memory.percent(40) { 0 } else { memory.magnitude(0, 1 << 14) };
         self.memory_pages = self.limit_pages.max(touched + kept) + more;
         let mut swap = draw.at("swap");
+        let room = if self.agents { 0 } else { room };
         let swapped = (touched + tables).saturating_sub(room);
         let least = if swapped == 0 { 0 } else { swapped + self.in_flight() };
         // Left out it is the guest's memory, which may be too little.

@@ -7,6 +7,7 @@ use crate::scenario::op::OpFile;
 mod hash;
 mod host_kernel;
 mod limits;
+mod memory_control;
 mod policies;
 mod programs;
 mod text;
