@@ -266,11 +266,11 @@ fn our_own_trace_dat_is_printed() {
             std::fs::write(path("printed.txt"), text).unwrap();
             assert_eq!(facts(Path::new(&path("printed.txt"))), expected, "{policy} {more:?}");
         }
-        // As many lines of each event as the text has, but for those of locks.
+        // As many lines of each event as the text has.
         let count = |name: &str| {
             let text = std::fs::read_to_string(path(name)).unwrap();
             let mut counts = std::collections::BTreeMap::<String, u32>::new();
-            for line in events(&text).filter(|line| !line.contains(": contention_")) {
+            for line in events(&text) {
                 let name = line.split(": ").nth(1).unwrap_or("").trim().to_owned();
                 *counts.entry(name).or_default() += 1;
             }

@@ -210,6 +210,23 @@ fn a_trace_dat_is_read_like_the_text() {
         }
         assert!(reports[1]["events"].as_u64() > Some(100), "{policy}");
     }
+    // With what userfaultfd does.
+    let trace = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut reports = ["uffd.txt", "uffd.dat"].map(|name| {
+        let run =
+            ["run", "lab-uffd-100us-4f4w", "-q", "--duration", "20ms", "--policy", "apf-v6.12"];
+        fine(&[&run[..], &["--trace", &trace(name)]].concat());
+        let output = apfsim(&["check", &trace(name), "--format", "json"]);
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    });
+    // The text has microseconds.
+    for report in &mut reports {
+        report["userfaultfd"].as_object_mut().unwrap().remove("times");
+    }
+    for field in ["verdict", "events", "vcpus", "userfaultfd"] {
+        assert_eq!(reports[0][field], reports[1][field], "{field}");
+    }
+    assert!(reports[1]["userfaultfd"]["installed"].as_u64() > Some(10));
     // Whatever the number of threads and the way of running: the same bytes.
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let run = |name: &str, more: &[&str]| {

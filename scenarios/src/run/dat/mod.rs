@@ -23,9 +23,17 @@ use self::value::{Datum, values};
 
 /// How all files of trace-cmd begin.
 const MAGIC: &[u8] = b"\x17\x08\x44tracing6\0";
-/// The function of work items, and its end, as `/proc/kallsyms` has them: made up, as there is no kernel.
-const SYMBOLS: &str =
-    "ffffffffc0a1b000 t async_pf_execute\t[kvm]\nffffffffc0a1b400 t async_pf_end\t[kvm]\n";
+/// The function of work items and its end, and those of userfaultfd, as `/proc/kallsyms` has them: made up, as there
+/// is no kernel.
+const SYMBOLS: &str = "\
+ffffffff81430000 T vfs_read
+ffffffff81500000 T handle_userfault
+ffffffff81501000 t userfaultfd_read_iter
+ffffffff81502000 t userfaultfd_ioctl
+ffffffff81550000 T mfill_atomic_copy
+ffffffffc0a1b000 t async_pf_execute\t[kvm]
+ffffffffc0a1b400 t async_pf_end\t[kvm]
+";
 const HEADER_EVENT: &str = "\
 # compressed entry header
 \ttype_len    :    5 bits
@@ -94,7 +102,7 @@ impl DatWriter {
     }
 
     fn event(&mut self, header: &Header<'_>, flags: [u8; 2], fields: &[u8]) -> io::Result<()> {
-        // Of other kernels than the one whose layouts these are, or of its locks: not in the file.
+        // Of other kernels than the one whose layouts these are: not in the file.
         let Some(values) = values(header.name, fields) else { return Ok(()) };
         let pid = header.thread.pid;
         let common = [

@@ -37,12 +37,27 @@ const STATES: [(&[u8], u64); 4] = [(b"R", 0), (b"S", 1), (b"D", 2), (b"I", 0x80)
 const IO_PRIORITY: u64 = 2 << 13 | 4;
 /// Where the function of work items lies, as the symbols of the file say.
 const WORKER_FUNCTION: u64 = 0xffff_ffff_c0a1_b000;
+/// Flags of a wait for a lock (include/trace/events/lock.h).
+const LOCK_FLAGS: [(&[u8], u64); 6] = [
+    (b"SPIN", 1 << 0),
+    (b"READ", 1 << 1),
+    (b"WRITE", 1 << 2),
+    (b"RT", 1 << 3),
+    (b"PERCPU", 1 << 4),
+    (b"MUTEX", 1 << 5),
+];
+/// Where functions lie that are probed, or that probed ones return to, as the symbols of the file say.
+const VFS_READ: u64 = 0xffff_ffff_8143_0000;
+const HANDLE_USERFAULT: u64 = 0xffff_ffff_8150_0000;
+const USERFAULTFD_READ_ITER: u64 = 0xffff_ffff_8150_1000;
+const USERFAULTFD_IOCTL: u64 = 0xffff_ffff_8150_2000;
+const MFILL_ATOMIC_COPY: u64 = 0xffff_ffff_8155_0000;
 /// Where the kernel's direct map may begin: hashed addresses become ones of it.
 const DIRECT_MAP: u64 = 0xffff_8880_0000_0000;
 
 /// The fields of an event by its name, from its text. None of an event that has no layout here.
 pub(super) fn values<'a>(name: &[u8], text: &'a [u8]) -> Option<Fields<'a>> {
-    let forms = forms_of(name)?;
+    let Some(forms) = forms_of(name) else { return beside(name, text) };
     let (form, values, _) = forms.read(text.trim_ascii()).ok()?;
     let number = |at: usize| Number(values[at].number());
     let text = |at: usize| match values[at] {
@@ -146,6 +161,41 @@ pub(super) fn values<'a>(name: &[u8], text: &'a [u8]) -> Option<Fields<'a>> {
         _ => return None,
     };
     Some(fields)
+}
+
+/// Events that nobody judges: waits for a lock, and probes of userfaultfd.
+fn beside<'a>(name: &[u8], text: &'a [u8]) -> Option<Fields<'a>> {
+    let text = str::from_utf8(text).ok()?.trim();
+    let value = |key: &str| {
+        let end = text.find(key)? + key.len();
+        text[end..].split([' ', ')']).next()
+    };
+    let hex = |digits: &str| {
+        let digits = digits.strip_prefix("0x").unwrap_or(digits);
+        u64::from_str_radix(digits, 16).ok().map(Number)
+    };
+    let lock = || Some(("lock_addr", hex(text.split(' ').next()?)?));
+    let returned = || Some(("ret", Number(value("ret=")?.parse::<i64>().ok()?.cast_unsigned())));
+    let stands = |at| ("__probe_ip", Number(at));
+    let returns = |from, to| {
+        Some(vec![("__probe_func", Number(from)), ("__probe_ret_ip", Number(to)), returned()?])
+    };
+    match name {
+        b"contention_begin" => {
+            let flag = |name: &str| known(&LOCK_FLAGS, name.as_bytes());
+            let flags = value("flags=")?.split('|').map(flag).sum::<Option<u64>>()?;
+            Some(vec![lock()?, ("flags", Number(flags))])
+        }
+        b"contention_end" => Some(vec![lock()?, returned()?]),
+        b"uffd_fault" => {
+            let (addr, flags) = (hex(value("addr=")?)?, hex(value("flags=")?)?);
+            Some(vec![stands(HANDLE_USERFAULT), ("addr", addr), ("flags", flags)])
+        }
+        b"uffd_copy" => Some(vec![stands(MFILL_ATOMIC_COPY), ("addr", hex(value("addr=")?)?)]),
+        b"uffd_read" => returns(USERFAULTFD_READ_ITER, VFS_READ),
+        b"uffd_copied" => returns(MFILL_ATOMIC_COPY, USERFAULTFD_IOCTL),
+        _ => None,
+    }
 }
 
 fn known(list: &[(&[u8], u64)], name: &[u8]) -> Option<u64> {
