@@ -8,14 +8,13 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::accounts::Payment;
+use super::duties::MAX_RECLAIM_RETRIES;
 use super::state::{Host, PassSums};
 use crate::base::ids::{ThreadId, VcpuId, VmId};
 use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};
 use crate::parts::memory::high::{fires, penalty};
 
-/// Times without success after which a thread sleeps (`MAX_RECLAIM_RETRIES`).
-const MAX_RECLAIM_RETRIES: u32 = 16;
 /// Pages that are reclaimed at least (`SWAP_CLUSTER_MAX`).
 const LEAST: u64 = 32;
 
