@@ -81,7 +81,7 @@ impl MachineConfig {
     /// Threads of VMMs that bring pages; they come behind those of the vCPUs.
     pub fn handler_threads(&self) -> u16 {
         let handlers = self.host.stores.iter().filter_map(|store| store.handler.as_ref());
-        handlers.map(|handler| handler.threads(self.vm_count())).sum()
+        handlers.map(|handler| handler.threads()).sum()
     }
 
     /// Names of the host's threads behind those of the vCPUs and before the workers, in order.

@@ -4,16 +4,21 @@
 use sim_core::SimDuration;
 
 use super::device::DeviceConfig;
-use crate::base::ids::{PcpuId, RegionId};
+use crate::base::ids::{PcpuId, RegionId, StoreId, VmId};
 use crate::base::named::named;
 
-/// A store.
+/// A store of one virtual machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// Name in the scenario file.
+    /// Name in the scenario file, behind that of its virtual machine where there are several.
     pub name: String,
-    /// The device that it is on; none: the swap device, or a constant latency where a handler reads it.
+    /// Whose memory is in it.
+    pub vm: VmId,
+    /// The device that it is on; none: that of the store that it shares, the swap device, or a constant latency
+    /// where a handler reads it.
     pub device: Option<DeviceConfig>,
+    /// It is what another virtual machine's store is, which comes before it: one image, on one device.
+    pub shares: Option<StoreId>,
     /// Threads of the VMM that bring its pages; none: the kernel does, as of a file that the VMM maps.
     pub handler: Option<HandlerConfig>,
 }
@@ -46,11 +51,10 @@ pub struct HandlerConfig {
 }
 
 impl HandlerConfig {
-    /// All its threads on a host of so many virtual machines, the main threads of their VMMs among them if they take
-    /// part.
-    pub fn threads(&self, vms: usize) -> u16 {
+    /// All its threads, the main thread of the VMM among them if it takes part.
+    pub fn threads(&self) -> u16 {
         let prefetch = self.prefetch.as_ref().map_or(0, |prefetch| prefetch.threads);
-        let mains = if self.process == Process::Other { vms as u16 } else { 0 };
+        let mains = u16::from(self.process == Process::Other);
         self.readers.saturating_add(self.installers).saturating_add(prefetch).saturating_add(mains)
     }
 }

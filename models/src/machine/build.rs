@@ -14,7 +14,7 @@ use super::vcpu::VcpuThreads;
 use super::world::watchdog::Watchdog;
 use super::world::{Cx, MachineEvent, Setup, Steps, World, thread_of};
 use crate::apf::Rules;
-use crate::base::ids::{GroupId, VcpuId};
+use crate::base::ids::{GroupId, VcpuId, VmId};
 use crate::base::record::{Event, Phase};
 use crate::config::{GuestPaging, MachineConfig};
 use crate::presets::policies;
@@ -102,8 +102,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.begin_reclaimers();
         self.enable_notices();
         self.note_start();
-        if !self.begin_prefetches() {
-            self.start_groups();
+        self.begin_prefetches();
+        for vm in self.w.setup.config.vm_ids().filter(|vm| self.may_start(*vm)).collect::<Vec<_>>() {
+            self.start_groups(vm);
         }
         let measure = now + self.w.setup.warmup;
         let end = measure + self.w.setup.duration;
@@ -116,13 +117,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule(end, MachineEvent::Phase(Phase::End));
     }
 
-    /// The tasks of all virtual machines start.
-    pub(super) fn start_groups(&mut self) {
+    /// The tasks of a virtual machine start.
+    pub(super) fn start_groups(&mut self, vm: VmId) {
         let config = self.w.setup.config.clone();
-        for vm in config.vm_ids() {
-            for place in config.groups_of(vm) {
-                self.start_group(vm, GroupId(place as u16), &config.workload.tasks[place]);
-            }
+        for place in config.groups_of(vm) {
+            self.start_group(vm, GroupId(place as u16), &config.workload.tasks[place]);
         }
     }
 

@@ -48,7 +48,7 @@ impl Model for World {
             MachineEvent::MapWritten(vm) => cx.map_written(vm),
             MachineEvent::ThreadTimer(thread) => cx.thread_timer(thread),
             MachineEvent::HandlerWoken(thread) => cx.wake_thread(thread),
-            MachineEvent::Restored => cx.start_groups(),
+            MachineEvent::Restored(vm) => cx.start_groups(vm),
             MachineEvent::Phase(phase) => cx.phase(phase),
             MachineEvent::Barrier => cx.barrier(),
         }

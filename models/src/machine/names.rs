@@ -62,7 +62,7 @@ impl World {
             MachineEvent::ThreadTimer(thread) | MachineEvent::HandlerWoken(thread) => {
                 format!("the timer of {}", self.thread_name(thread).trim_end_matches(','))
             }
-            MachineEvent::Restored => "the start of the guest's tasks".into(),
+            MachineEvent::Restored(_) => "the start of the guest's tasks".into(),
             MachineEvent::Phase(phase) => format!("the phase {phase:?}"),
             MachineEvent::Barrier => "the start barrier".into(),
         }

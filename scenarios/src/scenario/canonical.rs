@@ -212,8 +212,15 @@ fn host(form: &mut Form, host: &HostConfig) {
     if let Some(pool) = compressed {
         zswap(form, pool);
     }
-    for StoreConfig { name, device, handler } in stores {
+    for StoreConfig { name, vm, device, shares, handler } in stores {
         form.line("store", name);
+        // Said of several virtual machines only.
+        if vm.0 > 0 {
+            form.line("store.vm", vm.0);
+        }
+        if let Some(first) = shares {
+            form.line("store.shares", first.0);
+        }
         if let Some(device) = device {
             let (kind, lines) = device_lines(device);
             form.line("store.device", kind);

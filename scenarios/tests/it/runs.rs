@@ -135,7 +135,8 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
 }
 
 /// Built-in scenarios that ask what an application gets.
-const APPLICATIONS: [&str; 19] = [
+const APPLICATIONS: [&str; 20] = [
+    "clone-8",
     "vmm-answered",
     "post-copy",
     "kv-tail",

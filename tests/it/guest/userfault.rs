@@ -136,3 +136,41 @@ fn a_restored_guest_has_its_working_set_sooner_with_notifications() {
     println!("working set after {sync:.3} s, {halted:.3} s, {notified:.3} s");
     assert!(notified < 0.8 * sync && notified < halted, "{sync} {halted} {notified}");
 }
+
+/// Eight clones of one snapshot, each with its handler, are ready sooner with notifications, and together.
+#[test]
+fn eight_clones_of_a_snapshot_have_their_working_sets_sooner_with_notifications() {
+    let mut scenario = Scenario::load("clone-8").unwrap();
+    scenario.replications = 1;
+    let clones = compare(&scenario);
+    let of = |policy: &str, what: &str| -> Vec<f64> {
+        (1..=8).map(|vm| metric(&clones, policy, &format!("{what}[clone-{vm}]"))).collect()
+    };
+    let (sync, notified) = (of("sync", "completion_time"), of("apf-v6.12", "completion_time"));
+    println!("{sync:.3?} {notified:.3?}");
+    for (before, after) in sync.iter().zip(&notified) {
+        assert!(*after < 0.8 * before, "{sync:?} {notified:?}");
+    }
+    let [least, most] = [f64::min, f64::max].map(|f| notified.iter().copied().reduce(f).unwrap());
+    assert!(most < 1.1 * least, "{notified:?}");
+    for policy in POLICIES {
+        assert_eq!(of(policy, "major_faults"), [2048.0; 8], "{policy}");
+    }
+}
+
+/// Without handlers the clones map one file: each page is read once, by whoever comes first.
+#[test]
+fn clones_that_map_one_file_read_it_once() {
+    let mut scenario = Scenario::load("clone-8").unwrap();
+    scenario.replications = 1;
+    for store in &mut scenario.machine.host.stores {
+        store.handler = None;
+    }
+    let clones = compare(&scenario);
+    for policy in POLICIES {
+        assert_eq!(metric(&clones, policy, "swap_read_requests"), 2048.0, "{policy}");
+        let faults = metric(&clones, policy, "major_faults");
+        println!("{policy}: {faults} major faults");
+        assert!((2048.0..2048.0 * 8.0).contains(&faults), "{policy}: {faults}");
+    }
+}

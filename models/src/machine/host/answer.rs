@@ -35,9 +35,10 @@ impl Host {
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// Whether a VMM answers faults at all, so that its threads have more to do than to install pages.
-    fn any_vmm_answers(&self) -> bool {
-        self.w.setup.config.vm_ids().any(|vm| self.w.setup.answers_faults(vm))
+    /// Whether the VMM of a thread answers faults, so that its threads have more to do than to install pages.
+    fn answers_with(&self, handler: HandlerId) -> bool {
+        let (store, _) = self.w.host.handler(handler);
+        self.w.setup.answers_faults(self.w.setup.config.host.stores[store.index()].vm)
     }
 
     /// The store whose handler reads the rings of a virtual machine: a scenario gives it one at most.
@@ -51,16 +52,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A thread that waits for faults runs.
     pub(super) fn show_awake(&mut self, thread: ThreadId, handler: HandlerId) {
         let role = self.w.host.handlers[handler.index()].role;
-        if role == Role::Main || self.any_vmm_answers() {
+        if role == Role::Main || self.answers_with(handler) {
             self.emit(Event::VmmAwake { thread });
         }
     }
 
     /// A reader is back from `poll`.
-    pub(super) fn begin_read(&self) -> Flow {
+    pub(super) fn begin_read(&self, handler: HandlerId) -> Flow {
         let prices = &self.w.setup.prices;
-        let cost =
-            if self.any_vmm_answers() { prices.vmm_read.time } else { prices.uffd_read.time };
+        let cost = match self.answers_with(handler) {
+            true => prices.vmm_read.time,
+            false => prices.uffd_read.time,
+        };
         Flow::Spend(cost, Then::HandlerRead)
     }
 
@@ -304,7 +307,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn poll_posts(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let (store, vm) = self.w.host.handler(handler);
         if self.w.host.requests_mut(store).has_posts(vm.into()) {
-            return self.begin_read();
+            return self.begin_read(handler);
         }
         self.block_thread(thread, Then::HandlerPolled);
         Flow::Stopped

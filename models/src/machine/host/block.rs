@@ -146,10 +146,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.contents_came(id, request);
                 (1 << own, 0)
             }
-            Some(_) => {
-                let goes = self.page_was_read(request.guest_page, id);
-                (1 << own, u64::from(goes) << own)
-            }
+            Some(_) => self.store_page_was_read(&request),
             None => self.swap_request_done(id, request),
         };
         for container in (0..self.w.host.memory.count()).filter(|at| concerned >> at & 1 != 0) {
@@ -158,6 +155,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.wake_room_waiters(container);
             }
         }
+    }
+
+    /// A page has come from its store, in all virtual machines that wait for it: a bit for each container that it
+    /// concerns, and for each in which it has left a page that can be reclaimed.
+    fn store_page_was_read(&mut self, &Request { id, guest_page, .. }: &Request) -> (u64, u64) {
+        let (mut concerned, mut reclaimable) = (0, 0);
+        let joined = self.w.host.joined(guest_page, id);
+        for page in std::iter::once(guest_page).chain(joined) {
+            let goes = self.page_was_read(page, id);
+            let container = self.w.host.memory.container(page.vm());
+            concerned |= 1 << container;
+            reclaimable |= u64::from(goes) << container;
+        }
+        (concerned, reclaimable)
     }
 
     /// Whether a thread of the VMM has asked for a request, and not the kernel for a page that it has locked.

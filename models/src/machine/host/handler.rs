@@ -27,7 +27,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Back from `poll`, which said that there is something to read.
             Then::HandlerPolled => {
                 self.show_awake(thread, handler);
-                self.begin_read()
+                self.begin_read(handler)
             }
             Then::HandlerTold => {
                 let told = prices.uffd_told.time;
@@ -62,7 +62,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.host.messages_mut(store).may_read(number)
             || self.w.host.requests_mut(store).has_some(number)
         {
-            return self.begin_read();
+            return self.begin_read(handler);
         }
         self.w.host.messages_mut(store).sleeps(number);
         self.block_thread(thread, Then::HandlerPolled);

@@ -18,6 +18,7 @@ mod limits;
 mod map_lock;
 mod mapping;
 mod native;
+mod page_cache;
 mod power_on;
 mod prefetch;
 mod read;

@@ -4,21 +4,28 @@
 
 use sim_core::EventQueue;
 
-use crate::base::ids::{HandlerId, ThreadId};
+use crate::base::ids::{HandlerId, ThreadId, VmId};
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
 use crate::parts::memory::prefetch::Prefetcher;
 use crate::parts::memory::userfault::Role;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// The start barrier is passed: these threads begin. Whether the guest's tasks wait until they are through.
-    pub(in crate::machine) fn begin_prefetches(&mut self) -> bool {
+    /// The start barrier is passed: these threads begin.
+    pub(in crate::machine) fn begin_prefetches(&mut self) {
         let places = 0..self.w.host.handlers.len();
         let ahead = |place: &usize| self.w.host.handlers[*place].role == Role::Prefetcher;
         for place in places.filter(ahead).collect::<Vec<_>>() {
             let thread = self.w.host.first_handler_thread(place);
             self.wake_thread(thread);
         }
-        !self.w.host.all_is_there()
+    }
+
+    /// Whether all of a virtual machine's memory is there that its tasks wait for.
+    pub(in crate::machine) fn may_start(&self, vm: VmId) -> bool {
+        let stores = self.w.setup.config.host.stores.iter().zip(&self.w.host.stores);
+        let own = stores.filter(|(config, _)| config.vm == vm);
+        let mut prefetchers = own.filter_map(|(_, store)| store.prefetcher.as_ref());
+        prefetchers.all(|prefetcher| !prefetcher.holds_tasks_up())
     }
 
     /// The thread takes the next pages, when it is time for them. The last one that finds none lets the
@@ -58,12 +65,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Nothing is left: the thread sleeps for ever.
     fn through(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         let (store, _) = self.w.host.handler(handler);
+        let vm = self.w.setup.config.host.stores[store.index()].vm;
         let store = &mut self.w.host.stores[store.index()];
         let waited = store.prefetcher.as_ref().is_some_and(Prefetcher::holds_tasks_up);
         let last = store.prefetcher.as_mut().is_some_and(Prefetcher::is_through);
-        if last && waited && self.w.host.all_is_there() {
+        if last && waited && self.may_start(vm) {
             let now = self.now();
-            self.schedule(now, MachineEvent::Restored);
+            self.schedule(now, MachineEvent::Restored(vm));
         }
         self.block_thread(thread, Then::HandlerPrefetch);
         Flow::Stopped

@@ -2,12 +2,13 @@
 
 use sim_core::EventQueue;
 
+use super::page_cache::Cached;
 use crate::base::ids::{Gfn, GuestPage, RequestId, SwapSlot, ThreadId};
 use crate::base::record::IoKind;
 use crate::config::ReadAhead;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
 use crate::parts::device::Request;
-use crate::parts::memory::pages::Backing;
+use crate::parts::memory::pages::{Arrival, Backing};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Locks the page, and its neighbours as far as there is room, for a read.
@@ -41,12 +42,27 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(cost, Then::FetchSubmit)
     }
 
-    /// Locks a page for a read from its store. A store is a file under a mapping without read-ahead
-    /// (`MADV_RANDOM`): pages come one by one.
+    /// Locks a page for a read from its store, or takes it from the page cache. A store is a file under a mapping
+    /// without read-ahead (`MADV_RANDOM`): pages come one by one.
     pub(super) fn prepare_store_read(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
         let Some(store) = self.w.host.memory.page(guest_page).store else {
             unreachable!("a stored page has a store");
         };
+        let prepare = self.w.setup.prices.swap_in_prepare.time;
+        match self.w.host.cached(guest_page) {
+            Cached::No => {}
+            Cached::Coming(id) => {
+                self.lock_for_read(guest_page, id);
+                return Flow::Spend(prepare, Then::Fetch);
+            }
+            Cached::There => {
+                self.w.host.memory.charge(guest_page);
+                let page = self.w.host.memory.page_mut(guest_page);
+                (page.backing, page.dirty) = (Backing::Resident, false);
+                self.w.host.memory.lru_arrive(guest_page, Arrival::Read);
+                return Flow::Spend(prepare, Then::Fetch);
+            }
+        }
         let slot = self.w.host.place_in_store(store, guest_page);
         let id = self.new_read(guest_page, slot).id;
         self.lock_for_read(guest_page, id);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use sim_core::{DistributionError, RandomStreams};
 
-use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId, VcpuId};
+use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId, VcpuId, VmId};
 use crate::config::{MachineConfig, Process, StoreConfig};
 use crate::parts::device::Device;
 use crate::parts::memory::asked::{Asked, Requests};
@@ -15,10 +15,14 @@ use crate::parts::memory::userfault::{Messages, Role};
 /// A store.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    /// The device that it is on; none: the swap device.
+    /// The device that it is on; none: that of the store that it shares, or the swap device.
     pub(super) device: Option<Device>,
+    /// The store of another virtual machine that is the same image.
+    pub(super) shares: Option<StoreId>,
     /// Pages that the device has.
     pub(super) pages: u32,
+    /// All stores that are the same image, this one too; empty: it is the only one.
+    pub(super) same: Vec<(StoreId, VmId)>,
     /// Where threads of the VMM bring its pages.
     pub(super) messages: Option<Messages>,
     /// What they bring without being asked.
@@ -27,14 +31,21 @@ pub(super) struct Store {
     pub(super) requests: Option<Requests>,
 }
 
-/// The stores of a machine. Each holds an image of the guest's memory, frame by frame.
+/// The stores of a machine. Each holds an image of its guest's memory, frame by frame; those of several virtual
+/// machines may be the same image.
 pub(super) fn stores(
     config: &MachineConfig,
     streams: &RandomStreams,
 ) -> Result<Vec<Store>, DistributionError> {
-    let image = u32::try_from(config.guest.memory_pages).unwrap_or(u32::MAX);
-    let store = |store: &StoreConfig| {
-        let pages = if store.device.is_some() { image } else { config.host.swap_pages.max(1) };
+    let all = || (0..).map(StoreId).zip(&config.host.stores);
+    let store = |(id, store): (StoreId, &StoreConfig)| {
+        let first = store.shares.unwrap_or(id);
+        let same = all().filter(|(it, store)| store.shares.unwrap_or(*it) == first);
+        let same: Vec<_> = same.map(|(it, store)| (it, store.vm)).collect();
+        let image = same.iter().map(|(_, vm)| config.guest_of(*vm).memory_pages).max();
+        let image = u32::try_from(image.unwrap_or(0)).unwrap_or(u32::MAX);
+        let has_device = config.host.stores[first.index()].device.is_some();
+        let pages = if has_device { image } else { config.host.swap_pages.max(1) };
         let draws = streams.label(&format!("store {}", store.name));
         let device = store.device.as_ref().map(|device| Device::new(device, pages, draws));
         let messages = store.handler.clone().map(Messages::new);
@@ -42,9 +53,11 @@ pub(super) fn stores(
         let prefetcher = prefetch.map(Prefetcher::new);
         let requests = store.handler.as_ref();
         let requests = requests.map(|it| Requests::new(it.readers, config.vm_count()));
-        Ok(Store { device: device.transpose()?, pages, messages, prefetcher, requests })
+        let (device, shares) = (device.transpose()?, store.shares);
+        let same = if same.len() > 1 { same } else { Vec::new() };
+        Ok(Store { device, shares, pages, same, messages, prefetcher, requests })
     };
-    config.host.stores.iter().map(store).collect()
+    all().map(store).collect()
 }
 
 /// A thread that answers faults.
@@ -98,10 +111,10 @@ pub(super) fn handlers(config: &MachineConfig) -> Vec<(Handler, PcpuId, bool)> {
         let installers = (0..handler.installers).map(|number| (Role::Installer, number));
         let prefetchers = handler.prefetch.iter().flat_map(|prefetch| 0..prefetch.threads);
         let prefetchers = prefetchers.map(|number| (Role::Prefetcher, number));
+        // The main thread of its VMM has the number of the virtual machine.
         let apart = handler.process == Process::Other;
-        let mains = if apart { config.vm_count() as u16 } else { 0 };
-        let mains = (0..mains).map(|vm| (Role::Main, vm));
-        for (role, number) in readers.chain(installers).chain(prefetchers).chain(mains) {
+        let main = apart.then_some((Role::Main, described.vm.0));
+        for (role, number) in readers.chain(installers).chain(prefetchers).chain(main) {
             let place = all.len();
             // The main thread is none of the handler's.
             let pinned = !handler.cpus.is_empty() && role != Role::Main;

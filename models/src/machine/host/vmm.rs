@@ -2,6 +2,7 @@
 
 use sim_core::SimTime;
 
+use super::page_cache::Cached;
 use super::state::Host;
 use super::stores::Handler;
 use crate::base::ids::{GuestPage, HandlerId, StoreId, SwapSlot, ThreadId};
@@ -13,13 +14,19 @@ use crate::parts::memory::userfault::{Messages, Role};
 impl Host {
     /// The device that a request goes to: that of a store, or that of the swap area.
     pub(super) fn device_of(&mut self, store: Option<StoreId>) -> &mut Device {
-        let own = store.and_then(|store| self.stores[store.index()].device.as_mut());
+        let first = store.map(|store| self.first_of_image(store));
+        let own = first.and_then(|store| self.stores[store.index()].device.as_mut());
         own.unwrap_or(&mut self.device)
     }
 
     /// Whether a request goes to the swap device.
     pub(super) fn is_on_swap_device(&self, store: Option<StoreId>) -> bool {
-        store.is_none_or(|store| self.stores[store.index()].device.is_none())
+        store.is_none_or(|store| !self.has_device(store))
+    }
+
+    /// The store that has the device of an image: those of several virtual machines may be the same.
+    fn first_of_image(&self, store: StoreId) -> StoreId {
+        self.stores[store.index()].shares.unwrap_or(store)
     }
 
     /// Where a page lies on the device of its store. An image on the swap device has places of its own there,
@@ -66,15 +73,9 @@ impl Host {
         run
     }
 
-    /// Whether all is there that the guest's tasks wait for.
-    pub(super) fn all_is_there(&self) -> bool {
-        let mut prefetchers = self.stores.iter().filter_map(|store| store.prefetcher.as_ref());
-        prefetchers.all(|prefetcher| !prefetcher.holds_tasks_up())
-    }
-
-    /// Whether a store has a device of its own.
+    /// Whether a store is on a device other than the swap device.
     pub(super) fn has_device(&self, store: StoreId) -> bool {
-        self.stores[store.index()].device.is_some()
+        self.stores[self.first_of_image(store).index()].device.is_some()
     }
 
     /// Whether a page is on its way from its store, or somebody has asked for it and sleeps.
@@ -82,7 +83,10 @@ impl Host {
         let page = self.memory.page(guest_page);
         match page.backing {
             Backing::Reading => page.is_as_stored(),
-            Backing::Stored => self.somebody_waits_for(guest_page),
+            Backing::Stored if self.is_served_by_vmm(guest_page) => {
+                self.somebody_waits_for(guest_page)
+            }
+            Backing::Stored => matches!(self.cached(guest_page), Cached::Coming(_)),
             _ => false,
         }
     }

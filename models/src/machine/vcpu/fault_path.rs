@@ -42,12 +42,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 _ => self.under_lock(thread_of(vcpu), rest, Under::Map),
             };
         }
-        match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
+        let page = self.w.setup.page(vcpu, gfn);
+        match self.w.host.backing(page) {
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
                 self.under_lock(thread_of(vcpu), rest, Under::Map)
             }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
+            // Another virtual machine's VMM has read it from the file that both map.
+            Backing::Stored if self.w.host.is_found_in_page_cache(page) => {
+                self.fetch_for_fault(vcpu, FetchGoal::Fault)
+            }
             Backing::Swapped | Backing::Reading | Backing::Stored => self.fault_needs_io(vcpu),
         }
     }

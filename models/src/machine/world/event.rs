@@ -36,8 +36,8 @@ pub enum MachineEvent {
     ThreadTimer(ThreadId),
     /// The interrupt of that timer has been handled.
     HandlerWoken(ThreadId),
-    /// Threads of VMMs have brought what is to be there before the guest's tasks start.
-    Restored,
+    /// Threads of a VMM have brought what is to be there before the guest's tasks start.
+    Restored(VmId),
     /// A part of the run begins.
     Phase(Phase),
     /// The workload passes the start barrier: policies part here.
@@ -76,7 +76,7 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
     let (class, actor) = match event {
         MachineEvent::Phase(phase) => (Class::Phase, phase as u32),
         // The kinds have four bits.
-        MachineEvent::Restored => (Class::Phase, AFTER_PHASES),
+        MachineEvent::Restored(vm) => (Class::Phase, AFTER_PHASES + u32::from(vm.0)),
         // A number is used again as soon as it is free, so there are never 2^20 of them.
         MachineEvent::DeviceComplete(request) => (Class::Device, request.0 & ACTOR_MASK),
         MachineEvent::RequestDone(request) => (Class::RequestDone, request.0 & ACTOR_MASK),

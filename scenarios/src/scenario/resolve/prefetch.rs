@@ -26,9 +26,11 @@ const MAX_LIST: u64 = 1 << 28;
 pub(super) struct Stored<'a> {
     pub regions: &'a [Region],
     pub store: StoreId,
+    /// What names of regions begin with, where there are several virtual machines.
+    pub prefix: &'a str,
 }
 
-impl Stored<'_> {
+impl<'a> Stored<'a> {
     /// The regions that are in the store, in the order of the file.
     fn all(self) -> Vec<PrefetchRun> {
         let of_store = |(_, region): &(u16, &Region)| region.store == Some(self.store);
@@ -40,8 +42,14 @@ impl Stored<'_> {
     }
 
     fn region(self, name: &str) -> Option<PrefetchRun> {
-        let named = |run: &PrefetchRun| self.regions[run.region.index()].name == name;
+        let named = |run: &PrefetchRun| self.name(*run) == name;
         self.all().into_iter().find(named)
+    }
+
+    /// How the file calls a region.
+    fn name(self, run: PrefetchRun) -> &'a str {
+        let name = self.regions[run.region.index()].name.as_str();
+        name.strip_prefix(self.prefix).unwrap_or(name)
     }
 }
 
@@ -90,7 +98,7 @@ fn pace(at: &At<'_>, rate: Bytes) -> Result<SimDuration, ScenarioError> {
 fn unknown(at: &At<'_>, name: &str, stored: Stored<'_>) -> ScenarioError {
     let all = stored.all();
     let names: Vec<&str> =
-        all.iter().map(|run| stored.regions[run.region.index()].name.as_str()).collect();
+        all.iter().map(|run| stored.name(*run)).collect();
     at.unknown("region of this store", name, &names)
 }
 

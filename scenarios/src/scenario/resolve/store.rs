@@ -2,13 +2,15 @@
 
 use models::base::ids::{PcpuId, StoreId};
 use models::config::{
-    HandlerConfig, HostConfig, Region, RegionBacking, RegionContent, StoreConfig, Workload,
+    HandlerConfig, HostConfig, Region, RegionBacking, RegionContent, StoreConfig,
 };
 use sim_core::SimDuration;
 
 use super::at::{At, MAX_SPAN};
 use super::device;
+use super::images::Image;
 use super::prefetch::{self, Stored};
+use super::vms::Vms;
 use crate::scenario::file::{DeviceRef, HandlerFile, RegionFile, ScenarioFile, StoreFile};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
@@ -70,28 +72,40 @@ pub(super) fn stores(
     root: &At<'_>,
     file: &ScenarioFile,
     host: HostConfig,
-    workload: &Workload,
+    vms: &mut Vms<'_>,
 ) -> Result<HostConfig, ScenarioError> {
     let at = root.field("host").field("stores");
-    let named = file.host.stores.iter().enumerate();
-    let named = named.map(|(index, file)| {
-        let stored = Stored { regions: &workload.regions, store: StoreId(index as u16) };
-        store(&at.index(index), file, host.cpus, stored)
-    });
-    let mut stores = named.collect::<Result<Vec<_>, _>>()?;
-    let without = StoreId(stores.len() as u16);
-    let is_without = |region: &Region| region.store == Some(without);
-    if workload.regions.iter().any(is_without) {
-        stores.push(StoreConfig { name: SWAP_DEVICE.to_owned(), device: None, handler: None });
+    let images = vms.images(file.host.stores.len());
+    let named = images.iter().filter(|image| image.file.is_some()).count();
+    if named > MAX_STORES {
+        let message = format!("the virtual machines have {named} images of {} stores", file.host.stores.len());
+        let help = format!("at most {MAX_STORES}: each has one of every store that its regions are in");
+        return Err(at.fail(message, help));
     }
+    let regions = &vms.workload().regions;
+    let one = |(id, image): (StoreId, &Image)| match image.file {
+        None => Ok(StoreConfig {
+            name: format!("{}{SWAP_DEVICE}", image.prefix),
+            vm: image.vm,
+            device: None,
+            shares: None,
+            handler: None,
+        }),
+        Some(index) => {
+            let stored = Stored { regions, store: id, prefix: &image.prefix };
+            store(&at.index(index), (&file.host.stores[index], image), host.cpus, stored)
+        }
+    };
+    let stores = (0..).map(StoreId).zip(&images).map(one).collect::<Result<Vec<_>, _>>()?;
     let on_swap = |region: &Region| {
         let store = region.store.map(|store| &stores[store.index()]);
-        store.is_some_and(|store| store.device.is_none() && store.handler.is_none())
+        store.is_some_and(|store| {
+            let first = store.shares.map_or(store, |first| &stores[first.index()]);
+            first.device.is_none() && store.handler.is_none()
+        })
     };
-    if let Some(index) = workload.regions.iter().position(on_swap)
-        && host.device.is_work_of_submitter()
-    {
-        let at = root.field("workload").field("regions").index(index).field("content");
+    if let Some(index) = regions.iter().position(on_swap) && host.device.is_work_of_submitter() {
+        let at = vms.region_at(index).field("content");
         let message = "compressed memory holds what was swapped out, and nothing is stored there";
         return Err(at.fail(message, "give a store with a device in `host.stores`, and name it"));
     }
@@ -100,7 +114,7 @@ pub(super) fn stores(
 
 fn store(
     at: &At<'_>,
-    file: &StoreFile,
+    (file, image): (&StoreFile, &Image),
     cpus: u16,
     stored: Stored<'_>,
 ) -> Result<StoreConfig, ScenarioError> {
@@ -114,7 +128,11 @@ fn store(
         let config = handler_config(&at, file, device.is_some(), cpus)?;
         Ok(HandlerConfig { prefetch: prefetch.transpose()?, ..config })
     });
-    Ok(StoreConfig { name: file.name.clone(), device, handler: handler.transpose()? })
+    let &Image { ref prefix, vm, shares, .. } = image;
+    let (name, handler) = (format!("{prefix}{}", file.name), handler.transpose()?);
+    // What two share is the device of the first.
+    let device = device.filter(|_| shares.is_none());
+    Ok(StoreConfig { name, vm, device, shares, handler })
 }
 
 fn handler_config(

@@ -12,6 +12,7 @@ use sim_core::SimDuration;
 
 use super::at::{At, MAX_DURATION};
 use super::host::Inside;
+use super::images::{self, Image};
 use super::workload::{MAX_GROUPS, MAX_REGIONS};
 use super::{arrivals, disturbance, guest, policy, workload};
 use crate::scenario::file::{GuestFile, ScenarioFile, VmFile, WorkloadFile};
@@ -205,7 +206,6 @@ impl<'a> Vms<'a> {
     /// Refuses what is for a virtual machine that is the only one.
     pub(super) fn fit_beside_each_other(
         &self,
-        file: &ScenarioFile,
         host: &HostConfig,
     ) -> Result<(), ScenarioError> {
         if self.named.is_empty() {
@@ -216,9 +216,6 @@ impl<'a> Vms<'a> {
             Err(at.fail(message, "leave it out, or `vms`"))
         };
         let at = self.root.field("host");
-        if !file.host.stores.is_empty() {
-            return refuse(at.field("stores"), "memory that comes from a store");
-        }
         if host.paging == HostPaging::Shadow {
             return refuse(at.field("paging"), "shadow paging");
         }
@@ -232,13 +229,25 @@ impl<'a> Vms<'a> {
             if vm.guest.processes != Processes::One {
                 return refuse(vm.guest_at.field("processes"), "tasks with processes of their own");
             }
-            let regions = &self.workload.regions[vm.regions.clone()];
-            if let Some(place) = regions.iter().position(|region| region.store.is_some()) {
-                let at = vm.workload_at.field("regions").index(place).field("content");
-                return refuse(at, "a region whose content is stored");
-            }
         }
         Ok(())
+    }
+
+    /// The images of stores that the virtual machines have, of which there are so many; regions get their numbers.
+    pub(super) fn images(&mut self, stores: usize) -> Vec<Image> {
+        if self.named.is_empty() {
+            return images::of_one(stores, &self.workload.regions);
+        }
+        let of = self.named.iter().zip(&self.of);
+        let vms: Vec<_> = of.map(|(named, vm)| (named.name.clone(), vm.regions.clone())).collect();
+        images::of_several(stores, &vms, &mut self.workload.regions)
+    }
+
+    /// Where a region stands in the file.
+    pub(super) fn region_at(&self, region: usize) -> At<'a> {
+        let own = self.of.iter().find(|vm| vm.regions.contains(&region));
+        let Some(own) = own else { return self.root.field("workload").field("regions") };
+        own.workload_at.field("regions").index(region - own.regions.start)
     }
 
     /// The guests, each with its place in the file.

@@ -6,6 +6,7 @@
 
 mod names;
 mod row;
+mod stores;
 mod sources;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use models::base::ids::PAGE_SIZE;
 use sim_core::{Frequency, SimDuration};
 
 use super::row::{Named, Preset, path};
+use super::stores::Stores;
 use crate::scenario::canonical;
 use crate::scenario::resolve::Scenario;
 use crate::syntax::tree::{Document, Node, NodeValue};
@@ -44,7 +45,7 @@ fn other(scenario: &Scenario) -> Vec<Named> {
     ]
 }
 
-fn plain(field: impl Into<String>, value: impl Into<String>) -> Named {
+pub(super) fn plain(field: impl Into<String>, value: impl Into<String>) -> Named {
     let field = field.into();
     let path = path(&field);
     Named { field, value: value.into(), path, preset: Preset::None, policy: None }
@@ -101,7 +102,7 @@ struct Namer {
     vms: Vec<Vm>,
     guest: usize,
     vm: usize,
-    store: usize,
+    stores: Stores,
     /// The device of which lines come is a volume.
     volume: bool,
     region: usize,
@@ -111,7 +112,7 @@ struct Namer {
 
 /// How a value is written.
 #[derive(Clone, Copy)]
-enum Unit {
+pub(super) enum Unit {
     Plain,
     /// Picoseconds.
     Time,
@@ -167,7 +168,7 @@ fn unit_of(field: &str) -> Unit {
 }
 
 /// A value as a file would have it.
-fn written(value: &str, unit: Unit) -> String {
+pub(super) fn written(value: &str, unit: Unit) -> String {
     let number = value.parse::<u64>();
     match (unit, number) {
         (Unit::Plain, _) | (_, Err(_)) => value.to_owned(),
@@ -216,7 +217,9 @@ impl Namer {
             let own = String::new();
             vms.push(Vm { own, guest, workload, regions: all_regions, groups: all_groups });
         }
-        Self { vms, guest: 0, vm: 0, store: 0, volume: false, region: 0, group: 0, disturbance: 0 }
+        let stores = Stores::new(&machine.host.stores);
+        let (guest, vm, region, group, disturbance) = (0, 0, 0, 0, 0);
+        Self { vms, guest, vm, stores, volume: false, region, group, disturbance }
     }
 
     /// The values of a line.
@@ -234,7 +237,7 @@ impl Namer {
                 vec![device("host.swap.device", rest, value, self.volume)]
             }
             "zswap" => vec![zswap(rest, value)],
-            "store" => self.stored(rest, value),
+            "store" => self.stores.line(rest, value),
             "guest" => self.of_guest(rest, value).into_iter().collect(),
             "vm" | "policy" | "rule" => self.of_vm(name, value),
             "region" => self.of_region(rest, value),
@@ -351,39 +354,6 @@ impl Namer {
         }
         format!("workload.{list}[{}]", number.saturating_sub(1))
     }
-
-    fn stored(&mut self, field: &str, value: &str) -> Vec<Named> {
-        if field.is_empty() {
-            self.store += 1;
-        }
-        let base = format!("host.stores[{}]", self.store.saturating_sub(1));
-        let handler = |field: &str, value: &str| plain(format!("{base}.handler.{field}"), value);
-        let several = |prefix: &str, names: [&str; 3]| {
-            let values = value.split(' ');
-            let row = |(name, value): (&str, &str)| handler(&format!("{prefix}{name}"), value);
-            names.into_iter().zip(values).map(row).collect()
-        };
-        match field {
-            "" => vec![plain(format!("{base}.name"), value)],
-            "device" => {
-                self.volume = value == "volume";
-                vec![device(&format!("{base}.device"), "", value, self.volume)]
-            }
-            "handler" => several("", ["readers", "installers", "batch"]),
-            "around" => vec![handler("around", &written(value, Unit::Pages))],
-            "latency" => vec![handler("latency", &written(value, Unit::Time))],
-            "prefetch" => several("prefetch.", ["threads", "batch", "before_start"]),
-            "prefetch.pace" => vec![handler(
-                "prefetch.rate",
-                &format!("a page each {}", written(value, Unit::Time)),
-            )],
-            "prefetch.run" => vec![handler("prefetch.pages", value)],
-            _ => match field.strip_prefix("device.") {
-                Some(own) => vec![device(&format!("{base}.device"), own, value, self.volume)],
-                None => vec![handler(field, value)],
-            },
-        }
-    }
 }
 
 fn with(field: String, value: &str, preset: Preset) -> Named {
@@ -468,7 +438,7 @@ fn watermarks(line: &str) -> String {
 }
 
 /// A line of a device that stands at `base`; without a field its kind.
-fn device(base: &str, field: &str, value: &str, volume: bool) -> Named {
+pub(super) fn device(base: &str, field: &str, value: &str, volume: bool) -> Named {
     let name = if field.is_empty() { "kind" } else { field };
     let (field, value) = match name {
         // A volume is said to have a throughput.

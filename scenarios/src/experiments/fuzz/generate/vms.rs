@@ -1,6 +1,7 @@
 //! Several virtual machines: some as the scenario says, some with a guest, a workload and a container of their
 //! own.
 
+use models::apf::rules::ResolvedBy;
 use models::config::Policy;
 use models::presets::policies;
 use serde_json::{Value, json};
@@ -103,7 +104,9 @@ fn own_policy(draw: &mut Draw, shape: &Shape, compared: &[Value]) -> Value {
     let kernel = |policy: &Policy| (policy.rules.workers, policy.rules.page_ready);
     let fits = |one: &Policy| {
         let same = |other: &Policy| !other.host_async || kernel(one) == kernel(other);
-        known.as_ref().is_some_and(|known| known.iter().all(same)) && !shape.has_memfd()
+        known.as_ref().is_some_and(|known| known.iter().all(same))
+            && !shape.has_memfd()
+            && (one.rules.resolved_by != ResolvedBy::Ring || shape.named_stores() <= 1)
     };
     let names = policies::policy_names();
     let name = *draw.pick(&names);

@@ -121,7 +121,15 @@ impl Shape {
         (other.read_ahead, other.reclaim_batch) = (self.read_ahead, self.reclaim_batch);
         // What is under way depends on these.
         (other.regions, other.swap_pages) = (Vec::new(), None);
+        // The host's.
+        other.stores = self.stores.clone();
         other.sizes(&draw.at("sizes"), false);
+        if other.named_stores() > 1 {
+            // The policies were chosen without.
+            for region in &mut other.regions {
+                region.stored = region.stored.map(|_| Some(0));
+            }
+        }
         for region in &mut other.regions {
             // The policies were chosen without.
             region.in_memfd &= self.has_memfd();
@@ -132,10 +140,6 @@ impl Shape {
     /// Without what only a virtual machine has that is alone on its host.
     pub(super) fn is_beside_others(&mut self) {
         (self.shadow, self.unpaged, self.host_thp, self.several) = (false, false, false, true);
-        self.stores.clear();
-        for region in &mut self.regions {
-            region.stored = None;
-        }
     }
 
     /// Makes the host large enough for several virtual machines.

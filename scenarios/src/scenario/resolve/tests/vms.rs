@@ -1,7 +1,7 @@
 //! Several virtual machines.
 
-use models::base::ids::{RegionId, VcpuId, VmId};
-use models::config::{Container, Op};
+use models::base::ids::{RegionId, StoreId, VcpuId, VmId};
+use models::config::{Container, Op, Region};
 
 use super::*;
 
@@ -115,15 +115,11 @@ fn wrong_virtual_machines_are_named_with_their_place() {
 fn what_is_for_one_alone_is_refused_beside_others() {
     let host = |field: &str| SMALL.replace("\"host\": {", &format!("\"host\": {{ {field},"));
     let guest = |field: &str| SMALL.replace("\"guest\": {", &format!("\"guest\": {{ {field},"));
-    let stored = r#""stores": [{ "name": "image", "device": "nvme-tlc-gen3" }]"#;
-    let region = SMALL.replace("\"prefill\": true", "\"content\": \"stored\"");
     for (text, place) in [
-        (host(stored), "in `host.stores`"),
         (host(r#""paging": "shadow""#), "in `host.paging`"),
         (host(r#""thp": true"#), "in `host.thp`"),
         (guest(r#""paging": "off""#), "in `guest.paging`"),
         (guest(r#""processes": "tasks""#), "in `guest.processes`"),
-        (region, "in `workload.regions[0].content`"),
     ] {
         let alone = Scenario::from_str("f", &text);
         assert!(alone.is_ok(), "{place}: {}", alone.unwrap_err());
@@ -133,6 +129,32 @@ fn what_is_for_one_alone_is_refused_beside_others() {
         assert!(told.contains(place), "for {place}: {told}");
         assert!(told.contains("not with several virtual machines"), "{told}");
     }
+}
+
+#[test]
+fn each_has_an_image_of_its_own_of_a_store() {
+    let store = r#""stores": [{ "name": "image", "device": "nvme-tlc-gen3",
+        "handler": { "prefetch": { "regions": ["array"] } } }]"#;
+    let region = SMALL.replace("\"prefill\": true", r#""content": "stored", "store": "image""#);
+    let text = region.replace("\"host\": {", &format!("\"host\": {{ {store},"));
+    let several = |vms: &str| {
+        let text = text.replace("\"policies\": [", &format!("\"vms\": {vms}, \"policies\": ["));
+        Scenario::from_str("f", &text)
+    };
+    let machine = several(r#"[{ "name": "a", "count": 3 }]"#).expect("it is right").machine;
+    let of = |region: &Region| region.store.map(|store| store.0);
+    let stores: Vec<_> = machine.workload.regions.iter().map(of).collect();
+    assert_eq!(stores, [Some(0), Some(1), Some(2)]);
+    let names: Vec<_> = machine.host.stores.iter().map(|store| store.name.as_str()).collect();
+    assert_eq!(names, ["a-1:image", "a-2:image", "a-3:image"]);
+    let shares: Vec<_> = machine.host.stores.iter().map(|store| store.shares).collect();
+    assert_eq!(shares, [None, Some(StoreId(0)), Some(StoreId(0))]);
+    let told = several(r#"[{ "name": "a", "count": 64 }, { "name": "b" }]"#).unwrap_err();
+    assert!(told.to_string().contains("too many virtual machines"), "{told}");
+    let two = text.replace("\"stores\": [", r#""stores": [{ "name": "idle", "device": "nvme-tlc-gen3" }, "#);
+    let two = two.replace("\"policies\": [", r#""vms": [{ "name": "a", "count": 64 }], "policies": ["#);
+    let told = Scenario::from_str("f", &two).unwrap_err().to_string();
+    assert!(told.contains("65 images of 2 stores") && told.contains("at most 64"), "{told}");
 }
 
 #[test]
