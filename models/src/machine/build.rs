@@ -103,7 +103,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.enable_notices();
         self.note_start();
         self.begin_prefetches();
-        for vm in self.w.setup.config.vm_ids().filter(|vm| self.may_start(*vm)).collect::<Vec<_>>() {
+        for vm in self.w.setup.config.vm_ids().filter(|vm| self.may_start(*vm)).collect::<Vec<_>>()
+        {
             self.start_groups(vm);
         }
         let measure = now + self.w.setup.warmup;

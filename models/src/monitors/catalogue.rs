@@ -6,6 +6,7 @@ mod items;
 mod life;
 mod line;
 mod machine;
+mod messages;
 mod notices;
 mod numbers;
 mod table;

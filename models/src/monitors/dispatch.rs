@@ -11,6 +11,7 @@ use super::halts::Halts;
 use super::interrupts::Interrupts;
 use super::items::Items;
 use super::lapic::Lapics;
+use super::messages::Messages;
 use super::notices::{Gate, Notices};
 use super::seen::Seen;
 use super::sleepers::Sleepers;
@@ -55,6 +56,7 @@ pub(super) struct Monitors {
     spins: Spins,
     works: Works,
     lapics: Lapics,
+    messages: Messages,
     ledger: Ledger,
     seen: Seen,
     rsm_drops_items: bool,
@@ -88,6 +90,7 @@ impl Monitors {
             spins: Spins::new(vcpus),
             works: Works::default(),
             lapics: Lapics::default(),
+            messages: Messages::new(vcpus, bound),
             rsm_drops_items: config.rsm_drops_items,
             looks_before_halt: config.looks_before_halt,
             ledger: Ledger::new(config.family, &config.known),
@@ -105,6 +108,7 @@ impl Monitors {
             halts: self.halts.clone().bounded(bound),
             interrupts: self.interrupts.clone().bounded(bound),
             sleepers: self.sleepers.clone().bounded(bound),
+            messages: self.messages.clone().bounded(bound),
             ..self.clone()
         }
     }
@@ -117,6 +121,7 @@ impl Monitors {
         self.halts.finish(&self.items, at, &mut ledger);
         self.interrupts.finish(&self.lapics, at, &mut ledger);
         self.sleepers.finish(at, &mut ledger);
+        self.messages.finish(at, &mut ledger);
         ledger.findings(|id, breached| self.seen.missing(id, breached, self.vcpus))
     }
 
@@ -188,6 +193,18 @@ impl Monitors {
             | Event::WorkqueueExecuteStart { .. }
             | Event::WorkqueueExecuteEnd { .. } => {
                 self.judge_work(observed);
+                self.messages.observe(*record, observed.context(), &mut self.ledger);
+                return;
+            }
+            Event::KvmUserspaceExit { .. } | Event::KvmAsyncPfExitlessNotify { .. } => {
+                self.messages.vmm_answers();
+                return;
+            }
+            Event::UffdMessage { .. }
+            | Event::UffdRead { .. }
+            | Event::UffdCopy { .. }
+            | Event::UffdCopied { .. } => {
+                self.messages.observe(*record, observed.context(), &mut self.ledger);
                 return;
             }
             Event::Disturbed { vcpu, kind } => {
@@ -201,6 +218,7 @@ impl Monitors {
             _ => return,
         };
         self.room_for(vcpu);
+        self.messages.vcpu_goes_on(vcpu);
         match record.event {
             Event::SharedWordWrite { .. }
             | Event::SharedWordRead { .. }

@@ -12,7 +12,7 @@ const PIECE_FRAMES: u64 = 1 << 15;
 
 /// Which frames have a second-stage entry. Sparse, so that a stray address costs one piece.
 #[derive(Clone, Debug, Default)]
-struct MappedFrames {
+pub(super) struct MappedFrames {
     pieces: BTreeMap<u64, Vec<u64>>,
 }
 
@@ -22,7 +22,7 @@ impl MappedFrames {
         (gfn.0 / PIECE_FRAMES, (within / 64) as usize, 1 << (within % 64))
     }
 
-    fn insert(&mut self, gfn: Gfn) {
+    pub(super) fn insert(&mut self, gfn: Gfn) {
         let (piece, word, bit) = Self::place(gfn);
         let words = || vec![0; (PIECE_FRAMES / 64) as usize];
         self.pieces.entry(piece).or_insert_with(words)[word] |= bit;
@@ -35,7 +35,7 @@ impl MappedFrames {
         }
     }
 
-    fn contains(&self, gfn: Gfn) -> bool {
+    pub(super) fn contains(&self, gfn: Gfn) -> bool {
         let (piece, word, bit) = Self::place(gfn);
         self.pieces.get(&piece).is_some_and(|words| words[word] & bit != 0)
     }

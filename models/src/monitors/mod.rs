@@ -15,6 +15,7 @@ mod interrupts;
 mod items;
 mod lapic;
 pub mod log;
+mod messages;
 mod notices;
 mod seen;
 mod set;

@@ -62,3 +62,7 @@ pub const INV_35: InvariantId = InvariantId(35);
 pub const INV_37: InvariantId = InvariantId(37);
 /// Wake-all comes first.
 pub const INV_38: InvariantId = InvariantId(38);
+/// Who sleeps for an installed page is woken.
+pub const INV_48: InvariantId = InvariantId(48);
+/// A message that was read is answered.
+pub const INV_49: InvariantId = InvariantId(49);

@@ -332,7 +332,8 @@ impl Draw {
         let compressed = config.host.device.is_work_of_submitter();
         let kernel = self.chance(35) && (device.is_some() || !compressed);
         let handler = (!kernel).then_some(handler);
-        config.host.stores = vec![StoreConfig { name: "store".into(), vm: VmId(0), device, shares: None, handler }];
+        config.host.stores =
+            vec![StoreConfig { name: "store".into(), vm: VmId(0), device, shares: None, handler }];
         let regions = config.workload.regions.len() as u64;
         let place = self.below(regions) as usize;
         let region = &mut config.workload.regions[place];

@@ -97,8 +97,7 @@ fn pace(at: &At<'_>, rate: Bytes) -> Result<SimDuration, ScenarioError> {
 
 fn unknown(at: &At<'_>, name: &str, stored: Stored<'_>) -> ScenarioError {
     let all = stored.all();
-    let names: Vec<&str> =
-        all.iter().map(|run| stored.name(*run)).collect();
+    let names: Vec<&str> = all.iter().map(|run| stored.name(*run)).collect();
     at.unknown("region of this store", name, &names)
 }
 

@@ -78,8 +78,12 @@ pub(super) fn stores(
     let images = vms.images(file.host.stores.len());
     let named = images.iter().filter(|image| image.file.is_some()).count();
     if named > MAX_STORES {
-        let message = format!("the virtual machines have {named} images of {} stores", file.host.stores.len());
-        let help = format!("at most {MAX_STORES}: each has one of every store that its regions are in");
+        let message = format!(
+            "the virtual machines have {named} images of {} stores",
+            file.host.stores.len()
+        );
+        let help =
+            format!("at most {MAX_STORES}: each has one of every store that its regions are in");
         return Err(at.fail(message, help));
     }
     let regions = &vms.workload().regions;
@@ -104,7 +108,9 @@ pub(super) fn stores(
             first.device.is_none() && store.handler.is_none()
         })
     };
-    if let Some(index) = regions.iter().position(on_swap) && host.device.is_work_of_submitter() {
+    if let Some(index) = regions.iter().position(on_swap)
+        && host.device.is_work_of_submitter()
+    {
         let at = vms.region_at(index).field("content");
         let message = "compressed memory holds what was swapped out, and nothing is stored there";
         return Err(at.fail(message, "give a store with a device in `host.stores`, and name it"));

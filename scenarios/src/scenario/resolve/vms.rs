@@ -204,10 +204,7 @@ impl<'a> Vms<'a> {
     }
 
     /// Refuses what is for a virtual machine that is the only one.
-    pub(super) fn fit_beside_each_other(
-        &self,
-        host: &HostConfig,
-    ) -> Result<(), ScenarioError> {
+    pub(super) fn fit_beside_each_other(&self, host: &HostConfig) -> Result<(), ScenarioError> {
         if self.named.is_empty() {
             return Ok(());
         }

@@ -6,8 +6,8 @@
 
 mod names;
 mod row;
-mod stores;
 mod sources;
+mod stores;
 #[cfg(test)]
 mod tests;
 

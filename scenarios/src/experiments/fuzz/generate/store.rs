@@ -16,9 +16,8 @@ pub(super) fn store(draw: &Draw, index: usize, own: bool, (cpus, shape): (u64, &
         object.insert("device".into(), device::uncompressed(&draw.at("device")));
     }
     // Several virtual machines need not have the same regions in it.
-    let is_here = |region: &&RegionShape| {
-        region.stored == Some(Some(index as u64)) && !shape.several
-    };
+    let is_here =
+        |region: &&RegionShape| region.stored == Some(Some(index as u64)) && !shape.several;
     let stored: Vec<&RegionShape> = shape.regions.iter().filter(is_here).collect();
     let mut answered = draw.at("answered");
     if answered.percent(50) {

@@ -151,8 +151,10 @@ fn each_has_an_image_of_its_own_of_a_store() {
     assert_eq!(shares, [None, Some(StoreId(0)), Some(StoreId(0))]);
     let told = several(r#"[{ "name": "a", "count": 64 }, { "name": "b" }]"#).unwrap_err();
     assert!(told.to_string().contains("too many virtual machines"), "{told}");
-    let two = text.replace("\"stores\": [", r#""stores": [{ "name": "idle", "device": "nvme-tlc-gen3" }, "#);
-    let two = two.replace("\"policies\": [", r#""vms": [{ "name": "a", "count": 64 }], "policies": ["#);
+    let two = text
+        .replace("\"stores\": [", r#""stores": [{ "name": "idle", "device": "nvme-tlc-gen3" }, "#);
+    let two =
+        two.replace("\"policies\": [", r#""vms": [{ "name": "a", "count": 64 }], "policies": ["#);
     let told = Scenario::from_str("f", &two).unwrap_err().to_string();
     assert!(told.contains("65 images of 2 stores") && told.contains("at most 64"), "{told}");
 }

@@ -1,0 +1,49 @@
+//! Messages of userfaultfd: INV-48 and INV-49.
+
+use super::line::{ALL, InTrace, Invariant, Kind};
+use crate::base::invariant::{InvariantId, Severity};
+
+/// What the monitors of both read.
+const RECORDS: &[&str] = &["uffd_message", "uffd_read", "uffd_copy", "uffd_copied"];
+
+pub(super) const LINES: &[Invariant] = &[
+    Invariant {
+        id: InvariantId(48),
+        title: "who sleeps for an installed page is woken",
+        kind: Kind::Liveness,
+        severity: Severity::Violation,
+        families: ALL,
+        sentence: "A thread that sleeps in handle_userfault is woken after its page was installed, \
+                   or does not fall asleep.",
+        why: "Nobody sends a second message for it: a worker, and with it a task of the guest, or \
+              a vCPU would sleep for ever beside a page that is there.",
+        breach: "A thread with a message, its page installed long ago, and no sign of it since.",
+        state: false,
+        step: false,
+        trace: InTrace::Decided(&[
+            "uffd_message",
+            "uffd_copied",
+            "workqueue_execute_end",
+            "kvm_entry",
+        ]),
+    },
+    Invariant {
+        id: InvariantId(49),
+        title: "a message that was read is answered",
+        kind: Kind::Safety,
+        severity: Severity::Violation,
+        families: ALL,
+        sentence: "A thread of the VMM that installs what it has read of leaves no page out before \
+                   it reads again.",
+        why: "The kernel has handed the message over, and will not show it again: who sleeps for \
+              the page waits for ever.",
+        breach: "A thread that reads messages and installs pages reads again, and nobody has \
+                 installed a page of its last messages.",
+        state: false,
+        step: false,
+        trace: InTrace::Partly(
+            RECORDS,
+            "threads that hand on what they read, and faults that the VMM answers by exits and rings",
+        ),
+    },
+];
