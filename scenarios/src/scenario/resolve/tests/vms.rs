@@ -136,6 +136,7 @@ fn each_has_an_image_of_its_own_of_a_store() {
     let store = r#""stores": [{ "name": "image", "device": "nvme-tlc-gen3",
         "handler": { "prefetch": { "regions": ["array"] } } }]"#;
     let region = SMALL.replace("\"prefill\": true", r#""content": "stored", "store": "image""#);
+    let region = region.replace("\"size\": \"64MiB\",", "");
     let text = region.replace("\"host\": {", &format!("\"host\": {{ {store},"));
     let several = |vms: &str| {
         let text = text.replace("\"policies\": [", &format!("\"vms\": {vms}, \"policies\": ["));
