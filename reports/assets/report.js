@@ -299,7 +299,7 @@ function sweep() {
     const columns = [{ title: "point", right: true }, ...(of.axes.length ? of.axes.map(one => ({ title: one.name })) : [{ title: "change" }]), ...data.policies.map(policy => ({ title: policy, right: true, policy }))];
     const rows = of.points.map((point, place) => [[place, String(place)], ...(of.axes.length ? point.axes.map((word, nth) => [of.axes[nth].numbers?.[point.at[nth]] ?? word, word]) : [point.label]),
       ...data.policies.map(policy => [value(policy, place), text(value(policy, place))])]);
-    holder.replaceChildren(table(columns, rows, { search: "Find a point" }));
+    holder.replaceChildren(table(columns, rows, { search: "Find a point", style: "points" }));
   };
   redraw.push(draw);
   draw();

@@ -4,9 +4,11 @@ use scenarios::DeviceFitReport;
 use scenarios::logs::device::DeviceFitRow;
 use serde_json::json;
 
+use crate::device_rows::{name, under};
 use crate::format::grouped;
 use crate::json::written;
 use crate::page::{Column, Grid, Page, Piece};
+use crate::plot::{self, Figure};
 use crate::report::{Names, Report};
 
 impl Report for DeviceFitReport {
@@ -20,6 +22,10 @@ impl Report for DeviceFitReport {
 
     fn tables(&self) -> Vec<(&'static str, Grid)> {
         vec![("device-fit", rows(self))]
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        plot::of_device_fit(self)
     }
 
     fn others(&self) -> Vec<(&'static str, String)> {
@@ -60,12 +66,8 @@ fn page(report: &DeviceFitReport) -> Page {
 
 fn grid(rows: &[DeviceFitRow]) -> Grid {
     let first = rows[0];
-    let under = match first.depth {
-        Some(depth) => format!("at depth {depth}"),
-        None => "at the trace's times".to_owned(),
-    };
-    let title =
-        format!("{}s {under}, {} (us)", first.direction.name(), grouped(first.count as f64));
+    let (under, count) = (under(&first), grouped(first.count as f64));
+    let title = format!("{}s {under}, {count} (us)", first.direction.name());
     let columns = vec![
         Column::left(title),
         Column::right("measured"),
@@ -86,11 +88,6 @@ fn grid(rows: &[DeviceFitRow]) -> Grid {
 
 fn us(ns: f64) -> String {
     format!("{:.2}", ns / 1000.0)
-}
-
-/// The mean, or a percentile as people write it.
-fn name(row: &DeviceFitRow) -> String {
-    row.ppm.map_or_else(|| "mean".to_owned(), |ppm| format!("p{}", f64::from(ppm) / 10_000.0))
 }
 
 fn rows(report: &DeviceFitReport) -> Grid {

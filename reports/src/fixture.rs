@@ -119,6 +119,7 @@ fn policy(name: &str, work: f64, stderr: Option<f64>) -> PolicyResult {
         digest: DIGEST.parse().unwrap(),
         metrics: vec![metric("work_total", "units", work, stderr)],
         latency: Histogram::new(),
+        beginning: None,
         series: None,
         per_task: Vec::new(),
         findings: Vec::new(),

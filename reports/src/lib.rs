@@ -3,12 +3,27 @@
 //! Everything here takes a finished result and renders it; no result is computed. A [`Report`] says
 //! what a result has to show, [`formats`] how that is printed and written, and [`write_all`] puts all
 //! of it into a folder.
+//!
+//! ```
+//! use reports::{Compared, formats};
+//! use scenarios::{RunOptions, Scenario, run_comparison};
+//! use sim_core::SimDuration;
+//!
+//! let mut scenario = Scenario::load("smoke")?;
+//! scenario.duration = SimDuration::from_ms(20);
+//! let comparison = run_comparison(&scenario, &RunOptions::default(), &|_| {})?;
+//! let report = Compared::brief(&comparison);
+//! let table = formats::find("table").and_then(|format| format.print(&report));
+//! assert!(table.expect("every report has a page").contains("apf-v7-2010"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod anatomy;
 mod check;
 mod comparison;
 mod crossover;
 mod device_fit;
+mod device_rows;
 mod diff;
 pub mod explored;
 mod fit;

@@ -92,6 +92,11 @@ mod tests {
     use super::*;
     use crate::{Compared, fixture};
 
+    /// Whether not every build writes such a file.
+    fn of_feature(path: &Path) -> bool {
+        path.extension().is_some_and(|it| it == "pdf" || it == "parquet")
+    }
+
     #[test]
     fn all_files_are_there_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
@@ -102,6 +107,8 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
+        let written: Vec<_> = written.iter().filter(|path| !of_feature(path)).collect();
+        names.retain(|name| !of_feature(Path::new(name)));
         assert_eq!(
             names,
             [

@@ -20,7 +20,7 @@ use crate::config::{GuestPaging, MachineConfig};
 use crate::presets::policies;
 use crate::trace::metrics::Metrics;
 use crate::trace::owners::Owners;
-use crate::trace::series::Series;
+use crate::trace::series::{Follow, Series};
 
 fn rules_at_power_on() -> Result<Rules, RunError> {
     policies::policy("sync").map(|p| p.rules).ok_or(RunError::Internal("no policy named sync"))
@@ -40,8 +40,11 @@ impl World {
         if settings.keep_records {
             trace = trace.keeping_records();
         }
-        if settings.series {
-            trace = trace.with_series(Series::new(vcpus, settings.duration));
+        let series = Series::new(vcpus, settings.duration);
+        match settings.series {
+            Follow::Nothing => {}
+            Follow::Counts => trace = trace.with_series(series.of_counts()),
+            Follow::Everything => trace = trace.with_series(series),
         }
         let setup = Setup {
             config: Arc::new(config.clone()),

@@ -4,6 +4,7 @@ use sim_core::{QueueKind, SimDuration, SimTime};
 
 use crate::apf::Defects;
 use crate::trace::requests::RequestKey;
+use crate::trace::series::Follow;
 
 /// How to run, besides what.
 #[derive(Clone, Debug)]
@@ -20,8 +21,8 @@ pub struct RunSettings {
     pub defects: Defects,
     /// Whether to keep every record, 48 bytes each.
     pub keep_records: bool,
-    /// Whether to follow the measured phase over time.
-    pub series: bool,
+    /// What to follow of the measured phase over time.
+    pub series: Follow,
     /// What else to look at.
     pub watch: Watch,
     /// Most events of the prefill, and most of the run after it; none for no bound. A run that needs
@@ -53,7 +54,7 @@ impl Default for RunSettings {
             duration: SimDuration::from_secs(1),
             defects: Defects::none(),
             keep_records: false,
-            series: false,
+            series: Follow::Nothing,
             watch: Watch::Nothing,
             events: None,
         }

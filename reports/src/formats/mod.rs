@@ -5,6 +5,10 @@ mod csv;
 mod format;
 mod json;
 mod markdown;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(feature = "pdf")]
+mod pdf;
 mod png;
 mod svg;
 mod text;
@@ -12,11 +16,21 @@ mod text;
 pub use self::format::{File, Format};
 
 /// Every format; the first is the default.
-pub const FORMATS: [&dyn Format; 6] =
-    [&text::Text, &json::Json, &csv::Csv, &markdown::Markdown, &svg::Svg, &png::Png];
+pub const FORMATS: &[&dyn Format] = &[
+    &text::Text,
+    &json::Json,
+    &csv::Csv,
+    &markdown::Markdown,
+    &svg::Svg,
+    &png::Png,
+    #[cfg(feature = "pdf")]
+    &pdf::Pdf,
+    #[cfg(feature = "parquet")]
+    &parquet::Parquet,
+];
 
 /// The format of that name.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
     let is_named = |format: &&dyn Format| format.name() == name || format.aliases().contains(&name);
-    FORMATS.into_iter().find(is_named)
+    FORMATS.iter().copied().find(is_named)
 }

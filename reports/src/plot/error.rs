@@ -9,4 +9,12 @@ pub enum PlotError {
     /// The picture could not be encoded.
     #[error("encoding as PNG failed: {0}")]
     Encoding(#[source] png::EncodingError),
+    /// The drawing could not be made a PDF.
+    #[cfg(feature = "pdf")]
+    #[error("conversion to PDF failed: {0}")]
+    Pdf(String),
+    /// The table could not be encoded.
+    #[cfg(feature = "parquet")]
+    #[error("encoding as Parquet failed: {0}")]
+    Parquet(String),
 }

@@ -4,9 +4,11 @@ use scenarios::FitReport;
 use scenarios::logs::fit::PathRow;
 
 use super::latency::{self, Curve, Words};
+use super::multiples::{self, Multiple, Quantile};
 use super::page::{self, elide};
 use super::scene::Scene;
 use super::style::{LABEL_SIZE, MARGIN, PAGE_WIDTH};
+use crate::format::grouped;
 
 /// Paths that are drawn: those of which the log has the most spans.
 const MAX_PATHS: usize = 3;
@@ -42,6 +44,47 @@ pub(super) fn scene(report: &FitReport) -> Scene {
     page::finish_with(scene, y + 4.0, &[note, origin])
 }
 
+/// Percentiles that a panel shows.
+const QUANTILES: [f64; 7] = [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99];
+/// Spans of the log below which a path has no panel: its percentiles would be single spans.
+const FEW: u64 = 20;
+
+/// Percentiles of each path, of the log and of the run, a panel a path; none where none has enough spans.
+pub(super) fn quantiles(report: &FitReport) -> Option<Scene> {
+    let enough = |row: &&PathRow| row.path.is_whole() && row.times[0].count() >= FEW;
+    let multiples: Vec<Multiple> = report.paths.iter().filter(enough).map(multiple).collect();
+    let about = format!("{}; {}", report.log, report.mode.text());
+    let origin = format!("apfsim {} fit-scenario, {}.", env!("CARGO_PKG_VERSION"), report.name);
+    let words = multiples::Words {
+        title: "Recorded and simulated, by percentile",
+        about: &about,
+        sides: ["log", "run"],
+        upwards: "time (log)",
+        notes: vec![
+            format!(
+                "Paths with {FEW} spans or more in the log. Each panel has a scale of its own."
+            ),
+            origin,
+        ],
+    };
+    multiples::scene(&multiples, &words)
+}
+
+fn multiple(row: &PathRow) -> Multiple {
+    let value = |side: usize, fraction| {
+        let times = &row.times[side];
+        (!times.is_empty()).then(|| times.value_at_quantile(fraction) as f64)
+    };
+    let quantile = |fraction: &f64| Quantile {
+        name: format!("p{:.0}", fraction * 100.0),
+        values: [value(0, *fraction), value(1, *fraction)],
+    };
+    Multiple {
+        title: format!("{}, {} spans", row.path.title(), grouped(row.times[0].count() as f64)),
+        quantiles: QUANTILES.iter().map(quantile).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use scenarios::FitOptions;
@@ -75,6 +118,8 @@ mod tests {
             let name = format!("/a/{}/log", "long/".repeat(40));
             let report = fit(log(30).as_bytes(), &name, &options).unwrap();
             check_texts("a fit", &scene(&report));
+            let panels = quantiles(&report).expect("the log has enough spans");
+            check_texts("a fit by percentile", &panels);
         }
     }
 }

@@ -13,10 +13,17 @@ pub(super) enum Weight {
     Bold,
 }
 
-static NORMAL: LazyLock<FontRef<'static>> =
-    LazyLock::new(|| embedded(include_bytes!("../../fonts/DejaVuSans.subset.ttf")));
-static BOLD: LazyLock<FontRef<'static>> =
-    LazyLock::new(|| embedded(include_bytes!("../../fonts/DejaVuSans-Bold.subset.ttf")));
+const NORMAL_FILE: &[u8] = include_bytes!("../../fonts/DejaVuSans.subset.ttf");
+const BOLD_FILE: &[u8] = include_bytes!("../../fonts/DejaVuSans-Bold.subset.ttf");
+
+/// The font files, and what their family is called.
+#[cfg(feature = "pdf")]
+pub(super) const FILES: [&[u8]; 2] = [NORMAL_FILE, BOLD_FILE];
+#[cfg(feature = "pdf")]
+pub(super) const FAMILY: &str = "DejaVu Sans";
+
+static NORMAL: LazyLock<FontRef<'static>> = LazyLock::new(|| embedded(NORMAL_FILE));
+static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| embedded(BOLD_FILE));
 
 fn embedded(bytes: &'static [u8]) -> FontRef<'static> {
     match FontRef::try_from_slice(bytes) {

@@ -1,4 +1,4 @@
-//! Plots as SVG and PNG.
+//! Plots as SVG and PNG, and as PDF with the feature `pdf`.
 //!
 //! A figure ([`work`], [`latency`]) turns a comparison into a [`scene`]: text, lines and areas on
 //! a page. [`svg`] and [`bitmap`] paint scenes through `plotters` backends. All text is placed by
@@ -13,14 +13,18 @@ mod anatomy_tests;
 mod axis;
 mod bitmap;
 mod check;
+mod device_fit;
 mod error;
 mod fit;
 mod font;
 mod gain;
 mod latency;
 mod marks;
+mod multiples;
 mod page;
 mod panel;
+#[cfg(feature = "pdf")]
+mod pdf;
 mod scene;
 mod series;
 mod style;
@@ -33,7 +37,8 @@ mod tests;
 
 use models::trace::anatomy::Pick;
 use scenarios::{
-    AnatomyReport, CheckReport, Comparison, FitReport, SensitivityResult, SweepResult,
+    AnatomyReport, CheckReport, Comparison, DeviceFitReport, FitReport, SensitivityResult,
+    SweepResult,
 };
 
 pub use self::error::PlotError;
@@ -70,6 +75,15 @@ impl Figure {
     /// When the drawing library or the encoder fails.
     pub fn png(&self) -> Result<Vec<u8>, PlotError> {
         bitmap::png(&self.scene)
+    }
+
+    /// The bytes of a PDF file.
+    ///
+    /// # Errors
+    /// When the drawing library or the converter fails.
+    #[cfg(feature = "pdf")]
+    pub fn pdf(&self) -> Result<Vec<u8>, PlotError> {
+        pdf::pdf(&self.scene)
     }
 
     /// Holds that no text leaves the page or covers another.
@@ -109,9 +123,15 @@ pub fn of_check(report: &CheckReport) -> Vec<Figure> {
     ]
 }
 
-/// Some paths of a fit, recorded and simulated.
+/// Some paths of a fit, recorded and simulated: as distributions, and every path by percentile.
 pub fn of_fit(report: &FitReport) -> Vec<Figure> {
-    vec![Figure::new("fit-paths", fit::scene(report))]
+    let quantiles = fit::quantiles(report).map(|scene| Figure::new("fit-quantiles", scene));
+    [Figure::new("fit-paths", fit::scene(report))].into_iter().chain(quantiles).collect()
+}
+
+/// A fitted device beside what was measured.
+pub fn of_device_fit(report: &DeviceFitReport) -> Vec<Figure> {
+    device_fit::scene(report).map(|scene| Figure::new("device-fit", scene)).into_iter().collect()
 }
 
 /// A picture of each pick that some policy has.

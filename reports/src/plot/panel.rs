@@ -6,6 +6,8 @@ use super::scene::{Align, Point, Scene, Text};
 use super::style::{self, LABEL_SIZE, MARGIN, PAGE_WIDTH};
 
 const GAP: f64 = 8.0;
+/// Room for the labels and the title of the vertical axis.
+pub(super) const AXIS: f64 = 66.0;
 
 /// An axis.
 #[derive(Clone, Debug)]
@@ -110,7 +112,7 @@ pub(super) struct Panel {
 impl Panel {
     /// A panel of that height over the width of the page.
     pub(super) fn new(top: f64, height: f64, x: Scale, y: Scale) -> Self {
-        let (left, right) = (MARGIN + 66.0, PAGE_WIDTH - MARGIN - 8.0);
+        let (left, right) = (MARGIN + AXIS, PAGE_WIDTH - MARGIN - 8.0);
         Self { left, right, top, bottom: top + height, x, y }
     }
 
@@ -167,7 +169,7 @@ impl Panel {
         for side in corners.windows(2) {
             scene.line(side.to_vec(), 1.0, style::FRAME);
         }
-        let at = (MARGIN + LABEL_SIZE / 2.0, (self.top + self.bottom) / 2.0);
+        let at = (self.left - AXIS + LABEL_SIZE / 2.0, (self.top + self.bottom) / 2.0);
         scene.text(Text::new(at, LABEL_SIZE, title).align(Align::Center).upwards());
         below + LABEL_SIZE
     }

@@ -9,6 +9,8 @@ use super::scene::{Align, Scene, Shape, Text};
 use super::style::{self, CAPTION_SIZE, FAINT_INK, LABEL_SIZE, MARGIN, PAGE_WIDTH};
 use crate::quantity::title;
 
+/// An interval that reaches further than so many times its bar is cut there.
+const LONGEST: f64 = 2.0;
 const BAR: f64 = 14.0;
 const ROW: f64 = 20.0;
 const GAP: f64 = 8.0;
@@ -45,8 +47,8 @@ pub(super) fn scene(result: &SensitivityResult) -> Option<Scene> {
             let (from, to) =
                 ((left, middle - BAR / 2.0), (x(percent(effect.size.mean)), middle + BAR / 2.0));
             scene.push(Shape::Rect { from, to, fill: style::look(index).color });
-            if let Some((low, high)) = effect.size.ci95 {
-                let ends = [x(percent(low.max(0.0))), x(percent(high).min(end))];
+            if let Some((low, _)) = effect.size.ci95 {
+                let ends = [x(percent(low.max(0.0))), x(top(effect).min(end))];
                 scene.line(vec![(ends[0], middle), (ends[1], middle)], 1.2, style::INK);
             }
             let note = format!("{:.1} %", percent(effect.size.mean));
@@ -62,10 +64,8 @@ pub(super) fn scene(result: &SensitivityResult) -> Option<Scene> {
         scene.text(Text::new(at, LABEL_SIZE, format!("{tick:.decimals$}")).align(Align::Center));
     }
     y += LABEL_SIZE * 1.5;
-    let text =
-        "mean change, in per cent, when the axis moves by half of its values; line: 95 % interval";
     let at = ((left + right) / 2.0, y + LABEL_SIZE / 2.0);
-    scene.text(Text::new(at, LABEL_SIZE, text).align(Align::Center));
+    scene.text(Text::new(at, LABEL_SIZE, along(result)).align(Align::Center));
     let origin = format!(
         "apfsim {} sweep {} ({}), {} trajectories",
         result.sweep.version,
@@ -76,6 +76,18 @@ pub(super) fn scene(result: &SensitivityResult) -> Option<Scene> {
     Some(page::finish_with(scene, y + LABEL_SIZE * 2.0, &[origin]))
 }
 
+/// What stands below the axis.
+fn along(result: &SensitivityResult) -> String {
+    let mut effects = result.sensitivities.iter().flat_map(|found| &found.effects);
+    let is_cut = |effect: &AxisEffect| {
+        effect.size.ci95.is_some_and(|(_, high)| high > LONGEST * effect.size.mean)
+    };
+    let cut = if effects.any(is_cut) { ", cut where long" } else { "" };
+    format!(
+        "mean change, in per cent, when the axis moves by half of its values; line: 95 % interval{cut}"
+    )
+}
+
 fn percent(log: f64) -> f64 {
     log.exp_m1() * 100.0
 }
@@ -83,5 +95,5 @@ fn percent(log: f64) -> f64 {
 /// Where the longer of bar and interval ends; one that reaches far beyond its bar is cut.
 fn top(effect: &AxisEffect) -> f64 {
     let high = effect.size.ci95.map_or(effect.size.mean, |(_, high)| high);
-    percent(high.min(2.0 * effect.size.mean))
+    percent(high.min(LONGEST * effect.size.mean))
 }

@@ -166,6 +166,8 @@ fn plots_exist_for_one_axis_of_numbers_only() {
         let folder = tempfile::tempdir().unwrap();
         let files = write_all(folder.path(), sweep).unwrap();
         let names = files.iter().map(|path| path.file_name().unwrap().to_string_lossy());
+        // What every build writes.
+        let names = names.filter(|name| !name.ends_with(".pdf") && !name.ends_with(".parquet"));
         names.map(std::borrow::Cow::into_owned).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(names(&latencies()), "table.txt sweep.jsonl sweep.csv runs.csv gain.svg gain.png");

@@ -17,3 +17,4 @@ pub(crate) mod store;
 pub(crate) mod stored;
 pub(crate) mod summary;
 pub(crate) mod trace_file;
+pub mod truncation;

@@ -2,6 +2,7 @@
 //! error, as a scenario may be meant so.
 
 mod requests;
+mod transient;
 
 use models::apf::rules::FirstLookup;
 use models::config::costs::Cost;
@@ -30,6 +31,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.notes.extend(requests::notes(scenario, results));
     found.idle();
     found.cap();
+    found.notes.extend(transient::notes(scenario, results));
     if !faultless {
         found.same();
         found.assumed_costs();
@@ -385,7 +387,12 @@ mod tests {
         Scenario::from_str("smoke", &text).unwrap_or_else(|error| panic!("{}", error.render()))
     }
 
+    /// What is noted but for the beginning: a run that is cut this short is hardly more.
     fn told(scenario: &Scenario) -> String {
+        all_told(scenario).split_inclusive("; ").filter(|it| !it.starts_with("transient")).collect()
+    }
+
+    fn all_told(scenario: &Scenario) -> String {
         let result = run_comparison(scenario, &RunOptions::default(), &|_| {});
         let result = result.unwrap_or_else(|error| panic!("{error}"));
         let mut told = String::new();
@@ -398,6 +405,14 @@ mod tests {
     #[test]
     fn an_ordinary_run_has_no_note() {
         assert_eq!(told(&smoke(&[])), "");
+    }
+
+    #[test]
+    fn a_beginning_that_is_not_left_out_is_noted() {
+        let told = all_told(&smoke(&[]));
+        assert_eq!(told, "transient apf-v7-2010; transient apf-v2.6.39; ");
+        let warm = "\"40ms\", \"warmup\": \"200ms\"";
+        assert_eq!(all_told(&smoke(&[("\"40ms\"", warm)])), "");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use models::trace::series::SeriesValues;
 use serde::{Deserialize, Serialize, Serializer};
 use sim_core::{Histogram, SimDuration};
 
+use crate::run::truncation::Beginning;
 use crate::scenario::published::Published;
 
 /// The results of a scenario under all its policies.
@@ -59,6 +60,9 @@ pub struct PolicyResult {
     /// The first replication over time, where it was followed.
     #[serde(skip)]
     pub series: Option<SeriesValues>,
+    /// What the first replication would have its beginning left out for.
+    #[serde(skip)]
+    pub beginning: Option<Beginning>,
     /// The guest's tasks, by number.
     pub per_task: Vec<TaskSummary>,
     /// Invariants that were broken, or that could not be decided.
@@ -185,6 +189,8 @@ pub enum NoteKind {
     NoMeasure,
     /// The vCPUs did nothing.
     AllIdle,
+    /// The measured phase begins with a transient that moves the measure.
+    Transient,
     /// The cap is in question and was never reached.
     CapNotReached,
     /// Two policies did the same, record by record.
@@ -217,6 +223,7 @@ impl NoteKind {
             Self::NotComplete => "not-complete",
             Self::NoMeasure => "no-measure",
             Self::AllIdle => "all-idle",
+            Self::Transient => "transient",
             Self::CapNotReached => "cap-not-reached",
             Self::SameRuns => "same-runs",
             Self::MixedHost => "mixed-host",

@@ -14,6 +14,7 @@ use sim_core::Histogram;
 
 use crate::run::plan::Run;
 use crate::run::results::{FindingSummary, FindingVerdict};
+use crate::run::truncation::Beginning;
 
 /// A finished run. All results are made from this form, whether it was just run or read back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub(crate) struct StoredRun {
     /// The run over time; only of the first replication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) series: Option<SeriesValues>,
+    /// What that says of its beginning, also where the series is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beginning: Option<Beginning>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,12 +146,18 @@ impl StoredRun {
             findings: output.findings.iter().filter_map(|line| finding(run, line)).collect(),
             latency,
             series: output.series.clone(),
+            beginning: output.series.as_ref().and_then(Beginning::of),
         }
     }
 
     /// Whether it broke an invariant that it is not known to break.
     pub(crate) fn has_violation(&self) -> bool {
         self.findings.iter().any(|finding| finding.verdict == FindingVerdict::Violation)
+    }
+
+    /// The run without what only files show of it over time.
+    pub(crate) fn without_series(self) -> Self {
+        Self { series: None, ..self }
     }
 
     /// The run as one of the given setup and point.

@@ -56,6 +56,7 @@ fn policy_result(policy: &str, runs: &[StoredRun]) -> PolicyResult {
         metrics: metrics(runs),
         latency,
         series: runs.iter().find_map(|run| run.series.clone()),
+        beginning: runs.first().and_then(|run| run.beginning.clone()),
         per_task: per_task(runs),
         findings: findings(runs),
     }

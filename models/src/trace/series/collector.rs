@@ -50,9 +50,23 @@ struct Task {
     span: SimDuration,
 }
 
+/// What of a run is followed over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Work and major faults, which costs next to nothing: of windows all else is zero.
+    Counts,
+    /// All that windows have.
+    Everything,
+}
+
 /// Computes the windows of a run from its records.
 #[derive(Clone, Debug)]
 pub struct Series {
+    /// Whether times and levels are followed beside the counts.
+    levels: bool,
     clocks: VcpuClocks,
     tasks: Vec<Task>,
     outstanding: Gauge,
@@ -73,6 +87,7 @@ impl Series {
     /// phase will last for `span`.
     pub fn new(vcpus: u16, span: SimDuration) -> Self {
         Self {
+            levels: true,
             clocks: VcpuClocks::new(vcpus),
             tasks: Vec::new(),
             outstanding: Gauge::default(),
@@ -85,6 +100,12 @@ impl Series {
             next: SimTime::from_ps(u64::MAX),
             windows: vec![Window::default(); WINDOWS as usize],
         }
+    }
+
+    /// The same of work and major faults alone.
+    #[must_use]
+    pub fn of_counts(self) -> Self {
+        Self { levels: false, ..self }
     }
 
     /// Changes the length of a measured phase that has not begun.
@@ -121,6 +142,7 @@ impl Series {
                 // What happens at the very end belongs to the last window.
                 self.windows[self.open.min(WINDOWS - 1) as usize].major_faults += 1;
             }
+            _ if !self.levels => {}
             Event::KvmEntry { .. }
             | Event::KvmExit { .. }
             | Event::VcpuBlock { .. }
@@ -214,6 +236,10 @@ impl Series {
     }
 
     fn close(&mut self, at: SimTime) {
+        if !self.levels {
+            self.open += 1;
+            return;
+        }
         let spent = self.clocks.spent(at);
         self.clocks.restart(at);
         let sum = |states: &[State]| -> u64 {

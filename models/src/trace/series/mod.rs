@@ -8,5 +8,5 @@ mod collector;
 mod tests;
 mod values;
 
-pub use self::collector::Series;
+pub use self::collector::{Follow, Series};
 pub use self::values::{Level, SeriesValues, WINDOWS, Window};

@@ -2,12 +2,12 @@
 
 use super::kit::{constant, crowded, for_time, ms, simulate, us};
 use models::machine::{RunOutput, RunSettings};
-use models::trace::series::{SeriesValues, WINDOWS};
+use models::trace::series::{Follow, SeriesValues, WINDOWS};
 use sim_core::SimDuration;
 
 fn followed(policy: &str, duration: SimDuration) -> (RunOutput, SeriesValues) {
     let config = crowded("westmere-2010", constant(us(300)));
-    let settings = RunSettings { series: true, ..for_time(duration) };
+    let settings = RunSettings { series: Follow::Everything, ..for_time(duration) };
     let output = simulate(&config, policy, &settings);
     let series = output.series.clone().unwrap();
     (output, series)
@@ -60,7 +60,14 @@ fn following_a_run_changes_nothing() {
     let (output, series) = followed("apf-v7-2010", ms(50));
     assert_eq!(plain.series, None);
     assert_eq!((plain.digest, &plain.metrics), (output.digest, &output.metrics));
+    // Counts alone are the counts of all.
+    let counts = RunSettings { series: Follow::Counts, ..settings.clone() };
+    let counts = simulate(&config, "apf-v7-2010", &counts).series.unwrap();
+    let of = |it: &SeriesValues| -> Vec<(u64, u64)> {
+        it.windows.iter().map(|window| (window.work, window.major_faults)).collect()
+    };
+    assert_eq!((of(&counts), counts.span_ps), (of(&series), series.span_ps));
     // Stepping moves where stretches are cut, and nothing else.
-    let stepped = RunSettings { skip: false, series: true, ..settings };
+    let stepped = RunSettings { skip: false, series: Follow::Everything, ..settings };
     assert_eq!(simulate(&config, "apf-v7-2010", &stepped).series, Some(series));
 }

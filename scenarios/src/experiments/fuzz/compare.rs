@@ -6,7 +6,7 @@ use super::ran::Ran;
 use crate::run::results::FindingVerdict;
 use crate::run::stored::StoredRun;
 
-/// What is different, if anything is: the first of digest, metrics, tasks, findings, latencies.
+/// What is different, if anything is: the first of digest, metrics, tasks, findings, latencies, beginning.
 pub(super) fn difference(
     first: &Result<Ran, RunError>,
     second: &Result<(StoredRun, bool), RunError>,
@@ -48,7 +48,11 @@ fn results(one: &StoredRun, other: &StoredRun, cut: bool) -> Option<String> {
         };
         return Some(format!("findings [{}] instead of [{}]", told(other), told(one)));
     }
-    (one.latency != other.latency).then(|| "other latencies".to_owned())
+    if one.latency != other.latency {
+        return Some("other latencies".to_owned());
+    }
+    (one.beginning != other.beginning)
+        .then(|| format!("beginning {:?} instead of {:?}", other.beginning, one.beginning))
 }
 
 /// The violations of a run, in words.

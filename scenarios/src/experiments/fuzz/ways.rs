@@ -11,6 +11,7 @@ use models::base::record::{Event, Record};
 use models::machine::{self, Prefix, RunError, RunOutput, RunSettings};
 use models::monitors::Verdict as Judged;
 use models::trace::kernel::KernelWriter;
+use models::trace::series::Follow;
 use sim_core::{QueueKind, SimDuration};
 
 use super::compare;
@@ -97,7 +98,9 @@ impl Ways<'_> {
     }
 
     pub(super) fn prefill(&self, run: Run, way: Way) -> Result<Result<Prefix, RunError>, Failure> {
-        let settings = self.settings(way);
+        // As the runner does.
+        let series = if run.replication == 0 { Follow::Counts } else { Follow::Nothing };
+        let settings = RunSettings { series, ..self.settings(way) };
         caught(&format!("prefill, {}", way.name()), || {
             machine::prefill(&self.scenario.machine, run.seed, &settings)
         })
@@ -167,7 +170,7 @@ impl Ways<'_> {
         let policy = &self.scenario.policies[run.policy];
         let hash = canonical::policy_hash(policy);
         let named = (policy.name.as_str(), hash.as_str());
-        StoredRun::new(run, named, &self.scenario.machine, output)
+        StoredRun::new(run, named, &self.scenario.machine, output).without_series()
     }
 
     /// A policy and a replication, as failures name them.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use models::base::record::Record;
 use models::machine::{self, Observer, Prefix, RunSettings};
+use models::trace::series::Follow;
 use rayon::Scope;
 use sim_core::Histogram;
 
@@ -47,8 +48,8 @@ pub(super) struct PartWork<'a> {
     part: &'a Part<'a>,
     pub(super) plan: Plan,
     pub(super) settings: RunSettings,
-    /// Whether the first replication is followed over time.
-    series: bool,
+    /// Whether what the first replication did over time is kept. It is followed in any case.
+    keep_series: bool,
     pub(super) policy_hashes: Vec<String>,
     /// Number of its first run in the batch.
     first: u32,
@@ -106,7 +107,7 @@ impl<'a> PartWork<'a> {
                 ..RunSettings::default()
             },
             // For files; with many scenarios nobody looks at each.
-            series: options.out.is_some() && part.setup.is_empty(),
+            keep_series: options.out.is_some() && part.setup.is_empty(),
             policy_hashes: scenario.policies.iter().map(canonical::policy_hash).collect(),
             first,
         }
@@ -271,7 +272,12 @@ impl<'a> Work<'a> {
         let (part, run) = (&self.parts[chain.part], chain.runs[0]);
         self.report(|_, _| Progress::Prefill { replication: run.replication });
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let series = part.series && run.replication == 0;
+            let series = match (run.replication, part.keep_series) {
+                (0, true) => Follow::Everything,
+                // For the question whether the measured phase begins with a transient.
+                (0, false) => Follow::Counts,
+                _ => Follow::Nothing,
+            };
             let settings = RunSettings { series, ..part.settings.clone() };
             machine::prefill(&part.part.scenario.machine, run.seed, &settings)
         }));
@@ -318,6 +324,7 @@ impl<'a> Work<'a> {
         let machine = &scenario.machine;
         let stored =
             StoredRun::new(run, named, machine, &output).of(&part.part.setup, part.part.point);
+        let stored = if part.keep_series { stored } else { stored.without_series() };
         if let Err(error) = self.keep(place, run, stored) {
             self.fail(place, run, error);
         }
