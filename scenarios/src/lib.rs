@@ -8,14 +8,60 @@
 //! [`experiments`], [`logs`] and [`zoo`] ask more of runs; none of the three is known to what is
 //! below.
 //!
-//! ```no_run
-//! use scenarios::{RunOptions, Scenario, run_comparison};
+//! # Examples
 //!
-//! let scenario = Scenario::load("smoke")?;
+//! A built-in scenario, shortened, under all its policies:
+//!
+//! ```
+//! use scenarios::{RunOptions, Scenario, run_comparison};
+//! use sim_core::SimDuration;
+//!
+//! let mut scenario = Scenario::load("smoke")?;
+//! scenario.duration = SimDuration::from_ms(50);
 //! let comparison = run_comparison(&scenario, &RunOptions::default(), &|_| {})?;
-//! for ratio in &comparison.ratios {
-//!     let _ = (&ratio.policy, &ratio.metric, ratio.mean);
-//! }
+//! let gain = comparison.ratio("apf-v7-2010", "work_total").expect("work is counted");
+//! assert!(gain.mean > 1.0, "{}", gain.mean);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Parts of one's own: a machine whose device is another one, a policy that may have four faults outstanding, and a
+//! sink, which sees every record of the run:
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use models::base::record::{Event, Record};
+//! use models::config::{DeviceConfig, RamConfig};
+//! use models::machine::{self, RunSettings};
+//! use models::presets::policies;
+//! use scenarios::Scenario;
+//! use sim_core::SimDuration;
+//!
+//! let mut scenario = Scenario::load("smoke")?;
+//! scenario.machine.host.device = DeviceConfig::Ram(RamConfig {
+//!     latency: SimDuration::from_us(200),
+//!     copy_per_page: SimDuration::from_us(1),
+//!     synchronous: false,
+//! });
+//! let mut policy = policies::policy("apf-v7-2010").expect("it is built in");
+//! policy.rules.cap = 4;
+//!
+//! let (mut not_present, mut ready) = (0, 0);
+//! let mut sink = |records: &[Record]| {
+//!     for record in records {
+//!         match record.event {
+//!             Event::KvmAsyncPfNotPresent { .. } => not_present += 1,
+//!             Event::KvmAsyncPfReady { .. } => ready += 1,
+//!             _ => {}
+//!         }
+//!     }
+//!     ControlFlow::Continue(())
+//! };
+//! let settings = RunSettings { duration: SimDuration::from_ms(50), ..RunSettings::default() };
+//! let prefix = machine::prefill(&scenario.machine, 7, &settings)?;
+//! let output = machine::run_observed(&prefix, &policy, &settings, Some(&mut sink))?;
+//! assert!(not_present > 100 && ready <= not_present, "{not_present} {ready}");
+//! assert!(output.findings.iter().all(|finding| finding.count == 0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -1,5 +1,6 @@
 //! What the documents say is what the program does.
 
+mod book;
 mod figures;
 mod metrics;
 mod predictions;
