@@ -197,7 +197,7 @@ impl Monitors {
                 return;
             }
             Event::KvmUserspaceExit { .. } | Event::KvmAsyncPfExitlessNotify { .. } => {
-                self.messages.vmm_answers();
+                self.messages.faults_leave_kernel();
                 return;
             }
             Event::UffdMessage { .. }

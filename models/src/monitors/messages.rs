@@ -67,7 +67,7 @@ impl Messages {
     }
 
     /// A fault leaves the kernel for the VMM.
-    pub(super) fn vmm_answers(&mut self) {
+    pub(super) fn faults_leave_kernel(&mut self) {
         self.answers = true;
     }
 

@@ -56,6 +56,19 @@ impl Host {
             && self.cached(guest_page) == Cached::There
     }
 
+    /// Whether a page is on its way from its store, or somebody has asked for it and sleeps.
+    pub(in crate::machine) fn is_coming_from_store(&self, guest_page: GuestPage) -> bool {
+        let page = self.memory.page(guest_page);
+        match page.backing {
+            Backing::Reading => page.is_as_stored(),
+            Backing::Stored if self.is_served_by_vmm(guest_page) => {
+                self.somebody_waits_for(guest_page)
+            }
+            Backing::Stored => matches!(self.cached(guest_page), Cached::Coming(_)),
+            _ => false,
+        }
+    }
+
     /// Pages of other virtual machines that wait for the same read.
     pub(super) fn joined(&self, guest_page: GuestPage, id: RequestId) -> Vec<GuestPage> {
         let joins = |page: &GuestPage| self.memory.page(*page).locked_by == Some(id);

@@ -2,7 +2,6 @@
 
 use sim_core::SimTime;
 
-use super::page_cache::Cached;
 use super::state::Host;
 use super::stores::Handler;
 use crate::base::ids::{GuestPage, HandlerId, StoreId, SwapSlot, ThreadId};
@@ -76,19 +75,6 @@ impl Host {
     /// Whether a store is on a device other than the swap device.
     pub(super) fn has_device(&self, store: StoreId) -> bool {
         self.stores[self.first_of_image(store).index()].device.is_some()
-    }
-
-    /// Whether a page is on its way from its store, or somebody has asked for it and sleeps.
-    pub(in crate::machine) fn is_coming_from_store(&self, guest_page: GuestPage) -> bool {
-        let page = self.memory.page(guest_page);
-        match page.backing {
-            Backing::Reading => page.is_as_stored(),
-            Backing::Stored if self.is_served_by_vmm(guest_page) => {
-                self.somebody_waits_for(guest_page)
-            }
-            Backing::Stored => matches!(self.cached(guest_page), Cached::Coming(_)),
-            _ => false,
-        }
     }
 
     /// What a thread that answers faults serves, and its number there.

@@ -6,6 +6,7 @@
 
 mod arrivals;
 pub(crate) mod at;
+mod content;
 mod cpu;
 mod device;
 mod disturbance;

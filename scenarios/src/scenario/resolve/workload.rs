@@ -6,8 +6,8 @@ use models::machine::KERNEL_FRAMES;
 use sim_core::{Distribution, SimDuration};
 
 use super::at::{At, MAX_DURATION};
+use super::content;
 use super::device::law::time_law;
-use super::store;
 use crate::scenario::file::{
     ArrivalsFile, RegionFile, Requests, ServiceTime, TaskFile, WorkloadFile,
 };
@@ -67,7 +67,7 @@ fn regions(
     for (index, file) in files.iter().enumerate() {
         let at = at.index(index);
         let name = at.field("name").name(&file.name)?;
-        let (prefill, store) = store::content(&at, file, stores)?;
+        let (prefill, store) = content::content(&at, file, stores)?;
         let at = at.field("size");
         let pages = at.pages(file.size.bytes(guest.memory_pages * PAGE_SIZE))?;
         if pages == 0 {

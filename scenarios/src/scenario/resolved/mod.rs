@@ -4,6 +4,7 @@
 //! The values are the lines of the canonical form, so that none is missing; names of fields, units and
 //! sources are put to them here.
 
+mod lines;
 mod names;
 mod row;
 mod sources;

@@ -2,7 +2,7 @@
 
 use models::config::StoreConfig;
 
-use super::names::{Unit, device, plain, written};
+use super::lines::{Unit, device, plain, written};
 use super::row::Named;
 
 /// What has come so far of the lines of stores.
