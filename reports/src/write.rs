@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use scenarios::{FitReport, write_file};
 
-use crate::formats::FORMATS;
-use crate::plot::PlotError;
+use crate::formats::{FORMATS, FormatError};
 use crate::report::Report;
 
 /// Why a report could not be written.
@@ -51,7 +50,7 @@ pub enum ReportError {
         /// The file that it was for.
         path: PathBuf,
         /// The reason.
-        source: PlotError,
+        source: FormatError,
     },
 }
 

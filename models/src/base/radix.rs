@@ -1,7 +1,7 @@
 //! A sparse table of pages: a radix of small leaves, which clones share once they are frozen.
 //!
 //! Memory touched at random costs by the leaf touched, not by its size; untouched memory costs a pointer
-//! for `LEAF` times [`BRANCH`] pages. After [`Radix::freeze`] a clone shares all leaves, and a leaf is
+//! for `LEAF` times `BRANCH` pages. After [`Radix::freeze`] a clone shares all leaves, and a leaf is
 //! copied when one of its owners first writes to it; so a snapshot of a whole guest costs its pointers.
 
 use std::sync::Arc;

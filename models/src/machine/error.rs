@@ -95,7 +95,7 @@ pub enum RunError {
     /// Who watches the records wants no more of them.
     #[error("stopped by who watches its records")]
     Stopped,
-    /// [`RunSettings::events`] were not enough.
+    /// [`events`](super::settings::RunSettings::events) were not enough.
     #[error("at {0} the run had used up the number of events that it was given")]
     OutOfEvents(SimTime),
     /// Something that cannot happen.

@@ -7,7 +7,7 @@ use sim_core::{SimDuration, SimTime};
 use super::catalogue::{INV_48, INV_49};
 use super::faults::MappedFrames;
 use super::finding::{Breach, Context, Ledger};
-use crate::base::ids::{GuestPage, ThreadId, VcpuId};
+use crate::base::ids::{GuestPage, ThreadId, VcpuId, VmId};
 use crate::base::record::{Event, Record};
 
 /// A thread that sleeps until its page is there.
@@ -36,7 +36,8 @@ pub(super) struct Messages {
     vcpus: u32,
     sleepers: BTreeMap<ThreadId, Sleeper>,
     readers: BTreeMap<ThreadId, Reader>,
-    installed: MappedFrames,
+    /// What the VMM of each virtual machine has installed.
+    installed: BTreeMap<VmId, MappedFrames>,
     /// The VMM answers faults itself: who reads of one need not be who brings its page.
     answers: bool,
 }
@@ -48,7 +49,7 @@ impl Messages {
             vcpus: vcpus as u32,
             sleepers: BTreeMap::new(),
             readers: BTreeMap::new(),
-            installed: MappedFrames::default(),
+            installed: BTreeMap::new(),
             answers: false,
         }
     }
@@ -88,7 +89,7 @@ impl Messages {
                 }
             }
             Event::UffdCopied { page, .. } => {
-                self.installed.insert(page.gfn());
+                self.installed.entry(page.vm()).or_default().insert(page.gfn());
                 for sleeper in self.sleepers.values_mut().filter(|sleeper| sleeper.page == page) {
                     sleeper.installed.get_or_insert(record.time);
                 }
@@ -102,8 +103,11 @@ impl Messages {
         let reader = self.readers.entry(thread).or_default();
         if reader.batch.first().is_some_and(|first| first.time < record.time) {
             let batch = std::mem::take(&mut reader.batch);
+            let is_there = |page: GuestPage| {
+                self.installed.get(&page.vm()).is_some_and(|of| of.contains(page.gfn()))
+            };
             let forgotten = batch.into_iter().find(|read| match read.event {
-                Event::UffdRead { page, .. } => !self.installed.contains(page.gfn()),
+                Event::UffdRead { page, .. } => !is_there(page),
                 _ => false,
             });
             if let Some(forgotten) = forgotten.filter(|_| reader.installs && !self.answers)
@@ -148,7 +152,7 @@ impl Messages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::{Gfn, ItemId, VmId, WorkerId};
+    use crate::base::ids::{Gfn, ItemId, WorkerId};
     use crate::monitors::{Family, InvariantId, MonitorConfig, MonitorSet, Verdict};
 
     const READER: ThreadId = ThreadId(1);
@@ -227,5 +231,26 @@ mod tests {
             _ => false,
         };
         assert_eq!(broken(&without(dropped)), [49]);
+    }
+    #[test]
+    fn a_frame_of_the_same_number_in_another_virtual_machine_is_another_page() {
+        let elsewhere = GuestPage::new(VmId(1), page(4).gfn());
+        let served = without(|event| match event {
+            Event::UffdCopy { page: it, .. } | Event::UffdCopied { page: it, .. } => *it == page(4),
+            _ => false,
+        });
+        let moved = served.into_iter().map(|record| Record {
+            event: match record.event {
+                Event::UffdCopied { thread, page: it, installed } if it == page(3) => {
+                    Event::UffdCopied { thread, page: elsewhere, installed }
+                }
+                Event::UffdRead { thread, page: it } if it == page(3) => {
+                    Event::UffdRead { thread, page: elsewhere }
+                }
+                other => other,
+            },
+            ..record
+        });
+        assert!(broken(&moved.collect::<Vec<_>>()).contains(&49));
     }
 }

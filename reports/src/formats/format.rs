@@ -6,8 +6,20 @@ use std::panic::RefUnwindSafe;
 use crate::plot::PlotError;
 use crate::report::Report;
 
+/// Why a file cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// A picture.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// A table.
+    #[cfg(feature = "parquet")]
+    #[error("encoding as Parquet failed: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
+}
+
 /// A file of a report: its name and content, or why there is none.
-pub type File = (String, Result<Vec<u8>, PlotError>);
+pub type File = (String, Result<Vec<u8>, FormatError>);
 
 /// A way to render results.
 pub trait Format: Debug + Sync + RefUnwindSafe {

@@ -7,13 +7,10 @@ mod json;
 mod markdown;
 #[cfg(feature = "parquet")]
 mod parquet;
-#[cfg(feature = "pdf")]
-mod pdf;
-mod png;
-mod svg;
+mod picture;
 mod text;
 
-pub use self::format::{File, Format};
+pub use self::format::{File, Format, FormatError};
 
 /// Every format; the first is the default.
 pub const FORMATS: &[&dyn Format] = &[
@@ -21,10 +18,10 @@ pub const FORMATS: &[&dyn Format] = &[
     &json::Json,
     &csv::Csv,
     &markdown::Markdown,
-    &svg::Svg,
-    &png::Png,
+    &picture::SVG,
+    &picture::PNG,
     #[cfg(feature = "pdf")]
-    &pdf::Pdf,
+    &picture::PDF,
     #[cfg(feature = "parquet")]
     &parquet::Parquet,
 ];

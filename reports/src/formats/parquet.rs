@@ -11,7 +11,6 @@ use parquet::schema::types::{Type, TypePtr};
 
 use super::format::{File, Format};
 use crate::page::Grid;
-use crate::plot::PlotError;
 use crate::report::Report;
 
 /// The table that data frames are made of.
@@ -46,7 +45,7 @@ impl Format for Parquet {
         });
         tables
             .map(|(name, grid)| {
-                let bytes = written(&grid).map_err(|it| PlotError::Parquet(it.to_string()));
+                let bytes = written(&grid).map_err(Into::into);
                 (format!("{name}.parquet"), bytes)
             })
             .collect()

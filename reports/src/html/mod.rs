@@ -1,8 +1,8 @@
 //! A folder of results as one page for a browser: `report.html`, which needs nothing but itself.
 //!
-//! The page is made of the files that are in the folder ([`folder`]), so that it can be made again
+//! The page is made of the files that are in the folder (`folder`), so that it can be made again
 //! later, and of what other commands wrote into the same folder. Everything it shows is in it as JSON
-//! ([`data`]), which a script turns into tables and plots; the plots are drawn by uPlot
+//! (`data`), which a script turns into tables and plots; the plots are drawn by uPlot
 //! (`reports/assets/uplot`, MIT licence).
 
 mod anatomy;

@@ -13,8 +13,4 @@ pub enum PlotError {
     #[cfg(feature = "pdf")]
     #[error("conversion to PDF failed: {0}")]
     Pdf(String),
-    /// The table could not be encoded.
-    #[cfg(feature = "parquet")]
-    #[error("encoding as Parquet failed: {0}")]
-    Parquet(String),
 }

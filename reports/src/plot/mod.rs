@@ -1,7 +1,7 @@
 //! Plots as SVG and PNG, and as PDF with the feature `pdf`.
 //!
-//! A figure ([`work`], [`latency`]) turns a comparison into a [`scene`]: text, lines and areas on
-//! a page. [`svg`] and [`bitmap`] paint scenes through `plotters` backends. All text is placed by
+//! A figure (`work`, `latency`) turns a comparison into a `scene`: text, lines and areas on
+//! a page. `svg` and `bitmap` paint scenes through `plotters` backends. All text is placed by
 //! the measures of an embedded font, so no plot depends on the fonts of a machine.
 
 mod anatomy;

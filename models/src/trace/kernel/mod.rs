@@ -2,7 +2,7 @@
 //!
 //! [`forms`] lists every event with its name and the text of its fields, in the forms of different
 //! kernels; a form is both what the parser matches and what a writer prints. [`event`] is what a
-//! printed event means, [`parse`] goes from text to meaning and [`text`] the other way, and [`line`]
+//! printed event means, [`parse`] goes from text to meaning and [`text`] the other way, and [`mod@line`]
 //! takes a line of tracefs, `trace-cmd report` or `perf script` apart. [`writer`] prints the
 //! records of a run as the kernel of the simulated host would.
 //!

@@ -1,7 +1,7 @@
 //! Requests of applications: how long each took, and what the time went to.
 //!
 //! A request lies between `request_begin` and `request_end` of a task; where it had to wait for a task,
-//! its latency begins with its arrival. [`Tracker`] follows open requests and divides each moment among
+//! its latency begins with its arrival. `Tracker` follows open requests and divides each moment among
 //! [`RequestPart`]s, so that the parts add up to the latency to the picosecond. Metrics and the
 //! anatomy of requests read the same tracker.
 

@@ -1,9 +1,9 @@
 //! Random scenarios, run in every way in which results must not differ.
 //!
-//! A seed is a scenario, the same for ever on every machine: [`generate`] draws it as text. [`ways`]
+//! A seed is a scenario, the same for ever on every machine: `generate` draws it as text. `ways`
 //! runs it stepped and ahead, with drawn queues and numbers of jobs, with a shared prefill and one of
 //! its own, and as given to another build of the program; its trace goes through
-//! [`check`](crate::logs::check). What fails is made as small as it can be by [`shrink`].
+//! [`check`](crate::logs::check). What fails is made as small as it can be by `shrink`.
 
 mod against;
 mod compare;

@@ -1,8 +1,8 @@
 //! Sweeps: one scenario with some of its fields changed, many times.
 //!
-//! A sweep is a file ([`mod@file`]) or made from a command line ([`words`]); either is read to a
-//! [`spec`], which expands to numbered points. A point is the scenario's tree with values put into
-//! it, resolved like any scenario. Points are run together ([`run`]).
+//! A sweep is a file (`file`) or made from a command line (`words`); either is read to a
+//! `spec`, which expands to numbered points. A point is the scenario's tree with values put into
+//! it, resolved like any scenario. Points are run together (`run`).
 
 mod axis;
 mod changes;

@@ -1,8 +1,8 @@
 //! Published experiments: what was measured elsewhere, simulated, and held against it.
 //!
-//! An experiment is a file ([`mod@file`]) in `scenarios/validation`: published numbers with their sources,
-//! setups, each a scenario with changes, and a [`formula`] for each number. All setups run as one batch
-//! ([`run`]); [`results`] has the rule by which rows and experiments are judged.
+//! An experiment is a file (`file`) in `scenarios/validation`: published numbers with their sources,
+//! setups, each a scenario with changes, and a `formula` for each number. All setups run as one batch
+//! (`run`); `results` has the rule by which rows and experiments are judged.
 
 mod definition;
 mod file;

@@ -74,7 +74,7 @@ pub struct ScenarioFile {
     /// The policy that the others are compared with. Default: the first policy.
     pub baseline: Option<String>,
     /// The metric that policies are compared by first of all: `apfsim metrics` lists them, and a metric of
-    /// one group of tasks has its name in brackets, as in "request_rate[server]". Default: "work_total".
+    /// one group of tasks has its name in brackets, as in `request_rate[server]`. Default: "work_total".
     pub measure: Option<String>,
     /// Measured time of each run, after the warm-up.
     pub duration: Span,

@@ -12,7 +12,7 @@ use crate::syntax::units::{Bytes, Span};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object that describes a virtual machine")]
 pub struct VmFile {
-    /// Name in results: metrics of one virtual machine have it in brackets, as in "work_total[web]", and its
+    /// Name in results: metrics of one virtual machine have it in brackets, as in `work_total[web]`, and its
     /// groups of tasks are named "web:server". Equal ones are numbered from 1: "web-1".
     pub name: String,
     /// How many equal ones: 1 to 64. Default: 1.

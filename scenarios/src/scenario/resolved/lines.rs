@@ -64,13 +64,14 @@ pub(super) fn written(value: &str, unit: Unit) -> String {
     }
 }
 
+/// A value that no preset says.
 pub(super) fn plain(field: impl Into<String>, value: impl Into<String>) -> Named {
     let field = field.into();
     let path = path(&field);
     Named { field, value: value.into(), path, preset: Preset::None, policy: None }
 }
 
-/// The same with the preset that may have said it.
+/// One that a preset may have said.
 pub(super) fn with(field: String, value: &str, preset: Preset) -> Named {
     Named { preset, ..plain(field, value) }
 }
