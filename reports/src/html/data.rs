@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use models::trace::metrics::{Better, METRICS};
+use models::trace::metrics::{self, Better};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -169,7 +169,7 @@ fn by_policy(comparison: &Value, list: &str) -> Vec<Value> {
 
 fn metrics(main: &Value) -> Vec<Metric> {
     let metric = |name: String| {
-        let kind = METRICS.iter().find(|kind| kind.name == name);
+        let kind = metrics::find(&name);
         let better = kind.map(|kind| kind.better).filter(|better| *better != Better::Neither);
         Metric {
             unit: text(&main["policies"][0]["metrics"][&name], "unit"),

@@ -1,6 +1,6 @@
 //! The result in a sentence or two.
 
-use models::trace::metrics::{Better, METRICS};
+use models::trace::metrics::{self, Better};
 use scenarios::Comparison;
 use serde_json::Value;
 
@@ -62,8 +62,7 @@ fn against(
         );
     };
     let interval = format!("95 % interval {} to {}", short(low), short(high));
-    let kind = METRICS.iter().find(|kind| kind.name == measure);
-    let better = match kind.map(|kind| kind.better) {
+    let better = match metrics::find(measure).map(|kind| kind.better) {
         Some(Better::More) => Some(mean > 1.0),
         Some(Better::Less) => Some(mean < 1.0),
         _ => None,
@@ -139,5 +138,22 @@ fn short(value: f64) -> String {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn better_is_what_the_metric_says_also_of_one_virtual_machine_or_group() {
+        let said = |measure: &str| against("halt", "sync", measure, (1.2, Some(1.1), Some(1.3)));
+        for measure in
+            ["completion_time", "completion_time[clone-1]", "request_latency_p99[server]"]
+        {
+            assert!(said(measure).starts_with("halt is worse than sync"), "{}", said(measure));
+        }
+        assert!(said("work_total[web]").starts_with("halt is better than sync"));
+        assert!(said("events").starts_with("halt differs from sync"));
     }
 }

@@ -7,6 +7,7 @@
 pub(in crate::trace) mod clock;
 mod collector;
 mod fairness;
+mod find;
 mod kind;
 mod list;
 mod reclaim;
@@ -19,6 +20,7 @@ mod values;
 mod vmm_list;
 
 pub use self::collector::Metrics;
+pub use self::find::{find, find_for, names};
 pub use self::kind::{Better, Block, MetricKind, Unit};
-pub use self::list::{METRICS, WORK_TOTAL, find, find_for, names};
+pub use self::list::{METRICS, WORK_TOTAL};
 pub use self::values::{GroupMetrics, Metric, MetricValues, TaskMetrics, VmMetrics};
