@@ -37,7 +37,7 @@ impl Set {
     }
 
     /// Those in it that are not below `least`, highest number first.
-    fn from_above(&self, least: usize) -> impl Iterator<Item = usize> + '_ {
+    fn down_to(&self, least: usize) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().skip(least / 64).rev().flat_map(move |(at, &word)| {
             let from = if at == least / 64 { least % 64 } else { 0 };
             let rest = std::iter::successors(Some(word >> from << from), |&rest| {
@@ -115,7 +115,7 @@ impl Loads {
     /// Those that so many want at least and for which somebody waits, the busiest first, and among equals
     /// the first one.
     pub fn busiest_first(&self, least: usize) -> impl Iterator<Item = usize> + '_ {
-        self.waited_levels.from_above(least).flat_map(|level| self.waited_for[level].iter())
+        self.waited_levels.down_to(least).flat_map(|level| self.waited_for[level].iter())
     }
 }
 
