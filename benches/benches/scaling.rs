@@ -33,7 +33,7 @@ struct Law {
 
 fn law(costs: &[Cost], of: fn(&Cost) -> f64) -> Law {
     let points: Vec<(f64, f64)> = costs.iter().map(|cost| (cost.size as f64, of(cost))).collect();
-    let steps = points.windows(2).filter_map(|pair| fit(pair)).map(|fit| fit.exponent).collect();
+    let steps = points.windows(2).filter_map(fit).map(|fit| fit.exponent).collect();
     let bound = match points[..] {
         [.., (from, _), (to, _)] => of_n_log_n(from, to),
         _ => 1.0,
@@ -78,9 +78,7 @@ fn measure_axis(axis: &Axis) -> Result<Vec<Cost>, Box<dyn Error>> {
     println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
     let mut costs = Vec::new();
     for &size in &axis.sizes {
-        let cost = measure(axis, size)?;
-        let memory =
-            cost.memory.map_or("–".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
+        let cost = in_a_process(axis, size)?;
         println!(
             "| {size} | {:.1} ms | {:.1} ms | {} | {:.0} | {} MB |",
             cost.prefill * 1e3,
