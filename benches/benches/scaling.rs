@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench -p apfsim-benches --bench scaling                          # everything
 //! cargo bench -p apfsim-benches --bench scaling -- vcpus                 # axes with this in their name
-//! cargo bench -p apfsim-benches --bench scaling -- --svg docs/images/scaling.svg
+//! cargo bench -p apfsim-benches --bench scaling -- vms --svg vms.svg     # with a picture of them
 //! cargo bench -p apfsim-benches --bench scaling -- --show vcpus 1024     # the scenario of a point
 //! ```
 //!

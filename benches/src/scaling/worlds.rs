@@ -301,7 +301,7 @@ pub fn axes() -> Vec<Axis> {
         axis("outstanding", "faults under way", Work::All, powers(4, 1, 4096), outstanding),
         axis("filled", "pages", Work::Each, powers(4, 1 << 12, 1 << 24), filled),
         axis("untouched", "pages", Work::All, powers(4, 1 << 16, 1 << 28), untouched),
-        axis("stored", "pages", Work::All, powers(4, 1 << 14, 1 << 24), stored),
+        axis("stored", "pages", Work::All, powers(4, 1 << 14, 1 << 22), stored),
         axis("running-cfs", "tasks", Work::All, powers(4, 4, 1 << 14), |n| {
             running(n, "linux-5.10")
         }),
