@@ -1,7 +1,7 @@
 //! CFS as of 2.6.36, and as it stayed in what matters here until 6.5.
 
-use super::run_queue::{Entity, RunQueue, Vruntime, signed};
-use super::waiting::Waits;
+use super::run_queue::{Entity, RunQueue, signed};
+use super::waiting::{Vruntime, Waits};
 use crate::config::FairParams;
 use sim_core::SimDuration;
 

@@ -4,8 +4,8 @@
 //! above the average of the queue. Its lag, what it is short of its share, is kept while it sleeps.
 //! All slices are equal, so that PREEMPT_SHORT has nothing to decide and is left out.
 
-use super::run_queue::{Entity, RunQueue, Slept, Vruntime, signed};
-use super::waiting::Waits;
+use super::run_queue::{Entity, RunQueue, Slept, signed};
+use super::waiting::{Vruntime, Waits};
 use crate::config::EevdfParams;
 use sim_core::SimDuration;
 

@@ -1,6 +1,7 @@
 //! What both schedulers do, each in its way.
 
-use super::run_queue::{Entity, RunQueue, Slept, Vruntime, signed};
+use super::run_queue::{Entity, RunQueue, Slept, signed};
+use super::waiting::Vruntime;
 use crate::config::SchedParams;
 use sim_core::SimDuration;
 

@@ -12,4 +12,5 @@ mod run_queue;
 mod waiting;
 
 pub use loads::Loads;
-pub use run_queue::{Entity, RunQueue, Slept, Vruntime};
+pub use run_queue::{Entity, RunQueue, Slept};
+pub use waiting::Vruntime;

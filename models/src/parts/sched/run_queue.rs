@@ -2,10 +2,7 @@
 
 use sim_core::SimDuration;
 
-use super::waiting::{Waiting, Waits};
-
-/// Virtual runtime in picoseconds; may be negative just after the start (sleeper credit).
-pub type Vruntime = i64;
+use super::waiting::{Vruntime, Waiting, Waits};
 
 /// What the scheduler keeps for one entity (a guest task or a host thread).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

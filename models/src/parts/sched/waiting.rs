@@ -3,7 +3,8 @@
 //! A sorted list in chunks, each of which knows the least vruntime in it: so that joining, leaving, and finding the
 //! first who has had no more than its share stay cheap when thousands wait. With few there is one chunk.
 
-use super::run_queue::Vruntime;
+/// Virtual runtime in picoseconds; may be negative just after the start (sleeper credit).
+pub type Vruntime = i64;
 
 /// Entities of a chunk at most.
 const MOST: usize = 64;
