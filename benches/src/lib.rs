@@ -7,6 +7,7 @@
 pub mod machines;
 pub mod queues;
 pub mod reach;
+pub mod scaling;
 pub mod timers;
 pub mod workload;
 

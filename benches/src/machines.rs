@@ -5,7 +5,7 @@
 use models::base::record::TaskRole;
 use models::config::{Op, Policy};
 use models::machine::{self, Prefix, RunError, RunOutput, RunSettings};
-use scenarios::{Scenario, ScenarioError};
+use scenarios::{RunnerError, Scenario, ScenarioError};
 use sim_core::SimDuration;
 
 /// Name and scenario file of a world.
@@ -33,6 +33,8 @@ pub enum WorldError {
     Scenario(ScenarioError),
     /// Its prefill failed.
     Run(RunError),
+    /// Its comparison failed.
+    Runner(RunnerError),
     /// Its scenario has no policy.
     NoPolicy,
     /// Its program did not come to its end.
@@ -48,6 +50,12 @@ impl From<ScenarioError> for WorldError {
 impl From<RunError> for WorldError {
     fn from(error: RunError) -> Self {
         Self::Run(error)
+    }
+}
+
+impl From<RunnerError> for WorldError {
+    fn from(error: RunnerError) -> Self {
+        Self::Runner(error)
     }
 }
 

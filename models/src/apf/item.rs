@@ -124,17 +124,58 @@ struct Slot {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Items {
     slots: Vec<Slot>,
+    used: Numbers,
+}
+
+/// A set of numbers of which the least that is missing is found quickly. The first 64 take no memory of their own,
+/// and equal sets are equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Numbers {
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Numbers {
+    fn word(&mut self, at: usize) -> &mut u64 {
+        match at.checked_sub(64) {
+            None => &mut self.first,
+            Some(beyond) => {
+                if self.more.len() <= beyond / 64 {
+                    self.more.resize(beyond / 64 + 1, 0);
+                }
+                &mut self.more[beyond / 64]
+            }
+        }
+    }
+
+    fn insert(&mut self, at: usize) {
+        *self.word(at) |= 1 << (at % 64);
+    }
+
+    fn remove(&mut self, at: usize) {
+        *self.word(at) &= !(1 << (at % 64));
+        while self.more.last() == Some(&0) {
+            self.more.pop();
+        }
+    }
+
+    fn least_missing(&self) -> usize {
+        let words = std::iter::once(&self.first).chain(&self.more);
+        let gap = words.enumerate().find(|(_, word)| **word != u64::MAX);
+        let end = 64 * (1 + self.more.len());
+        gap.map_or(end, |(at, word)| 64 * at + word.trailing_ones() as usize)
+    }
 }
 
 impl Items {
     /// A new item under the lowest free number.
     pub fn allocate(&mut self, item: Item) -> ItemId {
-        let free = |slot: &Slot| slot.item.is_none() && slot.work.is_none();
-        let index = self.slots.iter().position(free).unwrap_or_else(|| {
+        let index = self.used.least_missing();
+        if index == self.slots.len() {
             self.slots.push(Slot::default());
-            self.slots.len() - 1
-        });
+        }
         self.slots[index].item = Some(item);
+        self.used.insert(index);
         ItemId(index as u32)
     }
 
@@ -188,21 +229,27 @@ impl Items {
 
     pub(super) fn set_work(&mut self, id: ItemId, work: Work) {
         self.slots[id.index()].work = Some(work);
+        self.used.insert(id.index());
     }
 
     pub(super) fn free(&mut self, id: ItemId) -> Item {
         let item = self.slots[id.index()].item.take().expect("the item is freed once");
-        self.trim();
+        self.note_end(id);
         item
     }
 
     pub(super) fn end_work(&mut self, id: ItemId) {
         self.slots[id.index()].work = None;
-        self.trim();
+        self.note_end(id);
     }
 
     /// Keeps equal states equal: what was in use before leaves no mark.
-    fn trim(&mut self) {
+    fn note_end(&mut self, id: ItemId) {
+        let slot = &self.slots[id.index()];
+        if slot.item.is_some() || slot.work.is_some() {
+            return;
+        }
+        self.used.remove(id.index());
         while self.slots.last().is_some_and(|slot| slot.item.is_none() && slot.work.is_none()) {
             self.slots.pop();
         }
@@ -232,6 +279,23 @@ mod tests {
         assert_eq!(items.allocate(ITEM), ItemId(1));
         items.end_work(first);
         assert_eq!(items.allocate(ITEM), first);
+    }
+
+    #[test]
+    fn the_lowest_free_number_is_used_however_many_there_are() {
+        let mut items = Items::default();
+        for number in 0..200 {
+            assert_eq!(items.allocate(ITEM), ItemId(number));
+        }
+        for number in [150, 63, 64, 199, 0] {
+            items.free(ItemId(number));
+        }
+        let next: Vec<u32> = (0..6).map(|_| items.allocate(ITEM).0).collect();
+        assert_eq!(next, [0, 63, 64, 150, 199, 200]);
+        for number in 0..201 {
+            items.free(ItemId(number));
+        }
+        assert_eq!(items, Items::default());
     }
 
     #[test]

@@ -160,14 +160,21 @@ impl TraceSink {
     pub fn emit(&mut self, time: SimTime, event: Event) {
         self.buffer.push(Record { time, event });
         if self.buffer.len() >= BATCH {
-            self.flush();
+            self.hand_over();
         }
     }
 
     /// Hands the buffered records to the consumers. To be called before anything is asked of
     /// them; nothing that they say depends on when it was called before.
-    #[cold]
     pub fn flush(&mut self) {
+        self.hand_over();
+        if let Some(monitors) = &mut self.monitors {
+            monitors.settle();
+        }
+    }
+
+    #[cold]
+    fn hand_over(&mut self) {
         let batch = &self.buffer[..];
         if let Some(digest) = &mut self.digest {
             digest.observe(batch);

@@ -4,7 +4,7 @@ use sim_core::{SimDuration, SimTime};
 
 use crate::base::record::Record;
 use crate::monitors::{Finding, MonitorSet};
-use crate::trace::owners::Owners;
+use crate::trace::owners::{Audience, Owners};
 
 /// The monitors of all virtual machines.
 #[derive(Clone, Debug)]
@@ -12,9 +12,12 @@ pub struct Watching {
     of: Vec<MonitorSet>,
     /// Says whose a record is, where there are several.
     owners: Option<Owners>,
-    /// A reused buffer.
+    /// Records that each has not been shown.
     own: Vec<Vec<Record>>,
 }
+
+/// So many records are kept for one before they are shown to it: each showing costs something itself.
+const TOGETHER: usize = 512;
 
 impl From<MonitorSet> for Watching {
     fn from(only: MonitorSet) -> Self {
@@ -35,14 +38,26 @@ impl Watching {
             return self.of.iter_mut().for_each(|set| set.observe(records));
         };
         for record in records {
-            match owners.observe(&record.event) {
-                Some(vm) => self.own[vm.index()].push(*record),
-                None => self.own.iter_mut().for_each(|own| own.push(*record)),
+            match owners.audience(&record.event) {
+                Audience::Few(few) => {
+                    for vm in few.into_iter().flatten() {
+                        let own = &mut self.own[vm.index()];
+                        own.push(*record);
+                        if own.len() >= TOGETHER {
+                            show(&mut self.of[vm.index()], own);
+                        }
+                    }
+                }
+                Audience::All => self.own.iter_mut().for_each(|own| own.push(*record)),
             }
         }
+    }
+
+    /// Shows all records that have been read to those whom they concern. To be called before anything is
+    /// asked.
+    pub(super) fn settle(&mut self) {
         for (set, own) in self.of.iter_mut().zip(&mut self.own) {
-            set.observe(own);
-            own.clear();
+            show(set, own);
         }
     }
 
@@ -59,5 +74,12 @@ impl Watching {
     /// As [`MonitorSet::resume`].
     pub(super) fn resume(&mut self) {
         self.of.iter_mut().for_each(MonitorSet::resume);
+    }
+}
+
+fn show(set: &mut MonitorSet, own: &mut Vec<Record>) {
+    if !own.is_empty() {
+        set.observe(own);
+        own.clear();
     }
 }

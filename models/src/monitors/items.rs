@@ -3,6 +3,8 @@
 //! The table of items that these monitors keep is also what the monitors of notices and halts
 //! look things up in.
 
+use std::collections::BTreeMap;
+
 use sim_core::{SimDuration, SimTime};
 
 use super::catalogue::{INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_15};
@@ -116,15 +118,15 @@ pub(super) struct Items {
     /// An item is handed to a worker before it is linked, who may be through first.
     schedules_first: bool,
     vcpus: Vec<VcpuItems>,
-    /// Tokens of all outstanding items of the VM, in no particular order.
-    tokens: Vec<Token>,
+    /// How many outstanding items of the VM have each token.
+    tokens: BTreeMap<Token, usize>,
 }
 
 impl Items {
     pub(super) fn new(config: &MonitorConfig) -> Self {
         let &MonitorConfig { vcpus, cap, liveness_bound: bound, schedules_first, .. } = config;
         let vcpus = vec![VcpuItems::default(); usize::from(vcpus)];
-        Self { cap, bound, schedules_first, vcpus, tokens: Vec::new() }
+        Self { cap, bound, schedules_first, vcpus, tokens: BTreeMap::new() }
     }
 
     /// The same with another bound of liveness.
@@ -180,7 +182,7 @@ impl Items {
                 },
             );
         }
-        if self.tokens.contains(&token) {
+        if self.tokens.contains_key(&token) {
             ledger.breach(
                 INV_02,
                 at,
@@ -207,7 +209,7 @@ impl Items {
             }
         }
         own.items.push(item);
-        self.tokens.push(token);
+        *self.tokens.entry(token).or_default() += 1;
         self.check_cap(vcpu, at, ledger);
     }
 
@@ -278,8 +280,11 @@ impl Items {
             };
             let item = own.items.remove(place);
             own.freed.push(item.gfn);
-            if let Some(place) = self.tokens.iter().position(|&other| other == token) {
-                self.tokens.swap_remove(place);
+            if let Some(count) = self.tokens.get_mut(&token) {
+                *count -= 1;
+                if *count == 0 {
+                    self.tokens.remove(&token);
+                }
             }
             let Some(done) = item.done else {
                 own.dropped.push((at.now, item));

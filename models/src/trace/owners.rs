@@ -20,6 +20,17 @@ pub struct Owners {
     count: u32,
     named: bool,
     pcpus: u16,
+    /// The host's scheduler has been seen.
+    switches: bool,
+}
+
+/// Which virtual machines a record says something about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// These, none twice.
+    Few([Option<VmId>; 2]),
+    /// All.
+    All,
 }
 
 impl Owners {
@@ -34,6 +45,7 @@ impl Owners {
             count: config.vm_count() as u32,
             named: !config.vms.is_empty(),
             pcpus: config.host.cpus,
+            switches: false,
         }
     }
 
@@ -57,8 +69,26 @@ impl Owners {
         &self.vcpus
     }
 
+    /// Which virtual machines a record says something about, so that what happens often need not be told to all.
+    /// A switch of the host is of those whose vCPU threads it names, but the first says to all that there is a
+    /// scheduler; a request to a device is nobody's, as the device is not.
+    pub fn audience(&mut self, event: &Event) -> Audience {
+        match *event {
+            Event::HostSchedSwitch { prev, next, .. } => {
+                if !std::mem::replace(&mut self.switches, true) {
+                    return Audience::All;
+                }
+                let of = |thread: Option<ThreadId>| self.vcpus.get(thread?.index()).copied();
+                let (from, to) = (of(prev), of(next));
+                Audience::Few([from, to.filter(|_| to != from)])
+            }
+            Event::BlockRqIssue { .. } | Event::BlockRqComplete { .. } => Audience::Few([None; 2]),
+            _ => self.observe(event).map_or(Audience::All, |vm| Audience::Few([Some(vm), None])),
+        }
+    }
+
     /// The virtual machine that a record is of. None: the host's, or nobody's.
-    pub fn observe(&mut self, event: &Event) -> Option<VmId> {
+    fn observe(&mut self, event: &Event) -> Option<VmId> {
         match *event {
             Event::TaskNew { task, vcpu, .. } => {
                 let vm = self.of_vcpu(vcpu)?;

@@ -28,8 +28,9 @@ impl GuestHalf {
     }
 
     fn own(&mut self, task: TaskId, token: Token) -> Option<&mut Sleeper> {
-        let is_own = |sleeper: &&mut Sleeper| sleeper.token == token && sleeper.task == Some(task);
-        self.sleepers.iter_mut().find(is_own)
+        let first = self.sleepers.partition_point(|sleeper| sleeper.token < token);
+        let mut equal = self.sleepers[first..].iter_mut().take_while(|it| it.token == token);
+        equal.find(|sleeper| sleeper.task == Some(task))
     }
 }
 

@@ -15,6 +15,16 @@ pub(super) fn one_entry_per_token(apf: &Apf) -> Finding {
     }
 }
 
+/// INV-26 for one token.
+pub(super) fn entry_is_alone(apf: &Apf, token: Token) -> Finding {
+    let sleepers = &apf.guest.sleepers;
+    let first = sleepers.partition_point(|sleeper| sleeper.token < token);
+    match sleepers.get(first + 1).filter(|second| second.token == token) {
+        Some(_) => Err(format!("two entries wait for token {token}")),
+        None => Ok(()),
+    }
+}
+
 /// INV-13, as far as one state shows it. A guest that switched notices off wakes its sleepers
 /// itself.
 pub(super) fn sleepers_have_hope(apf: &Apf) -> Finding {

@@ -226,7 +226,9 @@ pub(super) fn one_pending(apf: &Apf, vcpu: VcpuId) -> Finding {
 pub(super) fn halt(apf: &Apf, vcpu: VcpuId) -> Finding {
     let state = apf.vcpu(vcpu);
     let Some(halt) = state.halted.filter(|halt| !halt.outlived) else { return Ok(()) };
-    if !state.done.is_empty() || apf.host.items.has_frame(vcpu, halt.gfn) {
+    // Nearly always it is in the queue. One that is being set up or delivered is not.
+    let queued = || state.queue.iter().any(|&id| gfn_of(apf, id) == Some(halt.gfn));
+    if !state.done.is_empty() || queued() || apf.host.items.has_frame(vcpu, halt.gfn) {
         return Ok(());
     }
     Err(format!("{vcpu} is halted for gfn {}, which is not outstanding", halt.gfn))

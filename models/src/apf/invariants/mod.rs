@@ -11,7 +11,7 @@ mod host;
 mod vmm;
 
 pub use catalogue::{
-    StateInvariant, Violation, all, check_all, check_guest, check_token, check_vcpu, violations,
+    StateInvariant, Violation, all, check_all, check_entry, check_token, check_vcpu, violations,
     weaknesses, weaknesses_of,
 };
 pub use finding::Finding;

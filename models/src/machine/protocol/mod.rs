@@ -6,6 +6,7 @@ mod host;
 mod left;
 mod state;
 mod step;
+mod tokens;
 mod vmm;
 mod vmm_effects;
 

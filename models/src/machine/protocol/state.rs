@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::tokens::Tokens;
 use crate::apf::{Apf, Defects, Effect, Effects, Rules};
 use crate::base::ids::{ItemId, VcpuId, VmId};
 use crate::base::record::Event;
@@ -15,6 +16,8 @@ use crate::monitors::{Finding, Verdict, Witness};
 #[derive(Clone, Debug)]
 pub(super) struct OfVm {
     pub apf: Apf,
+    /// The tokens of its linked items.
+    pub tokens: Tokens,
     /// State invariants that did not hold, each with its first occurrence.
     pub broken: Vec<StateViolation>,
 }
@@ -37,7 +40,11 @@ impl Protocol {
     pub(in crate::machine) fn new(vms: Vec<VmId>, rules: Rules) -> Self {
         let count = vms.last().map_or(1, |last| last.index() + 1);
         let apf = Apf::new(vms.len() as u16, rules, Defects::none());
-        Self { of: vec![OfVm { apf, broken: Vec::new() }; count], vms, effects: Vec::new() }
+        Self {
+            of: vec![OfVm { apf, tokens: Tokens::default(), broken: Vec::new() }; count],
+            vms,
+            effects: Vec::new(),
+        }
     }
 
     /// The rules of the policies take effect, and mistakes besides theirs.

@@ -4,9 +4,20 @@ use sim_core::EventQueue;
 
 use super::left::Left;
 use crate::apf::{Effect, Input, invariants};
-use crate::base::ids::{Gva, VcpuId, VmId};
+use crate::base::ids::{Gva, Token, VcpuId, VmId};
 use crate::base::record::Event;
 use crate::machine::world::{Consequences, Cx, MachineEvent};
+
+/// What a section did that may break a state invariant.
+#[derive(Default)]
+struct Touched {
+    /// Something of this vCPU.
+    vcpu: Option<VcpuId>,
+    /// It linked an item of this vCPU.
+    linked: Option<VcpuId>,
+    /// The guest entered a token into its table.
+    entry: Option<Token>,
+}
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A section in which a vCPU takes part.
@@ -18,26 +29,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn step_in(&mut self, vm: VmId, input: impl Into<Input>) -> Left {
         let mut effects = std::mem::take(&mut self.w.protocol.effects);
         let input = input.into();
-        let guest = matches!(input, Input::Guest(_));
         self.w.protocol.of[vm.index()].apf.step(input, &mut effects);
         let mut left = Left::default();
-        let mut touched = None;
+        let mut touched = Touched::default();
         for &effect in &effects {
             let effect = self.w.protocol.effect_outside(vm, effect);
             self.follow(vm, effect, &mut left, &mut touched);
         }
         effects.clear();
         self.w.protocol.effects = effects;
-        if let Some(vcpu) = touched {
-            self.check_state(vm, vcpu);
-        }
-        if guest && invariants::check_guest(&self.w.protocol.of[vm.index()].apf).is_some() {
-            self.note_broken(vm);
-        }
+        self.check_state(vm, &touched);
         left
     }
 
-    fn follow(&mut self, vm: VmId, effect: Effect, left: &mut Left, touched: &mut Option<VcpuId>) {
+    fn follow(&mut self, vm: VmId, effect: Effect, left: &mut Left, touched: &mut Touched) {
         match effect {
             Effect::Emit(event) => {
                 if let Event::ItemLink { vcpu, .. }
@@ -48,7 +53,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 | Event::NotPresentQueued { vcpu, .. }
                 | Event::PageReadyQueued { vcpu, .. } = event
                 {
-                    *touched = Some(vcpu);
+                    touched.vcpu = Some(vcpu);
+                }
+                match event {
+                    Event::ItemLink { vcpu, .. } => touched.linked = Some(vcpu),
+                    Event::ApfWait { token, .. } | Event::ApfDummy { token, .. } => {
+                        touched.entry = Some(token);
+                    }
+                    _ => {}
                 }
                 self.emit(event);
             }
@@ -67,7 +79,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 left.prefault = Some((gfn, fault.map_or(Gva(gfn.gpa().0), |fault| fault.gva)));
             }
             Effect::DrainMore => left.drain_more = true,
-            Effect::ItemFreed { item, .. } => self.item_freed(item),
+            Effect::ItemFreed { item, .. } => {
+                let (_, within) = self.w.protocol.within(item);
+                self.w.protocol.of[vm.index()].tokens.free(within);
+                self.item_freed(item);
+            }
             Effect::Halted => left.halted = true,
             Effect::Blocked => left.blocked = true,
             Effect::WakeVcpu { vcpu } => self.wake_vcpu(vcpu),
@@ -83,7 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Effect::WakeTask { task, .. } => self.wake_sleeper(task),
             Effect::RescheduleIpi { vcpu } => self.reschedule_ipi(vcpu),
             Effect::Vmm(of_vmm) => {
-                *touched = self.follow_vmm(vm, of_vmm, left).or(*touched);
+                touched.vcpu = self.follow_vmm(vm, of_vmm, left).or(touched.vcpu);
             }
             // What a driver learns anyway, and what only mistakes and other drivers bring about.
             Effect::NothingToDeliver
@@ -117,12 +133,24 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// State invariants, after every step that changed a list, a halt or a notice.
-    fn check_state(&mut self, vm: VmId, vcpu: VcpuId) {
-        let apf = &self.w.protocol.of[vm.index()].apf;
-        // The newest item of the queue is the one whose token may be new.
-        let newest = apf.vcpu(vcpu).queue.last();
-        let twice = newest.and_then(|&item| invariants::check_token(apf, item));
-        if twice.is_some() || invariants::check_vcpu(apf, vcpu).is_some() {
+    fn check_state(&mut self, vm: VmId, touched: &Touched) {
+        let of = &mut self.w.protocol.of[vm.index()];
+        let mut sound = true;
+        if let Some(vcpu) = touched.linked
+            && let Some(&newest) = of.apf.vcpu(vcpu).queue.last()
+            && let Some(item) = of.apf.host.items.get(newest)
+        {
+            of.tokens.link(newest, item.token);
+        }
+        if let Some(vcpu) = touched.vcpu {
+            let newest = of.apf.vcpu(vcpu).queue.last();
+            sound &= newest.is_none_or(|&newest| of.tokens.is_alone(newest));
+            sound &= invariants::check_vcpu(&of.apf, vcpu).is_none();
+        }
+        if let Some(token) = touched.entry {
+            sound &= invariants::check_entry(&of.apf, token).is_none();
+        }
+        if !sound {
             self.note_broken(vm);
         }
     }

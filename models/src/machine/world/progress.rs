@@ -5,7 +5,7 @@ use sim_core::{EventQueue, SimDuration};
 use super::cx::Cx;
 use super::event::MachineEvent;
 use super::failure::Failure;
-use super::flow::Then;
+use super::flow::{Then, Under};
 use super::next_steps::thread_of;
 use super::watchdog::{PREFILL_STEPS, Progress, SPIN_STEP, SPIN_STEPS};
 use crate::base::ids::{ThreadId, VcpuId};
@@ -29,6 +29,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let time = self.now();
         let progress = self.w.watchdog.of(thread);
         progress.interrupts = 0;
+        if is_visit_of_a_pass(then) {
+            return true;
+        }
         progress.steps += 1;
         let Progress { steps, since, .. } = *progress;
         if self.w.setup.policy.is_none() {
@@ -69,4 +72,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.fail(Failure::Starved { time, thread, doing: doing.doing() });
         }
     }
+}
+
+/// Whether a step belongs to one of the visits of a pass of reclaim to the lock, which come to an end by themselves.
+fn is_visit_of_a_pass(then: Then) -> bool {
+    matches!(
+        then,
+        Then::TakeLock(Under::Reclaim) | Then::LockTaken(Under::Reclaim) | Then::ReclaimUnlocked
+    )
 }

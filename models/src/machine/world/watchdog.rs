@@ -9,7 +9,8 @@
 //! - **A thread that spins**: [`SPIN_STEPS`] steps, each of less than [`SPIN_STEP`] on average,
 //!   between which no task of the vCPU ran, and the worker began no item. A turn of the vCPU's loop
 //!   has several steps. An exit and an entry alone take a real processor a microsecond, so that a
-//!   vCPU that spins there for minutes is left alone.
+//!   vCPU that spins there for minutes is left alone. The visits of a pass of reclaim to the lock do not
+//!   count, as there are no more of them than pages.
 //! - **A thread that is only interrupted**: [`SPIN_STEPS`] interrupts, and no less left to do.
 //! - **A prefill without end**: [`PREFILL_STEPS`] steps, and no page more is filled.
 

@@ -1,13 +1,14 @@
 //! CFS as of 2.6.36, and as it stayed in what matters here until 6.5.
 
-use super::run_queue::{Entity, RunQueue, Vruntime, signed};
+use super::run_queue::{Entity, RunQueue, signed};
+use super::waiting::{Vruntime, Waits};
 use crate::config::FairParams;
 use sim_core::SimDuration;
 
 impl RunQueue {
     /// `update_min_vruntime`: the floor follows the smallest vruntime and never falls.
     pub(super) fn raise_floor(&mut self, current: Option<Vruntime>) {
-        let first = self.waiting.first().map(|&(v, _)| v);
+        let first = self.waiting.first().map(|waits| waits.key);
         let smallest = match (current, first) {
             (Some(a), Some(b)) => a.min(b),
             (Some(a), None) | (None, Some(a)) => a,
@@ -26,24 +27,20 @@ impl RunQueue {
         self.skip = self.skip.filter(|&skipped| skipped != id);
     }
 
-    /// The place of who runs next: the first, or behind one that is passed over the second, unless that
-    /// would be unfair (`pick_next_entity`, `wakeup_preempt_entity`).
-    fn place_of_next(&self, params: &FairParams) -> usize {
-        match self.waiting[..] {
-            [(first, id), (second, _), ..]
-                if self.skip == Some(id) && second - first <= signed(params.wakeup_granularity) =>
-            {
-                1
-            }
-            _ => 0,
+    /// Who runs next: the first, or behind one that is passed over the second, unless that would be unfair
+    /// (`pick_next_entity`, `wakeup_preempt_entity`).
+    fn next(&self, params: &FairParams) -> Option<Waits> {
+        let first = *self.waiting.first()?;
+        if self.skip != Some(first.id) {
+            return Some(first);
         }
+        let fair = |other: &&Waits| other.key - first.key <= signed(params.wakeup_granularity);
+        Some(self.waiting.iter().nth(1).filter(fair).copied().unwrap_or(first))
     }
 
     pub(super) fn pick_cfs(&mut self, entities: &mut [Entity], params: &FairParams) -> Option<u32> {
-        if self.waiting.is_empty() {
-            return None;
-        }
-        let (vruntime, id) = self.waiting.remove(self.place_of_next(params));
+        let Waits { key: vruntime, id, .. } = self.next(params)?;
+        self.waiting.remove(vruntime, id);
         self.current = Some(id);
         self.forget_skip(id);
         self.raise_floor(Some(vruntime));
@@ -59,7 +56,7 @@ impl RunQueue {
     }
 
     pub(super) fn check_preempt_tick(&self, current: &Entity, params: &FairParams) -> bool {
-        let Some(&(first, _)) = self.waiting.first() else { return false };
+        let Some(&Waits { key: first, .. }) = self.waiting.first() else { return false };
         let slice = self.slice(params, self.running());
         if current.ran > slice {
             return true;

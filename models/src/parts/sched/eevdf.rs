@@ -4,7 +4,8 @@
 //! above the average of the queue. Its lag, what it is short of its share, is kept while it sleeps.
 //! All slices are equal, so that PREEMPT_SHORT has nothing to decide and is left out.
 
-use super::run_queue::{Entity, RunQueue, Slept, Vruntime, signed};
+use super::run_queue::{Entity, RunQueue, Slept, signed};
+use super::waiting::{Vruntime, Waits};
 use crate::config::EevdfParams;
 use sim_core::SimDuration;
 
@@ -24,11 +25,11 @@ impl Sum {
 
 impl RunQueue {
     fn sum(&self, entities: &[Entity]) -> Sum {
-        let ids = self.waiting.iter().map(|&(_, id)| id).chain(self.current);
-        ids.fold(Sum { count: 0, vruntimes: 0 }, |sum, id| Sum {
-            count: sum.count + 1,
-            vruntimes: sum.vruntimes + i128::from(entities[id as usize].vruntime),
-        })
+        let current = self.current.map_or(0, |id| entities[id as usize].vruntime);
+        Sum {
+            count: self.waiting.len() as i128 + i128::from(self.current.is_some()),
+            vruntimes: self.waiting.vruntimes() + i128::from(current),
+        }
     }
 
     /// The vruntime at which an entity has exactly its share (`avg_vruntime`).
@@ -85,16 +86,16 @@ impl RunQueue {
     pub(super) fn enqueue_eevdf(&mut self, id: u32, entities: &mut [Entity], params: &EevdfParams) {
         if !entities[id as usize].delayed {
             self.place(id, params.base_slice, entities, params);
-            self.insert(entities[id as usize].deadline, id);
+            self.insert(entities[id as usize].deadline, id, entities);
             return;
         }
         // `requeue_delayed_entity`: it never left. If its debt is paid by now it starts afresh
         // (DELAY_ZERO), else it goes on where it stands.
         if self.lag_of(id, entities, params) > 0 {
-            self.remove(id);
+            self.remove(id, entities);
             entities[id as usize].lag = 0;
             self.place(id, params.base_slice, entities, params);
-            self.insert(entities[id as usize].deadline, id);
+            self.insert(entities[id as usize].deadline, id, entities);
         }
         entities[id as usize].delayed = false;
         self.delayed -= 1;
@@ -109,13 +110,13 @@ impl RunQueue {
     ) {
         entities[id as usize].lag = 0;
         self.place(id, params.base_slice.divided_by(2), entities, params);
-        self.insert(entities[id as usize].deadline, id);
+        self.insert(entities[id as usize].deadline, id, entities);
     }
 
     /// One that sleeps leaves at last, and with nothing owed to it (DELAY_ZERO).
     fn dismiss(&mut self, id: u32, entities: &mut [Entity], params: &EevdfParams) {
         let lag = self.lag_of(id, entities, params).min(0);
-        self.remove(id);
+        self.remove(id, entities);
         self.delayed -= 1;
         let entity = &mut entities[id as usize];
         (entity.delayed, entity.lag) = (false, lag);
@@ -124,15 +125,15 @@ impl RunQueue {
     }
 
     pub(super) fn dismiss_delayed_eevdf(&mut self, entities: &mut [Entity], params: &EevdfParams) {
-        let sleeps = |&(_, id): &(Vruntime, u32)| entities[id as usize].delayed.then_some(id);
+        let sleeps = |waits: &Waits| entities[waits.id as usize].delayed.then_some(waits.id);
         let delayed: Vec<u32> = self.waiting.iter().filter_map(sleeps).collect();
         for id in delayed {
             self.dismiss(id, entities, params);
         }
     }
 
-    fn remove(&mut self, id: u32) {
-        self.waiting.retain(|&(_, other)| other != id);
+    fn remove(&mut self, id: u32, entities: &[Entity]) {
+        self.waiting.remove(entities[id as usize].deadline, id);
     }
 
     /// Keeps the floor for the time when the queue is empty.
@@ -155,7 +156,7 @@ impl RunQueue {
             self.current = None;
             entities[id as usize].delayed = true;
             self.delayed += 1;
-            self.insert(entities[id as usize].deadline, id);
+            self.insert(entities[id as usize].deadline, id, entities);
             return Slept::Delayed;
         }
         entities[id as usize].lag = self.lag_of(id, entities, params);
@@ -167,25 +168,25 @@ impl RunQueue {
     /// A waiting entity moves with its lag and what is left of its slice (PLACE_REL_DEADLINE).
     pub(super) fn migrate_eevdf(
         &mut self,
-        at: usize,
+        id: u32,
         to: &mut Self,
         entities: &mut [Entity],
         params: &EevdfParams,
     ) {
-        let (_, id) = self.waiting[at];
         let left = entities[id as usize].deadline - entities[id as usize].vruntime;
         entities[id as usize].lag = self.lag_of(id, entities, params);
-        self.waiting.remove(at);
+        self.remove(id, entities);
         self.note_departure(entities[id as usize].vruntime);
         to.place(id, params.base_slice, entities, params);
         let entity = &mut entities[id as usize];
         entity.deadline = entity.vruntime + left;
-        to.insert(entity.deadline, id);
+        let deadline = entity.deadline;
+        to.insert(deadline, id, entities);
     }
 
     /// Who should have the processor now (`pick_eevdf`).
     pub(super) fn choice(&self, entities: &[Entity], params: &EevdfParams) -> Option<u32> {
-        let first = self.waiting.first().map(|&(_, id)| id);
+        let first = self.waiting.first().map(|waits| waits.id);
         if self.waiting.len() + usize::from(self.current.is_some()) <= 1 {
             return self.current.or(first);
         }
@@ -198,7 +199,7 @@ impl RunQueue {
         {
             return current;
         }
-        let best = self.waiting.iter().map(|&(_, id)| id).find(|id| eligible(id));
+        let best = self.waiting.first_admitted(|vruntime| sum.admits(vruntime)).map(|best| best.id);
         match (current, best) {
             (Some(id), Some(other))
                 if entities[id as usize].deadline >= entities[other as usize].deadline =>
@@ -227,9 +228,9 @@ impl RunQueue {
                 self.dismiss(id, entities, params);
                 continue;
             }
-            self.remove(id);
+            self.remove(id, entities);
             if let Some(previous) = self.current.replace(id) {
-                self.insert(entities[previous as usize].deadline, previous);
+                self.insert(entities[previous as usize].deadline, previous, entities);
             }
             let entity = &mut entities[id as usize];
             entity.ran = SimDuration::ZERO;

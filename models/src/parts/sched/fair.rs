@@ -1,6 +1,7 @@
 //! What both schedulers do, each in its way.
 
-use super::run_queue::{Entity, RunQueue, Slept, Vruntime, signed};
+use super::run_queue::{Entity, RunQueue, Slept, signed};
+use super::waiting::Vruntime;
 use crate::config::SchedParams;
 use sim_core::SimDuration;
 
@@ -38,7 +39,7 @@ impl RunQueue {
     /// Puts the running entity back among the waiting, as it is (`put_prev_entity`).
     pub fn put_back(&mut self, entities: &[Entity], params: &SchedParams) {
         if let Some(id) = self.current.take() {
-            self.insert(Self::key(&entities[id as usize], params), id);
+            self.insert(Self::key(&entities[id as usize], params), id, entities);
         }
     }
 
@@ -49,7 +50,8 @@ impl RunQueue {
             SchedParams::Cfs(cfs) => {
                 let entity = &mut entities[id as usize];
                 entity.vruntime = entity.vruntime.max(self.sleepers_floor(cfs));
-                self.insert(entity.vruntime, id);
+                let vruntime = entity.vruntime;
+                self.insert(vruntime, id, entities);
             }
             SchedParams::Eevdf(eevdf) => self.enqueue_eevdf(id, entities, eevdf),
         }
@@ -62,7 +64,7 @@ impl RunQueue {
                 // One slice behind (`START_DEBIT`).
                 let start = self.min_vruntime + signed(self.slice(cfs, self.running() + 1));
                 entities[id as usize].vruntime = start;
-                self.insert(start, id);
+                self.insert(start, id, entities);
             }
             SchedParams::Eevdf(eevdf) => self.enqueue_new_eevdf(id, entities, eevdf),
         }
@@ -121,18 +123,20 @@ impl RunQueue {
         entities: &mut [Entity],
         params: &SchedParams,
     ) -> bool {
-        let Some(at) = self.waiting.iter().position(|&(_, other)| other == id) else {
+        let key = Self::key(&entities[id as usize], params);
+        if !self.waiting.contains(key, id) {
             return false;
-        };
+        }
         match params {
             SchedParams::Cfs(_) => {
-                self.waiting.remove(at);
+                self.waiting.remove(key, id);
                 self.forget_skip(id);
                 let entity = &mut entities[id as usize];
                 entity.vruntime = entity.vruntime - self.min_vruntime + to.min_vruntime;
-                to.insert(entity.vruntime, id);
+                let vruntime = entity.vruntime;
+                to.insert(vruntime, id, entities);
             }
-            SchedParams::Eevdf(eevdf) => self.migrate_eevdf(at, to, entities, eevdf),
+            SchedParams::Eevdf(eevdf) => self.migrate_eevdf(id, to, entities, eevdf),
         }
         true
     }

@@ -9,6 +9,10 @@ struct Set {
 }
 
 impl Set {
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     fn insert(&mut self, at: usize) {
         if self.words.len() <= at / 64 {
             self.words.resize(at / 64 + 1, 0);
@@ -24,10 +28,22 @@ impl Set {
 
     /// Those in it, lowest number first.
     fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        let words = if self.count == 0 { &[][..] } else { &self.words };
+        let words = if self.is_empty() { &[][..] } else { &self.words };
         words.iter().enumerate().flat_map(|(at, &word)| {
             let rest = std::iter::successors(Some(word), |&rest| Some(rest & rest.wrapping_sub(1)));
             let bits = rest.take_while(|&rest| rest != 0).map(u64::trailing_zeros);
+            bits.map(move |bit| at * 64 + bit as usize)
+        })
+    }
+
+    /// Those in it that are not below `least`, highest number first.
+    fn down_to(&self, least: usize) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().skip(least / 64).rev().flat_map(move |(at, &word)| {
+            let from = if at == least / 64 { least % 64 } else { 0 };
+            let rest = std::iter::successors(Some(word >> from << from), |&rest| {
+                (rest != 0).then(|| rest & !(1 << rest.ilog2()))
+            });
+            let bits = rest.take_while(|&rest| rest != 0).map(u64::ilog2);
             bits.map(move |bit| at * 64 + bit as usize)
         })
     }
@@ -41,6 +57,9 @@ pub struct Loads {
     all: Vec<Set>,
     /// Those among them for which somebody waits.
     waited_for: Vec<Set>,
+    /// The numbers that are not nobody's, of either: where thousands want one processor, most are.
+    levels: Set,
+    waited_levels: Set,
 }
 
 impl Loads {
@@ -48,7 +67,15 @@ impl Loads {
     pub fn new(processors: usize) -> Self {
         let mut idle = Set::default();
         (0..processors).for_each(|at| idle.insert(at));
-        Self { of: vec![(0, false); processors], all: vec![idle], waited_for: vec![Set::default()] }
+        let mut levels = Set::default();
+        levels.insert(0);
+        Self {
+            of: vec![(0, false); processors],
+            all: vec![idle],
+            waited_for: vec![Set::default()],
+            levels,
+            waited_levels: Set::default(),
+        }
     }
 
     /// So many want a processor now, and somebody waits for it or nobody does.
@@ -65,13 +92,13 @@ impl Loads {
             self.all.resize_with(running + 1, Set::default);
             self.waited_for.resize_with(running + 1, Set::default);
         }
-        self.all[before].remove(at);
-        self.all[running].insert(at);
+        leave(&mut self.all[before], at, &mut self.levels, before);
+        join(&mut self.all[running], at, &mut self.levels, running);
         if waited {
-            self.waited_for[before].remove(at);
+            leave(&mut self.waited_for[before], at, &mut self.waited_levels, before);
         }
         if waits {
-            self.waited_for[running].insert(at);
+            join(&mut self.waited_for[running], at, &mut self.waited_levels, running);
         }
     }
 
@@ -82,15 +109,28 @@ impl Loads {
 
     /// All of them, those that fewest want first, and among equals the first one.
     pub fn idlest_first(&self) -> impl Iterator<Item = usize> + '_ {
-        self.all.iter().flat_map(Set::iter)
+        self.levels.iter().flat_map(|level| self.all[level].iter())
     }
 
     /// Those that so many want at least and for which somebody waits, the busiest first, and among equals
     /// the first one.
     pub fn busiest_first(&self, least: usize) -> impl Iterator<Item = usize> + '_ {
-        let least = least.min(self.waited_for.len());
-        self.waited_for[least..].iter().rev().flat_map(Set::iter)
+        self.waited_levels.down_to(least).flat_map(|level| self.waited_for[level].iter())
     }
+}
+
+fn leave(set: &mut Set, at: usize, levels: &mut Set, level: usize) {
+    set.remove(at);
+    if set.is_empty() {
+        levels.remove(level);
+    }
+}
+
+fn join(set: &mut Set, at: usize, levels: &mut Set, level: usize) {
+    if set.is_empty() {
+        levels.insert(level);
+    }
+    set.insert(at);
 }
 
 #[cfg(test)]
@@ -102,8 +142,8 @@ mod tests {
         /// What asking every processor would find.
         #[test]
         fn the_order_is_that_of_a_search(
-            changes in prop::collection::vec((0usize..150, 0usize..5, any::<bool>()), 0..400),
-            least in 0usize..6,
+            changes in prop::collection::vec((0usize..150, 0usize..300, any::<bool>()), 0..400),
+            least in 0usize..300,
         ) {
             let mut plain = vec![(0, false); 150];
             let mut loads = Loads::new(150);

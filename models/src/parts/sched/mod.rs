@@ -9,6 +9,8 @@ mod eevdf;
 mod fair;
 mod loads;
 mod run_queue;
+mod waiting;
 
 pub use loads::Loads;
-pub use run_queue::{Entity, RunQueue, Slept, Vruntime};
+pub use run_queue::{Entity, RunQueue, Slept};
+pub use waiting::Vruntime;

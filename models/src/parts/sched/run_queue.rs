@@ -2,8 +2,7 @@
 
 use sim_core::SimDuration;
 
-/// Virtual runtime in picoseconds; may be negative just after the start (sleeper credit).
-pub type Vruntime = i64;
+use super::waiting::{Vruntime, Waiting, Waits};
 
 /// What the scheduler keeps for one entity (a guest task or a host thread).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub enum Slept {
 pub struct RunQueue {
     pub(super) min_vruntime: Vruntime,
     /// Waiting entities, the next one first: by vruntime (CFS) or by deadline (EEVDF), then number.
-    pub(super) waiting: Vec<(Vruntime, u32)>,
+    pub(super) waiting: Waiting,
     /// How many of the waiting only pay their debt (EEVDF).
     pub(super) delayed: usize,
     /// CFS: the entity that has yielded and is passed over until it runs again (the skip buddy).
@@ -59,7 +58,7 @@ impl RunQueue {
     /// Entities that wait for the processor.
     pub fn waiting<'a>(&'a self, entities: &'a [Entity]) -> impl Iterator<Item = u32> + 'a {
         let wants = |&id: &u32| !entities[id as usize].delayed;
-        self.waiting.iter().map(|&(_, id)| id).filter(wants)
+        self.waiting.iter().map(|waits| waits.id).filter(wants)
     }
 
     /// Whether nobody waits for the processor.
@@ -72,10 +71,9 @@ impl RunQueue {
         self.min_vruntime
     }
 
-    pub(super) fn insert(&mut self, key: Vruntime, id: u32) {
-        let key = (key, id);
-        let at = self.waiting.partition_point(|&other| other < key);
-        self.waiting.insert(at, key);
+    /// An entity waits from now on, behind those with a smaller key.
+    pub(super) fn insert(&mut self, key: Vruntime, id: u32, entities: &[Entity]) {
+        self.waiting.insert(Waits { key, id, vruntime: entities[id as usize].vruntime });
     }
 
     /// Whether an entity sleeps but is still in the queue. The kernel wakes such a one without

@@ -17,7 +17,7 @@ use crate::base::abi::{
 };
 use crate::base::ids::{Gfn, TaskId, ThreadId, Token, VcpuId, VmId};
 use crate::base::record::{Event, FaultPath, IoKind, Phase, Record};
-use crate::trace::owners::Owners;
+use crate::trace::owners::{Audience, Owners};
 
 /// What is followed of one vCPU.
 #[derive(Clone, Debug)]
@@ -487,9 +487,12 @@ impl ByVm {
     fn observe(&mut self, records: &[Record]) {
         for record in records {
             self.idle.observe(record.time, &record.event);
-            match self.owners.observe(&record.event) {
-                Some(vm) => self.of[vm.index()].observe(std::slice::from_ref(record)),
-                None => self.of.iter_mut().for_each(|of| of.observe(std::slice::from_ref(record))),
+            let record = std::slice::from_ref(record);
+            match self.owners.audience(&record[0].event) {
+                Audience::Few(few) => {
+                    few.iter().flatten().for_each(|vm| self.of[vm.index()].observe(record));
+                }
+                Audience::All => self.of.iter_mut().for_each(|of| of.observe(record)),
             }
         }
     }

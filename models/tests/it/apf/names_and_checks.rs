@@ -80,9 +80,9 @@ fn the_checks_of_single_steps_find_what_all_checks_find() {
     let mut b = with("v6.12", Defect::BlindDummy);
     let token = Token(4);
     b.guest(GuestInput::WaitLink { vcpu: VCPU, task: TaskId(0), token });
-    assert_eq!(id(invariants::check_guest(&b.apf)), None);
+    assert_eq!(id(invariants::check_entry(&b.apf, token)), None);
     b.guest(GuestInput::WakeInsert { vcpu: VCPU, token });
-    assert_eq!(id(invariants::check_guest(&b.apf)), Some(InvariantId(26)));
+    assert_eq!(id(invariants::check_entry(&b.apf, token)), Some(InvariantId(26)));
 }
 
 /// A sleeper for a token of which no item is left.

@@ -144,7 +144,9 @@ fn an_entity_moves_with_its_lag_and_the_rest_of_its_slice() {
 /// The kernel's rule again, from its definition: the earliest deadline among the eligible.
 fn best(cpu: &Cpu) -> Option<u32> {
     let ids: Vec<u32> = (0..cpu.entities.len() as u32)
-        .filter(|id| cpu.queue.current == Some(*id) || cpu.queue.waiting.iter().any(|w| w.1 == *id))
+        .filter(|id| {
+            cpu.queue.current == Some(*id) || cpu.queue.waiting.iter().any(|w| w.id == *id)
+        })
         .collect();
     let total: i128 = ids.iter().map(|&id| i128::from(cpu.entities[id as usize].vruntime)).sum();
     let count = ids.len() as i128;
