@@ -128,6 +128,14 @@ pub(in crate::machine) enum Then {
     OutsideAccepted,
     /// vCPU: the answer for which the thread waited is there.
     OutsideReplied,
+    /// vCPU: read the contents of the page, which its thread brings itself.
+    OutsideRead,
+    /// vCPU: the contents for which it slept are there.
+    OutsideCame,
+    /// vCPU: install the page.
+    OutsideInstall,
+    /// vCPU: it is installed.
+    OutsideBrought,
     /// vCPU: back in the kernel.
     OutsideRun,
     /// vCPU or worker: link a message for the VMM.
@@ -234,6 +242,9 @@ impl Then {
             Self::UserSignalled => "signalling the VMM",
             Self::OutsideAsk | Self::OutsideAsked | Self::OutsideAccepted => {
                 "asking the VMM for a page"
+            }
+            Self::OutsideRead | Self::OutsideCame | Self::OutsideInstall | Self::OutsideBrought => {
+                "bringing a page"
             }
             Self::OutsideReplied | Self::OutsideRun => "going back into the kernel",
             Self::HandlerRing => "reading a ring of faults",

@@ -15,11 +15,11 @@ use models::base::named::Named;
 use models::base::record::{MemcgFile, TaskRole};
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, Cgroup, ChannelsConfig, DeviceConfig,
-    Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law,
-    LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption,
-    Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults, ReclaimAsk, Region,
-    RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind, SyncObject,
-    TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
+    Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Install, Law,
+    LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, PlainExits, Policy,
+    Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults,
+    ReclaimAsk, Region, RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind,
+    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -328,6 +328,8 @@ impl Draw {
             cpus: if self.chance(40) { vec![PcpuId(0)] } else { Vec::new() },
             latency,
             process: self.of(Process::ALL),
+            install: self.of(Install::ALL),
+            plain_exits: self.of(PlainExits::ALL),
         };
         let compressed = config.host.device.is_work_of_submitter();
         let kernel = self.chance(35) && (device.is_some() || !compressed);
