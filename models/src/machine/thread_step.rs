@@ -134,7 +134,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::OutsideRead => self.outside_read(vcpu),
             Then::OutsideCame => self.outside_came(vcpu),
             Then::OutsideInstall => self.begin_install(thread),
-            Then::OutsideBrought => self.outside_brought(),
+            Then::OutsideBrought => self.outside_brought(vcpu),
             Then::OutsideRun => self.outside_run(vcpu),
             Then::PrefaultMap(gfn) => self.prefault_map(vcpu, gfn),
             Then::Deliver => self.deliver(vcpu),

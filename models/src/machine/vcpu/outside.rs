@@ -90,7 +90,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The thread has brought the page.
-    pub(in crate::machine) fn outside_brought(&mut self) -> Flow {
+    pub(in crate::machine) fn outside_brought(&mut self, vcpu: VcpuId) -> Flow {
+        let (gfn, _) = self.outside(vcpu);
+        self.emit(Event::VmmAnswer { thread: thread_of(vcpu), vcpu, gfn });
         Flow::Spend(self.w.setup.prices.vmm_run.time, Then::OutsideRun)
     }
 

@@ -46,7 +46,7 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         name: "user_waits",
         better: Better::Less,
         label: "that wait",
-        meaning: "Of these, those that leave nothing in the kernel: the vCPU thread waits for the answer",
+        meaning: "Of these, those that leave nothing in the kernel: the vCPU thread waits for the answer, or brings the page itself",
         value: |run| answered(run, run.counts.user_waits),
         ..MetricKind::COUNT
     },
