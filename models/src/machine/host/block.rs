@@ -192,6 +192,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.wake_thread(ThreadId(place as u32));
         }
         let messages = self.w.host.messages_mut(store);
+        if !messages.came(id) {
+            return;
+        }
         let run = PageRun { first: request.guest_page, pages: request.pages };
         messages.want(Wanted { run, due: None });
         if let Some(installer) = messages.take_idle_installer() {

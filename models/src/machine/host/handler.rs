@@ -21,6 +21,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         handler: HandlerId,
         then: Then,
     ) -> Flow {
+        if self.is_of_ended_process(handler, then) {
+            return self.end_with_process(thread, handler);
+        }
         let prices = &self.w.setup.prices;
         match then {
             // Back from `poll`, which said that there is something to read.
@@ -48,6 +51,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::HandlerAnswered => self.make_answer(thread, handler),
             Then::HandlerToldKernel => self.answer_is_told(thread, handler),
             Then::HandlerPassedOn => self.pass_on(handler),
+            Then::HandlerGone => {
+                self.block_thread(thread, then);
+                Flow::Stopped
+            }
             other => unreachable!("{thread} is a handler, but is to do {other:?}"),
         }
     }
@@ -163,6 +170,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.read_and_wait(thread, handler, run);
         }
         let request = self.request_for(store, run);
+        self.w.host.messages_mut(store).awaits(request.id);
         self.issue(thread, request, SimDuration::ZERO);
         self.submit(thread);
         Flow::Spend(SimDuration::ZERO, Then::HandlerServe)

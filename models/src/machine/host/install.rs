@@ -30,11 +30,25 @@ impl Host {
     }
 
     /// How a page is installed.
-    fn install_of(&mut self, page: GuestPage) -> Install {
+    pub(super) fn install_of(&mut self, page: GuestPage) -> Install {
         match self.memory.page(page).store {
             Some(store) => self.messages_mut(store).config().install,
             None => unreachable!("page {page} is in no store"),
         }
+    }
+}
+
+impl Host {
+    /// A page gets its frame.
+    pub(super) fn give_installed_frame(&mut self, guest_page: GuestPage) {
+        self.memory.charge(guest_page);
+        self.memory.lru_arrive(guest_page, Arrival::Fresh);
+        let page = self.memory.page_mut(guest_page);
+        page.backing = Backing::Resident;
+        // A page of the VMM's own, or of shared memory: no file on a disk has it (`mfill_atomic_install_pte`
+        // makes the entry dirty).
+        page.dirty = true;
+        page.vmm = Entry::Writable;
     }
 }
 
@@ -78,7 +92,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// behind it takes another one. The program wakes whoever sleeps for a page that was there by itself, as a
     /// call that fails wakes nobody (`UFFDIO_WAKE`).
     pub(super) fn install(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
-        let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored;
+        // Where the descriptor is closed meanwhile there is nothing to install in (ENOENT).
+        let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored
+            && !self.w.host.is_orphaned(guest_page);
         if installed && self.w.host.install_of(guest_page) == Install::Zeropage {
             // The entry of the page of zeros, which is nobody's: who touches it next gets a frame.
             self.w.host.memory.page_mut(guest_page).backing = Backing::Untouched;
@@ -86,14 +102,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             if self.w.host.memory.room(guest_page.vm()) == 0 {
                 return self.direct_reclaim(thread);
             }
-            self.w.host.memory.charge(guest_page);
-            self.w.host.memory.lru_arrive(guest_page, Arrival::Fresh);
-            let page = self.w.host.memory.page_mut(guest_page);
-            page.backing = Backing::Resident;
-            // A page of the VMM's own, or of shared memory: no file on a disk has it (`mfill_atomic_install_pte`
-            // makes the entry dirty).
-            page.dirty = true;
-            page.vmm = Entry::Writable;
+            self.w.host.give_installed_frame(guest_page);
         }
         self.unlock_map(thread);
         self.w.host.threads[thread.index()].fetch = None;

@@ -6,6 +6,7 @@ mod answer;
 mod block;
 mod bring;
 mod compression;
+mod death;
 mod duties;
 mod fetch;
 mod fresh;

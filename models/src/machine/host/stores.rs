@@ -91,6 +91,8 @@ pub(super) struct Handler {
     /// Pages of messages that it has read and not passed on.
     pub taken: VecDeque<GuestPage>,
     pub installing: Installing,
+    /// The process that it is of; see [`Messages::process`].
+    pub process: u32,
     /// Faults that it is about to answer.
     pub answers: VecDeque<Asked>,
     /// The vCPU whose ring it reads.
@@ -101,13 +103,14 @@ pub(super) struct Handler {
 
 impl Handler {
     /// A thread that has nothing to do.
-    fn new(store: StoreId, role: Role, number: u16) -> Self {
+    pub(super) fn new(store: StoreId, role: Role, number: u16) -> Self {
         Self {
             store,
             role,
             number,
             taken: VecDeque::new(),
             installing: Installing::default(),
+            process: 0,
             answers: VecDeque::new(),
             ring: None,
             post: None,

@@ -90,6 +90,8 @@ pub(in crate::machine) enum Then {
     HandlerToldKernel,
     /// Handler: what was posted to the VMM's main thread is passed on.
     HandlerPassedOn,
+    /// Handler: its process has ended.
+    HandlerGone,
     /// Worker: read a ring of answers.
     AnswersRead(VcpuId),
     /// Worker of zswap: begin, if the pool is full.
@@ -251,6 +253,7 @@ impl Then {
             Self::HandlerAnswer | Self::HandlerAnswered | Self::HandlerToldKernel => {
                 "answering a fault"
             }
+            Self::HandlerGone => "having ended",
             Self::HandlerPassedOn => "passing requests and replies on",
             Self::AnswersRead(_) => "reading a ring of answers",
             Self::HandlerPrefetch | Self::HandlerPrefetchRead => "bringing pages ahead",

@@ -74,4 +74,12 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         by_vm: false,
         ..MetricKind::COUNT
     },
+    MetricKind {
+        name: "lost_pages",
+        better: Better::Less,
+        label: "pages lost",
+        meaning: "Pages of stores that the guest got zeros for, as the descriptor of their handler was closed",
+        value: |run| (run.counts.lost_pages > 0).then_some(run.counts.lost_pages as f64),
+        ..MetricKind::COUNT
+    },
 ];
