@@ -244,6 +244,11 @@ costs! {
     uffd_copy,
     /// Each further page of the same call.
     uffd_copy_next,
+    /// Making the entry of a page that is in the page cache (`UFFDIO_CONTINUE`), or of one of zeros
+    /// (`UFFDIO_ZEROPAGE`), the system call included.
+    uffd_continue,
+    /// Each further page of the same call.
+    uffd_continue_next,
     /// Waking who sleeps for it.
     uffd_wake,
     /// An installer's way to its next page, or to sleep.
@@ -270,6 +275,10 @@ costs! {
     vmm_copy,
     /// Each further page of the same call.
     vmm_copy_next,
+    /// Filling a page by stores to a mapping of the VMM's, the page fault of that included.
+    vmm_store,
+    /// Clearing the bit of a page in the bitmap of KVM userfault, where `vmm_copy` does not.
+    vmm_bit,
     /// Answering by a system call (`KVM_ASYNC_PF` READY).
     vmm_ready,
     /// Waking a thread of the VMM by a reply: its main thread, or that of a vCPU that waits.

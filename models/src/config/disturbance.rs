@@ -50,9 +50,22 @@ pub enum DisturbanceKind {
     RefusedEn,
     /// There is no memory for the wake-all of the vCPU's next write of EN that switches notices on.
     WakeAllFails,
+    /// The process ends whose threads bring the pages of the vCPU's virtual machine. The VMM keeps the descriptors
+    /// of userfaultfd open, so that who misses a page sleeps. No vCPU has a part in it, nor in the next two.
+    HandlerDies,
+    /// A new process takes these descriptors over, wakes all who sleep, and serves what is missed from then on.
+    HandlerRestarts,
+    /// The last reference to the descriptors is closed (`userfaultfd_release`), with the process that had it: pages
+    /// that are missing are the kernel's from then on.
+    DescriptorCloses,
 }
 
 impl DisturbanceKind {
+    /// Whether it happens to the handlers of a virtual machine's memory, and to no vCPU.
+    pub const fn is_of_handler(self) -> bool {
+        matches!(self, Self::HandlerDies | Self::HandlerRestarts | Self::DescriptorCloses)
+    }
+
     /// Which kind it is, without what belongs to it.
     pub const fn name_of(self) -> DisturbanceName {
         match self {
@@ -66,6 +79,9 @@ impl DisturbanceKind {
             Self::MapWrite { .. } => DisturbanceName::MapWrite,
             Self::RefusedEn => DisturbanceName::RefusedEn,
             Self::WakeAllFails => DisturbanceName::WakeAllFails,
+            Self::HandlerDies => DisturbanceName::HandlerDies,
+            Self::HandlerRestarts => DisturbanceName::HandlerRestarts,
+            Self::DescriptorCloses => DisturbanceName::DescriptorCloses,
         }
     }
 }

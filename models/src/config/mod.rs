@@ -43,7 +43,9 @@ pub use op::Op;
 pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
-pub use store::{HandlerConfig, Prefetch, PrefetchRun, Process, StoreConfig, Waking};
+pub use store::{
+    HandlerConfig, Install, PlainExits, Prefetch, PrefetchRun, Process, StoreConfig, Waking,
+};
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
 pub use vms::{Container, MAX_VMS, VmConfig};
 pub use workload::{

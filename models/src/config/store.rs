@@ -23,7 +23,7 @@ pub struct StoreConfig {
     pub handler: Option<HandlerConfig>,
 }
 
-/// Threads of the VMM that bring pages on request (userfaultfd, mode MISSING, `UFFDIO_COPY`).
+/// Threads of the VMM that bring pages on request (userfaultfd).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerConfig {
     /// Threads that read messages.
@@ -48,6 +48,10 @@ pub struct HandlerConfig {
     pub prefetch: Option<Prefetch>,
     /// Where its threads are, which matters to faults that the VMM answers.
     pub process: Process,
+    /// How a page is installed.
+    pub install: Install,
+    /// Who brings the page of a fault that has left the kernel and leaves nothing there.
+    pub plain_exits: PlainExits,
 }
 
 impl HandlerConfig {
@@ -95,6 +99,37 @@ named! {
         /// In a process of their own, as Firecracker's handlers: the VMM's main thread passes on what a vCPU thread
         /// waits for, takes replies, and calls READY. Rings are in both.
         Other => "other",
+    }
+}
+
+named! {
+    /// How a page is installed in the VMM's memory, so that a fault on it finds it.
+    #[derive(Default)]
+    Install {
+        /// A new page of the VMM's own is filled: over userfaultfd by `UFFDIO_COPY`, after an exit by `write`.
+        #[default]
+        Copy => "copy",
+        /// The page cache of shared memory (shmem, memfd) has the page, and its entry is made (`UFFDIO_CONTINUE`);
+        /// messages are MINOR ones.
+        Continue => "continue",
+        /// The VMM writes the page through another mapping of shared memory. Over userfaultfd `UFFDIO_CONTINUE`
+        /// follows.
+        Stores => "stores",
+        /// It is a page of zeros (`UFFDIO_ZEROPAGE`), which takes a frame when it is touched.
+        Zeropage => "zeropage",
+    }
+}
+
+named! {
+    /// Who brings the page of a fault for which a vCPU thread is out of the kernel (KVM userfault, exit on missing)
+    /// until it is there.
+    #[derive(Default)]
+    PlainExits {
+        /// The threads of the handler, whom it asks, and for whom it waits.
+        #[default]
+        Handler => "handler",
+        /// The vCPU thread itself.
+        VcpuThread => "vcpu-thread",
     }
 }
 

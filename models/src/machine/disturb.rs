@@ -48,6 +48,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             DisturbanceKind::LapicOn => self.switch_lapic(vcpu, true),
             DisturbanceKind::RefusedEn => self.ask_refused_en(vcpu),
             DisturbanceKind::WakeAllFails => self.w.kvm.let_wake_all_fail(vcpu),
+            DisturbanceKind::HandlerDies => self.handler_dies(self.w.setup.vm(vcpu)),
+            DisturbanceKind::HandlerRestarts => self.handler_restarts(self.w.setup.vm(vcpu)),
+            DisturbanceKind::DescriptorCloses => self.descriptor_closes(self.w.setup.vm(vcpu)),
         }
     }
 

@@ -22,10 +22,15 @@ const FIRST_LOOK: SimDuration = SimDuration::from_us(500);
 /// Nobody else hears of the machine any more. Also says whether the bound ended it too early to know.
 pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
-    monitors: Watching,
+    mut monitors: Watching,
     bound: EventBound,
 ) -> (Vec<Finding>, bool) {
     let world = &mut simulation.model;
+    // A VMM that is dead is promised nothing of what it owes itself.
+    let config = &world.setup.config;
+    for vm in config.vm_ids().filter(|&vm| world.host.waits_for_dead_handler(vm, config)) {
+        monitors.expect_nothing_of(vm);
+    }
     let end = world.reached;
     let at_end = monitors.finish(end);
     if !monitors.anything_waits(end, SimDuration::ZERO) {

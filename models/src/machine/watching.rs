@@ -2,6 +2,7 @@
 
 use sim_core::{SimDuration, SimTime};
 
+use crate::base::ids::VmId;
 use crate::base::record::Record;
 use crate::monitors::{Finding, MonitorSet};
 use crate::trace::owners::{Audience, Owners};
@@ -69,6 +70,13 @@ impl Watching {
     /// As [`MonitorSet::anything_waits`].
     pub(super) fn anything_waits(&self, now: SimTime, than: SimDuration) -> bool {
         self.of.iter().any(|set| set.anything_waits(now, than))
+    }
+
+    /// Of a virtual machine nothing is promised any more that must happen in the end.
+    pub(super) fn expect_nothing_of(&mut self, vm: VmId) {
+        if let Some(set) = self.of.get_mut(vm.index()) {
+            set.expect_nothing();
+        }
     }
 
     /// As [`MonitorSet::resume`].

@@ -208,6 +208,10 @@ impl Monitors {
                 return;
             }
             Event::Disturbed { vcpu, kind } => {
+                if matches!(kind, DisturbanceName::HandlerDies | DisturbanceName::DescriptorCloses)
+                {
+                    self.messages.handler_dies();
+                }
                 self.disturbed(vcpu, kind, record.time);
                 return;
             }

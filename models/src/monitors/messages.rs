@@ -72,6 +72,11 @@ impl Messages {
         self.answers = true;
     }
 
+    /// The threads that read end, and with them what they had read.
+    pub(super) fn handler_dies(&mut self) {
+        self.readers.clear();
+    }
+
     /// What is recorded of workers and of threads of the VMM.
     pub(super) fn observe(&mut self, record: Record, at: Context<'_>, ledger: &mut Ledger) {
         match record.event {

@@ -115,6 +115,7 @@ impl Owners {
             | Event::UffdRead { page, .. }
             | Event::UffdCopy { page, .. }
             | Event::UffdCopied { page, .. }
+            | Event::UffdLost { page, .. }
             | Event::ZswapWriteback { page, .. }
             | Event::ZswapRefuse { page } => Some(page.vm()),
             Event::MemcgReclaimBegin { thread }

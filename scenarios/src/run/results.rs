@@ -203,6 +203,10 @@ pub enum NoteKind {
     ReadsAreWritten,
     /// A limit was written, and nothing was ever reclaimed.
     LimitNotReached,
+    /// A handler died while its descriptor was open.
+    HandlerDied,
+    /// Pages read as zeros, as the descriptor of their handler was closed.
+    PagesLost,
     /// An effect is smaller than what costs that nobody has measured take.
     AssumedCosts,
 }
@@ -230,6 +234,8 @@ impl NoteKind {
             Self::ProtocolOfRelease => "protocol-of-release",
             Self::ReadsAreWritten => "reads-are-written",
             Self::LimitNotReached => "limit-not-reached",
+            Self::HandlerDied => "handler-died",
+            Self::PagesLost => "pages-lost",
             Self::AssumedCosts => "assumed-costs",
         }
     }

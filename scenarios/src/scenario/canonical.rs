@@ -9,10 +9,10 @@ use std::fmt::{Display, Write as _};
 use models::apf::rules::Mechanism;
 use models::config::{
     ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
-    FairParams, GuestConfig, HandlerConfig, HostConfig, Kswapd, Law, LimitChange, MachineConfig,
-    MemoryControl, PageLaw, PageWalk, PagingCaches, Policy, Prefetch, PrefetchRun,
-    ProactiveReclaim, Process, ReclaimAsk, Region, SchedParams, StoreConfig, SyncKind, SyncObject,
-    TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload, ZswapConfig,
+    FairParams, GuestConfig, HandlerConfig, HostConfig, Install, Kswapd, Law, LimitChange,
+    MachineConfig, MemoryControl, PageLaw, PageWalk, PagingCaches, PlainExits, Policy, Prefetch,
+    PrefetchRun, ProactiveReclaim, Process, ReclaimAsk, Region, SchedParams, StoreConfig, SyncKind,
+    SyncObject, TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload, ZswapConfig,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -71,7 +71,9 @@ fn setup(scenario: &Scenario) -> Form {
     let handler = h.stores.iter().any(|store| store.handler.is_some());
     let policies = scenario.policies.iter().chain(vms.iter().filter_map(|vm| vm.policy.as_ref()));
     let by_vmm = handler && policies.into_iter().any(|policy| policy.rules.vmm_answers());
-    cpu(&mut form, c, (handler, by_vmm));
+    let otherwise = |handler: &HandlerConfig| handler.install != Install::default();
+    let otherwise = h.stores.iter().filter_map(|store| store.handler.as_ref()).any(otherwise);
+    cpu(&mut form, c, (handler, by_vmm, otherwise));
     host(&mut form, h);
     guest(&mut form, g);
     for other in other_guests {
@@ -118,15 +120,18 @@ impl Form {
     }
 }
 
-/// Costs of pages that the VMM brings make no difference where it brings none, and those of faults that it
-/// answers none where no policy has such.
-fn cpu(form: &mut Form, cpu: &CpuConfig, (brings, answers): (bool, bool)) {
+/// Costs of pages that the VMM brings make no difference where it brings none, those of faults that it
+/// answers none where no policy has such, and those of other ways than copying none where all pages are copied.
+fn cpu(form: &mut Form, cpu: &CpuConfig, (brings, answers, otherwise): (bool, bool, bool)) {
     let CpuConfig { frequency, translation: hardware, ept_accessed_dirty, costs } = cpu;
     form.line("cpu.hz", frequency.hz());
     translation(form, hardware);
     form.line("cpu.ept_accessed_dirty", ept_accessed_dirty);
+    const OTHERWISE: [&str; 4] = ["uffd_continue", "uffd_continue_next", "vmm_store", "vmm_bit"];
     let counts = |name: &str| {
-        (brings || !name.starts_with("uffd_")) && (answers || !name.starts_with("vmm_"))
+        (brings || !name.starts_with("uffd_"))
+            && (answers || !name.starts_with("vmm_") || (otherwise && name == "vmm_store"))
+            && (otherwise || !OTHERWISE.contains(&name))
     };
     for (name, cost, _) in costs.describe().into_iter().filter(|(name, ..)| counts(name)) {
         form.line(&format!("cost.{name}"), cost);
@@ -239,6 +244,8 @@ fn host(form: &mut Form, host: &HostConfig) {
             around,
             prefetch,
             process,
+            install,
+            plain_exits,
         }) = handler
         {
             form.line("store.handler", format_args!("{readers} {installers} {batch}"));
@@ -250,6 +257,12 @@ fn host(form: &mut Form, host: &HostConfig) {
             form.line("store.around", around);
             if *process != Process::default() {
                 form.line("store.process", process.name());
+            }
+            if *install != Install::default() {
+                form.line("store.install", install.name());
+            }
+            if *plain_exits != PlainExits::default() {
+                form.line("store.plain_exits", plain_exits.name());
             }
             if let Some(Prefetch { threads, runs, batch, pace, before_start }) = prefetch {
                 form.line("store.prefetch", format_args!("{threads} {batch} {before_start}"));

@@ -31,7 +31,8 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
 
 /// Runs one line of a `bash` block, which ends with this status, and gives its standard output.
 fn run(line: &str, folder: &Path, status: i32) -> String {
-    let mut words = line.split_whitespace();
+    // As a shell does with quotes, in which no command here has a blank.
+    let mut words = line.split_whitespace().map(|word| word.trim_matches('\''));
     assert_eq!(words.next(), Some("apfsim"), "only apfsim can be run: {line}");
     let output = program().args(words).current_dir(folder).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

@@ -516,6 +516,11 @@ events! {
     UffdLookup = "uffd_lookup" { /// Whose lookup it is.
         thread: ThreadId, /// The page.
         page: GuestPage, }
+    /// A page that a VMM was to bring gets zeros, as its descriptor of userfaultfd is closed: what its store has of it is
+    /// lost to the guest (ours).
+    UffdLost = "uffd_lost" { /// Who wants it.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
 }
 
 #[cfg(test)]

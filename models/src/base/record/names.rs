@@ -155,6 +155,12 @@ named! {
         RefusedEn => "refused_en",
         /// There is no memory for the wake-all of the vCPU's next write of EN.
         WakeAllFails => "wake_all_fails",
+        /// The process of the handlers of the VM's memory ends; the VMM keeps their descriptors open.
+        HandlerDies => "handler_dies",
+        /// A new one takes over the descriptors that the VMM has kept, and wakes all who sleep.
+        HandlerRestarts => "handler_restarts",
+        /// The last reference to these descriptors is closed, with the process that had it.
+        DescriptorCloses => "descriptor_closes",
     }
 
     /// What a task is for, as metrics group it.

@@ -3,7 +3,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::ThreadState;
-use super::stores::Handler;
+use super::stores::Installing;
 use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
@@ -180,13 +180,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The contents of a page have come from the device: whoever waits for them is woken.
     pub(super) fn contents_came(&mut self, id: RequestId, request: Request) {
         let Some(store) = request.store else { return };
-        let waits = |handler: &Handler| handler.request == Some(id);
-        if let Some(place) = self.w.host.handlers.iter().position(waits) {
-            self.w.host.handlers[place].request = None;
+        let waits = |installing: &Installing| installing.request == Some(id);
+        let mut handlers = self.w.host.handlers.iter();
+        if let Some(place) = handlers.position(|handler| waits(&handler.installing)) {
+            self.w.host.handlers[place].installing.request = None;
             let thread = self.w.host.first_handler_thread(place);
             return self.wake_thread(thread);
         }
+        if let Some(place) = self.w.host.vcpu_installs.iter().position(waits) {
+            self.w.host.vcpu_installs[place].request = None;
+            return self.wake_thread(ThreadId(place as u32));
+        }
         let messages = self.w.host.messages_mut(store);
+        if !messages.came(id) {
+            return;
+        }
         let run = PageRun { first: request.guest_page, pages: request.pages };
         messages.want(Wanted { run, due: None });
         if let Some(installer) = messages.take_idle_installer() {

@@ -31,8 +31,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     ) -> Flow {
         let (store, _) = self.w.host.handler(handler);
         let request = self.request_for(store, run);
-        let own = &mut self.w.host.handlers[handler.index()];
-        (own.current, own.request) = (Some(run), Some(request.id));
+        let own = &mut self.w.host.handlers[handler.index()].installing;
+        (own.run, own.request) = (Some(run), Some(request.id));
         self.issue(thread, request, SimDuration::ZERO);
         self.submit(thread);
         self.block_thread(thread, Then::HandlerInstall);

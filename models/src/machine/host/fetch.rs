@@ -23,6 +23,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if goal == FetchGoal::Install {
             return self.install(thread, guest_page);
         }
+        if self.w.host.is_orphaned(guest_page) {
+            return self.give_orphan(thread, guest_page);
+        }
         match self.w.host.memory.page(guest_page).backing {
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
             Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),

@@ -7,12 +7,11 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{FetchGoal, ThreadKind};
+use super::state::ThreadKind;
 use super::waiters::take_threads;
-use crate::base::ids::{GuestPage, HandlerId, ThreadId};
+use crate::base::ids::{HandlerId, ThreadId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
-use crate::parts::memory::pages::{Arrival, Backing, Entry};
 use crate::parts::memory::userfault::{Role, Wanted};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -22,6 +21,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         handler: HandlerId,
         then: Then,
     ) -> Flow {
+        if self.is_of_ended_process(handler, then) {
+            return self.end_with_process(thread, handler);
+        }
         let prices = &self.w.setup.prices;
         match then {
             // Back from `poll`, which said that there is something to read.
@@ -40,7 +42,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::HandlerTell => self.tell_installer(handler),
             Then::HandlerSubmit => self.submit_for(thread, handler),
             Then::HandlerLook => self.look(thread, handler),
-            Then::HandlerInstall => self.begin_install(thread, handler),
+            Then::HandlerInstall => self.begin_install(thread),
             Then::HandlerWake => self.wake_sleepers(handler),
             Then::HandlerPrefetch => self.prefetch(thread, handler),
             Then::HandlerPrefetchRead => self.read_ahead_of_guest(thread, handler),
@@ -49,6 +51,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::HandlerAnswered => self.make_answer(thread, handler),
             Then::HandlerToldKernel => self.answer_is_told(thread, handler),
             Then::HandlerPassedOn => self.pass_on(handler),
+            Then::HandlerGone => {
+                self.block_thread(thread, then);
+                Flow::Stopped
+            }
             other => unreachable!("{thread} is a handler, but is to do {other:?}"),
         }
     }
@@ -113,7 +119,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return self.served(handler);
             };
             let run = self.w.host.run_around(store, page, around);
-            self.w.host.handlers[handler.index()].current = Some(run);
+            self.w.host.handlers[handler.index()].installing.run = Some(run);
             return self.sleep_until(thread, now + latency, Then::HandlerInstall);
         }
         let pages = std::mem::take(&mut self.w.host.handlers[handler.index()].taken);
@@ -164,6 +170,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.read_and_wait(thread, handler, run);
         }
         let request = self.request_for(store, run);
+        self.w.host.messages_mut(store).awaits(request.id);
         self.issue(thread, request, SimDuration::ZERO);
         self.submit(thread);
         Flow::Spend(SimDuration::ZERO, Then::HandlerServe)
@@ -178,7 +185,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return Flow::Stopped;
         };
         self.note_progress(thread);
-        self.w.host.handlers[handler.index()].current = Some(run);
+        self.w.host.handlers[handler.index()].installing.run = Some(run);
         let now = self.now();
         self.sleep_until(thread, due.unwrap_or(now), Then::HandlerInstall)
     }
@@ -194,78 +201,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule(self.now() + cost, MachineEvent::HandlerWoken(thread));
     }
 
-    /// `UFFDIO_COPY` of the thread's pages, or `write` where the VMM answers faults; what it does to each is at its
-    /// end, in [`Self::install`].
-    fn begin_install(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
-        let own = &self.w.host.handlers[handler.index()];
-        let Some(page) = own.current.and_then(|run| run.page(own.copied)) else {
-            unreachable!("{thread} has no page to install");
-        };
-        self.emit(Event::UffdCopy { thread, page });
-        self.w.host.set_fetch(thread, page, FetchGoal::Install);
-        let prices = &self.w.setup.prices;
-        let cost = match self.w.setup.answers_faults(page.vm()) {
-            true => prices.vmm_copy.time,
-            false => prices.uffd_copy.time,
-        };
-        Flow::Spend(cost, Then::Fetch)
-    }
-
-    /// The entry of a page is made, unless there is one already (EEXIST): that ends the call, and what comes
-    /// behind it takes another one. The program wakes whoever sleeps for a page that was there by itself, as a
-    /// copy that fails wakes nobody (`UFFDIO_WAKE`).
-    pub(super) fn install(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
-        let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored;
-        if installed {
-            if self.w.host.memory.room(guest_page.vm()) == 0 {
-                return self.direct_reclaim(thread);
-            }
-            self.w.host.memory.charge(guest_page);
-            self.w.host.memory.lru_arrive(guest_page, Arrival::Fresh);
-            let page = self.w.host.memory.page_mut(guest_page);
-            page.backing = Backing::Resident;
-            // A page of the VMM's own (`mfill_atomic_pte_copy`), which no file has.
-            page.dirty = true;
-            page.vmm = Entry::Writable;
-        }
-        self.unlock_map(thread);
-        self.w.host.threads[thread.index()].fetch = None;
-        self.emit(Event::UffdCopied { thread, page: guest_page, installed });
-        self.next_copy(thread, installed)
-    }
-
-    /// A thread has been through a page of its run.
-    fn next_copy(&mut self, thread: ThreadId, installed: bool) -> Flow {
-        let ThreadKind::Handler(handler) = self.w.host.kind_of(thread) else {
-            unreachable!("{thread} installs pages and is no handler");
-        };
-        let own = &mut self.w.host.handlers[handler.index()];
-        own.copied += 1;
-        let prices = &self.w.setup.prices;
-        let answers = own.current.is_some_and(|run| self.w.setup.answers_faults(run.first.vm()));
-        match own.current.and_then(|run| run.page(own.copied)) {
-            // Nobody sleeps in the kernel.
-            None if answers => Flow::Spend(SimDuration::ZERO, Then::HandlerWake),
-            None => Flow::Spend(prices.uffd_wake.time, Then::HandlerWake),
-            Some(_) if !installed => Flow::Spend(SimDuration::ZERO, Then::HandlerInstall),
-            Some(page) => {
-                let cost = match answers {
-                    true => prices.vmm_copy_next.time,
-                    false => prices.uffd_copy_next.time,
-                };
-                self.emit(Event::UffdCopy { thread, page });
-                self.w.host.set_fetch(thread, page, FetchGoal::Install);
-                Flow::Spend(cost, Then::Fetch)
-            }
-        }
-    }
-
     /// Everybody who sleeps for one of the pages is woken, whether or not his message was read.
     fn wake_sleepers(&mut self, handler: HandlerId) -> Flow {
         let (store, _) = self.w.host.handler(handler);
-        let own = &mut self.w.host.handlers[handler.index()];
+        let own = &mut self.w.host.handlers[handler.index()].installing;
         own.copied = 0;
-        let run = own.current.take();
+        let run = own.run.take();
         for page in run.iter().flat_map(|run| (0..run.pages).filter_map(|at| run.page(at))) {
             for sleeper in take_threads(&mut self.w.host.page_waiters, page) {
                 self.w.host.threads[sleeper.index()].waits_for = None;

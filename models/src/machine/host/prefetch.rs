@@ -44,7 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.through(thread, handler);
         };
         self.note_progress(thread);
-        self.w.host.handlers[handler.index()].current = Some(run);
+        self.w.host.handlers[handler.index()].installing.run = Some(run);
         if self.w.host.has_device(store) {
             let prices = &self.w.setup.prices;
             let copies = prices.block_copy.time.times(run.pages.into());
@@ -56,7 +56,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// The read of the pages is prepared.
     pub(super) fn read_ahead_of_guest(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
-        match self.w.host.handlers[handler.index()].current {
+        match self.w.host.handlers[handler.index()].installing.run {
             Some(run) => self.read_and_wait(thread, handler, run),
             None => unreachable!("{thread} reads nothing"),
         }

@@ -8,7 +8,7 @@ use super::accounts::{High, Payment};
 use super::compression::Compression;
 use super::duties::{Reclaimer, reclaimers};
 use super::power_on::{containers_of, map_lock, mirrors};
-use super::stores::{Handler, Store, handlers, stores};
+use super::stores::{Handler, Installing, Store, handlers, stores};
 use crate::base::ids::{
     GuestPage, HandlerId, ItemId, PcpuId, Pfn, ReclaimerId, RequestId, SwapSlot, ThreadId, VcpuId,
     VmId, WorkerId,
@@ -222,6 +222,8 @@ pub(in crate::machine) struct Host {
     pub(super) vcpus: u32,
     /// Those that answer page faults; their threads come next.
     pub(super) handlers: Vec<Handler>,
+    /// By vCPU: what its thread installs itself.
+    pub(super) vcpu_installs: Vec<Installing>,
     /// Threads that take pages for nobody's fault; they come behind the worker of zswap.
     pub(super) reclaimers: Vec<Reclaimer>,
     /// The thread that keeps pages free could take none, and nobody has since.
@@ -324,6 +326,7 @@ impl Host {
         Ok(Self {
             vcpus: vcpus.into(),
             handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
+            vcpu_installs: vec![Installing::default(); vcpus.into()],
             reclaimers,
             hopeless: false,
             page_waiters: BTreeSet::new(),

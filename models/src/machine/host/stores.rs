@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use sim_core::{DistributionError, RandomStreams};
+use sim_core::{DistributionError, RandomStreams, SimTime};
 
 use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId, VcpuId, VmId};
 use crate::config::{MachineConfig, Process, StoreConfig};
@@ -60,6 +60,26 @@ pub(super) fn stores(
     all().map(store).collect()
 }
 
+/// What a thread is about to install, or installs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Installing {
+    /// The pages.
+    pub run: Option<PageRun>,
+    /// How many of them it has been through.
+    pub copied: u32,
+    /// The read that it waits for.
+    pub request: Option<RequestId>,
+    /// When the contents are there for which a vCPU's thread sleeps.
+    pub due: Option<SimTime>,
+}
+
+impl Installing {
+    /// The next page.
+    pub(super) fn page(&self) -> Option<GuestPage> {
+        self.run.and_then(|run| run.page(self.copied))
+    }
+}
+
 /// A thread that answers faults.
 #[derive(Clone, Debug)]
 pub(super) struct Handler {
@@ -70,12 +90,9 @@ pub(super) struct Handler {
     pub number: u16,
     /// Pages of messages that it has read and not passed on.
     pub taken: VecDeque<GuestPage>,
-    /// The pages that it is about to install, or installs.
-    pub current: Option<PageRun>,
-    /// How many of them it has been through.
-    pub copied: u32,
-    /// The read that it waits for.
-    pub request: Option<RequestId>,
+    pub installing: Installing,
+    /// The process that it is of; see [`Messages::process`].
+    pub process: u32,
     /// Faults that it is about to answer.
     pub answers: VecDeque<Asked>,
     /// The vCPU whose ring it reads.
@@ -86,15 +103,14 @@ pub(super) struct Handler {
 
 impl Handler {
     /// A thread that has nothing to do.
-    fn new(store: StoreId, role: Role, number: u16) -> Self {
+    pub(super) fn new(store: StoreId, role: Role, number: u16) -> Self {
         Self {
             store,
             role,
             number,
             taken: VecDeque::new(),
-            current: None,
-            copied: 0,
-            request: None,
+            installing: Installing::default(),
+            process: 0,
             answers: VecDeque::new(),
             ring: None,
             post: None,

@@ -94,8 +94,20 @@ impl Host {
     /// Whether a thread of the VMM brings a page that is nowhere but in its store.
     pub(in crate::machine) fn is_served_by_vmm(&self, guest_page: GuestPage) -> bool {
         let page = self.memory.page(guest_page);
+        let asks = |messages: &Messages| !messages.is_closed();
         page.backing == Backing::Stored
-            && page.store.is_some_and(|store| self.stores[store.index()].messages.is_some())
+            && page
+                .store
+                .is_some_and(|it| self.stores[it.index()].messages.as_ref().is_some_and(asks))
+    }
+
+    /// Whether nobody is asked any more for a page that is nowhere but in its store.
+    pub(in crate::machine) fn is_orphaned(&self, guest_page: GuestPage) -> bool {
+        let page = self.memory.page(guest_page);
+        page.backing == Backing::Stored
+            && page.store.is_some_and(|store| {
+                self.stores[store.index()].messages.as_ref().is_some_and(Messages::is_closed)
+            })
     }
 
     /// Whether somebody sleeps until a page is there.

@@ -49,6 +49,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.under_lock(thread_of(vcpu), rest, Under::Map)
             }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
+            Backing::Stored if self.w.host.is_orphaned(page) => {
+                self.fetch_for_fault(vcpu, FetchGoal::Fault)
+            }
             // Another virtual machine's VMM has read it from the file that both map.
             Backing::Stored if self.w.host.is_found_in_page_cache(page) => {
                 self.fetch_for_fault(vcpu, FetchGoal::Fault)

@@ -80,9 +80,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The thread is out of the kernel, and sends its request.
-    pub(in crate::machine) fn outside_ask(&mut self) -> Flow {
-        Flow::Spend(self.w.setup.prices.vmm_ask.time, Then::OutsideAsked)
+    /// The thread is out of the kernel, and sends its request, or brings the page itself.
+    pub(in crate::machine) fn outside_ask(&mut self, vcpu: VcpuId) -> Flow {
+        let (gfn, plain) = self.outside(vcpu);
+        match plain.then(|| self.store_that_vcpus_read(self.w.setup.page(vcpu, gfn))).flatten() {
+            Some(store) => self.bring_outside(vcpu, self.w.setup.page(vcpu, gfn), store),
+            None => Flow::Spend(self.w.setup.prices.vmm_ask.time, Then::OutsideAsked),
+        }
+    }
+
+    /// The thread has brought the page.
+    pub(in crate::machine) fn outside_brought(&mut self, vcpu: VcpuId) -> Flow {
+        let (gfn, _) = self.outside(vcpu);
+        self.emit(Event::VmmAnswer { thread: thread_of(vcpu), vcpu, gfn });
+        Flow::Spend(self.w.setup.prices.vmm_run.time, Then::OutsideRun)
     }
 
     /// The request is sent. The thread says that it will be answered, or waits until it is.

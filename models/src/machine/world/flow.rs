@@ -90,6 +90,8 @@ pub(in crate::machine) enum Then {
     HandlerToldKernel,
     /// Handler: what was posted to the VMM's main thread is passed on.
     HandlerPassedOn,
+    /// Handler: its process has ended.
+    HandlerGone,
     /// Worker: read a ring of answers.
     AnswersRead(VcpuId),
     /// Worker of zswap: begin, if the pool is full.
@@ -128,6 +130,14 @@ pub(in crate::machine) enum Then {
     OutsideAccepted,
     /// vCPU: the answer for which the thread waited is there.
     OutsideReplied,
+    /// vCPU: read the contents of the page, which its thread brings itself.
+    OutsideRead,
+    /// vCPU: the contents for which it slept are there.
+    OutsideCame,
+    /// vCPU: install the page.
+    OutsideInstall,
+    /// vCPU: it is installed.
+    OutsideBrought,
     /// vCPU: back in the kernel.
     OutsideRun,
     /// vCPU or worker: link a message for the VMM.
@@ -235,11 +245,15 @@ impl Then {
             Self::OutsideAsk | Self::OutsideAsked | Self::OutsideAccepted => {
                 "asking the VMM for a page"
             }
+            Self::OutsideRead | Self::OutsideCame | Self::OutsideInstall | Self::OutsideBrought => {
+                "bringing a page"
+            }
             Self::OutsideReplied | Self::OutsideRun => "going back into the kernel",
             Self::HandlerRing => "reading a ring of faults",
             Self::HandlerAnswer | Self::HandlerAnswered | Self::HandlerToldKernel => {
                 "answering a fault"
             }
+            Self::HandlerGone => "having ended",
             Self::HandlerPassedOn => "passing requests and replies on",
             Self::AnswersRead(_) => "reading a ring of answers",
             Self::HandlerPrefetch | Self::HandlerPrefetchRead => "bringing pages ahead",

@@ -1,11 +1,11 @@
 //! Messages about missing pages, and the threads that wait for them or for pages to install.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::SimTime;
 
 use super::prefetch::PageRun;
-use crate::base::ids::{GuestPage, ThreadId};
+use crate::base::ids::{GuestPage, RequestId, ThreadId};
 use crate::config::{HandlerConfig, Waking};
 
 /// What a thread of a handler does.
@@ -50,6 +50,14 @@ pub(crate) struct Messages {
     wanted: VecDeque<Wanted>,
     /// Installers with nothing to do.
     idle: VecDeque<u16>,
+    /// Reads whose pages are for whichever installer comes first.
+    reads: BTreeSet<RequestId>,
+    /// The process whose threads they are; each has a number higher than the one before.
+    process: u32,
+    /// That process runs.
+    alive: bool,
+    /// No descriptor is left: nobody is asked for pages any more.
+    closed: bool,
 }
 
 impl Messages {
@@ -60,12 +68,63 @@ impl Messages {
             polling: (0..config.readers).collect(),
             wanted: VecDeque::new(),
             idle: (0..config.installers).collect(),
+            reads: BTreeSet::new(),
+            process: 0,
+            alive: true,
+            closed: false,
             config,
         }
     }
 
     pub(crate) fn config(&self) -> &HandlerConfig {
         &self.config
+    }
+
+    /// The process whose threads read and install; what a thread of an earlier one was at is nothing any more.
+    pub(crate) fn process(&self) -> u32 {
+        self.process
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The process ends. What it knew is lost: of which messages it had read, and what was to be installed. Unread
+    /// messages are the kernel's, and stay.
+    pub(crate) fn dies(&mut self) {
+        self.process += u32::from(self.alive);
+        self.alive = false;
+        self.polling.clear();
+        self.idle.clear();
+        self.wanted.clear();
+        self.reads.clear();
+    }
+
+    /// Another process begins with the same descriptors. False: one runs, or there are none.
+    pub(crate) fn restarts(&mut self) -> bool {
+        let begins = !self.alive && !self.closed;
+        self.alive |= begins;
+        begins
+    }
+
+    /// The last reference to the descriptors is closed.
+    pub(crate) fn closes(&mut self) {
+        self.dies();
+        self.closed = true;
+    }
+
+    /// A read is submitted whose page is for any installer.
+    pub(crate) fn awaits(&mut self, read: RequestId) {
+        self.reads.insert(read);
+    }
+
+    /// Such a read is over; false: whoever wanted it is dead.
+    pub(crate) fn came(&mut self, read: RequestId) -> bool {
+        self.reads.remove(&read)
     }
 
     /// The descriptor that messages about a page come from: ranges of 2 MiB take turns.
@@ -167,5 +226,49 @@ impl Messages {
     /// An installer has nothing to do.
     pub(crate) fn is_idle(&mut self, installer: u16) {
         self.idle.push_back(installer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::{Gfn, VmId};
+    use crate::config::{Install, PlainExits, Process};
+    use sim_core::SimDuration;
+
+    fn messages() -> Messages {
+        Messages::new(HandlerConfig {
+            readers: 2,
+            installers: 1,
+            batch: 4,
+            waking: Waking::All,
+            descriptors: 1,
+            cpus: Vec::new(),
+            latency: SimDuration::ZERO,
+            around: 1,
+            prefetch: None,
+            process: Process::default(),
+            install: Install::default(),
+            plain_exits: PlainExits::default(),
+        })
+    }
+
+    fn message(thread: u32) -> Message {
+        Message { thread: ThreadId(thread), page: GuestPage::new(VmId(0), Gfn(7)) }
+    }
+
+    #[test]
+    fn who_dies_leaves_what_it_has_not_read_to_the_next() {
+        let mut messages = messages();
+        assert_eq!(messages.link(message(0)), 2);
+        messages.awaits(RequestId(3));
+        messages.dies();
+        // Nobody is woken for the next one, and both wait in the kernel.
+        assert_eq!((messages.link(message(1)), messages.wake(message(1).page).len()), (0, 0));
+        assert!(!messages.came(RequestId(3)) && !messages.has_idle_installer());
+        assert!(messages.restarts() && !messages.restarts());
+        assert_eq!((messages.process(), messages.read(0).len()), (1, 2));
+        messages.closes();
+        assert!(messages.is_closed() && !messages.restarts() && messages.process() == 2);
     }
 }

@@ -300,6 +300,7 @@ impl Metrics {
             Event::KvmAsyncPfExitlessNotify { .. } => counts.ring_requests += measuring,
             Event::VmmSignal { .. } => counts.ring_signals += measuring,
             Event::VmmAwake { .. } => counts.handler_wakeups += measuring,
+            Event::UffdLost { .. } => counts.lost_pages += measuring,
             Event::ContentionBegin { thread, .. } => {
                 self.clocks.observe(now, *event);
                 self.spinning.insert(thread, now);

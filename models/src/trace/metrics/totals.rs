@@ -95,6 +95,8 @@ pub(super) struct Counts {
     pub(super) ring_requests: u64,
     pub(super) ring_signals: u64,
     pub(super) handler_wakeups: u64,
+    /// Pages that got zeros, as their descriptor was closed.
+    pub(super) lost_pages: u64,
     /// Notices of pages that were there before the guest was told.
     pub(super) needless_notices: u64,
     pub(super) mmu_lock_wait_ps: u128,

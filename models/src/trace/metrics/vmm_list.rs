@@ -46,7 +46,7 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         name: "user_waits",
         better: Better::Less,
         label: "that wait",
-        meaning: "Of these, those that leave nothing in the kernel: the vCPU thread waits for the answer",
+        meaning: "Of these, those that leave nothing in the kernel: the vCPU thread waits for the answer, or brings the page itself",
         value: |run| answered(run, run.counts.user_waits),
         ..MetricKind::COUNT
     },
@@ -72,6 +72,14 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         meaning: "How often threads of the VMM that answer faults were back from a wait for something to do",
         value: |run| answered(run, run.counts.handler_wakeups),
         by_vm: false,
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "lost_pages",
+        better: Better::Less,
+        label: "pages lost",
+        meaning: "Pages of stores that the guest got zeros for, as the descriptor of their handler was closed",
+        value: |run| (run.counts.lost_pages > 0).then_some(run.counts.lost_pages as f64),
         ..MetricKind::COUNT
     },
 ];

@@ -15,11 +15,11 @@ use models::base::named::Named;
 use models::base::record::{MemcgFile, TaskRole};
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, Cgroup, ChannelsConfig, DeviceConfig,
-    Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Law,
-    LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, Policy, Preemption,
-    Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults, ReclaimAsk, Region,
-    RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind, SyncObject,
-    TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
+    Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Install, Law,
+    LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, PlainExits, Policy,
+    Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults,
+    ReclaimAsk, Region, RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind,
+    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -223,6 +223,25 @@ impl Draw {
         Disturbance { at: us(self.below(900)), every: Some(us(40 + self.below(900))), vcpu, kind }
     }
 
+    /// The handlers of a machine die, if it has some, and the kernel keeps its faults.
+    fn deaths(&mut self, config: &mut MachineConfig, policy: &Policy) {
+        let handler = config.host.stores.iter().any(|store| store.handler.is_some());
+        if !handler || policy.rules.vmm_answers() || self.chance(40) {
+            return;
+        }
+        for _ in 0..1 + self.below(4) {
+            let kind = self.of(&[
+                DisturbanceKind::HandlerDies,
+                DisturbanceKind::HandlerDies,
+                DisturbanceKind::HandlerRestarts,
+                DisturbanceKind::HandlerRestarts,
+                DisturbanceKind::DescriptorCloses,
+            ]);
+            let at = us(200 + self.below(2_000));
+            config.disturbances.push(Disturbance { at, every: None, vcpu: VcpuId(0), kind });
+        }
+    }
+
     fn machine(&mut self) -> MachineConfig {
         let cpus = ["free", "lab-1gips", "lab-1gips-traced", "westmere-2010", "skylake-sp"];
         let mut config = crowded(self.of(&cpus), self.device());
@@ -328,6 +347,8 @@ impl Draw {
             cpus: if self.chance(40) { vec![PcpuId(0)] } else { Vec::new() },
             latency,
             process: self.of(Process::ALL),
+            install: self.of(Install::ALL),
+            plain_exits: self.of(PlainExits::ALL),
         };
         let compressed = config.host.device.is_work_of_submitter();
         let kernel = self.chance(35) && (device.is_some() || !compressed);
@@ -543,7 +564,8 @@ fn compare(seeds: std::ops::Range<u64>) -> (u64, u64) {
     let mut events = (0, 0);
     for seed in seeds {
         let mut draw = Draw::new(seed);
-        let (config, policy) = (draw.machine(), draw.policy());
+        let (mut config, policy) = (draw.machine(), draw.policy());
+        draw.deaths(&mut config, &policy);
         let (ahead, stepped) = (outcome(&config, &policy, true), outcome(&config, &policy, false));
         assert!(
             ahead.0 == stepped.0,

@@ -112,7 +112,14 @@ fn every_metric_can_be_named() {
         "limit_write_time",
     ];
     // No VMM answers its faults.
-    let of_vmm = ["user_exits", "user_waits", "ring_requests", "ring_signals", "handler_wakeups"];
+    let of_vmm = [
+        "user_exits",
+        "user_waits",
+        "ring_requests",
+        "ring_signals",
+        "handler_wakeups",
+        "lost_pages",
+    ];
     let defined = |kind: &&MetricKind| {
         !kind.by_group
             && !of_vmm.contains(&kind.name)

@@ -16,7 +16,7 @@ pub struct DisturbanceFile {
     pub kind: DisturbanceName,
     /// To which of several virtual machines.
     pub vm: Option<String>,
-    /// To which of its vCPUs; kind `map_write` has none.
+    /// To which of its vCPUs; kind `map_write` has none, nor have those of handlers.
     pub vcpu: Option<u64>,
     /// Kind `smi`: time that the handler takes. Kind `map_write`: time that the lock is held.
     pub span: Option<Span>,

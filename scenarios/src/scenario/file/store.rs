@@ -1,6 +1,6 @@
 //! What keeps the contents of stored regions.
 
-use models::config::{Process, Waking};
+use models::config::{Install, PlainExits, Process, Waking};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -49,6 +49,13 @@ pub struct HandlerFile {
     /// exit the way through the VMM's main thread. Default: "vmm".
     #[serde(default)]
     pub process: Process,
+    /// How a page is installed. Default: "copy".
+    #[serde(default)]
+    pub install: Install,
+    /// Who brings the page of a fault that leaves the kernel by an exit which waits: the handler, or the vCPU thread
+    /// itself. Default: "handler".
+    #[serde(default)]
+    pub plain_exits: PlainExits,
 }
 
 /// Threads of the VMM that bring pages before anybody misses them: first those of `file`, then `pages`, then

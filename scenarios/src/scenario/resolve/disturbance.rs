@@ -2,7 +2,7 @@
 
 use models::base::ids::VcpuId;
 use models::base::record::DisturbanceName;
-use models::config::{Disturbance, DisturbanceKind, GuestConfig, GuestPaging};
+use models::config::{Disturbance, DisturbanceKind, GuestConfig, GuestPaging, Policy};
 use sim_core::SimDuration;
 
 use super::at::{At, MAX_DURATION, MAX_SPAN};
@@ -19,6 +19,35 @@ pub(super) struct Vm<'a> {
     pub(super) name: Option<&'a str>,
     pub(super) guest: &'a GuestConfig,
     pub(super) first_vcpu: u16,
+    /// Threads of its VMM bring pages.
+    pub(super) has_handler: bool,
+}
+
+/// Kinds that happen to no vCPU.
+fn is_of_vm(kind: DisturbanceName) -> bool {
+    kind == DisturbanceName::MapWrite || is_of_handler(kind)
+}
+
+fn is_of_handler(kind: DisturbanceName) -> bool {
+    matches!(
+        kind,
+        DisturbanceName::HandlerDies
+            | DisturbanceName::HandlerRestarts
+            | DisturbanceName::DescriptorCloses
+    )
+}
+
+/// Why a policy does not go with what happens to handlers, if it does not: the message, and what would be right.
+pub(super) fn refuses(disturbances: &[Disturbance], policy: &Policy) -> Option<(String, String)> {
+    let dies = disturbances.iter().any(|one| one.kind.is_of_handler());
+    (dies && policy.rules.vmm_answers()).then(|| {
+        let message = format!(
+            "under `{}` the VMM answers faults, and what becomes of them when it dies is explored only",
+            policy.name
+        );
+        let help = "another policy, or `apfsim explore --rules user-exit --with vmm-dies`";
+        (message, help.to_owned())
+    })
 }
 
 pub(super) fn disturbances(
@@ -74,9 +103,13 @@ fn disturbance(
     let vm = vm_of(at, file, vms)?;
     let (vcpus, first) = (vm.guest.vcpus, vm.first_vcpu);
     let vcpu = match (file.vcpu, file.kind) {
-        (None, DisturbanceName::MapWrite) => VcpuId(first),
+        (None, kind) if is_of_vm(kind) => VcpuId(first),
         (Some(_), DisturbanceName::MapWrite) => {
             let message = "a change of the memory map happens to no vCPU";
+            return Err(at.field("vcpu").fail(message, "remove it"));
+        }
+        (Some(_), kind) if is_of_handler(kind) => {
+            let message = "what happens to a handler happens to no vCPU";
             return Err(at.field("vcpu").fail(message, "remove it"));
         }
         (None, _) => return Err(at.fail("no vCPU is named", "add `\"vcpu\": ...`")),
@@ -88,6 +121,10 @@ fn disturbance(
             })?
         }
     };
+    if is_of_handler(file.kind) && !vm.has_handler {
+        let help = "give the store of a region a `handler`, or remove this";
+        return Err(at.field("kind").fail("no handler brings pages of its memory", help));
+    }
     let lasts = matches!(file.kind, DisturbanceName::Smi | DisturbanceName::MapWrite);
     let kind = match file.kind {
         DisturbanceName::Offline => DisturbanceKind::Offline,
@@ -109,6 +146,9 @@ fn disturbance(
         DisturbanceName::LapicOn => DisturbanceKind::LapicOn,
         DisturbanceName::RefusedEn => DisturbanceKind::RefusedEn,
         DisturbanceName::WakeAllFails => DisturbanceKind::WakeAllFails,
+        DisturbanceName::HandlerDies => DisturbanceKind::HandlerDies,
+        DisturbanceName::HandlerRestarts => DisturbanceKind::HandlerRestarts,
+        DisturbanceName::DescriptorCloses => DisturbanceKind::DescriptorCloses,
         DisturbanceName::MapWrite => {
             let Some(span) = file.span else {
                 let help = "add `\"span\": ...`, the time that the lock is held";

@@ -185,6 +185,9 @@ impl Scenario {
 impl Scenario {
     /// Why a policy cannot be compared on this machine, if it cannot: the message, and what would be right.
     fn refuses(&self, policy: &Policy) -> Option<(String, String)> {
+        if let Some(refused) = disturbance::refuses(&self.machine.disturbances, policy) {
+            return Some(refused);
+        }
         let own = |vm: models::base::ids::VmId| {
             self.machine.vms.get(vm.index()).and_then(|named| named.policy.as_ref())
         };
@@ -237,9 +240,15 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let disturbances = disturbance::disturbances(
         &disturbances_at,
         &file.disturbances,
-        &vms.for_disturbances(),
+        &vms.for_disturbances(&host.stores),
         end,
     )?;
+    let own_policies = vms.own_policies();
+    for policy in policies.iter().chain(own_policies) {
+        if let Some((message, help)) = disturbance::refuses(&disturbances, policy) {
+            return Err(disturbances_at.fail(message, help));
+        }
+    }
     let (guests, vms, workload) = vms.into_parts();
     let measure = measure(&root.field("measure"), file.measure.as_deref(), (&workload, &vms))?;
     let mut guests = guests.into_iter();

@@ -148,6 +148,8 @@ fn handler_config(
         around: around(&at.field("around"), file.around)?,
         prefetch: None,
         process: file.process,
+        install: file.install,
+        plain_exits: file.plain_exits,
     })
 }
 

@@ -358,8 +358,16 @@ impl<'a> Vms<'a> {
         })
     }
 
+    /// Policies that virtual machines have themselves.
+    pub(super) fn own_policies(&self) -> impl Iterator<Item = &Policy> {
+        self.named.iter().filter_map(|named| named.policy.as_ref())
+    }
+
     /// What disturbances have to know.
-    pub(super) fn for_disturbances(&self) -> Vec<disturbance::Vm<'_>> {
+    pub(super) fn for_disturbances(&self, stores: &[StoreConfig]) -> Vec<disturbance::Vm<'_>> {
+        let handled = |region: &Region| {
+            region.store.is_some_and(|store| stores[store.index()].handler.is_some())
+        };
         self.of
             .iter()
             .enumerate()
@@ -367,6 +375,7 @@ impl<'a> Vms<'a> {
                 name: self.named.get(place).map(|named| named.name.as_str()),
                 guest: &vm.guest,
                 first_vcpu: vm.first_vcpu,
+                has_handler: self.workload.regions[vm.regions.clone()].iter().any(handled),
             })
             .collect()
     }

@@ -27,6 +27,13 @@ pub(super) fn disturbances(draw: &Draw, vcpus: u64, end: u64) -> Vec<Value> {
     times.into_iter().enumerate().map(one).collect()
 }
 
+/// What happens to handlers.
+pub(super) const OF_HANDLER: [DisturbanceName; 3] = [
+    DisturbanceName::HandlerDies,
+    DisturbanceName::HandlerRestarts,
+    DisturbanceName::DescriptorCloses,
+];
+
 fn time(draw: &Draw, end: u64) -> SimDuration {
     let mut at = draw.at("time");
     match at.below(6) {
@@ -50,7 +57,7 @@ fn disturbance(draw: &Draw, at: SimDuration, vcpus: u64, offline: &mut BTreeSet<
         offline.remove(&vcpu);
     }
     let mut value = json!({ "at": written(at), "kind": kind.name() });
-    if kind != DisturbanceName::MapWrite {
+    if kind != DisturbanceName::MapWrite && !OF_HANDLER.contains(&kind) {
         value["vcpu"] = json!(vcpu);
     }
     let span = draw.at("span").span(NS, 5 * MS);

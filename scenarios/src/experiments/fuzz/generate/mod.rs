@@ -51,6 +51,15 @@ pub(super) fn scenario(seed: u64) -> Value {
     let mut disturbances = disturbance::disturbances(&draw.at("disturbances"), vcpus, end);
     // A guest without paging has no SMI.
     disturbances.retain(|one| !shape.unpaged || one["kind"] != DisturbanceName::Smi.name());
+    // Handlers die of the only virtual machine, if it has some and no policy lets it answer faults.
+    let answers = policies
+        .iter()
+        .map(Value::to_string)
+        .any(|policy| ["user-exit", "resolved_by"].iter().any(|word| policy.contains(word)));
+    let dies = vm.is_none() && !answers && has_handler(&object);
+    let of_handler =
+        |one: &Value| disturbance::OF_HANDLER.iter().any(|kind| one["kind"] == kind.name());
+    disturbances.retain(|one| dies || !of_handler(one));
     for disturbance in &mut disturbances {
         if let Some((vm, _)) = vm {
             disturbance["vm"] = json!(vm);
@@ -70,6 +79,14 @@ pub(super) fn scenario(seed: u64) -> Value {
     }
     rest(&draw, &mut object, &names, vm.map(|(vm, _)| vm.as_str()));
     Value::Object(object)
+}
+
+/// Whether threads of the VMM bring the pages of some region.
+fn has_handler(object: &Object) -> bool {
+    let stores = object["host"]["stores"].as_array().into_iter().flatten();
+    let mut handled = stores.filter(|store| store.get("handler").is_some());
+    let regions = || object["workload"]["regions"].as_array().into_iter().flatten();
+    handled.any(|store| regions().any(|region| region.get("store") == Some(&store["name"])))
 }
 
 /// Longer than a few ticks of the slower kernels; what is too long is shortened later.

@@ -1,6 +1,6 @@
 //! Stores, and the threads of the VMM that bring their pages.
 
-use models::config::{Process, Waking};
+use models::config::{Install, PlainExits, Process, Waking};
 use serde_json::{Value, json};
 
 use super::device;
@@ -46,6 +46,8 @@ fn handler(draw: &Draw, has_device: bool, cpus: u64, stored: &[&RegionShape]) ->
     give(&mut object, draw, "around", |draw| pages(1 << draw.below(10)));
     give(&mut object, draw, "prefetch", |draw| prefetch(draw, stored));
     give(&mut object, draw, "process", word::<Process>);
+    give(&mut object, draw, "install", word::<Install>);
+    give(&mut object, draw, "plain_exits", word::<PlainExits>);
     if !has_device {
         let mut latency = draw.at("latency");
         object.insert("latency".into(), latency.written_span(0, 10 * MS));
