@@ -216,6 +216,8 @@ costs! {
     block_copy,
     /// Interrupt of a completed request, on the processor that submitted it, until its waiter is woken.
     device_interrupt,
+    /// End of the write-back of one page, by the interrupt for its request.
+    block_written_page,
     /// Block completion as far as the woken thread pays for it.
     block_complete,
     /// Each further page that read-ahead adds to a swap-in.
@@ -293,6 +295,8 @@ costs! {
     zero_page,
     /// Looking at one page of the LRU.
     reclaim_scan_page,
+    /// Asking page tables about one page, second stage included, in a walk or beside a page that was used.
+    reclaim_ask_page,
     /// Removing one page's mappings.
     reclaim_unmap_page,
     /// Splitting a huge page that is to be written, besides what its pages cost.

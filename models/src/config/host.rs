@@ -74,6 +74,8 @@ pub struct HostKernel {
     pub lru: Lru,
     /// What a thread does that charges a page when there is no room.
     pub cgroup: Cgroup,
+    /// When a thread that charges a page stops reclaiming.
+    pub direct_reclaim: DirectReclaim,
     /// What becomes of the frame of a page that was written out.
     pub written_pages: WrittenPages,
     /// How many neighbours are read with a page, and which.
@@ -101,13 +103,14 @@ pub struct HostKernel {
 
 impl HostKernel {
     /// Every field by its name in scenario files, as text; times in picoseconds.
-    pub fn fields(&self) -> [(&'static str, String); 14] {
+    pub fn fields(&self) -> [(&'static str, String); 15] {
         // Taken apart, so that a new field is a compile error here.
         let Self {
             slow_work_threads,
             workqueue_max_active,
             lru,
             cgroup,
+            direct_reclaim,
             written_pages,
             read_ahead,
             polled_reads,
@@ -125,6 +128,7 @@ impl HostKernel {
             ("workqueue_max_active", workqueue_max_active.to_string()),
             ("lru", lru.name().to_owned()),
             ("cgroup", cgroup.name().to_owned()),
+            ("direct_reclaim", direct_reclaim.name().to_owned()),
             ("written_pages", written_pages.name().to_owned()),
             ("read_ahead", read_ahead.name().to_owned()),
             ("halt_poll", halt_poll.as_ps().to_string()),
@@ -240,6 +244,18 @@ named! {
         /// device is full. Observed on 6.1: batches of 30, 49 and 37 pages one after the other, then
         /// the read.
         V2 => "v2",
+    }
+}
+
+named! {
+    /// When a thread that charges a page, and finds no room, stops reclaiming.
+    DirectReclaim {
+        /// As soon as there is room for a page, after passes of one size. A simplification.
+        UntilRoom => "until-room",
+        /// When 32 pages are free, after passes each of which takes on twice the part of the lists that the one
+        /// before did (`do_try_to_free_pages`, 5.10.262 to 7.2.13). Observed on 6.1: three passes of 30, 49 and 37
+        /// pages in one call, until the first ones were written; on 6.12: bursts of 29 to 62 pages.
+        Priorities => "priorities",
     }
 }
 

@@ -35,8 +35,8 @@ pub use guest::{
     ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TablePages, TimerKind, WakeTime,
 };
 pub use host::{
-    Cgroup, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, SecondStageLock,
-    WrittenPages,
+    Cgroup, DirectReclaim, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults,
+    SecondStageLock, WrittenPages,
 };
 pub use memory_control::{Kswapd, LimitChange, MemoryControl, ProactiveReclaim, ReclaimAsk};
 pub use op::Op;

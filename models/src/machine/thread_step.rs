@@ -54,6 +54,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::FetchSubmit => self.fetch_submit(thread),
             Then::FetchCopied => self.fetch_copied(thread),
             Then::FetchPoll => self.fetch_poll(thread),
+            Then::CallPassDone(outcome) => self.call_pass_done(thread, outcome),
+            Then::ReclaimNext => self.direct_reclaim(thread),
             Then::ReclaimDone => self.reclaim_done(thread),
             Then::ReclaimUnlocked => self.go_on_with_pass(thread),
             Then::UffdLink => self.link_message(thread),

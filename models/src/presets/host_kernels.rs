@@ -7,8 +7,8 @@ use sim_core::SimDuration;
 use super::files::builtin;
 use super::span;
 use crate::config::{
-    Cgroup, DeviceConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults, SecondStageLock,
-    WrittenPages, ZswapKernel,
+    Cgroup, DeviceConfig, DirectReclaim, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults,
+    SecondStageLock, WrittenPages, ZswapKernel,
 };
 
 const FILE: &str = include_str!("data/host-kernels.json");
@@ -83,6 +83,7 @@ struct File {
     workqueue_max_active: Sourced<u32>,
     lru: Sourced<Lru>,
     cgroup: Sourced<Cgroup>,
+    direct_reclaim: Sourced<DirectReclaim>,
     written_pages: Sourced<WrittenPages>,
     read_ahead: Sourced<ReadAhead>,
     read_ahead_rotating: Sourced<ReadAhead>,
@@ -109,6 +110,7 @@ fn sources(file: &File) -> Vec<KernelValue> {
         value("workqueue_max_active", &f.workqueue_max_active, f.workqueue_max_active.value),
         value("lru", &f.lru, f.lru.value.name()),
         value("cgroup", &f.cgroup, f.cgroup.value.name()),
+        value("direct_reclaim", &f.direct_reclaim, f.direct_reclaim.value.name()),
         value("written_pages", &f.written_pages, f.written_pages.value.name()),
         value("read_ahead", &f.read_ahead, f.read_ahead.value.name()),
         value("read_ahead (rotating)", &f.read_ahead_rotating, f.read_ahead_rotating.value.name()),
@@ -138,6 +140,7 @@ fn from_file(file: File) -> HostKernelPreset {
             workqueue_max_active: file.workqueue_max_active.value,
             lru: file.lru.value,
             cgroup: file.cgroup.value,
+            direct_reclaim: file.direct_reclaim.value,
             written_pages: file.written_pages.value,
             read_ahead: file.read_ahead.value,
             polled_reads: file.polled_reads.value,

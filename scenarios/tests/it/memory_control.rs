@@ -29,9 +29,9 @@ fn nothing_of_a_shrinking_limit_is_hidden_but_what_follows_is() {
         |duration| [("\"warmup\": \"50ms\"", "\"warmup\": \"100ms\""), ("\"400ms\"", duration)];
     let shrinking = outcome("shrinking-limit", &times("\"18ms\""));
     for policy in ["sync", "halt-v6.12", "apf-v6.12"] {
-        assert!(metric(&shrinking, policy, "cpu_share_host") > 0.6, "{policy}");
+        assert!(metric(&shrinking, policy, "cpu_share_host") > 0.5, "{policy}");
         assert!(metric(&shrinking, policy, "major_faults") < 10.0, "{policy}");
-        assert!(metric(&shrinking, policy, "reclaimed_by_vcpus") > 5000.0, "{policy}");
+        assert!(metric(&shrinking, policy, "reclaimed_by_vcpus") > 2000.0, "{policy}");
     }
     let work = |of: &Comparison, policy: &str| metric(of, policy, "work_total");
     let during = work(&shrinking, "apf-v6.12") / work(&shrinking, "sync");

@@ -7,9 +7,9 @@ use super::stores::Installing;
 use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
-use crate::config::WrittenPages;
+use crate::config::{DirectReclaim, WrittenPages};
 use crate::machine::world::{Cx, MachineEvent, Then};
-use crate::parts::device::{Request, Started};
+use crate::parts::device::{QUEUE_DEPTH, Request, Started};
 use crate::parts::memory::pages::{Arrival, Backing, Flight};
 use crate::parts::memory::prefetch::PageRun;
 use crate::parts::memory::throttle::{Limits, WriteThrottle};
@@ -128,7 +128,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let store = request.and_then(|request| request.store);
         let begun = self.w.host.device_of(store).completed(now);
         self.request_begun(begun);
-        let cost = self.w.setup.prices.device_interrupt.time;
+        let cost = self.interrupt_cost(request);
         if cost.is_zero() {
             return self.request_done(id);
         }
@@ -136,10 +136,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule(now + cost, MachineEvent::RequestDone(id));
     }
 
+    /// What the interrupt for a request costs.
+    fn interrupt_cost(&self, request: Option<Request>) -> SimDuration {
+        let prices = &self.w.setup.prices;
+        let written = request.filter(|request| request.op == IoKind::Write);
+        let pages = written.map_or(0, |request| request.pages);
+        prices.device_interrupt.time + prices.block_written_page.time.times(pages.into())
+    }
+
     /// A request is over: its pages are unlocked or freed, and whoever waits goes on.
     pub(in crate::machine) fn request_done(&mut self, id: RequestId) {
         let Some(request) = self.w.host.requests[id.index()].take() else { return };
         self.w.host.free_requests.push(id);
+        if request.op == IoKind::Write {
+            for thread in std::mem::take(&mut self.w.host.tag_waiters) {
+                self.wake_thread(thread);
+            }
+        }
         let own = self.w.host.memory.container(request.guest_page.vm());
         let (concerned, reclaimable) = match request.store {
             Some(_) if self.is_read_by_vmm(&request) => {
@@ -304,8 +317,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// Whether the queue of the device takes further writes.
+    pub(super) fn takes_writes(&self) -> bool {
+        let is_write = |r: &&Option<Request>| r.is_some_and(|r| r.op == IoKind::Write);
+        self.w.host.requests.iter().filter(is_write).count() < QUEUE_DEPTH
+    }
+
     /// Whether the block layer takes a write now; otherwise the thread waits.
     pub(super) fn may_write(&mut self, thread: ThreadId) -> bool {
+        if self.w.setup.config.host.kernel.direct_reclaim == DirectReclaim::Priorities
+            && !self.takes_writes()
+        {
+            // No tag is free (`blk_mq_get_tag`).
+            self.w.host.tag_waiters.push(thread);
+            return false;
+        }
         let now = self.now();
         self.w.host.throttle.as_mut().is_none_or(|throttle| throttle.admit(thread, now))
     }

@@ -116,7 +116,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         vcpu: VcpuId,
         outcome: Outcome,
     ) -> Flow {
-        let PassSums { scanned, reclaimed } = self.w.host.threads[thread.index()].last_pass;
+        let PassSums { scanned, reclaimed, .. } = self.w.host.threads[thread.index()].last_pass;
         let Some(payment) = &mut self.w.host.threads[thread.index()].payment else {
             unreachable!("{thread} pays for nothing");
         };

@@ -7,6 +7,7 @@ mod block;
 mod bring;
 mod compression;
 mod death;
+mod direct;
 mod duties;
 mod fetch;
 mod fresh;

@@ -1,4 +1,4 @@
-//! Direct reclaim, by the thread that needs a page.
+//! A pass of reclaim, by the thread that needs a page or takes pages for nobody's fault.
 
 use sim_core::{EventQueue, SimDuration};
 
@@ -7,8 +7,9 @@ use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId, VmId};
 use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry, WrittenPages};
 use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Outcome, Then};
-use crate::parts::device::{QUEUE_DEPTH, Request};
-use crate::parts::memory::pass::{ReclaimPass, YoungTest};
+use crate::parts::device::Request;
+use crate::parts::memory::call::ReclaimCall;
+use crate::parts::memory::pass::{ReclaimPass, Scan, YoungTest};
 use crate::parts::memory::reclaim::reclaim;
 
 /// Whether a pass of reclaim takes away mappings of a virtual machine that its faults under way have to
@@ -20,12 +21,6 @@ fn invalidates(pass: &ReclaimPass, retry: MmuRetry, own: impl Fn(&GuestPage) -> 
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// One pass of direct reclaim, paid by the thread that needs a page.
-    pub(super) fn direct_reclaim(&mut self, thread: ThreadId) -> Flow {
-        let own = self.w.host.fetch_of(thread).guest_page.vm();
-        self.reclaim_pass(thread, own)
-    }
-
     /// One pass of reclaim in the container of a virtual machine.
     pub(super) fn reclaim_pass(&mut self, thread: ThreadId, own: VmId) -> Flow {
         self.emit(Event::MemcgReclaimBegin { thread });
@@ -36,9 +31,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             YoungTest::Unmap
         };
         let batch = self.w.setup.config.host.reclaim_batch_pages;
+        let call = self.w.host.threads[thread.index()].call;
+        let scan = call.map_or(Scan::Batch(batch), ReclaimCall::scan);
         let mut pass = std::mem::take(&mut self.w.host.pass);
         let Host { memory, swap, .. } = &mut self.w.host;
-        reclaim(memory.of_vm(own), swap, batch, test, &mut pass);
+        reclaim(memory.of_vm(own), swap, scan, test, &mut pass);
         for &guest_page in &pass.unmapped {
             self.emit(Event::EptUnmap { page: guest_page });
         }
@@ -72,6 +69,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
         };
         let cost = prices.reclaim_scan_page.time.times(u64::from(pass.scanned))
+            + prices.reclaim_ask_page.time.times(u64::from(pass.asked))
             + prices.reclaim_unmap_page.time.times(u64::from(pass.freed) + written)
             + prices.reclaim_write_page.time.times(written)
             + prices.huge_split.time.times(pass.huge.len() as u64)
@@ -162,24 +160,37 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.emit(Event::MemcgReclaimed { thread, pages: taken });
         }
         let container = self.w.host.memory.container(pending.own);
-        let room = self.w.host.memory.of(container).room() > 0;
-        if room {
+        if self.w.host.memory.of(container).room() > 0 {
             self.wake_room_waiters(container);
         }
         let outcome = self.outcome_of(thread, container, &pending);
         let reclaimed = self.counts_as_reclaimed(&pending);
-        self.w.host.threads[thread.index()].last_pass = PassSums { scanned, reclaimed };
+        let wrote = !pending.writes.is_empty();
+        self.w.host.threads[thread.index()].last_pass = PassSums { scanned, reclaimed, wrote };
         self.w.host.hopeless &= reclaimed == 0;
-        let pays = self.w.host.threads[thread.index()].payment.is_some();
-        match (self.w.host.kind_of(thread), outcome) {
-            (ThreadKind::Reclaimer(_), _) => {
-                Flow::Spend(SimDuration::ZERO, Then::ReclaimerPassDone(outcome))
-            }
-            _ if pays => Flow::Spend(SimDuration::ZERO, Then::PayPassDone(outcome)),
+        let state = &self.w.host.threads[thread.index()];
+        let next = match state.kind {
+            ThreadKind::Reclaimer(_) => Then::ReclaimerPassDone(outcome),
+            _ if state.payment.is_some() => Then::PayPassDone(outcome),
+            _ if state.call.is_some() => Then::CallPassDone(outcome),
+            _ => return self.reclaimed_for_page(thread, container, outcome),
+        };
+        Flow::Spend(SimDuration::ZERO, next)
+    }
+
+    /// A thread that wants a page has reclaimed: it goes on with its fault, or waits.
+    pub(super) fn reclaimed_for_page(
+        &mut self,
+        thread: ThreadId,
+        container: usize,
+        outcome: Outcome,
+    ) -> Flow {
+        let room = self.w.host.memory.of(container).room() > 0;
+        match outcome {
             _ if room => Flow::Spend(SimDuration::ZERO, Then::Fetch),
-            (_, Outcome::Again) => Flow::Spend(SimDuration::ZERO, Then::Fetch),
-            (_, Outcome::Nothing) => self.nothing_to_reclaim(),
-            (_, Outcome::Waits) => self.wait_for_room(thread, container),
+            Outcome::Again => Flow::Spend(SimDuration::ZERO, Then::Fetch),
+            Outcome::Nothing => self.nothing_to_reclaim(),
+            Outcome::Waits => self.wait_for_room(thread, container),
         }
     }
 
@@ -233,16 +244,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Whether a thread that has begun to write pages, and has freed none, takes the next batch
     /// instead of waiting: as long as there are pages and the device's queue takes requests.
     fn goes_on_reclaiming(&self, container: usize, written: bool) -> bool {
-        let is_write = |r: &&Option<Request>| r.is_some_and(|r| r.op == IoKind::Write);
         self.w.setup.config.host.kernel.cgroup == Cgroup::V2
             && written
             && self.w.host.memory.of(container).on_lists() > 0
-            && self.w.host.requests.iter().filter(is_write).count() < QUEUE_DEPTH
+            && self.takes_writes()
     }
 
     /// Whether I/O under way, an item that holds its page, or another thread that makes room in the pool of
     /// compressed pages, will free a page or make one reclaimable, in a container.
-    fn room_will_come(&self, thread: ThreadId, container: usize) -> bool {
+    pub(super) fn room_will_come(&self, thread: ThreadId, container: usize) -> bool {
         if self.is_shrinking(thread) {
             return true;
         }

@@ -17,6 +17,7 @@ use crate::base::page_size::PageSize;
 use crate::config::MachineConfig;
 use crate::machine::world::Then;
 use crate::parts::device::{Device, QUEUE_DEPTH, Request};
+use crate::parts::memory::call::ReclaimCall;
 use crate::parts::memory::containers::Containers;
 use crate::parts::memory::map_lock::MapLock;
 use crate::parts::memory::pages::{Backing, Entry};
@@ -107,6 +108,8 @@ pub(super) struct PassSums {
     pub scanned: u32,
     /// Pages that are free, or will be when their write is over.
     pub reclaimed: u64,
+    /// Whether it began to write any.
+    pub wrote: bool,
 }
 
 /// What a thread that spins for, or has, the lock of the second-stage tables keeps in mind.
@@ -158,6 +161,8 @@ pub(in crate::machine) struct Thread {
     pub(super) beyond_high: u32,
     pub(super) payment: Option<Payment>,
     pub(super) last_pass: PassSums,
+    /// The call of direct reclaim that it is in, on kernels whose calls have a goal.
+    pub(super) call: Option<ReclaimCall>,
     /// Until when it sleeps, whoever would wake it.
     pub(super) sleeps_until: Option<SimTime>,
 }
@@ -183,6 +188,7 @@ impl Thread {
             beyond_high: 0,
             payment: None,
             last_pass: PassSums::default(),
+            call: None,
             sleeps_until: None,
         }
     }
@@ -275,6 +281,8 @@ pub(in crate::machine) struct Host {
     pub(super) second_stage_locks: Vec<Option<Turnstile>>,
     /// Threads that wait for room in each container.
     pub(super) room_waiters: Vec<Vec<ThreadId>>,
+    /// Threads that wait until the queue of the device takes a write.
+    pub(super) tag_waiters: Vec<ThreadId>,
     /// A reused buffer.
     pub(super) pass: ReclaimPass,
 }
@@ -354,6 +362,7 @@ impl Host {
             map_locks: config.vm_ids().map(|vm| map_lock(config, vm)).collect(),
             second_stage_locks: (0..vms).map(|_| second_stage_lock()).collect(),
             room_waiters: vec![Vec::new(); memory.count()],
+            tag_waiters: Vec::new(),
             high: High::new(config, &memory).map(Box::new),
             memory,
             pass: ReclaimPass::default(),

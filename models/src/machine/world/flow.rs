@@ -108,6 +108,8 @@ pub(in crate::machine) enum Then {
     PayNext,
     /// vCPU: a pass for them is over.
     PayPassDone(Outcome),
+    /// A pass of a call of direct reclaim is over.
+    CallPassDone(Outcome),
     /// vCPU: it has slept for them.
     HighSlept,
     /// Reclaimer: its time has come.
@@ -158,6 +160,8 @@ pub(in crate::machine) enum Then {
     FetchPoll,
     /// Any: a pass of direct reclaim is over.
     ReclaimDone,
+    /// The next pass of a call of direct reclaim.
+    ReclaimNext,
     /// Either: take the lock of the second-stage tables.
     TakeLock(Under),
     /// Either: the lock is there, after waiting for it.
@@ -271,7 +275,10 @@ impl Then {
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",
             Self::FetchPoll => "polling the swap device",
-            Self::ReclaimDone | Self::ReclaimUnlocked => "reclaiming memory",
+            Self::ReclaimDone
+            | Self::ReclaimNext
+            | Self::CallPassDone(_)
+            | Self::ReclaimUnlocked => "reclaiming memory",
             Self::TakeLock(_) | Self::LockTaken(_) => "taking the lock of the second stage",
         }
     }

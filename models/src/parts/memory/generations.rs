@@ -2,18 +2,27 @@
 //! `CONFIG_LRU_GEN`) for anonymous memory: the oldest generation is reclaimed; when too few are left,
 //! ageing walks the page tables, moves what was used since to the youngest one and begins a new one.
 //!
-//! Simplifications: one type of pages and one tier; the walk covers all resident pages at once, and
-//! those that it moves are counted as scanned (the walk over the others is far cheaper a page); who
-//! reclaims also ages, at the beginning of its pass.
+//! A page that is found used when its turn comes has its neighbours in the page table asked too
+//! (`lru_gen_look_around`), so that most of what a batch finds is unused: recorded bursts on 6.12 evict 29 to 62 pages
+//! of 64, and pass over groups of used ones.
+//!
+//! Simplifications: one type of pages and one tier; a walk covers all tables, whatever the kernel's Bloom filters would
+//! leave out, at once, and entries without a page cost nothing in it.
 
 use crate::base::ids::GuestPage;
-use crate::parts::memory::pages::{Flight, HostMemory, MIN_GENERATIONS, generation};
+use crate::parts::memory::blocks::HUGE_PAGES;
+use crate::parts::memory::call::DEF_PRIORITY;
+use crate::parts::memory::pages::{
+    Entry, Flight, HostMemory, LruList, MIN_GENERATIONS, generation,
+};
 use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
 
 /// Pages that reclaim takes off the lists at once, to ask each whether it was used: `MIN_LRU_BATCH`,
 /// the bits of a word.
 const ISOLATED: u32 = 64;
+/// Pages about which page tables are asked when one was used (`MIN_LRU_BATCH`).
+const AROUND: u64 = 64;
 
 /// Whether there are so few generations that none may be reclaimed.
 fn must_age(memory: &HostMemory) -> bool {
@@ -40,24 +49,33 @@ fn walk_finds_used(
 ) -> bool {
     let in_vmm = std::mem::take(&mut memory.page_mut(guest_page).young_in_vmm);
     let in_guest = sees_guest && test_and_clear_young(memory, guest_page, test, pass);
+    pass.asked += u32::from(sees_guest && memory.page(guest_page).vmm != Entry::None);
     in_vmm || in_guest
 }
 
 /// Ageing (`try_to_inc_max_seq`).
 fn age(memory: &mut HostMemory, how: (YoungTest, bool), pass: &mut ReclaimPass) {
     let (oldest, youngest) = memory.generations();
-    for number in oldest..=youngest {
+    // The youngest first, so that what moves there is not asked twice.
+    for number in (oldest..=youngest).rev() {
         let mut next = memory.generation_head(number);
         while let Some(guest_page) = next {
             next = memory.lru_next(guest_page);
-            if walk_finds_used(memory, guest_page, how, pass) && number != youngest {
-                memory.lru_remove(guest_page);
-                memory.lru_add(guest_page, generation(youngest));
-                pass.scanned += 1;
+            if walk_finds_used(memory, guest_page, how, pass) {
+                go_to(memory, guest_page, youngest);
             }
         }
     }
     memory.new_generation();
+}
+
+/// Moves a page to a generation, if it is in another one.
+fn go_to(memory: &mut HostMemory, guest_page: GuestPage, number: u64) {
+    let list = memory.page(guest_page).list;
+    if matches!(list, LruList::Generation(_)) && list != generation(number) {
+        memory.lru_remove(guest_page);
+        memory.lru_add(guest_page, generation(number));
+    }
 }
 
 /// Gives up empty generations, as long as enough are left (`try_to_inc_min_seq`).
@@ -102,7 +120,78 @@ pub(super) fn reclaim(
         let Some(guest_page) = memory.lru_tail(generation(oldest)) else { return };
         looked_at += 1;
         pass.scanned += 1;
-        scan_one(memory, swap, (guest_page, oldest, youngest), how.0, pass);
+        scan_one(memory, swap, (guest_page, oldest, youngest), how, pass);
+    }
+}
+
+/// One round of a call at a priority (`try_to_shrink_lruvec`): batches of pages until as many are scanned as the
+/// priority stands for. At the first priority nothing ages; at later ones a round that ages takes nothing.
+pub(super) fn reclaim_at(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    priority: u32,
+    how: (YoungTest, bool),
+    pass: &mut ReclaimPass,
+) {
+    let mut scanned = 0;
+    loop {
+        drop_empty(memory);
+        let to_scan = memory.on_lists() >> priority;
+        if to_scan == 0 {
+            return;
+        }
+        if priority < DEF_PRIORITY && (must_age(memory) || should_age(memory)) {
+            age(memory, how, pass);
+            return;
+        }
+        let looked = evict_batch(memory, swap, how, pass);
+        scanned += looked;
+        if looked == 0 || scanned >= to_scan {
+            return;
+        }
+    }
+}
+
+/// A batch of pages of the oldest generation (`evict_folios`). How many it looked at.
+fn evict_batch(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    how: (YoungTest, bool),
+    pass: &mut ReclaimPass,
+) -> u64 {
+    if must_age(memory) {
+        return 0;
+    }
+    let (oldest, youngest) = memory.generations();
+    let mut looked = 0;
+    while looked < u64::from(ISOLATED) {
+        let Some(guest_page) = memory.lru_tail(generation(oldest)) else { break };
+        looked += 1;
+        pass.scanned += 1;
+        scan_one(memory, swap, (guest_page, oldest, youngest), how, pass);
+    }
+    drop_empty(memory);
+    looked
+}
+
+/// A page was found used: its neighbours are asked too, and those that were used go to the youngest generation
+/// (`lru_gen_look_around`).
+fn look_around(
+    memory: &mut HostMemory,
+    used: GuestPage,
+    how: (YoungTest, bool),
+    pass: &mut ReclaimPass,
+) {
+    let (_, youngest) = memory.generations();
+    let start = used.0 / HUGE_PAGES * HUGE_PAGES;
+    let first = used.0.saturating_sub(AROUND / 2).clamp(start, start + HUGE_PAGES - AROUND);
+    for guest_page in (first..first + AROUND).map(GuestPage) {
+        if !memory.has(guest_page) || memory.page(guest_page).vmm == Entry::None {
+            continue;
+        }
+        if walk_finds_used(memory, guest_page, how, pass) {
+            go_to(memory, guest_page, youngest);
+        }
     }
 }
 
@@ -111,9 +200,10 @@ fn scan_one(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
     (guest_page, oldest, youngest): (GuestPage, u64, u64),
-    test: YoungTest,
+    how: (YoungTest, bool),
     pass: &mut ReclaimPass,
 ) {
+    let test = how.0;
     memory.lru_remove(guest_page);
     if memory.page(guest_page).pins > 0 || memory.page(guest_page).flight != Flight::None {
         // `sort_folio`: busy pages wait one generation on.
@@ -122,8 +212,11 @@ fn scan_one(
     }
     let in_vmm = std::mem::take(&mut memory.page_mut(guest_page).young_in_vmm);
     if test_and_clear_young(memory, guest_page, test, pass) || in_vmm {
-        // `lru_gen_add_folio`: an anonymous page that is kept goes to the second youngest.
-        memory.lru_add(guest_page, generation(youngest - 1));
+        // `evict_folios`: what is rejected is activated.
+        memory.lru_add(guest_page, generation(youngest));
+        if (how.1 || in_vmm) && !memory.is_huge(guest_page) {
+            look_around(memory, guest_page, how, pass);
+        }
         return;
     }
     if !evict(memory, swap, guest_page, pass) {
@@ -203,6 +296,63 @@ mod tests {
         let next = pass(&mut memory, &mut swap, true);
         assert_eq!((next.freed, next.written.len()), (32, 0));
         assert_eq!(memory.charged(), 0);
+    }
+
+    #[test]
+    fn the_first_pass_of_a_call_never_ages_and_a_pass_that_ages_takes_nothing() {
+        let how = (YoungTest::AccessedBit, true);
+        let mut memory = HostMemory::new(&[8192], 8192, Lru::GenerationsSecondStage);
+        for guest_page in (0..8192).map(GuestPage) {
+            memory.charge(guest_page);
+            memory.lru_arrive(guest_page, Arrival::Fresh);
+            memory.page_mut(guest_page).backing = Backing::Resident;
+            memory.page_mut(guest_page).dirty = true;
+        }
+        let mut swap = SwapArea::new(8192);
+        let mut at = |priority| {
+            let mut pass = ReclaimPass::default();
+            reclaim_at(&mut memory, &mut swap, priority, how, &mut pass);
+            (pass.scanned, pass.written.len(), memory.generations())
+        };
+        // All are in the youngest generation; two are left alone.
+        assert_eq!(at(12), (0, 0, (2, 3)));
+        assert_eq!(at(11), (0, 0, (2, 4)));
+        assert_eq!(at(10), (0, 0, (3, 5)));
+        // 64 are a batch, and 8 128 >> 7 are 63.
+        assert_eq!(at(9), (64, 64, (3, 5)));
+        assert_eq!(at(6), (128, 128, (3, 5)));
+    }
+
+    #[test]
+    fn who_finds_a_used_page_looks_around_in_its_page_table() {
+        let used = |lru| {
+            let mut memory = HostMemory::new(&[2048], 2048, lru);
+            for guest_page in (0..2048).map(GuestPage) {
+                memory.charge(guest_page);
+                memory.lru_arrive(guest_page, Arrival::Fresh);
+                let page = memory.page_mut(guest_page);
+                (page.backing, page.vmm) = (Backing::Resident, Entry::Writable);
+                let young = guest_page.0 % 2 == 1;
+                *memory.second_stage_mut(guest_page) =
+                    SecondStage { entry: Entry::Writable, young };
+            }
+            // The last page of the first table: pages beyond it are in another one.
+            let mut pass = ReclaimPass::default();
+            let sees_guest = lru == Lru::GenerationsSecondStage;
+            look_around(
+                &mut memory,
+                GuestPage(511),
+                (YoungTest::AccessedBit, sees_guest),
+                &mut pass,
+            );
+            let cleared = |at: &u64| *at % 2 == 1 && !memory.second_stage(GuestPage(*at)).young;
+            let all: Vec<u64> = (0..2048).filter(cleared).collect();
+            (all, pass.asked)
+        };
+        let odd = (448..512).filter(|at| at % 2 == 1).collect::<Vec<u64>>();
+        assert_eq!(used(Lru::GenerationsSecondStage), (odd, 64));
+        // Before the second stage was asked, only what the VMM itself used counted.
+        assert_eq!(used(Lru::Generations), (Vec::new(), 0));
     }
 
     proptest! {

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::base::ids::{Gfn, VmId};
     use crate::config::Lru;
-    use crate::parts::memory::pass::{ReclaimPass, YoungTest, unmap};
+    use crate::parts::memory::pass::{ReclaimPass, Scan, YoungTest, unmap};
     use crate::parts::memory::reclaim::reclaim;
     use crate::parts::memory::swap::SwapArea;
 
@@ -109,7 +109,7 @@ mod tests {
                 let mut pass = ReclaimPass::default();
                 assert!(memory.map_huge(page(1030)) && !memory.map_huge(page(1031)));
                 assert!(memory.second_stage(page(1535)).allows(true));
-                reclaim(&mut memory, &mut swap, 8, test, &mut pass);
+                reclaim(&mut memory, &mut swap, Scan::Batch(8), test, &mut pass);
                 let gone: Vec<GuestPage> =
                     pass.written[..512].iter().map(|&(page, _)| page).collect();
                 assert_eq!(gone, (512..1024).map(page).collect::<Vec<_>>(), "{lru:?} {test:?}");
@@ -118,7 +118,7 @@ mod tests {
                 if lru != Lru::GenerationsSecondStage {
                     assert_eq!((pass.written.len(), pass.huge.len()), (512, 1), "{lru:?} {test:?}");
                     assert!(memory.is_huge(page(1100)));
-                    reclaim(&mut memory, &mut swap, 8, test, &mut pass);
+                    reclaim(&mut memory, &mut swap, Scan::Batch(8), test, &mut pass);
                     assert_eq!(pass.written.len(), 512, "{lru:?} {test:?}");
                     assert_eq!(pass.written[0].0, page(1024));
                 }
@@ -141,7 +141,7 @@ mod tests {
         let mut memory = with_two(Lru::TwoLists);
         let mut swap = SwapArea::new(100);
         let mut pass = ReclaimPass::default();
-        reclaim(&mut memory, &mut swap, 8, YoungTest::AccessedBit, &mut pass);
+        reclaim(&mut memory, &mut swap, Scan::Batch(8), YoungTest::AccessedBit, &mut pass);
         assert_eq!(pass.written.len(), 100);
         // The other block, and what is left of this one.
         assert_eq!(memory.on_lists(), 1 + 412);

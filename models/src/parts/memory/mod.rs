@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod blocks;
+pub(crate) mod call;
 mod compressed;
 pub(crate) mod containers;
 pub(crate) mod fault_in;

@@ -132,6 +132,11 @@ impl HostMemory {
         self.begins[vm.index() + 1] - self.begins[vm.index()]
     }
 
+    /// Whether there is such a page.
+    pub(super) fn has(&self, guest_page: GuestPage) -> bool {
+        guest_page.gfn().0 < self.pages_of_vm(guest_page.vm())
+    }
+
     /// The place of a page in the table. Pages of the first virtual machine are asked for at every walk.
     #[inline]
     pub(super) fn index(&self, guest_page: GuestPage) -> u64 {

@@ -16,6 +16,8 @@ pub struct ReclaimPass {
     pub scanned: u32,
     /// Pages whose accessed bit in the second stage was read.
     pub aged: u32,
+    /// Pages about which page tables were asked by a walk or a look around, second stage included.
+    pub asked: u32,
     /// Clean pages freed at once.
     pub freed: u32,
     /// Pages that went, freed or written, and were in use: a page that was written is freed by a later pass,
@@ -35,6 +37,7 @@ impl ReclaimPass {
     pub(super) fn clear(&mut self) {
         self.scanned = 0;
         self.aged = 0;
+        self.asked = 0;
         self.freed = 0;
         self.taken = 0;
         self.unmapped.clear();
@@ -42,6 +45,16 @@ impl ReclaimPass {
         self.huge.clear();
         self.written.clear();
     }
+}
+
+/// How much a pass of reclaim takes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// So many pages, and further ones until something goes.
+    Batch(u32),
+    /// The part of the lists that a priority stands for: their length, halved so many times
+    /// (`size >> sc->priority`).
+    Priority(u32),
 }
 
 /// How reclaim tells a used page.

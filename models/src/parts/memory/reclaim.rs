@@ -7,9 +7,10 @@
 
 use crate::base::ids::GuestPage;
 use crate::config::Lru;
+use crate::parts::memory::call::GOAL;
 use crate::parts::memory::generations;
 use crate::parts::memory::pages::{Flight, HostMemory, LruList};
-use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
+use crate::parts::memory::pass::{ReclaimPass, Scan, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
 
 /// Moves a batch from the old end of the active list to the inactive list.
@@ -58,21 +59,65 @@ fn shrink_one_inactive(
     }
 }
 
-/// One pass of direct reclaim that aims at `batch` pages (`SWAP_CLUSTER_MAX`). Gives up after
-/// both lists have been scanned twice.
+/// Both lists in parts that the priority stands for (`shrink_lruvec`), 32 pages at a time, until as many are free as a
+/// call is to free.
+fn reclaim_at(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    priority: u32,
+    test: YoungTest,
+    pass: &mut ReclaimPass,
+) {
+    let inactive_is_low = |memory: &HostMemory| memory.active_len() > memory.inactive_len();
+    let mut inactive = memory.inactive_len() >> priority;
+    let mut active = if inactive_is_low(memory) { memory.active_len() >> priority } else { 0 };
+    while inactive > 0 && u64::from(pass.freed) < GOAL {
+        let (from_inactive, from_active) = (inactive.min(GOAL), active.min(GOAL));
+        for _ in 0..from_inactive {
+            let Some(guest_page) = memory.lru_tail(LruList::Inactive) else { break };
+            pass.scanned += 1;
+            shrink_one_inactive(memory, swap, test, guest_page, pass);
+        }
+        shrink_active(memory, from_active as u32, test, pass);
+        (inactive, active) = (inactive - from_inactive, active - from_active);
+    }
+    if inactive_is_low(memory) {
+        shrink_active(memory, GOAL as u32, test, pass);
+    }
+}
+
+/// One pass of reclaim.
 pub fn reclaim(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
-    batch: u32,
+    scan: Scan,
     test: YoungTest,
     pass: &mut ReclaimPass,
 ) {
     pass.clear();
     if memory.lru() != Lru::TwoLists {
         let walk_sees_guest = memory.lru() == Lru::GenerationsSecondStage;
-        generations::reclaim(memory, swap, batch, (test, walk_sees_guest), pass);
+        let how = (test, walk_sees_guest);
+        match scan {
+            Scan::Batch(batch) => generations::reclaim(memory, swap, batch, how, pass),
+            Scan::Priority(priority) => generations::reclaim_at(memory, swap, priority, how, pass),
+        }
         return;
     }
+    match scan {
+        Scan::Batch(batch) => reclaim_batch(memory, swap, batch, test, pass),
+        Scan::Priority(priority) => reclaim_at(memory, swap, priority, test, pass),
+    }
+}
+
+/// Batches of pages until so many go. Gives up after both lists have been scanned twice.
+fn reclaim_batch(
+    memory: &mut HostMemory,
+    swap: &mut SwapArea,
+    batch: u32,
+    test: YoungTest,
+    pass: &mut ReclaimPass,
+) {
     let most = 2 * (memory.active_len() + memory.inactive_len());
     while pass.freed as usize + pass.written.len() < batch as usize
         && u64::from(pass.scanned) < most
@@ -119,11 +164,41 @@ mod tests {
         }
         let mut swap = SwapArea::new(1024);
         let mut pass = ReclaimPass::default();
-        reclaim(&mut memory, &mut swap, 8, YoungTest::Unmap, &mut pass);
+        reclaim(&mut memory, &mut swap, Scan::Batch(8), YoungTest::Unmap, &mut pass);
         let expected: Vec<_> = (0..8).map(|i| (GuestPage(i), SwapSlot(i as u32))).collect();
         assert_eq!(pass.written, expected);
         assert!(pass.unmapped.contains(&GuestPage(0)));
         assert_eq!(memory.page(GuestPage(0)).backing, Backing::Writeback);
+    }
+
+    #[test]
+    fn a_pass_of_a_call_takes_the_part_of_the_lists_that_its_priority_stands_for() {
+        let mut memory = HostMemory::new(&[8192], 8192, Lru::TwoLists);
+        for guest_page in (0..8192).map(GuestPage) {
+            resident(&mut memory, guest_page, false);
+            if guest_page.0 < 4096 {
+                memory.lru_remove(guest_page);
+                memory.lru_add(guest_page, LruList::Inactive);
+            }
+        }
+        let mut swap = SwapArea::new(8192);
+        let mut written = |memory: &mut HostMemory, priority| {
+            let mut pass = ReclaimPass::default();
+            let scan = Scan::Priority(priority);
+            reclaim(memory, &mut swap, scan, YoungTest::AccessedBit, &mut pass);
+            (pass.written.len(), pass.freed)
+        };
+        assert_eq!(written(&mut memory, 12), (1, 0));
+        // 32 came from the active list, as it was the longer one.
+        assert_eq!(memory.inactive_len(), 4095 + 32);
+        assert_eq!(written(&mut memory, 8), (16, 0));
+        assert_eq!(written(&mut memory, 5), (128, 0));
+        // Written pages are at the old end: after 32 of them enough are free, whatever the priority.
+        for guest_page in (0..100).map(GuestPage) {
+            memory.page_mut(guest_page).backing = Backing::Resident;
+            memory.lru_rotate(guest_page);
+        }
+        assert_eq!(written(&mut memory, 0), (0, 32));
     }
 
     #[test]
@@ -137,7 +212,7 @@ mod tests {
             *memory.second_stage_mut(GuestPage(0)) =
                 SecondStage { entry: Entry::Writable, young: true };
             let mut pass = ReclaimPass::default();
-            reclaim(&mut memory, &mut SwapArea::new(64), 1, test, &mut pass);
+            reclaim(&mut memory, &mut SwapArea::new(64), Scan::Batch(1), test, &mut pass);
             assert_eq!(pass.written.first().map(|w| w.0), Some(GuestPage(1)), "{test:?}");
             assert_eq!(memory.page(GuestPage(0)).backing, Backing::Resident);
         }
@@ -157,7 +232,7 @@ mod tests {
         memory.set_slot(GuestPage(1), slot);
         memory.page_mut(GuestPage(1)).dirty = false;
         let mut pass = ReclaimPass::default();
-        reclaim(&mut memory, &mut swap, 2, YoungTest::Unmap, &mut pass);
+        reclaim(&mut memory, &mut swap, Scan::Batch(2), YoungTest::Unmap, &mut pass);
         assert_eq!((pass.freed, pass.written.len()), (1, 0));
         assert_eq!(memory.page(GuestPage(1)).backing, Backing::Swapped);
         assert_eq!(memory.charged(), 1);

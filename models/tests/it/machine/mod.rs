@@ -9,6 +9,7 @@ mod anatomy;
 mod apic;
 mod balance;
 mod calls;
+mod calls_of_reclaim;
 mod closed_form;
 mod compressed;
 mod defects;

@@ -69,7 +69,7 @@ fn what_was_written_on_is_asynchronous_as_usual() {
     config.guest.vcpus = 1;
     let output = run(&config, "apf-v6.12");
     for some in ["async_faults", "zswap_writebacks", "zswap_refusals", "decompressed_pages"] {
-        assert!(metric(&output, some) > 50.0, "{some}: {}", metric(&output, some));
+        assert!(metric(&output, some) > 10.0, "{some}: {}", metric(&output, some));
     }
     let mut on_device: BTreeSet<GuestPage> = BTreeSet::new();
     let mut compressed: BTreeSet<GuestPage> = BTreeSet::new();

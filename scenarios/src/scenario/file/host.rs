@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use models::config::{
-    Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
-    SetFunction, WrittenPages, ZswapKernel,
+    Cgroup, DirectReclaim, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement,
+    SecondStageLock, SetFunction, WrittenPages, ZswapKernel,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -93,6 +93,8 @@ pub struct HostKernelFile {
     pub lru: Option<Lru>,
     /// The version of control groups: what a thread does that needs a page and frees none at once.
     pub cgroup: Option<Cgroup>,
+    /// When a thread that charges a page, and finds no room, stops reclaiming.
+    pub direct_reclaim: Option<DirectReclaim>,
     /// What becomes of the frame of a page that was written out.
     pub written_pages: Option<WrittenPages>,
     /// Which neighbours a swap-in reads; `host.swap.read_ahead` is the largest window.

@@ -94,6 +94,7 @@ fn changed(
     }
     kernel.lru = file.lru.unwrap_or(kernel.lru);
     kernel.cgroup = file.cgroup.unwrap_or(kernel.cgroup);
+    kernel.direct_reclaim = file.direct_reclaim.unwrap_or(kernel.direct_reclaim);
     kernel.written_pages = file.written_pages.unwrap_or(kernel.written_pages);
     kernel.read_ahead = file.read_ahead.unwrap_or(kernel.read_ahead);
     if let Some(target) = file.writeback_throttling {

@@ -3,8 +3,8 @@
 use models::base::named::Named;
 use models::config::costs::Costs;
 use models::config::{
-    Cgroup, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement, SecondStageLock,
-    SetFunction, WrittenPages, ZswapKernel,
+    Cgroup, DirectReclaim, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement,
+    SecondStageLock, SetFunction, WrittenPages, ZswapKernel,
 };
 use models::presets;
 use serde_json::{Value, json};
@@ -229,6 +229,7 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
     give(&mut object, draw, "workqueue_max_active", |draw| json!(draw.magnitude(1, 2048)));
     give(&mut object, draw, "lru", word::<Lru>);
     give(&mut object, draw, "cgroup", word::<Cgroup>);
+    give(&mut object, draw, "direct_reclaim", word::<DirectReclaim>);
     give(&mut object, draw, "written_pages", word::<WrittenPages>);
     give(&mut object, draw, "read_ahead", word::<ReadAhead>);
     give(&mut object, draw, "polled_reads", flag);

@@ -51,6 +51,7 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         r#"{ "lru": "generations" }"#,
         r#"{ "lru": "generations-second-stage" }"#,
         r#"{ "cgroup": "v2" }"#,
+        r#"{ "direct_reclaim": "priorities" }"#,
         r#"{ "polled_reads": true }"#,
         r#"{ "writeback_throttling": "2ms" }"#,
         r#"{ "writeback_throttling": "3ms" }"#,

@@ -1,6 +1,8 @@
 //! The host's kernel by name, and what differs from it.
 
-use models::config::{Cgroup, HostKernel, Lru, ReadAhead, ReadFaults, SchedParams, WrittenPages};
+use models::config::{
+    Cgroup, DirectReclaim, HostKernel, Lru, ReadAhead, ReadFaults, SchedParams, WrittenPages,
+};
 
 use super::*;
 
@@ -63,13 +65,14 @@ fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
     assert_eq!(host_kernel("{}"), preset_kernel("linux-2.6.36"));
     assert_eq!(host_kernel(r#""linux-6.12""#), preset_kernel("linux-6.12"));
     let changed = host_kernel(
-        r#"{ "preset": "linux-6.12", "lru": "two-lists", "cgroup": "v1",
+        r#"{ "preset": "linux-6.12", "lru": "two-lists", "cgroup": "v1", "direct_reclaim": "until-room",
              "written_pages": "freed", "read_ahead": "adaptive", "polled_reads": true,
              "halt_poll_shrink": 0, "read_faults": "read-only" }"#,
     );
     let expect = HostKernel {
         lru: Lru::TwoLists,
         cgroup: Cgroup::V1,
+        direct_reclaim: DirectReclaim::UntilRoom,
         written_pages: WrittenPages::Freed,
         read_ahead: ReadAhead::Adaptive,
         polled_reads: true,
