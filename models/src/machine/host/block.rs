@@ -25,6 +25,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.interrupts.resize(self.w.host.requests.len(), PcpuId(0));
         self.w.host.interrupts[request.id.index()] = self.w.host.threads[thread.index()].pcpu;
         self.w.host.requests[request.id.index()] = Some(request);
+        self.w.host.writes_in_flight += usize::from(request.op == IoKind::Write);
         if self.w.host.device_of(request.store).issue(now, request) {
             self.request_issued(&request);
             let begun = self.w.host.device_of(request.store).begin(request);
@@ -148,7 +149,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn request_done(&mut self, id: RequestId) {
         let Some(request) = self.w.host.requests[id.index()].take() else { return };
         self.w.host.free_requests.push(id);
-        if request.op == IoKind::Write {
+        if request.op == IoKind::Write && !self.w.setup.config.host.device.is_work_of_submitter() {
+            self.w.host.writes_in_flight -= 1;
             for thread in std::mem::take(&mut self.w.host.tag_waiters) {
                 self.wake_thread(thread);
             }
@@ -319,8 +321,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Whether the queue of the device takes further writes.
     pub(super) fn takes_writes(&self) -> bool {
-        let is_write = |r: &&Option<Request>| r.is_some_and(|r| r.op == IoKind::Write);
-        self.w.host.requests.iter().filter(is_write).count() < QUEUE_DEPTH
+        self.w.host.writes_in_flight < QUEUE_DEPTH
     }
 
     /// Whether the block layer takes a write now; otherwise the thread waits.

@@ -12,6 +12,7 @@ use super::state::PassSums;
 use crate::base::ids::ThreadId;
 use crate::config::{Cgroup, DirectReclaim};
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};
+use crate::parts::memory::call::ReclaimCall;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The next pass of direct reclaim, paid by the thread that needs a page.
@@ -31,14 +32,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let PassSums { reclaimed, wrote, .. } = state.last_pass;
         let call = state.call.get_or_insert_default();
         if !call.pass_done(reclaimed) {
-            // Where a call of several passes has freed pages others took them.
-            let again = call.reclaimed() > 0 && last == Outcome::Nothing;
+            let call = *call;
             state.call = None;
-            return self.reclaimed_for_page(
-                thread,
-                container,
-                if again { Outcome::Again } else { last },
-            );
+            return self.call_done(thread, container, call, last);
         }
         // A container of version 1 waits for what it writes (`shrink_folio_list`); else only a full queue stops it.
         let waits = match self.w.setup.config.host.kernel.cgroup {
@@ -49,5 +45,25 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             true => self.wait_for_room(thread, container),
             false => Flow::Spend(SimDuration::ZERO, Then::ReclaimNext),
         }
+    }
+
+    /// A call is over: the thread goes on with its fault, or tries again where nothing is under way and nothing was
+    /// found, as the last pass may have aged.
+    fn call_done(
+        &mut self,
+        thread: ThreadId,
+        container: usize,
+        call: ReclaimCall,
+        last: Outcome,
+    ) -> Flow {
+        let in_vain = last == Outcome::Nothing && self.w.host.memory.of(container).room() == 0;
+        let next = call.retry().filter(|_| in_vain && call.reclaimed() == 0);
+        if next.is_some() {
+            self.w.host.threads[thread.index()].call = next;
+            return Flow::Spend(SimDuration::ZERO, Then::ReclaimNext);
+        }
+        // Others took what it freed.
+        let taken = in_vain && call.reclaimed() > 0;
+        self.reclaimed_for_page(thread, container, if taken { Outcome::Again } else { last })
     }
 }

@@ -281,7 +281,8 @@ pub(in crate::machine) struct Host {
     pub(super) second_stage_locks: Vec<Option<Turnstile>>,
     /// Threads that wait for room in each container.
     pub(super) room_waiters: Vec<Vec<ThreadId>>,
-    /// Threads that wait until the queue of the device takes a write.
+    /// Writes that the block layer has, and threads that wait until it takes another one.
+    pub(super) writes_in_flight: usize,
     pub(super) tag_waiters: Vec<ThreadId>,
     /// A reused buffer.
     pub(super) pass: ReclaimPass,
@@ -362,6 +363,7 @@ impl Host {
             map_locks: config.vm_ids().map(|vm| map_lock(config, vm)).collect(),
             second_stage_locks: (0..vms).map(|_| second_stage_lock()).collect(),
             room_waiters: vec![Vec::new(); memory.count()],
+            writes_in_flight: 0,
             tag_waiters: Vec::new(),
             high: High::new(config, &memory).map(Box::new),
             memory,

@@ -7,17 +7,21 @@ pub(super) const DEF_PRIORITY: u32 = 12;
 /// Pages that a call is to free (`SWAP_CLUSTER_MAX`).
 pub(super) const GOAL: u64 = 32;
 
+/// Calls in vain after which nothing can be reclaimed (`MAX_RECLAIM_RETRIES`).
+const RETRIES: u32 = 16;
+
 /// A call of direct reclaim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReclaimCall {
     left: u64,
     priority: u32,
     reclaimed: u64,
+    retries: u32,
 }
 
 impl Default for ReclaimCall {
     fn default() -> Self {
-        Self { left: GOAL, priority: DEF_PRIORITY, reclaimed: 0 }
+        Self { left: GOAL, priority: DEF_PRIORITY, reclaimed: 0, retries: RETRIES }
     }
 }
 
@@ -30,6 +34,12 @@ impl ReclaimCall {
     /// Pages that it has freed so far.
     pub(crate) const fn reclaimed(self) -> u64 {
         self.reclaimed
+    }
+
+    /// The call that follows on this one, which has freed nothing, if any does (`try_charge_memcg`).
+    pub(crate) fn retry(self) -> Option<Self> {
+        let retries = self.retries.checked_sub(1)?;
+        Some(Self { retries, ..Self::default() })
     }
 
     /// A pass has freed so many pages. Whether there is another one: not when the goal is reached, nor after a pass
@@ -58,5 +68,8 @@ mod tests {
         let mut call = ReclaimCall::default();
         let passes = 1 + std::iter::repeat_with(|| call.pass_done(1)).take_while(|on| *on).count();
         assert_eq!(passes as u32, DEF_PRIORITY + 1);
+
+        let calls = std::iter::successors(Some(call), |call| call.retry());
+        assert_eq!(calls.count() as u32, RETRIES + 1);
     }
 }

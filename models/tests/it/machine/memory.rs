@@ -120,7 +120,8 @@ fn the_second_version_writes_on_instead_of_waiting() {
     assert!(frees * 3 > passes as u32, "v2: {frees} of {passes} passes free written pages");
 }
 
-/// However slow the device, a thread has no more than its queue under way.
+/// However slow the device, a thread has no more than its queue under way; one that has more to write than the queue
+/// takes goes on when a write is over.
 #[test]
 fn a_full_queue_stops_the_second_version() {
     let kernel = HostKernel { writeback_throttling: None, ..host_kernel("linux-6.12") };
@@ -129,8 +130,11 @@ fn a_full_queue_stops_the_second_version() {
     config.host.device =
         DeviceConfig::Constant(ConstantConfig { read_latency: us(50), write_latency: ms(20) });
     config.host.swap_pages = 40 * 256;
+    config.host.write_pages = 1;
+    // So that one pass has more to write than that.
+    config.host.thp = true;
     let output = recorded(&config, "sync", ms(1500));
-    let (mut writes, mut most) = (std::collections::BTreeSet::new(), 0);
+    let (mut writes, mut most, mut largest) = (std::collections::BTreeSet::new(), 0, 0);
     for record in output.records.unwrap() {
         match record.event {
             Event::BlockRqIssue { request, op: IoKind::Write, .. } => {
@@ -139,11 +143,13 @@ fn a_full_queue_stops_the_second_version() {
             Event::BlockRqComplete { request } => {
                 writes.remove(&request);
             }
+            Event::MemcgReclaimEnd { written, .. } => largest = largest.max(written),
             _ => {}
         }
         most = most.max(writes.len());
     }
-    assert!((100..=128).contains(&most), "{most} writes at once");
+    assert_eq!(most, 128, "writes at once");
+    assert!(largest > 128, "{largest} writes of one pass");
 }
 
 /// Pages read, and requests made for them, per major fault.
@@ -221,7 +227,7 @@ fn writes_are_throttled_where_no_read_is_fast_enough() {
     let (sleeps, most) = throttled(ms(2), target);
     assert!(sleeps < 20 && most == 24, "{sleeps} {most}");
     let (sleeps, most) = throttled(SimDuration::from_ns(2_000_001), None);
-    assert!(sleeps == 0 && most >= 4, "{sleeps} {most}");
+    assert!(sleeps == 0 && most > 1, "{sleeps} {most}");
 }
 
 /// A region in guest_memfd beside one that is swapped: it stays, and no fault on it goes
