@@ -7,7 +7,7 @@ use super::stores::Installing;
 use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
-use crate::config::{DirectReclaim, WrittenPages};
+use crate::config::WrittenPages;
 use crate::machine::world::{Cx, MachineEvent, Then};
 use crate::parts::device::{QUEUE_DEPTH, Request, Started};
 use crate::parts::memory::pages::{Arrival, Backing, Flight};
@@ -326,10 +326,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Whether the block layer takes a write now; otherwise the thread waits.
     pub(super) fn may_write(&mut self, thread: ThreadId) -> bool {
-        if self.w.setup.config.host.kernel.direct_reclaim == DirectReclaim::Priorities
-            && !self.takes_writes()
-        {
-            // No tag is free (`blk_mq_get_tag`).
+        if !self.takes_writes() {
+            // No tag is free (`blk_mq_get_tag`; `get_request_wait` before there were tags).
             self.w.host.tag_waiters.push(thread);
             return false;
         }

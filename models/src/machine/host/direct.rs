@@ -30,12 +30,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let container = self.w.host.memory.container(own);
         let state = &mut self.w.host.threads[thread.index()];
         let PassSums { reclaimed, wrote, .. } = state.last_pass;
-        let call = state.call.get_or_insert_default();
+        let Some(mut call) = state.call.take() else {
+            unreachable!("{thread} is in no call of direct reclaim");
+        };
         if !call.pass_done(reclaimed) {
-            let call = *call;
-            state.call = None;
             return self.call_done(thread, container, call, last);
         }
+        state.call = Some(call);
         // A container of version 1 waits for what it writes (`shrink_folio_list`); else only a full queue stops it.
         let waits = match self.w.setup.config.host.kernel.cgroup {
             Cgroup::V1 => wrote && self.room_will_come(thread, container),

@@ -36,9 +36,7 @@ impl Host {
             None => unreachable!("page {page} is in no store"),
         }
     }
-}
 
-impl Host {
     /// A page gets its frame.
     pub(super) fn give_installed_frame(&mut self, guest_page: GuestPage) {
         self.memory.charge(guest_page);
