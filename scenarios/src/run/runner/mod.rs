@@ -8,6 +8,7 @@
 
 mod batch;
 mod options;
+mod part;
 mod shard;
 mod work;
 

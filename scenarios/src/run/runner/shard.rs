@@ -2,7 +2,8 @@
 
 use super::batch::Batch;
 use super::options::{Progress, RunOptions};
-use super::work::{PartWork, Work};
+use super::part::PartWork;
+use super::work::Work;
 use super::{carry_out, header, open_store};
 use crate::run::error::RunnerError;
 use crate::run::results::Comparison;

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,20 +10,17 @@ use models::base::record::Record;
 use models::machine::{self, Observer, Prefix, RunSettings};
 use models::trace::series::Follow;
 use rayon::Scope;
-use sim_core::Histogram;
 
-use super::batch::{Batch, Part};
+use super::batch::Batch;
 use super::options::{Progress, RunOptions, Stop};
+use super::part::PartWork;
 use crate::run::error::{RunnerError, panic_text};
-use crate::run::plan::{Plan, Run};
-use crate::run::replay::{REPLAY_FORMAT, ReplayFile};
-use crate::run::results::{Comparison, FindingVerdict};
+use crate::run::plan::Run;
+use crate::run::results::Comparison;
 use crate::run::shard::{Shard, ShardRuns};
 use crate::run::store::{RunText, Store, StoredRuns};
-use crate::run::stored::{RunKey, StoredRun};
-use crate::run::summary;
+use crate::run::stored::StoredRun;
 use crate::run::trace_file::{TraceFile, path_of, trace_remark};
-use crate::scenario::canonical;
 
 /// What the threads share.
 pub(super) struct Work<'a> {
@@ -41,20 +37,6 @@ pub(super) struct Work<'a> {
     /// lower one is finished, so that the same failure is told whatever the threads do.
     failed: AtomicU32,
     state: Mutex<State>,
-}
-
-/// One scenario and what its runs need.
-pub(super) struct PartWork<'a> {
-    part: &'a Part<'a>,
-    pub(super) plan: Plan,
-    pub(super) settings: RunSettings,
-    /// Whether what the first replication did over time is kept. It is followed in any case.
-    keep_series: bool,
-    pub(super) policy_hashes: Vec<String>,
-    /// Number of its first run in the batch.
-    first: u32,
-    /// Of each replication, whether it belongs to the shard.
-    mine: Vec<bool>,
 }
 
 /// The runs of a replication that are not done.
@@ -82,86 +64,19 @@ struct PartState {
     error: Option<(u32, RunnerError)>,
 }
 
-impl<'a> PartWork<'a> {
-    /// `first` is the number of its first run in the batch, `before` how many replications there are
-    /// before its own.
-    pub(super) fn new(
-        part: &'a Part<'a>,
-        options: &RunOptions,
-        first: u32,
-        before: usize,
-        shard: Shard,
-    ) -> Self {
-        let scenario = part.scenario;
-        let plan = Plan::new(scenario);
-        let places = before..before + plan.replications().len();
-        Self {
-            part,
-            mine: places.map(|place| shard.has(place)).collect(),
-            plan,
-            settings: RunSettings {
-                queue: options.queue,
-                skip: options.skip,
-                warmup: scenario.warmup,
-                duration: scenario.duration,
-                ..RunSettings::default()
-            },
-            // For files; with many scenarios nobody looks at each.
-            keep_series: options.out.is_some() && part.setup.is_empty(),
-            policy_hashes: scenario.policies.iter().map(canonical::policy_hash).collect(),
-            first,
-        }
-    }
-
-    /// What is stored of it.
-    fn taken(&self, stored: &StoredRuns, options: &RunOptions) -> PartState {
+impl PartState {
+    /// What is stored of a scenario.
+    fn of(part: &PartWork<'_>, stored: &StoredRuns, options: &RunOptions) -> Self {
         let take = |run: &Run| {
             if options.trace.is_some() {
                 return None;
             }
-            stored.get(&self.key(*run)).cloned()
+            stored.get(&part.key(*run)).cloned()
         };
-        let results: Vec<_> = self.plan.runs().iter().map(take).collect();
-        let mine = self.plan.runs().iter().zip(&results).filter(|(run, _)| self.is_mine(run));
+        let results: Vec<_> = part.plan.runs().iter().map(take).collect();
+        let mine = part.plan.runs().iter().zip(&results).filter(|(run, _)| part.is_mine(run));
         let left = mine.filter(|(_, result)| result.is_none()).count();
-        PartState { results, left, ..PartState::default() }
-    }
-
-    /// Whether a run belongs to the shard.
-    fn is_mine(&self, run: &Run) -> bool {
-        self.mine.get(run.replication as usize).is_some_and(|mine| *mine)
-    }
-
-    /// What a run is stored as. One of other rules under the same name is another run.
-    pub(super) fn key(&self, run: Run) -> RunKey {
-        RunKey {
-            setup: self.part.setup.clone(),
-            point: self.part.point,
-            policy: self.part.scenario.policies[run.policy].name.clone(),
-            policy_hash: self.policy_hashes[run.policy].clone(),
-            replication: run.replication,
-            seed: run.seed,
-        }
-    }
-
-    fn number(&self, run: Run) -> u32 {
-        self.first + run.number
-    }
-
-    fn summary(&self, results: Vec<Option<StoredRun>>, keep_latency: bool) -> Comparison {
-        let policies = self.part.scenario.policies.len();
-        let mut rows = vec![Vec::new(); policies];
-        for (number, run) in results.into_iter().enumerate() {
-            let Some(run) = run else { unreachable!("run {number} has neither result nor error") };
-            rows[number % policies].push(run);
-        }
-        let mut comparison = summary::comparison(self.part.scenario, &rows);
-        if !keep_latency {
-            for policy in &mut comparison.policies {
-                policy.latency = Histogram::new();
-            }
-        }
-        comparison
+        Self { results, left, ..Self::default() }
     }
 }
 
@@ -184,7 +99,8 @@ impl<'a> Work<'a> {
             total += count(work.plan.runs().iter().filter(|run| work.is_mine(run)).count());
             parts.push(work);
         }
-        let states: Vec<_> = parts.iter().map(|part| part.taken(stored, options)).collect();
+        let states: Vec<_> =
+            parts.iter().map(|part| PartState::of(part, stored, options)).collect();
         let left: usize = states.iter().map(|state| state.left).sum();
         let mut results = states.iter().flat_map(|state| &state.results).flatten();
         let violation = results.any(StoredRun::has_violation);
@@ -372,7 +288,7 @@ impl<'a> Work<'a> {
         let part = &self.parts[place];
         let mut text = None;
         if let Some(dir) = &self.options.out {
-            self.write_replay(dir, part, run, &stored)?;
+            part.write_replay(dir, self.options, run, &stored)?;
             text = Some(RunText::of(&stored));
         }
         let whole = {
@@ -442,46 +358,6 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Leaves a replay file beside the stored runs when the run broke an invariant.
-    pub(super) fn write_replay(
-        &self,
-        dir: &Path,
-        part: &PartWork<'_>,
-        run: Run,
-        stored: &StoredRun,
-    ) -> Result<(), RunnerError> {
-        let mut findings = stored.findings.iter();
-        let violation = findings.find(|finding| finding.verdict == FindingVerdict::Violation);
-        let Some(violation) = violation else { return Ok(()) };
-        let scenario = part.part.scenario;
-        let replay = ReplayFile {
-            format: REPLAY_FORMAT,
-            version: crate::version::VERSION.into(),
-            build: crate::version::BUILD.into(),
-            scenario_hash: scenario.hash(),
-            scenario: scenario.text.as_ref().into(),
-            device_file: scenario
-                .device_file
-                .as_ref()
-                .map(|file| (file.name.clone(), file.text.as_ref().into())),
-            setup_hash: canonical::setup_hash(scenario),
-            scenario_seed: scenario.seed,
-            point: stored.point,
-            policy: stored.policy.clone(),
-            policy_hash: stored.policy_hash.clone(),
-            replication: run.replication,
-            seed: run.seed,
-            queue: self.options.queue.name().into(),
-            skip: self.options.skip,
-            violation: violation.clone(),
-        };
-        let path = dir.join(replay.file_name(&part.part.setup));
-        match ReplayFile::load(&path) {
-            Ok(there) if there == replay => Ok(()),
-            _ => replay.write(&path),
-        }
-    }
-
     /// Writes the replay files of stored runs that have none.
     pub(super) fn missing_replays(&self) -> Result<(), RunnerError> {
         let Some(dir) = &self.options.out else { return Ok(()) };
@@ -489,7 +365,7 @@ impl<'a> Work<'a> {
         for (part, own) in self.parts.iter().zip(&state.parts) {
             for (run, stored) in part.plan.runs().iter().zip(&own.results) {
                 if let Some(stored) = stored {
-                    self.write_replay(dir, part, *run, stored)?;
+                    part.write_replay(dir, self.options, *run, stored)?;
                 }
             }
         }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use models::machine;
 use sim_core::QueueKind;
 
-use super::super::work::{Chain, PartWork};
+use super::super::part::PartWork;
+use super::super::work::Chain;
 use super::*;
 use crate::experiments::crossover::{CrossoverQuestion, find_crossover};
 use crate::experiments::sweep::{Sweep, SweepOverrides, run_sweep};
@@ -117,7 +118,7 @@ fn replay(folder: &Path) -> PathBuf {
     let output = machine::run(&prefix, policy, &part.settings).expect("runs");
     let named = (policy.name.as_str(), part.policy_hashes[run.policy].as_str());
     let mut stored = StoredRun::new(run, named, &scenario.machine, &output);
-    work.write_replay(folder, part, run, &stored).expect("written");
+    part.write_replay(folder, &options, run, &stored).expect("written");
     assert!(fs::read_dir(folder).expect("there").next().is_none(), "nothing to replay");
     stored.findings.push(FindingSummary {
         invariant: "INV-01".into(),
@@ -128,7 +129,7 @@ fn replay(folder: &Path) -> PathBuf {
         message: "made up".into(),
         story: vec!["0.0 kvm_entry: vcpu=0".into()],
     });
-    work.write_replay(folder, part, run, &stored).expect("written");
+    part.write_replay(folder, &options, run, &stored).expect("written");
     folder.join("replay-apf-v7-2010-0.json")
 }
 
