@@ -80,10 +80,10 @@ pub const fn stopped_at(error_code: u64) -> StoppedAt {
 
 /// Vectors below are exceptions; a local APIC accepts none of them.
 pub const FIRST_INTERRUPT: u8 = 16;
-/// The timer of the local APIC in Linux guests since 6.9 (`LOCAL_TIMER_VECTOR`).
-pub const LOCAL_TIMER_SINCE_6_9: u8 = 0xec;
-/// The same before 6.9.
-pub const LOCAL_TIMER: u8 = 0xef;
+/// The timer of the local APIC in Linux guests (`LOCAL_TIMER_VECTOR`; 5.10.262, 6.1.192, 6.12.117, 7.2.13).
+pub const LOCAL_TIMER: u8 = 0xec;
+/// The same in kernels of 2010, from memory. Guests of a run show the newer one, whatever their kernel.
+pub const LOCAL_TIMER_2010: u8 = 0xef;
 /// Page ready in Linux guests (`HYPERVISOR_CALLBACK_VECTOR`).
 pub const CALLBACK: u8 = 0xf3;
 /// A function that another processor asks for, in Linux guests (`CALL_FUNCTION_VECTOR`).

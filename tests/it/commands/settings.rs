@@ -96,7 +96,7 @@ fn timers_of_tasks_interrupt_where_they_are_said_to() {
     let interrupts = |timers: &str| {
         let guest = format!(r#""vcpus": 4, "timers": "{timers}","#);
         let trace = traced("apf-v6.12", &[("\"tasks\": [", nap), ("\"vcpus\": 4,", &guest)]);
-        count(&trace, "kvm_inj_virq: IRQ 0xef")
+        count(&trace, "kvm_inj_virq: IRQ 0xec")
     };
     let (direct, wheel) = (interrupts("direct"), interrupts("softirq"));
     let own = interrupts("interrupt");

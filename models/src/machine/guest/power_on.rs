@@ -27,8 +27,9 @@ pub(super) fn tables_of(config: &MachineConfig, vm: VmId) -> GuestTables {
     let own = config.regions_of(vm);
     let pages = |(at, region): (usize, &Region)| if own.contains(&at) { region.pages } else { 0 };
     let regions: Vec<u64> = config.workload.regions.iter().enumerate().map(pages).collect();
-    let GuestConfig { memory_pages: memory, table_levels, .. } = *config.guest_of(vm);
+    let GuestConfig { memory_pages: memory, table_levels, paging, .. } = *config.guest_of(vm);
     GuestTables::new(&regions, table_levels, Gfn(KERNEL_FRAMES.min(memory)), Gfn(memory))
+        .with_paging(paging)
 }
 
 /// By how many picoseconds the tick periods of a guest's vCPU begin later than those of its first one. The kernel

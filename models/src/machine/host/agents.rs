@@ -3,11 +3,12 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::duties::{Duty, MAX_RECLAIM_RETRIES};
+use super::duties::Duty;
 use crate::base::ids::{ReclaimerId, ThreadId};
 use crate::base::record::{Event, MemcgFile};
 use crate::config::ReclaimAsk;
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};
+use crate::parts::memory::MAX_RECLAIM_RETRIES;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The agent begins to write. Its next time is the next one that has not come yet when the write is over.

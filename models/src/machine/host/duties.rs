@@ -6,9 +6,6 @@ use crate::base::ids::{ThreadId, VmId};
 use crate::base::record::MemcgFile;
 use crate::config::{LimitChange, MachineConfig, MemoryControl, ProactiveReclaim};
 
-/// Passes without success after which a call is given up (`MAX_RECLAIM_RETRIES`).
-pub(super) const MAX_RECLAIM_RETRIES: u32 = 16;
-
 /// A thread that takes pages for nobody's fault.
 #[derive(Clone, Debug)]
 pub(super) struct Reclaimer {

@@ -8,15 +8,12 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::accounts::Payment;
-use super::duties::MAX_RECLAIM_RETRIES;
 use super::state::{Host, PassSums};
 use crate::base::ids::{ThreadId, VcpuId, VmId};
 use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};
 use crate::parts::memory::high::{fires, penalty};
-
-/// Pages that are reclaimed at least (`SWAP_CLUSTER_MAX`).
-const LEAST: u64 = 32;
+use crate::parts::memory::{MAX_RECLAIM_RETRIES, SWAP_CLUSTER_MAX};
 
 impl Host {
     /// Pages that count against the `memory.high` of a container, and that limit.
@@ -95,8 +92,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // Two rounds of all lists.
         let looks = 2 * self.w.host.memory.of(container).on_lists();
         if let Some(payment) = &mut self.w.host.threads[thread.index()].payment {
-            (payment.left, payment.reclaimed) = (pages.max(LEAST), 0);
-            payment.looks = looks.max(LEAST);
+            (payment.left, payment.reclaimed) = (pages.max(SWAP_CLUSTER_MAX), 0);
+            payment.looks = looks.max(SWAP_CLUSTER_MAX);
         }
         match self.w.host.beyond_high(container) {
             0 => self.judge_call(thread, vcpu),
@@ -151,7 +148,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         if payment.reclaimed > 0 || payment.tries > 0 {
             payment.tries -= u32::from(payment.reclaimed == 0);
-            return self.begin_call(thread, vcpu, LEAST);
+            return self.begin_call(thread, vcpu, SWAP_CLUSTER_MAX);
         }
         self.w.host.threads[thread.index()].payment = None;
         let due = fires(self.now(), sleep, tick);

@@ -3,11 +3,12 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::duties::{Duty, MAX_RECLAIM_RETRIES};
+use super::duties::Duty;
 use super::state::{Host, ThreadState};
 use crate::base::ids::{ReclaimerId, ThreadId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};
+use crate::parts::memory::MAX_RECLAIM_RETRIES;
 
 impl Host {
     /// The thread that reclaims when little is free, with the marks below which it is woken and up to which it

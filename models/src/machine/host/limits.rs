@@ -3,11 +3,12 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::duties::{Duty, LimitWriter, MAX_RECLAIM_RETRIES};
+use super::duties::{Duty, LimitWriter};
 use crate::base::ids::{ReclaimerId, ThreadId, VmId};
 use crate::base::record::{Event, MemcgFile};
 use crate::config::{Cgroup, LimitChange};
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};
+use crate::parts::memory::MAX_RECLAIM_RETRIES;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn limit_writer(&mut self, own: ReclaimerId) -> &mut LimitWriter {
@@ -88,12 +89,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return self.limit_written(thread, own, false);
             }
             Outcome::Nothing => {
-                match (self.w.host.reclaimer(own).tries, self.limit_writer(own).writes) {
-                    (0, Some((MemcgFile::High, _))) => {
+                // `memory_high_write` gives up when it has none left, `memory_max_write` when it has used the last.
+                let left = self.w.host.reclaimer(own).tries.checked_sub(1);
+                match (left, self.limit_writer(own).writes) {
+                    (None, Some((MemcgFile::High, _))) => {
                         return self.limit_written(thread, own, false);
                     }
-                    (0, _) => return self.nothing_to_reclaim(),
-                    _ => self.w.host.reclaimer(own).tries -= 1,
+                    (None | Some(0), Some((MemcgFile::Max, _))) => {
+                        return self.nothing_to_reclaim();
+                    }
+                    _ => self.w.host.reclaimer(own).tries = left.unwrap_or(0),
                 }
             }
         }

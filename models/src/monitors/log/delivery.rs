@@ -8,19 +8,13 @@ use super::exceptions::{self, Exceptions};
 use super::request::Told;
 use super::state::LogState;
 use super::{halt_spins, requests, told};
+use crate::base::abi::{
+    CALLBACK as LINUX_VECTOR, MSR_ASYNC_PF_ACK as MSR_ACK, MSR_ASYNC_PF_EN as MSR_EN,
+    MSR_ASYNC_PF_INT as MSR_INT, PAGE_FAULT,
+};
 use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_33};
 use crate::trace::kernel::KernelExit;
 
-/// `MSR_KVM_ASYNC_PF_EN`.
-const MSR_EN: u32 = 0x4b56_4d02;
-/// `MSR_KVM_ASYNC_PF_INT`.
-const MSR_INT: u32 = 0x4b56_4d06;
-/// `MSR_KVM_ASYNC_PF_ACK`.
-const MSR_ACK: u32 = 0x4b56_4d07;
-/// The vector of #PF.
-const PAGE_FAULT: u8 = 14;
-/// The vector that Linux guests use for page ready.
-const LINUX_VECTOR: u8 = 0xf3;
 /// Acknowledgements that may answer page readies from before the log or a loss: of the one that
 /// was raised, and of the next, raised inside that one's exit.
 const UNKNOWN_ACKS: u64 = 2;

@@ -1,14 +1,13 @@
 //! A call of direct reclaim, as kernels keep it in `struct scan_control`: its goal and its priority.
 
 use super::pass::Scan;
+use super::{MAX_RECLAIM_RETRIES, SWAP_CLUSTER_MAX};
 
 /// The priority of the first pass of a call (`DEF_PRIORITY`).
 pub(super) const DEF_PRIORITY: u32 = 12;
-/// Pages that a call is to free (`SWAP_CLUSTER_MAX`).
-pub(super) const GOAL: u64 = 32;
-
-/// Calls in vain after which nothing can be reclaimed (`MAX_RECLAIM_RETRIES`).
-const RETRIES: u32 = 16;
+/// As often a charge calls again; once more, as it drains the stocks of all processors after the first call in vain
+/// and tries again without counting (`try_charge_memcg`).
+const RETRIES: u32 = MAX_RECLAIM_RETRIES + 1;
 
 /// A call of direct reclaim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub(crate) struct ReclaimCall {
 
 impl Default for ReclaimCall {
     fn default() -> Self {
-        Self { left: GOAL, priority: DEF_PRIORITY, reclaimed: 0, retries: RETRIES }
+        Self { left: SWAP_CLUSTER_MAX, priority: DEF_PRIORITY, reclaimed: 0, retries: RETRIES }
     }
 }
 

@@ -24,3 +24,8 @@ pub(crate) mod throttle;
 pub(crate) mod userfault;
 pub(crate) mod zap;
 pub(crate) mod zswap;
+
+/// Pages that a call of reclaim is to free, and that lists are taken from at a time (include/linux/swap.h).
+pub(crate) const SWAP_CLUSTER_MAX: u64 = 32;
+/// Calls in vain that are forgiven before reclaim is given up (mm/internal.h).
+pub(crate) const MAX_RECLAIM_RETRIES: u32 = 16;

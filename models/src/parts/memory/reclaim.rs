@@ -7,7 +7,7 @@
 
 use crate::base::ids::GuestPage;
 use crate::config::Lru;
-use crate::parts::memory::call::GOAL;
+use crate::parts::memory::SWAP_CLUSTER_MAX;
 use crate::parts::memory::generations;
 use crate::parts::memory::pages::{Flight, HostMemory, LruList};
 use crate::parts::memory::pass::{ReclaimPass, Scan, YoungTest, evict, test_and_clear_young};
@@ -71,8 +71,9 @@ fn reclaim_at(
     let inactive_is_low = |memory: &HostMemory| memory.active_len() > memory.inactive_len();
     let mut inactive = memory.inactive_len() >> priority;
     let mut active = if inactive_is_low(memory) { memory.active_len() >> priority } else { 0 };
-    while inactive > 0 && u64::from(pass.freed) < GOAL {
-        let (from_inactive, from_active) = (inactive.min(GOAL), active.min(GOAL));
+    while inactive > 0 && u64::from(pass.freed) < SWAP_CLUSTER_MAX {
+        let (from_inactive, from_active) =
+            (inactive.min(SWAP_CLUSTER_MAX), active.min(SWAP_CLUSTER_MAX));
         for _ in 0..from_inactive {
             let Some(guest_page) = memory.lru_tail(LruList::Inactive) else { break };
             pass.scanned += 1;
@@ -82,7 +83,7 @@ fn reclaim_at(
         (inactive, active) = (inactive - from_inactive, active - from_active);
     }
     if inactive_is_low(memory) {
-        shrink_active(memory, GOAL as u32, test, pass);
+        shrink_active(memory, SWAP_CLUSTER_MAX as u32, test, pass);
     }
 }
 

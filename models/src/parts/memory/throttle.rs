@@ -5,8 +5,8 @@
 //! The comparison is with the *shortest* read: a device whose every read takes longer than the target
 //! has its writes throttled to one at a time, whether or not the writes are to blame.
 //!
-//! Left out: discards and `kswapd`'s own allowance (there is no background reclaim), writers that
-//! `balance_dirty_pages` slows down (swap is not written through it), and devices with a volatile
+//! Left out: discards, the full depth that `kswapd` is allowed up to 6.1 (`get_limit`; 6.12.117 allows it no
+//! more than others), writers that `balance_dirty_pages` slows down (swap is not written through it), and devices with a volatile
 //! cache, whose writers wake up when nothing is in flight. Time is exact, not in jiffies.
 
 use std::collections::VecDeque;

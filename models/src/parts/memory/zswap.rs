@@ -1,15 +1,12 @@
 //! The pool of zswap (`mm/zswap.c`): which pages of a container it holds compressed, in which order they go to
 //! the device, and whether it takes another one. Containers share its size and have lists of their own.
 
+use super::{MAX_RECLAIM_RETRIES, SWAP_CLUSTER_MAX};
 use crate::base::radix::Radix;
 use crate::config::{ZswapConfig, ZswapKernel};
 
-/// Times without success after which the worker gives up (`MAX_RECLAIM_RETRIES`).
-const MAX_FAILURES: u32 = 16;
 /// The same where the allocator looks for entries (`zbud_zpool_shrink`).
 const MAX_FAILURES_OF_ALLOCATOR: u32 = 8;
-/// Entries that the worker looks at in one go, in kernels that look at more than one (`SWAP_CLUSTER_MAX`).
-const BATCH: u32 = 32;
 
 /// What the pool has of a page. Neighbours are places in the table, plus one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -168,9 +165,11 @@ impl Zswap {
     pub(super) fn manner(&self) -> Manner {
         let one = |spares, most_failures| Manner { batch: 1, spares, most_failures };
         match self.kernel {
-            ZswapKernel::SecondChanceBatch => Manner { batch: BATCH, ..one(true, MAX_FAILURES) },
-            ZswapKernel::SecondChance => one(true, MAX_FAILURES),
-            ZswapKernel::OldestFirst => one(false, MAX_FAILURES),
+            ZswapKernel::SecondChanceBatch => {
+                Manner { batch: SWAP_CLUSTER_MAX as u32, ..one(true, MAX_RECLAIM_RETRIES) }
+            }
+            ZswapKernel::SecondChance => one(true, MAX_RECLAIM_RETRIES),
+            ZswapKernel::OldestFirst => one(false, MAX_RECLAIM_RETRIES),
             ZswapKernel::None | ZswapKernel::Frontswap | ZswapKernel::FrontswapCharged => {
                 one(false, MAX_FAILURES_OF_ALLOCATOR)
             }

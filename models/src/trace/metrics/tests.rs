@@ -3,7 +3,7 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::*;
-use crate::base::abi::{CALLBACK, LOCAL_TIMER_SINCE_6_9, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_WRITE};
+use crate::base::abi::{CALLBACK, LOCAL_TIMER, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_WRITE};
 use crate::base::ids::{
     Gfn, GuestPage, ItemId, PcpuId, RequestId, SwapSlot, TaskId, ThreadId, Token, VcpuId, VmId,
     WorkerId,
@@ -359,7 +359,7 @@ fn injections_are_told_apart() {
         (1, told(T1)),
         (1, ready(T1)),
         (2, inject(t1)),
-        (2, interrupt(LOCAL_TIMER_SINCE_6_9)),
+        (2, interrupt(LOCAL_TIMER)),
         (3, interrupt(CALLBACK)),
         (4, told(T2)),
         (5, interrupt(CALLBACK)),

@@ -193,6 +193,18 @@ fn a_guest_without_paging_is_halted_where_the_kernel_looks() {
     }
 }
 
+/// Without paging there is no table, and no page is touched for a first time as far as the guest knows.
+#[test]
+fn a_guest_without_paging_has_no_tables() {
+    let config = crowded("skylake-sp", constant(us(300)));
+    for mode in MODES {
+        let output = recorded(&in_mode(&config, mode), "apf-v5.9");
+        let made = count(&output, |event| matches!(event, Event::GuestTableNew { .. }));
+        let (paged, tables) = (mode.1 == GuestPaging::On, metric(&output, "guest_tables"));
+        assert_eq!((made > 0, tables > 0.0), (paged, paged), "{mode:?}: {made} {tables}");
+    }
+}
+
 /// Tables that were swapped out are read by the vCPU thread, whatever the policy.
 #[test]
 fn the_host_reads_the_guests_tables_by_itself() {

@@ -2,6 +2,7 @@
 //! shared area, the interrupt, the sleepers, the workers and the accesses must catch.
 
 use super::kit::*;
+use models::base::abi::{MSR_ASYNC_PF_ACK as MSR_ACK, MSR_ASYNC_PF_INT as MSR_INT};
 use models::base::ids::{GuestPage, ItemId, TaskId, Token, VcpuId, VmId, WorkerId};
 use models::base::record::{ApfReason, DummyAction, Event, ExitReason, FaultPath};
 use models::monitors::{Family, InvariantId, Verdict};
@@ -13,8 +14,6 @@ const ITEM: ItemId = ItemId(3);
 const WORKER: WorkerId = WorkerId(1);
 const ON: u64 = 0x1000 | 0b1001;
 const OFF: u64 = 0;
-const MSR_INT: u32 = 0x4b56_4d06;
-const MSR_ACK: u32 = 0x4b56_4d07;
 
 fn written(old: ApfReason, reason: ApfReason) -> Event {
     Event::SharedWordWrite { vcpu: V0, old, reason }

@@ -76,6 +76,32 @@ pub enum DeviceFitError {
     /// A trace cannot be read.
     #[error(transparent)]
     Trace(#[from] CheckError),
+    /// A time that no request takes.
+    #[error(
+        "`{file}` has a request that took {hours:.1} hours; a device is fitted to times of up to {most} hours\n  \
+         help: are its times in another unit? fio 3 and traces have nanoseconds, fio 2 microseconds"
+    )]
+    TooLong {
+        /// The file.
+        file: String,
+        /// The time.
+        hours: f64,
+        /// The longest.
+        most: u64,
+    },
+    /// A trace that goes on for longer than simulated time does.
+    #[error(
+        "`{file}` has requests that lie {days} days apart, of at most {most}\n  \
+         help: give a part of it, or look at its clock"
+    )]
+    TooFarApart {
+        /// The file.
+        file: String,
+        /// From the first request to the last completion.
+        days: u64,
+        /// How far apart they may be.
+        most: u64,
+    },
     /// Nothing is left of what was measured.
     #[error(
         "{files}: nothing that was measured can be used{why}\n  help: fio --rw=randread --bs=4k --direct=1 --iodepth=1 --output-format=json"

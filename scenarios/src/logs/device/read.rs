@@ -15,6 +15,14 @@ use crate::logs::check::{CheckError, read_stream};
 /// Largest file that is read.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// Longest time of a request, in hours; in nanoseconds.
+const MOST_HOURS: u64 = 1;
+const LONGEST: u64 = MOST_HOURS * 3_600_000_000_000;
+/// Most days from the first request of a trace to its last one; in nanoseconds.
+const MOST_DAYS: u64 = 200;
+const FARTHEST: u64 = MOST_DAYS * DAY;
+const DAY: u64 = 24 * 3_600_000_000_000;
+
 /// What a file measured.
 pub(super) struct Contents {
     /// What kind of file it is, for people.
@@ -27,6 +35,35 @@ pub(super) struct Contents {
 
 /// Reads the file at a path; `-` is standard input.
 pub(super) fn contents(path: &str) -> Result<Contents, DeviceFitError> {
+    let contents = parsed(path)?;
+    refuse_times(path, &contents)?;
+    Ok(contents)
+}
+
+/// Times that are none of a device would leave simulated time.
+fn refuse_times(path: &str, contents: &Contents) -> Result<(), DeviceFitError> {
+    let file = path.to_owned();
+    let measured = contents.runs.iter().flat_map(|run| &run.measured);
+    let of_runs = measured.flat_map(|part| {
+        let points = part.times.points.iter().map(|point| point.1 as f64);
+        points.chain([part.times.mean])
+    });
+    let of_requests = contents.requests.iter().map(|one| (one.completed - one.issued) as f64);
+    let longest = of_runs.chain(of_requests).fold(0.0, f64::max);
+    if longest > LONGEST as f64 {
+        let hours = longest / 3_600_000_000_000.0;
+        return Err(DeviceFitError::TooLong { file, hours, most: MOST_HOURS });
+    }
+    let first = contents.requests.iter().map(|one| one.issued).min().unwrap_or(0);
+    let last = contents.requests.iter().map(|one| one.completed).max().unwrap_or(0);
+    if last - first > FARTHEST {
+        let days = (last - first) / DAY;
+        return Err(DeviceFitError::TooFarApart { file, days, most: MOST_DAYS });
+    }
+    Ok(())
+}
+
+fn parsed(path: &str) -> Result<Contents, DeviceFitError> {
     let bytes = bytes(path)?;
     let text = text_of(&bytes);
     if let Found::Result(value) = fio::find(path, &text)? {

@@ -14,6 +14,16 @@ fn fit_texts(texts: &[&str]) -> Result<DeviceFitReport, DeviceFitError> {
     fit_device(&paths, &DeviceFitOptions::default())
 }
 
+/// Without the runs of the device, which take a second.
+fn fit_quickly(text: &str) -> Result<(), DeviceFitError> {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("file.json");
+    std::fs::write(&path, text).expect("a file can be written");
+    let contents = read::contents(&path.to_string_lossy())?;
+    let mut known = Known::of_runs(&contents.runs, &mut Vec::new());
+    assemble::device("a file", &mut known, None, &mut Vec::new()).map(|_| ())
+}
+
 fn fit(text: &str) -> Result<DeviceFitReport, DeviceFitError> {
     fit_texts(&[text])
 }
@@ -177,4 +187,33 @@ fn requests_of_a_trace_are_fitted_by_their_depth() {
     // Two thirds of them begin beside another.
     let busy = fit(&blkparse(60_000, &times)).expect_err("never alone").to_string();
     assert!(busy.contains("while no other was under way"), "{busy}");
+}
+
+#[test]
+fn times_that_no_device_has_are_refused() {
+    let told = |text: &str| fit(text).expect_err("refused").to_string();
+    let long = told(&fio(&[job("a", 0, 1, "", 20_000_000_000_000_000)]));
+    assert!(long.contains("a request that took") && long.contains("help: "), "{long}");
+    let slow = told(&blkparse(30_000_000_000_000_000, &[29_000_000_000_000_000; 30]));
+    assert!(slow.contains("a request that took 8055.6 hours"), "{slow}");
+    let apart = told(&blkparse(1_000_000_000_000_000, &[80_000; 30]));
+    assert!(apart.contains("335 days apart"), "{apart}");
+}
+
+proptest::proptest! {
+    /// Whatever number of a file is another one, it is fitted or refused.
+    #[test]
+    fn a_changed_number_breaks_nothing(place in 0_usize..400, number in proptest::num::u64::ANY) {
+        let whole = fio(&[job("a", 0, 1, "", 80_000), job("b", 1, 8, "", 300_000)]);
+        let starts: Vec<usize> = whole
+            .char_indices()
+            .zip(whole.chars().skip(1))
+            .filter(|((_, before), digit)| !before.is_ascii_digit() && *before != '.' && digit.is_ascii_digit())
+            .map(|((at, before), _)| at + before.len_utf8())
+            .collect();
+        let at = starts[place % starts.len()];
+        let end = whole[at..].find(|c: char| !c.is_ascii_digit()).map_or(whole.len(), |n| at + n);
+        let changed = format!("{}{}{}", &whole[..at], number >> (place % 64), &whole[end..]);
+        let _ = fit_quickly(&changed);
+    }
 }

@@ -59,6 +59,28 @@ pub enum FitError {
         /// The log.
         name: String,
     },
+    /// Its times are none of a host.
+    #[error(
+        "{name} has {faults} faults that needed I/O within {seconds} s: its times are too coarse, or in another \
+         unit\n  help: record with `trace_clock` mono; times are seconds, with six or nine digits behind the point"
+    )]
+    NoTimes {
+        /// The log.
+        name: String,
+        /// How many there are.
+        faults: u64,
+        /// Its length.
+        seconds: f64,
+    },
+    /// The run of the scenario would take for ever.
+    #[error(
+        "the run of the fitted scenario has more than {most} records: costs that come out of the log are far too \
+         low\n  help: look at them with --no-run; is the log in another unit of time?"
+    )]
+    TooMany {
+        /// How many it may have.
+        most: u64,
+    },
     /// There is too little to conclude anything from.
     #[error(
         "{name} shows {faults} faults that needed I/O, of at least {least}\n  \

@@ -14,6 +14,11 @@ use crate::syntax::error::help_for_unknown;
 
 /// Faults that needed I/O, of which a log must have so many.
 pub(super) const MIN_FAULTS: u64 = 10;
+/// Faults that needed I/O do not come faster than this, in nanoseconds: a host of 64 vCPUs with a million a second on
+/// one device is ten times slower.
+const QUICKEST_FAULT: u64 = 100;
+/// Longest log, in nanoseconds: 30 days.
+const LONGEST: u64 = 30 * 24 * 3_600_000_000_000;
 /// Spans that a path must have to be taken for costs.
 const MIN_SPANS: u64 = 3;
 /// Touches to each fault, in tenths: two fifths of them fault.
@@ -212,6 +217,10 @@ fn refuse(name: &str, measure: &Measure, options: &FitOptions) -> Result<(), Fit
     let faults = measure.faults();
     if faults < MIN_FAULTS {
         return Err(FitError::TooFew { name, faults, least: MIN_FAULTS });
+    }
+    let length = measure.length();
+    if length / faults < QUICKEST_FAULT || length > LONGEST {
+        return Err(FitError::NoTimes { name, faults, seconds: length as f64 / 1e9 });
     }
     Ok(())
 }

@@ -1,17 +1,14 @@
 //! What happens from an exit of a vCPU to its next entry, and what path that was.
 
+use models::base::abi::{
+    CALLBACK, LOCAL_TIMER, LOCAL_TIMER_2010, MSR_ASYNC_PF_ACK, MSR_TSC_DEADLINE,
+};
 use models::trace::kernel::KernelExit;
 
 use super::paths::PathId;
 
-/// `HYPERVISOR_CALLBACK_VECTOR`, which Linux guests take for page ready.
-pub(super) const READY_VECTOR: u8 = 0xf3;
-/// `LOCAL_TIMER_VECTOR` of Linux: now, and before 6.9.
-pub(super) const TIMER_VECTORS: [u8; 2] = [0xec, 0xef];
-/// `MSR_KVM_ASYNC_PF_ACK`
-pub(super) const MSR_ACK: u32 = 0x4b56_4d07;
-/// `MSR_IA32_TSC_DEADLINE`
-pub(super) const MSR_DEADLINE: u32 = 0x6e0;
+/// `LOCAL_TIMER_VECTOR` of Linux guests, new and old.
+pub(super) const TIMER_VECTORS: [u8; 2] = [LOCAL_TIMER, LOCAL_TIMER_2010];
 
 /// An exit that is being handled.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +134,7 @@ impl Exit {
             |vector: fn(u8) -> bool| self.injected.1 == 1 && self.injected.0.is_some_and(vector);
         match self.reason {
             KernelExit::NestedFault => [self.fault(ns), None],
-            KernelExit::Interrupt if one && only(|vector| vector == READY_VECTOR) => [
+            KernelExit::Interrupt if one && only(|vector| vector == CALLBACK) => [
                 Some((PathId::InterruptReady, span)),
                 self.ready_at.map(|at| (PathId::ReadyEntry, ns.saturating_sub(at))),
             ],
@@ -148,12 +145,12 @@ impl Exit {
                 [Some((PathId::BareInterrupt, span)), None]
             }
             KernelExit::Msr if nothing_injected => match self.register {
-                Some((MSR_ACK, at)) if undisturbed => [
+                Some((MSR_ASYNC_PF_ACK, at)) if undisturbed => [
                     Some((PathId::AckNothing, span)),
                     Some((PathId::MsrEntry, ns.saturating_sub(at))),
                 ],
-                Some((MSR_ACK, _)) if one => [Some((PathId::AckReady, span)), None],
-                Some((MSR_DEADLINE, _)) if undisturbed => {
+                Some((MSR_ASYNC_PF_ACK, _)) if one => [Some((PathId::AckReady, span)), None],
+                Some((MSR_TSC_DEADLINE, _)) if undisturbed => {
                     [Some((PathId::TimerDeadline, span)), None]
                 }
                 _ => [None, None],

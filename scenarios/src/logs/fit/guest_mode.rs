@@ -1,8 +1,9 @@
 //! Entries into the guest and exits from it: the paths that end with them.
 
+use models::base::abi::MSR_ASYNC_PF_ACK;
 use models::trace::kernel::KernelExit;
 
-use super::exit::{Entered, Exit, MSR_ACK, TIMER_VECTORS};
+use super::exit::{Entered, Exit, TIMER_VECTORS};
 use super::measure::{Measure, SHORTEST_TICK, Vcpu};
 use super::paths::PathId;
 
@@ -23,7 +24,7 @@ impl Measure {
             return;
         };
         entered.told = exit.told && exit.injected.1 == 0;
-        let ack = exit.register.is_some_and(|(ecx, _)| ecx == MSR_ACK);
+        let ack = exit.register.is_some_and(|(ecx, _)| ecx == MSR_ASYNC_PF_ACK);
         entered.acknowledged = ack && exit.injected.1 == 0;
         entered.vector = exit.injected.0.filter(|_| exit.injected.1 == 1);
         vcpu.entered = Some(entered);

@@ -1,9 +1,10 @@
 //! What each event of a log adds to its measures.
 
+use models::base::abi::{CALLBACK, MSR_ASYNC_PF_ACK, MSR_TSC_DEADLINE, PAGE_FAULT};
 use models::monitors::log::LogEvent;
 use models::trace::kernel::{KernelEvent, KernelExit};
 
-use super::exit::{MSR_ACK, MSR_DEADLINE, READY_VECTOR, TIMER_VECTORS};
+use super::exit::TIMER_VECTORS;
 use super::measure::{Fault, MOST, Measure, SHORTEST_TICK};
 use super::paths::PathId;
 use crate::logs::check::checker::config_of;
@@ -11,8 +12,6 @@ use crate::logs::check::reader::LogConsumer;
 
 /// The thread that runs when nobody does.
 const IDLE: u32 = 0;
-/// `#PF`
-const PAGE_FAULT: u8 = 14;
 const LONGEST_TICK: u64 = 20_000_000;
 /// Bits of a token that are all ones for wake-all.
 const WAKE_ALL: u32 = u32::MAX;
@@ -88,11 +87,11 @@ impl Measure {
             }
             KernelEvent::AcceptIrq { vector } | KernelEvent::AcceptPosted { vector } => {
                 self.counts.interrupts += 1;
-                self.counts.ready_raised += u64::from(vector == READY_VECTOR);
+                self.counts.ready_raised += u64::from(vector == CALLBACK);
             }
             KernelEvent::InjVirq { vector, reinjected: false } => {
                 self.counts.interrupts += 1;
-                self.counts.ready_interrupts += u64::from(vector == READY_VECTOR);
+                self.counts.ready_interrupts += u64::from(vector == CALLBACK);
                 self.in_exit(pid, |exit| exit.inject(vector));
             }
             KernelEvent::Msr { write: true, ecx, data, .. } => self.register(ns, pid, ecx, data),
@@ -215,7 +214,7 @@ impl Measure {
     }
 
     fn register(&mut self, ns: u64, pid: u32, ecx: u32, data: u64) {
-        if ecx == MSR_DEADLINE && data > 0 {
+        if ecx == MSR_TSC_DEADLINE && data > 0 {
             self.counts.deadlines += 1;
             let before = self.vcpus.get_mut(&pid).and_then(|v| v.deadline.replace((ns, data)));
             if let Some((at, deadline)) = before
@@ -226,16 +225,16 @@ impl Measure {
                 self.khz.record(u64::try_from(khz).unwrap_or(u64::MAX));
             }
         }
-        self.counts.acknowledged += u64::from(ecx == MSR_ACK && data > 0);
+        self.counts.acknowledged += u64::from(ecx == MSR_ASYNC_PF_ACK && data > 0);
         let mut handler = None;
         self.in_exit(pid, |exit| {
             exit.register = Some((ecx, ns));
-            handler = exit.handler.filter(|_| ecx == MSR_ACK || ecx == MSR_DEADLINE);
+            handler = exit.handler.filter(|_| ecx == MSR_ASYNC_PF_ACK || ecx == MSR_TSC_DEADLINE);
         });
         if let Some((vector, span)) = handler {
-            if vector == READY_VECTOR && ecx == MSR_ACK {
+            if vector == CALLBACK && ecx == MSR_ASYNC_PF_ACK {
                 self.span(PathId::GuestReady, span);
-            } else if TIMER_VECTORS.contains(&vector) && ecx == MSR_DEADLINE {
+            } else if TIMER_VECTORS.contains(&vector) && ecx == MSR_TSC_DEADLINE {
                 self.span(PathId::GuestTick, span);
             }
         }

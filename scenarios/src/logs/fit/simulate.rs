@@ -13,6 +13,9 @@ use crate::run::error::RunnerError;
 use crate::run::plan::replication_seed;
 use crate::scenario::resolve::Scenario;
 
+/// Records of a run that is given up: a run of two thousand faults has some hundred thousand.
+const MOST_RECORDS: u64 = 50_000_000;
+
 /// Runs the first policy of a scenario once. Its trace is written as a kernel prints it and read as
 /// a kernel's log is.
 pub(super) fn simulate(scenario: &Scenario) -> Result<Measure, FitError> {
@@ -30,8 +33,12 @@ pub(super) fn simulate(scenario: &Scenario) -> Result<Measure, FitError> {
         .map_err(|source| failed("prefill", source))?;
     let mut writer = KernelWriter::new(prefix.setting(policy)).in_nanoseconds();
     let mut session = Session::new(Measure::default());
-    let (mut text, mut lines) = (Vec::new(), 0);
+    let (mut text, mut lines, mut seen) = (Vec::new(), 0, 0);
     let mut observer = |records: &[Record]| {
+        seen += records.len() as u64;
+        if seen > MOST_RECORDS {
+            return ControlFlow::Break(());
+        }
         for record in records {
             text.clear();
             writer.record(record, &mut text);
@@ -44,6 +51,9 @@ pub(super) fn simulate(scenario: &Scenario) -> Result<Measure, FitError> {
     };
     machine::run_observed(&prefix, policy, &settings, Some(&mut observer))
         .map_err(|source| failed(&policy.name, source))?;
+    if seen > MOST_RECORDS {
+        return Err(FitError::TooMany { most: MOST_RECORDS });
+    }
     session.end();
     session.consumer.conclude();
     Ok(session.consumer)

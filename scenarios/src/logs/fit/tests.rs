@@ -96,6 +96,29 @@ fn what_shows_too_little_is_refused_with_advice() {
     assert!(matches!(fitted(""), Err(FitError::Log(_))));
 }
 
+/// Times of another unit, and all alike, give costs with which a run does not end.
+#[test]
+fn times_that_are_none_of_a_host_are_refused() {
+    let at_times = |time: fn(u64) -> u64| {
+        let log = log_of(20);
+        let line = |line: &str| {
+            let (head, rest) = line.split_once(" d..1. ").expect("a line");
+            let (at, event) = rest.split_once(": ").expect("a line");
+            let us: u64 = at.replace('.', "").parse().expect("a time");
+            let ns = time(us * 1000);
+            format!("{head} d..1. {}.{:09}: {event}\n", ns / 1_000_000_000, ns % 1_000_000_000)
+        };
+        let changed: String = log.lines().map(line).collect();
+        fitted(&changed).map(|report| report.length)
+    };
+    assert!(at_times(|ns| ns).is_ok());
+    for time in
+        [|_| 5, |ns| ns / 10_000, |ns| ns.saturating_mul(1_000_000_000)] as [fn(u64) -> u64; 3]
+    {
+        assert!(matches!(at_times(time), Err(FitError::NoTimes { .. })), "{:?}", at_times(time));
+    }
+}
+
 #[test]
 fn options_are_checked_before_the_log() {
     let with = |change: fn(&mut FitOptions)| {
