@@ -5,6 +5,7 @@ use sim_core::SimTime;
 use super::device::{DeviceState, Requests};
 use super::faults::FaultSeen;
 use super::lane::Lane;
+use super::works;
 use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, FaultPath, Record};
 use crate::trace::metrics::clock::{State, VcpuClocks};
@@ -169,8 +170,6 @@ struct Follower<'a> {
     waits: bool,
     /// Its vCPU thread sleeps in a fetch for it.
     stalled: bool,
-    /// Work that was queued and not linked yet.
-    queued: Option<ItemId>,
     item: Option<ItemId>,
     token: Option<Token>,
     stage: Stage,
@@ -198,7 +197,6 @@ pub(super) fn follow(vcpus: u16, fault: &FaultSeen, records: &[Record]) -> (Lane
         vcpu: fault.vcpu,
         waits: false,
         stalled: false,
-        queued: None,
         item: None,
         token: None,
         stage: if fault.path == FaultPath::Repeated { Stage::Elsewhere } else { Stage::None },
@@ -212,9 +210,13 @@ pub(super) fn follow(vcpus: u16, fault: &FaultSeen, records: &[Record]) -> (Lane
         let (vcpu, reason) = (fault.vcpu, ExitReason::EptViolation);
         follower.clocks.observe(from, Event::KvmExit { vcpu, reason });
     }
-    for record in records {
+    let own = works::queued_for(fault, records);
+    for (at, record) in records.iter().enumerate() {
         follower.advance(record.time);
-        follower.step(record.time, record.event);
+        match record.event {
+            Event::WorkqueueQueueWork { item } if own.contains(&at) => follower.item = Some(item),
+            event => follower.step(record.time, event),
+        }
     }
     follower.advance(to);
     let Follower { mut lanes, requests, .. } = follower;
@@ -318,18 +320,8 @@ impl Follower<'_> {
 
     fn item_step(&mut self, event: Event) {
         match event {
-            Event::WorkqueueQueueWork { item } => {
-                self.queued = Some(item);
-                if self.stage == Stage::Queued && self.item.is_none() {
-                    // Linked first, queued after.
-                    self.item = self.queued.take();
-                }
-            }
-            Event::ItemLink { vcpu, token, gfn } => {
-                let item = self.queued.take();
-                if vcpu == self.vcpu && gfn == self.fault.gfn {
-                    (self.token, self.item, self.stage) = (Some(token), item, Stage::Queued);
-                }
+            Event::ItemLink { vcpu, token, gfn } if vcpu == self.vcpu && gfn == self.fault.gfn => {
+                (self.token, self.stage) = (Some(token), Stage::Queued);
             }
             Event::WorkqueueExecuteStart { worker, item }
                 if self.stage == Stage::Queued && self.item == Some(item) =>

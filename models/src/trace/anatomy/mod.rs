@@ -15,6 +15,7 @@ mod parts;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod works;
 
 pub use self::detail::{Anatomy, anatomy};
 pub use self::device::DeviceState;

@@ -4,6 +4,7 @@ use sim_core::SimTime;
 
 use super::device::Requests;
 use super::faults::FaultSeen;
+use super::works;
 use crate::apf::item::VMM;
 use crate::base::abi::CALLBACK;
 use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
@@ -42,9 +43,7 @@ struct Selector<'a> {
     requests: &'a Requests,
     vcpu: VcpuId,
     current: Option<TaskId>,
-    queued: Option<(SimTime, ItemId)>,
     item: Option<ItemId>,
-    link_first: bool,
     worker: Option<WorkerId>,
     token: Option<Token>,
     /// Page ready of the item waits for its injection.
@@ -66,18 +65,22 @@ pub(super) fn steps(
         requests,
         vcpu: fault.vcpu,
         current: Some(fault.task),
-        queued: None,
         item: None,
-        link_first: false,
         worker: None,
         token: None,
         ready: false,
         returns: false,
         steps: Vec::new(),
     };
-    let between = |record: &&Record| record.time >= fault.begin && record.time <= fault.end;
-    for &Record { time, event } in records.iter().filter(between) {
-        selector.step(time, event);
+    let own = works::queued_for(fault, records);
+    for (at, &Record { time, event }) in records.iter().enumerate() {
+        if time < fault.begin || time > fault.end {
+            continue;
+        }
+        match event {
+            Event::WorkqueueQueueWork { item } if own.contains(&at) => selector.queued(time, item),
+            _ => selector.step(time, event),
+        }
         // An access that goes on to fault on another page ends one fault and begins the next at once.
         if matches!(event, Event::MajorFaultEnd { task, gfn, .. } if (task, gfn) == (fault.task, fault.gfn))
         {
@@ -227,29 +230,16 @@ impl Selector<'_> {
         }
     }
 
+    /// Work for the page is queued.
+    fn queued(&mut self, now: SimTime, item: ItemId) {
+        self.item = Some(item);
+        self.push(now, Actor::Vcpu(self.vcpu), Event::WorkqueueQueueWork { item });
+    }
+
     fn item_step(&mut self, now: SimTime, event: Event) {
         match event {
-            Event::WorkqueueQueueWork { item } => {
-                self.queued = Some((now, item));
-                if std::mem::take(&mut self.link_first) {
-                    self.item = Some(item);
-                    self.push(now, Actor::Vcpu(self.vcpu), event);
-                }
-            }
-            Event::ItemLink { vcpu, token, gfn } => {
-                let queued = self.queued.take();
-                if !self.is_here(vcpu) || gfn != self.fault.gfn {
-                    return;
-                }
+            Event::ItemLink { vcpu, token, gfn } if self.is_here(vcpu) && gfn == self.fault.gfn => {
                 self.token = Some(token);
-                match queued {
-                    Some((time, item)) => {
-                        self.item = Some(item);
-                        let queued = Event::WorkqueueQueueWork { item };
-                        self.push(time, Actor::Vcpu(vcpu), queued);
-                    }
-                    None => self.link_first = true,
-                }
             }
             Event::WorkqueueExecuteStart { worker, item } if self.item == Some(item) => {
                 self.worker = Some(worker);

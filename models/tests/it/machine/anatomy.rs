@@ -2,6 +2,7 @@
 
 use super::kit::{closed_form, constant, crowded, fair, for_time, ms, named, us, with_workers};
 use models::apf::rules::Workers;
+use models::base::ids::WorkerId;
 use models::base::record::{Event, FaultPath};
 use models::config::MachineConfig;
 use models::machine::{RunSettings, Watch, prefill, run};
@@ -42,7 +43,7 @@ fn picked(config: &MachineConfig, policy: &str, duration: SimDuration) -> Vec<(P
 fn parts_add_up_and_lanes_have_no_holes() {
     for latency in [us(30), us(300), ms(8)] {
         let config = crowded("westmere-2010", constant(latency));
-        for policy in ["sync", "halt", "apf-v7-2010", "apf-v2.6.39", "native"] {
+        for policy in ["sync", "halt", "apf-v7-2010", "apf-v2.6.39", "apf-v6.12", "native"] {
             for (pick, shown) in picked(&config, policy, ms(400)) {
                 let what = format!("{policy}, {latency}, {}: {shown:#?}", pick.name());
                 let fault = shown.fault;
@@ -67,9 +68,26 @@ fn parts_add_up_and_lanes_have_no_holes() {
                 assert!(matches!(last.event, Event::MajorFaultEnd { .. }), "{what}");
                 assert_eq!(last.time, fault.end, "{what}");
                 assert!(shown.steps.is_sorted_by_key(|step| step.time), "{what}");
+                if fault.path == FaultPath::Async && policy != "native" {
+                    let [begun, done] = workers(&shown);
+                    assert!(!done.is_empty() && begun == done, "{begun:?} {done:?} {what}");
+                }
             }
         }
     }
+}
+
+/// Who begins items of a fault, and who completes them, whatever other vCPUs set up beside it.
+fn workers(shown: &Anatomy) -> [Vec<WorkerId>; 2] {
+    let begun = shown.steps.iter().filter_map(|step| match step.event {
+        Event::WorkqueueExecuteStart { worker, .. } => Some(worker),
+        _ => None,
+    });
+    let done = shown.steps.iter().filter_map(|step| match step.event {
+        Event::KvmAsyncPfCompleted { worker, .. } => Some(worker),
+        _ => None,
+    });
+    [begun.collect(), done.collect()]
 }
 
 /// The names of the records of a fault's steps.
