@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import apfsim
+import numpy
 import pandas
 import polars
 import pytest
@@ -122,12 +123,17 @@ def test_paired_intervals_computed_from_the_frame_are_those_of_the_result(swept)
             column = own[ratio["metric"]]
             pairs = column[ratio["policy"]] / column[ratio["baseline"]]
             pairs = pairs[pairs.notna()]
-            assert pairs.mean() == pytest.approx(ratio["mean"], rel=1e-12)
-            if ratio["ci95"] is not None and len(pairs) == 3:
-                half = factor * pairs.std(ddof=1) / math.sqrt(3)
+            if (pairs == 0).any():
+                # Without a logarithm it is the mean of the ratios.
+                assert pairs.mean() == pytest.approx(ratio["mean"], rel=1e-12)
+                continue
+            logs = numpy.log(pairs)
+            assert math.exp(logs.mean()) == pytest.approx(ratio["mean"], rel=1e-12)
+            if ratio["ci95"] is not None and len(logs) == 3:
+                half = factor * logs.std(ddof=1) / math.sqrt(3)
                 low, high = ratio["ci95"]
-                assert low == pytest.approx(pairs.mean() - half, rel=1e-9, abs=1e-12)
-                assert high == pytest.approx(pairs.mean() + half, rel=1e-9, abs=1e-12)
+                assert low == pytest.approx(math.exp(logs.mean() - half), rel=1e-9)
+                assert high == pytest.approx(math.exp(logs.mean() + half), rel=1e-9)
                 compared += 1
     assert compared >= 4 * 2
 

@@ -407,7 +407,7 @@ fn between(low: Quantity, high: Quantity, share: f64) -> Quantity {
     if low.kind == Kind::Number || low.amount == 0 {
         return low.near(from + (to - from) * share, DIGITS);
     }
-    low.near(from * (to / from).powf(share), DIGITS)
+    low.near(from * libm::pow(to / from, share), DIGITS)
 }
 
 fn amount(quantity: Quantity) -> f64 {

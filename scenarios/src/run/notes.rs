@@ -14,7 +14,7 @@ use models::trace::metrics::WORK_TOTAL;
 use crate::run::results::{Note, NoteKind, PolicyResult, Ratio};
 use crate::scenario::resolve::{HostIdentity, Scenario};
 
-/// Faults of all replications below which quantiles are noted as resting on few.
+/// Faults of a run below which quantiles are noted as resting on few: they are taken run by run.
 const FEW: f64 = 20.0;
 /// Share of the vCPUs' time from which on they count as idle.
 const IDLE: f64 = 0.99;
@@ -77,7 +77,7 @@ impl<'a> Found<'a> {
         }
         for result in self.results {
             let faults: f64 = values(result, "major_faults").iter().sum();
-            if faults > 0.0 && faults < FEW {
+            if faults > 0.0 && faults < FEW * f64::from(self.scenario.replications) {
                 let text = format!(
                     "latencies rest on {faults:.0} major faults in {} runs: measure longer",
                     self.scenario.replications

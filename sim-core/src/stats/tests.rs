@@ -131,12 +131,31 @@ fn pairs_cancel_what_they_share() {
 }
 
 #[test]
-fn ratios_have_students_interval() {
-    let ratio = paired_ratio(&[1.0, 1.0, 2.0], &[1.0, 2.0, 6.0]).unwrap();
+fn ratios_have_students_interval_of_their_logarithms() {
+    let ratio = paired_ratio(&[1.0, 1.0, 2.0], &[1.0, 2.0, 8.0]).unwrap();
     let (low, high) = ratio.ci95.unwrap();
     assert_near(ratio.mean, 2.0);
-    assert_near(high - 2.0, 4.3027 / 3f64.sqrt());
-    assert_near(2.0 - low, 4.3027 / 3f64.sqrt());
+    let times = (4.3027 / 3f64.sqrt() * 2f64.ln()).exp();
+    assert_near(high, 2.0 * times);
+    assert_near(low, 2.0 / times);
+}
+
+#[test]
+fn the_baseline_changes_no_conclusion() {
+    // Of heavy tails: the mean of the ratios is above 1 in both directions.
+    let (a, b) = ([1.0, 9.0, 1.0, 2.0], [3.0, 1.0, 4.0, 1.0]);
+    let (there, back) = (paired_ratio(&a, &b).unwrap(), paired_ratio(&b, &a).unwrap());
+    assert_near(there.mean * back.mean, 1.0);
+    assert_near(there.ci95.unwrap().0 * back.ci95.unwrap().1, 1.0);
+    assert_near(there.ci95.unwrap().1 * back.ci95.unwrap().0, 1.0);
+}
+
+#[test]
+fn without_a_logarithm_it_is_the_mean_of_the_ratios() {
+    let ratio = paired_ratio(&[1.0, 2.0], &[0.0, 4.0]).unwrap();
+    assert_eq!((ratio.n, ratio.mean), (2, 1.0));
+    let nothing = paired_ratio(&[1.0, 2.0], &[0.0, 0.0]).unwrap();
+    assert_eq!((nothing.mean, nothing.ci95), (0.0, Some((0.0, 0.0))));
 }
 
 #[test]

@@ -274,15 +274,6 @@ impl Rules {
         let pair = |&mechanism: &Mechanism| (self.get(mechanism), other.get(mechanism));
         Mechanism::ALL.iter().map(pair).filter(|(here, there)| here != there).collect()
     }
-
-    /// These rules of the host with the guest's rules of another generation.
-    #[must_use]
-    pub fn with_guest_of(mut self, guest: &Self) -> Self {
-        for mechanism in Mechanism::ALL.iter().filter(|m| m.side() == Side::Guest) {
-            guest.get(*mechanism).apply(&mut self);
-        }
-        self
-    }
 }
 
 #[cfg(test)]
@@ -307,15 +298,5 @@ mod tests {
         let there = Rules { cap: 100, ..here };
         assert_eq!(here.differences(&there), [(Setting::Cap(64), Setting::Cap(100))]);
         assert!(here.differences(&here).is_empty());
-    }
-
-    #[test]
-    fn a_host_can_have_another_generations_guest() {
-        let host = generation("v6.12").expect("a known generation");
-        let guest = generation("v5.9").expect("a known generation");
-        let mixed = host.with_guest_of(&guest);
-        assert_eq!(mixed.dummy_allocation, guest.dummy_allocation);
-        assert_eq!(mixed.token_zero, host.token_zero);
-        assert!(mixed.differences(&host).iter().all(|(s, _)| s.mechanism().side() == Side::Guest));
     }
 }

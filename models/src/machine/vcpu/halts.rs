@@ -1,5 +1,5 @@
-//! Sleeping in the host, and polling in HLT before it (`kvm_vcpu_halt`, `virt/kvm/kvm_main.c`, Linux
-//! 6.12, from memory). The thread looks again and again whether the vCPU may run, for a time that
+//! Sleeping in the host, and polling in HLT before it (`kvm_vcpu_halt`, `virt/kvm/kvm_main.c`,
+//! 6.12.117). The thread looks again and again whether the vCPU may run, for a time that
 //! follows how long the last halts were, and only as long as nobody else wants its processor.
 //!
 //! The artificial halt is not polled for: since 5.17 it blocks without `kvm_vcpu_halt`, and recorded

@@ -5,8 +5,9 @@ use sim_core::{KeyedStreams, SimDuration, SimTime, Stream};
 use crate::base::ids::{GuestPage, RequestId, StoreId, SwapSlot};
 use crate::base::record::IoKind;
 
-/// Requests that a block device takes before who submits more has to wait (`nr_requests` of the
-/// block layer, `BLKDEV_DEFAULT_RQ`).
+/// Requests that a block device takes before who submits more has to wait (`nr_requests`). An assumption:
+/// `BLKDEV_DEFAULT_RQ`, which all queues had before blk-mq. Later it is the depth of the hardware (1024 of an NVMe
+/// drive), or twice that and at most 256 with a scheduler (`blk_mq_init_sched`).
 pub(crate) const QUEUE_DEPTH: usize = 128;
 
 /// A transfer of consecutive slots.

@@ -96,7 +96,7 @@ impl Quantity {
         let amount = match self.kind {
             Kind::Size => (amount / PAGE_SIZE as f64).round() * PAGE_SIZE as f64,
             _ if amount >= 1.0 => {
-                let unit = 10_f64.powi((amount.log10().floor() as i32 + 1 - digits).max(0));
+                let unit = 10_f64.powi((libm::log10(amount).floor() as i32 + 1 - digits).max(0));
                 (amount / unit).round() * unit
             }
             _ => amount.round(),
@@ -143,7 +143,7 @@ pub(crate) fn spread(
         let value = match scale {
             _ if step == 0 => low,
             _ if step == steps - 1 => high,
-            ScaleFile::Log => low.near(from * (to / from).powf(share), 3),
+            ScaleFile::Log => low.near(from * libm::pow(to / from, share), 3),
             ScaleFile::Linear => low.near(from + (to - from) * share, 3),
         };
         if values.last() == Some(&value) {

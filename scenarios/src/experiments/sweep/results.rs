@@ -71,9 +71,9 @@ impl SweepResult {
             let comparison = &point.comparison;
             let mean = |policy: &str| {
                 let metric = comparison.policy(policy)?.metric(metric)?;
-                Some(metric.mean.ln()).filter(|log| log.is_finite())
+                Some(libm::log(metric.mean)).filter(|log| log.is_finite())
             };
-            let at = Some(value.ln()).filter(|log| log.is_finite())?;
+            let at = Some(libm::log(*value)).filter(|log| log.is_finite())?;
             Some((at, mean(policy)? - mean(&comparison.baseline)?))
         };
         let mut line: Vec<(f64, f64)> = values.iter().zip(&self.points).filter_map(point).collect();
@@ -81,7 +81,7 @@ impl SweepResult {
         let crossing = |pair: &[(f64, f64)]| {
             let [(from, before), (to, after)] = [pair[0], pair[1]];
             let crosses = (before < 0.0) != (after < 0.0) && before != after;
-            crosses.then(|| (from + (to - from) * before / (before - after)).exp())
+            crosses.then(|| libm::exp(from + (to - from) * before / (before - after)))
         };
         line.windows(2).filter_map(crossing).collect()
     }

@@ -6,7 +6,7 @@ use models::trace::metrics::WORK_TOTAL;
 use crate::run::results::{Note, NoteKind, PolicyResult};
 use crate::scenario::resolve::Scenario;
 
-/// Requests of all replications below which that is noted of them.
+/// Requests of a run below which that is noted of them: quantiles are taken run by run.
 const FEW_REQUESTS: f64 = 100.0;
 
 /// Share of the arrivals from which on those that wait at the end count as a growing line.
@@ -59,10 +59,10 @@ impl Found<'_> {
                     self.scenario.duration
                 );
                 self.note(NoteKind::NoRequests, Some(&result.policy), text);
-            } else if ended < FEW_REQUESTS {
+            } else if ended < FEW_REQUESTS * f64::from(self.scenario.replications) {
                 let text = format!(
                     "latencies of requests rest on {ended:.0} requests in {} runs: the 99th \
-                     percentile of fewer than {FEW_REQUESTS:.0} is hardly more than the longest",
+                     percentile of a run with fewer than {FEW_REQUESTS:.0} is hardly more than its longest",
                     self.scenario.replications
                 );
                 self.note(NoteKind::FewRequests, Some(&result.policy), text);
