@@ -3,7 +3,7 @@
 use sim_core::{SimDuration, SimTime};
 
 use crate::base::ids::VmId;
-use crate::base::record::Record;
+use crate::base::record::{Event, Record};
 use crate::monitors::{Finding, MonitorSet};
 use crate::trace::owners::{Audience, Owners};
 
@@ -39,7 +39,12 @@ impl Watching {
             return self.of.iter_mut().for_each(|set| set.observe(records));
         };
         for record in records {
-            match owners.audience(&record.event) {
+            let audience = match record.event {
+                // A pass takes pages of whoever is in the container, so that a fault of any may begin again.
+                Event::MemcgReclaimBegin { .. } => Audience::All,
+                ref event => owners.audience(event),
+            };
+            match audience {
                 Audience::Few(few) => {
                     for vm in few.into_iter().flatten() {
                         let own = &mut self.own[vm.index()];

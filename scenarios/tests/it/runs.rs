@@ -212,3 +212,14 @@ fn programs_with_choices_locks_and_arrivals_are_the_same_ahead_and_stepped() {
         assert!(error.contains(told), "{to}: {error}");
     }
 }
+
+/// What a store's handler answers is asynchronous for whom its own policy says so, whatever is compared.
+#[test]
+fn a_virtual_machine_keeps_its_policy_where_a_vmm_brings_its_pages() {
+    let comparison = outcome(&scenario("policies-of-two-vms"), true).unwrap();
+    for result in &comparison.policies {
+        let faults =
+            ["async_faults[a]", "async_faults[b]"].map(|name| result.metric(name).unwrap().mean);
+        assert!(faults[0] > 100.0 && faults[1] == 0.0, "{}: {faults:?}", result.policy);
+    }
+}

@@ -82,7 +82,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Whether a fault can only be resolved by the vCPU thread, because its page takes a thread that sleeps and
     /// items have none.
     pub(in crate::machine) fn needs_sleeper(&self, page: GuestPage) -> bool {
-        let policy = self.w.setup.policy.as_ref();
+        let policy = self.w.setup.policy_of(page.vm());
         let without = policy
             .is_none_or(|policy| !policy.host_async || policy.rules.workers == Workers::NativeIo);
         without && self.w.host.is_served_by_vmm(page)

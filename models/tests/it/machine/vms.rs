@@ -5,9 +5,9 @@ use super::kit::{
     us, write,
 };
 use models::base::ids::{RegionId, VcpuId, VmId};
-use models::base::record::{Event, FaultPath, TaskRole};
+use models::base::record::{Event, FaultPath, Record, TaskRole};
 use models::config::{
-    Container, Disturbance, DisturbanceKind, MachineConfig, Op, Pattern, Policy, VmConfig,
+    Container, Disturbance, DisturbanceKind, MachineConfig, MmuRetry, Op, Pattern, Policy, VmConfig,
 };
 use models::machine::{RunOutput, RunSettings};
 use sim_core::{QueueKind, SimDuration};
@@ -161,6 +161,13 @@ fn a_container_can_be_shared() {
     assert_clean(&output);
     let [busy, calm] = [0, 1].map(|vm| of_vm(&output, vm, "ept_unmaps"));
     assert!(busy > 0.0 && calm > 0.0, "{busy} and {calm}");
+    // Who takes pages makes faults of all begin again.
+    config.host.kernel.mmu_retry = MmuRetry::Evictions;
+    let settings = RunSettings { keep_records: true, ..for_time(ms(300)) };
+    let output = simulate(&config, "sync", &settings);
+    assert_clean(&output);
+    let again = |record: &Record| matches!(record.event, Event::MmuNotifierRetry { .. });
+    assert!(output.records.iter().flatten().any(again));
 }
 
 /// One keeps its policy, whatever is compared.

@@ -226,9 +226,13 @@ impl Ways<'_> {
             Err(_) if ran.not_present + ran.ready == 0 => return Ok(()),
             Err(error) => return failed(format!("{named}: check cannot read the trace: {error}")),
         };
-        // What check knows are kernels, and rules that a scenario sets are those of none.
-        let rules = &self.scenario.policies[run.policy].rules;
-        let of_kernel = generation(rules.name) == Some(*rules);
+        // What check knows are kernels. Rules that a scenario sets are those of none, and virtual machines with
+        // policies of several kernels are those of no host.
+        let compared = &self.scenario.policies[run.policy];
+        let rules = &compared.rules;
+        let machine = &self.scenario.machine;
+        let one_kernel = machine.vm_ids().all(|vm| machine.policy_of(vm, compared).rules == *rules);
+        let of_kernel = one_kernel && generation(rules.name) == Some(*rules);
         let broken = report.findings.iter().find(|one| one.verdict == Judged::Violation);
         if clean
             && of_kernel
