@@ -162,7 +162,7 @@ Examples:
   apfsim why natapov-2010 --duration 5s --fault         the slowest major fault
   apfsim why natapov-2010 --duration 5s --fault p99 --format json | jq .links")]
     Why(WhyArgs),
-    /// Make the page of a folder of results again, from what is in it
+    /// Make report.html of a folder of results again
     #[command(after_help = "\
 `--out DIR` of compare, run, sweep and anatomy writes DIR/report.html: one file for a browser, with tables
 that sort, policies that toggle, plots, the scenario with the sources of its presets, and the data. What

@@ -119,7 +119,7 @@ pub(crate) struct ValidateArgs {
     /// List the experiments and run none
     #[arg(long)]
     pub(crate) list: bool,
-    /// Exit with status 1 when an experiment or a single number is not as published
+    /// Exit with status 1 when an experiment or a row is outside
     #[arg(long)]
     pub(crate) strict: bool,
     /// What to print
@@ -230,7 +230,7 @@ pub(crate) struct CrossoverArgs {
     /// The metric; `apfsim metrics` lists them
     #[arg(long, value_name = "NAME", default_value = "lost_time_per_fault")]
     pub(crate) metric: String,
-    /// How narrow the bracket is made, as a part of the value
+    /// Relative width of the bracket at which bisection stops
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = percent)]
     pub(crate) tolerance: f64,
     #[command(flatten)]

@@ -31,7 +31,7 @@ pub struct Item {
     pub fault: Option<Fault>,
     /// Whether not present was queued for injection.
     pub told: bool,
-    /// Whether its page could not be had and its page pointer is left as it was.
+    /// Whether the fetch failed and left the page pointer uninitialised.
     pub garbage: bool,
     /// How far the VMM is with it; none where the kernel brings the page.
     pub user: Option<UserStage>,

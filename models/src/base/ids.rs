@@ -41,11 +41,12 @@ newtype! {
     /// A task of a guest, numbered from 0 over all of them in the order of creation.
     TaskId(u32), "task";
     /// A thread of the host: vCPU threads first, then those of the VMM that answer page faults, the worker of
-    /// zswap, those that take pages for nobody's fault, then workers in the order of creation. The number of a worker is that of its thread less the number of vCPUs.
+    /// zswap, background reclaimers (`ReclaimerId`), then workers in the order of creation. The number of a worker is that of its thread less
+    /// the number of vCPUs.
     ThreadId(u32), "thread";
     /// A thread of the VMM that answers page faults, numbered from 0 over all stores.
     HandlerId(u16), "handler";
-    /// A thread of the host that takes pages for nobody's fault, numbered from 0.
+    /// A background reclaimer, numbered from 0: kswapd, a writer of limits, or an agent that asks for reclaim.
     ReclaimerId(u16), "reclaimer";
     /// A kernel worker of the host that executes async-PF work items.
     WorkerId(u32), "worker";

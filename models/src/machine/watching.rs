@@ -33,7 +33,7 @@ impl Watching {
         Self { of, owners, own }
     }
 
-    /// Reads the next records. What is nobody's goes to all.
+    /// Reads the next records. Those of no virtual machine go to the monitors of all.
     pub(super) fn observe(&mut self, records: &[Record]) {
         let Some(owners) = &mut self.owners else {
             return self.of.iter_mut().for_each(|set| set.observe(records));

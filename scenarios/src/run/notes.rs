@@ -25,6 +25,8 @@ const SMALL: f64 = 0.001;
 /// What is degenerate about the results of a scenario.
 pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Ratio]) -> Vec<Note> {
     let mut found = Found { scenario, results, ratios, notes: Vec::new() };
+    // Before what follows from it.
+    found.notes.extend(handlers::notes(scenario, results));
     let faultless = found.faults();
     found.time();
     found.synchronous();
@@ -41,7 +43,6 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.releases();
     found.reads();
     found.limits();
-    found.notes.extend(handlers::notes(scenario, results));
     found.notes
 }
 

@@ -107,16 +107,22 @@ fn read(mut source: impl Read, path: &Path) -> Result<AddressTrace, AddressError
     addresses.recorder.finish().ok_or_else(|| AddressError::Empty { path: path.into() })
 }
 
+/// Bytes without an access after which there will be none: a device that has no end is no trace.
+const MOST_BEFORE: usize = 1 << 28;
+
 /// The accesses in a text. What is no access is passed over: Valgrind says more than that, and the program
 /// under it may have printed to the same file.
 fn lines(source: impl Read) -> io::Result<Addresses> {
     let mut addresses = Addresses::default();
     let mut reader = BufReader::with_capacity(1 << 16, source);
     let mut line = Vec::new();
+    let mut seen = 0;
     while addresses.numbers.len() <= MAX_PAGES {
         line.clear();
         // A line that has no end is none of these formats: as much of it as one of them could have is enough.
-        if reader.by_ref().take(1 << 12).read_until(b'\n', &mut line)? == 0 {
+        let bytes = reader.by_ref().take(1 << 12).read_until(b'\n', &mut line)?;
+        seen += bytes;
+        if bytes == 0 || addresses.numbers.is_empty() && seen > MOST_BEFORE {
             break;
         }
         addresses.line(&line);

@@ -20,7 +20,7 @@ pub fn generation(name: &str) -> Option<Rules> {
 }
 
 impl Generation {
-    /// The newest one that a kernel is: what "today's" means where nobody says otherwise.
+    /// The newest generation of a released kernel: the default where no release is named.
     ///
     /// # Panics
     ///

@@ -1,4 +1,5 @@
-//! What is kept of threads that take pages for nobody's fault. What they do is in `reclaimers`.
+//! What is kept of background reclaimers: kswapd, writers of limits, and agents that ask for reclaim. What they do is
+//! in `reclaimers`.
 
 use sim_core::{SimDuration, SimTime};
 
@@ -6,7 +7,7 @@ use crate::base::ids::{ThreadId, VmId};
 use crate::base::record::MemcgFile;
 use crate::config::{LimitChange, MachineConfig, MemoryControl, ProactiveReclaim};
 
-/// A thread that takes pages for nobody's fault.
+/// A background reclaimer.
 #[derive(Clone, Debug)]
 pub(super) struct Reclaimer {
     pub(super) thread: ThreadId,

@@ -1,4 +1,4 @@
-//! Threads of the host that take pages for nobody's fault: when they run, and what they do for. What each kind does
+//! Background reclaimers: threads of the host that reclaim, but for no fault of their own. When they run; what each kind does
 //! is in `limits`, `agents` and `kswapd`.
 
 use sim_core::EventQueue;

@@ -262,7 +262,7 @@ impl HostMemory {
         self.page_mut(guest_page).slot = slot.map_or(NIL, |s| s.0);
     }
 
-    /// The copy that the pool has of a page, if it has one, is of no use any more.
+    /// The copy of a page in the pool of zswap, if there is one, is stale.
     pub(super) fn forget_compressed(&mut self, page: GuestPage) {
         let place = self.index(page);
         if let Some(zswap) = &mut self.zswap {

@@ -166,7 +166,7 @@ mod tests {
     }
 
     /// More lines than there are places for: who shares a place with another one is lost early, and
-    /// nobody is found who was not there.
+    /// a lookup never hits a line that was not inserted.
     #[test]
     fn a_huge_guest_takes_a_bounded_place() {
         let mut store = Store::default();

@@ -57,7 +57,7 @@ pub struct Loads {
     all: Vec<Set>,
     /// Those among them for which somebody waits.
     waited_for: Vec<Set>,
-    /// The numbers that are not nobody's, of either: where thousands want one processor, most are.
+    /// Lengths of queues that some processor has, of either: where thousands want one processor, most have none.
     levels: Set,
     waited_levels: Set,
 }

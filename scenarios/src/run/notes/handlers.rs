@@ -28,7 +28,7 @@ fn died(scenario: &Scenario) -> Option<Note> {
     let since = scenario.machine.vm_ids().find_map(|vm| dead_since(scenario, vm))?;
     let text = format!(
         "a handler is dead from {since} on, and its descriptor open: whoever misses one of its pages sleeps for ever, and \
-         nothing is asked of that virtual machine that must happen in the end"
+         invariants of what must happen in the end are not judged for that virtual machine"
     );
     Some(Note { kind: NoteKind::HandlerDied, policy: None, text })
 }
