@@ -49,12 +49,15 @@ impl Report for Compared<'_> {
 
     fn tables(&self) -> Vec<(&'static str, Grid)> {
         let comparison = self.comparison;
-        vec![
+        let mut tables = vec![
             ("metrics", json::metrics(comparison)),
             ("runs", runs::grid(&[(runs::Keys::new(), comparison)])),
             ("fault-latency", runs::latencies(comparison)),
             ("series", json::series(comparison)),
-        ]
+        ];
+        let requests = runs::request_latencies(comparison);
+        tables.extend(requests.map(|grid| ("request-latency", grid)));
+        tables
     }
 
     fn figures(&self) -> Vec<Figure> {

@@ -76,8 +76,10 @@ pub(crate) fn crowd() -> Comparison {
         for fault in 0..900 {
             policy.latency.record(500_000 + 1_000 * (fault % 7) * index as u64);
         }
+        policy.request_latency = vec![("server".to_owned(), disk_latency(index as u64))];
         if index == 4 {
             policy.latency = Histogram::new();
+            policy.request_latency.clear();
         }
         ratios.push(ratio(&name, 1.0 + 0.2 * index as f64, Some((0.9, 3.0))));
         policies.push(policy);
@@ -119,6 +121,7 @@ fn policy(name: &str, work: f64, stderr: Option<f64>) -> PolicyResult {
         digest: DIGEST.parse().unwrap(),
         metrics: vec![metric("work_total", "units", work, stderr)],
         latency: Histogram::new(),
+        request_latency: Vec::new(),
         beginning: None,
         series: None,
         per_task: Vec::new(),

@@ -72,6 +72,26 @@ pub(crate) fn latencies(comparison: &Comparison) -> Grid {
     grid
 }
 
+/// Latencies of requests as [`latencies`] has those of faults, by group of tasks; nothing where no request ended.
+pub(crate) fn request_latencies(comparison: &Comparison) -> Option<Grid> {
+    let mut grid = Grid::named(["policy", "group", "latency_s", "requests", "cdf"]);
+    for policy in &comparison.policies {
+        for (group, times) in &policy.request_latency {
+            for ((value, count), (_, share)) in times.iter().zip(times.cumulative()) {
+                grid.row(vec![
+                    policy.policy.clone(),
+                    group.clone(),
+                    (value as f64 / 1e9).to_string(),
+                    count.to_string(),
+                    share.to_string(),
+                ]);
+            }
+        }
+    }
+    let any = grid.rows().next().is_some();
+    any.then_some(grid)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +100,22 @@ mod tests {
     fn text(grid: &Grid, rows: usize) -> String {
         let head = std::iter::once(grid.titles().join(","));
         head.chain(grid.rows().map(|row| row.join(","))).take(rows).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn requests_have_a_distribution_by_group() {
+        assert!(request_latencies(&fixture::natapov()).is_none());
+        let mut comparison = fixture::natapov();
+        let mut times = sim_core::Histogram::new();
+        [1_000, 1_000, 2_000].into_iter().for_each(|ns| times.record(ns));
+        comparison.policies[1].request_latency = vec![("server".to_owned(), times)];
+        let grid = request_latencies(&comparison).expect("requests ended");
+        let policy = &comparison.policies[1].policy;
+        let rows = format!(
+            "policy,group,latency_s,requests,cdf\n{policy},server,0.000001,2,0.6666666666666666\n\
+             {policy},server,0.000002,1,1"
+        );
+        assert_eq!(text(&grid, 9), rows);
     }
 
     #[test]

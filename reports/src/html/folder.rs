@@ -12,7 +12,7 @@ pub const SCENARIO: &str = "scenario.json";
 /// Texts for people.
 const TEXTS: [&str; 3] = ["table.txt", "anatomy.txt", "requests.txt"];
 /// What else can be saved from the page, the most wanted first.
-const DATA: [&str; 10] = [
+const DATA: [&str; 11] = [
     SCENARIO,
     "summary.json",
     "runs.csv",
@@ -20,6 +20,7 @@ const DATA: [&str; 10] = [
     "metrics.csv",
     "series.csv",
     "fault-latency.csv",
+    "request-latency.csv",
     "requests.csv",
     "sweep.jsonl",
     "anatomy.json",
@@ -27,8 +28,9 @@ const DATA: [&str; 10] = [
 /// Those that hold results.
 const RESULTS: [&str; 4] = ["summary.json", "sweep.jsonl", "anatomy.json", "requests.json"];
 /// Pictures that show what no table of the page does.
-const PICTURES: [(&str, &str); 8] = [
+const PICTURES: [(&str, &str); 9] = [
     ("work-by-policy", "Work by policy, with published values"),
+    ("request-latency-cdf", "Request latency"),
     ("gain", "Gain"),
     ("anatomy-median", "Anatomy: the median fault"),
     ("anatomy-p90", "Anatomy: the fault at 90 %"),

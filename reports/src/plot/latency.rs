@@ -71,6 +71,36 @@ pub(super) fn scene(comparison: &Comparison) -> Scene {
     page::finish(scene, y + GAP / 2.0, &[note], comparison)
 }
 
+/// The same of the requests of all groups, where some ended.
+pub(super) fn of_requests(comparison: &Comparison) -> Option<Scene> {
+    let times: Vec<Histogram> = comparison.policies.iter().map(all_requests).collect();
+    if times.iter().all(Histogram::is_empty) {
+        return None;
+    }
+    let (mut scene, y) = page::begin("Request latency by policy", comparison);
+    let named = comparison.policies.iter().zip(&times);
+    let curve = |(policy, times): (&PolicyResult, _)| Curve {
+        legend: legend(&policy.policy, times, "request"),
+        times,
+    };
+    let curves: Vec<Curve<'_>> = named.map(curve).collect();
+    let words = Words {
+        along: "request latency, from its arrival or beginning to its end (log scale)",
+        upwards: "fraction of requests not slower",
+        empty: "No request ended.",
+    };
+    let y = draw(&mut scene, y, &curves, &words);
+    let marked = MARKED.map(|fraction| format!("{:.0} %", fraction * 100.0)).join(", ");
+    let note = format!("Requests of all replications together. Markers at {marked} of them.");
+    Some(page::finish(scene, y + GAP / 2.0, &[note], comparison))
+}
+
+fn all_requests(policy: &PolicyResult) -> Histogram {
+    let mut all = Histogram::new();
+    policy.request_latency.iter().for_each(|(_, own)| all.merge(own));
+    all
+}
+
 /// Where the markers are, as a sentence.
 pub(super) fn markers() -> String {
     let marked = MARKED.map(|fraction| format!("{:.0} %", fraction * 100.0)).join(", ");

@@ -94,14 +94,17 @@ impl Figure {
     }
 }
 
-/// Work by policy with error bars and published values beside, distribution of fault latency, and
-/// work, faults, waiting vCPUs, items and workers over time.
+/// Work by policy with error bars and published values beside, distributions of fault latency and, where there are
+/// requests, of theirs, and work, faults, waiting vCPUs, items and workers over time.
 pub fn of_comparison(comparison: &Comparison) -> Vec<Figure> {
-    vec![
+    let mut figures = vec![
         Figure::new("work-by-policy", work::scene(comparison)),
         Figure::new("fault-latency-cdf", latency::scene(comparison)),
         Figure::new("throughput-over-time", series::scene(comparison)),
-    ]
+    ];
+    let requests = latency::of_requests(comparison);
+    figures.extend(requests.map(|scene| Figure::new("request-latency-cdf", scene)));
+    figures
 }
 
 /// The gain along the axis of a sweep that has one, of times or numbers.

@@ -57,6 +57,9 @@ pub struct PolicyResult {
     /// Latencies of major faults in nanoseconds, of all replications together.
     #[serde(skip)]
     pub latency: Histogram,
+    /// Latencies of requests in nanoseconds, of all replications together, by group of tasks.
+    #[serde(skip)]
+    pub request_latency: Vec<(String, Histogram)>,
     /// The first replication over time, where it was followed.
     #[serde(skip)]
     pub series: Option<SeriesValues>,

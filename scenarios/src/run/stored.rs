@@ -43,6 +43,9 @@ pub(crate) struct StoredRun {
     pub(crate) findings: Vec<FindingSummary>,
     /// Fault latencies in nanoseconds as (value, count).
     pub(crate) latency: Histogram,
+    /// Latencies of requests in the same form, by group of tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) request_latency: Vec<(String, Histogram)>,
     /// The run over time; only of the first replication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) series: Option<SeriesValues>,
@@ -130,8 +133,16 @@ impl StoredRun {
         });
         // A histogram that is read back names each value by its bucket. Taking that form from the
         // start makes no difference between runs that were stored and runs that were not.
-        let mut latency = Histogram::new();
-        output.latency.iter().for_each(|(value, count)| latency.record_n(value, count));
+        let bucketed = |times: &Histogram| {
+            let mut own = Histogram::new();
+            times.iter().for_each(|(value, count)| own.record_n(value, count));
+            own
+        };
+        let requests = output.metrics.per_group.iter().filter(|line| !line.latency.is_empty());
+        let request_latency = requests.map(|line| {
+            let group = groups.get(line.group.index()).map_or("", |group| group.name.as_str());
+            (group.to_owned(), bucketed(&line.latency))
+        });
         Self {
             setup: String::new(),
             point: None,
@@ -144,7 +155,8 @@ impl StoredRun {
             metrics: metrics.collect(),
             tasks: tasks.collect(),
             findings: output.findings.iter().filter_map(|line| finding(run, line)).collect(),
-            latency,
+            latency: bucketed(&output.latency),
+            request_latency: request_latency.collect(),
             series: output.series.clone(),
             beginning: output.series.as_ref().and_then(Beginning::of),
         }

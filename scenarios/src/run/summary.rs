@@ -55,11 +55,24 @@ fn policy_result(policy: &str, runs: &[StoredRun]) -> PolicyResult {
         digest: digest_of(runs.iter().map(|run| run.digest)),
         metrics: metrics(runs),
         latency,
+        request_latency: request_latency(runs),
         series: runs.iter().find_map(|run| run.series.clone()),
         beginning: runs.first().and_then(|run| run.beginning.clone()),
         per_task: per_task(runs),
         findings: findings(runs),
     }
+}
+
+/// By group, in order of first appearance.
+fn request_latency(runs: &[StoredRun]) -> Vec<(String, Histogram)> {
+    let mut all: Vec<(String, Histogram)> = Vec::new();
+    for (group, own) in runs.iter().flat_map(|run| &run.request_latency) {
+        match all.iter_mut().find(|(name, _)| name == group) {
+            Some((_, sum)) => sum.merge(own),
+            None => all.push((group.clone(), own.clone())),
+        }
+    }
+    all
 }
 
 fn metrics(runs: &[StoredRun]) -> Vec<MetricSummary> {

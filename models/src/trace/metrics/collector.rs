@@ -444,6 +444,7 @@ impl Metrics {
         let of_group = |(&group, counts): (_, &RequestCounts)| GroupMetrics {
             group,
             values: values_of(&self.totals(end, Some(counts)), |kind| kind.by_group),
+            latency: counts.latency.clone(),
         };
         self.requests.groups.iter().map(of_group).collect()
     }

@@ -40,6 +40,8 @@ pub struct GroupMetrics {
     pub group: GroupId,
     /// Those metrics that there are by group; others are left out.
     pub values: Vec<Metric>,
+    /// Latencies of its requests in nanoseconds; histograms of replications can be merged.
+    pub latency: Histogram,
 }
 
 /// The metrics of one of several virtual machines.

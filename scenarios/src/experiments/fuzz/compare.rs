@@ -48,7 +48,7 @@ fn results(one: &StoredRun, other: &StoredRun, cut: bool) -> Option<String> {
         };
         return Some(format!("findings [{}] instead of [{}]", told(other), told(one)));
     }
-    if one.latency != other.latency {
+    if (&one.latency, &one.request_latency) != (&other.latency, &other.request_latency) {
         return Some("other latencies".to_owned());
     }
     (one.beginning != other.beginning)

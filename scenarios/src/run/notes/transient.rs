@@ -88,6 +88,7 @@ mod tests {
             digest: DigestValue(0),
             metrics: vec![metric],
             latency: Histogram::new(),
+            request_latency: Vec::new(),
             beginning: Beginning::of(&SeriesValues { span_ps: 12_000_000_000_000, windows }),
             series: None,
             per_task: Vec::new(),

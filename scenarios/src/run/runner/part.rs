@@ -98,6 +98,7 @@ impl<'a> PartWork<'a> {
         if !keep_latency {
             for policy in &mut comparison.policies {
                 policy.latency = Histogram::new();
+                policy.request_latency.clear();
             }
         }
         comparison
