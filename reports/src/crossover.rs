@@ -112,8 +112,8 @@ fn answer(found: &Crossover) -> String {
             );
             if clear != bracket {
                 text.push_str(&format!(
-                    " The difference is beyond doubt up to {} and from {} on; between them it is \
-                     within the noise, and more replications would narrow that.",
+                    " Up to {} and from {} on the 95 % interval of the difference is on one side of zero; \
+                     between them it is within the noise, and more replications would narrow that.",
                     clear.0, clear.1
                 ));
             }

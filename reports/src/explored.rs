@@ -165,7 +165,9 @@ impl SearchReport<'_> {
         let (bad, weak) = (count(Severity::Violation), count(Severity::Weakness));
         let part =
             if self.explored.limit.is_some() { ", in the part that was searched" } else { "" };
-        format!("{bad} violations, {weak} weaknesses{part}")
+        let violations = if bad == 1 { "violation" } else { "violations" };
+        let weaknesses = if weak == 1 { "weakness" } else { "weaknesses" };
+        format!("{bad} {violations}, {weak} {weaknesses}{part}")
     }
 
     /// By invariant, what was found.

@@ -17,7 +17,11 @@ pub(crate) struct Measure<'a> {
 impl<'a> Measure<'a> {
     /// That of a comparison.
     pub(crate) fn of(comparison: &'a Comparison) -> Self {
-        let name = comparison.measure.as_str();
+        Self::named(&comparison.measure)
+    }
+
+    /// That of a metric's name.
+    pub(crate) fn named(name: &'a str) -> Self {
         let kind = metrics::find(name);
         let unit = kind.map_or(Unit::Number, |kind| kind.unit);
         let better = kind.map_or(Better::Neither, |kind| kind.better);

@@ -45,7 +45,7 @@ pub(crate) struct MetricsArgs {
 /// `apfsim explore`
 #[derive(Args, Debug)]
 pub(crate) struct ExploreArgs {
-    /// Name of a generation
+    /// Name of a generation, or a kernel release as 5.10
     #[arg(long, value_name = "NAME", default_value = Generation::newest().name)]
     pub(crate) rules: String,
     /// Give a mechanism of the rules the value of another generation; repeat for more
@@ -94,13 +94,13 @@ pub(crate) struct ExploreArgs {
     #[arg(long)]
     pub(crate) shadow: bool,
     /// End after so many moves from the beginning
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
     /// End after so many different states
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) states: Option<u32>,
     /// End at so much memory, in MiB
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) memory: Option<u64>,
     /// Findings that are known, as written by `--out`: only others lead to exit status 1
     #[arg(long, value_name = "FILE")]
@@ -128,7 +128,7 @@ pub(crate) struct ExploreArgs {
 /// `apfsim rules`
 #[derive(Args, Debug)]
 pub(crate) struct RulesArgs {
-    /// Name of a generation: print every mechanism with its value and source
+    /// Name of a generation, or a kernel release as 5.10: print every mechanism with its value and source
     pub(crate) generation: Option<String>,
     /// Print in what two generations differ
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "generation")]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{fs, io};
 
-use models::apf::rules::{Mechanism, PARTS, Rules, SetError, named_generation};
+use models::apf::rules::{Mechanism, PARTS, Rules, SetError};
 use models::apf::{Defect, Defects};
 use models::base::invariant::InvariantId;
 use models::explore::{Bounds, Budget, Disturbance, Explored, Setup, explore};
@@ -104,9 +104,7 @@ fn listed(name: &str, names: &[&str]) -> String {
 }
 
 fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
-    let generation =
-        named_generation(&args.rules).ok_or_else(|| super::rules::unknown(&args.rules))?;
-    let mut rules = generation.rules();
+    let mut rules = super::rules::rules_of(&args.rules)?;
     for text in &args.set {
         setting(text, &mut rules)?;
     }

@@ -1,7 +1,7 @@
 //! `apfsim rules`: what the kernels do, mechanism by mechanism.
 
 use ::scenarios::help_for_unknown;
-use models::apf::rules::{Generation, generations, named_generation};
+use models::apf::rules::{Generation, Release, Rules, generations, named_generation, release};
 use reports::rules::{Differences, Generations, Mechanisms};
 
 use super::common::print;
@@ -20,8 +20,21 @@ pub(super) fn execute(args: &RulesArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Fine)
 }
 
+/// A generation by its name, or that of a kernel release, as 5.10 and v6.6.
 fn known(name: &str) -> Result<&'static Generation, CliError> {
-    named_generation(name).ok_or_else(|| unknown(name))
+    let of_release = || Some(released(name)?.generation);
+    named_generation(name).or_else(of_release).ok_or_else(|| unknown(name))
+}
+
+/// The rules of a generation, or of a kernel release with what it has from later ones.
+pub(super) fn rules_of(name: &str) -> Result<Rules, CliError> {
+    let of_release = || Some(released(name)?.rules());
+    let named = named_generation(name).map(Generation::rules);
+    named.or_else(of_release).ok_or_else(|| unknown(name))
+}
+
+fn released(name: &str) -> Option<Release> {
+    release(name.strip_prefix('v').unwrap_or(name))
 }
 
 /// What is said of a generation that does not exist.

@@ -8,6 +8,7 @@ use super::comparison::{Compared, Ratio};
 use super::object::{names, text};
 use super::sweep::Swept;
 use crate::json::Document;
+use crate::measure::Measure;
 
 /// A difference that nobody would call better or worse, however sure it is.
 const SLIGHT: f64 = 0.005;
@@ -34,7 +35,8 @@ pub(super) fn of_comparison(main: &Value, compared: &Compared) -> String {
     if let ([policy], true) = (&policies[..], sentences.is_empty()) {
         let value = compared.values.get(policy).and_then(|own| own.get(&measure));
         if let Some((Some(mean), _)) = value {
-            sentences.push(format!("{policy} has a {measure} of {}.", short(*mean)));
+            let value = Measure::named(&measure).value(*mean);
+            sentences.push(format!("{policy} has a {measure} of {value}."));
         }
     }
     if sentences.is_empty() {

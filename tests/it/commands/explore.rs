@@ -112,6 +112,24 @@ fn what_does_not_exist_is_told_with_what_does() {
 }
 
 #[test]
+fn a_kernel_release_has_the_rules_of_its_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--vcpus", "1", "--tasks", "1", "--pages", "1"];
+    let states = |rules: &str| {
+        let (status, stdout, stderr) =
+            explore(&[&["--rules", rules], &small[..]].concat(), folder.path());
+        assert_eq!(status, Some(0), "{rules}: {stderr}");
+        stdout.lines().find(|line| line.contains(" states")).map(str::to_owned)
+    };
+    assert_eq!(states("5.10"), states("v5.9"));
+    assert_eq!(states("v6.6"), states("v6.1"));
+    let (status, _, stderr) = explore(&["--rules", "9.1"], folder.path());
+    assert!(status == Some(2) && stderr.contains("no generation `9.1`"), "{stderr}");
+    let (status, _, stderr) = explore(&["--depth", "0"], folder.path());
+    assert!(status == Some(2) && stderr.contains("--depth"), "{stderr}");
+}
+
+#[test]
 fn disturbances_and_defects_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let (status, stdout, _) = explore(&["--list"], folder.path());
