@@ -90,6 +90,12 @@ pub(crate) enum CliError {
         /// The file.
         path: PathBuf,
     },
+    /// A file that is there is overwritten only if that is asked for.
+    #[error("`{path}` is there already\n  help: name another file, or say --overwrite")]
+    NotOverwritten {
+        /// The file.
+        path: PathBuf,
+    },
     /// Questions cannot be asked or answered.
     #[error("cannot ask on this terminal: {0}\n  help: `--yes` asks nothing; flags answer before")]
     Answers(io::Error),

@@ -4,7 +4,6 @@ use scenarios::DeviceFitReport;
 use scenarios::logs::device::DeviceFitRow;
 use serde_json::json;
 
-use crate::device_rows::{name, under};
 use crate::format::grouped;
 use crate::json::written;
 use crate::page::{Column, Grid, Page, Piece};
@@ -66,7 +65,7 @@ fn page(report: &DeviceFitReport) -> Page {
 
 fn grid(rows: &[DeviceFitRow]) -> Grid {
     let first = rows[0];
-    let (under, count) = (under(&first), grouped(first.count as f64));
+    let (under, count) = (first.under(), grouped(first.count as f64));
     let title = format!("{}s {under}, {count} (us)", first.direction.name());
     let columns = vec![
         Column::left(title),
@@ -77,7 +76,7 @@ fn grid(rows: &[DeviceFitRow]) -> Grid {
     let mut grid = Grid::new(columns);
     for row in rows {
         grid.row(vec![
-            format!("  {}", name(row)),
+            format!("  {}", row.name()),
             us(row.measured),
             us(row.simulated),
             format!("{:+.1} %", row.error() * 100.0),
@@ -98,7 +97,7 @@ fn rows(report: &DeviceFitReport) -> Grid {
             row.direction.name().to_owned(),
             row.depth.map_or_else(String::new, |depth| depth.to_string()),
             row.count.to_string(),
-            name(row),
+            row.name(),
             format!("{:.0}", row.measured),
             format!("{:.0}", row.simulated),
             format!("{:.4}", row.error()),
@@ -124,7 +123,7 @@ fn object(report: &DeviceFitReport) -> String {
             "direction": row.direction.name(),
             "depth": row.depth,
             "count": row.count,
-            "quantile": name(row),
+            "quantile": row.name(),
             "measured_ns": row.measured,
             "device_ns": row.simulated,
             "error": row.error(),

@@ -23,7 +23,6 @@ mod check;
 mod comparison;
 mod crossover;
 mod device_fit;
-mod device_rows;
 mod diff;
 pub mod explored;
 mod fit;

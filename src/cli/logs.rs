@@ -49,6 +49,9 @@ pub(crate) struct FitArgs {
     /// Write the scenario into this file
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace the file of -o if it is there already
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
     /// Do not run it: nothing is compared, and the number of computing threads is assumed
     #[arg(long)]
     pub(crate) no_run: bool,
@@ -113,6 +116,9 @@ pub(crate) struct FitDeviceArgs {
     /// Write the device into this file, which scenarios name
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace the file of -o if it is there already
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
     /// Requests that the device serves at once; by default the largest depth that was measured, or,
     /// where that is 1, an assumption
     #[arg(long, value_name = "N")]

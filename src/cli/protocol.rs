@@ -108,6 +108,9 @@ pub(crate) struct ExploreArgs {
     /// Write the result with all traces into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Replace the file of --out if it is there already
+    #[arg(long, requires = "out")]
+    pub(crate) overwrite: bool,
     /// Write the shortest way to each finding as a kernel prints its tracepoints, for `check`
     ///
     /// Of several findings each has its own file: the invariant is put before the extension, so

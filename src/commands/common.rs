@@ -15,6 +15,14 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     write_file(path, text.as_bytes()).map_err(fail)
 }
 
+/// Refuses a file that is there already, unless it may be lost. A device or a pipe loses nothing.
+pub(super) fn not_lost(path: Option<&Path>, overwrite: bool) -> Result<(), CliError> {
+    match path.filter(|path| !overwrite && path.is_file()) {
+        Some(path) => Err(CliError::NotOverwritten { path: path.to_owned() }),
+        None => Ok(()),
+    }
+}
+
 /// Tells which files were written, unless nobody wants to know.
 pub(super) fn tell(files: &[PathBuf], quiet: bool) {
     for file in files.iter().filter(|_| !quiet) {

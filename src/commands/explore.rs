@@ -15,7 +15,7 @@ use scenarios::run::checksum;
 use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
 use serde_json::Value;
 
-use super::common::{print, tell, write};
+use super::common::{not_lost, print, tell, write};
 use crate::cli::ExploreArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -28,6 +28,7 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
     }
     let setup = setup(args)?;
     let files: Vec<&Path> = args.out.iter().chain(&args.trace).map(PathBuf::as_path).collect();
+    not_lost(args.out.as_deref(), args.overwrite)?;
     let _held = FolderLock::hold(None, &files)?;
     let known = args.baseline.as_deref().map(baseline).transpose()?;
     let bounds = bounds(args);

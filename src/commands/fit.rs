@@ -5,7 +5,7 @@ use std::path::Path;
 use reports::formats::FORMATS;
 use scenarios::{DeviceFitOptions, DeviceFitReport, FolderLock, fit_device};
 
-use super::common::{print, tell, write};
+use super::common::{not_lost, print, tell, write};
 use crate::cli::{FitCommand, FitDeviceArgs};
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -20,6 +20,7 @@ pub(super) fn execute(command: &FitCommand) -> Result<Outcome, CliError> {
 fn device(args: &FitDeviceArgs) -> Result<Outcome, CliError> {
     let options = DeviceFitOptions { channels: args.channels, name: args.name.clone() };
     let files: Vec<&Path> = args.output.as_deref().into_iter().collect();
+    not_lost(args.output.as_deref(), args.overwrite)?;
     let _held = FolderLock::hold(args.out.as_deref(), &files)?;
     let report = fit_device(&args.files, &options)?;
     let written = keep(args, &report);

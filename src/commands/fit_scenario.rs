@@ -6,7 +6,7 @@ use reports::ReportError;
 use reports::formats::FORMATS;
 use scenarios::{FitOptions, FitReport, FolderLock, fit_path};
 
-use super::common::{print, tell};
+use super::common::{not_lost, print, tell};
 use crate::cli::FitArgs;
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -24,6 +24,7 @@ pub(super) fn execute(args: &FitArgs) -> Result<Outcome, CliError> {
         run: !args.no_run,
     };
     let files: Vec<&Path> = args.output.as_deref().into_iter().collect();
+    not_lost(args.output.as_deref(), args.overwrite)?;
     let _held = FolderLock::hold(args.out.as_deref(), &files)?;
     let report = fit_path(&args.log, &options)?;
     let written = write(args, &report);

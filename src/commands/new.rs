@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use models::presets::{self, policies};
@@ -24,13 +24,29 @@ pub(super) fn execute(args: &NewArgs) -> Result<Outcome, CliError> {
         let (mut input, mut out) = (io::stdin().lock(), io::stderr().lock());
         ask(args, &mut wishes, &mut input, &mut out)?;
     }
-    let text = wishes.text()?;
+    wishes.device = seen_from(path, &wishes.device);
+    let text = wishes.text(&path.to_string_lossy())?;
     let failed = |source| CliError::Write { path: path.to_owned(), source };
     // Made only if it is not there: nobody's file is lost.
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     output::note(&format!("wrote {0}; next: apfsim compare {0}", path.display()));
     Ok(Outcome::Fine)
+}
+
+/// The path of a device's file as a scenario has it: seen from its own folder, not from where it was typed.
+fn seen_from(scenario: &Path, device: &str) -> String {
+    let folder = scenario.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let there = Path::new(device).canonicalize().ok().filter(|_| device.ends_with(".json"));
+    let (Some(folder), Some(there)) = (folder, there) else { return device.to_owned() };
+    let Ok(folder) = folder.canonicalize() else { return device.to_owned() };
+    if Path::new(device).is_absolute() {
+        return device.to_owned();
+    }
+    let common = folder.components().zip(there.components()).take_while(|(a, b)| a == b).count();
+    let up = folder.components().skip(common).map(|_| Component::ParentDir);
+    let path: PathBuf = up.chain(there.components().skip(common)).collect();
+    path.to_string_lossy().into_owned()
 }
 
 /// What was typed, and the usual of the rest.
@@ -205,7 +221,7 @@ mod tests {
         assert_eq!(wishes.policies, ["sync", "halt-6.12", "apf-6.12"]);
         assert_eq!((wishes.name.as_str(), wishes.limit), ("my-own", Bytes(256 << 20)));
         assert!(printed.contains("How many vCPUs? [4]"), "{printed}");
-        assert!(wishes.text().is_ok());
+        assert!(wishes.text("new.json").is_ok());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use scenarios::logs::device::DeviceFitRow;
 
 use super::multiples::{self, Multiple, Quantile, Words};
 use super::scene::Scene;
-use crate::device_rows::{name, under};
 use crate::format::grouped;
 
 /// The percentiles of each direction and depth; none where nothing was measured.
@@ -30,14 +29,14 @@ pub(super) fn scene(report: &DeviceFitReport) -> Option<Scene> {
 fn multiple(rows: &[DeviceFitRow]) -> Multiple {
     let first = &rows[0];
     let quantile = |row: &DeviceFitRow| Quantile {
-        name: name(row),
+        name: row.name(),
         values: [Some(row.measured), Some(row.simulated)],
     };
     Multiple {
         title: format!(
             "{}s {}, {} requests",
             first.direction.name(),
-            under(first),
+            first.under(),
             grouped(first.count as f64)
         ),
         quantiles: rows.iter().filter(|row| row.ppm.is_some()).map(quantile).collect(),

@@ -50,8 +50,13 @@ pub(crate) fn scenario() -> Value {
     list(&mut schema, "/$defs/SchedFile/properties/kernel", presets::guest_kernel_names());
     list(&mut schema, "/$defs/CpuRef/anyOf/0", presets::cpu_names());
     list(&mut schema, "/$defs/CpuFile/properties/preset", presets::cpu_names());
-    list(&mut schema, "/$defs/DeviceRef/anyOf/0", presets::device_names());
-    list(&mut schema, "/$defs/DevicePresetFile/properties/preset", presets::device_names());
+    for pointer in ["/$defs/DeviceRef/anyOf/0", "/$defs/DevicePresetFile/properties/preset"] {
+        if let Some(device) = schema.pointer_mut(pointer) {
+            // An editor offers the names and takes the path of a file.
+            device["anyOf"] =
+                json!([{ "enum": presets::device_names() }, { "pattern": r"\.json$" }]);
+        }
+    }
     list(&mut schema, "/$defs/ZswapFile/properties/compressor", presets::compressor_names());
     list(&mut schema, "/$defs/HostKernelRef/anyOf/0", presets::host_kernel_names());
     list(&mut schema, "/$defs/HostKernelFile/properties/preset", presets::host_kernel_names());
@@ -103,14 +108,18 @@ mod tests {
             "/$defs/GuestFile/properties/kernel/enum",
             "/$defs/CpuRef/anyOf/0/enum",
             "/$defs/CpuFile/properties/preset/enum",
-            "/$defs/DeviceRef/anyOf/0/enum",
-            "/$defs/DevicePresetFile/properties/preset/enum",
+            "/$defs/DeviceRef/anyOf/0/anyOf/0/enum",
+            "/$defs/DevicePresetFile/properties/preset/anyOf/0/enum",
             "/$defs/HostFile/properties/costs/propertyNames/enum",
             "/$defs/HostKernelRef/anyOf/0/enum",
             "/$defs/HostKernelFile/properties/preset/enum",
         ] {
             let names = schema.pointer(pointer).and_then(Value::as_array);
             assert!(names.is_some_and(|names| !names.is_empty()), "{pointer}");
+        }
+        for device in ["/$defs/DeviceRef/anyOf/0", "/$defs/DevicePresetFile/properties/preset"] {
+            let file = schema.pointer(&format!("{device}/anyOf/1/pattern"));
+            assert_eq!(file, Some(&Value::from(r"\.json$")), "{device}");
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use models::config::DeviceConfig;
+use models::parts::device::load::{ClosedLoad, closed_load};
 use models::presets;
+use sim_core::DistributionError;
 
 use crate::scenario::resolve::Scenario;
 use crate::syntax::error::ScenarioError;
@@ -47,6 +50,17 @@ impl Kind {
         }
     }
 }
+
+/// Bytes of a page.
+const PAGE: u64 = 4096;
+/// Computation of a request, in microseconds.
+const COMPUTE_US: u64 = 30;
+/// Requests of the load that shows how many a device takes.
+const LOAD: u64 = 60_000;
+/// Euler's constant: the harmonic number of n less its logarithm.
+const EULER: f64 = 0.577;
+/// Assumption: reclaim that does not know which pages are hot misses so many times as often as if it did.
+const RECLAIM: f64 = 2.0;
 
 /// What a scenario to begin with is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,14 +113,48 @@ impl Wishes {
         }
     }
 
-    /// The file.
+    /// The text of the file at a path, from whose folder the path of a device's file is seen.
     ///
     /// # Errors
     /// When the wishes do not go together, as a scenario with them would say.
-    pub fn text(&self) -> Result<String, ScenarioError> {
-        let text = self.written();
-        Scenario::from_str("the new scenario", &text)?;
+    pub fn text(&self, path: &str) -> Result<String, ScenarioError> {
+        let gap = self.least_gap();
+        let text = self.written(gap);
+        let scenario = Scenario::from_str(path, &text)?;
+        if self.kind != Kind::Requests {
+            return Ok(text);
+        }
+        let slower = self.gap_of_device(&scenario.machine.host.device)?;
+        if slower <= gap {
+            return Ok(text);
+        }
+        let text = self.written(slower);
+        Scenario::from_str(path, &text)?;
         Ok(text)
+    }
+
+    /// Microseconds between requests of which a third of the vCPUs' time is computation.
+    fn least_gap(&self) -> u64 {
+        (3 * COMPUTE_US / self.vcpus).max(1)
+    }
+
+    /// Microseconds between requests of which a third of what the device does is theirs, as many
+    /// pages of both directions being under way as there are vCPUs.
+    fn gap_of_device(&self, device: &DeviceConfig) -> Result<u64, ScenarioError> {
+        let load =
+            ClosedLoad { depth: self.vcpus as u32, requests: LOAD, reads_ppm: 500_000, seed: 1 };
+        let failed = |error: DistributionError| ScenarioError::Override {
+            message: format!("the device `{}`: {error}", self.device),
+            help: "name another device".to_owned(),
+        };
+        let rate = closed_load(device, &load).map_err(failed)?.rate();
+        // Zipf's law of exponent 1: the share of the first n of N is about H(n) / H(N).
+        let harmonic = |pages: u64| (pages.max(1) as f64).ln() + EULER;
+        let (stays, all) = (self.limit.0 / PAGE, self.working_set().0 / PAGE);
+        let missed = 1.0 - (harmonic(stays) / harmonic(all)).min(1.0);
+        // Two touches; what is read takes the place of another page, which is written.
+        let pages = 2.0 * 2.0 * missed * RECLAIM;
+        Ok((3.0 * 1e6 * pages / rate.max(f64::MIN_POSITIVE)).ceil() as u64)
     }
 
     fn cpu(&self) -> &str {
@@ -119,12 +167,11 @@ impl Wishes {
 
     /// Twice what may stay, as far as the guest has it: some of it is always elsewhere.
     fn working_set(&self) -> Bytes {
-        const PAGE: u64 = 4096;
         let most = self.memory.0 / 10 * 8;
         Bytes((2 * self.limit.0).min(most) / PAGE * PAGE)
     }
 
-    fn written(&self) -> String {
+    fn written(&self, gap: u64) -> String {
         let Self { name, kind, memory, limit, vcpus, .. } = self;
         let policies = match self.policies.is_empty() {
             true => self.usual_policies(),
@@ -168,7 +215,7 @@ impl Wishes {
             quoted(&self.host_kernel)
         ));
         line("  \"workload\": {");
-        for own in self.workload() {
+        for own in self.workload(gap) {
             line(&own);
         }
         line("  },");
@@ -212,8 +259,9 @@ impl Wishes {
                  tasks of the array wait for, the counting tasks could have used."
             }
             Kind::Requests => {
-                "Two threads a vCPU answer requests that arrive in a Poisson process; each computes and \
-                 touches two pages, hot ones more often. How long a request takes counts from its arrival."
+                "Two threads a vCPU answer requests that arrive in a Poisson process, at about a third of what \
+                 vCPUs and device can do; each computes and touches two pages, hot ones more often. How long \
+                 a request takes counts from its arrival."
             }
             Kind::Restore => {
                 "Nothing is in memory at the start: the first touch of each page is a fault that a handler \
@@ -232,7 +280,7 @@ impl Wishes {
         head
     }
 
-    fn workload(&self) -> Vec<String> {
+    fn workload(&self, gap: u64) -> Vec<String> {
         let (set, vcpus) = (self.working_set(), self.vcpus);
         let lines = match self.kind {
             Kind::Compute => format!(
@@ -266,7 +314,7 @@ impl Wishes {
           {{
             "op": "serve",
             "body": [
-              {{ "op": "compute", "span": {{ "kind": "log_normal", "median": "30us", "sigma_milli": 300 }} }},
+              {{ "op": "compute", "span": {{ "kind": "log_normal", "median": "{COMPUTE_US}us", "sigma_milli": 300 }} }},
               {{ "op": "access", "region": "values", "pattern": {{ "kind": "zipf", "exponent_milli": 990 }}, "cost": "500ns" }},
               {{ "op": "access", "region": "values", "pattern": {{ "kind": "zipf", "exponent_milli": 990 }}, "write": true, "cost": "500ns" }}
             ]
@@ -275,8 +323,7 @@ impl Wishes {
       }}
     ]"#,
                 2 * vcpus,
-                // A third of the vCPUs' time is computation.
-                (90 / vcpus).max(1)
+                gap
             ),
             Kind::Restore => format!(
                 r#"    "regions": [{{ "name": "working-set", "size": "{set}", "content": "stored", "store": "snapshot" }}],
@@ -338,15 +385,16 @@ mod tests {
         for kind in Kind::ALL {
             for kernel in presets::host_kernel_names() {
                 let wishes = Wishes { host_kernel: kernel.to_string(), ..wishes(kind) };
-                let text =
-                    wishes.text().unwrap_or_else(|error| panic!("{kernel}: {}", error.render()));
+                let text = wishes
+                    .text("new.json")
+                    .unwrap_or_else(|error| panic!("{kernel}: {}", error.render()));
                 assert!(text.starts_with("// "), "{text}");
                 assert!(text.lines().all(|line| line.len() <= 140), "{text}");
             }
             for device in presets::device_names() {
                 let wishes = Wishes { device: device.clone(), ..wishes(kind) };
                 // Compressed memory holds what was swapped out, and no snapshot.
-                if let Err(error) = wishes.text() {
+                if let Err(error) = wishes.text("new.json") {
                     let told = error.render();
                     let refused = kind == Kind::Restore && told.contains("compressed memory holds");
                     assert!(refused, "{device}: {told}");
@@ -366,7 +414,7 @@ mod tests {
                 policies: vec!["sync".to_owned(), "apf-6.1".to_owned()],
                 ..wishes(kind)
             };
-            let text = own.text().unwrap_or_else(|error| panic!("{}", error.render()));
+            let text = own.text("new.json").unwrap_or_else(|error| panic!("{}", error.render()));
             let scenario = Scenario::from_str("own", &text).expect("it was read before");
             let machine = &scenario.machine;
             assert_eq!((scenario.name.as_str(), machine.vcpus()), ("own", 16));
@@ -377,11 +425,27 @@ mod tests {
         }
     }
 
+    /// The slower the device, the fewer requests come.
+    #[test]
+    fn requests_come_at_the_rate_of_the_device() {
+        let gap = |device: &str| {
+            let text = Wishes { device: device.to_owned(), ..wishes(Kind::Requests) };
+            let text = text.text("new.json").expect("a preset");
+            let (_, after) = text.split_once("\"poisson\", \"mean\": \"").expect("arrivals");
+            let (gap, _) = after.split_once("us\"").expect("in microseconds");
+            gap.parse::<u64>().expect("a number")
+        };
+        // What the vCPUs can do is the limit.
+        assert_eq!(gap("optane-p4800x"), 22);
+        let gaps = ["optane-p4800x", "cloud-gp3", "hdd-7200"].map(gap);
+        assert!(gaps.windows(2).all(|pair| pair[0] < pair[1]), "{gaps:?}");
+    }
+
     #[test]
     fn what_does_not_go_together_is_refused() {
         let wrong = Wishes { limit: Bytes(2 << 30), ..wishes(Kind::Compute) };
-        assert!(wrong.text().is_err());
+        assert!(wrong.text("new.json").is_err());
         let wrong = Wishes { name: "a\"b".to_owned(), ..wishes(Kind::Compute) };
-        assert!(wrong.text().is_err());
+        assert!(wrong.text("new.json").is_err());
     }
 }

@@ -46,6 +46,40 @@ fn a_new_scenario_runs_and_is_never_overwritten() {
     fails(&["new", "x.json", "--host-kernel", "linux-6.11", "--yes"], &["`linux-6.6`"]);
 }
 
+/// The path of a device's file is typed as seen from here, and written as seen from the scenario. Requests come no
+/// faster than the device can serve them under the first policy.
+#[test]
+fn a_new_scenario_has_the_device_that_was_named_and_is_not_overloaded() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("sub/deep")).unwrap();
+    fs::create_dir(folder.path().join("devices")).unwrap();
+    let file = serde_json::json!({
+        "name": "own", "summary": "a test's", "device": { "preset": "cloud-gp3" },
+    });
+    fs::write(folder.path().join("devices/own.json"), file.to_string()).unwrap();
+    for (file, device, seen) in [
+        ("sub/deep/a.json", "devices/own.json", "../../devices/own.json"),
+        ("b.json", "devices/own.json", "devices/own.json"),
+        ("sub/c.json", "hdd-7200", "hdd-7200"),
+    ] {
+        let new = ["new", file, "--kind", "requests", "--device", device, "--yes"];
+        let sizes = ["--memory", "64MiB", "--limit", "24MiB", "--vcpus", "2"];
+        let (status, _, stderr) = apfsim(&[&new[..], &sizes].concat(), folder.path());
+        assert_eq!(status, Some(0), "{stderr}");
+        let text = fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(text.contains(&format!("\"device\": \"{seen}\"")), "{text}");
+        let run = ["run", file, "--policy", "sync", "-q", "--format", "json"];
+        let shown = printed(program().args(run).current_dir(folder.path()));
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let metric = |name: &str| {
+            let mean = &shown["policies"][0]["metrics"][name]["mean"];
+            mean.as_f64().unwrap_or_else(|| panic!("no {name}"))
+        };
+        let (arrived, served) = (metric("request_arrivals"), metric("requests"));
+        assert!(served > 0.9 * arrived, "{device}: {arrived} {served}");
+    }
+}
+
 #[test]
 fn standard_input_is_a_scenario_or_a_sweep() {
     let text = printed(program().args(["show", "smoke"]));

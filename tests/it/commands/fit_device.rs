@@ -36,6 +36,8 @@ fn within_five_percent(report: &Value, kinds: &[(&str, u64)]) {
 #[test]
 fn a_device_answers_as_fio_measured_it() {
     within_five_percent(&fit(&["read-depth-1-bins.txt"]), &[("read", 1)]);
+    // Its 99.5th percentile is 130 us, its 99.9th 4 ms.
+    within_five_percent(&fit(&["read-depth-1-plain.json"]), &[("read", 1)]);
     let kinds = [("read", 1), ("read", 16), ("write", 1)];
     within_five_percent(&fit(&["reads-and-writes.json"]), &kinds);
     within_five_percent(&fit(&["mixed-with-terse.txt"]), &[("read", 1), ("write", 1)]);
@@ -50,6 +52,19 @@ fn four_jobs_at_once_are_no_service_times() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("measured at depth 4 only") && error.contains("help: "), "{error}");
+}
+
+/// 32 at once and 50 ms of idle time: 1.3 are under way on average over all time, and each waits for others.
+#[test]
+fn bursts_are_no_service_times() {
+    let output =
+        program().current_dir(FOLDER).args(["fit", "device", "bursts-of-32.json"]).output();
+    let output = output.unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("measured at depth 17 only"), "{error}");
+    let both = fit(&["read-depth-1-plain.json", "bursts-of-32.json"]);
+    within_five_percent(&both, &[("read", 1), ("read", 17)]);
 }
 
 /// The written file is named by a scenario beside it, and its changes by a sweep.
@@ -78,6 +93,45 @@ fn scenarios_name_the_device_that_was_written() {
     let output = program().arg("run").arg(&path).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("cannot read") && error.contains("none.json"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_there_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = folder.path().join("disk.json");
+    fs::write(&device, "mine").unwrap();
+    let fit = |more: &[&str]| {
+        let mut command = program();
+        command.current_dir(FOLDER).args(["fit", "device", "read-depth-1-bins.txt", "-q", "-o"]);
+        command.arg(&device).args(more).output().unwrap()
+    };
+    let refused = fit(&[]);
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{error}");
+    assert!(error.contains("is there already") && error.contains("--overwrite"), "{error}");
+    assert_eq!(fs::read_to_string(&device).unwrap(), "mine");
+    assert!(fit(&["--overwrite"]).status.success());
+    assert!(fs::read_to_string(&device).unwrap().contains("\"channels\""));
+}
+
+/// What fio wrote is told from a device's file, by whatever way a scenario names it.
+#[test]
+fn a_result_of_fio_is_no_device() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(Path::new(FOLDER).join("four-jobs.json"), folder.path().join("raw.json")).unwrap();
+    let device = "host.swap.device=raw.json";
+    let scenario = folder.path().join("kv.json");
+    fs::write(&scenario, printed(program().args(["show", "smoke"]))).unwrap();
+    let run = program().arg("run").arg(&scenario).args(["--set", device]).output().unwrap();
+    let error = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{error}");
+    assert!(error.contains("`raw.json` is a result of fio"), "{error}");
+    assert!(error.contains("apfsim fit device raw.json"), "{error}");
+    // A device's file that is broken is named itself.
+    fs::write(folder.path().join("raw.json"), "{\n \"name\": \"x\", \"sumary\": \"\" }").unwrap();
+    let run = program().arg("run").arg(&scenario).args(["--set", device]).output().unwrap();
+    let error = String::from_utf8(run.stderr).unwrap();
+    assert!(error.contains("raw.json:2:") && !error.contains("kv.json"), "{error}");
 }
 
 #[test]

@@ -151,6 +151,10 @@ fn blamed(
     label: &str,
 ) -> ScenarioError {
     let ScenarioError::Invalid(diagnostic) = error else { return error };
+    // About a file that a value names: its places are not those of the scenario.
+    if diagnostic.source != doc.text {
+        return ScenarioError::Invalid(diagnostic);
+    }
     let Diagnostic { span, field, message, help, .. } = *diagnostic;
     // About the value itself, a part of it, or an object that was made for it.
     let within = |inner: &str, outer: &str| {

@@ -6,6 +6,7 @@ use models::config::{AtDepth, ChannelsConfig};
 use sim_core::{Distribution, SimDuration};
 
 use super::error::DeviceFitError;
+use super::rows::WITHIN;
 use super::run::{Direction, Run};
 use super::times::Times;
 use crate::logs::fit::Given;
@@ -31,6 +32,8 @@ pub(super) struct Known {
     pub(super) larger: BTreeMap<u32, f64>,
     /// Most requests under way that were seen, be it for a moment.
     pub(super) most: u32,
+    /// What a reader should know.
+    pub(super) notes: Vec<String>,
 }
 
 impl Known {
@@ -43,7 +46,8 @@ impl Known {
 
     /// All runs together. Says what was left out.
     pub(super) fn of_runs(runs: &[Run], left_out: &mut Vec<String>) -> Self {
-        let mut known = Self::default();
+        let notes = runs.iter().flat_map(|run| run.notes.iter().cloned()).collect();
+        let mut known = Self { notes, ..Self::default() };
         for direction in Direction::ALL {
             let mut by_depth: BTreeMap<u32, Vec<&Times>> = BTreeMap::new();
             for run in runs {
@@ -62,6 +66,8 @@ impl Known {
                     }
                 }
             }
+            let pooled = by_depth.iter().filter_map(|(depth, all)| pooled(direction, *depth, all));
+            known.notes.extend(pooled);
             let merged = by_depth
                 .into_iter()
                 .filter_map(|(depth, all)| Times::merged(&all).map(|times| (depth, times)));
@@ -73,6 +79,20 @@ impl Known {
         }
         known
     }
+}
+
+/// Runs of one depth that do not agree.
+fn pooled(direction: Direction, depth: u32, all: &[&Times]) -> Option<String> {
+    let medians = all.iter().map(|times| times.at(500_000));
+    let (least, most) = (medians.clone().min()?, medians.max()?);
+    (most as f64 > least as f64 * (1.0 + WITHIN)).then(|| {
+        let [least, most] = [least, most].map(SimDuration::from_ns);
+        format!(
+            "{}s at depth {depth}: {} runs are taken together, with p50 from {least} to {most}",
+            direction.name(),
+            all.len()
+        )
+    })
 }
 
 /// The device, with where each of its numbers comes from.
@@ -101,12 +121,14 @@ fn refuse_deep(
     known: &mut Known,
     left_out: &mut Vec<String>,
 ) -> Result<(), DeviceFitError> {
+    let notes = std::mem::take(&mut known.notes);
     let deep = |by_depth: &ByDepth| !by_depth.is_empty() && !by_depth.contains_key(&1);
     let refused = |what: &'static str, by_depth: &ByDepth| {
         let depths: Vec<String> = by_depth.keys().map(u32::to_string).collect();
         let first = by_depth.keys().next().copied().unwrap_or(1);
         let (files, depths) = (files.to_owned(), depths.join(", "));
-        DeviceFitError::OnlyDeep { files, what, depths, first }
+        let why = notes.iter().map(|note| format!("\n  {note}")).collect();
+        DeviceFitError::OnlyDeep { files, what, depths, first, why }
     };
     if deep(&known.read) {
         return Err(refused("reads", &known.read));
@@ -122,6 +144,7 @@ fn refuse_deep(
         ));
         known.write.clear();
     }
+    known.notes = notes;
     if known.read.is_empty() && known.write.is_empty() {
         let mut why = String::new();
         for (pages, mean) in &known.larger {

@@ -17,14 +17,21 @@ pub(super) fn requests(text: &str) -> Option<Requests> {
     let mut lines = 0u64;
     for event in text.lines().filter_map(event) {
         lines += 1;
-        let Event { ns, device, action, direction, sector, sectors } = event;
+        let Event { ns, device, action, direction, sector, sectors, failed } = event;
         match action {
             "D" => requests.issue(ns, device, sector, direction, sectors),
-            "C" => requests.complete(ns, device, sector, Some(direction)),
+            "R" => requests.requeue(device, sector, direction),
+            "C" => requests.complete(ns, device, sector, Some(direction), failed),
             _ => {}
         }
     }
+    requests.skipped(text.lines().filter_map(skips).sum());
     (lines > 0).then_some(requests)
+}
+
+/// How many times events were dropped, in the summary: `Skips: 12 forward (300 -   0.7%)`.
+fn skips(line: &str) -> Option<u64> {
+    line.trim_start().strip_prefix("Skips: ")?.split_ascii_whitespace().next()?.parse().ok()
 }
 
 struct Event<'a> {
@@ -34,6 +41,8 @@ struct Event<'a> {
     direction: Direction,
     sector: u64,
     sectors: u32,
+    /// The error of a completion is not zero.
+    failed: bool,
 }
 
 /// A line with a request's data.
@@ -57,7 +66,10 @@ fn event(line: &str) -> Option<Event<'_>> {
         return None;
     }
     let sectors = words.next()?.parse().ok()?;
-    Some(Event { ns, device, action, direction, sector, sectors })
+    let result =
+        words.next().and_then(|word| word.strip_prefix('[')?.strip_suffix(']')?.parse().ok());
+    let failed = action == "C" && result.is_some_and(|error: i64| error != 0);
+    Some(Event { ns, device, action, direction, sector, sectors, failed })
 }
 
 /// Seconds with nine digits behind the point.
@@ -84,16 +96,23 @@ mod tests {
   8,0    1        7     0.000011000   697  D  WS 200 + 16 [fio]
   8,0    3        3     0.000081000     0  C   R 100 + 8 [0]
   8,0    3        4     0.000091000     0  C  WS 200 + 16 [0]
-  8,0    3        5     0.000092000     0  C   R 900 + 8 [0]
+  8,0    3        5     0.000192000   697  D   R 900 + 8 [fio]
+  8,0    3        6     0.000193000     0  R   R 900 + 8 [0]
+  8,0    3        7     0.000195000   697  D   R 900 + 8 [fio]
+  8,0    3        8     0.000205000     0  C   R 900 + 8 [0]
+  8,0    3        9     0.000305000   697  D   R 900 + 8 [fio]
+  8,0    3       10     0.000315000     0  C   R 900 + 8 [-5]
 CPU3 (8,0):
  Reads Queued:           1,        4KiB
+Skips: 12 forward (300 -   0.7%)
 ";
         let (device, requests, notes) = requests(text).unwrap().of_one_device();
         assert_eq!(device, 8 << 20);
         let told: Vec<_> =
             requests.iter().map(|r| (r.completed - r.issued, r.pages, r.depth)).collect();
-        assert_eq!(told, [(80_000, 1, 1), (80_000, 2, 2)]);
-        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert_eq!(told, [(80_000, 1, Some(1)), (80_000, 2, Some(2)), (10_000, 1, Some(1))]);
+        assert_eq!(notes[0], "1 requests that ended with an error");
+        assert!(notes[1].starts_with("events were skipped 12 times"), "{notes:?}");
         assert!(super::requests("no line\n8,0 of it\n").is_none());
     }
 }

@@ -116,7 +116,7 @@ pub enum DeviceFitError {
     #[error(
         "{files}: {what} were measured at depth {depths} only. At depth {first} a request waits for \
          others, in the queue and within the device: its latency is no service time, and one depth \
-         does not say how much of it is waiting\n  help: measure at depth 1 too \
+         does not say how much of it is waiting{why}\n  help: measure at depth 1 too \
          (fio --iodepth=1 --numjobs=1) and give both files: apfsim fit device DEPTH-1 DEPTH-{first}"
     )]
     OnlyDeep {
@@ -128,12 +128,15 @@ pub enum DeviceFitError {
         depths: String,
         /// The first of them.
         first: u32,
+        /// What there is to say of the runs.
+        why: String,
     },
     /// A trace never shows a request alone.
     #[error(
-        "{files}: of {requests} requests {alone} were issued while no other was under way, of at \
-         least {least}. What others share with a request is no service time\n  help: trace a load with one \
-         request at a time too, such as fio --iodepth=1"
+        "{files}: too few requests had the device to themselves: {alone} of {requests} were issued while no \
+         other was under way, and a law takes {least}. What others share with a request is no service \
+         time{why}\n  help: trace a load with one request at a time too, such as fio --iodepth=1, and \
+         with larger buffers where events were lost"
     )]
     NeverAlone {
         /// The files.
@@ -144,6 +147,8 @@ pub enum DeviceFitError {
         alone: usize,
         /// How many are needed.
         least: usize,
+        /// What was left out.
+        why: String,
     },
     /// An option is out of range.
     #[error("{option} {value} is out of range\n  help: {help}")]

@@ -12,6 +12,7 @@ mod error;
 mod fio;
 mod preset;
 mod read;
+mod rows;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ use sim_core::{SimDuration, SimTime};
 use assemble::{Known, MAX_CHANNELS};
 pub use error::DeviceFitError;
 use read::Contents;
+pub use rows::DeviceFitRow;
+use rows::{far_off, rows_of};
 pub use run::Direction;
 use run::Run;
 use times::Times;
@@ -53,30 +56,6 @@ pub struct DeviceFitOptions {
     pub channels: Option<u32>,
     /// Its name.
     pub name: Option<String>,
-}
-
-/// A percentile, or the mean, in the file and in the run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DeviceFitRow {
-    /// Which way data go.
-    pub direction: Direction,
-    /// Requests under way at once; none of a trace, whose requests came at their own times.
-    pub depth: Option<u32>,
-    /// Requests that were measured.
-    pub count: u64,
-    /// The percentile in parts per million; none: the mean.
-    pub ppm: Option<u32>,
-    /// In the file, in nanoseconds.
-    pub measured: f64,
-    /// In the run of the device.
-    pub simulated: f64,
-}
-
-impl DeviceFitRow {
-    /// Simulated over measured, less one.
-    pub fn error(&self) -> f64 {
-        if self.measured > 0.0 { self.simulated / self.measured - 1.0 } else { 0.0 }
-    }
 }
 
 /// A device that was made of measurements, and how its runs compare with them.
@@ -117,8 +96,15 @@ pub fn fit_device(
     }
     let mut files = Vec::new();
     let (mut runs, mut traced, mut left_out) = (Vec::<Run>::new(), Vec::new(), Vec::new());
+    let mut before: Vec<(&String, Contents)> = Vec::new();
     for path in paths {
-        let Contents { form, runs: own, requests, left_out: lost } = read::contents(path)?;
+        let contents = read::contents(path)?;
+        match before.iter().find(|(_, one)| *one == contents) {
+            Some((same, _)) => left_out.push(format!("{path}: the same measurement as {same}")),
+            None => before.push((path, contents)),
+        }
+    }
+    for (path, Contents { form, runs: own, requests, left_out: lost }) in before {
         files.push((path.clone(), form));
         runs.extend(own);
         traced.push(requests);
@@ -127,7 +113,7 @@ pub fn fit_device(
     traced.retain(|requests| !requests.is_empty());
     let names = paths.join(", ");
     let mut known = Known::of_runs(&runs, &mut left_out);
-    known.most = traced.iter().flatten().map(|request| request.depth).max().unwrap_or(1);
+    known.most = traced.iter().flatten().filter_map(|request| request.depth).max().unwrap_or(1);
     let (config, given) = assemble::device(&names, &mut known, options.channels, &mut left_out)?;
     let mut rows = Vec::new();
     let device = DeviceConfig::from(config.clone());
@@ -144,8 +130,9 @@ pub fn fit_device(
     let preset = preset::text(&name, &summary, &config, &given);
     // What is written can be read.
     device_of_text("the device", &preset.as_str().into())?;
-    let mut notes: Vec<String> = runs.into_iter().flat_map(|run| run.notes).collect();
+    let mut notes = known.notes;
     notes.dedup();
+    notes.extend(far_off(&rows));
     Ok(DeviceFitReport { files, name, summary, config, preset, given, rows, notes, left_out })
 }
 
@@ -164,32 +151,6 @@ fn compare(
         }
     }
     Ok(())
-}
-
-fn rows_of(
-    direction: Direction,
-    depth: Option<u32>,
-    times: &Times,
-    result: &LoadResult,
-) -> Vec<DeviceFitRow> {
-    let (run, mean) = match direction {
-        Direction::Read => (&result.read, result.means()[0]),
-        Direction::Write => (&result.write, result.means()[1]),
-    };
-    let count = times.count;
-    let row = |ppm: Option<u32>, measured: f64, simulated: f64| DeviceFitRow {
-        direction,
-        depth,
-        count,
-        ppm,
-        measured,
-        simulated,
-    };
-    let at = |ppm: u32| run.value_at_quantile(f64::from(ppm) / 1e6) as f64;
-    let mut rows = vec![row(None, times.mean, mean)];
-    let stated = times.stated.iter();
-    rows.extend(stated.map(|&(ppm, ns)| row(Some(ppm), ns as f64, at(ppm))));
-    rows
 }
 
 /// The device under the requests of a trace, at their times.

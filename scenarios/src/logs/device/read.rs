@@ -24,6 +24,7 @@ const FARTHEST: u64 = MOST_DAYS * DAY;
 const DAY: u64 = 24 * 3_600_000_000_000;
 
 /// What a file measured.
+#[derive(PartialEq)]
 pub(super) struct Contents {
     /// What kind of file it is, for people.
     pub(super) form: String,
@@ -110,6 +111,17 @@ fn text_of(bytes: &[u8]) -> String {
         // What is cut off is told by whoever reads the text.
         let _ = MultiGzDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut text);
         return String::from_utf8_lossy(&text).into_owned();
+    }
+    // What some shells make of a program's output.
+    let unit = match bytes {
+        [0xff, 0xfe, ..] => Some(u16::from_le_bytes as fn([u8; 2]) -> u16),
+        [0xfe, 0xff, ..] => Some(u16::from_be_bytes as fn([u8; 2]) -> u16),
+        _ => None,
+    };
+    if let Some(unit) = unit {
+        let units: Vec<u16> =
+            bytes[2..].chunks_exact(2).map(|two| unit([two[0], two[1]])).collect();
+        return String::from_utf16_lossy(&units);
     }
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -2,6 +2,9 @@
 
 use super::times::Times;
 
+/// Requests that make a law: fewer have no 99th percentile.
+pub(super) const LEAST: usize = 100;
+
 /// Which way data go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {

@@ -19,12 +19,17 @@ const GRID: [u32; 17] = [
 /// Between two points a law of many values rises by at most this, in hundredths, where there is
 /// anything between.
 const RISE: u64 = 104;
-/// A line is not bent nearer to its ends than at this share.
-const SHARPEST: f64 = 0.01;
-/// The line to the maximum, which is a single request, is bent here.
-const LAST_BEND: f64 = 0.9;
-/// Points are no nearer than this.
-const NARROW: u32 = 200;
+/// Points are no nearer than this, but for those that keep the mean.
+const NARROW: u32 = 50;
+/// Of the requests between two percentiles no fewer than this share lie at either end, as far as the mean
+/// leaves a choice.
+const FEWEST: f64 = 0.01;
+/// Assumption: near a percentile, up to this share of the way to the next one, times stay what they are
+/// there. A steep rise at it would make it a matter of chance.
+const FLAT: f64 = 0.05;
+/// Assumption: how far the requests beyond the last percentile are on the way to the maximum, which is a single
+/// request, on average. It gives way to the mean.
+const LAST_RISE: f64 = 0.1;
 /// The least values are no more than this below the first percentile, in tenths: what fio calls `min` is a
 /// single request, which may be one that the device never saw.
 const LEAST_TENTHS: u64 = 9;
@@ -68,18 +73,8 @@ impl Times {
             return None;
         }
         let sum: f64 = values.iter().map(|&(value, n)| value as f64 * n as f64).sum();
-        let mut below = Vec::with_capacity(values.len());
-        let mut so_far = 0;
-        for &(value, n) in values.iter().filter(|(_, n)| *n > 0) {
-            so_far += n;
-            below.push((so_far, value));
-        }
-        let at = |ppm: u32| {
-            let wanted = (u128::from(count) * u128::from(ppm)).div_ceil(PPM.into()).max(1) as u64;
-            let place = below.partition_point(|(sum, _)| *sum < wanted);
-            below[place.min(below.len() - 1)].1
-        };
-        let mut points = Vec::new();
+        let ranked = Ranked::of(values);
+        let at = |ppm: u32| ranked.at(ppm);
         let wanted: Vec<(u32, u64)> = match stated.is_empty() {
             true => USUAL.iter().map(|&ppm| (ppm, at(ppm))).collect(),
             false => stated,
@@ -87,38 +82,17 @@ impl Times {
         let mut grid: Vec<u32> = GRID.iter().copied().chain(wanted.iter().map(|p| p.0)).collect();
         grid.sort_unstable();
         grid.dedup();
+        let mut coarse = Vec::new();
         for pair in grid.windows(2) {
-            between(&at, (pair[0], at(pair[0])), (pair[1], at(pair[1])), &mut points);
+            between(&at, (pair[0], at(pair[0])), (pair[1], at(pair[1])), &mut coarse);
         }
-        points.push((PPM, at(PPM)));
+        coarse.push((PPM, at(PPM)));
+        let mut points = vec![coarse[0]];
+        for pair in coarse.windows(2) {
+            rise(&mut points, pair[1], ranked.part(pair[0], pair[1]));
+        }
         let mean = sum / count as f64;
         Some(Self { count, mean, points, stated: wanted })
-    }
-
-    /// Of a mean and a standard deviation alone: a lognormal law between the ends.
-    pub(super) fn of_moments(count: u64, mean: f64, deviation: f64, ends: (u64, u64)) -> Self {
-        let spread = (1.0 + (deviation / mean).powi(2)).ln().sqrt();
-        let median = mean * (-spread * spread / 2.0).exp();
-        let high = if ends.1 > ends.0 { ends.1 } else { u64::MAX };
-        // Standard normal quantiles.
-        const NORMAL: [(u32, f64); 11] = [
-            (1_000, -3.0902),
-            (10_000, -2.3263),
-            (50_000, -1.6449),
-            (100_000, -1.2816),
-            (250_000, -0.6745),
-            (500_000, 0.0),
-            (750_000, 0.6745),
-            (900_000, 1.2816),
-            (950_000, 1.6449),
-            (990_000, 2.3263),
-            (999_000, 3.0902),
-        ];
-        let at = |z: f64| ((median * (spread * z).exp()) as u64).clamp(ends.0.min(high), high);
-        let mut points = vec![(0, at(-4.0))];
-        points.extend(NORMAL.map(|(ppm, z)| (ppm, at(z))));
-        points.push((PPM, at(4.0)));
-        Self { count, mean, points, stated: Vec::new() }
     }
 
     /// The time at a quantile.
@@ -195,45 +169,115 @@ impl Times {
     }
 }
 
+/// Values by rank.
+struct Ranked {
+    count: u64,
+    /// How many are not above a value, the value, and the sum of those.
+    below: Vec<(u64, u64, f64)>,
+}
+
+impl Ranked {
+    fn of(values: &[(u64, u64)]) -> Self {
+        let (mut count, mut sum, mut below) = (0, 0.0, Vec::with_capacity(values.len()));
+        for &(value, n) in values.iter().filter(|(_, n)| *n > 0) {
+            count += n;
+            sum += value as f64 * n as f64;
+            below.push((count, value, sum));
+        }
+        Self { count, below }
+    }
+
+    /// The value at a quantile.
+    fn at(&self, ppm: u32) -> u64 {
+        let wanted = u128::from(self.count) * u128::from(ppm);
+        let wanted = wanted.div_ceil(PPM.into()).max(1) as u64;
+        let place = self.below.partition_point(|(count, ..)| *count < wanted);
+        self.below[place.min(self.below.len() - 1)].1
+    }
+
+    /// The sum of the values up to a quantile.
+    fn sum(&self, ppm: u32) -> f64 {
+        let wanted = self.count as f64 * f64::from(ppm) / f64::from(PPM);
+        let place = self.below.partition_point(|(count, ..)| (*count as f64) < wanted);
+        let (count, _, sum) = place.checked_sub(1).map_or((0, 0, 0.0), |at| self.below[at]);
+        let next = self.below.get(place).map_or(0, |one| one.1);
+        sum + (wanted - count as f64) * next as f64
+    }
+
+    /// How far the values between two points are on the way from the lower to the higher one, on average.
+    fn part(&self, low: (u32, u64), high: (u32, u64)) -> f64 {
+        let each = self.count as f64 * f64::from(high.0 - low.0) / f64::from(PPM);
+        let mean = (self.sum(high.0) - self.sum(low.0)) / each.max(f64::MIN_POSITIVE);
+        (mean - low.1 as f64) / (high.1 - low.1).max(1) as f64
+    }
+}
+
+fn steep(low: (u32, u64), high: (u32, u64)) -> bool {
+    high.1.saturating_mul(100) > low.1.saturating_mul(RISE)
+}
+
 /// Points between those that are known, so that the law has the mean that was measured. Nothing is known of
 /// the times between two percentiles, and a straight line from 50 us to 4 ms would double the mean of a
-/// device whose slow requests are rare.
-///
-/// A steep line is bent where a share `bend` of its requests are past: they are in its lowest `1 - bend`. Its
-/// mean then lies `1 - bend` of the way up, so that one division finds the bend of all steep lines.
+/// device whose slow requests are rare. All steep lines are taken to be on average the same part of the way up,
+/// the last one, to the maximum, only if the mean is met in no other way.
 fn with_mean(points: &[(u32, u64)], mean: f64) -> Vec<(u32, u64)> {
-    let steep = |low: &(u32, u64), high: &(u32, u64)| {
-        high.0 - low.0 > 2 && high.1.saturating_mul(100) > low.1.saturating_mul(RISE)
-    };
-    let (mut certain, mut rise) = (0.0, 0.0);
+    let (mut certain, mut inner, mut last) = (0.0, 0.0, 0.0);
     for pair in points.windows(2) {
         let share = f64::from(pair[1].0 - pair[0].0) / f64::from(PPM);
         let (low, high) = (pair[0].1 as f64, pair[1].1 as f64);
-        match (steep(&pair[0], &pair[1]), pair[1].0 == PPM) {
+        match (steep(pair[0], pair[1]), pair[1].0 == PPM) {
             (false, _) => certain += share * f64::midpoint(low, high),
-            (true, true) => certain += share * (low + (high - low) * (1.0 - LAST_BEND)),
+            (true, true) => {
+                certain += share * low;
+                last += share * (high - low);
+            }
             (true, false) => {
                 certain += share * low;
-                rise += share * (high - low);
+                inner += share * (high - low);
             }
         }
     }
-    let bend = match mean > 0.0 && rise > 0.0 {
-        true => (1.0 - (mean - certain) / rise).clamp(SHARPEST, 1.0 - SHARPEST),
-        false => 0.5,
-    };
+    let (mut part, mut end) = (0.5, LAST_RISE);
+    if mean > 0.0 && inner > 0.0 {
+        part = ((mean - certain - end * last) / inner).clamp(FEWEST, 1.0 - FEWEST);
+    }
+    if mean > 0.0 && last > 0.0 {
+        let rest = (mean - certain - part * inner) / last;
+        // What is met already, but for rounding, stays.
+        end = if (rest - end).abs() < 1e-9 { end } else { rest.clamp(0.0, 1.0 - FEWEST) };
+    }
     let mut bent = vec![points[0]];
     for pair in points.windows(2) {
-        if steep(&pair[0], &pair[1]) {
-            let bend = if pair[1].0 == PPM { LAST_BEND } else { bend };
-            let at = |low: f64, high: f64, part: f64| low + (high - low) * part;
-            let ppm = at(pair[0].0.into(), pair[1].0.into(), bend).round() as u32;
-            let value = at(pair[0].1 as f64, pair[1].1 as f64, 1.0 - bend) as u64;
-            bent.push((ppm, value));
-        }
-        bent.push(pair[1]);
+        rise(&mut bent, pair[1], if pair[1].0 == PPM { end } else { part });
     }
     bent
+}
+
+/// Goes on to a point, which is steep: a part of the way up on average, and as flat as that allows at both
+/// ends.
+fn rise(points: &mut Vec<(u32, u64)>, high: (u32, u64), part: f64) {
+    let Some(&low) = points.last().filter(|low| steep(**low, high)) else {
+        points.push(high);
+        return;
+    };
+    let width = f64::from(high.0 - low.0);
+    let part = part.clamp(0.0, 1.0);
+    // Less than a millionth of all requests is at the maximum: it is lower for it.
+    if high.0 == PPM && part * width < 1.0 {
+        let most = low.1 as f64 + (high.1 - low.1) as f64 * part * width * 2.0;
+        points.extend([(PPM - 1, low.1), (PPM, (most as u64).min(high.1))]);
+        return;
+    }
+    // Where it leaves the lower one and where it reaches the higher one, as shares of the way.
+    let flat = FLAT.min(part / 2.0).min((1.0 - part) / 2.0);
+    let (leaves, reaches) = match part <= 0.5 {
+        true => (1.0 + flat - 2.0 * part, 1.0 - flat),
+        false => (flat, 2.0 * (1.0 - part) - flat),
+    };
+    let place = |share: f64| low.0 + (share * width).round().clamp(0.0, width) as u32;
+    let leaves = place(leaves);
+    points.extend([(leaves, low.1), (place(reaches).max(leaves), high.1), high]);
+    points.dedup();
 }
 
 /// The points from one to the next, without the last: more of them where the values rise.
@@ -243,8 +287,7 @@ fn between(
     high: (u32, u64),
     points: &mut Vec<(u32, u64)>,
 ) {
-    let steep = high.1.saturating_mul(100) > low.1.saturating_mul(RISE);
-    if steep && high.0 - low.0 > NARROW {
+    if steep(low, high) && high.0 - low.0 > NARROW {
         let middle = low.0.midpoint(high.0);
         let middle = (middle, at(middle));
         between(at, low, middle, points);
@@ -264,7 +307,7 @@ mod tests {
         let times = Times::of_percentiles(1000, 82.0, (2, 400), stated).unwrap();
         assert_eq!(times.points[0], (0, 63));
         assert_eq!([500_000, 999_000, PPM].map(|ppm| times.at(ppm)), [80, 150, 400]);
-        assert_eq!(times.at(999_900), 175);
+        assert_eq!([999_800, 999_900].map(|ppm| times.at(ppm)), [150, 275]);
         let law = times.law();
         assert_eq!(law.validate(), Ok(()));
     }
@@ -303,10 +346,32 @@ mod tests {
         assert_eq!(merged.law().validate(), Ok(()));
     }
 
+    /// A request in a hundred thousand takes 200 000 times as long as the others: that is most of the mean.
     #[test]
-    fn moments_make_a_law() {
-        let times = Times::of_moments(10, 100_000.0, 20_000.0, (60_000, 300_000));
-        assert!((times.at(500_000) as f64 - 98_058.0).abs() < 100.0, "{times:?}");
-        assert_eq!(times.law().validate(), Ok(()));
+    fn the_rarest_requests_leave_the_mean() {
+        for rare in [1, 4, 40, 4_000] {
+            let values = [(55, 3_000_000), (60, 800_000), (12_000_000, rare)];
+            let times = Times::of_values(&values, Vec::new()).unwrap();
+            let got = times.law().mean_hint().unwrap() as f64 / 1000.0;
+            assert!((got / times.mean - 1.0).abs() < 0.01, "{rare}: {} {got}", times.mean);
+        }
+        let stated = vec![(10_000, 50), (500_000, 56), (990_000, 60), (999_900, 80)];
+        for mean in [58.0, 400.0, 1_100.0] {
+            let times = Times::of_percentiles(1000, mean, (40, 12_000_000), stated.clone());
+            let got = times.unwrap().law().mean_hint().unwrap() as f64 / 1000.0;
+            assert!((got / mean - 1.0).abs() < 0.02, "{mean} {got}");
+        }
+    }
+
+    /// A percentile at the foot of a cliff is no matter of chance: a run of a million requests has its 99.5th
+    /// percentile up to 210 millionths off, by three standard errors.
+    #[test]
+    fn no_cliff_is_at_a_percentile() {
+        let stated =
+            vec![(500_000, 43_264), (990_000, 90_624), (995_000, 129_536), (999_000, 4_046_848)];
+        let times = Times::of_percentiles(33_564, 58_975.0, (35_488, 23_377_655), stated).unwrap();
+        for ppm in [994_790, 995_000, 995_190] {
+            assert!(times.at(ppm).abs_diff(129_536) < 1_300, "{ppm}: {}", times.at(ppm));
+        }
     }
 }

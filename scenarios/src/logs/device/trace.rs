@@ -1,9 +1,10 @@
 //! Requests of a block device in a trace: when each was issued and completed, and beside how many.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::error::DeviceFitError;
-use super::run::{Direction, Measured, Run};
+use super::run::{Direction, LEAST, Measured, Run};
 use super::times::Times;
 use models::monitors::log::LogEvent;
 use models::trace::kernel::KernelEvent;
@@ -14,11 +15,6 @@ use crate::logs::check::reader::LogConsumer;
 const PAGE_SECTORS: u32 = 8;
 /// Requests that are kept of a trace.
 const MOST: usize = 1 << 22;
-/// Requests alone that make a law of service times.
-const LEAST_ALONE: usize = 20;
-/// Requests of a depth that make a law of it.
-const LEAST_AT_DEPTH: usize = 100;
-
 /// A request that was completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request {
@@ -26,8 +22,8 @@ pub(super) struct Request {
     pub(super) completed: u64,
     pub(super) direction: Direction,
     pub(super) pages: u32,
-    /// Requests under way when it was issued, itself included.
-    pub(super) depth: u32,
+    /// Requests under way when it was issued, itself included, if the trace tells.
+    pub(super) depth: Option<u32>,
 }
 
 /// The requests of a trace, by device.
@@ -35,14 +31,38 @@ pub(super) struct Request {
 pub(super) struct Requests {
     devices: BTreeMap<u32, Device>,
     kept: usize,
-    /// Completions of requests whose issue the trace has not.
-    unmatched: u64,
+    /// Issues and completions so far.
+    events: u64,
+    last: u64,
+    /// Where events were lost: from and to.
+    lost: Vec<(u64, u64)>,
+    /// How many times they were at places that the trace does not name.
+    skipped: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Device {
-    under_way: BTreeMap<(u64, Direction), (u64, u32, u32)>,
-    done: Vec<Request>,
+    under_way: BTreeMap<(u64, Direction), Issue>,
+    done: Vec<Done>,
+    /// Issues of which no completion is known.
+    never_completed: Vec<u64>,
+    /// Completions of which no issue is known.
+    never_issued: Vec<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Issue {
+    ns: u64,
+    pages: u32,
+    event: u64,
+}
+
+/// A request that is over, with the events that were its issue and its completion.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    request: Request,
+    events: (u64, u64),
+    failed: bool,
 }
 
 impl Requests {
@@ -54,43 +74,60 @@ impl Requests {
         direction: Direction,
         sectors: u32,
     ) {
-        if sectors == 0 || self.kept >= MOST {
+        if self.kept >= MOST {
             return;
         }
+        self.events += 1;
+        self.last = self.last.max(ns);
+        // What moves no data, such as a flush, has no page.
+        let issue = Issue { ns, pages: sectors.div_ceil(PAGE_SECTORS), event: self.events };
         let device = self.devices.entry(device).or_default();
-        let depth = device.under_way.len() as u32 + 1;
-        let pages = sectors.div_ceil(PAGE_SECTORS);
-        device.under_way.insert((sector, direction), (ns, pages, depth));
+        if let Some(before) = device.under_way.insert((sector, direction), issue) {
+            device.never_completed.push(before.ns);
+        }
     }
 
-    /// `direction`: if the trace says it.
+    /// The driver could not take a request, which will be issued again.
+    pub(super) fn requeue(&mut self, device: u32, sector: u64, direction: Direction) {
+        if let Some(device) = self.devices.get_mut(&device) {
+            device.under_way.remove(&(sector, direction));
+        }
+    }
+
+    /// `direction`: if the trace says it. `failed`: it has no data.
     pub(super) fn complete(
         &mut self,
         ns: u64,
         device: u32,
         sector: u64,
         direction: Option<Direction>,
+        failed: bool,
     ) {
-        let Some(device) = self.devices.get_mut(&device) else {
-            self.unmatched += 1;
+        if self.kept >= MOST {
             return;
-        };
+        }
+        self.events += 1;
+        self.last = self.last.max(ns);
+        let device = self.devices.entry(device).or_default();
         let directions = direction.map_or(Direction::ALL.to_vec(), |one| vec![one]);
         let found = directions
             .into_iter()
             .find_map(|one| Some((one, device.under_way.remove(&(sector, one))?)));
-        let Some((direction, (issued, pages, depth))) = found else {
-            self.unmatched += 1;
+        let Some((direction, Issue { ns: issued, pages, event })) = found else {
+            device.never_issued.push(ns);
             return;
         };
-        let completed = ns.max(issued);
-        device.done.push(Request { issued, completed, direction, pages, depth });
-        self.kept += 1;
+        if pages > 0 {
+            let completed = ns.max(issued);
+            let request = Request { issued, completed, direction, pages, depth: None };
+            device.done.push(Done { request, events: (event, self.events), failed });
+            self.kept += 1;
+        }
     }
 
-    /// What was under way may have ended among the lost.
-    fn forget(&mut self) {
-        self.devices.values_mut().for_each(|device| device.under_way.clear());
+    /// Events were lost so many times, nobody knows where.
+    pub(super) fn skipped(&mut self, times: u64) {
+        self.skipped += times;
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -101,23 +138,88 @@ impl Requests {
     /// what was left out.
     pub(super) fn of_one_device(self) -> (u32, Vec<Request>, Vec<String>) {
         let mut notes = Vec::new();
-        if self.unmatched > 0 {
-            notes.push(format!("{} completions whose issue is not in the trace", self.unmatched));
-        }
         let reads = |device: &Device| {
-            let own = device.done.iter().filter(|one| one.direction == Direction::Read).count();
-            (own, device.done.len())
+            let read = |one: &&Done| one.request.direction == Direction::Read;
+            (device.done.iter().filter(read).count(), device.done.len())
         };
         let mut all: Vec<(u32, Device)> = self.devices.into_iter().collect();
-        all.sort_by_key(|(number, device)| (std::cmp::Reverse(reads(device)), *number));
+        all.sort_by_key(|(number, device)| (Reverse(reads(device)), *number));
         for (number, device) in all.iter().skip(1).filter(|(_, device)| !device.done.is_empty()) {
             notes.push(format!("{} requests of device {}", device.done.len(), named(*number)));
         }
-        let (number, mut requests) =
-            all.into_iter().next().map_or((0, Vec::new()), |(number, one)| (number, one.done));
-        requests.sort_by_key(|request| (request.issued, request.completed));
+        let Some((number, device)) = all.into_iter().next() else {
+            return (0, Vec::new(), notes);
+        };
+        let requests = device.requests(&self.lost, &mut notes);
+        if self.skipped > 0 {
+            notes.push(format!(
+                "events were skipped {} times, the file does not say where: what has neither issue nor \
+                 completion is under way unseen",
+                self.skipped
+            ));
+        }
         (number, requests, notes)
     }
+}
+
+impl Device {
+    /// The requests in the order of issue, each with its depth. Says what of them is left out.
+    fn requests(mut self, lost: &[(u64, u64)], notes: &mut Vec<String>) -> Vec<Request> {
+        self.never_completed.extend(self.under_way.values().map(|issue| issue.ns));
+        self.done.sort_by_key(|one| one.events.0);
+        let took = |one: &Done| one.request.completed - one.request.issued;
+        // Assumption: what the trace has only one end of took no longer than all others.
+        let longest = self.done.iter().map(took).max().unwrap_or(0);
+        let mut unsure: Vec<(u64, u64)> = lost.to_vec();
+        unsure.iter_mut().for_each(|(_, to)| *to = to.saturating_add(longest));
+        let begun = self.never_completed.iter().map(|&ns| (ns, ns.saturating_add(longest)));
+        unsure.extend(begun);
+        unsure.extend(self.never_issued.iter().map(|&ns| (ns.saturating_sub(longest), ns)));
+        let unsure = joined(unsure);
+        let mut under_way = BinaryHeap::new();
+        for one in &mut self.done {
+            while under_way.peek().is_some_and(|Reverse(event)| *event < one.events.0) {
+                under_way.pop();
+            }
+            under_way.push(Reverse(one.events.1));
+            let issued = one.request.issued;
+            let before = unsure.partition_point(|(from, _)| *from <= issued);
+            let sure = before.checked_sub(1).is_none_or(|at| unsure[at].1 < issued);
+            one.request.depth = sure.then_some(under_way.len() as u32);
+        }
+        let failed = self.done.iter().filter(|one| one.failed).count();
+        if failed > 0 {
+            notes.push(format!("{failed} requests that ended with an error"));
+        }
+        let own = self.done.iter().filter(|one| !one.failed).map(|one| one.request);
+        let mut requests: Vec<Request> = own.collect();
+        let unknown = requests.iter().filter(|one| one.depth.is_none()).count();
+        if unknown > 0 {
+            notes.push(format!(
+                "{unknown} requests beside which others may have been under way that the trace has \
+                 not: events were lost in {} places, {} completions have no issue, {} issues no \
+                 completion",
+                lost.len(),
+                self.never_issued.len(),
+                self.never_completed.len()
+            ));
+        }
+        requests.sort_by_key(|request| (request.issued, request.completed));
+        requests
+    }
+}
+
+/// Spans in order, those that overlap made one.
+fn joined(mut spans: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    spans.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::with_capacity(spans.len());
+    for (from, to) in spans {
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
 }
 
 /// Major and minor number.
@@ -133,14 +235,18 @@ impl LogConsumer for Requests {
                 self.issue(event.ns, device, sector, direction, sectors);
             }
             KernelEvent::BlockComplete { at: (device, sector) } => {
-                self.complete(event.ns, device, sector, None);
+                self.complete(event.ns, device, sector, None, false);
             }
             _ => {}
         }
     }
 
-    fn lost(&mut self, _since: u64) {
-        self.forget();
+    /// What was under way may have ended among the lost, and others have begun.
+    fn lost(&mut self, since: u64) {
+        self.lost.push((since, self.last.max(since)));
+        for device in self.devices.values_mut() {
+            device.under_way.clear();
+        }
     }
 }
 
@@ -150,74 +256,54 @@ pub(super) fn runs(
     requests: &[Request],
     left_out: &mut Vec<String>,
 ) -> Result<Vec<Run>, DeviceFitError> {
-    let alone = requests.iter().filter(|request| request.depth == 1).count();
-    if alone < LEAST_ALONE {
+    let alone = requests.iter().filter(|request| request.depth == Some(1)).count();
+    if alone < LEAST {
         return Err(DeviceFitError::NeverAlone {
             files: files.to_owned(),
             requests: requests.len(),
             alone,
-            least: LEAST_ALONE,
+            least: LEAST,
+            why: left_out.iter().map(|line| format!("\n  left out: {line}")).collect(),
         });
     }
     let mut runs = Vec::new();
     for direction in Direction::ALL {
-        let own: Vec<&Request> =
-            requests.iter().filter(|request| request.direction == direction).collect();
-        let Some((pages, own)) = of_smallest(&own) else { continue };
-        let about = format!("{}s", direction.name());
-        let mut notes = Vec::new();
-        if pages > 1 {
-            notes.push(format!(
-                "{about} of {pages} pages are taken as of one: there are no smaller"
-            ));
-        }
+        let of_one_page = |one: &&Request| one.direction == direction && one.pages == 1;
         let mut by_level: BTreeMap<u32, Vec<&Request>> = BTreeMap::new();
-        for request in own {
-            by_level.entry(request.depth.next_power_of_two()).or_default().push(request);
+        for request in requests.iter().filter(of_one_page) {
+            if let Some(depth) = request.depth {
+                by_level.entry(depth.next_power_of_two()).or_default().push(request);
+            }
         }
-        if by_level.get(&1).map_or(0, Vec::len) < LEAST_ALONE {
-            left_out.push(format!("{about}: fewer than {LEAST_ALONE} were alone"));
+        let any = requests.iter().any(|one| one.direction == direction);
+        if any && by_level.get(&1).map_or(0, Vec::len) < LEAST {
+            left_out
+                .push(format!("{}s: fewer than {LEAST} of one page were alone", direction.name()));
             continue;
         }
-        for (level, own) in by_level {
-            if level > 1 && own.len() < LEAST_AT_DEPTH {
-                continue;
-            }
-            let sum: u64 = own.iter().map(|request| u64::from(request.depth)).sum();
+        for own in by_level.into_values().filter(|own| own.len() >= LEAST) {
+            let sum: u64 = own.iter().filter_map(|request| request.depth).map(u64::from).sum();
             let depth = (sum as f64 / own.len() as f64).round() as u32;
             let times = Times::of_values(&values(&own), Vec::new());
             let measured =
                 times.map(|times| Measured { direction, pages: 1, times }).into_iter().collect();
-            runs.push(Run { depth, measured, notes: std::mem::take(&mut notes) });
+            runs.push(Run { depth, measured, notes: Vec::new() });
         }
     }
     runs.extend(larger(requests));
     Ok(runs)
 }
 
-/// Those of one page, or of the smallest size that is common.
-fn of_smallest<'r>(own: &[&'r Request]) -> Option<(u32, Vec<&'r Request>)> {
-    let mut by_size: BTreeMap<u32, Vec<&Request>> = BTreeMap::new();
-    for &request in own {
-        by_size.entry(request.pages).or_default().push(request);
-    }
-    let common = by_size.iter().find(|(_, requests)| requests.len() >= LEAST_ALONE);
-    let (&pages, requests) = common.or_else(|| by_size.iter().next())?;
-    Some((pages, requests.clone()))
-}
-
 /// Reads of the size that is most frequent among those of several pages, alone.
 fn larger(requests: &[Request]) -> Option<Run> {
     let mut by_size: BTreeMap<u32, Vec<&Request>> = BTreeMap::new();
-    let single = requests.iter().any(|one| one.direction == Direction::Read && one.pages == 1);
-    let alone = |one: &&Request| {
-        one.direction == Direction::Read && one.depth == 1 && one.pages > 1 && single
-    };
+    let alone =
+        |one: &&Request| one.direction == Direction::Read && one.depth == Some(1) && one.pages > 1;
     for request in requests.iter().filter(alone) {
         by_size.entry(request.pages).or_default().push(request);
     }
     let (&pages, own) = by_size.iter().max_by_key(|(_, requests)| requests.len())?;
-    if own.len() < LEAST_ALONE {
+    if own.len() < LEAST {
         return None;
     }
     let times = Times::of_values(&values(own), Vec::new())?;

@@ -2,15 +2,23 @@
 
 use serde_json::Value;
 
+use crate::logs::device::run::LEAST;
 use crate::logs::device::times::{PPM, Times};
 
 /// Engines that have one request at a time, whatever `iodepth` says.
 const ONE_AT_A_TIME: [&str; 7] = ["sync", "psync", "vsync", "pvsync", "pvsync2", "mmap", "splice"];
+/// Options by which a job waits of its own accord.
+const PAUSES: [&str; 4] = ["thinktime", "rate", "rate_iops", "flow"];
+/// Options by which its requests differ in size.
+const SIZES: [&str; 3] = ["bssplit", "bsrange", "blocksize_range"];
 /// Of a hundred requests so many at the depth that was asked for make it the depth.
 const STEADY_PERCENT: f64 = 90.0;
 /// fio's levels of depth, each from this number up to the next.
 const LEVELS: [(&str, f64); 7] =
     [("1", 1.0), ("2", 2.0), ("4", 4.0), ("8", 8.0), ("16", 16.0), ("32", 32.0), (">=64", 64.0)];
+/// Percentiles, in parts per million, that tell of the middle, and the least that tells of slow requests.
+const MIDDLE: std::ops::RangeInclusive<u32> = 450_000..=550_000;
+const SLOW: u32 = 990_000;
 /// Nanoseconds of a microsecond.
 const US: f64 = 1000.0;
 
@@ -21,8 +29,6 @@ pub(super) struct Side {
     pub(super) rate: f64,
     /// Bytes of a request on average.
     pub(super) block: f64,
-    /// Only mean and deviation are known.
-    pub(super) by_moments: bool,
     /// The times include the submission (`lat` instead of `clat`).
     pub(super) with_submission: bool,
 }
@@ -65,19 +71,20 @@ impl<'a> Job<'a> {
         self.option(option)?.trim().parse().ok()
     }
 
-    /// Requests under way at once, and what there is to say of it.
+    /// Requests under way at once, and what there is to say of it. What was asked for, unless fio's
+    /// levels, which are counted at each submission, say another depth.
     pub(super) fn depth(&self) -> (u32, Option<String>) {
-        if self.option("ioengine").is_some_and(|engine| ONE_AT_A_TIME.contains(&engine)) {
-            return (1, None);
-        }
         let level = |name: &str| self.entry["iodepth_level"][name].as_f64().unwrap_or(0.0);
         let largest = LEVELS.iter().rev().find(|(name, _)| level(name) >= 50.0);
-        let said = self
-            .number("iodepth")
-            .or_else(|| u32::try_from(self.entry["latency_depth"].as_u64()?).ok())
-            .or_else(|| largest.map(|(_, depth)| *depth as u32))
-            .unwrap_or(1)
-            .max(1);
+        let largest = largest.map(|(_, depth)| *depth as u32);
+        let alone = self.option("ioengine").is_some_and(|engine| ONE_AT_A_TIME.contains(&engine));
+        let said = match alone {
+            true => Some(1),
+            false => self
+                .number("iodepth")
+                .or_else(|| u32::try_from(self.entry["latency_depth"].as_u64()?).ok()),
+        };
+        let said = said.into_iter().chain(largest).max().unwrap_or(1).max(1);
         let total: f64 = LEVELS.iter().map(|(name, _)| level(name)).sum();
         if said == 1 || total < 50.0 {
             return (said, None);
@@ -86,10 +93,38 @@ impl<'a> Job<'a> {
         if bucket.is_none_or(|(name, _)| level(name) >= STEADY_PERCENT) {
             return (said, None);
         }
-        let mean = LEVELS.iter().map(|(name, depth)| level(name) * depth).sum::<f64>() / total;
+        // A level is taken at its middle, the highest at what was asked for.
+        let middle = |low: f64| f64::midpoint(low, (2.0 * low - 1.0).min(f64::from(said)).max(low));
+        let sum: f64 = LEVELS.iter().map(|(name, low)| level(name) * middle(*low)).sum();
+        let mean = sum / total;
         let depth = (mean.round() as u32).clamp(1, said);
         let note = format!("the queue was not always {said} deep; on average {mean:.1}");
         (depth, Some(note))
+    }
+
+    /// Whether fio counted how deep the queue was.
+    pub(super) fn has_levels(&self) -> bool {
+        self.entry["iodepth_level"].is_object()
+    }
+
+    /// Whether it may have waited between its requests although nothing kept it: it was told to, or
+    /// nobody knows what it was told.
+    pub(super) fn may_idle(&self) -> bool {
+        let set = |name: &&str| self.option(name).is_some_and(|value| value != "0");
+        !self.has_options() || PAUSES.iter().any(set)
+    }
+
+    /// When it ran, in milliseconds from the start of its group, if fio says it.
+    pub(super) fn span(&self) -> Option<(u64, u64)> {
+        let delay = self.option("startdelay").map_or(Some(0), milliseconds)?;
+        let ramp = self.option("ramp_time").map_or(Some(0), milliseconds)?;
+        let ran = self.entry["job_runtime"].as_u64()?;
+        Some((delay, delay.saturating_add(ramp).saturating_add(ran)))
+    }
+
+    /// Whether both directions are counted as one.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.entry["mixed"]["total_ios"].as_u64().is_some_and(|total| total > 0)
     }
 
     /// What was measured of a direction, if it had requests.
@@ -107,22 +142,27 @@ impl<'a> Job<'a> {
     }
 
     fn measured(&self, side: &Value, total: u64) -> Result<Side, String> {
+        if let Some(name) = SIZES.iter().find(|name| self.option(name).is_some()) {
+            return Err(format!(
+                "its requests have several sizes ({name}): give one of them as bs"
+            ));
+        }
         let (law, unit, with_submission) = law_of(side).ok_or("it has no latencies")?;
         let scaled = |value: &Value| value.as_f64().map(|number| (number * unit).round() as u64);
         let count = law["N"].as_u64().filter(|n| *n > 0).unwrap_or(total);
         let mean = law["mean"].as_f64().unwrap_or(0.0) * unit;
         let ends = (scaled(&law["min"]).unwrap_or(0), scaled(&law["max"]).unwrap_or(0));
+        if count < LEAST as u64 {
+            return Err(format!("{count} are too few: at least {LEAST} make a law"));
+        }
         let stated = percentiles(law, unit);
-        let bins = bins(law, unit);
-        let deviation = law["stddev"].as_f64().unwrap_or(0.0) * unit;
-        let (times, by_moments) = if let Some(times) = Times::of_values(&bins, stated.clone()) {
-            (times, false)
-        } else if let Some(times) = Times::of_percentiles(count, mean, ends, stated) {
-            (times, false)
-        } else if mean > 0.0 {
-            (Times::of_moments(count, mean, deviation, ends), true)
-        } else {
-            return Err("it has neither percentiles nor a mean".into());
+        if let Some(pair) = stated.windows(2).find(|pair| pair[1].1 < pair[0].1) {
+            let [below, above] = [pair[0].0, pair[1].0].map(|ppm| f64::from(ppm) / 10_000.0);
+            return Err(format!("its percentiles are broken: p{above} is below p{below}"));
+        }
+        let times = match Times::of_values(&bins(law, unit), stated.clone()) {
+            Some(times) => times,
+            None => of_percentiles(count, mean, ends, stated)?,
         };
         // fio's own mean is exact.
         let times = if mean > 0.0 { Times { mean, ..times } } else { times };
@@ -130,8 +170,24 @@ impl<'a> Job<'a> {
         // fio 2 counts units of 1024.
         let block = if block > 0.0 && block < 512.0 { block * 1024.0 } else { block };
         let rate = side["iops"].as_f64().unwrap_or(0.0);
-        Ok(Side { times, rate, block, by_moments, with_submission })
+        Ok(Side { times, rate, block, with_submission })
     }
+}
+
+/// A span of fio's: seconds, or with a unit.
+fn milliseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "us" | "usec" => 0.001,
+        "ms" | "msec" => 1.0,
+        "" | "s" | "sec" => 1000.0,
+        "m" => 60_000.0,
+        "h" => 3_600_000.0,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    Some((number * unit) as u64)
 }
 
 /// Where the times stand, in how many nanoseconds they count, and whether the submission is in
@@ -150,7 +206,27 @@ fn law_of(side: &Value) -> Option<(&Value, f64, bool)> {
     detailed.or_else(|| all.iter().find(|(law, ..)| with_mean(law))).copied()
 }
 
-/// Percentiles, rising. Unused places of fio's list are zero.
+/// A law of percentiles alone needs one in the middle and one of the slow requests.
+fn of_percentiles(
+    count: u64,
+    mean: f64,
+    ends: (u64, u64),
+    stated: Vec<(u32, u64)>,
+) -> Result<Times, String> {
+    let help = "leave out --clat_percentiles, --disable_clat and --percentile_list, or use \
+                --output-format=json+";
+    if stated.is_empty() {
+        return Err(format!("it has no percentiles: {help}"));
+    }
+    let middle = stated.iter().any(|(ppm, _)| MIDDLE.contains(ppm));
+    let slow = stated.iter().any(|(ppm, _)| *ppm >= SLOW);
+    if !middle || !slow {
+        return Err(format!("its percentiles tell too little without p50 and p99: {help}"));
+    }
+    Times::of_percentiles(count, mean, ends, stated).ok_or_else(|| "it has no percentiles".into())
+}
+
+/// Percentiles, in the order of their names. Unused places of fio's list are zero.
 fn percentiles(law: &Value, unit: f64) -> Vec<(u32, u64)> {
     let list = ["percentile", "percentiles"].iter().find_map(|name| law.get(name)?.as_object());
     let read = |(name, value): (&String, &Value)| {
@@ -163,12 +239,6 @@ fn percentiles(law: &Value, unit: f64) -> Vec<(u32, u64)> {
     let mut all: Vec<(u32, u64)> = list.into_iter().flatten().filter_map(read).collect();
     all.sort_unstable();
     all.dedup_by_key(|point| point.0);
-    // One that falls is broken; it takes what was before it.
-    let mut so_far = 0;
-    for point in &mut all {
-        so_far = point.1.max(so_far);
-        point.1 = so_far;
-    }
     all
 }
 

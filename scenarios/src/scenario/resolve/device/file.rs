@@ -10,6 +10,9 @@ use crate::syntax::tree::{Attached, Document, FieldPath, NodeValue};
 /// How the path of a preset file ends, which no name of a preset does.
 const ENDING: &str = ".json";
 
+/// What only fio writes.
+const FIO: [&str; 2] = ["\"fio version\"", "\"jobname\""];
+
 /// Whether a device's name is the path of a preset file.
 pub(crate) fn is_file(name: &str) -> bool {
     name.ends_with(ENDING)
@@ -34,5 +37,12 @@ pub(crate) fn attached(doc: &Document) -> Result<Option<Attached>, ScenarioError
                     presets` lists the presets that are built in";
         at.fail(error.to_string(), help)
     })?;
+    if FIO.iter().any(|word| text.contains(word)) {
+        let help =
+            format!("`apfsim fit device {name} -o DEVICE.json` makes one of it; name that file");
+        return Err(
+            at.fail(format!("`{name}` is a result of fio, not a device's preset file"), help)
+        );
+    }
     Ok(Some(Attached { name: name.clone(), text: text.into() }))
 }
