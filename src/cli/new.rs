@@ -20,8 +20,11 @@ pub(crate) struct NewArgs {
     /// How much of it may stay in memory
     #[arg(long, value_name = "SIZE")]
     pub(crate) limit: Option<Bytes>,
+    /// What the guest touches; by default twice the limit, or a tenth of the memory where the guest is restored
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) working_set: Option<Bytes>,
     /// Virtual processors
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub(crate) vcpus: Option<u64>,
     /// The swap device, or that of the snapshot: a preset (apfsim presets) or a file of apfsim fit device
     #[arg(long, value_name = "NAME")]

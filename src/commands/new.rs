@@ -59,6 +59,7 @@ fn given(args: &NewArgs) -> Wishes {
         kind: args.kind.map_or(usual.kind, Kind::from),
         memory,
         limit: args.limit.unwrap_or_else(|| usual_limit(args.kind, memory)),
+        working_set: args.working_set,
         vcpus: args.vcpus.unwrap_or(usual.vcpus),
         device: args.device.clone().unwrap_or(usual.device),
         host_kernel: args.host_kernel.clone().unwrap_or(usual.host_kernel),

@@ -7,7 +7,7 @@ use models::parts::device::load::{ClosedLoad, closed_load};
 use models::presets;
 use sim_core::DistributionError;
 
-use crate::scenario::resolve::Scenario;
+use crate::scenario::resolve::{MAX_VCPUS, Scenario};
 use crate::syntax::error::ScenarioError;
 use crate::syntax::units::Bytes;
 
@@ -62,6 +62,17 @@ const EULER: f64 = 0.577;
 /// Assumption: reclaim that does not know which pages are hot misses so many times as often as if it did.
 const RECLAIM: f64 = 2.0;
 
+/// Longest run, in seconds.
+const LONGEST: f64 = 3600.0;
+
+/// How fast a scenario goes.
+struct Pace {
+    /// Microseconds between requests that arrive.
+    gap: u64,
+    /// Seconds that are measured.
+    seconds: u64,
+}
+
 /// What a scenario to begin with is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wishes {
@@ -73,6 +84,8 @@ pub struct Wishes {
     pub memory: Bytes,
     /// How much of it the host lets stay.
     pub limit: Bytes,
+    /// What the guest touches; by default as much as its kind of workload is about.
+    pub working_set: Option<Bytes>,
     /// Virtual processors.
     pub vcpus: u64,
     /// The swap device, or that of the snapshot: a preset or a file.
@@ -92,6 +105,7 @@ impl Default for Wishes {
             kind: Kind::Compute,
             memory: Bytes(1 << 30),
             limit: Bytes(256 << 20),
+            working_set: None,
             vcpus: 4,
             device: "nvme-tlc-gen3".to_owned(),
             host_kernel: "linux-6.12".to_owned(),
@@ -118,19 +132,41 @@ impl Wishes {
     /// # Errors
     /// When the wishes do not go together, as a scenario with them would say.
     pub fn text(&self, path: &str) -> Result<String, ScenarioError> {
-        let gap = self.least_gap();
-        let text = self.written(gap);
-        let scenario = Scenario::from_str(path, &text)?;
-        if self.kind != Kind::Requests {
-            return Ok(text);
+        if !(1..=MAX_VCPUS).contains(&self.vcpus) {
+            return Err(ScenarioError::Override {
+                message: format!("a guest has no {} vCPUs", self.vcpus),
+                help: format!("from 1 to {MAX_VCPUS}"),
+            });
         }
-        let slower = self.gap_of_device(&scenario.machine.host.device)?;
-        if slower <= gap {
-            return Ok(text);
+        let mut pace = Pace { gap: self.least_gap(), seconds: 2 };
+        let text = self.written(&pace);
+        let device = &Scenario::from_str(path, &text)?.machine.host.device;
+        match self.kind {
+            Kind::Compute => return Ok(text),
+            Kind::Requests => pace.gap = pace.gap.max(self.gap_of_device(device)?),
+            Kind::Restore => pace.seconds = pace.seconds.max(self.seconds_of_device(device)?),
         }
-        let text = self.written(slower);
+        let text = self.written(&pace);
         Scenario::from_str(path, &text)?;
         Ok(text)
+    }
+
+    /// Seconds in which the whole set comes from the device, were it page after page, and as long again.
+    fn seconds_of_device(&self, device: &DeviceConfig) -> Result<u64, ScenarioError> {
+        let rate = self.rate(
+            device,
+            &ClosedLoad { depth: 1, requests: LOAD, reads_ppm: 1_000_000, seed: 1 },
+        )?;
+        let pages = self.working_set().0 / PAGE;
+        Ok((2.0 * pages as f64 / rate.max(f64::MIN_POSITIVE)).ceil().min(LONGEST) as u64)
+    }
+
+    fn rate(&self, device: &DeviceConfig, load: &ClosedLoad) -> Result<f64, ScenarioError> {
+        let failed = |error: DistributionError| ScenarioError::Override {
+            message: format!("the device `{}`: {error}", self.device),
+            help: "name another device".to_owned(),
+        };
+        Ok(closed_load(device, load).map_err(failed)?.rate())
     }
 
     /// Microseconds between requests of which a third of the vCPUs' time is computation.
@@ -143,13 +179,9 @@ impl Wishes {
     fn gap_of_device(&self, device: &DeviceConfig) -> Result<u64, ScenarioError> {
         let load =
             ClosedLoad { depth: self.vcpus as u32, requests: LOAD, reads_ppm: 500_000, seed: 1 };
-        let failed = |error: DistributionError| ScenarioError::Override {
-            message: format!("the device `{}`: {error}", self.device),
-            help: "name another device".to_owned(),
-        };
-        let rate = closed_load(device, &load).map_err(failed)?.rate();
+        let rate = self.rate(device, &load)?;
         // Zipf's law of exponent 1: the share of the first n of N is about H(n) / H(N).
-        let harmonic = |pages: u64| (pages.max(1) as f64).ln() + EULER;
+        let harmonic = |pages: u64| libm::log(pages.max(1) as f64) + EULER;
         let (stays, all) = (self.limit.0 / PAGE, self.working_set().0 / PAGE);
         let missed = 1.0 - (harmonic(stays) / harmonic(all)).min(1.0);
         // Two touches; what is read takes the place of another page, which is written.
@@ -165,13 +197,19 @@ impl Wishes {
         }
     }
 
-    /// Twice what may stay, as far as the guest has it: some of it is always elsewhere.
+    /// As wished for. Else twice what may stay, as far as the guest has it, so that some of it is always elsewhere; of
+    /// a guest that is restored a tenth of its memory, as in the library's `snapshot-restore`: an assumption.
     fn working_set(&self) -> Bytes {
         let most = self.memory.0 / 10 * 8;
-        Bytes((2 * self.limit.0).min(most) / PAGE * PAGE)
+        let usual = match self.kind {
+            Kind::Compute | Kind::Requests => self.limit.0.saturating_mul(2).min(most),
+            Kind::Restore => self.memory.0 / 10,
+        };
+        let set = self.working_set.map_or(usual, |set| set.0);
+        Bytes((set / PAGE).max(1) * PAGE)
     }
 
-    fn written(&self, gap: u64) -> String {
+    fn written(&self, pace: &Pace) -> String {
         let Self { name, kind, memory, limit, vcpus, .. } = self;
         let policies = match self.policies.is_empty() {
             true => self.usual_policies(),
@@ -215,13 +253,13 @@ impl Wishes {
             quoted(&self.host_kernel)
         ));
         line("  \"workload\": {");
-        for own in self.workload(gap) {
+        for own in self.workload(pace.gap) {
             line(&own);
         }
         line("  },");
         line(&format!("  \"policies\": [{}], // apfsim policies lists them", policies.join(", ")));
         line(&format!("  \"measure\": {}, // apfsim metrics lists them", quoted(self.measure())));
-        line("  \"duration\": \"2s\",");
+        line(&format!("  \"duration\": \"{}s\",", pace.seconds));
         if *kind == Kind::Requests {
             line("  \"warmup\": \"1s\",");
         }
@@ -342,8 +380,8 @@ impl Wishes {
       }}
     ]"#,
                 2 * vcpus,
-                // Every page of the set is touched about once, but not more than there is time for.
-                (set.0 / 4096 / (8 * vcpus)).clamp(1, 2000)
+                // Every page of the set is touched about once.
+                (set.0 / PAGE).div_ceil(8 * vcpus)
             ),
         };
         lines.lines().map(str::to_owned).collect()
@@ -439,6 +477,33 @@ mod tests {
         assert_eq!(gap("optane-p4800x"), 22);
         let gaps = ["optane-p4800x", "cloud-gp3", "hdd-7200"].map(gap);
         assert!(gaps.windows(2).all(|pair| pair[0] < pair[1]), "{gaps:?}");
+    }
+
+    #[test]
+    fn a_guest_without_vcpus_is_refused() {
+        for (kind, vcpus) in Kind::ALL.into_iter().flat_map(|kind| [(kind, 0), (kind, 4097)]) {
+            let wrong = Wishes { vcpus, ..wishes(kind) };
+            let told = wrong.text("new.json").expect_err("refused").render();
+            assert!(told.contains("from 1 to 4096"), "{told}");
+        }
+    }
+
+    /// A restore is over in its time under synchronous faults, from the slowest device too.
+    #[test]
+    fn a_restore_has_time_for_its_set() {
+        for device in ["nvme-tlc-gen3", "cloud-gp3", "hdd-7200"] {
+            let set = Some(Bytes(2 << 20));
+            let own =
+                Wishes { device: device.to_owned(), working_set: set, ..wishes(Kind::Restore) };
+            let text = own.text("new.json").unwrap_or_else(|error| panic!("{}", error.render()));
+            let scenario = Scenario::from_str("new.json", &text).expect("it was read before");
+            let options = crate::RunOptions::default();
+            let found = crate::run_comparison(&scenario, &options, &|_| {}).expect("it runs");
+            for result in &found.policies {
+                let complete = result.metric("completion_time").map(|metric| metric.values.len());
+                assert_eq!(complete, Some(3), "{device}, {}", result.policy);
+            }
+        }
     }
 
     #[test]

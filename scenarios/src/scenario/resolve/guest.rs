@@ -11,7 +11,7 @@ use crate::syntax::error::ScenarioError;
 
 /// The most that a host can be configured for (`KVM_MAX_NR_VCPUS` of arch/x86/kvm/Kconfig, 6.12), and the
 /// numbers that the token of an asynchronous page fault has room for.
-const MAX_VCPUS: u64 = 4096;
+pub(crate) const MAX_VCPUS: u64 = 4096;
 
 /// Pages that addresses of 32 bits reach: with paging off a processor is not in 64-bit mode.
 const MOST_WITHOUT_PAGING: u64 = 1 << 20;

@@ -34,6 +34,7 @@ use self::at::{At, check_format, title};
 pub use self::at::{FORMAT, MAX_DURATION, MAX_MEMORY};
 pub(in crate::scenario) use self::device::law::{law_line, number_law, time_law};
 pub(crate) use self::device::{device_lines, device_of_text};
+pub(crate) use self::guest::MAX_VCPUS;
 pub use self::host_kernel::HostIdentity;
 pub(in crate::scenario) use self::zswap::COMPRESSOR;
 use crate::scenario::expect::{self, Claim, Expectation};

@@ -11,6 +11,7 @@ use models::config::{
 use sim_core::SimDuration;
 
 use super::at::{At, MAX_DURATION};
+use super::guest::MAX_VCPUS;
 use super::host::Inside;
 use super::images::{self, Image};
 use super::workload::{MAX_GROUPS, MAX_REGIONS};
@@ -18,9 +19,6 @@ use super::{arrivals, disturbance, guest, policy, workload};
 use crate::scenario::file::{GuestFile, ScenarioFile, VmFile, WorkloadFile};
 use crate::scenario::op::{Place, Tables};
 use crate::syntax::error::ScenarioError;
-
-/// Most vCPUs of all virtual machines, which are numbered together.
-const MAX_VCPUS: usize = 4096;
 
 /// One virtual machine as far as it is read.
 struct Vm<'a> {
@@ -133,7 +131,7 @@ impl<'a> Reading<'a, '_> {
     ) -> Result<(), ScenarioError> {
         let guest = guest::guest(guest_at, guest)?;
         let before: usize = self.vms.of.iter().map(|vm| usize::from(vm.guest.vcpus)).sum();
-        if before + usize::from(guest.vcpus) > MAX_VCPUS {
+        if before + usize::from(guest.vcpus) > MAX_VCPUS as usize {
             let help = format!("at most {MAX_VCPUS} of all virtual machines together");
             return Err(guest_at.field("vcpus").fail("there are too many vCPUs", help));
         }
