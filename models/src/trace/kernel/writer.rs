@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use sim_core::SimTime;
 
+use self::lines::Lines;
 use super::event::{KernelEvent, KernelExit};
 use super::probes::{Handlers, Probe};
 use super::text::Details;
@@ -39,6 +40,11 @@ const HEADER: &str = "\
 /// The swap device: its number, and sectors in a page.
 const SWAP_DEVICE: u32 = 254 << 20;
 const PAGE_SECTORS: u32 = 8;
+/// Stands for the hashed address that the kernel prints for the lock of the second-stage tables.
+const MMU_LOCK: &str = "000000005d3c1a7e";
+/// Where the guest is: in a user program, or in its kernel.
+const USER_RIP: u64 = 0x40_1d85;
+const KERNEL_RIP: u64 = 0xffff_ffff_8109_d6e8;
 /// In `info1` of a nested fault, as on AMD: the final address is meant.
 const NESTED_FINAL: u64 = 1 << 32;
 
@@ -79,7 +85,7 @@ pub struct Setting {
 /// Turns records into lines. Holds what is needed to say who hit an event, and no line.
 #[derive(Clone, Debug)]
 pub struct KernelWriter {
-    threads: Threads,
+    lines: Lines,
     /// Page ready is an interrupt, and no exception.
     ready_by_interrupt: bool,
     vcpus: Vec<Vcpu>,
@@ -91,8 +97,6 @@ pub struct KernelWriter {
     fault: Option<(SimTime, VcpuId, KernelExit)>,
     /// What the VMM's threads are at.
     handlers: Handlers,
-    /// Times are printed in nanoseconds, as `perf script --ns` does, not in microseconds.
-    nanoseconds: bool,
 }
 
 impl KernelWriter {
@@ -105,16 +109,18 @@ impl KernelWriter {
             actor: Context::Thread(ThreadId(0)),
             fault: None,
             handlers: Handlers::default(),
-            nanoseconds: false,
             ready_by_interrupt: setting.ready_by_interrupt,
-            threads: Threads::new(setting.vcpus, setting.handlers, setting.running),
+            lines: Lines {
+                threads: Threads::new(setting.vcpus, setting.handlers, setting.running),
+                nanoseconds: false,
+            },
         }
     }
 
     /// Prints times in nanoseconds instead of microseconds.
     #[must_use]
     pub fn in_nanoseconds(mut self) -> Self {
-        self.nanoseconds = true;
+        self.lines.nanoseconds = true;
         self
     }
 
@@ -141,10 +147,10 @@ impl KernelWriter {
             };
             let exit = KernelEvent::Exit { vcpu: Some(vcpu.0.into()), reason };
             let context = Context::Off(thread_of(vcpu));
-            self.line(since, context, &exit, &Details { info, ..self.details(vcpu) }, out);
+            self.lines.line(since, context, &exit, &Details { info, ..self.details(vcpu) }, out);
         }
         if let Some((since, probe)) = self.handlers.read_before(record) {
-            self.probe(since, &probe, out);
+            self.lines.probe(since, &probe, out);
         }
         match Probe::of(&record.event) {
             Some(probe) => self.vmm(time, probe, out),
@@ -190,9 +196,9 @@ impl KernelWriter {
             }
             Event::KvmAsyncPfCompleted { worker, vcpu, gva, address } => {
                 let completed = E::Completed { gva, address, with_pfn: false };
-                let context = self.threads.context_of(worker, vcpu);
+                let context = self.lines.threads.context_of(worker, vcpu);
                 self.at_work(worker, Work::Goes);
-                self.line(time, context, &completed, &self.details(vcpu), out);
+                self.lines.line(time, context, &completed, &self.details(vcpu), out);
             }
             Event::KvmInjException { vcpu, vector, error_code, .. } => {
                 let error_code = Some(error_code);
@@ -238,7 +244,7 @@ impl KernelWriter {
                     Context::Thread(thread) => Context::Off(thread),
                     other => other,
                 };
-                self.line(time, context, &work, &Details::default(), out);
+                self.lines.line(time, context, &work, &Details::default(), out);
             }
             Event::WorkqueueExecuteStart { worker, item } => {
                 self.at_work(worker, Work::Waits);
@@ -258,14 +264,14 @@ impl KernelWriter {
                 let sectors = pages.saturating_mul(PAGE_SECTORS);
                 let (read, at) = (op == IoKind::Read, sector_of(slot));
                 let issue = E::BlockIssue { read, at, sectors };
-                self.request(time, self.actor, &issue, (op, pages), out);
+                self.lines.request(time, self.actor, &issue, (op, pages), out);
             }
             Event::BlockRqComplete { request } => {
                 let Some((op, slot, pages)) = self.requests.remove(&request) else { return };
                 let complete = E::BlockComplete { at: sector_of(slot) };
                 // The device has one interrupt, and the first processor takes it.
                 self.actor = Context::Interrupt(PcpuId(0));
-                self.request(time, self.actor, &complete, (op, pages), out);
+                self.lines.request(time, self.actor, &complete, (op, pages), out);
             }
             Event::ContentionBegin { thread, write } => {
                 let how = if write { "WRITE" } else { "READ" };
@@ -305,7 +311,7 @@ impl KernelWriter {
         let exit = KernelEvent::Exit { vcpu: Some(vcpu.0.into()), reason };
         self.actor = Context::Thread(thread_of(vcpu));
         let details = Details { info: [info1, 0], ..self.details(vcpu) };
-        self.line(time, Context::Off(thread_of(vcpu)), &exit, &details, out);
+        self.lines.line(time, Context::Off(thread_of(vcpu)), &exit, &details, out);
     }
 
     /// A vCPU thread goes on: after a halt the kernel says for how long it had nothing to do.
@@ -330,23 +336,25 @@ impl KernelWriter {
         out: &mut Vec<u8>,
     ) {
         // Who leaves the processor is not always who was known to have it.
-        self.threads.set_running(pcpu, prev);
-        if let Some(thread) = prev.filter(|&thread| self.threads.is_vcpu(thread)) {
+        self.lines.threads.set_running(pcpu, prev);
+        if let Some(thread) = prev.filter(|&thread| self.lines.threads.is_vcpu(thread)) {
             self.vcpus[thread.index()].switched = true;
         }
         let sleep = prev.map_or("", |thread| self.sleep_of(thread));
-        let (comm, next_comm) =
-            (self.threads.comm_at(prev, pcpu, true), self.threads.comm_at(next, pcpu, true));
+        let (comm, next_comm) = (
+            self.lines.threads.comm_at(prev, pcpu, true),
+            self.lines.threads.comm_at(next, pcpu, true),
+        );
         let switch = KernelEvent::SchedSwitch {
-            prev: prev.map_or(0, |thread| self.threads.pid(thread)),
+            prev: prev.map_or(0, |thread| self.lines.threads.pid(thread)),
             sleeps: !sleep.is_empty(),
-            next: next.map_or(0, |thread| self.threads.pid(thread)),
+            next: next.map_or(0, |thread| self.lines.threads.pid(thread)),
         };
         let details = Details { comm: &comm, next_comm: &next_comm, sleep, ..Details::default() };
-        self.line(time, Context::Scheduler(pcpu), &switch, &details, out);
-        self.threads.set_running(pcpu, next);
+        self.lines.line(time, Context::Scheduler(pcpu), &switch, &details, out);
+        self.lines.threads.set_running(pcpu, next);
         if let Some(thread) = next {
-            self.threads.moved(thread, pcpu);
+            self.lines.threads.moved(thread, pcpu);
             self.actor = Context::Thread(thread);
         }
     }
@@ -354,7 +362,7 @@ impl KernelWriter {
     /// The state in which a thread gives up its processor; nothing if it would go on. Our record
     /// does not say it: a worker that has an item sleeps once, for the page.
     fn sleep_of(&mut self, thread: ThreadId) -> &'static str {
-        if self.threads.is_vcpu(thread) {
+        if self.lines.threads.is_vcpu(thread) {
             return match self.vcpus[thread.index()].asleep {
                 None => "",
                 Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
@@ -369,10 +377,10 @@ impl KernelWriter {
                 )) => "D",
             };
         }
-        if self.threads.is_handler(thread) {
+        if self.lines.threads.is_handler(thread) {
             return self.handlers.sleep_of(thread);
         }
-        match self.workers.entry(self.threads.worker_of(thread)).or_default() {
+        match self.workers.entry(self.lines.threads.worker_of(thread)).or_default() {
             Work::Idle => "I",
             work @ Work::Waits => {
                 *work = Work::Goes;
@@ -380,6 +388,63 @@ impl KernelWriter {
             }
             Work::Goes => "",
         }
+    }
+
+    fn of_vcpu(
+        &mut self,
+        time: SimTime,
+        vcpu: VcpuId,
+        off: bool,
+        event: &KernelEvent,
+        out: &mut Vec<u8>,
+    ) {
+        let thread = thread_of(vcpu);
+        self.actor = Context::Thread(thread);
+        let context = if off { Context::Off(thread) } else { Context::Thread(thread) };
+        self.lines.line(time, context, event, &self.details(vcpu), out);
+    }
+
+    fn of_worker(
+        &mut self,
+        time: SimTime,
+        worker: WorkerId,
+        event: &KernelEvent,
+        out: &mut Vec<u8>,
+    ) {
+        self.actor = self.lines.threads.context_of(worker, VcpuId(0));
+        self.lines.line(time, self.actor, event, &Details::default(), out);
+    }
+
+    fn at_work(&mut self, worker: WorkerId, work: Work) {
+        self.workers.insert(worker, work);
+    }
+
+    fn details(&self, vcpu: VcpuId) -> Details<'static> {
+        let rip = if self.vcpus[vcpu.index()].in_kernel { KERNEL_RIP } else { USER_RIP };
+        Details { vcpu: vcpu.0.into(), rip, ..Details::default() }
+    }
+
+    /// A probe of userfaultfd: its thread is at work from here on.
+    fn vmm(&mut self, time: SimTime, probe: Probe, out: &mut Vec<u8>) {
+        self.actor = Context::Thread(probe.thread);
+        if self.handlers.notes(time, &probe) {
+            self.lines.probe(time, &probe, out);
+        }
+    }
+
+    /// An event of the lock of the second-stage tables, which nothing is concluded from when a log is
+    /// read (`lock:contention_begin`, `lock:contention_end` of include/trace/events/lock.h, 6.1.192).
+    fn spin(
+        &mut self,
+        time: SimTime,
+        thread: ThreadId,
+        name: &str,
+        fields: &str,
+        out: &mut Vec<u8>,
+    ) {
+        self.actor = Context::Thread(thread);
+        self.lines.head(time, self.actor, name, out);
+        out.extend_from_slice(format!("{MMU_LOCK} {fields}\n").as_bytes());
     }
 }
 
