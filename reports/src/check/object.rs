@@ -58,10 +58,11 @@ pub(super) fn object(report: &CheckReport) -> String {
         "backports": report.backports.iter().map(backports::value).collect::<Vec<_>>(),
         "skipped": skipped(&report.skipped),
         "joined": report.joined,
-        "lost": { "places": report.losses.0, "events": report.losses.1 },
+        "lost": lost(report),
         "overwritten": report.overwritten,
         "reordered": report.reordered,
         "backwards": report.backwards,
+        "recorded_twice": report.twice,
         "counts": report.counts.iter().map(|one| json!({
             "event": one.name, "count": one.count,
         })).collect::<Vec<_>>(),
@@ -86,6 +87,18 @@ pub(super) fn object(report: &CheckReport) -> String {
         "order": order(survey),
     });
     written(serde_json::to_string_pretty(&value))
+}
+
+/// Where events were lost, and what shows it besides marks of a loss.
+fn lost(report: &CheckReport) -> Value {
+    json!({
+        "places": report.losses.0,
+        "events": report.losses.1,
+        "further_recordings": report.heads.0,
+        "token_gaps": report.survey.gap.map(|gap| json!({
+            "places": gap.count, "line": gap.line, "missing": gap.missing,
+        })),
+    })
 }
 
 fn second_stage_faults(survey: &LogSurvey) -> Value {
