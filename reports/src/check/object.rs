@@ -58,11 +58,11 @@ pub(super) fn object(report: &CheckReport) -> String {
         "backports": report.backports.iter().map(backports::value).collect::<Vec<_>>(),
         "skipped": skipped(&report.skipped),
         "joined": report.joined,
-        "lost": lost(report),
+        "lost": { "places": report.losses.0, "events": report.losses.1 },
         "overwritten": report.overwritten,
         "reordered": report.reordered,
         "backwards": report.backwards,
-        "recorded_twice": report.twice,
+        "recording": recording(report),
         "counts": report.counts.iter().map(|one| json!({
             "event": one.name, "count": one.count,
         })).collect::<Vec<_>>(),
@@ -89,11 +89,10 @@ pub(super) fn object(report: &CheckReport) -> String {
     written(serde_json::to_string_pretty(&value))
 }
 
-/// Where events were lost, and what shows it besides marks of a loss.
-fn lost(report: &CheckReport) -> Value {
+/// What was wrong with the recording, besides losses that it marks.
+fn recording(report: &CheckReport) -> Value {
     json!({
-        "places": report.losses.0,
-        "events": report.losses.1,
+        "events_twice": report.twice,
         "further_recordings": report.heads.0,
         "token_gaps": report.survey.gap.map(|gap| json!({
             "places": gap.count, "line": gap.line, "missing": gap.missing,

@@ -50,10 +50,12 @@ pub(super) fn exceptions(log: &mut LogState) {
     log.exceptions_from = log.seq;
 }
 
-/// The first acknowledgement: what was raised before the last page ready may have had its own.
-pub(super) fn acknowledgements(log: &mut LogState) {
+/// The first read or write of a register: what was raised before the last page ready may have been
+/// acknowledged.
+pub(super) fn registers(log: &mut LogState) {
     for own in &mut log.vcpus {
         let before = own.raised.len().saturating_sub(1);
         own.raised.drain(..before);
+        own.unacknowledged = None;
     }
 }

@@ -7,7 +7,7 @@ use super::event::LogEvent;
 use super::exceptions::{self, Exceptions};
 use super::request::Told;
 use super::state::LogState;
-use super::{begins, drained, halt_spins, requests, told};
+use super::{drained, halt_spins, requests, told};
 use crate::base::abi::{
     CALLBACK as LINUX_VECTOR, MSR_ASYNC_PF_ACK as MSR_ACK, MSR_ASYNC_PF_EN as MSR_EN,
     MSR_ASYNC_PF_INT as MSR_INT, PAGE_FAULT,
@@ -277,9 +277,6 @@ fn turned_off(log: &mut LogState, completions: &mut Completions, at: usize, even
 /// The guest acknowledges a page ready: INV-33.
 fn acknowledged(log: &mut LogState, at: usize, event: LogEvent) {
     told::told_by_acknowledgement(log, at);
-    if !std::mem::replace(&mut log.seen.acknowledgements, true) {
-        begins::acknowledgements(log);
-    }
     let own = &mut log.vcpus[at];
     (own.unacknowledged, own.moved) = (None, own.entries);
     if own.raised.is_empty() {

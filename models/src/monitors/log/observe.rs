@@ -167,6 +167,9 @@ impl LogMonitors {
                 delivery::left(log, at, event, reason);
             }
             KernelEvent::Msr { write, ecx, data, failed } => {
+                if !std::mem::replace(&mut log.seen.msrs, true) {
+                    begins::registers(log);
+                }
                 match (write, failed) {
                     (true, false) => {
                         log.seen.writes = true;
