@@ -62,6 +62,7 @@ pub(super) fn object(report: &CheckReport) -> String {
         "overwritten": report.overwritten,
         "reordered": report.reordered,
         "backwards": report.backwards,
+        "recording": recording(report),
         "counts": report.counts.iter().map(|one| json!({
             "event": one.name, "count": one.count,
         })).collect::<Vec<_>>(),
@@ -86,6 +87,17 @@ pub(super) fn object(report: &CheckReport) -> String {
         "order": order(survey),
     });
     written(serde_json::to_string_pretty(&value))
+}
+
+/// What was wrong with the recording, besides losses that it marks.
+fn recording(report: &CheckReport) -> Value {
+    json!({
+        "events_twice": report.twice,
+        "further_recordings": report.heads.0,
+        "token_gaps": report.survey.gap.map(|gap| json!({
+            "places": gap.count, "line": gap.line, "missing": gap.missing,
+        })),
+    })
 }
 
 fn second_stage_faults(survey: &LogSurvey) -> Value {

@@ -171,7 +171,7 @@ fn verdicts(report: &CheckReport) -> String {
         let some = |count: u64| if count == 0 { String::new() } else { number(count) };
         let open = finding.unjudged.iter().map(|one| one.count).sum();
         let title = match finding.verdict {
-            Verdict::Undecided { missing } => format!("record {missing}"),
+            Verdict::Undecided { missing } => advice(report, missing),
             _ => Invariant::find(finding.id).map_or("", |line| line.title).to_owned(),
         };
         grid.row(vec![
@@ -183,6 +183,22 @@ fn verdicts(report: &CheckReport) -> String {
         ]);
     }
     grid.render()
+}
+
+/// What to record. Where requests are announced, and completed or not, a host that never gives page
+/// ready looks like one of which it is not recorded.
+fn advice(report: &CheckReport, missing: &str) -> String {
+    let there = |name: &str| report.counts.iter().any(|one| one.name.ends_with(name));
+    let announced = there("kvm_async_pf_not_present");
+    match missing {
+        "kvm_async_pf_ready" if announced => {
+            format!("none in the log: record {missing}, or it never came")
+        }
+        "kvm_async_pf_completed" if announced => {
+            format!("none in the log: record {missing}, or no page came")
+        }
+        _ => format!("record {missing}"),
+    }
 }
 
 /// Each breach with the lines that led to it, the worst first.
@@ -283,6 +299,28 @@ fn left_out(report: &CheckReport) -> String {
         say(format!(
             "events were lost at {}{many}: what they may hold is not missed",
             counted(places, "place", "places")
+        ));
+    }
+    if report.heads.0 > 0 {
+        say(format!(
+            "{} inside the log, the first at line {}: taken for a loss",
+            counted(report.heads.0, "further recording begins", "further recordings begin"),
+            number(report.heads.1)
+        ));
+    }
+    if let Some(gap) = report.survey.gap {
+        say(format!(
+            "tokens jump at {}, first by {} at line {}: lines are missing there (a pause of the \
+             recording, or a cut), taken for a loss",
+            counted(gap.count, "place", "places"),
+            number(gap.missing),
+            number(gap.line)
+        ));
+    }
+    if report.twice > 0 {
+        say(format!(
+            "{} recorded twice, as by patterns that overlap, and taken once",
+            counted(report.twice, "event was", "events were")
         ));
     }
     if report.overwritten > 0 {

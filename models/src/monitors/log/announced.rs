@@ -6,7 +6,7 @@ use super::event::LogEvent;
 use super::request::{Attempt, AwaitingException, Over, Request, Told};
 use super::state::LogState;
 use super::vcpu::{VcpuLog, after, counter, owner};
-use super::{requests, tokens, told};
+use super::{begins, gaps, requests, tokens, told};
 use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_01, INV_02, INV_12};
 use crate::trace::kernel::{KernelEvent, KernelExit};
@@ -46,6 +46,9 @@ pub(super) fn announced(
     token: Token,
     gva: Gva,
 ) {
+    if !log.seen.announced {
+        begins::announcements(log, at);
+    }
     log.seen.announced = true;
     told::settle_told(log, at);
     let begun = log.vcpus[at].before_last;
@@ -87,6 +90,8 @@ pub(super) fn announced(
         uncounted: false,
         doubtful: false,
         shared: false,
+        early: false,
+        unseen_ready: false,
         doubled: None,
         read: own.watch.read.take(),
         work: own.watch.work.take(),
@@ -104,6 +109,7 @@ pub(super) fn announced(
         interrupts: None,
     });
     (own.slept, own.interrupted) = (false, false);
+    gaps::announced(log, at, &event, token);
     completions.begin(at, gva, seq);
     completions.claim_early(log, at, gva, begun);
     if log.vcpus[at].requests.len() > MAX_REQUESTS {

@@ -8,7 +8,7 @@ use super::event::LogEvent;
 use super::request::{Request, Told, Unfinished};
 use super::state::LogState;
 use super::vcpu::{VcpuLog, after, counter, owner};
-use super::{halt_spins, requests, tokens, told};
+use super::{begins, drained, halt_spins, requests, tokens, told};
 use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_05, INV_12, INV_13, INV_14};
 
@@ -16,6 +16,8 @@ use crate::monitors::catalogue::{INV_05, INV_12, INV_13, INV_14};
 pub(super) const OFF: &str =
     "the guest may have turned notices off (kvm_msr would show it), or its vCPU been reset";
 const WANDERING: &str = "a vCPU of this log is run by several threads";
+const NAMESAKE: &str = "its request is outstanding in another thread that runs a vCPU of the same number: the same \
+                        vCPU, or one of another VM";
 const VAIN: &str = "its frame was tried in this log and no not present followed; unless repeated \
                     faults are not recorded (kvm_async_pf_repeated_fault), not present is missing";
 const LATE: &str = "its page ready came after all, behind requests that were begun after its \
@@ -31,8 +33,12 @@ pub(super) fn ready(
     token: Token,
     gva: Gva,
 ) {
+    if !log.seen.ready {
+        begins::page_readies(log, at, token);
+    }
     log.seen.ready = true;
     log.vcpus[at].ready_ns = Some(event.ns);
+    log.vcpus[at].moved = log.vcpus[at].entries;
     ready_after_ack(log, at, event);
     // Old kernels print the item's own token, which is 0, before they make it all ones.
     let zero = token.0 == 0 && log.vcpus[at].place_of(token).is_none();
@@ -68,7 +74,9 @@ pub(super) fn ready(
         untold.begun = Some(request.tried.unwrap_or(request.announced.ns));
     } else if request.told == Told::Yes {
         own.raise(event, Some(token));
+        drained::raised(log, at, event);
     }
+    let own = &mut log.vcpus[at];
     if request.completed.is_none() && !request.doubtful && !request.shared {
         own.unfinished.push(Unfinished { request, ready: event, seq, overdue: None });
     }
@@ -149,6 +157,8 @@ fn unknown_ready(
     log.survey.from_before += 1;
     if log.seen.wandering {
         log.ledger.unjudged(INV_12, WANDERING, 1);
+    } else if elsewhere(log, at, token, gva).is_some() {
+        log.ledger.unjudged(INV_12, NAMESAKE, 1);
     }
     let own = &mut log.vcpus[at];
     if own.unannounced_try(frame).is_some() {
@@ -182,18 +192,16 @@ fn never_announced(
             vec![own.requests[place].announced],
         ));
     }
-    // The same vCPU in another thread is no other vCPU.
-    let same_vcpu = |other: &VcpuLog| own.id.is_some() && own.id == other.id;
-    let elsewhere = log.vcpus.iter().enumerate().find_map(|(number, other)| {
-        let place = other.place_of(token).filter(|_| number != at)?;
-        Some((other.requests[place], same_vcpu(other))).filter(|(request, _)| request.gva == gva)
-    });
-    if elsewhere.is_some_and(|(_, same)| same) {
-        return None;
+    match elsewhere(log, at, token, gva) {
+        // The same vCPU in another thread is no other vCPU.
+        Some((_, true)) => return None,
+        Some((request, false)) => {
+            return Some(("it was announced to another vCPU", vec![request.announced]));
+        }
+        None => {}
     }
-    let elsewhere = elsewhere.map(|(request, _)| request);
-    if let Some(request) = elsewhere {
-        return Some(("it was announced to another vCPU", vec![request.announced]));
+    if let Some((_, off)) = own.dropped.values().find(|&(dropped, _)| dropped == token) {
+        return Some(("the guest turned notices off, which dropped its request", vec![off]));
     }
     if token == Token::WAKE_ALL || token.0 == 0 {
         return None;
@@ -216,6 +224,17 @@ fn never_announced(
     let first = own.first?;
     (counter(token) == first || after(counter(token), first))
         .then(|| ("its token is younger than the first one in this log", Vec::new()))
+}
+
+/// The request of that token and address on another vCPU, and whether that one has the same number: it
+/// may be the same one in another thread, or one of another VM.
+fn elsewhere(log: &LogState, at: usize, token: Token, gva: Gva) -> Option<(Request, bool)> {
+    let own = &log.vcpus[at];
+    let same_vcpu = |other: &VcpuLog| own.id.is_some() && own.id == other.id;
+    log.vcpus.iter().enumerate().find_map(|(number, other)| {
+        let place = other.place_of(token).filter(|_| number != at)?;
+        Some((other.requests[place], same_vcpu(other))).filter(|(request, _)| request.gva == gva)
+    })
 }
 
 fn wake_all(log: &mut LogState, at: usize, event: LogEvent) {

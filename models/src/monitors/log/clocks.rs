@@ -8,7 +8,7 @@ use super::event::LogEvent;
 
 /// By how much clocks may seem to differ, in nanoseconds: the kernel promises of its `local` clock
 /// that it is about a tick off at most, and the longest tick is that of HZ = 100.
-const TICK: u64 = 10_000_000;
+pub(super) const TICK: u64 = 10_000_000;
 /// Why what rests on the order of events is not judged.
 pub(super) const DIFFER: &str = "the clocks of the processors differ; record with `echo mono > \
                                  trace_clock`, `trace-cmd record -C mono` or `perf record -k mono`";

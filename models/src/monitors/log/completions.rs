@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::begins;
 use super::event::LogEvent;
 use super::request::{Place, Request, Unfinished};
 use super::state::LogState;
@@ -213,7 +214,8 @@ impl Completions {
         let overtook = own.requests[..place].iter().any(|r| r.completed.is_none() && !r.doubtful);
         log.survey.completed_out_of_order += u64::from(overtook && single);
         let (line, ns, base) = (done.event.line, done.event.ns, done.base);
-        own.requests[place].completed = Some(Place { line, ns, seq: by, events: own.events, base });
+        let (events, entries) = (own.events, own.entries);
+        own.requests[place].completed = Some(Place { line, ns, seq: by, events, entries, base });
     }
 
     /// The oldest completion that may be a request's own, which nobody else has any more.
@@ -235,7 +237,8 @@ impl Completions {
             self.waiting.remove(&request.gva.0);
         }
         let (line, ns, base) = (done.event.line, done.event.ns, done.base);
-        Some(Place { line, ns, seq: done.seq, events: own.events, base })
+        let (events, entries) = (own.events, own.entries);
+        Some(Place { line, ns, seq: done.seq, events, entries, base })
     }
 
     /// A request was announced. Its worker may have been done before: completions since the
@@ -414,7 +417,8 @@ impl Completions {
     /// Judges what was late before events were lost, and leaves open what may be among them.
     pub(super) fn settle_overdue(&mut self, log: &mut LogState, since: u64) {
         let ready: u64 = log.vcpus.iter().map(|own| own.counts.ready).sum();
-        let late = |one: &Unfinished| one.overdue.is_some_and(|ns| ns < since);
+        let late =
+            |one: &Unfinished| !one.request.early && one.overdue.is_some_and(|ns| ns < since);
         let count = log.vcpus.iter().flat_map(|own| &own.unfinished).filter(|one| late(one));
         let certain = |orphan: &&Orphan| orphan.certain && orphan.event.ns < since;
         let count = count.count() as u64
@@ -425,7 +429,11 @@ impl Completions {
             let own = &mut log.vcpus[at];
             for unfinished in std::mem::take(&mut own.unfinished) {
                 if partly || !late(&unfinished) {
-                    let why = if partly { PARTLY } else { LOST };
+                    let why = match (unfinished.request.early, partly) {
+                        (true, _) => begins::COMPLETIONS,
+                        (false, true) => PARTLY,
+                        (false, false) => LOST,
+                    };
                     log.ledger.unjudged(INV_06, why, 1);
                     continue;
                 }

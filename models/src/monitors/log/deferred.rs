@@ -54,6 +54,12 @@ impl Deferrals {
         self.more.clear();
     }
 
+    /// Those that wait for one kind are none.
+    pub(super) fn forget_those(&mut self, needs: Needs) {
+        self.kept.retain(|one| one.needs != needs);
+        self.more.retain(|(_, of), _| *of != needs);
+    }
+
     /// The log is over: notes those that depend on nothing but what it `shows`.
     pub(super) fn settle(self, shows: impl Fn(Needs) -> bool, ledger: &mut Ledger) {
         for Deferred { id, needs, event, text, story } in self.kept {

@@ -7,7 +7,7 @@ use super::event::LogEvent;
 use super::exceptions::{self, Exceptions};
 use super::request::Told;
 use super::state::LogState;
-use super::{halt_spins, requests, told};
+use super::{drained, halt_spins, requests, told};
 use crate::base::abi::{
     CALLBACK as LINUX_VECTOR, MSR_ASYNC_PF_ACK as MSR_ACK, MSR_ASYNC_PF_EN as MSR_EN,
     MSR_ASYNC_PF_INT as MSR_INT, PAGE_FAULT,
@@ -22,6 +22,7 @@ const CANCELLED: &str =
     "the guest turned notices off before its worker said that the page is there";
 const OFF_FIRST: &str = "the guest turned notices off before it acknowledged a page ready";
 const SMM: &str = "a system management interrupt ended, which may drop what is outstanding";
+const UNTOLD: &str = "it was announced before the log's first kvm_inj_exception";
 const NESTED: &str = "the guest has guests, and may have been told by an exit of one";
 
 /// An exception is injected: not present or, before 5.8, page ready.
@@ -56,10 +57,12 @@ pub(super) fn exception(
     if let Some(place) = own.place_of(untold.token) {
         own.requests[place].told = Told::Yes;
     }
+    own.told_at = own.entries;
     if let Some(ready) = untold.readied {
         own.raise(ready, Some(untold.token));
     }
     own.goes_on();
+    drained::raised(log, at, event);
     // The guest takes part, and was not sent a wake-all: it never turned notices off.
     for (request, seen) in std::mem::take(&mut log.vcpus[at].suspects) {
         requests::unanswered(log, at, &request, seen);
@@ -85,6 +88,7 @@ pub(super) fn posted(log: &mut LogState, at: usize, vector: u8) {
     log.seen.accepts = true;
     if vector == LINUX_VECTOR {
         told::page_ready_accepted(log, at);
+        taken(log, at);
     }
 }
 
@@ -97,9 +101,7 @@ pub(super) fn accepted(log: &mut LogState, at: usize, event: LogEvent, vector: u
         return;
     }
     told::page_ready_accepted(log, at);
-    if let Some(raised) = log.vcpus[at].raised.iter_mut().find(|one| !one.accepted) {
-        raised.accepted = true;
-    }
+    taken(log, at);
     let Some((ready, Some(request))) = log.vcpus[at].last_ready.take() else { return };
     let untold = log.vcpus[at].untold.as_mut();
     if let Some(untold) = untold.filter(|untold| untold.token == request.token) {
@@ -113,6 +115,10 @@ pub(super) fn accepted(log: &mut LogState, at: usize, event: LogEvent, vector: u
     if log.seen.nested {
         // Its own guest's exit tells it, which no exception shows.
         log.ledger.unjudged(INV_13, NESTED, 1);
+        return;
+    }
+    if request.seq < log.exceptions_from {
+        log.ledger.unjudged(INV_13, UNTOLD, 1);
         return;
     }
     let label = log.vcpus[at].label();
@@ -139,8 +145,18 @@ pub(super) fn accepted(log: &mut LogState, at: usize, event: LogEvent, vector: u
     }
 }
 
+/// The local APIC has taken the interrupt of a page ready.
+fn taken(log: &mut LogState, at: usize) {
+    let own = &mut log.vcpus[at];
+    own.takes += 1;
+    if let Some(raised) = own.raised.iter_mut().find(|one| !one.accepted) {
+        raised.accepted = true;
+    }
+}
+
 /// The guest is entered: what it was not told of so far it is not told of any more.
-pub(super) fn entered(log: &mut LogState, at: usize) {
+pub(super) fn entered(log: &mut LogState, at: usize, event: LogEvent) {
+    drained::entered(log, at, event);
     let own = &mut log.vcpus[at];
     if let Some(untold) = own.untold
         && let Some(place) = own.place_of(untold.token)
@@ -185,6 +201,8 @@ pub(super) fn register(
             log.seen.by_interrupt |= data & 9 == 9;
             if data & 1 == 0 {
                 turned_off(log, completions, at, event);
+            } else {
+                turned_on(log, at);
             }
         }
         MSR_INT => log.seen.by_interrupt = true,
@@ -195,6 +213,13 @@ pub(super) fn register(
         }
         _ => {}
     }
+}
+
+/// The guest turns notices on: as one that boots, to which nothing of before is owed.
+fn turned_on(log: &mut LogState, at: usize) {
+    let own = &mut log.vcpus[at];
+    own.raised.clear();
+    (own.acks, own.takes, own.unacknowledged, own.moved) = (0, 0, None, own.entries);
 }
 
 /// A write that the host refused.
@@ -229,7 +254,8 @@ fn turned_off(log: &mut LogState, completions: &mut Completions, at: usize, even
         own.watch.turned_off(raised.event, raised.token, event, ready);
         log.ledger.unjudged(INV_33, OFF_FIRST, 1);
     }
-    while !log.vcpus[at].requests.is_empty() {
+    while let Some(request) = log.vcpus[at].requests.first().copied() {
+        log.vcpus[at].dropped(request.token, event);
         requests::drop_request(log, completions, at, 0);
     }
     let now = log.seq;
@@ -252,6 +278,7 @@ fn turned_off(log: &mut LogState, completions: &mut Completions, at: usize, even
 fn acknowledged(log: &mut LogState, at: usize, event: LogEvent) {
     told::told_by_acknowledgement(log, at);
     let own = &mut log.vcpus[at];
+    (own.unacknowledged, own.moved) = (None, own.entries);
     if own.raised.is_empty() {
         // A second one in a row, with no page ready of any kind in between.
         let told = own.counts.ready + own.counts.wake_alls > 0;

@@ -7,7 +7,7 @@ use super::exceptions::Exceptions;
 use super::seen::SeenInLog;
 use super::state::LogState;
 use super::tokens::OLD_KERNEL;
-use super::{requests, told};
+use super::{begins, drained, requests, told};
 use crate::monitors::catalogue::{Family, INV_04, INV_05, INV_06, INV_13, INV_15};
 
 /// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
@@ -40,6 +40,7 @@ pub(super) fn close(
             log.ledger.unjudged(INV_05, END, 1);
         }
         still_outstanding(log, at);
+        drained::close(log, at);
     }
     let deferred = std::mem::take(&mut log.deferred);
     let (family, seen) = (log.family(), log.seen);
@@ -61,6 +62,10 @@ fn still_outstanding(log: &mut LogState, at: usize) {
     for request in open_ones.iter().filter(|request| !request.doubtful) {
         open += 1;
         let Some(done) = request.completed else { continue };
+        if request.unseen_ready {
+            log.ledger.unjudged(INV_15, begins::PAGE_READIES, 1);
+            continue;
+        }
         if end.saturating_sub(done.ns) <= bound || !log.seen.ready {
             continue;
         }

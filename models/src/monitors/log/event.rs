@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::trace::kernel::{KernelEvent, Thread};
+use crate::trace::kernel::{KernelEvent, KernelExit, Thread};
 
 /// An event in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,21 @@ pub struct LogEvent {
     pub thread: Thread,
     /// What happened.
     pub event: KernelEvent,
+}
+
+/// A reason as hosts of AMD and of Intel print it.
+const fn printed(reason: KernelExit) -> &'static str {
+    match reason {
+        KernelExit::NestedFault => "npf or EPT_VIOLATION",
+        KernelExit::PageFault => "PF excp or EXCEPTION_NMI",
+        KernelExit::Interrupt => "interrupt or EXTERNAL_INTERRUPT",
+        KernelExit::Hlt => "hlt or HLT",
+        KernelExit::Msr => "msr or MSR_WRITE",
+        KernelExit::Hypercall => "vmmcall or VMCALL",
+        KernelExit::Rsm => "rsm or RSM",
+        KernelExit::Window => "vintr or INTERRUPT_WINDOW",
+        KernelExit::Other => "(another)",
+    }
 }
 
 /// The event as tracefs prints it, as far as it is kept.
@@ -46,7 +61,7 @@ impl fmt::Display for KernelEvent {
                 write!(f, "{name}: IRQ {vector:#x}{again}")
             }
             Self::Entry { vcpu } => write!(f, "{name}: vcpu {vcpu}"),
-            Self::Exit { reason, .. } => write!(f, "{name}: {reason:?}"),
+            Self::Exit { reason, .. } => write!(f, "{name}: reason {}", printed(*reason)),
             Self::PageFault { address, error_code } => {
                 write!(f, "{name}: address {address} error_code {error_code:#x}")
             }
@@ -54,9 +69,10 @@ impl fmt::Display for KernelEvent {
                 let way = if *write { "write" } else { "read" };
                 write!(f, "{name}: msr_{way} {ecx:x} = {data:#x}")
             }
-            Self::AcceptIrq { vector } | Self::AcceptPosted { vector } | Self::Eoi { vector } => {
+            Self::AcceptIrq { vector } | Self::AcceptPosted { vector } => {
                 write!(f, "{name}: vec {vector}")
             }
+            Self::Eoi { vector } => write!(f, "{name}: vector {vector}"),
             Self::Hypercall { nr, target } => write!(f, "{name}: nr {nr:#x} a1 {target:#x}"),
             Self::VcpuWakeup { ns, slept } => {
                 write!(f, "{name}: {} time {ns} ns", if *slept { "wait" } else { "poll" })

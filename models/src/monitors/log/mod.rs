@@ -13,7 +13,10 @@
 //!   one's page ready is missing. (Both may print `completed` late, so that the order of these
 //!   lines alone proves nothing.)
 //! - *Losses.* After a loss nothing that may be among the lost is missed, and what was concluded
-//!   since the last line of that processor is taken back.
+//!   since the last line of that processor is taken back. Numbers of tokens that are missing show
+//!   a loss of which the log says nothing (`gaps`).
+//! - *Late begin.* Events are enabled one after the other: what was announced before the first line of
+//!   a kind lacks no line of that kind (`begins`).
 //! - *Turned off.* A guest that turns notices off, or a vCPU that is reset, drops its requests
 //!   silently. Without `kvm_msr` a missing page ready counts only when the vCPU is told new not
 //!   presents later without a wake-all, which a guest that turns notices on again gets.
@@ -28,15 +31,18 @@
 
 mod announced;
 mod answers;
+mod begins;
 mod clocks;
 mod completions;
 mod config;
 mod course;
 mod deferred;
 mod delivery;
+mod drained;
 mod end_of_log;
 mod event;
 mod exceptions;
+mod gaps;
 mod groups;
 mod halt_rows;
 mod halt_spins;
@@ -64,4 +70,4 @@ pub use halt_rows::{SpinCause, Spins};
 pub use ledger::{LogFinding, LogWitness, StoryLine, Unjudged};
 pub use observe::LogMonitors;
 pub use stalls::{MissingStep, Stall, StallKind, late_beside};
-pub use survey::{LogSurvey, VcpuSurvey};
+pub use survey::{LogSurvey, TokenGap, VcpuSurvey};

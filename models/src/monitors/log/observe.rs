@@ -14,7 +14,8 @@ use super::survey::LogSurvey;
 use super::vcpu::VcpuLog;
 use super::watch::Works;
 use super::{
-    announced, answers, delivery, end_of_log, groups, halt_spins, requests, stalls_at_end, told,
+    announced, answers, begins, delivery, drained, end_of_log, gaps, groups, halt_spins, requests,
+    stalls_at_end, told,
 };
 use crate::base::abi::{StoppedAt, stopped_at};
 use crate::monitors::catalogue::{Family, INV_12, InvariantId};
@@ -64,7 +65,9 @@ impl LogMonitors {
         match event.event {
             KernelEvent::Completed { gva, address, with_pfn } => {
                 log.seen.with_pfn |= with_pfn;
-                log.seen.completed = true;
+                if !std::mem::replace(&mut log.seen.completed, true) {
+                    begins::completions(log);
+                }
                 completions.completed(log, event, gva, address);
                 return;
             }
@@ -106,6 +109,10 @@ impl LogMonitors {
             _ => {}
         }
         let Some(at) = threads.vcpu_of(log, event.thread) else { return };
+        if let Some(since) = gaps::settle(log, at, event.ns) {
+            self.lost(since);
+        }
+        let log = &mut self.log;
         log.vcpus[at].note(event, log.seq);
         self.step(at, event);
     }
@@ -150,7 +157,7 @@ impl LogMonitors {
             KernelEvent::Entry { vcpu } => {
                 log.seen.entries = true;
                 runs(log, completions, at, vcpu);
-                delivery::entered(log, at);
+                delivery::entered(log, at, event);
             }
             KernelEvent::Exit { vcpu, reason } => {
                 log.seen.exits = true;
@@ -159,12 +166,19 @@ impl LogMonitors {
                 }
                 delivery::left(log, at, event, reason);
             }
-            KernelEvent::Msr { write: true, ecx, data, failed: false } => {
-                log.seen.writes = true;
-                delivery::register(log, completions, at, event, ecx, data);
-            }
-            KernelEvent::Msr { write: true, ecx, data, failed: true } => {
-                delivery::refused(log, at, event, ecx, data);
+            KernelEvent::Msr { write, ecx, data, failed } => {
+                if !std::mem::replace(&mut log.seen.msrs, true) {
+                    begins::registers(log);
+                }
+                match (write, failed) {
+                    (true, false) => {
+                        log.seen.writes = true;
+                        delivery::register(log, completions, at, event, ecx, data);
+                    }
+                    (true, true) => delivery::refused(log, at, event, ecx, data),
+                    (false, _) => {}
+                }
+                drained::registers_are_recorded(log, at);
             }
             KernelEvent::PageFault { address, error_code } => {
                 log.seen.page_faults = true;
@@ -249,7 +263,12 @@ impl LogMonitors {
     }
 
     /// The conclusions, by rising number, and what was counted.
-    pub fn finish(self) -> (Vec<LogFinding>, LogSurvey) {
+    pub fn finish(mut self) -> (Vec<LogFinding>, LogSurvey) {
+        for at in 0..self.log.vcpus.len() {
+            if let Some(since) = gaps::settle(&mut self.log, at, u64::MAX) {
+                self.lost(since);
+            }
+        }
         let Self { mut log, mut completions, mut exceptions, works, first_ns, .. } = self;
         end_of_log::close(&mut log, &mut completions, &mut exceptions);
         halt_spins::settle_spins(&mut log);

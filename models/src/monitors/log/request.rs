@@ -21,8 +21,9 @@ pub(super) struct Place {
     pub(super) line: u64,
     pub(super) ns: u64,
     pub(super) seq: u64,
-    /// Events of the vCPU so far.
+    /// Events and entries of the vCPU so far.
     pub(super) events: u64,
+    pub(super) entries: u64,
     /// Host address of guest address 0 by it.
     pub(super) base: u64,
 }
@@ -54,6 +55,10 @@ pub(super) struct Request {
     /// A completion may have been this request's or that of one for the same address of which the
     /// log does not show enough to count them.
     pub(super) shared: bool,
+    /// It was announced before the log's first completion: its own may not be recorded.
+    pub(super) early: bool,
+    /// It was announced before the log's first page ready, and its own may be before that.
+    pub(super) unseen_ready: bool,
     /// Another request for the same frame was announced meanwhile.
     pub(super) doubled: Option<LogEvent>,
     /// The read that the vCPU thread sent for it.
@@ -66,6 +71,29 @@ impl Request {
     pub(super) fn gfn(&self) -> Gfn {
         self.frame.unwrap_or(Gfn(self.gva.0 / PAGE_SIZE))
     }
+}
+
+/// The last number that a vCPU has announced, and what may have taken numbers since.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastNumber {
+    pub(super) counter: u32,
+    pub(super) ns: u64,
+    /// Tries before it that were no repeated faults.
+    pub(super) tries: u64,
+    /// The cap was reached.
+    pub(super) at_cap: bool,
+}
+
+/// Numbers of tokens that are missing between two that were announced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) missing: u64,
+    /// The line and the time of the second, and the time of the first.
+    pub(super) line: u64,
+    pub(super) ns: u64,
+    pub(super) since: u64,
 }
 
 /// A request that is ready and whose completion the log has not shown.

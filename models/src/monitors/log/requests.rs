@@ -1,5 +1,6 @@
 //! The list of a vCPU's outstanding requests, and how requests leave it.
 
+use super::begins;
 use super::completions::Completions;
 use super::course::Counted;
 use super::event::LogEvent;
@@ -102,6 +103,10 @@ pub(super) fn missing_ready(
 ) {
     let request = log.vcpus[at].requests[place];
     drop_request(log, completions, at, place);
+    if request.unseen_ready {
+        log.ledger.unjudged(INV_13, begins::PAGE_READIES, 1);
+        return;
+    }
     log.vcpus[at].miss(&request);
     let own = &mut log.vcpus[at];
     if request.told == Told::Yes {

@@ -29,6 +29,8 @@ pub(super) struct SeenInLog {
     pub(super) page_faults: bool,
     pub(super) hlts: bool,
     pub(super) registers: bool,
+    /// Registers of any kind, read or written.
+    pub(super) msrs: bool,
     /// The guest's registers or vector of page ready as interrupt.
     pub(super) by_interrupt: bool,
     /// Addresses that are not those of frames: the host translates the guest's page tables (shadow

@@ -47,7 +47,8 @@ pub(super) fn find(log: &LogState, works: &Works) -> Vec<Stall> {
         let mut stalls = open_requests(log, works, own, (whole, ready));
         stalls.extend(unacknowledged(log, own, acknowledged));
         if stalls.is_empty() {
-            stalls.extend(silent(log.now, own));
+            // Where page readies are not recorded, it only looks halted.
+            stalls.extend(silent(log.now, own).filter(|_| log.seen.ready));
         }
         stalls.extend(livelocks_at_end::find(own, log.now));
         found.append(&mut stalls);
@@ -68,7 +69,7 @@ fn open_requests(
     }
     let alone = log.config.liveness_bound;
     let mut found: Vec<(MissingStep, Request, u64)> = Vec::new();
-    for request in own.requests.iter().filter(|one| !one.doubtful) {
+    for request in own.requests.iter().filter(|one| !one.doubtful && !one.unseen_ready) {
         let age = log.now.saturating_sub(request.announced.ns);
         let (late, step) = match request.completed {
             Some(done) => {

@@ -24,6 +24,8 @@ pub(super) struct LogState {
     /// Events so far.
     pub(super) seq: u64,
     pub(super) now: u64,
+    /// Place in the log of its first exception.
+    pub(super) exceptions_from: u64,
     /// Places in the log where events were lost.
     pub(super) losses: u64,
 }
@@ -40,6 +42,7 @@ impl LogState {
             survey: LogSurvey::default(),
             seq: 0,
             now: 0,
+            exceptions_from: 0,
             losses: 0,
         }
     }

@@ -9,6 +9,17 @@ use super::vcpu::VcpuLog;
 /// Spins that are listed one by one.
 const MAX_SPINS: usize = 64;
 
+/// Places where lines are missing, as numbers of tokens show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenGap {
+    /// The line that shows the first.
+    pub line: u64,
+    /// Numbers that are missing there.
+    pub missing: u64,
+    /// How many such places there are.
+    pub count: u64,
+}
+
 /// What was counted on one vCPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VcpuSurvey {
@@ -90,11 +101,18 @@ pub struct LogSurvey {
     pub table_requests: u64,
     /// Processors whose clocks differ.
     pub clocks: Option<ClocksDiffer>,
+    /// Places where numbers of tokens show that lines are missing.
+    pub gap: Option<TokenGap>,
     /// Events of threads beyond the number that is followed.
     pub threads_left_out: u64,
 }
 
 impl LogSurvey {
+    /// Notes a place where lines are missing.
+    pub(super) fn note_gap(&mut self, line: u64, missing: u64) {
+        self.gap.get_or_insert(TokenGap { line, missing, count: 0 }).count += 1;
+    }
+
     pub(super) fn add_spins(&mut self, spins: Spins) {
         let known = |s: &&mut Spins| s.vcpu == spins.vcpu && s.cause == spins.cause;
         if let Some(known) = self.spins.iter_mut().find(known) {

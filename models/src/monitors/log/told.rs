@@ -4,6 +4,7 @@
 //! Since 5.9 a page ready that raises an interrupt, and its acknowledgement, say that the guest was
 //! told: they come only for requests of which it was.
 
+use super::begins;
 use super::course::Counted;
 use super::deferred::{Deferred, Needs};
 use super::event::LogEvent;
@@ -21,6 +22,7 @@ pub(super) fn exceptions_are_recorded(log: &mut LogState) {
         return;
     }
     log.seen.exceptions = true;
+    begins::exceptions(log);
     for at in 0..log.vcpus.len() {
         for unsure in std::mem::take(&mut log.vcpus[at].unsure) {
             count_halted(log, at, &unsure);

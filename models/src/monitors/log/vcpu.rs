@@ -7,7 +7,8 @@ use sim_core::Histogram;
 use super::event::LogEvent;
 use super::halt_rows::Row;
 use super::request::{
-    Attempt, AwaitingException, NotificationUnknown, Over, Place, Raised, Request, Unfinished,
+    Attempt, AwaitingException, Gap, LastNumber, NotificationUnknown, Over, Place, Raised, Request,
+    Unfinished,
 };
 use super::ring::Ring;
 use super::watch::Watch;
@@ -66,9 +67,15 @@ pub(super) struct VcpuLog {
     pub(super) requests: Vec<Request>,
     /// Counter of the first token that was announced since the log began or lost events.
     pub(super) first: Option<u32>,
+    /// The last token that was announced since then.
+    pub(super) number: Option<LastNumber>,
+    /// Numbers that are missing before it, unless they come late.
+    pub(super) gap: Option<Gap>,
     /// Page readies put down to requests from before the log.
     pub(super) early: Ring<(Token, LogEvent)>,
     pub(super) answered: Ring<(Token, LogEvent)>,
+    /// Tokens of requests that were dropped when notices were turned off, and by which write.
+    pub(super) dropped: Ring<(Token, LogEvent)>,
     /// Tries that came to nothing.
     pub(super) unannounced: Ring<Attempt>,
     pub(super) attempt: Option<Attempt>,
@@ -105,6 +112,15 @@ pub(super) struct VcpuLog {
     pub(super) bases: Vec<Base>,
     /// Own events so far.
     pub(super) events: u64,
+    /// Entries so far, and those before the last page ready or write to a register of notices.
+    pub(super) entries: u64,
+    pub(super) moved: u64,
+    /// Entries before the guest was last told of a request.
+    pub(super) told_at: u64,
+    /// Interrupts of page readies that the local APIC took, since the log began or lost events.
+    pub(super) takes: u64,
+    /// More page readies were raised than can be without an acknowledgement.
+    pub(super) unacknowledged: Option<LogEvent>,
     pub(super) counts: Counts,
     pub(super) last_ns: u64,
     /// Place in the log of its last event and of the one before.
@@ -130,8 +146,11 @@ impl VcpuLog {
             token_id: None,
             requests: Vec::new(),
             first: None,
+            number: None,
+            gap: None,
             early: Ring::default(),
             answered: Ring::default(),
+            dropped: Ring::default(),
             unannounced: Ring::default(),
             attempt: None,
             table: None,
@@ -154,6 +173,11 @@ impl VcpuLog {
             spin: Row::default(),
             bases: Vec::new(),
             events: 0,
+            entries: 0,
+            moved: 0,
+            told_at: 0,
+            takes: 0,
+            unacknowledged: None,
             counts: Counts::default(),
             last_ns: 0,
             last_seq: 0,
@@ -190,6 +214,10 @@ impl VcpuLog {
 
     pub(super) fn answer(&mut self, token: Token, event: LogEvent) {
         self.answered.add((token, event), REMEMBERED);
+    }
+
+    pub(super) fn dropped(&mut self, token: Token, off: LogEvent) {
+        self.dropped.add((token, off), REMEMBERED);
     }
 
     pub(super) fn early(&mut self, token: Token, event: LogEvent) {
@@ -284,8 +312,11 @@ impl VcpuLog {
             request.doubtful = true;
         }
         self.first = None;
+        self.number = None;
+        self.gap = None;
         self.early.empty();
         self.answered.empty();
+        self.dropped.empty();
         self.unannounced.empty();
         self.attempt = None;
         self.untold = None;
@@ -297,6 +328,8 @@ impl VcpuLog {
         self.raised.clear();
         self.last_ready = None;
         self.acks = 0;
+        self.unacknowledged = None;
+        self.takes = 0;
         self.readies_since_ack = 0;
         self.unexpected_ack = None;
         self.last_exit = None;

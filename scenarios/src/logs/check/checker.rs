@@ -106,6 +106,8 @@ impl Session<Checker> {
             losses,
             reordered: self.order.moved,
             backwards: self.backwards,
+            twice: self.order.twice,
+            heads: self.heads,
             overwritten: self.overwritten,
             kernels,
             kernels_shown: shown,

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::binary::BinaryError;
+use super::compressed::Broken;
 
 /// A log that cannot be read, or is none.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,20 @@ pub enum CheckError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Its compressed data is not what was written.
+    #[error(
+        "{name} is damaged, as is seen after line {line}: {why}; nothing of it is judged\n  help: \
+         copy it again from where it was recorded (`gzip -t` and `zstd -t` say whether a file is \
+         whole)"
+    )]
+    Damaged {
+        /// The log.
+        name: String,
+        /// Lines read before.
+        line: u64,
+        /// What is wrong.
+        why: String,
+    },
     /// It is a format that another program turns into text.
     #[error("{name} is {what}")]
     Format {
@@ -41,10 +56,27 @@ pub enum CheckError {
         /// Why, and where.
         source: BinaryError,
     },
+    /// Its time runs backwards.
+    #[error(
+        "time runs backwards in {name}: line {line} is {micros} us before an earlier line of \
+         processor {cpu}; nothing of it is judged\n  help: if the newest line is first, \
+         `tac LOG | apfsim check -`; if parts are in the wrong order, join them as they were \
+         recorded; if it has several recordings, check each by itself"
+    )]
+    Backwards {
+        /// The log.
+        name: String,
+        /// The line whose time is before an earlier one's.
+        line: u64,
+        /// Its processor.
+        cpu: u32,
+        /// By how much, in microseconds.
+        micros: u64,
+    },
     /// There is nothing in it.
     #[error(
-        "{name} is empty\n  help: were events enabled while it was recorded? see \
-         docs/check-a-real-host.md"
+        "{name} is empty: no event is in it\n  help: was tracing on (`cat tracing_on` says 1), and were events \
+         enabled while it was recorded? see docs/check-a-real-host.md"
     )]
     Empty {
         /// The log.
@@ -74,6 +106,15 @@ pub enum CheckError {
         /// The likeliest name and the names there are.
         help: String,
     },
+}
+
+/// A log that cannot be read further than to that line.
+pub(super) fn unreadable(name: &str, line: u64, source: io::Error) -> CheckError {
+    let name = name.to_owned();
+    match Broken::of(&source) {
+        Some(broken) => CheckError::Damaged { name, line, why: broken.to_string() },
+        None => CheckError::Read { name, line, source },
+    }
 }
 
 /// What a file is by its first bytes, if it is something that must be converted first.

@@ -3,6 +3,7 @@
 mod backports;
 mod binary;
 pub(crate) mod checker;
+mod compressed;
 mod error;
 mod handler;
 mod join;
@@ -18,7 +19,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use models::apf::rules;
 use models::monitors::log::{LogConfig, LogMonitors};
 
@@ -28,6 +28,7 @@ pub use backports::{BackportNote, ChangedMechanism, Difference, Subject};
 pub use binary::BinaryError;
 use binary::BinaryKind;
 use checker::{Checker, config_of};
+use compressed::{GZIP, Gzip, ZSTD, Zstd};
 pub use error::CheckError;
 use handler::Handlers;
 pub use handler::{HandlerSurvey, OpenMessage};
@@ -118,31 +119,26 @@ pub(crate) fn read_stream<C: LogConsumer>(
 ) -> Result<(Session<C>, u64), CheckError> {
     let head = head_of(&mut source, name)?;
     let whole = Cursor::new(head.clone()).chain(source);
-    if head.starts_with(&[0x1f, 0x8b]) {
-        return read_plain(MultiGzDecoder::new(whole), true, name, consumer);
+    if head.starts_with(GZIP) {
+        return read_plain(Gzip::new(whole), name, consumer);
     }
-    if head.starts_with(b"\x28\xb5\x2f\xfd") {
-        let decoder = ruzstd::decoding::StreamingDecoder::new(whole).map_err(|error| {
-            let source = io::Error::new(io::ErrorKind::InvalidData, error.to_string());
-            CheckError::Read { name: name.to_owned(), line: 0, source }
-        })?;
-        return read_plain(decoder, true, name, consumer);
+    if head.starts_with(ZSTD) {
+        return read_plain(Zstd::new(whole), name, consumer);
     }
-    read_plain(whole, false, name, consumer)
+    read_plain(whole, name, consumer)
 }
 
 /// The first bytes of a stream.
 fn head_of(source: &mut impl Read, name: &str) -> Result<Vec<u8>, CheckError> {
     let mut head = Vec::new();
     let begun = source.by_ref().take(16).read_to_end(&mut head);
-    begun.map_err(|source| CheckError::Read { name: name.to_owned(), line: 0, source })?;
+    begun.map_err(|source| error::unreadable(name, 0, source))?;
     Ok(head)
 }
 
 /// Reads what is no longer compressed.
 fn read_plain<C: LogConsumer>(
     mut source: impl Read,
-    compressed: bool,
     name: &str,
     consumer: C,
 ) -> Result<(Session<C>, u64), CheckError> {
@@ -151,11 +147,11 @@ fn read_plain<C: LogConsumer>(
         // Its parts are read in another order than they stand in.
         let mut all = head;
         let read = source.read_to_end(&mut all);
-        read.map_err(|source| CheckError::Read { name: name.to_owned(), line: 0, source })?;
+        read.map_err(|source| error::unreadable(name, 0, source))?;
         return binary::read(kind, Cursor::new(all), name, consumer);
     }
     if let Some(what) = error::other_format(&head) {
         return Err(CheckError::Format { name: name.to_owned(), what });
     }
-    reader::read(Cursor::new(head).chain(source), compressed, name, consumer)
+    reader::read(Cursor::new(head).chain(source), name, consumer)
 }

@@ -11,11 +11,17 @@ use models::monitors::log::LogEvent;
 /// Events that are held back.
 const WINDOW: usize = 4096;
 
+/// So many events that come again are no single lines: their kind was enabled twice, as by patterns
+/// that overlap. Nine tenths of a kind do then.
+const TWICE: u64 = 4;
+
 /// An event, or a place where events were lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     /// An event.
     Event(LogEvent),
+    /// The same event as the one before, at the same time.
+    Again(LogEvent),
     /// Events were lost on a processor since that time.
     Lost {
         /// Time of the last event before.
@@ -30,14 +36,14 @@ pub(super) enum Entry {
 impl Entry {
     fn ns(&self) -> u64 {
         match self {
-            Self::Event(event) => event.ns,
+            Self::Event(event) | Self::Again(event) => event.ns,
             Self::Lost { ns, .. } => *ns,
         }
     }
 
     fn cpu(&self) -> Option<u32> {
         match self {
-            Self::Event(event) => Some(event.cpu),
+            Self::Event(event) | Self::Again(event) => Some(event.cpu),
             Self::Lost { cpu, .. } => *cpu,
         }
     }
@@ -49,6 +55,10 @@ pub(super) struct Order {
     waiting: VecDeque<Entry>,
     /// Events that were put before others.
     pub(super) moved: u64,
+    /// Events by name, and how many of them come again.
+    names: Vec<(&'static str, u64, u64)>,
+    /// Events that were recorded twice, and left out.
+    pub(super) twice: u64,
 }
 
 impl Order {
@@ -63,12 +73,37 @@ impl Order {
             self.moved += 1;
             self.waiting.insert(self.waiting.len() - behind, entry);
         }
-        if self.waiting.len() > WINDOW { self.waiting.pop_front() } else { None }
+        if self.waiting.len() > WINDOW { self.next() } else { None }
+    }
+
+    /// Counts an event by its name.
+    pub(super) fn count(&mut self, event: LogEvent, again: bool) {
+        let name = event.event.name();
+        let at = self.names.iter().position(|known| known.0 == name).unwrap_or_else(|| {
+            self.names.push((name, 0, 0));
+            self.names.len() - 1
+        });
+        self.names[at].1 += 1;
+        self.names[at].2 += u64::from(again);
+    }
+
+    /// The first entry, if it is none that was recorded twice.
+    fn next(&mut self) -> Option<Entry> {
+        let entry = self.waiting.pop_front()?;
+        let Entry::Again(event) = entry else { return Some(entry) };
+        let twice = |known: &&(&str, u64, u64)| {
+            known.0 == event.event.name() && known.2 >= TWICE && known.2 * 20 >= known.1 * 9
+        };
+        if self.names.iter().any(|known| twice(&known)) {
+            self.twice += 1;
+            return None;
+        }
+        Some(entry)
     }
 
     /// Gives what is left, in order.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> + '_ {
-        self.waiting.drain(..)
+        std::iter::from_fn(|| (!self.waiting.is_empty()).then(|| self.next())).flatten()
     }
 }
 
@@ -87,7 +122,7 @@ mod tests {
         let mut out: Vec<_> = entries.iter().filter_map(|&entry| order.push(entry)).collect();
         out.extend(order.drain());
         let line = |entry: &Entry| match entry {
-            Entry::Event(event) => event.line,
+            Entry::Event(event) | Entry::Again(event) => event.line,
             Entry::Lost { .. } => 0,
         };
         out.iter().map(line).collect()
@@ -97,6 +132,28 @@ mod tests {
     fn processors_are_joined_by_time() {
         let log = [event(1, 0, 10), event(2, 0, 30), event(3, 1, 20), event(4, 1, 30)];
         assert_eq!(ordered(&log), [1, 3, 2, 4]);
+    }
+
+    /// A kind that is recorded twice is so throughout; single lines that are the same stay.
+    #[test]
+    fn what_was_recorded_twice_is_taken_once() {
+        let taken = |times: u64, single: u64| {
+            let mut order = Order::default();
+            for at in 0..times + single {
+                let Entry::Event(one) = event(at, 0, at) else { continue };
+                order.count(one, false);
+                assert_eq!(order.push(Entry::Event(one)), None);
+                if at < times {
+                    order.count(one, true);
+                    assert_eq!(order.push(Entry::Again(one)), None);
+                }
+            }
+            (order.drain().count() as u64, order.twice)
+        };
+        assert_eq!(taken(10, 0), (10, 10));
+        assert_eq!(taken(10, 1), (11, 10));
+        assert_eq!(taken(3, 0), (6, 0));
+        assert_eq!(taken(10, 10), (30, 0));
     }
 
     #[test]

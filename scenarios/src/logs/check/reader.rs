@@ -1,7 +1,7 @@
 //! From a stream to events in their order, and to a report.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::Read;
 
 use models::monitors::log::LogEvent;
 use models::trace::kernel::clean::{cleaned, is_quoted_printable, unquoted};
@@ -9,7 +9,8 @@ use models::trace::kernel::{
     EventError, Header, KernelEvent, Line, Lost, is_evidence, parse_event, split,
 };
 
-use super::error::CheckError;
+use super::compressed::Broken;
+use super::error::{CheckError, unreadable};
 use super::join::{Held, Made};
 use super::lines::{End, Lines};
 use super::order::{Entry, Order};
@@ -19,6 +20,9 @@ use super::report::{Skipped, SkippedKind};
 const MAX_NAMES: usize = 4096;
 /// Processors that are told apart.
 const MAX_CPUS: usize = 1 << 16;
+/// By how much the time of a processor may go back, in nanoseconds. An assumption: its buffer is in
+/// the order of time, but for events of interrupts within one another.
+const BACK: u64 = 10_000_000;
 /// How much of a line is shown.
 const EXCERPT: usize = 60;
 
@@ -28,6 +32,8 @@ struct Cpu {
     last: u64,
     /// Events were lost since the last one.
     lost: bool,
+    /// The last event of those that are understood.
+    event: Option<LogEvent>,
 }
 
 /// Who is told of the events of a log, in the order of time.
@@ -63,6 +69,10 @@ pub(crate) struct Session<C> {
     pub(super) events: u64,
     pub(super) lost_events: u64,
     pub(super) backwards: u64,
+    /// Where time runs backwards first, on which processor and by how much.
+    back: Option<(u64, u32, u64)>,
+    /// Heads of recordings inside the log, and the line of the first.
+    pub(super) heads: (u64, u64),
     pub(super) overwritten: u64,
     comments: u64,
     pub(super) now: u64,
@@ -87,7 +97,6 @@ pub(crate) struct Session<C> {
 /// Reads a log to its end. Also says how many lines it has.
 pub(super) fn read<C: LogConsumer>(
     source: impl Read,
-    compressed: bool,
     name: &str,
     consumer: C,
 ) -> Result<(Session<C>, u64), CheckError> {
@@ -98,10 +107,22 @@ pub(super) fn read<C: LogConsumer>(
     match end {
         Ok(End::Whole) => {}
         Ok(End::HalfLine) => session.skip(SkippedKind::HalfLine, line, b""),
-        Err(error) if compressed && broken(&error) && line > 0 => {
+        Err(error) if Broken::of(&error) == Some(&Broken::Trailed) => {
             session.skip(SkippedKind::BrokenCompression, line, b"");
         }
-        Err(source) => return Err(CheckError::Read { name: name.to_owned(), line, source }),
+        Err(error) if Broken::of(&error) == Some(&Broken::CutShort) && line > 0 => {
+            session.release(false);
+            // What the rest is made of tells whether it only ends early: there is no checksum.
+            if session.skipped.iter().any(|one| one.kind.is_malformed()) {
+                return Err(CheckError::Damaged {
+                    name: name.to_owned(),
+                    line,
+                    why: format!("{error}, and lines before its end are malformed"),
+                });
+            }
+            session.skip(SkippedKind::BrokenCompression, line, b"");
+        }
+        Err(source) => return Err(unreadable(name, line, source)),
     }
     if lines.too_long > 0 {
         for _ in 0..lines.too_long {
@@ -112,12 +133,8 @@ pub(super) fn read<C: LogConsumer>(
     if session.events == 0 {
         return Err(session.nothing(name, line));
     }
+    session.hold_order(name)?;
     Ok((session, line))
-}
-
-fn broken(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
 }
 
 impl<C: LogConsumer> Session<C> {
@@ -134,6 +151,8 @@ impl<C: LogConsumer> Session<C> {
             events: 0,
             lost_events: 0,
             backwards: 0,
+            back: None,
+            heads: (0, 0),
             overwritten: 0,
             comments: 0,
             now: 0,
@@ -176,7 +195,7 @@ impl<C: LogConsumer> Session<C> {
             Line::Comment => {
                 self.release(false);
                 self.comments += 1;
-                self.head(line);
+                self.head(number, line);
             }
             Line::Unknown => {
                 if !self.held.push(number, line, goes_on) {
@@ -266,6 +285,9 @@ impl<C: LogConsumer> Session<C> {
         if known {
             let cpu = self.cpus.entry(header.cpu).or_default();
             self.backwards += u64::from(ns < cpu.last);
+            if cpu.last.saturating_sub(ns) > BACK {
+                self.back.get_or_insert((number, header.cpu, cpu.last - ns));
+            }
             let (since, lost) = (cpu.last, std::mem::take(&mut cpu.lost));
             before = since;
             cpu.last = cpu.last.max(ns);
@@ -277,7 +299,10 @@ impl<C: LogConsumer> Session<C> {
         match event {
             Ok(Some(event)) => {
                 let Header { thread, cpu, .. } = *header;
-                self.enter(Entry::Event(LogEvent { line: number, ns, cpu, thread, event }));
+                let event = LogEvent { line: number, ns, cpu, thread, event };
+                let again = self.is_again(event);
+                self.order.count(event, again);
+                self.enter(if again { Entry::Again(event) } else { Entry::Event(event) });
             }
             Ok(None) => {}
             Err(_) => {
@@ -288,6 +313,13 @@ impl<C: LogConsumer> Session<C> {
                 }
             }
         }
+    }
+
+    /// Whether an event is the same as the last one of its processor, which may be recorded twice.
+    fn is_again(&mut self, event: LogEvent) -> bool {
+        let Some(cpu) = self.cpus.get_mut(&event.cpu) else { return false };
+        let before = cpu.event.replace(event);
+        before.is_some_and(|before| LogEvent { line: event.line, ..before } == event)
     }
 
     /// What kind of file it is, where it is no text.
@@ -367,7 +399,10 @@ impl<C: LogConsumer> Session<C> {
 
     /// The head of tracefs says how much its buffer has overwritten, that of our own traces which
     /// rules they follow.
-    fn head(&mut self, line: &[u8]) {
+    fn head(&mut self, number: u64, line: &[u8]) {
+        if line.starts_with(b"# tracer:") && self.events > 0 {
+            self.begin_again(number);
+        }
         if self.events == 0 && self.rules.is_none() && line.starts_with(b"# run=") {
             let text = String::from_utf8_lossy(line);
             let word =
@@ -387,6 +422,26 @@ impl<C: LogConsumer> Session<C> {
         if let (Some(kept), Some(written)) = (next(), next()) {
             self.overwritten = written.saturating_sub(kept);
         }
+    }
+
+    /// Another recording begins here: what is between them is lost.
+    fn begin_again(&mut self, number: u64) {
+        self.heads.0 += 1;
+        if self.heads.0 == 1 {
+            self.heads.1 = number;
+        }
+        for cpu in self.cpus.values_mut() {
+            (cpu.lost, cpu.event) = (false, None);
+        }
+        // The one before is whole up to its end.
+        self.enter(Entry::Lost { since: self.now, cpu: None, ns: self.now });
+    }
+
+    /// Whether time runs forward in the log.
+    pub(super) fn hold_order(&self, name: &str) -> Result<(), CheckError> {
+        let Some((line, cpu, ns)) = self.back else { return Ok(()) };
+        let name = name.to_owned();
+        Err(CheckError::Backwards { name, line, cpu, micros: ns / 1000 })
     }
 
     fn skip(&mut self, kind: SkippedKind, line: u64, text: &[u8]) {
@@ -465,7 +520,7 @@ fn excerpt(text: &[u8]) -> String {
 
 fn deliver(consumer: &mut impl LogConsumer, entry: Entry) {
     match entry {
-        Entry::Event(event) => consumer.event(event),
+        Entry::Event(event) | Entry::Again(event) => consumer.event(event),
         Entry::Lost { since, .. } => consumer.lost(since),
     }
 }

@@ -27,7 +27,7 @@ pub enum SkippedKind {
     TooLong,
     /// The log ends in the middle of a line.
     HalfLine,
-    /// The compressed data ends early or is damaged.
+    /// The compressed data ends early, or something else follows it.
     BrokenCompression,
     /// A page of a binary file cannot be read.
     Damaged,
@@ -38,6 +38,11 @@ pub enum SkippedKind {
 }
 
 impl SkippedKind {
+    /// Whether a part of it is not what a kernel prints.
+    pub(super) const fn is_malformed(self) -> bool {
+        matches!(self, Self::NoEvent | Self::BadFields | Self::TooLong)
+    }
+
     /// In words.
     pub const fn text(self) -> &'static str {
         match self {
@@ -45,7 +50,9 @@ impl SkippedKind {
             Self::BadFields => "malformed fields of a known event",
             Self::TooLong => "longer than 65 536 bytes",
             Self::HalfLine => "the log ends in the middle of a line",
-            Self::BrokenCompression => "the compressed data ends early or is damaged",
+            Self::BrokenCompression => {
+                "the compressed data ends early, or something else follows it"
+            }
             Self::Damaged => "events of a processor that cannot be read: the file is damaged",
             Self::UnknownRecord => "records of events whose format the file does not have",
             Self::CutShort => "the file ends within its records",
@@ -101,6 +108,10 @@ pub struct CheckReport {
     pub reordered: u64,
     /// Events whose time is before that of their processor's last one; left where they are.
     pub backwards: u64,
+    /// Events that were recorded twice, and taken once.
+    pub twice: u64,
+    /// Heads of further recordings inside the log, and the line of the first.
+    pub heads: (u64, u64),
     /// Events of the log that its buffer had overwritten before it was read, as its head says.
     pub overwritten: u64,
     /// The kernels that print what the log has.

@@ -53,7 +53,10 @@ pub enum FitError {
         "{name} does not show the swap device: no read was issued by a vCPU thread that handles a \
          fault, or by its worker, and completed\n  \
          help: record block:block_rq_issue, block:block_rq_complete, kvm:kvm_exit and \
-         kvm:kvm_entry too, or say what the device is: --device 500us, --device nvme-tlc-gen3"
+         kvm:kvm_entry too, or say what the device is: --device 500us, --device nvme-tlc-gen3. If they are \
+         recorded, no page came from a device: the swap is compressed memory (zram, zswap), or the VMM answers the \
+         faults (userfaultfd); `apfsim show lab-zram-lz4-4f4w`, `lab-zswap-lzo-4f4w` and `lab-uffd-100us-4f4w` are \
+         scenarios to begin with; see docs/fit-scenario.md, Hosts without a device"
     )]
     NoDevice {
         /// The log.
@@ -80,6 +83,17 @@ pub enum FitError {
     TooMany {
         /// How many it may have.
         most: u64,
+    },
+    /// No fault needed I/O.
+    #[error(
+        "{name} shows no fault that needed I/O\n  \
+         help: record while the guest faults. If it did, its pages came from memory: the swap is compressed (zram, \
+         zswap), whose times are in no event; `apfsim show lab-zram-lz4-4f4w` and `lab-zswap-lzo-4f4w` are \
+         scenarios to begin with; see docs/fit-scenario.md, Hosts without a device"
+    )]
+    NoFaults {
+        /// The log.
+        name: String,
     },
     /// There is too little to conclude anything from.
     #[error(

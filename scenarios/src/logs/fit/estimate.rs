@@ -215,6 +215,9 @@ fn refuse(name: &str, measure: &Measure, options: &FitOptions) -> Result<(), Fit
         return Err(FitError::NoDevice { name });
     }
     let faults = measure.faults();
+    if faults == 0 {
+        return Err(FitError::NoFaults { name });
+    }
     if faults < MIN_FAULTS {
         return Err(FitError::TooFew { name, faults, least: MIN_FAULTS });
     }

@@ -87,17 +87,17 @@ fn a_worker_may_be_done_before_the_announcement() {
     let base = text(requests(&[(2, 2); 6]), 0);
     let more = "\
  CPU 0/KVM-10 [002] ..... 1001.000000: kvm_try_async_get_page: gva = 0x8000, gfn = 0x8
- CPU 0/KVM-10 [002] ..... 1001.000010: kvm_async_pf_not_present: token 0x20000 gva 0x8000
+ CPU 0/KVM-10 [002] ..... 1001.000010: kvm_async_pf_not_present: token 0xd000 gva 0x8000
  CPU 0/KVM-10 [002] ..... 1001.000020: kvm_inj_exception: #PF (0x0)
  CPU 0/KVM-10 [002] ..... 1001.000030: kvm_try_async_get_page: gva = 0x9000, gfn = 0x9
  kworker/2:2-8 [002] ..... 1001.000040: kvm_async_pf_completed: gva 0x9000 address 0x7f3c00009000
  kworker/2:1-7 [002] ..... 1001.000050: kvm_async_pf_completed: gva 0x8000 address 0x7f3c00008000
- CPU 0/KVM-10 [002] ..... 1001.000060: kvm_async_pf_not_present: token 0x21000 gva 0x9000
+ CPU 0/KVM-10 [002] ..... 1001.000060: kvm_async_pf_not_present: token 0xe000 gva 0x9000
  CPU 0/KVM-10 [002] ..... 1001.000070: kvm_inj_exception: #PF (0x0)
- CPU 0/KVM-10 [002] ..... 1001.000080: kvm_async_pf_ready: token 0x21000 gva 0x9000
- CPU 0/KVM-10 [002] ..... 1001.000090: kvm_async_pf_ready: token 0x20000 gva 0x8000
+ CPU 0/KVM-10 [002] ..... 1001.000080: kvm_async_pf_ready: token 0xe000 gva 0x9000
+ CPU 0/KVM-10 [002] ..... 1001.000090: kvm_async_pf_ready: token 0xd000 gva 0x8000
  CPU 0/KVM-10 [002] ..... 1001.000100: kvm_try_async_get_page: gva = 0xa000, gfn = 0xa
- CPU 0/KVM-10 [002] ..... 1001.000110: kvm_async_pf_not_present: token 0x22000 gva 0xa000
+ CPU 0/KVM-10 [002] ..... 1001.000110: kvm_async_pf_not_present: token 0xf000 gva 0xa000
  CPU 0/KVM-10 [002] ..... 1001.000120: kvm_inj_exception: #PF (0x0)
 ";
     let report = checked(&(base.clone() + more));
@@ -107,12 +107,12 @@ fn a_worker_may_be_done_before_the_announcement() {
     // tried after its completion.
     let line =
         |part: &str| more.lines().find(|line| line.contains(part)).unwrap().to_owned() + "\n";
-    let lost = more.replace(&line("ready: token 0x20000"), "");
+    let lost = more.replace(&line("ready: token 0xd000"), "");
     let last = "\
  kworker/2:1-7 [002] ..... 1001.000500: kvm_async_pf_completed: gva 0xa000 address 0x7f3c0000a000
- CPU 0/KVM-10 [002] ..... 1001.000510: kvm_async_pf_ready: token 0x22000 gva 0xa000
+ CPU 0/KVM-10 [002] ..... 1001.000510: kvm_async_pf_ready: token 0xf000 gva 0xa000
  CPU 0/KVM-10 [002] ..... 1001.000600: kvm_try_async_get_page: gva = 0xb000, gfn = 0xb
- CPU 0/KVM-10 [002] ..... 1001.000610: kvm_async_pf_not_present: token 0x23000 gva 0xb000
+ CPU 0/KVM-10 [002] ..... 1001.000610: kvm_async_pf_not_present: token 0x10000 gva 0xb000
  CPU 0/KVM-10 [002] ..... 1001.000620: kvm_inj_exception: #PF (0x0)
 ";
     assert_eq!(violations(&checked(&(base + &lost + last))), ["INV-13"]);

@@ -48,10 +48,11 @@ fn request(us: u64, counter: u64, page: u64) -> [(&'static str, u64, String); 5]
     ]
 }
 
-/// Requests one after the other, then what a test adds, all in the order of time.
+/// Requests one after the other, whose tokens end before 0x900000, then what a test adds, all in the
+/// order of time.
 fn with(requests: u64, more: &[(&'static str, u64, &str)]) -> CheckReport {
     let mut all: Vec<(&str, u64, String)> =
-        (0..requests).flat_map(|n| request(n * 1000, 0x100 + n, 0x50 + n)).collect();
+        (0..requests).flat_map(|n| request(n * 1000, 0x900 - requests + n, 0x50 + n)).collect();
     all.extend(more.iter().map(|&(thread, us, event)| (thread, us, event.to_owned())));
     all.sort_by_key(|&(_, us, _)| us);
     let all: Vec<(&str, u64, &str)> =

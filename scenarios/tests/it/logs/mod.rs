@@ -5,5 +5,6 @@ mod fuzz;
 mod kernels;
 mod mutations;
 mod own;
+mod recordings;
 mod variants;
 mod zoo;

@@ -258,7 +258,14 @@ fn cause(log: &Log, kind: Kind, at: usize) -> &'static str {
     if (is(line, "ready") || is(line, "completed")) && !begun_here {
         return "its request is from before the log";
     }
+    let any_before = |event: &str| before.iter().any(|line| is(line, event));
     match kind {
+        RemoveReady if !any_before("ready") => {
+            "the first of the log: the next one may be the first that is recorded"
+        }
+        RemoveCompleted if !any_before("completed") => {
+            "the first of the log: the next one may be the first that is recorded"
+        }
         RemoveReady | OtherTokenReady => {
             let gva = format!("gva {} ", field(line, "gva"));
             let done = before

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
+use super::super::compressed::Zstd;
 use super::bytes::Source;
 use super::error::BinaryError;
 
@@ -55,16 +56,12 @@ impl Compression {
         match self {
             Self::None => out = data,
             Self::Zlib => {
-                let mut decoder = ZlibDecoder::new(data.as_slice()).take(plain);
-                decoder.read_to_end(&mut out).map_err(|error| bad(error.to_string()))?;
+                let decoder = ZlibDecoder::new(data.as_slice());
+                read_all(decoder, plain, &mut out).map_err(|error| bad(error.to_string()))?;
             }
             Self::Zstd => {
-                let decoder = ruzstd::decoding::StreamingDecoder::new(data.as_slice())
-                    .map_err(|error| bad(error.to_string()))?;
-                decoder
-                    .take(plain)
-                    .read_to_end(&mut out)
-                    .map_err(|error| bad(error.to_string()))?;
+                let decoder = Zstd::new(data.as_slice());
+                read_all(decoder, plain, &mut out).map_err(|error| bad(error.to_string()))?;
             }
         }
         if (out.len() as u64) < plain {
@@ -72,4 +69,11 @@ impl Compression {
         }
         Ok(out)
     }
+}
+
+/// Reads a part to its end, where its checksum is.
+fn read_all(decoder: impl Read, plain: u64, out: &mut Vec<u8>) -> std::io::Result<()> {
+    decoder.take(plain + 1).read_to_end(out)?;
+    out.truncate(usize::try_from(plain).unwrap_or(usize::MAX));
+    Ok(())
 }

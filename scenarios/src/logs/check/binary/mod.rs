@@ -62,5 +62,6 @@ pub(super) fn read<C: LogConsumer>(
     if events == 0 {
         return Err(CheckError::Empty { name: name.to_owned() });
     }
+    session.hold_order(name)?;
     Ok((session, events))
 }
