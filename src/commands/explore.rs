@@ -105,7 +105,8 @@ fn listed(name: &str, names: &[&str]) -> String {
 }
 
 fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
-    let mut rules = super::rules::rules_of(&args.rules)?;
+    let usual = super::rules::rules_of(&args.rules)?;
+    let mut rules = usual;
     for text in &args.set {
         setting(text, &mut rules)?;
     }
@@ -130,9 +131,9 @@ fn setup(args: &ExploreArgs) -> Result<Setup, CliError> {
         budget = budget.with(disturbance, times);
     }
     let narrowed = Setup::new(rules, defects, args.token_bits);
-    let asked = (cap != generation.rules().cap).then_some(cap);
+    let asked = (cap != usual.cap).then_some(cap);
     let cap = args.cap.or(asked).unwrap_or(u32::from(args.pages));
-    let asked = (ring != generation.rules().ring).then_some(ring);
+    let asked = (ring != usual.ring).then_some(ring);
     let ring = asked.unwrap_or(narrowed.rules.ring);
     let setup = Setup {
         rules: Rules { cap, ring, ..narrowed.rules },
