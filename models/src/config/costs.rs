@@ -196,6 +196,10 @@ costs! {
     shadow_sync,
     /// A write of CR3 in the guest that does not exit; an exit for it costs `exit_light`.
     cr3_write,
+    /// Dropping the translations of one page in the guest (INVLPG).
+    invlpg,
+    /// Taking one page from a program of the guest: its entry, and its frame back to the allocator.
+    guest_discard_page,
     /// What mapping a page before its page ready costs less than a fault.
     prefault_saves,
     /// Software of the lookup that finds out that the page needs I/O.

@@ -39,7 +39,7 @@ pub use host::{
     SecondStageLock, WrittenPages,
 };
 pub use memory_control::{Kswapd, LimitChange, MemoryControl, ProactiveReclaim, ReclaimAsk};
-pub use op::Op;
+pub use op::{GATHERED_PAGES, Op};
 pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};

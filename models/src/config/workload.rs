@@ -3,7 +3,7 @@
 use sim_core::{Distribution, SimDuration};
 
 use super::address_trace::AddressTrace;
-use super::op::Op;
+use super::op::{GATHERED_PAGES, Op};
 use crate::base::ids::{LawId, RegionId, StoreId, VcpuId};
 use crate::base::named::named;
 use crate::base::record::TaskRole;
@@ -191,6 +191,17 @@ pub struct TaskGroup {
     pub arrivals: Option<Arrivals>,
     /// Operations, repeated for ever; a group of several tasks runs them independently.
     pub program: Vec<Op>,
+}
+
+impl TaskGroup {
+    /// Frames that its tasks may have taken from their pages and not given back yet, all at once.
+    pub fn most_discarded(&self) -> u64 {
+        let pages = self.program.iter().map(|op| match *op {
+            Op::Discard { pages, .. } => pages.min(GATHERED_PAGES),
+            _ => 0,
+        });
+        pages.max().unwrap_or(0) * u64::from(self.count)
+    }
 }
 
 named! {

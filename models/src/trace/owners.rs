@@ -185,6 +185,8 @@ impl Owners {
             | Event::GuestCpuOffline { vcpu }
             | Event::GuestCpuOnline { vcpu }
             | Event::GuestSyncWait { vcpu, .. }
+            | Event::TlbFlush { vcpu, .. }
+            | Event::GuestDiscard { vcpu, .. }
             | Event::Disturbed { vcpu, .. }
             | Event::RequestBegin { vcpu, .. }
             | Event::RequestEnd { vcpu, .. }

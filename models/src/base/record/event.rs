@@ -5,7 +5,7 @@ use sim_core::{SimDuration, SimTime};
 use super::field::Field;
 use super::names::{
     ApfReason, BlockReason, DisturbanceName, DummyAction, ExitReason, FaultPath, IoKind, MemcgFile,
-    Phase, TaskRole,
+    Phase, TaskRole, TlbFlushReason,
 };
 use crate::base::ids::{
     Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
@@ -521,6 +521,16 @@ events! {
     UffdLost = "uffd_lost" { /// Who wants it.
         thread: ThreadId, /// The page.
         page: GuestPage, }
+    /// The guest's kernel drops translations of a vCPU, or has another one do so.
+    TlbFlush = "tlb_flush" { /// The vCPU.
+        vcpu: VcpuId, /// Pages of the range; 2^64 - 1 where everything of the address space goes (-1 in the kernel).
+        pages: u64, /// Why.
+        reason: TlbFlushReason, }
+    /// A program has given pages back to the guest's kernel (ours).
+    GuestDiscard = "guest_discard" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// Pages that it had.
+        pages: u64, }
 }
 
 #[cfg(test)]

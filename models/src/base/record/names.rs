@@ -51,6 +51,18 @@ field_enum! {
         CrAccess => "CR_ACCESS",
     }
 
+    /// Why translations of a vCPU go (`TLB_FLUSH_REASON`).
+    TlbFlushReason {
+        /// It was idle when others were asked to, and goes on with a task.
+        TaskSwitch => "flush on task switch",
+        /// Another vCPU has asked for it.
+        Remote => "remote shootdown",
+        /// It has changed the tables itself.
+        LocalMm => "local MM shootdown",
+        /// It asks others to.
+        SendIpi => "remote IPI send",
+    }
+
     /// Why a vCPU thread sleeps in the host.
     BlockReason {
         /// The guest executed HLT and nothing is pending.

@@ -158,7 +158,7 @@ impl<Q: EventQueue<MachineEvent>> GuestEntry for Cx<'_, Q> {
     }
 
     fn send_calls(&mut self, vcpu: VcpuId) {
-        self.interrupt_all_others(vcpu);
+        self.deliver_calls(vcpu);
     }
 
     fn timer_expired(&mut self, vcpu: VcpuId) {

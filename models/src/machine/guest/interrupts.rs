@@ -1,8 +1,9 @@
 //! Interrupts that the guest takes, and the tick.
 
-use sim_core::EventQueue;
+use sim_core::{Cycles, EventQueue};
 
 use super::state::GuestThen;
+use super::tlb::cost_of_flush;
 use crate::base::abi::{CALL_FUNCTION, LOCAL_TIMER, RESCHEDULE};
 use crate::base::ids::VcpuId;
 use crate::base::record::Event;
@@ -29,8 +30,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (CALL_FUNCTION, entry, GuestThen::EnableApf)
         } else if std::mem::take(&mut state.refused_en_pending) {
             (CALL_FUNCTION, entry, GuestThen::RefusedEn)
-        } else if let Some(to) = state.calls.pop() {
-            (CALL_FUNCTION, entry, GuestThen::Answer { to })
+        } else if let Some(call) = state.calls.pop() {
+            let flush = call.flush.map_or(Cycles::ZERO, |range| cost_of_flush(prices, range));
+            (CALL_FUNCTION, entry + flush, GuestThen::Answer { call })
         } else if std::mem::take(&mut state.reschedule_pending) {
             (RESCHEDULE, entry, GuestThen::Reschedule)
         } else if let Some(vector) = self.w.protocol.apf(vcpu).ready_interrupt(vcpu) {

@@ -8,6 +8,7 @@ use sim_core::{Cycles, EventQueue};
 
 use super::state::{GuestThen, Running};
 use crate::base::ids::{TaskId, VcpuId};
+use crate::base::record::TlbFlushReason;
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -81,7 +82,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::WaitHalted { .. } | GuestThen::CallWait | GuestThen::Offline => {
                 unreachable!("{then:?} is no stage that ends by itself")
             }
-            GuestThen::Answer { to } => self.answer(to),
+            GuestThen::Answer { call } => self.answer_call(vcpu, call),
+            GuestThen::FlushTlb { range } => self.flush_own(vcpu, range, TlbFlushReason::LocalMm),
             GuestThen::Timers { .. } => self.wake_expired(vcpu),
             GuestThen::Wake { token } => self.wake_waiter(vcpu, token),
             GuestThen::ReadyInterrupt => return self.ready_interrupt_handler(vcpu),

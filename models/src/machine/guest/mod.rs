@@ -18,6 +18,7 @@ mod start;
 mod state;
 mod stored;
 mod timers;
+mod tlb;
 mod touch;
 mod touch_at_once;
 

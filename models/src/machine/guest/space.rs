@@ -19,7 +19,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// What a switch to a task costs beyond one between threads (`switch_mm_irqs_off`). Under shadow paging
     /// the write exits instead.
     pub(super) fn cost_of_space(&self, vcpu: VcpuId, next: TaskId) -> Cycles {
-        let same = self.w.guest.cpus[vcpu.index()].space == self.space_of(vcpu, next);
+        let state = &self.w.guest.cpus[vcpu.index()];
+        let same = state.space == self.space_of(vcpu, next) && !state.behind;
         if same || self.w.setup.config.host.paging == HostPaging::Shadow {
             return Cycles::ZERO;
         }
@@ -31,6 +32,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn load_space(&mut self, vcpu: VcpuId) -> Option<Flow> {
         let space = self.space_of(vcpu, self.w.guest.current(vcpu)?);
         let tagged = self.w.setup.guest(vcpu).pcid;
+        self.catch_up(vcpu);
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.space == space {
             return None;

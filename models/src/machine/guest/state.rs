@@ -12,7 +12,8 @@ use super::power_on::{levels, tables_of, tick_offset};
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{
-    Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup, Workload,
+    GATHERED_PAGES, Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup,
+    Workload,
 };
 use crate::parts::mmu::{GuestTables, Mark, Mmu, SpaceTags};
 use crate::parts::pages::Walk;
@@ -57,8 +58,10 @@ pub(super) enum GuestThen {
     RefusedEn,
     /// Spinning, with interrupts on, until all other vCPUs have answered.
     CallWait,
-    /// Call-function interrupt: answer this vCPU.
-    Answer { to: VcpuId },
+    /// Call-function interrupt: do what is asked for, and answer.
+    Answer { call: Call },
+    /// Translations of the vCPU itself go.
+    FlushTlb { range: TlbRange },
     /// The end of an interrupt, where it exits.
     Eoi,
     /// The handler of a system management interrupt is over.
@@ -71,6 +74,50 @@ pub(super) enum GuestThen {
     Offline,
     /// Nothing more to do.
     Return,
+}
+
+/// Pages whose translations go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TlbRange {
+    pub first: Gva,
+    pub pages: u64,
+}
+
+/// What another vCPU asks for, which waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    pub from: VcpuId,
+    /// Translations that are to go; none: nothing but an answer.
+    pub flush: Option<TlbRange>,
+}
+
+/// A shootdown that a vCPU is about to send.
+#[derive(Clone, Debug)]
+pub(super) struct Shootdown {
+    pub range: TlbRange,
+    pub targets: Vec<VcpuId>,
+}
+
+/// Pages that a task is giving back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Discard {
+    /// The next page that is looked at, counted from the first one.
+    pub next: u64,
+    /// Addresses whose entries are gone, and the frames that they had.
+    pub frames: Vec<(Gva, Gfn)>,
+    /// The first and the last address that had one.
+    pub range: Option<(Gva, Gva)>,
+    /// Their translations are gone too.
+    pub flushed: bool,
+    /// Pages that had entries, in all.
+    pub gone: u64,
+}
+
+impl Discard {
+    /// Whether translations go before more entries do.
+    pub(super) fn is_full(&self) -> bool {
+        self.frames.len() as u64 == GATHERED_PAGES
+    }
 }
 
 /// A guest kernel stage with the work that is left of it.
@@ -171,8 +218,12 @@ pub(super) struct GuestCpu {
     pub enable_pending: bool,
     /// A disturbance: the guest is to write EN with an address that the host refuses.
     pub refused_en_pending: bool,
-    /// vCPUs that wait for an answer of this one, the last one first.
-    pub calls: Vec<VcpuId>,
+    /// What others ask of this one, the last one first.
+    pub calls: Vec<Call>,
+    /// What it is about to ask of others.
+    pub shootdown: Option<Box<Shootdown>>,
+    /// It was idle while others were asked to drop translations, and has them still.
+    pub behind: bool,
     /// Answers that this vCPU waits for.
     pub answers_due: u32,
     /// By how many picoseconds its tick periods begin later than those of the guest's first vCPU.
@@ -227,6 +278,8 @@ impl GuestCpu {
             enable_pending: false,
             refused_en_pending: false,
             calls: Vec::new(),
+            shootdown: None,
+            behind: false,
             answers_due: 0,
             tick_offset,
             tick_period: 0,
@@ -327,6 +380,8 @@ pub(super) struct Task {
     pub majors: Vec<Gfn>,
     /// Guest kernel stages to go on with when it runs again.
     pub frames: Vec<Frame>,
+    /// What it is giving back.
+    pub discard: Option<Box<Discard>>,
 }
 
 /// A law, ready to be drawn from.

@@ -181,6 +181,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         None
     }
 
+    /// A frame that a page had is free.
+    pub(super) fn free_frame(&mut self, vcpu: VcpuId, (gva, gfn): (Gva, Gfn)) {
+        let in_memfd = self.is_in_guest_memfd(vcpu, gva);
+        self.tables(vcpu).frames().release(gfn, in_memfd);
+    }
+
     /// Whether the memory slot of a region is backed by guest_memfd.
     fn is_in_guest_memfd(&self, vcpu: VcpuId, gva: Gva) -> bool {
         let region = self.w.guest.tables[self.w.setup.vm(vcpu).index()].region_of(gva);

@@ -173,6 +173,16 @@ impl GuestTables {
         *self.entries.get_mut(Self::index(gva.page())) = gfn.0 as u32 + 1;
     }
 
+    /// The entry of a small page goes; the frame that it had.
+    pub fn unmap(&mut self, gva: Gva) -> Option<Gfn> {
+        let index = Self::index(gva.page());
+        if self.linear.is_some() || (*self.entries.get(index)) == 0 {
+            return None;
+        }
+        let entry = std::mem::take(self.entries.get_mut(index));
+        Some(Gfn(u64::from(entry - 1)))
+    }
+
     /// The first address of the page of 2 MiB around an address, if it lies in one region and nothing
     /// of it is mapped yet, not even by a table.
     pub fn large_page_around(&self, gva: Gva) -> Option<Gva> {

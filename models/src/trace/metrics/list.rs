@@ -511,6 +511,22 @@ const OWN: &[MetricKind] = &[
         ..PAGES
     },
     MetricKind {
+        name: "discarded_pages",
+        label: "pages discarded",
+        meaning: "Pages that programs gave back to the guest's kernel; given where a program does so",
+        value: |run| run.given_back.discarded(),
+        ..PAGES
+    },
+    MetricKind {
+        name: "tlb_shootdowns",
+        better: Better::Less,
+        label: "TLB shootdowns",
+        meaning: "Flushes of the guest's for which it interrupted other vCPUs (tlb_flush, remote IPI send); given \
+                  where a program discards pages",
+        value: |run| run.given_back.shootdowns(),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
         name: "mmu_lock_wait",
         label: "waiting for mmu_lock",
         meaning: "Time for which threads of the host spun for the lock of the second-stage tables, \

@@ -15,6 +15,7 @@ mod compressed;
 mod defects;
 mod determinism;
 mod devices;
+mod discards;
 mod disturbances;
 mod halt_poll;
 mod high;

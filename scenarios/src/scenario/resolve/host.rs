@@ -251,7 +251,11 @@ impl Inside<'_> {
         let tables = |(guest, regions, _): &(&GuestConfig, &[Region], &[TaskGroup])| {
             guest.reclaimable_tables(regions.iter().map(|region| region.pages).sum())
         };
-        self.pages_in(RegionBacking::Vmm) + self.guests.iter().map(tables).sum::<u64>()
+        let groups = self.guests.iter().flat_map(|(.., groups)| *groups);
+        let discarded: u64 = groups.map(TaskGroup::most_discarded).sum();
+        discarded
+            + self.pages_in(RegionBacking::Vmm)
+            + self.guests.iter().map(tables).sum::<u64>()
     }
 
     /// Pages that may be under way at once: a read-ahead window for each task, and a batch that is

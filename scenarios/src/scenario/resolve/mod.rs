@@ -9,6 +9,7 @@ pub(crate) mod at;
 mod content;
 mod cpu;
 mod device;
+mod discard;
 mod disturbance;
 mod guest;
 mod host;
@@ -250,6 +251,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         }
     }
     let (guests, vms, workload) = vms.into_parts();
+    discard::goes_with_host(root, host.paging, &workload.tasks)?;
     let measure = measure(&root.field("measure"), file.measure.as_deref(), (&workload, &vms))?;
     let mut guests = guests.into_iter();
     let Some(guest) = guests.next() else { unreachable!("there is one at least") };

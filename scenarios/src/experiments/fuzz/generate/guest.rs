@@ -54,7 +54,7 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
         object.insert("paging".into(), json!(GuestPaging::Off.name()));
     } else {
         give(&mut object, draw, "paging", |_| json!(GuestPaging::On.name()));
-        give(&mut object, draw, "processes", |draw| match shape.several {
+        give(&mut object, draw, "processes", |draw| match shape.several || shape.gives_back() {
             true => json!(Processes::One.name()),
             false => word::<Processes>(draw),
         });

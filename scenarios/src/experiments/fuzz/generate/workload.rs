@@ -1,6 +1,6 @@
 //! Regions and tasks, and the sizes that depend on each other.
 
-use models::config::{RegionBacking, RegionContent};
+use models::config::{GATHERED_PAGES, RegionBacking, RegionContent};
 use models::machine::KERNEL_FRAMES;
 use models::presets;
 use serde_json::{Value, json};
@@ -40,6 +40,8 @@ pub(super) struct Shape {
     pub(super) zswap: Option<u64>,
     /// Which stores there are, and whether each has a device of its own.
     pub(super) stores: Vec<bool>,
+    /// Whether programs give pages back, for all else.
+    discards: bool,
     /// Number of tasks of each group.
     pub(super) groups: Vec<u64>,
     /// Whether the host has other virtual machines too.
@@ -95,6 +97,7 @@ impl Shape {
             zswap: None,
             regions: Vec::new(),
             stores: stores(&draw.at("stores"), device::is_compressed(&swap)),
+            discards: draw.at("discards").percent(30),
             groups,
             several: false,
             high: draw.at("high").percent(15),
@@ -112,6 +115,11 @@ impl Shape {
         let unnamed = !device::is_compressed(&swap);
         shape.sizes(&draw.at("sizes"), unnamed);
         shape
+    }
+
+    /// Whether programs may give pages of a region back.
+    pub(super) fn gives_back(&self) -> bool {
+        self.regions.iter().any(|region| region.may_go)
     }
 
     /// That of another virtual machine of the same host.
@@ -204,6 +212,7 @@ impl Shape {
         // Private memory is for guests whose tables the processor walks.
         let has_memfd = memfd.percent(15) && !self.shadow && !self.unpaged && !self.host_thp;
         let number = draw.at("regions").below(3) as usize;
+        let discards = self.discards && !self.thp && !self.unpaged && !self.shadow;
         for index in 0..=number {
             let mut region = draw.at("region").index(index);
             let size = if index == 0 { large } else { region.magnitude(1, 128) };
@@ -218,13 +227,18 @@ impl Shape {
                 named.then(|| content.below(stores))
             });
             let prefill = prefill && stored.is_none();
-            self.regions.push(RegionShape { name, pages: size, prefill, stored, in_memfd });
+            let mut goes = draw.at("goes").index(index);
+            let may_go = discards && !in_memfd && goes.percent(60);
+            self.regions.push(RegionShape { name, pages: size, prefill, stored, in_memfd, may_go });
         }
         let mut none = draw.at("no_regions");
         if none.percent(2) {
             self.regions.clear();
         }
-        let touched: u64 = self.regions.iter().map(|region| region.pages).sum();
+        let gone = self.regions.iter().filter(|region| region.may_go);
+        let gone = gone.map(|region| region.pages.min(GATHERED_PAGES)).max().unwrap_or(0);
+        let touched: u64 = self.regions.iter().map(|region| region.pages).sum::<u64>()
+            + gone * self.groups.iter().sum::<u64>();
         // What is never swapped, and what is compressed, comes on top of what the rest has. A pool was not
         // full when its last page came.
         self.limit_pages += self.zswap.map_or(0, |most| most + 1);
