@@ -200,6 +200,12 @@ costs! {
     invlpg,
     /// Taking one page from a program of the guest: its entry, and its frame back to the allocator.
     guest_discard_page,
+    /// Taking one page, or one block that is reported, into or out of a balloon, in the guest's driver.
+    balloon_page,
+    /// A system call of the VMM's that gives pages back (`madvise`), without its pages.
+    madvise_call,
+    /// Each frame and each swap slot that it frees, without the second stage's entry.
+    madvise_page,
     /// What mapping a page before its page ready costs less than a fault.
     prefault_saves,
     /// Software of the lookup that finds out that the page needs I/O.

@@ -207,6 +207,8 @@ pub enum NoteKind {
     HandlerDied,
     /// Pages read as zeros, as the descriptor of their handler was closed.
     PagesLost,
+    /// Balloons do not hold what they are to hold.
+    BalloonShort,
     /// An effect is smaller than what costs that nobody has measured take.
     AssumedCosts,
 }
@@ -236,6 +238,7 @@ impl NoteKind {
             Self::LimitNotReached => "limit-not-reached",
             Self::HandlerDied => "handler-died",
             Self::PagesLost => "pages-lost",
+            Self::BalloonShort => "balloon-short",
             Self::AssumedCosts => "assumed-costs",
         }
     }

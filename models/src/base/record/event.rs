@@ -531,6 +531,27 @@ events! {
         vcpu: VcpuId, /// The task.
         task: TaskId, /// Pages that it had.
         pages: u64, }
+    /// A task that waited for a frame finds that its page is another one meanwhile: somebody gave it back. The end of its
+    /// fault follows (ours).
+    MajorFaultMoved = "major_fault_moved" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// The frame.
+        gfn: Gfn, }
+    /// The VMM sets the size of a balloon (ours).
+    BalloonTarget = "balloon_target" { /// Whose.
+        vm: VmId, /// The size, in pages.
+        pages: u64, }
+    /// The guest's driver tells the VMM which size the balloon has (ours).
+    BalloonSize = "balloon_size" { /// Whose.
+        vm: VmId, /// The size, in pages.
+        pages: u64, }
+    /// A thread of the VMM gives pages back to the host's kernel (ours: what a probe of `madvise_dontneed_free` shows).
+    MadviseDontneed = "madvise_dontneed" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, /// Frames that are free now.
+        frames: u32, /// Swap slots that are.
+        slots: u32, }
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ field_enum! {
         PageFault => "EXCEPTION_NMI",
         /// The guest wrote CR3, which the host keeps to itself under shadow paging.
         CrAccess => "CR_ACCESS",
+        /// The guest wrote a register of a device.
+        EptMisconfig => "EPT_MISCONFIG",
     }
 
     /// Why translations of a vCPU go (`TLB_FLUSH_REASON`).

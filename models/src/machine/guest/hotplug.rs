@@ -44,6 +44,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for call in std::mem::take(&mut self.w.guest.cpus[vcpu.index()].calls) {
             self.answer_call(vcpu, call);
         }
+        for work in std::mem::take(&mut self.w.guest.cpus[vcpu.index()].driver_work) {
+            self.post_to_driver(self.w.setup.vm(vcpu), work);
+        }
         let params = &self.w.setup.guest(vcpu).sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.dismiss_delayed(&mut self.w.guest.entities, params);

@@ -117,6 +117,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::NoticesOff => return self.notices_off(vcpu),
             GuestThen::Depart => self.depart(vcpu),
             GuestThen::Eoi => return Some(self.exit(vcpu, GuestExit::ApicWrite)),
+            GuestThen::Driver { work } => self.drive(vcpu, work),
+            GuestThen::BalloonTell { queue } => return Some(self.tell_balloon(vcpu, queue)),
+            GuestThen::BalloonSize => return Some(self.write_balloon_size(vcpu)),
+            GuestThen::BalloonNext => self.resize_balloon(vcpu),
+            GuestThen::WaitForFrame => return self.waited_for_frame(vcpu),
             GuestThen::Return => {}
         }
         None

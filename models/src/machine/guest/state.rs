@@ -7,14 +7,16 @@ use sim_core::{
     Cycles, DistributionError, EventHandle, RandomStreams, Sampler, SimDuration, SimTime, Stream,
 };
 
+use super::balloon_state::{Driver, DriverWork, drivers};
 use super::choices::{Choices, Sources};
+use super::give_back::{Call, Discard, Shootdown, TlbRange};
 use super::power_on::{levels, tables_of, tick_offset};
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{
-    GATHERED_PAGES, Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup,
-    Workload,
+    Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup, Workload,
 };
+use crate::machine::world::BalloonQueue;
 use crate::parts::mmu::{GuestTables, Mark, Mmu, SpaceTags};
 use crate::parts::pages::Walk;
 use crate::parts::sched::{Entity, Loads, RunQueue};
@@ -72,52 +74,18 @@ pub(super) enum GuestThen {
     Depart,
     /// Halted with interrupts off until somebody starts the vCPU again.
     Offline,
+    /// The interrupt, or the timer, of the balloon's driver.
+    Driver { work: DriverWork },
+    /// The driver has its pages, and notifies the device.
+    BalloonTell { queue: BalloonQueue },
+    /// The driver writes the size of the balloon into the device.
+    BalloonSize,
+    /// The driver goes on towards the size that was asked for.
+    BalloonNext,
+    /// There is no frame until free ones are reported; with interrupts on.
+    WaitForFrame,
     /// Nothing more to do.
     Return,
-}
-
-/// Pages whose translations go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TlbRange {
-    pub first: Gva,
-    pub pages: u64,
-}
-
-/// What another vCPU asks for, which waits for the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Call {
-    pub from: VcpuId,
-    /// Translations that are to go; none: nothing but an answer.
-    pub flush: Option<TlbRange>,
-}
-
-/// A shootdown that a vCPU is about to send.
-#[derive(Clone, Debug)]
-pub(super) struct Shootdown {
-    pub range: TlbRange,
-    pub targets: Vec<VcpuId>,
-}
-
-/// Pages that a task is giving back.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Discard {
-    /// The next page that is looked at, counted from the first one.
-    pub next: u64,
-    /// Addresses whose entries are gone, and the frames that they had.
-    pub frames: Vec<(Gva, Gfn)>,
-    /// The first and the last address that had one.
-    pub range: Option<(Gva, Gva)>,
-    /// Their translations are gone too.
-    pub flushed: bool,
-    /// Pages that had entries, in all.
-    pub gone: u64,
-}
-
-impl Discard {
-    /// Whether translations go before more entries do.
-    pub(super) fn is_full(&self) -> bool {
-        self.frames.len() as u64 == GATHERED_PAGES
-    }
 }
 
 /// A guest kernel stage with the work that is left of it.
@@ -220,6 +188,8 @@ pub(super) struct GuestCpu {
     pub refused_en_pending: bool,
     /// What others ask of this one, the last one first.
     pub calls: Vec<Call>,
+    /// What the driver of the balloon has to do here, the first first.
+    pub driver_work: Vec<DriverWork>,
     /// What it is about to ask of others.
     pub shootdown: Option<Box<Shootdown>>,
     /// It was idle while others were asked to drop translations, and has them still.
@@ -278,6 +248,7 @@ impl GuestCpu {
             enable_pending: false,
             refused_en_pending: false,
             calls: Vec::new(),
+            driver_work: Vec::new(),
             shootdown: None,
             behind: false,
             answers_due: 0,
@@ -468,6 +439,8 @@ pub(in crate::machine) struct Guest {
     pub(super) syncs: Vec<SyncState>,
     /// Requests from outside, by group.
     pub(super) lines: Vec<Line>,
+    /// The driver of each virtual machine's balloon.
+    pub(super) balloons: Vec<Option<Driver>>,
     /// When the start barrier was passed.
     pub(super) started: SimTime,
 }
@@ -503,6 +476,7 @@ impl Guest {
             drawn: Arc::new(Drawn::new(workload, &streams)?),
             syncs: workload.syncs.iter().map(sync).collect(),
             lines: workload.tasks.iter().map(line).collect(),
+            balloons: drivers(config),
             started: SimTime::ZERO,
             cpus: config.vm_ids().flat_map(cpus).collect(),
             tasks: Vec::new(),

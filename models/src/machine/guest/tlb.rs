@@ -6,9 +6,10 @@
 
 use sim_core::{Cycles, EventQueue};
 
+use super::give_back::{Shootdown, TlbRange};
 use super::ops::Begin;
-use super::state::{GuestThen, Hotplug, Shootdown, TlbRange};
-use crate::base::ids::VcpuId;
+use super::state::{GuestThen, Hotplug};
+use crate::base::ids::{Gva, VcpuId};
 use crate::base::record::{Event, TlbFlushReason};
 use crate::config::costs::Prices;
 use crate::machine::world::{Cx, GuestExit, Hypervisor, MachineEvent};
@@ -70,7 +71,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn catch_up(&mut self, vcpu: VcpuId) {
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if std::mem::take(&mut state.behind) {
-            let all = TlbRange { first: crate::base::ids::Gva(0), pages: u64::MAX };
+            let all = TlbRange { first: Gva(0), pages: u64::MAX };
             self.flush_own(vcpu, all, TlbFlushReason::TaskSwitch);
         }
     }

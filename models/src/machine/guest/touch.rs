@@ -53,8 +53,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn begin_table(&mut self, vcpu: VcpuId, gva: Gva, level: u32) -> Option<Flow> {
-        let Some(gfn) = self.tables(vcpu).frames().allocate(false) else {
-            return self.out_of_memory();
+        let Some(gfn) = self.tables(vcpu).frames().allocate_table() else {
+            return self.out_of_memory(vcpu, gva);
         };
         if self.w.setup.guest(vcpu).table_pages == TablePages::Resident {
             self.keep_resident(vcpu, gfn);
@@ -66,7 +66,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn begin_page(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
         let in_memfd = self.is_in_guest_memfd(vcpu, gva);
         let Some(gfn) = self.tables(vcpu).frames().allocate(in_memfd) else {
-            return self.out_of_memory();
+            return self.out_of_memory(vcpu, gva);
         };
         if in_memfd {
             self.make_private(vcpu, gfn);
@@ -75,7 +75,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         None
     }
 
-    fn out_of_memory(&mut self) -> Option<Flow> {
+    /// A balloon that has pages gives some up, and the touch begins again.
+    fn out_of_memory(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
+        let again = GuestThen::FirstTouch { gva };
+        if self.deflate_for_want_of_memory(vcpu, again) || self.wait_for_report(vcpu, again) {
+            return None;
+        }
         let now = self.now();
         self.fail(Failure::GuestOutOfMemory(now));
         Some(Flow::Stopped)
@@ -183,8 +188,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A frame that a page had is free.
     pub(super) fn free_frame(&mut self, vcpu: VcpuId, (gva, gfn): (Gva, Gfn)) {
-        let in_memfd = self.is_in_guest_memfd(vcpu, gva);
-        self.tables(vcpu).frames().release(gfn, in_memfd);
+        match self.is_in_guest_memfd(vcpu, gva) {
+            true => drop(self.tables(vcpu).frames().release(gfn, true)),
+            false => self.is_free(vcpu, gfn),
+        }
     }
 
     /// Whether the memory slot of a region is backed by guest_memfd.

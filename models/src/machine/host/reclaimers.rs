@@ -1,5 +1,5 @@
 //! Threads of the host that take pages for nobody's fault: when they run, and what they do for. What each kind does
-//! is in `limits`, `agents` and `kswapd`.
+//! is in `limits`, `agents`, `kswapd` and `balloon`.
 
 use sim_core::EventQueue;
 
@@ -15,6 +15,7 @@ pub(in crate::machine) enum DutyKind {
     Limits,
     Agent,
     Kswapd,
+    Balloon,
 }
 
 impl Host {
@@ -24,6 +25,7 @@ impl Host {
             Duty::Limits(_) => DutyKind::Limits,
             Duty::Agent { .. } => DutyKind::Agent,
             Duty::Kswapd { .. } => DutyKind::Kswapd,
+            Duty::Balloon(_) => DutyKind::Balloon,
         }
     }
 

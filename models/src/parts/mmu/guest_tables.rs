@@ -67,6 +67,12 @@ impl GuestTables {
         self
     }
 
+    /// The same where frames that are free are reported, by blocks of two to the power of `order`.
+    #[must_use]
+    pub fn with_reporting(self, order: u8) -> Self {
+        Self { frames: self.frames.clone().with_reporting(order), ..self }
+    }
+
     /// Makes clones cheap from here on.
     pub fn freeze(&mut self) {
         self.entries.freeze();

@@ -323,7 +323,11 @@ impl Metrics {
             Event::AreaTranslated { .. } => counts.area_translations += measuring,
             Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
             Event::GuestTableNew { .. } => self.guest_tables += 1,
-            Event::GuestDiscard { .. } | Event::TlbFlush { .. } => self.given_back.observe(event),
+            Event::GuestDiscard { .. }
+            | Event::TlbFlush { .. }
+            | Event::BalloonTarget { .. }
+            | Event::BalloonSize { .. }
+            | Event::MadviseDontneed { .. } => self.given_back.observe(event),
             _ => {}
         }
     }

@@ -527,6 +527,27 @@ const OWN: &[MetricKind] = &[
         ..MetricKind::COUNT
     },
     MetricKind {
+        name: "balloon_pages",
+        label: "pages in balloons",
+        meaning: "Pages in balloons at the end, as their guests have told; given where a balloon was set or pages were reported",
+        value: |run| run.given_back.in_balloons(),
+        ..PAGES
+    },
+    MetricKind {
+        name: "returned_frames",
+        label: "frames returned",
+        meaning: "Frames that VMMs gave back to the host (madvise), of balloons and of free pages that guests reported",
+        value: |run| run.given_back.frames(),
+        ..PAGES
+    },
+    MetricKind {
+        name: "returned_slots",
+        label: "swap slots returned",
+        meaning: "Swap slots that became free with them",
+        value: |run| run.given_back.slots(),
+        ..PAGES
+    },
+    MetricKind {
         name: "mmu_lock_wait",
         label: "waiting for mmu_lock",
         meaning: "Time for which threads of the host spun for the lock of the second-stage tables, \

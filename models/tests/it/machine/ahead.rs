@@ -14,11 +14,11 @@ use models::base::ids::{
 use models::base::named::Named;
 use models::base::record::{MemcgFile, TaskRole};
 use models::config::{
-    AddressRecorder, ApicConfig, Arrivals, AtDepth, Cgroup, ChannelsConfig,
+    AddressRecorder, ApicConfig, Arrivals, AtDepth, Balloon, BalloonTarget, Cgroup, ChannelsConfig,
     DeviceConfig, Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging,
     Install, Law, LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, PlainExits,
     Policy, Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults,
-    ReclaimAsk, Region, RegionBacking, SecondStageLock, Section, StealClock,
+    ReclaimAsk, Region, RegionBacking, Reporting, SecondStageLock, Section, StealClock,
     StoreConfig, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking,
     ZswapConfig, ZswapKernel,
 };
@@ -305,6 +305,7 @@ impl Draw {
             }
         }
         self.discards(&mut config);
+        self.balloon(&mut config);
         let handler = config.host.stores.iter().any(|store| store.handler.is_some());
         if config.host.thp || handler {
             let control = &mut config.host.memory_control;
@@ -336,6 +337,25 @@ impl Draw {
         }
         let count = 1 + self.below(3) as u32;
         config.workload.tasks.push(group("discarder", TaskRole::Worker, count, program));
+    }
+
+    /// The guest has a balloon, which reports what is free.
+    fn balloon(&mut self, config: &mut MachineConfig) {
+        let handler = config.host.stores.iter().any(|store| store.handler.is_some());
+        let shadow = config.host.paging == HostPaging::Shadow;
+        if handler || shadow || config.host.thp || self.chance(60) {
+            return;
+        }
+        let most = config.guest.memory_pages;
+        let target = |draw: &mut Self, at| BalloonTarget {
+            at: us(at + draw.below(900)),
+            pages: draw.below(most),
+        };
+        let targets = vec![target(self, 0), target(self, 900), target(self, 1_800)];
+        let (order, delay) = (self.below(6) as u8, us(1 + self.below(900)));
+        let reporting = self.chance(60).then_some(Reporting { order, delay });
+        let balloon = Balloon { vm: VmId(0), targets, reporting };
+        config.host.memory_control.balloons = vec![balloon];
     }
 
     /// Who translates addresses, and which of them there are.

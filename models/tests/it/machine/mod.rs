@@ -8,6 +8,7 @@ mod allocation;
 mod anatomy;
 mod apic;
 mod balance;
+mod balloons;
 mod calls;
 mod calls_of_reclaim;
 mod closed_form;

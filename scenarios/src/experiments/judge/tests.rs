@@ -112,7 +112,8 @@ fn every_metric_can_be_named() {
         "limit_write_time",
     ];
     // Nothing is given back.
-    let of_given_back = ["discarded_pages", "tlb_shootdowns"];
+    let of_given_back =
+        ["discarded_pages", "tlb_shootdowns", "balloon_pages", "returned_frames", "returned_slots"];
     // No VMM answers its faults.
     let of_vmm = [
         "user_exits",

@@ -6,6 +6,7 @@
 
 mod arrivals;
 pub(crate) mod at;
+mod balloon;
 mod content;
 mod cpu;
 mod device;
@@ -228,6 +229,8 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let kswapd_at = host_at.field("kswapd");
     let kswapd = memory_control::kswapd(&kswapd_at, file.host.kswapd.as_ref(), &host, &vms)?;
     host.memory_control.kswapd = kswapd;
+    balloon::goes_with(&vms.balloons, &host, end)?;
+    host.memory_control.balloons = vms.balloons.iter().map(|(_, own)| own.clone()).collect();
     host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     for guest in vms.guests() {

@@ -9,7 +9,7 @@ use super::begin::Begin;
 use crate::base::ids::{RegionId, TaskId, VcpuId};
 use crate::base::page_size::PageSize;
 use crate::base::record::Event;
-use crate::machine::guest::state::{Discard, TlbRange};
+use crate::machine::guest::give_back::{Discard, TlbRange};
 use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {

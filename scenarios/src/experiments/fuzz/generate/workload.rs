@@ -1,6 +1,6 @@
 //! Regions and tasks, and the sizes that depend on each other.
 
-use models::config::{GATHERED_PAGES, RegionBacking, RegionContent};
+use models::config::{BALLOON_BATCH, GATHERED_PAGES, RegionBacking, RegionContent};
 use models::machine::KERNEL_FRAMES;
 use models::presets;
 use serde_json::{Value, json};
@@ -42,6 +42,10 @@ pub(super) struct Shape {
     pub(super) stores: Vec<bool>,
     /// Whether programs give pages back, for all else.
     discards: bool,
+    /// Whether the guest has a balloon.
+    pub(super) balloon: bool,
+    /// When the run is over, in picoseconds.
+    pub(super) end: u64,
     /// Number of tasks of each group.
     pub(super) groups: Vec<u64>,
     /// Whether the host has other virtual machines too.
@@ -98,6 +102,8 @@ impl Shape {
             regions: Vec::new(),
             stores: stores(&draw.at("stores"), device::is_compressed(&swap)),
             discards: draw.at("discards").percent(30),
+            balloon: draw.at("balloon").percent(30),
+            end: 0,
             groups,
             several: false,
             high: draw.at("high").percent(15),
@@ -130,7 +136,7 @@ impl Shape {
         // What is under way depends on these.
         (other.regions, other.swap_pages) = (Vec::new(), None);
         // The host's.
-        other.stores = self.stores.clone();
+        (other.stores, other.end) = (self.stores.clone(), self.end);
         other.sizes(&draw.at("sizes"), false);
         if other.named_stores() > 1 {
             // The policies were chosen without.
@@ -193,6 +199,7 @@ impl Shape {
     /// Limit, regions, memory and swap, in this order.
     /// `unnamed` says whether a region may be stored beside the swap area.
     fn sizes(&mut self, draw: &Draw, unnamed: bool) {
+        self.balloon &= !self.shadow && !self.host_thp && self.stores.is_empty();
         let mut slack = draw.at("slack");
         let least = self.other_pages + RECLAIMABLE + 2 * self.in_flight();
         self.limit_pages = least + if slack.percent(50) { 0 } else { slack.magnitude(0, 512) };
@@ -246,13 +253,15 @@ impl Shape {
         self.limit_pages += in_memfd.map(|region| region.pages).sum::<u64>();
         let tables = most_tables(touched);
         let large = if self.thp { 512 } else { 0 };
-        let kept = KERNEL_FRAMES + tables + (3 + large) * self.vcpus;
+        let balloon = if self.balloon { BALLOON_BATCH } else { 0 };
+        let kept = KERNEL_FRAMES + tables + (3 + large) * self.vcpus + balloon;
         let mut memory = draw.at("memory");
         let more = if memory.percent(40) { 0 } else { memory.magnitude(0, 1 << 14) };
         self.memory_pages = self.limit_pages.max(touched + kept) + more;
         let mut swap = draw.at("swap");
         let room = if self.agents { 0 } else { room };
-        let swapped = (touched + tables).saturating_sub(room);
+        let touched = if self.balloon { self.memory_pages } else { touched + tables };
+        let swapped = touched.saturating_sub(room);
         let least = if swapped == 0 { 0 } else { swapped + self.in_flight() };
         // Left out it is the guest's memory, which may be too little.
         if swap.given() || least > self.memory_pages {

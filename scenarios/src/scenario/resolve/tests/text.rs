@@ -395,7 +395,7 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, \
          `lab-requests-4f`, `lab-requests-8f4w`, `lab-zram-lz4-4f4w`, `lab-zswap-lzo-4f4w`, \
          `lab-uffd-100us-4f4w`, `snapshot-restore`, `vmm-answered`, `post-copy`, `clone-8`, `lab-two-vms`, `neighbour-vms`, \
-         `zram-laptop`, `shrinking-limit`, `memory-high`, `proactive-reclaim`, `zswap-before-nvme`, `cxl-swap`, `cloud-volume`, `closed-form`, \
+         `zram-laptop`, `shrinking-limit`, `memory-high`, `proactive-reclaim`, `balloon-or-limit`, `zswap-before-nvme`, `cxl-swap`, `cloud-volume`, `closed-form`, \
          `faulting-pair`, `kv-tail`, `database-scans`, `compile`, `heap-sweep`, `rdma-cache`, `bursty-web`, `batch-beside-latency`, `far-memory-latency`, `lock-convoy`, `barrier-steps`, `moving-working-set`, `pipeline`, `vcpus-64`, `page-cluster-zero`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
          `first-touch-x86`, `token-wrap`, `smoke`"
     );
