@@ -41,7 +41,7 @@ pub use host::{
     SecondStageLock, WrittenPages,
 };
 pub use memory_control::{Kswapd, LimitChange, MemoryControl, ProactiveReclaim, ReclaimAsk};
-pub use op::{GATHERED_PAGES, Op};
+pub use op::Op;
 pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
 pub use sched::{EevdfParams, FairParams, SchedParams};
@@ -51,8 +51,8 @@ pub use store::{
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
 pub use vms::{Container, MAX_VMS, VmConfig};
 pub use workload::{
-    Arrivals, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking, RegionContent, Section,
-    SyncKind, SyncObject, TaskGroup, Workload,
+    Arrivals, GATHERED_PAGES, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking,
+    RegionContent, Section, SyncKind, SyncObject, TaskGroup, Workload,
 };
 pub use zswap::{ZswapConfig, ZswapKernel};
 

@@ -222,10 +222,6 @@ operations! {
     } => "end_pass",
 }
 
-/// Pages whose entries a discard takes away before translations go and their frames are free (`MAX_GATHER_BATCH_COUNT`
-/// batches of `MAX_GATHER_BATCH` pages and `MMU_GATHER_BUNDLE`, include/asm-generic/tlb.h of 6.12).
-pub const GATHERED_PAGES: u64 = 19 * 510 + 8;
-
 impl Op {
     /// Whether what follows it may be something else than the operation behind it, itself among that.
     pub fn may_go_elsewhere(&self) -> bool {

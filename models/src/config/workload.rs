@@ -3,7 +3,7 @@
 use sim_core::{Distribution, SimDuration};
 
 use super::address_trace::AddressTrace;
-use super::op::{GATHERED_PAGES, Op};
+use super::op::Op;
 use crate::base::ids::{LawId, RegionId, StoreId, VcpuId};
 use crate::base::named::named;
 use crate::base::record::TaskRole;
@@ -192,6 +192,10 @@ pub struct TaskGroup {
     /// Operations, repeated for ever; a group of several tasks runs them independently.
     pub program: Vec<Op>,
 }
+
+/// Pages whose entries a discard takes away before translations go and their frames are free (`MAX_GATHER_BATCH_COUNT`
+/// batches of `MAX_GATHER_BATCH` pages and `MMU_GATHER_BUNDLE`, include/asm-generic/tlb.h of 6.12).
+pub const GATHERED_PAGES: u64 = 19 * 510 + 8;
 
 impl TaskGroup {
     /// Frames that its tasks may have taken from their pages and not given back yet, all at once.

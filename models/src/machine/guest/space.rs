@@ -5,8 +5,14 @@ use sim_core::{Cycles, EventQueue};
 use crate::base::ids::{TaskId, VcpuId};
 use crate::config::{HostPaging, Processes};
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};
+use crate::parts::mmu::GuestTables;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
+    /// The page tables of a vCPU's guest.
+    pub(super) fn tables(&mut self, vcpu: VcpuId) -> &mut GuestTables {
+        &mut self.w.guest.tables[self.w.setup.vm(vcpu).index()]
+    }
+
     /// The number of the address space of a task.
     fn space_of(&self, vcpu: VcpuId, task: TaskId) -> u32 {
         match self.w.setup.guest(vcpu).processes {

@@ -13,17 +13,11 @@ use crate::base::page_size::PageSize;
 use crate::base::record::Event;
 use crate::config::{RegionBacking, TablePages};
 use crate::machine::world::{Cx, Failure, Flow, GuestExit, Hypervisor, MachineEvent};
-use crate::parts::mmu::GuestTables;
 
 /// Small pages in one of 2 MiB.
 const IN_LARGE: u64 = 1 << PageSize::Large.order();
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// The page tables of a vCPU's guest.
-    pub(super) fn tables(&mut self, vcpu: VcpuId) -> &mut GuestTables {
-        &mut self.w.guest.tables[self.w.setup.vm(vcpu).index()]
-    }
-
     /// What is missing for this address: a table, a page of 2 MiB, or a small one.
     pub(super) fn first_touch(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
         if self.tables(vcpu).translate(gva).is_some() {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use sim_core::{EventQueue, SimDuration};
 
 use super::duties::{BalloonJob, BalloonThread, Duty};
-use super::state::{Host, ThreadKind};
+use super::state::Host;
 use crate::base::ids::{Gfn, GuestPage, ReclaimerId, ThreadId, VcpuId, VmId};
 use crate::base::record::Event;
 use crate::machine::world::{BalloonQueue, Cx, Flow, GuestEntry, MachineEvent, Then};
@@ -28,16 +28,6 @@ impl Host {
         let serves =
             |own: &super::duties::Reclaimer| own.vm == vm && matches!(own.duty, Duty::Balloon(_));
         self.reclaimers.iter().position(serves).map(|place| ReclaimerId(place as u16))
-    }
-
-    /// Whether a thread serves a balloon.
-    pub(super) fn serves_balloon(&self, thread: ThreadId) -> bool {
-        match self.kind_of(thread) {
-            ThreadKind::Reclaimer(own) => {
-                matches!(self.reclaimers[own.index()].duty, Duty::Balloon(_))
-            }
-            _ => false,
-        }
     }
 
     /// The guest puts frames, in order, into a queue of its balloon's device.

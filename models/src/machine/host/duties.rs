@@ -94,6 +94,11 @@ impl Reclaimer {
         matches!(self.duty, Duty::Kswapd { .. })
     }
 
+    /// Whether it serves a balloon.
+    pub(super) fn serves_balloon(&self) -> bool {
+        matches!(self.duty, Duty::Balloon(_))
+    }
+
     /// When its time comes next.
     pub(super) fn due(&self) -> Option<SimTime> {
         match &self.duty {

@@ -392,6 +392,14 @@ impl Host {
         self.threads[thread.index()].kind
     }
 
+    /// Whether a thread serves a balloon.
+    pub(super) fn serves_balloon(&self, thread: ThreadId) -> bool {
+        match self.kind_of(thread) {
+            ThreadKind::Reclaimer(own) => self.reclaimers[own.index()].serves_balloon(),
+            _ => false,
+        }
+    }
+
     /// What a thread does when its stretch is over.
     pub(in crate::machine) fn then_of(&self, thread: ThreadId) -> Then {
         self.threads[thread.index()].then

@@ -10,7 +10,7 @@ use crate::base::ids::{RegionId, TaskId, VcpuId};
 use crate::base::page_size::PageSize;
 use crate::base::record::Event;
 use crate::machine::guest::give_back::{Discard, TlbRange};
-use crate::machine::world::{Cx, MachineEvent};
+use crate::machine::world::{Cx, GuestEntry, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The current task takes the next part of a range away, or is through with it.
@@ -28,7 +28,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             own.range = None;
         }
         if own.next < pages {
-            self.cut_bursts();
+            self.cut_all_bursts();
         }
         while own.next < pages && !own.is_full() {
             let gone = self.take_entries(vcpu, &mut own, (region, first, pages));

@@ -74,7 +74,7 @@ fn unknown_names_are_corrected() {
         r#""vcpus": 2"#,
         r#""vcpu": 2"#,
         "f:17:40: in `guest.vcpu`: unknown field `vcpu`
-  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`, `table_levels`, `table_pages`, `thp`, `paging`, `processes`, `pcid`",
+  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`, `table_levels`, `table_pages`, `thp`, `paging`, `processes`, `pcid`, `balloon`",
     );
     check(
         r#""memory_limit""#,
