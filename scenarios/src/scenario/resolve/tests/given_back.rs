@@ -119,7 +119,7 @@ fn what_a_balloon_does_not_go_with_is_said() {
         (
             text(&balloon(""), r#""#, compute)
                 .replace(r#""nvme-tlc-gen3" }"#, r#""nvme-tlc-gen3", "size": "8MiB" }"#),
-            "the swap (8 MiB) cannot hold",
+            "the swap (8MiB) cannot hold",
         ),
     ] {
         let found = error(&text);
