@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 58] = [
+const SHORT: [(&str, &str, u32); 59] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -76,6 +76,7 @@ const SHORT: [(&str, &str, u32); 58] = [
     ("shrinking-limit", "120ms", 1),
     ("memory-high", "40ms", 1),
     ("proactive-reclaim", "40ms", 1),
+    ("balloon-or-limit", "3500ms", 1),
     ("cxl-swap", "40ms", 1),
     ("cloud-volume", "40ms", 1),
     ("database-scans", "20ms", 1),

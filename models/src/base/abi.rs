@@ -25,6 +25,9 @@ pub const ACK_PAGE_READY: u64 = 1 << 0;
 /// levels: Documentation/arch/x86/x86_64/mm.rst).
 pub const KERNEL_MAP: u64 = 0xffff_8880_0000_0000;
 
+/// The vector of a device of the guest's, the first one that its kernel gives (`FIRST_EXTERNAL_VECTOR` and a bit).
+pub const DEVICE: u8 = 0x21;
+
 /// The vector of #PF.
 pub const PAGE_FAULT: u8 = 14;
 /// The bit of a #PF error code that says that there is an entry, which does not allow the access

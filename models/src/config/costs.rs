@@ -196,6 +196,16 @@ costs! {
     shadow_sync,
     /// A write of CR3 in the guest that does not exit; an exit for it costs `exit_light`.
     cr3_write,
+    /// Dropping the translations of one page in the guest (INVLPG).
+    invlpg,
+    /// Taking one page from a program of the guest: its entry, and its frame back to the allocator.
+    guest_discard_page,
+    /// Taking one page, or one block that is reported, into or out of a balloon, in the guest's driver.
+    balloon_page,
+    /// A system call of the VMM's that gives pages back (`madvise`), without its pages.
+    madvise_call,
+    /// Each frame and each swap slot that it frees, without the second stage's entry.
+    madvise_page,
     /// What mapping a page before its page ready costs less than a fault.
     prefault_saves,
     /// Software of the lookup that finds out that the page needs I/O.

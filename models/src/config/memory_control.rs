@@ -2,6 +2,7 @@
 
 use sim_core::SimDuration;
 
+use super::balloon::Balloon;
 use crate::base::ids::{PcpuId, VmId};
 use crate::base::record::MemcgFile;
 
@@ -17,13 +18,19 @@ pub struct MemoryControl {
     pub proactive: Vec<ProactiveReclaim>,
     /// The host's container is its memory as a whole, in which the kernel reclaims when little is free.
     pub kswapd: Option<Kswapd>,
+    /// Balloons of virtual machines, at most one of each.
+    pub balloons: Vec<Balloon>,
 }
 
 impl MemoryControl {
     /// Whether nothing is done.
     pub fn is_empty(&self) -> bool {
-        let Self { limits, highs, proactive, kswapd } = self;
-        limits.is_empty() && highs.is_empty() && proactive.is_empty() && kswapd.is_none()
+        let Self { limits, highs, proactive, kswapd, balloons } = self;
+        limits.is_empty()
+            && highs.is_empty()
+            && proactive.is_empty()
+            && kswapd.is_none()
+            && balloons.is_empty()
     }
 
     /// Whether it is the first virtual machine of a container that has other limits than one.

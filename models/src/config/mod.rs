@@ -2,6 +2,7 @@
 //! files are turned into this; nothing here is read from a file or has a default.
 
 mod address_trace;
+mod balloon;
 use std::ops::Range;
 
 use crate::base::ids::{VcpuId, VmId};
@@ -25,6 +26,7 @@ mod workload;
 mod zswap;
 
 pub use address_trace::{AddressRecorder, AddressTrace, TraceCursor, Visit};
+pub use balloon::{BALLOON_BATCH, Balloon, BalloonTarget, Reporting};
 pub use cpu::CpuConfig;
 pub use device::{
     AtDepth, ChannelsConfig, ConstantConfig, DeviceConfig, ElevatorConfig, HddConfig, RamConfig,
@@ -49,8 +51,8 @@ pub use store::{
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
 pub use vms::{Container, MAX_VMS, VmConfig};
 pub use workload::{
-    Arrivals, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking, RegionContent, Section,
-    SyncKind, SyncObject, TaskGroup, Workload,
+    Arrivals, GATHERED_PAGES, Law, PageLaw, PageWalk, Pattern, Region, RegionBacking,
+    RegionContent, Section, SyncKind, SyncObject, TaskGroup, Workload,
 };
 pub use zswap::{ZswapConfig, ZswapKernel};
 
@@ -99,6 +101,7 @@ impl MachineConfig {
         names.extend(control.written().map(|vm| of("limits", vm)));
         names.extend(control.proactive.iter().map(|agent| of("agent", agent.vm)));
         names.extend(control.kswapd.is_some().then(|| "kswapd".to_owned()));
+        names.extend(control.balloons.iter().map(|balloon| of("balloon", balloon.vm)));
         names
     }
 

@@ -100,6 +100,16 @@ operations! {
     /// Interrupt all other vCPUs and wait, spinning in the kernel with preemption off, until each
     /// has answered (`smp_call_function` with `wait`, the shape of a TLB flush too).
     CallAll => "call_all",
+    /// Pages of a region are given back to the guest's kernel (`madvise` with MADV_DONTNEED): the next touch of
+    /// each is a first one. Translations of all vCPUs that may have them go first.
+    Discard {
+        /// The region.
+        region: RegionId,
+        /// The first page, counted from that of the region.
+        first: u64,
+        /// How many.
+        pages: u64,
+    } => "discard",
     /// Let another task of the vCPU run (`sched_yield`).
     Yield => "yield",
     /// A system call begins: what follows happens at CPL 0.

@@ -193,6 +193,21 @@ pub struct TaskGroup {
     pub program: Vec<Op>,
 }
 
+/// Pages whose entries a discard takes away before translations go and their frames are free (`MAX_GATHER_BATCH_COUNT`
+/// batches of `MAX_GATHER_BATCH` pages and `MMU_GATHER_BUNDLE`, include/asm-generic/tlb.h of 6.12).
+pub const GATHERED_PAGES: u64 = 19 * 510 + 8;
+
+impl TaskGroup {
+    /// Frames that its tasks may have taken from their pages and not given back yet, all at once.
+    pub fn most_discarded(&self) -> u64 {
+        let pages = self.program.iter().map(|op| match *op {
+            Op::Discard { pages, .. } => pages.min(GATHERED_PAGES),
+            _ => 0,
+        });
+        pages.max().unwrap_or(0) * u64::from(self.count)
+    }
+}
+
 named! {
     /// A section of the kernel in which a task must not be scheduled away.
     Section {

@@ -2,6 +2,7 @@
 
 use sim_core::{EventKey, EventQueue, Model};
 
+use super::guest::DriverWork;
 use super::world::{Cx, MachineEvent, World};
 
 impl World {
@@ -49,6 +50,8 @@ impl Model for World {
             MachineEvent::ThreadTimer(thread) => cx.thread_timer(thread),
             MachineEvent::HandlerWoken(thread) => cx.wake_thread(thread),
             MachineEvent::Restored(vm) => cx.start_groups(vm),
+            MachineEvent::BalloonRetry(vm) => cx.balloon_timer(vm, DriverWork::Retry),
+            MachineEvent::BalloonReport(vm) => cx.balloon_timer(vm, DriverWork::Report),
             MachineEvent::Phase(phase) => cx.phase(phase),
             MachineEvent::Barrier => cx.barrier(),
         }

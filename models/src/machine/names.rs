@@ -14,7 +14,7 @@ impl World {
             },
             ThreadKind::Worker(worker) => format!("{worker}"),
             ThreadKind::Reclaimer(_) => {
-                "a thread that reclaims (`host.memory_limits`, `host.proactive_reclaim`, `host.kswapd`),".into()
+                "a thread that reclaims (`host.memory_limits`, `host.proactive_reclaim`, `host.kswapd`, `guest.balloon`),".into()
             }
             ThreadKind::Shrinker => "the worker of zswap (`host.swap.zswap`),".into(),
             ThreadKind::Handler(handler) => {
@@ -61,6 +61,9 @@ impl World {
             MachineEvent::ThrottleWindow => "a window of write-back throttling".into(),
             MachineEvent::ThreadTimer(thread) | MachineEvent::HandlerWoken(thread) => {
                 format!("the timer of {}", self.thread_name(thread).trim_end_matches(','))
+            }
+            MachineEvent::BalloonRetry(_) | MachineEvent::BalloonReport(_) => {
+                "a timer of the balloon's driver (`guest.balloon`)".into()
             }
             MachineEvent::Restored(_) => "the start of the guest's tasks".into(),
             MachineEvent::Phase(phase) => format!("the phase {phase:?}"),

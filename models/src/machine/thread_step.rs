@@ -99,6 +99,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (DutyKind::Kswapd, Then::ReclaimerPassDone(outcome)) => {
                 self.kswapd_pass_done(thread, own, outcome)
             }
+            (DutyKind::Balloon, Then::ReclaimerWoken) => self.balloon_woken(),
+            (DutyKind::Balloon, Then::ReclaimerNext) => self.balloon_next(thread, own),
+            (DutyKind::Balloon, Then::BalloonAdvise) => self.balloon_advises(thread, own),
+            (DutyKind::Balloon, Then::BalloonAdvised) => self.balloon_advised(own),
+            (DutyKind::Balloon, Then::BalloonTold) => self.balloon_told(own),
             (_, other) => unreachable!("{thread} takes memory away, but is to do {other:?}"),
         }
     }
@@ -155,6 +160,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.send_calls(vcpu);
                 Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
             }
+            Then::NotifyBalloon => self.balloon_notified(vcpu),
             Then::ClearEn => self.clear_en(vcpu),
             Then::RefusedEn => self.write_en_nowhere(vcpu),
             Then::LeaveSmm => self.leave_smm(vcpu),

@@ -180,12 +180,13 @@ impl Monitors {
             | Event::MmuNotifierRetry { vcpu, .. }
             | Event::VmmAnswer { vcpu, .. }
             | Event::MajorFaultBegin { vcpu, .. }
+            | Event::MajorFaultMoved { vcpu, .. }
             | Event::MajorFaultEnd { vcpu, .. } => vcpu,
             Event::EptUnmap { page } => {
                 self.faults.unmap(page.gfn());
                 return;
             }
-            Event::MemcgReclaimBegin { .. } => {
+            Event::MemcgReclaimBegin { .. } | Event::MadviseDontneed { .. } => {
                 self.faults.reclaim();
                 return;
             }
@@ -296,6 +297,7 @@ impl Monitors {
                     faults.fault(vcpu, gfn, *record);
                 }
             }
+            Event::MajorFaultMoved { task, gfn, .. } => faults.moved(task, gfn),
             Event::MajorFaultEnd { task, gfn, .. } => {
                 faults.retired(vcpu, (task, gfn), at, ledger);
             }

@@ -183,6 +183,11 @@ impl Faults {
         self.accesses.insert((gfn, task), access);
     }
 
+    /// The access of a major fault goes to another frame, as the page was given back meanwhile.
+    pub(super) fn moved(&mut self, task: TaskId, gfn: Gfn) {
+        self.accesses.remove(&(gfn, task));
+    }
+
     /// The access of a major fault has gone through.
     pub(super) fn retired(
         &mut self,

@@ -106,6 +106,7 @@ impl Owners {
             Event::TaskWork { task, .. } | Event::TaskPasses { task, .. } => {
                 self.tasks.get(&task).copied()
             }
+            Event::BalloonTarget { vm, .. } | Event::BalloonSize { vm, .. } => Some(vm),
             Event::RequestArrive { group } => self.of_group(group),
             Event::EptUnmap { page }
             | Event::HostHugePage { page }
@@ -116,6 +117,7 @@ impl Owners {
             | Event::UffdCopy { page, .. }
             | Event::UffdCopied { page, .. }
             | Event::UffdLost { page, .. }
+            | Event::MadviseDontneed { page, .. }
             | Event::ZswapWriteback { page, .. }
             | Event::ZswapRefuse { page } => Some(page.vm()),
             Event::MemcgReclaimBegin { thread }
@@ -185,6 +187,9 @@ impl Owners {
             | Event::GuestCpuOffline { vcpu }
             | Event::GuestCpuOnline { vcpu }
             | Event::GuestSyncWait { vcpu, .. }
+            | Event::TlbFlush { vcpu, .. }
+            | Event::GuestDiscard { vcpu, .. }
+            | Event::MajorFaultMoved { vcpu, .. }
             | Event::Disturbed { vcpu, .. }
             | Event::RequestBegin { vcpu, .. }
             | Event::RequestEnd { vcpu, .. }

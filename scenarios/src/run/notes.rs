@@ -1,6 +1,7 @@
 //! Runs that answer no question: what is degenerate about them, in a sentence each. A note is no
 //! error, as a scenario may be meant so.
 
+mod balloons;
 mod handlers;
 mod requests;
 mod transient;
@@ -43,6 +44,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.releases();
     found.reads();
     found.limits();
+    found.notes.extend(results.iter().filter_map(|result| balloons::note(scenario, result)));
     found.notes
 }
 

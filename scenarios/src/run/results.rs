@@ -210,6 +210,8 @@ pub enum NoteKind {
     HandlerDied,
     /// Pages read as zeros, as the descriptor of their handler was closed.
     PagesLost,
+    /// Balloons do not hold what they are to hold.
+    BalloonShort,
     /// An effect is smaller than what costs that nobody has measured take.
     AssumedCosts,
 }
@@ -239,6 +241,7 @@ impl NoteKind {
             Self::LimitNotReached => "limit-not-reached",
             Self::HandlerDied => "handler-died",
             Self::PagesLost => "pages-lost",
+            Self::BalloonShort => "balloon-short",
             Self::AssumedCosts => "assumed-costs",
         }
     }

@@ -8,11 +8,12 @@ use std::fmt::{Display, Write as _};
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, EevdfParams,
-    FairParams, GuestConfig, HandlerConfig, HostConfig, Install, Kswapd, Law, LimitChange,
-    MachineConfig, MemoryControl, PageLaw, PageWalk, PagingCaches, PlainExits, Policy, Prefetch,
-    PrefetchRun, ProactiveReclaim, Process, ReclaimAsk, Region, SchedParams, StoreConfig, SyncKind,
-    SyncObject, TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload, ZswapConfig,
+    ApicConfig, Arrivals, Balloon, BalloonTarget, Container, CpuConfig, Disturbance,
+    DisturbanceKind, EevdfParams, FairParams, GuestConfig, HandlerConfig, HostConfig, Install,
+    Kswapd, Law, LimitChange, MachineConfig, MemoryControl, PageLaw, PageWalk, PagingCaches,
+    PlainExits, Policy, Prefetch, PrefetchRun, ProactiveReclaim, Process, ReclaimAsk, Region,
+    Reporting, SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray,
+    TranslationConfig, VmConfig, Workload, ZswapConfig,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -182,7 +183,7 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.time("host.tick", *tick);
     form.line("host.memory_limit_pages", memory_limit_pages);
     form.line("host.other_resident_pages", other_resident_pages);
-    let MemoryControl { limits, highs, proactive, kswapd } = memory_control;
+    let MemoryControl { limits, highs, proactive, kswapd, balloons } = memory_control;
     for LimitChange { at, vm, file, limit_pages } in limits {
         let line = format_args!("{} {} {} {limit_pages}", at.as_ps(), vm.0, file.name());
         form.line("host.memory_limit_pages.at", line);
@@ -201,6 +202,16 @@ fn host(form: &mut Form, host: &HostConfig) {
     if let Some(Kswapd { min, low, high, cpu }) = kswapd {
         let cpu = cpu.map_or_else(|| "any".to_owned(), |cpu| cpu.0.to_string());
         form.line("host.kswapd", format_args!("{min} {low} {high} cpu={cpu}"));
+    }
+    for Balloon { vm, targets, reporting } in balloons {
+        let reporting = reporting.map_or_else(
+            || "off".to_owned(),
+            |Reporting { order, delay }| format!("{order} {}", delay.as_ps()),
+        );
+        form.line("host.balloon", format_args!("{} {reporting}", vm.0));
+        for BalloonTarget { at, pages } in targets {
+            form.line("host.balloon.at", format_args!("{} {} {pages}", at.as_ps(), vm.0));
+        }
     }
     form.line("host.read_ahead_pages", read_ahead_pages);
     form.line("host.reclaim_batch_pages", reclaim_batch_pages);

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 58] = [
+const FILES: [(&str, &str); 59] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -50,6 +50,7 @@ const FILES: [(&str, &str); 58] = [
     ("shrinking-limit", include_str!("../../library/shrinking-limit.json")),
     ("memory-high", include_str!("../../library/memory-high.json")),
     ("proactive-reclaim", include_str!("../../library/proactive-reclaim.json")),
+    ("balloon-or-limit", include_str!("../../library/balloon-or-limit.json")),
     ("zswap-before-nvme", include_str!("../../library/zswap-before-nvme.json")),
     ("cxl-swap", include_str!("../../library/cxl-swap.json")),
     ("cloud-volume", include_str!("../../library/cloud-volume.json")),

@@ -135,7 +135,7 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
 }
 
 /// Built-in scenarios that ask what an application gets.
-const APPLICATIONS: [&str; 20] = [
+const APPLICATIONS: [&str; 21] = [
     "clone-8",
     "vmm-answered",
     "post-copy",
@@ -156,6 +156,7 @@ const APPLICATIONS: [&str; 20] = [
     "shrinking-limit",
     "memory-high",
     "proactive-reclaim",
+    "balloon-or-limit",
 ];
 
 /// What they say of their answers.

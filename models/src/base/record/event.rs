@@ -5,7 +5,7 @@ use sim_core::{SimDuration, SimTime};
 use super::field::Field;
 use super::names::{
     ApfReason, BlockReason, DisturbanceName, DummyAction, ExitReason, FaultPath, IoKind, MemcgFile,
-    Phase, TaskRole,
+    Phase, TaskRole, TlbFlushReason,
 };
 use crate::base::ids::{
     Gfn, Gpa, GroupId, GuestPage, Gva, Hva, ItemId, PcpuId, Pfn, RequestId, SwapSlot, SyncId,
@@ -521,6 +521,37 @@ events! {
     UffdLost = "uffd_lost" { /// Who wants it.
         thread: ThreadId, /// The page.
         page: GuestPage, }
+    /// The guest's kernel drops translations of a vCPU, or has another one do so.
+    TlbFlush = "tlb_flush" { /// The vCPU.
+        vcpu: VcpuId, /// Pages of the range; 2^64 - 1 where everything of the address space goes (-1 in the kernel).
+        pages: u64, /// Why.
+        reason: TlbFlushReason, }
+    /// A program has given pages back to the guest's kernel (ours).
+    GuestDiscard = "guest_discard" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// Pages that it had.
+        pages: u64, }
+    /// A task that waited for a frame finds that its page is another one meanwhile: somebody gave it back. The end of its
+    /// fault follows (ours).
+    MajorFaultMoved = "major_fault_moved" { /// The vCPU.
+        vcpu: VcpuId, /// The task.
+        task: TaskId, /// The frame.
+        gfn: Gfn, }
+    /// The VMM sets the size of a balloon (ours).
+    BalloonTarget = "balloon_target" { /// Whose.
+        vm: VmId, /// The size, in pages.
+        pages: u64, }
+    /// The guest's driver tells the VMM which size the balloon has (ours).
+    BalloonSize = "balloon_size" { /// Whose.
+        vm: VmId, /// The size, in pages.
+        pages: u64, }
+    /// A thread of the VMM gives pages back to the host's kernel (ours: what a probe of `madvise_dontneed_free` shows).
+    MadviseDontneed = "madvise_dontneed" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, /// Frames that are free now.
+        frames: u32, /// Swap slots that are.
+        slots: u32, }
 }
 
 #[cfg(test)]

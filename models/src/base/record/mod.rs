@@ -13,5 +13,5 @@ pub use event::{Event, Record};
 pub use field::Field;
 pub use names::{
     ApfReason, BlockReason, DisturbanceName, DummyAction, ExitReason, FaultPath, IoKind, MemcgFile,
-    Phase, TaskRole,
+    Phase, TaskRole, TlbFlushReason,
 };

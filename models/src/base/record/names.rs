@@ -49,6 +49,20 @@ field_enum! {
         PageFault => "EXCEPTION_NMI",
         /// The guest wrote CR3, which the host keeps to itself under shadow paging.
         CrAccess => "CR_ACCESS",
+        /// The guest wrote a register of a device.
+        EptMisconfig => "EPT_MISCONFIG",
+    }
+
+    /// Why translations of a vCPU go (`TLB_FLUSH_REASON`).
+    TlbFlushReason {
+        /// It was idle when others were asked to, and goes on with a task.
+        TaskSwitch => "flush on task switch",
+        /// Another vCPU has asked for it.
+        Remote => "remote shootdown",
+        /// It has changed the tables itself.
+        LocalMm => "local MM shootdown",
+        /// It asks others to.
+        SendIpi => "remote IPI send",
     }
 
     /// Why a vCPU thread sleeps in the host.

@@ -3,7 +3,7 @@
 use sim_core::{Cycles, EventQueue};
 
 use super::state::{Program, Running};
-use crate::base::ids::{Gfn, TaskId, VcpuId};
+use crate::base::ids::{Gfn, Gva, TaskId, VcpuId};
 use crate::base::record::{Event, FaultPath};
 use crate::config::Op;
 use crate::machine::world::{Cx, Hypervisor, MachineEvent};
@@ -87,8 +87,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// The access that was waiting for its pages has gone through.
-    pub(super) fn retire_majors(&mut self, vcpu: VcpuId, task: TaskId) {
+    pub(super) fn retire_majors(&mut self, vcpu: VcpuId, task: TaskId, gva: Gva) {
         for gfn in std::mem::take(&mut self.w.guest.tasks[task.index()].majors) {
+            let tables = &self.w.guest.tables[self.w.setup.vm(vcpu).index()];
+            let is_on_its_way = tables.translate(gva) == Some(gfn)
+                || tables.tables_of(gva).iter().any(|&(_, table)| table == gfn);
+            if !is_on_its_way && !self.is_past(vcpu, gfn) {
+                self.emit(Event::MajorFaultMoved { vcpu, task, gfn });
+            }
             self.emit(Event::MajorFaultEnd { vcpu, task, gfn });
         }
     }

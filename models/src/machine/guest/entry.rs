@@ -2,10 +2,11 @@
 
 use sim_core::{Cycles, EventQueue};
 
+use super::balloon_state::DriverWork;
 use super::state::{GuestThen, Running};
-use crate::base::ids::{Gfn, Gva, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, Gva, TaskId, Token, VcpuId, VmId};
 use crate::base::record::{Event, FaultPath};
-use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent};
+use crate::machine::world::{BalloonQueue, Cx, Flow, GuestEntry, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The scheduled end of a guest stretch has come.
@@ -157,8 +158,16 @@ impl<Q: EventQueue<MachineEvent>> GuestEntry for Cx<'_, Q> {
         self.deadline_written(vcpu);
     }
 
+    fn balloon_target(&mut self, vm: VmId, pages: u64) {
+        self.set_balloon_target(vm, pages);
+    }
+
+    fn balloon_is_done(&mut self, vm: VmId, queue: BalloonQueue) {
+        self.post_to_driver(vm, DriverWork::Done(queue));
+    }
+
     fn send_calls(&mut self, vcpu: VcpuId) {
-        self.interrupt_all_others(vcpu);
+        self.deliver_calls(vcpu);
     }
 
     fn timer_expired(&mut self, vcpu: VcpuId) {

@@ -22,6 +22,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     frame.then,
                     GuestThen::WaitHalted { .. }
                         | GuestThen::CallWait
+                        | GuestThen::WaitForFrame
                         | GuestThen::Timers { softirq: true }
                 )
             }
@@ -37,6 +38,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             || state.refused_en_pending
             || state.smi_pending.is_some()
             || !state.calls.is_empty()
+            || !state.driver_work.is_empty()
             || self.task_timer_pending(vcpu)
             || self.w.protocol.apf(vcpu).ready_interrupt(vcpu).is_some()
     }

@@ -41,8 +41,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.wake_expired(vcpu);
         // What was called while interrupts were off is answered before it is too late.
-        for to in std::mem::take(&mut self.w.guest.cpus[vcpu.index()].calls) {
-            self.answer(to);
+        for call in std::mem::take(&mut self.w.guest.cpus[vcpu.index()].calls) {
+            self.answer_call(vcpu, call);
+        }
+        for work in std::mem::take(&mut self.w.guest.cpus[vcpu.index()].driver_work) {
+            self.post_to_driver(self.w.setup.vm(vcpu), work);
         }
         let params = &self.w.setup.guest(vcpu).sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
@@ -103,6 +106,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         state.frames.retain(|Frame { then, .. }| *then != GuestThen::Offline);
         // Its processor is reset.
         self.w.guest.cpus[vcpu.index()].mmu.reset();
+        self.w.guest.cpus[vcpu.index()].behind = false;
         self.restart_vcpu(vcpu);
         self.emit(Event::GuestCpuOnline { vcpu });
         let enables = self.enables_notices(vcpu);

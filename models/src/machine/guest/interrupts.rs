@@ -1,9 +1,10 @@
 //! Interrupts that the guest takes, and the tick.
 
-use sim_core::EventQueue;
+use sim_core::{Cycles, EventQueue};
 
 use super::state::GuestThen;
-use crate::base::abi::{CALL_FUNCTION, LOCAL_TIMER, RESCHEDULE};
+use super::tlb::cost_of_flush;
+use crate::base::abi::{CALL_FUNCTION, DEVICE, LOCAL_TIMER, RESCHEDULE};
 use crate::base::ids::VcpuId;
 use crate::base::record::Event;
 use crate::machine::world::{Cx, MachineEvent};
@@ -18,6 +19,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let ready = prices.guest_ready.cycles + prices.guest_wakeup.cycles;
         let timer = self.task_timer_pending(vcpu);
         let wakes = self.timer_cost(self.w.guest.cpus[vcpu.index()].expired.len() as u64);
+        let driver = self.driver_cost();
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if let Some(span) = state.smi_pending.take() {
             self.enter_smm(vcpu);
@@ -29,8 +31,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (CALL_FUNCTION, entry, GuestThen::EnableApf)
         } else if std::mem::take(&mut state.refused_en_pending) {
             (CALL_FUNCTION, entry, GuestThen::RefusedEn)
-        } else if let Some(to) = state.calls.pop() {
-            (CALL_FUNCTION, entry, GuestThen::Answer { to })
+        } else if let Some(call) = state.calls.pop() {
+            let flush = call.flush.map_or(Cycles::ZERO, |range| cost_of_flush(prices, range));
+            (CALL_FUNCTION, entry + flush, GuestThen::Answer { call })
+        } else if !state.driver_work.is_empty() {
+            let work = state.driver_work.remove(0);
+            let vector = if work.is_timer() { LOCAL_TIMER } else { DEVICE };
+            (vector, entry + driver, GuestThen::Driver { work })
         } else if std::mem::take(&mut state.reschedule_pending) {
             (RESCHEDULE, entry, GuestThen::Reschedule)
         } else if let Some(vector) = self.w.protocol.apf(vcpu).ready_interrupt(vcpu) {

@@ -8,6 +8,7 @@ use sim_core::{Cycles, EventQueue};
 
 use super::state::{GuestThen, Running};
 use crate::base::ids::{TaskId, VcpuId};
+use crate::base::record::TlbFlushReason;
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -81,7 +82,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::WaitHalted { .. } | GuestThen::CallWait | GuestThen::Offline => {
                 unreachable!("{then:?} is no stage that ends by itself")
             }
-            GuestThen::Answer { to } => self.answer(to),
+            GuestThen::Answer { call } => self.answer_call(vcpu, call),
+            GuestThen::FlushTlb { range } => self.flush_own(vcpu, range, TlbFlushReason::LocalMm),
             GuestThen::Timers { .. } => self.wake_expired(vcpu),
             GuestThen::Wake { token } => self.wake_waiter(vcpu, token),
             GuestThen::ReadyInterrupt => return self.ready_interrupt_handler(vcpu),
@@ -115,6 +117,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             GuestThen::NoticesOff => return self.notices_off(vcpu),
             GuestThen::Depart => self.depart(vcpu),
             GuestThen::Eoi => return Some(self.exit(vcpu, GuestExit::ApicWrite)),
+            GuestThen::Driver { work } => self.drive(vcpu, work),
+            GuestThen::BalloonTell { queue } => return Some(self.tell_balloon(vcpu, queue)),
+            GuestThen::BalloonSize => return Some(self.write_balloon_size(vcpu)),
+            GuestThen::BalloonNext => self.resize_balloon(vcpu),
+            GuestThen::WaitForFrame => return self.waited_for_frame(vcpu),
             GuestThen::Return => {}
         }
         None

@@ -2,10 +2,13 @@
 
 mod accounting;
 mod apic;
+mod balloon;
+mod balloon_state;
 mod burst;
 mod choices;
 mod entry;
 mod frames;
+mod give_back;
 mod hotplug;
 mod interrupts;
 mod kernel;
@@ -18,8 +21,10 @@ mod start;
 mod state;
 mod stored;
 mod timers;
+mod tlb;
 mod touch;
 mod touch_at_once;
 
+pub(in crate::machine) use balloon_state::DriverWork;
 pub use power_on::KERNEL_FRAMES;
 pub(in crate::machine) use state::Guest;

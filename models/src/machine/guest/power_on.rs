@@ -28,8 +28,15 @@ pub(super) fn tables_of(config: &MachineConfig, vm: VmId) -> GuestTables {
     let pages = |(at, region): (usize, &Region)| if own.contains(&at) { region.pages } else { 0 };
     let regions: Vec<u64> = config.workload.regions.iter().enumerate().map(pages).collect();
     let GuestConfig { memory_pages: memory, table_levels, paging, .. } = *config.guest_of(vm);
-    GuestTables::new(&regions, table_levels, Gfn(KERNEL_FRAMES.min(memory)), Gfn(memory))
-        .with_paging(paging)
+    let tables =
+        GuestTables::new(&regions, table_levels, Gfn(KERNEL_FRAMES.min(memory)), Gfn(memory))
+            .with_paging(paging);
+    let balloons = &config.host.memory_control.balloons;
+    let balloon = balloons.iter().find(|balloon| balloon.vm == vm);
+    match balloon.and_then(|balloon| balloon.reporting) {
+        Some(reporting) => tables.with_reporting(reporting.order),
+        None => tables,
+    }
 }
 
 /// By how many picoseconds the tick periods of a guest's vCPU begin later than those of its first one. The kernel

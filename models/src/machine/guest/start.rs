@@ -54,6 +54,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             reported: 0,
             majors: Vec::new(),
             frames: Vec::new(),
+            discard: None,
         });
         self.w.guest.entities.push(Entity::default());
         self.place_new_task(id, new.vm, new.on);

@@ -7,13 +7,16 @@ use sim_core::{
     Cycles, DistributionError, EventHandle, RandomStreams, Sampler, SimDuration, SimTime, Stream,
 };
 
+use super::balloon_state::{Driver, DriverWork, drivers};
 use super::choices::{Choices, Sources};
+use super::give_back::{Call, Discard, Shootdown, TlbRange};
 use super::power_on::{levels, tables_of, tick_offset};
 use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
 use crate::base::record::TaskRole;
 use crate::config::{
     Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup, Workload,
 };
+use crate::machine::world::BalloonQueue;
 use crate::parts::mmu::{GuestTables, Mark, Mmu, SpaceTags};
 use crate::parts::pages::Walk;
 use crate::parts::sched::{Entity, Loads, RunQueue};
@@ -57,8 +60,10 @@ pub(super) enum GuestThen {
     RefusedEn,
     /// Spinning, with interrupts on, until all other vCPUs have answered.
     CallWait,
-    /// Call-function interrupt: answer this vCPU.
-    Answer { to: VcpuId },
+    /// Call-function interrupt: do what is asked for, and answer.
+    Answer { call: Call },
+    /// Translations of the vCPU itself go.
+    FlushTlb { range: TlbRange },
     /// The end of an interrupt, where it exits.
     Eoi,
     /// The handler of a system management interrupt is over.
@@ -69,6 +74,16 @@ pub(super) enum GuestThen {
     Depart,
     /// Halted with interrupts off until somebody starts the vCPU again.
     Offline,
+    /// The interrupt, or the timer, of the balloon's driver.
+    Driver { work: DriverWork },
+    /// The driver has its pages, and notifies the device.
+    BalloonTell { queue: BalloonQueue },
+    /// The driver writes the size of the balloon into the device.
+    BalloonSize,
+    /// The driver goes on towards the size that was asked for.
+    BalloonNext,
+    /// There is no frame until free ones are reported; with interrupts on.
+    WaitForFrame,
     /// Nothing more to do.
     Return,
 }
@@ -171,8 +186,14 @@ pub(super) struct GuestCpu {
     pub enable_pending: bool,
     /// A disturbance: the guest is to write EN with an address that the host refuses.
     pub refused_en_pending: bool,
-    /// vCPUs that wait for an answer of this one, the last one first.
-    pub calls: Vec<VcpuId>,
+    /// What others ask of this one, the last one first.
+    pub calls: Vec<Call>,
+    /// What the driver of the balloon has to do here, the first first.
+    pub driver_work: Vec<DriverWork>,
+    /// What it is about to ask of others.
+    pub shootdown: Option<Box<Shootdown>>,
+    /// It was idle while others were asked to drop translations, and has them still.
+    pub behind: bool,
     /// Answers that this vCPU waits for.
     pub answers_due: u32,
     /// By how many picoseconds its tick periods begin later than those of the guest's first vCPU.
@@ -227,6 +248,9 @@ impl GuestCpu {
             enable_pending: false,
             refused_en_pending: false,
             calls: Vec::new(),
+            driver_work: Vec::new(),
+            shootdown: None,
+            behind: false,
             answers_due: 0,
             tick_offset,
             tick_period: 0,
@@ -327,6 +351,8 @@ pub(super) struct Task {
     pub majors: Vec<Gfn>,
     /// Guest kernel stages to go on with when it runs again.
     pub frames: Vec<Frame>,
+    /// What it is giving back.
+    pub discard: Option<Box<Discard>>,
 }
 
 /// A law, ready to be drawn from.
@@ -413,6 +439,8 @@ pub(in crate::machine) struct Guest {
     pub(super) syncs: Vec<SyncState>,
     /// Requests from outside, by group.
     pub(super) lines: Vec<Line>,
+    /// The driver of each virtual machine's balloon.
+    pub(super) balloons: Vec<Option<Driver>>,
     /// When the start barrier was passed.
     pub(super) started: SimTime,
 }
@@ -448,6 +476,7 @@ impl Guest {
             drawn: Arc::new(Drawn::new(workload, &streams)?),
             syncs: workload.syncs.iter().map(sync).collect(),
             lines: workload.tasks.iter().map(line).collect(),
+            balloons: drivers(config),
             started: SimTime::ZERO,
             cpus: config.vm_ids().flat_map(cpus).collect(),
             tasks: Vec::new(),

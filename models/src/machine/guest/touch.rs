@@ -13,17 +13,11 @@ use crate::base::page_size::PageSize;
 use crate::base::record::Event;
 use crate::config::{RegionBacking, TablePages};
 use crate::machine::world::{Cx, Failure, Flow, GuestExit, Hypervisor, MachineEvent};
-use crate::parts::mmu::GuestTables;
 
 /// Small pages in one of 2 MiB.
 const IN_LARGE: u64 = 1 << PageSize::Large.order();
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
-    /// The page tables of a vCPU's guest.
-    pub(super) fn tables(&mut self, vcpu: VcpuId) -> &mut GuestTables {
-        &mut self.w.guest.tables[self.w.setup.vm(vcpu).index()]
-    }
-
     /// What is missing for this address: a table, a page of 2 MiB, or a small one.
     pub(super) fn first_touch(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
         if self.tables(vcpu).translate(gva).is_some() {
@@ -53,8 +47,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     fn begin_table(&mut self, vcpu: VcpuId, gva: Gva, level: u32) -> Option<Flow> {
-        let Some(gfn) = self.tables(vcpu).frames().allocate(false) else {
-            return self.out_of_memory();
+        let Some(gfn) = self.tables(vcpu).frames().allocate_table() else {
+            return self.out_of_memory(vcpu, gva);
         };
         if self.w.setup.guest(vcpu).table_pages == TablePages::Resident {
             self.keep_resident(vcpu, gfn);
@@ -66,7 +60,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn begin_page(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
         let in_memfd = self.is_in_guest_memfd(vcpu, gva);
         let Some(gfn) = self.tables(vcpu).frames().allocate(in_memfd) else {
-            return self.out_of_memory();
+            return self.out_of_memory(vcpu, gva);
         };
         if in_memfd {
             self.make_private(vcpu, gfn);
@@ -75,7 +69,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         None
     }
 
-    fn out_of_memory(&mut self) -> Option<Flow> {
+    /// A balloon that has pages gives some up, and the touch begins again.
+    fn out_of_memory(&mut self, vcpu: VcpuId, gva: Gva) -> Option<Flow> {
+        let again = GuestThen::FirstTouch { gva };
+        if self.deflate_for_want_of_memory(vcpu, again) || self.wait_for_report(vcpu, again) {
+            return None;
+        }
         let now = self.now();
         self.fail(Failure::GuestOutOfMemory(now));
         Some(Flow::Stopped)
@@ -179,6 +178,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
         }
         None
+    }
+
+    /// A frame that a page had is free.
+    pub(super) fn free_frame(&mut self, vcpu: VcpuId, (gva, gfn): (Gva, Gfn)) {
+        match self.is_in_guest_memfd(vcpu, gva) {
+            true => drop(self.tables(vcpu).frames().release(gfn, true)),
+            false => self.is_free(vcpu, gfn),
+        }
     }
 
     /// Whether the memory slot of a region is backed by guest_memfd.

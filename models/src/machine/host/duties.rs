@@ -1,11 +1,17 @@
 //! What is kept of background reclaimers: kswapd, writers of limits, and agents that ask for reclaim. What they do is
 //! in `reclaimers`.
 
+use std::collections::VecDeque;
+
 use sim_core::{SimDuration, SimTime};
 
 use crate::base::ids::{ThreadId, VmId};
 use crate::base::record::MemcgFile;
-use crate::config::{LimitChange, MachineConfig, MemoryControl, ProactiveReclaim};
+use crate::config::{
+    Balloon, BalloonTarget, LimitChange, MachineConfig, MemoryControl, ProactiveReclaim,
+};
+use crate::machine::world::BalloonQueue;
+use crate::parts::memory::prefetch::PageRun;
 
 /// A background reclaimer.
 #[derive(Clone, Debug)]
@@ -29,6 +35,31 @@ pub(super) enum Duty {
     Agent { what: ProactiveReclaim, left: u64, round: u64 },
     /// It keeps pages of the host free: woken below the lower mark, up to the higher one.
     Kswapd { low: u64, high: u64 },
+    /// It is of a VMM, and serves the balloon of its guest.
+    Balloon(BalloonThread),
+}
+
+/// What the thread of a balloon has to do.
+#[derive(Clone, Debug)]
+pub(super) struct BalloonThread {
+    /// Sizes to be set, the next one last.
+    pub(super) targets: Vec<BalloonTarget>,
+    /// What the guest has told it, the first first.
+    pub(super) jobs: VecDeque<BalloonJob>,
+}
+
+/// What was in a queue of a balloon's device.
+#[derive(Clone, Debug)]
+pub(super) struct BalloonJob {
+    pub(super) queue: BalloonQueue,
+    /// Pages that are to be given back.
+    pub(super) runs: VecDeque<PageRun>,
+}
+
+impl BalloonThread {
+    fn new(balloon: &Balloon) -> Self {
+        Self { targets: balloon.targets.iter().rev().copied().collect(), jobs: VecDeque::new() }
+    }
 }
 
 /// Those of a machine: one for each container whose limits change, then one for each agent, then that of the host's
@@ -45,7 +76,10 @@ pub(super) fn reclaimers(config: &MachineConfig, first: ThreadId) -> Vec<Reclaim
         .as_ref()
         .zip(config.first_of_host())
         .map(|(marks, vm)| thread(vm, Duty::Kswapd { low: marks.low, high: marks.high }));
-    let mut all: Vec<Reclaimer> = writers.chain(agents).chain(kswapd).collect();
+    let balloons = control.balloons.iter();
+    let balloons =
+        balloons.map(|balloon| thread(balloon.vm, Duty::Balloon(BalloonThread::new(balloon))));
+    let mut all: Vec<Reclaimer> = writers.chain(agents).chain(kswapd).chain(balloons).collect();
     for (own, thread) in all.iter_mut().zip(first.0..) {
         own.thread = ThreadId(thread);
     }
@@ -58,6 +92,11 @@ impl Reclaimer {
         matches!(self.duty, Duty::Kswapd { .. })
     }
 
+    /// Whether it serves a balloon.
+    pub(super) fn serves_balloon(&self) -> bool {
+        matches!(self.duty, Duty::Balloon(_))
+    }
+
     /// When its time comes next.
     pub(super) fn due(&self) -> Option<SimTime> {
         match &self.duty {
@@ -66,6 +105,7 @@ impl Reclaimer {
                 Some(self.began + what.at + what.every.times(*round))
             }
             Duty::Kswapd { .. } => None,
+            Duty::Balloon(thread) => thread.targets.last().map(|next| self.began + next.at),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod agents;
 mod answer;
+mod balloon;
 mod block;
 mod bring;
 mod compression;

@@ -1,4 +1,4 @@
-//! A pass of reclaim, by the thread that needs a page or takes pages for nobody's fault.
+//! A pass of reclaim, by the thread that needs a page or by a background reclaimer.
 
 use sim_core::{EventQueue, SimDuration};
 

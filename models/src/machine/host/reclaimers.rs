@@ -1,5 +1,5 @@
-//! Background reclaimers: threads of the host that reclaim, but for no fault of their own. When they run; what each kind does
-//! is in `limits`, `agents` and `kswapd`.
+//! Background reclaimers: threads of the host that take pages, but for no fault of their own. When they run; what each kind
+//! does is in `limits`, `agents`, `kswapd` and `balloon`.
 
 use sim_core::EventQueue;
 
@@ -15,6 +15,7 @@ pub(in crate::machine) enum DutyKind {
     Limits,
     Agent,
     Kswapd,
+    Balloon,
 }
 
 impl Host {
@@ -24,6 +25,7 @@ impl Host {
             Duty::Limits(_) => DutyKind::Limits,
             Duty::Agent { .. } => DutyKind::Agent,
             Duty::Kswapd { .. } => DutyKind::Kswapd,
+            Duty::Balloon(_) => DutyKind::Balloon,
         }
     }
 

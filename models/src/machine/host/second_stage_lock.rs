@@ -106,6 +106,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn go_on_with_pass(&mut self, thread: ThreadId) -> Flow {
         match self.w.host.threads[thread.index()].reclaim.locking.before_next() {
             (span, true) => Flow::Spend(span, Then::TakeLock(Under::Reclaim)),
+            (span, false) if self.w.host.serves_balloon(thread) => {
+                Flow::Spend(span, Then::BalloonAdvised)
+            }
             (span, false) => Flow::Spend(span, Then::ReclaimDone),
         }
     }

@@ -39,7 +39,7 @@ pub(in crate::machine) enum ThreadKind {
     Handler(HandlerId),
     /// The kernel's worker that makes room in the pool of zswap.
     Shrinker,
-    /// A thread that takes pages for nobody's fault.
+    /// A background reclaimer.
     Reclaimer(ReclaimerId),
 }
 
@@ -230,7 +230,7 @@ pub(in crate::machine) struct Host {
     pub(super) handlers: Vec<Handler>,
     /// By vCPU: what its thread installs itself.
     pub(super) vcpu_installs: Vec<Installing>,
-    /// Threads that take pages for nobody's fault; they come behind the worker of zswap.
+    /// Background reclaimers; they come behind the worker of zswap.
     pub(super) reclaimers: Vec<Reclaimer>,
     /// The thread that keeps pages free could take none, and nobody has since.
     pub(super) hopeless: bool,
@@ -390,6 +390,14 @@ impl Host {
     /// What a thread is.
     pub(in crate::machine) fn kind_of(&self, thread: ThreadId) -> ThreadKind {
         self.threads[thread.index()].kind
+    }
+
+    /// Whether a thread serves a balloon.
+    pub(super) fn serves_balloon(&self, thread: ThreadId) -> bool {
+        match self.kind_of(thread) {
+            ThreadKind::Reclaimer(own) => self.reclaimers[own.index()].serves_balloon(),
+            _ => false,
+        }
     }
 
     /// What a thread does when its stretch is over.

@@ -8,7 +8,8 @@ use crate::base::abi::{KERNEL_MAP, MSR_TSC_DEADLINE, PF_GUEST_TABLE, PF_PRESENT,
 use crate::base::ids::{Gfn, Gva, StoreId, VcpuId};
 use crate::base::record::{BlockReason, Event, ExitReason};
 use crate::machine::world::{
-    Cx, Flow, FreshFault, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then, thread_of,
+    BalloonQueue, Cx, Flow, FreshFault, GuestEntry, GuestExit, Hypervisor, MachineEvent, Then,
+    thread_of,
 };
 use crate::parts::memory::pages::Backing;
 use crate::parts::memory::shadow::Side;
@@ -94,6 +95,14 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
             }
             GuestExit::ApicWrite => self.light_exit(vcpu, ExitReason::ApicAccess, Then::TurnEnd),
             GuestExit::SendCalls => self.light_exit(vcpu, ExitReason::ApicAccess, Then::SendCalls),
+            GuestExit::NotifyBalloon => {
+                self.light_exit(vcpu, ExitReason::EptMisconfig, Then::NotifyBalloon)
+            }
+            GuestExit::WriteDevice => {
+                let prices = &self.w.setup.prices;
+                let cost = prices.exit_light.time + prices.vmm_exit.time + prices.vmm_run.time;
+                self.leave_guest(vcpu, ExitReason::EptMisconfig, cost, Then::TurnEnd)
+            }
             GuestExit::Rsm => self.light_exit(vcpu, ExitReason::Rsm, Then::LeaveSmm),
         }
     }
@@ -151,6 +160,10 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
 
     fn bring_ahead(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId) {
         self.w.host.bring_ahead(self.w.setup.page(vcpu, gfn), store);
+    }
+
+    fn offer_to_balloon(&mut self, vcpu: VcpuId, queue: BalloonQueue, frames: &[Gfn]) {
+        self.w.host.put_into_balloon_queue(self.w.setup.vm(vcpu), queue, frames);
     }
 
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn) {

@@ -38,6 +38,10 @@ pub enum MachineEvent {
     HandlerWoken(ThreadId),
     /// Threads of a VMM have brought what is to be there before the guest's tasks start.
     Restored(VmId),
+    /// The driver of a balloon looks for pages again.
+    BalloonRetry(VmId),
+    /// A guest reports frames that are free.
+    BalloonReport(VmId),
     /// A part of the run begins.
     Phase(Phase),
     /// The workload passes the start barrier: policies part here.
@@ -88,6 +92,8 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
         MachineEvent::HandlerWoken(thread) => (Class::HandlerWoken, thread.0),
         MachineEvent::VcpuTimer(vcpu) => (Class::VcpuTimer, u32::from(vcpu.0)),
         MachineEvent::Arrival(group) => (Class::Arrival, group.0.into()),
+        MachineEvent::BalloonRetry(vm) => (Class::Arrival, AFTER_GROUPS + u32::from(vm.0)),
+        MachineEvent::BalloonReport(vm) => (Class::Arrival, 2 * AFTER_GROUPS + u32::from(vm.0)),
         MachineEvent::TaskTimer(task) => (Class::TaskTimer, task.0),
         MachineEvent::DelayedWake(task) => (Class::DelayedWake, task.0),
         MachineEvent::HostTick(pcpu) => (Class::HostTick, u32::from(pcpu.0)),
@@ -99,6 +105,8 @@ fn key(event: MachineEvent, time: SimTime, round: u8) -> EventKey {
 
 /// More than there are parts of a run.
 const AFTER_PHASES: u32 = 1 << 8;
+/// More than there are groups of tasks, or virtual machines.
+const AFTER_GROUPS: u32 = 1 << 16;
 const ACTOR_BITS: u32 = 20;
 const ACTOR_MASK: u32 = (1 << ACTOR_BITS) - 1;
 

@@ -118,6 +118,14 @@ pub(in crate::machine) enum Then {
     ReclaimerNext,
     /// Reclaimer: a pass is over.
     ReclaimerPassDone(Outcome),
+    /// vCPU: the guest has notified its balloon's device.
+    NotifyBalloon,
+    /// Thread of a balloon: pages go.
+    BalloonAdvise,
+    /// Thread of a balloon: they are gone.
+    BalloonAdvised,
+    /// Thread of a balloon: tell the guest.
+    BalloonTold,
     /// vCPU: a fault that the VMM answers.
     UserFault,
     /// vCPU: set up its item.
@@ -270,6 +278,10 @@ impl Then {
             }
             Self::ReclaimerWoken | Self::ReclaimerNext | Self::ReclaimerPassDone(_) => {
                 "taking memory from a container"
+            }
+            Self::NotifyBalloon => "notifying a balloon's device",
+            Self::BalloonAdvise | Self::BalloonAdvised | Self::BalloonTold => {
+                "giving pages of a balloon back"
             }
             Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",

@@ -8,7 +8,7 @@
 use sim_core::{SimDuration, SimTime};
 
 use super::flow::Flow;
-use crate::base::ids::{Gfn, Gva, ItemId, StoreId, TaskId, Token, VcpuId};
+use crate::base::ids::{Gfn, Gva, ItemId, StoreId, TaskId, Token, VcpuId, VmId};
 use crate::base::record::FaultPath;
 use crate::parts::memory::second_stage_lock::Turnstile;
 
@@ -51,6 +51,21 @@ pub(in crate::machine) enum GuestExit {
     SendCalls,
     /// The handler of a system management interrupt is over.
     Rsm,
+    /// A write to the notification register of its balloon's device.
+    NotifyBalloon,
+    /// A write to a register of a device, which the VMM's part of the vCPU thread handles.
+    WriteDevice,
+}
+
+/// What a guest tells the device of its balloon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum BalloonQueue {
+    /// Frames that are in the balloon from now on.
+    Inflate,
+    /// Frames that are not any more.
+    Deflate,
+    /// Frames that are free.
+    Report,
 }
 
 /// A fault at a frame that was never touched and for which there is room, with nothing that could come
@@ -101,6 +116,8 @@ pub(in crate::machine) trait Hypervisor {
     fn store(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
     /// A frame is the next one that threads of the VMM are to bring without being asked.
     fn bring_ahead(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
+    /// Frames, in order, are put into a queue of the balloon's device.
+    fn offer_to_balloon(&mut self, vcpu: VcpuId, queue: BalloonQueue, frames: &[Gfn]);
     /// A page walk sets the accessed bit of a second-stage entry.
     fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn);
     /// Time without its vCPU since the last question (`MSR_KVM_STEAL_TIME`).
@@ -160,6 +177,10 @@ pub(in crate::machine) trait GuestEntry {
     fn enable_again(&mut self, vcpu: VcpuId);
     /// The guest's write to the deadline register takes effect.
     fn write_deadline(&mut self, vcpu: VcpuId);
+    /// The VMM sets the size of a balloon, and interrupts the guest.
+    fn balloon_target(&mut self, vm: VmId, pages: u64);
+    /// The device of a balloon is through with what was in a queue, and interrupts the guest.
+    fn balloon_is_done(&mut self, vm: VmId, queue: BalloonQueue);
     /// The interrupt of a call reaches all other vCPUs.
     fn send_calls(&mut self, vcpu: VcpuId);
     /// The timer of a vCPU's local APIC has expired in the host.

@@ -17,7 +17,7 @@ pub use event::MachineEvent;
 pub(in crate::machine) use failure::{Failure, StateViolation};
 pub(in crate::machine) use flow::{Flow, Outcome, Then, Under};
 pub(in crate::machine) use interfaces::{
-    Consequences, FreshFault, GuestEntry, GuestExit, Hypervisor,
+    BalloonQueue, Consequences, FreshFault, GuestEntry, GuestExit, Hypervisor,
 };
 pub(in crate::machine) use next_steps::{Steps, thread_of};
 pub(in crate::machine) use state::Setup;

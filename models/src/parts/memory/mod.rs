@@ -7,6 +7,7 @@ mod compressed;
 pub(crate) mod containers;
 pub(crate) mod fault_in;
 mod generations;
+pub(crate) mod give_back;
 pub(crate) mod high;
 mod huge;
 pub(crate) mod map_lock;

@@ -67,6 +67,12 @@ impl GuestTables {
         self
     }
 
+    /// The same where frames that are free are reported, by blocks of two to the power of `order`.
+    #[must_use]
+    pub fn with_reporting(self, order: u8) -> Self {
+        Self { frames: self.frames.clone().with_reporting(order), ..self }
+    }
+
     /// Makes clones cheap from here on.
     pub fn freeze(&mut self) {
         self.entries.freeze();
@@ -171,6 +177,16 @@ impl GuestTables {
     /// Maps an address to a frame.
     pub fn map(&mut self, gva: Gva, gfn: Gfn) {
         *self.entries.get_mut(Self::index(gva.page())) = gfn.0 as u32 + 1;
+    }
+
+    /// The entry of a small page goes; the frame that it had.
+    pub fn unmap(&mut self, gva: Gva) -> Option<Gfn> {
+        let index = Self::index(gva.page());
+        if self.linear.is_some() || (*self.entries.get(index)) == 0 {
+            return None;
+        }
+        let entry = std::mem::take(self.entries.get_mut(index));
+        Some(Gfn(u64::from(entry - 1)))
     }
 
     /// The first address of the page of 2 MiB around an address, if it lies in one region and nothing

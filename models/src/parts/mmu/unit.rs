@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::store::{Mark, Store};
 use super::tlb::{Pcid, Row, Tlb, TlbLevel};
 use super::walk::{Levels, Stages, Stopped, Walked, Walker};
-use crate::base::ids::{Gfn, Gva};
+use crate::base::ids::{Gfn, Gva, PAGE_SIZE};
 use crate::config::TranslationConfig;
 use crate::config::costs::Prices;
 
@@ -163,6 +163,20 @@ impl Mmu {
     pub fn reset(&mut self) {
         self.store.keep();
         self.invalidate_second_stage();
+    }
+
+    /// The guest has changed entries of pages from an address on: their translations go, page by page (INVLPG), or
+    /// all of the current address space.
+    pub fn flush(&mut self, first: Gva, pages: Option<u64>) {
+        self.store.keep();
+        match pages {
+            None => self.write_cr3(self.space, false),
+            Some(pages) => {
+                for page in 0..pages {
+                    self.invalidate_page(Gva(first.0 + page * PAGE_SIZE), self.space);
+                }
+            }
+        }
     }
 
     /// The guest changes the entry of an address (INVLPG): the translation goes, and all that is kept

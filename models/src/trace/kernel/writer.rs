@@ -301,7 +301,7 @@ impl KernelWriter {
             }
             ExitReason::Hlt => (KernelExit::Hlt, 0, true),
             ExitReason::Rsm => (KernelExit::Rsm, 0, true),
-            ExitReason::CrAccess => (KernelExit::Other, 0, true),
+            ExitReason::CrAccess | ExitReason::EptMisconfig => (KernelExit::Other, 0, true),
             ExitReason::Hypercall => (KernelExit::Hypercall, 0, true),
             // Behind a handler, wherever that returns to.
             ExitReason::InterruptWindow => (KernelExit::Window, 0, true),

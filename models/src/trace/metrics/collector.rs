@@ -6,6 +6,7 @@ use sim_core::{Histogram, SimDuration, SimTime};
 
 use super::clock::{self, VcpuClocks};
 use super::fairness::{Fairness, Idle, jain};
+use super::given_back::GivenBack;
 use super::kind::MetricKind;
 use super::list::METRICS;
 use super::reclaim::Reclaims;
@@ -57,6 +58,7 @@ pub struct Metrics {
     ended: Option<SimTime>,
     counts: Counts,
     reclaims: Reclaims,
+    given_back: GivenBack,
     latency: Histogram,
     requests: Requests,
     /// Those of single virtual machines, where there are several.
@@ -91,6 +93,7 @@ impl Metrics {
             ended: None,
             counts: Counts::default(),
             reclaims: Reclaims::new(vcpus.into()),
+            given_back: GivenBack::default(),
             latency: Histogram::new(),
             requests: Requests::default(),
             by_vm: None,
@@ -320,6 +323,11 @@ impl Metrics {
             Event::AreaTranslated { .. } => counts.area_translations += measuring,
             Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
             Event::GuestTableNew { .. } => self.guest_tables += 1,
+            Event::GuestDiscard { .. }
+            | Event::TlbFlush { .. }
+            | Event::BalloonTarget { .. }
+            | Event::BalloonSize { .. }
+            | Event::MadviseDontneed { .. } => self.given_back.observe(event),
             _ => {}
         }
     }
@@ -330,6 +338,7 @@ impl Metrics {
         self.clocks.restart(now);
         self.settle_device(now);
         self.reclaims.begin(now);
+        self.given_back.begin();
         self.counts = Counts {
             waited_ps: self.counts.waited_ps.map(|_| 0),
             workers_peak: self.workers,
@@ -413,6 +422,7 @@ impl Metrics {
         Totals {
             counts: &self.counts,
             reclaims: &self.reclaims,
+            given_back: &self.given_back,
             tasks: &self.tasks,
             latency: &self.latency,
             events: self.events,

@@ -511,6 +511,43 @@ const OWN: &[MetricKind] = &[
         ..PAGES
     },
     MetricKind {
+        name: "discarded_pages",
+        label: "pages discarded",
+        meaning: "Pages that programs gave back to the guest's kernel; given where a program does so",
+        value: |run| run.given_back.discarded(),
+        ..PAGES
+    },
+    MetricKind {
+        name: "tlb_shootdowns",
+        better: Better::Less,
+        label: "TLB shootdowns",
+        meaning: "Flushes of the guest's for which it interrupted other vCPUs (tlb_flush, remote IPI send); given \
+                  where a program discards pages",
+        value: |run| run.given_back.shootdowns(),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "balloon_pages",
+        label: "pages in balloons",
+        meaning: "Pages in balloons at the end, as their guests have told; given where a balloon was set or pages were reported",
+        value: |run| run.given_back.in_balloons(),
+        ..PAGES
+    },
+    MetricKind {
+        name: "returned_frames",
+        label: "frames returned",
+        meaning: "Frames that VMMs gave back to the host (madvise), of balloons and of free pages that guests reported",
+        value: |run| run.given_back.frames(),
+        ..PAGES
+    },
+    MetricKind {
+        name: "returned_slots",
+        label: "swap slots returned",
+        meaning: "Swap slots that became free with them",
+        value: |run| run.given_back.slots(),
+        ..PAGES
+    },
+    MetricKind {
         name: "mmu_lock_wait",
         label: "waiting for mmu_lock",
         meaning: "Time for which threads of the host spun for the lock of the second-stage tables, \

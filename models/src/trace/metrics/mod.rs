@@ -8,6 +8,7 @@ pub(in crate::trace) mod clock;
 mod collector;
 mod fairness;
 mod find;
+mod given_back;
 mod kind;
 mod list;
 mod reclaim;

@@ -4,6 +4,7 @@ use sim_core::{Histogram, SimTime};
 
 use super::clock::{STATES, State};
 use super::fairness::Fairness;
+use super::given_back::GivenBack;
 use super::reclaim::Reclaims;
 use super::requests::RequestCounts;
 use crate::base::ids::{Gfn, TaskId};
@@ -119,6 +120,7 @@ pub(super) struct Counts {
 pub(super) struct Totals<'a> {
     pub(super) counts: &'a Counts,
     pub(super) reclaims: &'a Reclaims,
+    pub(super) given_back: &'a GivenBack,
     pub(super) tasks: &'a Tasks,
     /// Fault latencies in nanoseconds.
     pub(super) latency: &'a Histogram,

@@ -14,12 +14,13 @@ use models::base::ids::{
 use models::base::named::Named;
 use models::base::record::{MemcgFile, TaskRole};
 use models::config::{
-    AddressRecorder, ApicConfig, Arrivals, AtDepth, Cgroup, ChannelsConfig, DeviceConfig,
-    Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging, Install, Law,
-    LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, PlainExits, Policy,
-    Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults,
-    ReclaimAsk, Region, RegionBacking, SecondStageLock, Section, StealClock, StoreConfig, SyncKind,
-    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking, ZswapConfig, ZswapKernel,
+    AddressRecorder, ApicConfig, Arrivals, AtDepth, Balloon, BalloonTarget, Cgroup, ChannelsConfig,
+    DeviceConfig, Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging,
+    Install, Law, LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, PlainExits,
+    Policy, Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults,
+    ReclaimAsk, Region, RegionBacking, Reporting, SecondStageLock, Section, StealClock,
+    StoreConfig, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking,
+    ZswapConfig, ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -303,6 +304,8 @@ impl Draw {
                 config.disturbances.push(disturbance);
             }
         }
+        self.discards(&mut config);
+        self.balloon(&mut config);
         let handler = config.host.stores.iter().any(|store| store.handler.is_some());
         if config.host.thp || handler {
             let control = &mut config.host.memory_control;
@@ -310,6 +313,49 @@ impl Draw {
             control.limits.retain(|change| change.file == MemcgFile::Max);
         }
         config
+    }
+
+    /// Somebody gives pages of the second region back, and touches some of them again.
+    fn discards(&mut self, config: &mut MachineConfig) {
+        let guest = &config.guest;
+        let may = config.workload.regions.len() > 1
+            && !guest.thp
+            && guest.paging == GuestPaging::On
+            && config.host.paging == HostPaging::Tdp;
+        if !may || self.chance(50) {
+            return;
+        }
+        config.guest.processes = Processes::One;
+        let region = RegionId(1);
+        let (first, pages) = (self.below(40), self.of(&[1, 30, 200]));
+        let discard = Op::Discard { region, first, pages };
+        let mut program = syscall(self.ns(&[0, 300]), &[discard]);
+        program.push(Op::Compute { span: self.ns(&[300, 9_000, 90_000]) });
+        let access = self.access(1);
+        if let Op::Access { pattern, write, cost, .. } = access {
+            program.push(Op::Access { region, pattern, write, cost });
+        }
+        let count = 1 + self.below(3) as u32;
+        config.workload.tasks.push(group("discarder", TaskRole::Worker, count, program));
+    }
+
+    /// The guest has a balloon, which reports what is free.
+    fn balloon(&mut self, config: &mut MachineConfig) {
+        let handler = config.host.stores.iter().any(|store| store.handler.is_some());
+        let shadow = config.host.paging == HostPaging::Shadow;
+        if handler || shadow || config.host.thp || self.chance(60) {
+            return;
+        }
+        let most = config.guest.memory_pages;
+        let target = |draw: &mut Self, at| BalloonTarget {
+            at: us(at + draw.below(900)),
+            pages: draw.below(most),
+        };
+        let targets = vec![target(self, 0), target(self, 900), target(self, 1_800)];
+        let (order, delay) = (self.below(6) as u8, us(1 + self.below(900)));
+        let reporting = self.chance(60).then_some(Reporting { order, delay });
+        let balloon = Balloon { vm: VmId(0), targets, reporting };
+        config.host.memory_control.balloons = vec![balloon];
     }
 
     /// Who translates addresses, and which of them there are.

@@ -6,6 +6,7 @@ use models::config::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::balloon::BalloonFile;
 use super::sched::SchedFile;
 use crate::syntax::units::{Bytes, Span};
 
@@ -58,6 +59,8 @@ pub struct GuestFile {
     pub processes: Option<Processes>,
     /// Whether the guest's kernel tells address spaces apart in the TLB (PCID). Default: false.
     pub pcid: Option<bool>,
+    /// Its memory balloon (virtio-balloon). Default: none.
+    pub balloon: Option<BalloonFile>,
 }
 
 /// Which uses of the local APIC leave guest mode, each at the cost `exit_light`.

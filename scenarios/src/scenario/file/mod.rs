@@ -4,6 +4,7 @@
 //! The doc comments of this module are the descriptions of the published schema. Optional fields
 //! have their default in [`crate::scenario::resolve`], where it may depend on other fields.
 
+mod balloon;
 mod device;
 mod disturbance;
 mod guest;
@@ -19,6 +20,7 @@ mod zswap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use balloon::{BalloonFile, BalloonTargetFile};
 pub use device::{
     AtDepthFile, ChannelsChanges, ChannelsFile, ConstantChanges, ConstantFile, DevicePresetText,
     DeviceRef, ElevatorFile, HddChanges, HddFile, LawFile, NumberLawFile, NumberQuantileFile,

@@ -7,6 +7,7 @@ mod compute;
 mod control;
 mod count;
 mod critical;
+mod discard;
 mod reader;
 mod replay;
 mod request;
@@ -25,6 +26,7 @@ use self::compute::ComputeFile;
 use self::control::{ChooseFile, OnceFile, RepeatFile, UntilFile};
 use self::count::CountFile;
 use self::critical::CriticalFile;
+use self::discard::DiscardFile;
 use self::reader::{Checked, Inside, Operation, Reader};
 pub(crate) use self::reader::{Passes, Place, Tables, program};
 use self::replay::ReplayOpFile;
@@ -74,6 +76,9 @@ operations! {
     "sleep" Sleep(SleepFile),
     /// Interrupt all other vCPUs and spin until each has answered, as a TLB flush does.
     "call_all" CallAll(CallAllFile),
+    /// Give pages of a region back to the guest's kernel, by the system call madvise with MADV_DONTNEED; only in
+    /// user mode.
+    "discard" Discard(DiscardFile),
     /// Let another task of the same vCPU run, by the system call sched_yield; only in user mode.
     "yield" Yield(YieldFile),
     /// A system call: its body happens at CPL 0.

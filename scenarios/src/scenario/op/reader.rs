@@ -1,7 +1,9 @@
 //! How the nested operations of a file become a flat list.
 
 use models::base::ids::{AddressesId, LawId, RegionId, SyncId, WalkId};
-use models::config::{AddressTrace, Law, Op, PageLaw, PageWalk, Region, SyncKind, SyncObject};
+use models::config::{
+    AddressTrace, Law, Op, PageLaw, PageWalk, Region, RegionBacking, SyncKind, SyncObject,
+};
 use sim_core::SimDuration;
 
 use crate::scenario::resolve::at::{At, MAX_DURATION};
@@ -303,9 +305,18 @@ impl Reader<'_> {
         number_of(at, &mut self.tables.addresses, trace).map(AddressesId)
     }
 
+    fn described(&self, region: RegionId) -> &Region {
+        &self.regions[region.index() - usize::from(self.place.first_region)]
+    }
+
     /// Pages of a region.
     pub(super) fn pages(&self, region: RegionId) -> u64 {
-        self.regions[region.index() - usize::from(self.place.first_region)].pages
+        self.described(region).pages
+    }
+
+    /// Whether a region is in guest_memfd.
+    pub(super) fn is_private(&self, region: RegionId) -> bool {
+        self.described(region).backing == RegionBacking::GuestMemfd
     }
 
     /// The number of a lock, barrier or semaphore of that name.

@@ -99,6 +99,8 @@ pub(super) struct Inside<'a> {
     pub(super) later: Vec<(At<'a>, u64)>,
     /// Whether an agent has memory of it reclaimed.
     pub(super) proactive: bool,
+    /// Which of the guests have balloons, by which any frame of their memory may come into use.
+    pub(super) balloons: Vec<bool>,
     /// The guests, each with its part of the workload.
     pub(super) guests: Vec<(&'a GuestConfig, &'a [Region], &'a [TaskGroup])>,
 }
@@ -248,10 +250,20 @@ impl Inside<'_> {
 
     /// Pages that can be reclaimed, once all is touched.
     fn touched(&self) -> u64 {
-        let tables = |(guest, regions, _): &(&GuestConfig, &[Region], &[TaskGroup])| {
-            guest.reclaimable_tables(regions.iter().map(|region| region.pages).sum())
+        let of_guest = |((guest, regions, groups), balloon): (
+            &(&GuestConfig, &[Region], &[TaskGroup]),
+            &bool,
+        )| {
+            if *balloon {
+                return guest.memory_pages;
+            }
+            let of_vmm = |region: &&Region| region.backing == RegionBacking::Vmm;
+            let own: u64 = regions.iter().filter(of_vmm).map(|region| region.pages).sum();
+            let all = regions.iter().map(|region| region.pages).sum();
+            let discarded: u64 = groups.iter().map(TaskGroup::most_discarded).sum();
+            own + guest.reclaimable_tables(all) + discarded
         };
-        self.pages_in(RegionBacking::Vmm) + self.guests.iter().map(tables).sum::<u64>()
+        self.guests.iter().zip(&self.balloons).map(of_guest).sum()
     }
 
     /// Pages that may be under way at once: a read-ahead window for each task, and a batch that is

@@ -6,9 +6,11 @@
 
 mod arrivals;
 pub(crate) mod at;
+mod balloon;
 mod content;
 mod cpu;
 mod device;
+mod discard;
 mod disturbance;
 mod guest;
 mod host;
@@ -228,6 +230,8 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let kswapd_at = host_at.field("kswapd");
     let kswapd = memory_control::kswapd(&kswapd_at, file.host.kswapd.as_ref(), &host, &vms)?;
     host.memory_control.kswapd = kswapd;
+    balloon::goes_with(&vms.balloons, &host, end)?;
+    host.memory_control.balloons = vms.balloons.iter().map(|(_, own)| own.clone()).collect();
     host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     for guest in vms.guests() {
@@ -251,6 +255,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         }
     }
     let (guests, vms, workload) = vms.into_parts();
+    discard::goes_with_host(root, host.paging, &workload.tasks)?;
     let measure = measure(&root.field("measure"), file.measure.as_deref(), (&workload, &vms))?;
     let mut guests = guests.into_iter();
     let Some(guest) = guests.next() else { unreachable!("there is one at least") };

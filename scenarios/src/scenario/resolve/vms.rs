@@ -5,8 +5,8 @@ use std::ops::Range;
 use models::base::ids::VmId;
 use models::base::record::MemcgFile;
 use models::config::{
-    Container, GuestConfig, GuestPaging, HostConfig, HostPaging, MAX_VMS, Policy, Processes,
-    Region, StoreConfig, TaskGroup, VmConfig, Workload,
+    Balloon, Container, GuestConfig, GuestPaging, HostConfig, HostPaging, MAX_VMS, Policy,
+    Processes, Region, StoreConfig, TaskGroup, VmConfig, Workload,
 };
 use sim_core::SimDuration;
 
@@ -15,7 +15,7 @@ use super::guest::MAX_VCPUS;
 use super::host::Inside;
 use super::images::{self, Image};
 use super::workload::{MAX_GROUPS, MAX_REGIONS};
-use super::{arrivals, disturbance, guest, policy, workload};
+use super::{arrivals, balloon, disturbance, guest, policy, workload};
 use crate::scenario::file::{GuestFile, ScenarioFile, VmFile, WorkloadFile};
 use crate::scenario::op::{Place, Tables};
 use crate::syntax::error::ScenarioError;
@@ -39,6 +39,8 @@ pub(super) struct Vms<'a> {
     named: Vec<VmConfig>,
     /// `memory.high` of containers of their own.
     highs: Vec<(VmId, u64)>,
+    /// Their balloons, each with its place.
+    pub(super) balloons: Vec<(At<'a>, Balloon)>,
     workload: Workload,
 }
 
@@ -59,6 +61,7 @@ pub(super) fn vms<'a>(
         of: Vec::new(),
         named: Vec::new(),
         highs: Vec::new(),
+        balloons: Vec::new(),
         workload: Workload::default(),
     };
     let mut reading = Reading { vms, tables: Tables::default(), stores };
@@ -129,6 +132,7 @@ impl<'a> Reading<'a, '_> {
         named: Option<(&VmFile, VmConfig)>,
         place: Place,
     ) -> Result<(), ScenarioError> {
+        let balloon = guest.balloon.as_ref();
         let guest = guest::guest(guest_at, guest)?;
         let before: usize = self.vms.of.iter().map(|vm| usize::from(vm.guest.vcpus)).sum();
         if before + usize::from(guest.vcpus) > MAX_VCPUS as usize {
@@ -143,6 +147,11 @@ impl<'a> Reading<'a, '_> {
         let (stores, tables) = (self.stores, &mut self.tables);
         let (regions, groups) =
             workload::workload(&workload_at, workload, &guest, stores, &place, tables)?;
+        if let Some(file) = balloon {
+            let (at, vm) = (guest_at.field("balloon"), VmId(self.vms.of.len() as u16));
+            let own = balloon::balloon(&at, file, vm, (&guest, &regions, &groups))?;
+            self.vms.balloons.push((at, own));
+        }
         let Workload { regions: all_regions, tasks, .. } = &mut self.vms.workload;
         let (region, group) = (all_regions.len(), tasks.len());
         all_regions.extend(regions);
@@ -259,10 +268,12 @@ impl<'a> Vms<'a> {
     pub(super) fn containers(&self, host: &HostConfig) -> Vec<Inside<'_>> {
         let own = |place: usize| self.named.get(place).and_then(|named| named.container);
         let all = || self.of.iter().enumerate();
-        let shared: Vec<_> = all()
+        let shared: Vec<(usize, _)> = all()
             .filter(|(place, _)| own(*place).is_none())
-            .map(|(_, vm)| self.inside(vm))
+            .map(|(place, vm)| (place, self.inside(vm)))
             .collect();
+        let in_balloons =
+            |place: usize| self.balloons.iter().any(|(_, balloon)| balloon.vm.index() == place);
         let agents = &host.memory_control.proactive;
         let has_agent = |is: &dyn Fn(VmId) -> bool| agents.iter().any(|agent| is(agent.vm));
         let mut containers = Vec::new();
@@ -274,7 +285,8 @@ impl<'a> Vms<'a> {
                     + host.memory_control.kswapd.as_ref().map_or(0, |marks| marks.high),
                 later: self.later(host, |vm| own(vm.index()).is_none()),
                 proactive: has_agent(&|vm| own(vm.index()).is_none()),
-                guests: shared,
+                balloons: shared.iter().map(|(place, _)| in_balloons(*place)).collect(),
+                guests: shared.into_iter().map(|(_, guest)| guest).collect(),
             });
         }
         containers.extend(all().filter_map(|(place, vm)| {
@@ -285,6 +297,7 @@ impl<'a> Vms<'a> {
                 other: other_resident_pages,
                 later: self.later(host, |vm| vm.index() == place),
                 proactive: has_agent(&|vm| vm.index() == place),
+                balloons: vec![in_balloons(place)],
                 guests: vec![self.inside(vm)],
             })
         }));

@@ -8,6 +8,7 @@ use sim_core::{Distribution, SimDuration};
 use super::at::{At, MAX_DURATION};
 use super::content;
 use super::device::law::time_law;
+use super::discard;
 use crate::scenario::file::{
     ArrivalsFile, RegionFile, Requests, ServiceTime, TaskFile, WorkloadFile,
 };
@@ -45,7 +46,9 @@ pub(super) fn workload(
         let group = task_group(&at.index(index), file, guest, place, tables)?;
         Ok(TaskGroup { name: format!("{}{}", place.prefix, group.name), ..group })
     };
-    let tasks = file.tasks.iter().enumerate().map(&mut group).collect::<Result<_, _>>()?;
+    let tasks: Vec<TaskGroup> =
+        file.tasks.iter().enumerate().map(&mut group).collect::<Result<_, _>>()?;
+    discard::goes_with_guest(&at, guest, &tasks, regions.iter().map(|region| region.pages).sum())?;
     let named =
         |region: Region| Region { name: format!("{}{}", place.prefix, region.name), ..region };
     Ok((regions.into_iter().map(named).collect(), tasks))

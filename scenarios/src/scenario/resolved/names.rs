@@ -304,6 +304,8 @@ fn host(field: &str, value: &str) -> Option<Named> {
         "memory_high_pages" => Some(("host.memory_high", high(value))),
         "proactive_reclaim" => Some(("host.proactive_reclaim", agent(value))),
         "kswapd" => Some(("host.kswapd", watermarks(value))),
+        "balloon" => Some(("guest.balloon", reporting(value))),
+        "balloon.at" => Some(("guest.balloon.targets", balloon_target(value))),
         _ => None,
     };
     if let Some((field, value)) = control {
@@ -356,6 +358,23 @@ fn agent(line: &str) -> String {
         None => ask,
     };
     format!("{ask} every {every} from {at} on, of vm {vm}")
+}
+
+/// Which virtual machine's guest reports which free blocks, and how late.
+fn reporting(line: &str) -> String {
+    let mut next = words(line);
+    let (vm, order, delay) = (next(Unit::Plain), next(Unit::Plain), next(Unit::Time));
+    match order.as_str() {
+        "off" => format!("of vm {vm}, without free page reporting"),
+        _ => format!("of vm {vm}, blocks of order {order} reported after {delay}"),
+    }
+}
+
+/// When which virtual machine's balloon is to have which size.
+fn balloon_target(line: &str) -> String {
+    let mut next = words(line);
+    let (at, vm, size) = (next(Unit::Time), next(Unit::Plain), next(Unit::Pages));
+    format!("{size} at {at} for vm {vm}")
 }
 
 /// Below which the thread that keeps memory free begins, and at which it ends; where it runs.

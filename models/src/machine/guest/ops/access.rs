@@ -98,11 +98,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 };
                 Begin::Left(self.exit(vcpu, exit))
             }
-            Translation::Hit(TlbLevel::L1) => self.access_done(vcpu, task, cost, Cycles::ZERO),
-            Translation::Hit(TlbLevel::Stlb) => {
-                self.access_done(vcpu, task, cost, self.w.setup.prices.stlb_hit.cycles)
+            Translation::Hit(TlbLevel::L1) => {
+                self.access_done(vcpu, (task, access.gva), cost, Cycles::ZERO)
             }
-            Translation::Walked(cycles) => self.access_done(vcpu, task, cost, cycles),
+            Translation::Hit(TlbLevel::Stlb) => {
+                let hit = self.w.setup.prices.stlb_hit.cycles;
+                self.access_done(vcpu, (task, access.gva), cost, hit)
+            }
+            Translation::Walked(cycles) => self.access_done(vcpu, (task, access.gva), cost, cycles),
         }
     }
 
@@ -110,11 +113,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn access_done(
         &mut self,
         vcpu: VcpuId,
-        task: TaskId,
+        (task, gva): (TaskId, Gva),
         cost: SimDuration,
         translation: Cycles,
     ) -> Begin {
-        self.retire_majors(vcpu, task);
+        self.retire_majors(vcpu, task, gva);
         let state = &mut self.w.guest.tasks[task.index()];
         match &mut state.program {
             Program::Fill { page, .. } => *page += 1,

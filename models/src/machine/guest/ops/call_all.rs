@@ -7,6 +7,8 @@ use sim_core::{Cycles, EventQueue};
 
 use super::begin::Begin;
 use crate::base::ids::{TaskId, VcpuId};
+use crate::base::record::TlbFlushReason;
+use crate::machine::guest::give_back::Call;
 use crate::machine::guest::state::{GuestThen, Hotplug, Running};
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent, thread_of};
 
@@ -18,17 +20,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Begin::Left(self.exit(vcpu, GuestExit::SendCalls))
     }
 
-    /// The host delivers the interrupt to the others.
-    pub(in crate::machine::guest) fn interrupt_all_others(&mut self, vcpu: VcpuId) {
-        for other in self.w.setup.vcpus_of(self.w.setup.vm(vcpu)) {
-            if other == vcpu {
-                continue;
-            }
-            if self.w.guest.cpus[other.index()].hotplug == Hotplug::Offline {
+    /// The host delivers the interrupt to those whom it is for.
+    pub(in crate::machine::guest) fn deliver_calls(&mut self, vcpu: VcpuId) {
+        let (targets, flush) = match self.w.guest.cpus[vcpu.index()].shootdown.take() {
+            Some(shootdown) => (shootdown.targets, Some(shootdown.range)),
+            None => (self.w.setup.vcpus_of(self.w.setup.vm(vcpu)).collect(), None),
+        };
+        for other in targets {
+            if other == vcpu || self.w.guest.cpus[other.index()].hotplug == Hotplug::Offline {
                 continue;
             }
             self.w.guest.cpus[vcpu.index()].answers_due += 1;
-            self.w.guest.cpus[other.index()].calls.push(vcpu);
+            self.w.guest.cpus[other.index()].calls.push(Call { from: vcpu, flush });
             self.interrupt(other);
         }
     }
@@ -48,8 +51,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Some(Flow::Stopped)
     }
 
-    /// Answers the call of `to`, which goes on if this was the last answer.
-    pub(in crate::machine::guest) fn answer(&mut self, to: VcpuId) {
+    /// Does what another vCPU asks for, and answers; that one goes on if this was the last answer.
+    pub(in crate::machine::guest) fn answer_call(&mut self, vcpu: VcpuId, call: Call) {
+        if let Some(range) = call.flush {
+            self.flush_own(vcpu, range, TlbFlushReason::Remote);
+        }
+        let to = call.from;
         let state = &mut self.w.guest.cpus[to.index()];
         state.answers_due = state.answers_due.saturating_sub(1);
         let spins = state.frames.last().is_some_and(|frame| frame.then == GuestThen::CallWait);

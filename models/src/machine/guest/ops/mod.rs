@@ -9,6 +9,7 @@ mod begin;
 mod call_all;
 mod compute;
 mod control;
+mod discard;
 mod passes;
 mod replay;
 mod request;
@@ -61,6 +62,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Op::Sleep { span } => self.begin_sleep(vcpu, task, span),
             Op::CallAll => self.begin_call_all(vcpu, task),
+            Op::Discard { region, first, pages } => {
+                self.begin_discard(vcpu, task, (region, first, pages))
+            }
             Op::Yield => self.begin_yield(vcpu, task),
             Op::SyscallEnter { cost } => self.enter_syscall(vcpu, task, cost),
             Op::SyscallExit => self.exit_syscall(vcpu, task),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::object::{Object, flag, give, word};
 use super::sched;
 use super::workload::Shape;
-use crate::experiments::fuzz::draw::{Draw, MS, SEC, pages};
+use crate::experiments::fuzz::draw::{Draw, MS, SEC, US, pages};
 
 pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
     let mut object = Object::new();
@@ -47,6 +47,9 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
         true => json!(TablePages::Reclaimable.name()),
         false => word::<TablePages>(draw),
     });
+    if shape.balloon {
+        object.insert("balloon".into(), balloon(&draw.at("balloon"), shape));
+    }
     if shape.thp {
         object.insert("thp".into(), json!(true));
     }
@@ -54,11 +57,41 @@ pub(super) fn guest(draw: &Draw, shape: &Shape) -> Value {
         object.insert("paging".into(), json!(GuestPaging::Off.name()));
     } else {
         give(&mut object, draw, "paging", |_| json!(GuestPaging::On.name()));
-        give(&mut object, draw, "processes", |draw| match shape.several {
+        give(&mut object, draw, "processes", |draw| match shape.several || shape.gives_back() {
             true => json!(Processes::One.name()),
             false => word::<Processes>(draw),
         });
         give(&mut object, draw, "pcid", flag);
     }
+    Value::Object(object)
+}
+
+/// A balloon of some sizes, which reports what is free or not.
+fn balloon(draw: &Draw, shape: &Shape) -> Value {
+    let mut object = Object::new();
+    let (mut at, mut targets) = (0, Vec::new());
+    let mut next = draw.at("targets");
+    for _ in 0..next.below(4) {
+        at += next.magnitude(1, 2 * MS);
+        if at < shape.end {
+            let size = pages(next.below(shape.memory_pages + 1));
+            targets.push(json!({ "at": format!("{at}ps"), "size": size }));
+        }
+    }
+    if !targets.is_empty() {
+        object.insert("targets".into(), Value::Array(targets));
+    }
+    give(&mut object, draw, "free_page_reporting", |draw| {
+        let mut reporting = Object::new();
+        let mut order = draw.at("order");
+        if order.percent(80) {
+            reporting.insert("order".into(), json!(order.below(11)));
+        }
+        let mut delay = draw.at("delay");
+        if delay.percent(80) {
+            reporting.insert("delay".into(), delay.written_span(US, 5 * MS));
+        }
+        Value::Object(reporting)
+    });
     Value::Object(object)
 }

@@ -26,7 +26,12 @@ use super::draw::{Draw, MS, SEC, US, written};
 /// The scenario of a seed.
 pub(super) fn scenario(seed: u64) -> Value {
     let draw = Draw::new(seed);
+    let duration = duration(&mut draw.at("duration"));
+    let mut warmup = draw.at("warmup");
+    let warmup = if warmup.given() { warmup.span(0, 5 * MS) } else { Default::default() };
+    let end = (duration + warmup).as_ps();
     let mut shape = workload::Shape::draw(&draw);
+    shape.end = end;
     let policies = policy::policies(&draw.at("policies"), policy::Memory::of(&shape));
     let vms = vms::vms(&draw.at("vms"), &mut shape, &policies);
     if !vms.list.is_empty() {
@@ -39,10 +44,6 @@ pub(super) fn scenario(seed: u64) -> Value {
     if draw.at("$schema").given() {
         object.insert("$schema".into(), json!("scenario-1.json"));
     }
-    let duration = duration(&mut draw.at("duration"));
-    let mut warmup = draw.at("warmup");
-    let warmup = if warmup.given() { warmup.span(0, 5 * MS) } else { Default::default() };
-    let end = (duration + warmup).as_ps();
     object.insert("host".into(), host::host(&draw.at("host"), (&shape, &vms), end));
     object.insert("guest".into(), guest::guest(&draw.at("guest"), &shape));
     object.insert("workload".into(), workload::workload(&draw.at("workload"), &shape));

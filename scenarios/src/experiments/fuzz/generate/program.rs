@@ -15,6 +15,8 @@ pub(super) struct RegionShape {
     /// Its content is stored, in the store of this number or in none that has a name.
     pub(super) stored: Option<Option<u64>>,
     pub(super) in_memfd: bool,
+    /// Whether programs may give its pages back.
+    pub(super) may_go: bool,
 }
 
 /// Where an operation stands.
@@ -118,6 +120,7 @@ impl Writer<'_> {
                 give(&mut object, draw, "cost", cost);
                 Value::Object(object)
             }
+            (18, Inside::UserMode) => self.discard(draw).unwrap_or_else(|| compute(draw)),
             (4..=8, Inside::UserMode) if nest => self.syscall(draw, depth),
             (4..=8, Inside::Syscall) | (4..=5, Inside::Section) if nest => {
                 self.section(draw, depth)
@@ -130,7 +133,8 @@ impl Writer<'_> {
 
     fn access(&self, draw: &Draw, inside: Inside) -> Option<Value> {
         let fits = |region: &&RegionShape| {
-            inside != Inside::Section || region.prefill || region.stored.is_some()
+            inside != Inside::Section
+                || (region.prefill || region.stored.is_some()) && !region.may_go
         };
         let regions: Vec<&RegionShape> = self.regions.iter().filter(fits).collect();
         if regions.is_empty() {
@@ -158,6 +162,26 @@ impl Writer<'_> {
             _ => cost.written_span(10 * NS, 20 * US),
         };
         object.insert("cost".into(), cost);
+        Some(Value::Object(object))
+    }
+
+    /// Part of a region that no section touches.
+    fn discard(&self, draw: &Draw) -> Option<Value> {
+        let free: Vec<_> = self.regions.iter().filter(|region| region.may_go).collect();
+        let region = free.get(draw.at("region").below(free.len().max(1) as u64) as usize)?;
+        let mut part = draw.at("part");
+        let first = part.below(region.pages);
+        let size = part.between(1, region.pages - first);
+        let mut object = Object::new();
+        object.insert("op".into(), json!("discard"));
+        object.insert("region".into(), json!(region.name));
+        give(&mut object, draw, "cost", cost);
+        if part.percent(60) {
+            object.insert("first".into(), pages(first));
+            if part.percent(80) {
+                object.insert("size".into(), pages(size));
+            }
+        }
         Some(Value::Object(object))
     }
 

@@ -1,6 +1,6 @@
 //! Regions and tasks, and the sizes that depend on each other.
 
-use models::config::{RegionBacking, RegionContent};
+use models::config::{BALLOON_BATCH, GATHERED_PAGES, RegionBacking, RegionContent};
 use models::machine::KERNEL_FRAMES;
 use models::presets;
 use serde_json::{Value, json};
@@ -40,6 +40,12 @@ pub(super) struct Shape {
     pub(super) zswap: Option<u64>,
     /// Which stores there are, and whether each has a device of its own.
     pub(super) stores: Vec<bool>,
+    /// Whether programs give pages back, for all else.
+    discards: bool,
+    /// Whether the guest has a balloon.
+    pub(super) balloon: bool,
+    /// When the run is over, in picoseconds.
+    pub(super) end: u64,
     /// Number of tasks of each group.
     pub(super) groups: Vec<u64>,
     /// Whether the host has other virtual machines too.
@@ -95,6 +101,9 @@ impl Shape {
             zswap: None,
             regions: Vec::new(),
             stores: stores(&draw.at("stores"), device::is_compressed(&swap)),
+            discards: draw.at("discards").percent(30),
+            balloon: draw.at("balloon").percent(30),
+            end: 0,
             groups,
             several: false,
             high: draw.at("high").percent(15),
@@ -114,6 +123,11 @@ impl Shape {
         shape
     }
 
+    /// Whether programs may give pages of a region back.
+    pub(super) fn gives_back(&self) -> bool {
+        self.regions.iter().any(|region| region.may_go)
+    }
+
     /// That of another virtual machine of the same host.
     pub(super) fn another(&self, draw: &Draw) -> Self {
         let mut other = Self::draw(draw);
@@ -122,7 +136,7 @@ impl Shape {
         // What is under way depends on these.
         (other.regions, other.swap_pages) = (Vec::new(), None);
         // The host's.
-        other.stores = self.stores.clone();
+        (other.stores, other.end) = (self.stores.clone(), self.end);
         other.sizes(&draw.at("sizes"), false);
         if other.named_stores() > 1 {
             // The policies were chosen without.
@@ -185,6 +199,7 @@ impl Shape {
     /// Limit, regions, memory and swap, in this order.
     /// `unnamed` says whether a region may be stored beside the swap area.
     fn sizes(&mut self, draw: &Draw, unnamed: bool) {
+        self.balloon &= !self.shadow && !self.host_thp && self.stores.is_empty();
         let mut slack = draw.at("slack");
         let least = self.other_pages + RECLAIMABLE + 2 * self.in_flight();
         self.limit_pages = least + if slack.percent(50) { 0 } else { slack.magnitude(0, 512) };
@@ -204,6 +219,7 @@ impl Shape {
         // Private memory is for guests whose tables the processor walks.
         let has_memfd = memfd.percent(15) && !self.shadow && !self.unpaged && !self.host_thp;
         let number = draw.at("regions").below(3) as usize;
+        let discards = self.discards && !self.thp && !self.unpaged && !self.shadow;
         for index in 0..=number {
             let mut region = draw.at("region").index(index);
             let size = if index == 0 { large } else { region.magnitude(1, 128) };
@@ -218,13 +234,18 @@ impl Shape {
                 named.then(|| content.below(stores))
             });
             let prefill = prefill && stored.is_none();
-            self.regions.push(RegionShape { name, pages: size, prefill, stored, in_memfd });
+            let mut goes = draw.at("goes").index(index);
+            let may_go = discards && !in_memfd && goes.percent(60);
+            self.regions.push(RegionShape { name, pages: size, prefill, stored, in_memfd, may_go });
         }
         let mut none = draw.at("no_regions");
         if none.percent(2) {
             self.regions.clear();
         }
-        let touched: u64 = self.regions.iter().map(|region| region.pages).sum();
+        let gone = self.regions.iter().filter(|region| region.may_go);
+        let gone = gone.map(|region| region.pages.min(GATHERED_PAGES)).max().unwrap_or(0);
+        let touched: u64 = self.regions.iter().map(|region| region.pages).sum::<u64>()
+            + gone * self.groups.iter().sum::<u64>();
         // What is never swapped, and what is compressed, comes on top of what the rest has. A pool was not
         // full when its last page came.
         self.limit_pages += self.zswap.map_or(0, |most| most + 1);
@@ -232,13 +253,15 @@ impl Shape {
         self.limit_pages += in_memfd.map(|region| region.pages).sum::<u64>();
         let tables = most_tables(touched);
         let large = if self.thp { 512 } else { 0 };
-        let kept = KERNEL_FRAMES + tables + (3 + large) * self.vcpus;
+        let balloon = if self.balloon { BALLOON_BATCH } else { 0 };
+        let kept = KERNEL_FRAMES + tables + (3 + large) * self.vcpus + balloon;
         let mut memory = draw.at("memory");
         let more = if memory.percent(40) { 0 } else { memory.magnitude(0, 1 << 14) };
         self.memory_pages = self.limit_pages.max(touched + kept) + more;
         let mut swap = draw.at("swap");
         let room = if self.agents { 0 } else { room };
-        let swapped = (touched + tables).saturating_sub(room);
+        let touched = if self.balloon { self.memory_pages } else { touched + tables };
+        let swapped = touched.saturating_sub(room);
         let least = if swapped == 0 { 0 } else { swapped + self.in_flight() };
         // Left out it is the guest's memory, which may be too little.
         if swap.given() || least > self.memory_pages {

@@ -4,6 +4,7 @@
 use super::*;
 use crate::scenario::op::OpFile;
 
+mod given_back;
 mod hash;
 mod host_kernel;
 mod limits;

@@ -74,7 +74,7 @@ fn unknown_names_are_corrected() {
         r#""vcpus": 2"#,
         r#""vcpu": 2"#,
         "f:17:40: in `guest.vcpu`: unknown field `vcpu`
-  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`, `table_levels`, `table_pages`, `thp`, `paging`, `processes`, `pcid`",
+  help: did you mean `vcpus`? valid: `kernel`, `vcpus`, `memory`, `hz`, `sched`, `steal_clock`, `wake`, `wake_delay`, `timers`, `send_always`, `balance_ticks`, `preemption`, `apic`, `event_pages`, `table_levels`, `table_pages`, `thp`, `paging`, `processes`, `pcid`, `balloon`",
     );
     check(
         r#""memory_limit""#,
@@ -395,7 +395,7 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, \
          `lab-requests-4f`, `lab-requests-8f4w`, `lab-zram-lz4-4f4w`, `lab-zswap-lzo-4f4w`, \
          `lab-uffd-100us-4f4w`, `snapshot-restore`, `vmm-answered`, `post-copy`, `clone-8`, `lab-two-vms`, `neighbour-vms`, \
-         `zram-laptop`, `shrinking-limit`, `memory-high`, `proactive-reclaim`, `zswap-before-nvme`, `cxl-swap`, `cloud-volume`, `closed-form`, \
+         `zram-laptop`, `shrinking-limit`, `memory-high`, `proactive-reclaim`, `balloon-or-limit`, `zswap-before-nvme`, `cxl-swap`, `cloud-volume`, `closed-form`, \
          `faulting-pair`, `kv-tail`, `database-scans`, `compile`, `heap-sweep`, `rdma-cache`, `bursty-web`, `batch-beside-latency`, `far-memory-latency`, `lock-convoy`, `barrier-steps`, `moving-working-set`, `pipeline`, `vcpus-64`, `page-cluster-zero`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
          `first-touch-x86`, `token-wrap`, `smoke`"
     );
