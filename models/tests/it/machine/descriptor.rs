@@ -65,9 +65,9 @@ fn a_descriptor_serves_one_message_at_a_time() {
     }
     let alone = rate(&demand_paging(1, 1));
     assert!((0.9..=1.03).contains(&(alone / 333_333.0)), "{alone}");
-    // Each of several descriptors has a lock of its own.
-    let served = rate(&demand_paging(16, 4));
-    assert!(served > 3.0 * 333_333.0, "{served}");
+    // Each of several descriptors has a lock of its own; the parts of the vCPUs begin at each of three in turn.
+    let served = rate(&demand_paging(16, 3));
+    assert!(served > 2.7 * 333_333.0, "{served}");
 }
 
 #[test]
