@@ -242,6 +242,11 @@ costs! {
     uffd_wait,
     /// Waking each further reader.
     uffd_herd,
+    /// The part of each of `uffd_wait`, `uffd_read`, `uffd_message` and `uffd_wake` under the lock of the queue of
+    /// messages, beyond entries, wake-ups and lines.
+    uffd_locked,
+    /// Looking at each further entry of a wait queue of a descriptor, where its line is at hand.
+    uffd_entry,
     /// Who slept for a page looks it up again.
     uffd_awake,
     /// A reader's way back from `poll`, and its read of a message.

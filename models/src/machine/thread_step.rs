@@ -61,6 +61,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::UffdLink => self.link_message(thread),
             Then::UffdSleep => self.sleep_for_vmm(thread),
             Then::UffdAwake => self.awake_from_vmm(thread),
+            Then::QueueVisit(errand) => self.visit_queue(thread, errand),
+            Then::QueueAwaited(errand) => self.queue_awaited(thread, errand),
+            Then::QueueLeft(errand) => self.queue_left(thread, errand),
             Then::TakeLock(under) => self.take_second_stage_lock(thread, under),
             Then::LockTaken(under) => self.second_stage_lock_taken(thread, under),
             _ => match self.w.host.kind_of(thread) {

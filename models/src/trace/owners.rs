@@ -126,6 +126,8 @@ impl Owners {
             | Event::MemcgOverHigh { thread, .. }
             | Event::ContentionBegin { thread, .. }
             | Event::ContentionEnd { thread }
+            | Event::UffdLockWait { thread, .. }
+            | Event::UffdLockTaken { thread }
             | Event::SwapCompute { thread, .. } => self.of_thread(thread),
             Event::MmapLockStartLocking { thread, .. }
             | Event::MmapLockAcquired { thread, .. }

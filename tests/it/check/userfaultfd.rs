@@ -93,3 +93,44 @@ fn so_is_one_that_reads_and_installs_nothing_where_the_vcpu_waits_itself() {
     let message = stall["message"].as_str().unwrap();
     assert!(message.contains("was read and its page not installed"), "{message}");
 }
+
+/// The verdict on an invariant, and how often it was broken.
+fn verdict(text: &str, id: &str) -> (String, u64) {
+    let (_, report) = checked(&["-"], text.as_bytes());
+    let all = report["invariants"].as_array().unwrap();
+    let found = all.iter().find(|it| it["invariant"] == id).unwrap();
+    (found["verdict"].as_str().unwrap().to_owned(), found["count"].as_u64().unwrap_or(0))
+}
+
+/// A reader that installs what it reads leaves one page out: its call is cut out of a recorded log.
+#[test]
+fn a_message_that_was_read_and_not_answered_is_found_in_a_log() {
+    let text = lines_of("userfaultfd/u02-pv-1cpu-4f4w-uffd-0us-detail");
+    assert_eq!(verdict(&text, "INV-49"), ("clean".into(), 0));
+    let mut copies = 0;
+    let kept = text.lines().filter(|line| {
+        copies += u32::from(line.contains(": uffd_copy:"));
+        copies != 20 || !line.contains(": uffd_cop")
+    });
+    let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
+    assert_eq!(verdict(&kept, "INV-49"), ("violation".into(), 1));
+}
+
+/// A worker whose page is installed is not woken: all that it does afterwards is cut out of a recorded log.
+#[test]
+fn a_sleeper_that_is_not_woken_is_found_in_a_log() {
+    let text = lines_of("userfaultfd/u41-pv-1cpu-4f4w-uffd-100us");
+    assert_eq!(verdict(&text, "INV-48"), ("clean".into(), 0));
+    let lines: Vec<&str> = text.lines().collect();
+    let message = |line: &str| line.contains("handle_userfault+") && line.contains("flags=0x895");
+    let at = (40..lines.len()).find(|&at| message(lines[at])).unwrap();
+    let worker = lines[at].trim_start().split(' ').next().unwrap();
+    let address = lines[at].split("addr=").nth(1).unwrap().split(' ').next().unwrap();
+    let installed = |line: &str| line.contains("uffd_copy:") && line.contains(address);
+    let at = at + lines[at..].iter().position(|line| installed(line)).unwrap() + 1;
+    assert!(lines[at].contains("uffd_copied"), "{}", lines[at]);
+    let own = |line: &str| line.trim_start().starts_with(&format!("{worker} "));
+    let kept = lines.iter().enumerate().filter(|&(place, line)| place <= at || !own(line));
+    let kept: String = kept.flat_map(|(_, line)| [line, "\n"]).collect();
+    assert_eq!(verdict(&kept, "INV-48"), ("violation".into(), 1));
+}

@@ -552,6 +552,14 @@ events! {
         pages: u32, /// Frames that are free now.
         frames: u32, /// Swap slots that are.
         slots: u32, }
+    /// A thread begins to spin for a lock of a userfaultfd descriptor (ours: kernels since 5.19 print
+    /// `contention_begin` with the lock's address).
+    UffdLockWait = "uffd_lock_wait" { /// Who.
+        thread: ThreadId, /// That of the queue of readers (`fd_wqh`); otherwise of messages (`fault_pending_wqh`).
+        readers: bool, }
+    /// It has the lock (`contention_end`).
+    UffdLockTaken = "uffd_lock_taken" { /// Who.
+        thread: ThreadId, }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl Host {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Whether the VMM of a thread answers faults, so that its threads have more to do than to install pages.
-    fn answers_with(&self, handler: HandlerId) -> bool {
+    pub(super) fn answers_with(&self, handler: HandlerId) -> bool {
         let (store, _) = self.w.host.handler(handler);
         self.w.setup.answers_faults(self.w.setup.config.host.stores[store.index()].vm)
     }
@@ -62,7 +62,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let prices = &self.w.setup.prices;
         let cost = match self.answers_with(handler) {
             true => prices.vmm_read.time,
-            false => prices.uffd_read.time,
+            false => self.outside_lock(prices.uffd_read.time, self.w.host.handler(handler).0),
         };
         Flow::Spend(cost, Then::HandlerRead)
     }

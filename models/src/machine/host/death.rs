@@ -12,9 +12,20 @@ use super::stores::Handler;
 use crate::base::ids::{GuestPage, HandlerId, StoreId, ThreadId, VmId};
 use crate::base::record::Event;
 use crate::config::{Install, MachineConfig};
-use crate::machine::world::{Cx, Flow, MachineEvent, Then};
+use crate::machine::world::{Cx, Errand, Flow, MachineEvent, Then, Visit};
 use crate::parts::memory::pages::Backing;
 use crate::parts::memory::userfault::{Messages, Role};
+
+/// Whether a thread that waits for a page does so in `handle_userfault`: it sleeps, or is about to.
+fn is_asleep(then: Then) -> bool {
+    match then {
+        Then::UffdAwake => true,
+        Then::QueueVisit(Errand { visit, .. })
+        | Then::QueueAwaited(Errand { visit, .. })
+        | Then::QueueLeft(Errand { visit, .. }) => visit == Visit::WakeReaders,
+        _ => false,
+    }
+}
 
 impl Host {
     /// Whether a virtual machine's handler is dead and its descriptor open, so that whoever misses a page sleeps.
@@ -42,6 +53,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn handler_dies(&mut self, vm: VmId) {
         for store in self.handled_stores(vm) {
             self.w.host.messages_mut(store).dies();
+            for queues in &mut self.w.host.stores[store.index()].queues {
+                queues.readers_die();
+            }
         }
     }
 
@@ -72,6 +86,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn descriptor_closes(&mut self, vm: VmId) {
         for store in self.handled_stores(vm) {
             self.w.host.messages_mut(store).closes();
+            for queues in &mut self.w.host.stores[store.index()].queues {
+                queues.readers_die();
+            }
             self.wake_all_sleepers(store);
         }
     }
@@ -80,13 +97,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn wake_all_sleepers(&mut self, store: StoreId) {
         let host = &self.w.host;
         let asks = |&(page, thread): &(GuestPage, ThreadId)| {
-            host.memory.page(page).store == Some(store) && host.then_of(thread) == Then::UffdAwake
+            host.memory.page(page).store == Some(store) && is_asleep(host.then_of(thread))
         };
         let sleepers: Vec<_> = host.page_waiters.iter().copied().filter(asks).collect();
         for (page, thread) in sleepers {
             self.w.host.page_waiters.remove(&(page, thread));
             self.w.host.threads[thread.index()].waits_for = None;
             self.w.host.messages_mut(store).withdraw(thread);
+            let pcpu = self.w.host.threads[thread.index()].pcpu;
+            for queues in &mut self.w.host.stores[store.index()].queues {
+                queues.unlink(thread, pcpu);
+            }
             self.wake_thread(thread);
         }
     }

@@ -11,7 +11,7 @@ use super::state::ThreadKind;
 use super::waiters::take_threads;
 use crate::base::ids::{HandlerId, ThreadId};
 use crate::base::record::Event;
-use crate::machine::world::{Cx, Flow, MachineEvent, Then};
+use crate::machine::world::{Cx, Errand, Flow, MachineEvent, Then, Visit};
 use crate::parts::memory::userfault::{Role, Wanted};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -29,7 +29,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Back from `poll`, which said that there is something to read.
             Then::HandlerPolled => {
                 self.show_awake(thread, handler);
-                self.begin_read(handler)
+                let out = self.visit_next(thread, 0, Visit::Polled);
+                out.unwrap_or_else(|| self.begin_read(handler))
             }
             Then::HandlerTold => {
                 let told = prices.uffd_told.time;
@@ -43,7 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::HandlerSubmit => self.submit_for(thread, handler),
             Then::HandlerLook => self.look(thread, handler),
             Then::HandlerInstall => self.begin_install(thread),
-            Then::HandlerWake => self.wake_sleepers(handler),
+            Then::HandlerWake => self.begin_wake(handler),
             Then::HandlerPrefetch => self.prefetch(thread, handler),
             Then::HandlerPrefetchRead => self.read_ahead_of_guest(thread, handler),
             Then::HandlerRing => self.look_into_ring(thread, handler),
@@ -61,14 +62,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A reader goes to sleep in `poll`, unless there is something to read.
     fn poll(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
-        let (store, number) = self.w.host.handler(handler);
         if self.w.host.handlers[handler.index()].role == Role::Main {
             return self.poll_posts(thread, handler);
         }
+        let visit = self.visit_next(thread, 0, Visit::Poll);
+        visit.unwrap_or_else(|| self.look_or_sleep(thread, handler))
+    }
+
+    /// A reader looks whether there is something to read, and sleeps if there is not.
+    pub(super) fn look_or_sleep(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let (store, number) = self.w.host.handler(handler);
         if self.w.host.messages_mut(store).may_read(number)
             || self.w.host.requests_mut(store).has_some(number)
         {
-            return self.begin_read(handler);
+            let out = self.visit_next(thread, 0, Visit::Polled);
+            return out.unwrap_or_else(|| self.begin_read(handler));
         }
         self.w.host.messages_mut(store).sleeps(number);
         self.block_thread(thread, Then::HandlerPolled);
@@ -81,6 +89,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return flow;
         }
         let (store, number) = self.w.host.handler(handler);
+        if self.w.host.keeps_queues(store) && !self.answers_with(handler) {
+            let descriptor = self.w.host.messages_mut(store).to_be_read(number);
+            let errand = Errand { visit: Visit::BeginRead, store, descriptor };
+            return Flow::Spend(SimDuration::ZERO, Then::QueueVisit(errand));
+        }
         let pages = self.w.host.messages_mut(store).read(number);
         let Some(further) = (pages.len() as u64).checked_sub(1) else {
             return Flow::Spend(self.w.setup.prices.uffd_poll.time, Then::HandlerPoll);
@@ -91,6 +104,42 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.w.host.handlers[handler.index()].taken = pages.into();
         Flow::Spend(self.w.setup.prices.uffd_message.time.times(further), Then::HandlerServe)
+    }
+
+    /// A reader has a message, if there was one left, and goes on until it has as many as it asks for.
+    pub(super) fn message_read(&mut self, thread: ThreadId, errand: Errand) -> Flow {
+        let Errand { store, descriptor, .. } = errand;
+        if self.is_of_ended(thread) {
+            return Flow::Spend(SimDuration::ZERO, Then::HandlerPoll);
+        }
+        let handler = self.w.host.handler_of(thread);
+        let messages = self.w.host.messages_mut(store);
+        let (page, most) = (messages.read_one(descriptor), messages.config().batch as usize);
+        let more = messages.has_unread(descriptor);
+        let taken = &mut self.w.host.handlers[handler.index()].taken;
+        taken.extend(page);
+        if page.is_none() || taken.len() >= most {
+            return self.read_is_over(thread, handler);
+        }
+        // It looks for another one whether or not there is one.
+        let further = match more {
+            true => self.outside_lock(self.w.setup.prices.uffd_message.time, store),
+            false => SimDuration::ZERO,
+        };
+        Flow::Spend(further, Then::QueueVisit(Errand { visit: Visit::BeginRead, ..errand }))
+    }
+
+    /// The system call returns with what it has.
+    fn read_is_over(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
+        let pages: Vec<_> = self.w.host.handlers[handler.index()].taken.iter().copied().collect();
+        if pages.is_empty() {
+            return Flow::Spend(self.w.setup.prices.uffd_poll.time, Then::HandlerPoll);
+        }
+        self.note_progress(thread);
+        for page in pages {
+            self.emit(Event::UffdRead { thread, page });
+        }
+        Flow::Spend(SimDuration::ZERO, Then::HandlerServe)
     }
 
     /// A reader does the next thing for the messages that it has read.
@@ -201,8 +250,23 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.schedule(self.now() + cost, MachineEvent::HandlerWoken(thread));
     }
 
+    /// Who has installed pages looks whether anybody sleeps, and wakes who does under the lock.
+    fn begin_wake(&mut self, handler: HandlerId) -> Flow {
+        let (store, _) = self.w.host.handler(handler);
+        let run = self.w.host.handlers[handler.index()].installing.run;
+        if let Some(run) = run {
+            let descriptor = self.w.host.messages_mut(store).descriptor(run.first) as u16;
+            let queues = self.w.host.queues_mut(store, descriptor);
+            if queues.is_some_and(|queues| queues.has_sleepers()) {
+                let errand = Errand { visit: Visit::Wake, store, descriptor };
+                return Flow::Spend(SimDuration::ZERO, Then::QueueVisit(errand));
+            }
+        }
+        self.wake_sleepers(handler)
+    }
+
     /// Everybody who sleeps for one of the pages is woken, whether or not his message was read.
-    fn wake_sleepers(&mut self, handler: HandlerId) -> Flow {
+    pub(super) fn wake_sleepers(&mut self, handler: HandlerId) -> Flow {
         let (store, _) = self.w.host.handler(handler);
         let own = &mut self.w.host.handlers[handler.index()].installing;
         own.copied = 0;

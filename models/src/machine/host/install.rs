@@ -108,6 +108,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.next_copy(thread, installed)
     }
 
+    /// What waking costs that is not done under the lock of the descriptor's queue.
+    fn wake_cost(&mut self, thread: ThreadId) -> SimDuration {
+        let prices = &self.w.setup.prices;
+        let (wake, first, own) =
+            (prices.uffd_wake.time, prices.uffd_herd.time, prices.uffd_locked.time);
+        let run = self.w.host.installing_mut(thread).run;
+        let meant = run.and_then(|run| Some((run, self.w.host.memory.page(run.first).store?)));
+        let under = meant.is_some_and(|(run, store)| {
+            let descriptor = self.w.host.messages_mut(store).descriptor(run.first) as u16;
+            let queues = self.w.host.queues_mut(store, descriptor);
+            queues.is_some_and(|queues| queues.has_entry_for(|page| run.contains(page)))
+        });
+        if under { wake.saturating_sub(first + own) } else { wake }
+    }
+
     /// A thread has been through a page of its run.
     fn next_copy(&mut self, thread: ThreadId, installed: bool) -> Flow {
         let own = self.w.host.installing_mut(thread);
@@ -120,8 +135,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             None => {
                 // Nor where faults leave it.
                 let answers = first.is_some_and(|page| self.w.setup.answers_faults(page.vm()));
-                let wake = self.w.setup.prices.uffd_wake.time;
-                let cost = if answers { SimDuration::ZERO } else { wake };
+                let cost = if answers { SimDuration::ZERO } else { self.wake_cost(thread) };
                 Flow::Spend(cost, Then::HandlerWake)
             }
             Some(_) if !installed && vcpu => Flow::Spend(SimDuration::ZERO, Then::OutsideInstall),

@@ -11,6 +11,7 @@ use crate::parts::device::Device;
 use crate::parts::memory::asked::{Asked, Requests};
 use crate::parts::memory::prefetch::{PageRun, Prefetcher};
 use crate::parts::memory::userfault::{Messages, Role};
+use crate::parts::memory::wait_queues::WaitQueues;
 
 /// A store.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Store {
     pub(super) same: Vec<(StoreId, VmId)>,
     /// Where threads of the VMM bring its pages.
     pub(super) messages: Option<Messages>,
+    /// The wait queues of its descriptors; empty: nobody can meet anybody there.
+    pub(super) queues: Vec<WaitQueues>,
     /// What they bring without being asked.
     pub(super) prefetcher: Option<Prefetcher>,
     /// Faults that they are asked to answer.
@@ -49,13 +52,16 @@ pub(super) fn stores(
         let draws = streams.label(&format!("store {}", store.name));
         let device = store.device.as_ref().map(|device| Device::new(device, pages, draws));
         let messages = store.handler.clone().map(Messages::new);
+        let queues = store.handler.iter().flat_map(|handler| 0..handler.descriptors);
+        let queues = queues.filter(|_| config.host.cpus > 1);
+        let queues = queues.map(|_| WaitQueues::new(config.host.cpus)).collect();
         let prefetch = store.handler.as_ref().and_then(|handler| handler.prefetch.as_ref());
         let prefetcher = prefetch.map(Prefetcher::new);
         let requests = store.handler.as_ref();
         let requests = requests.map(|it| Requests::new(it.readers, config.vm_count()));
         let (device, shares) = (device.transpose()?, store.shares);
         let same = if same.len() > 1 { same } else { Vec::new() };
-        Ok(Store { device, shares, pages, same, messages, prefetcher, requests })
+        Ok(Store { device, shares, pages, same, messages, queues, prefetcher, requests })
     };
     all().map(store).collect()
 }

@@ -2,7 +2,7 @@
 
 use sim_core::SimDuration;
 
-use crate::base::ids::{Gfn, ItemId, VcpuId};
+use crate::base::ids::{Gfn, ItemId, StoreId, VcpuId};
 use crate::base::record::BlockReason;
 
 /// What a host thread does when its present stretch of work is done.
@@ -156,6 +156,12 @@ pub(in crate::machine) enum Then {
     UffdSleep,
     /// vCPU or worker: awake again after that.
     UffdAwake,
+    /// Any: take a lock of a descriptor's wait queues.
+    QueueVisit(Errand),
+    /// Any: spin for it.
+    QueueAwaited(Errand),
+    /// Any: let go of it.
+    QueueLeft(Errand),
     /// Either: go on with fetching a page.
     Fetch,
     /// Either: awake again after waiting for a page or for room.
@@ -209,6 +215,36 @@ impl Under {
             Self::Reclaim => Then::ReclaimUnlocked,
         }
     }
+}
+
+/// What a thread wants with the wait queues of a userfaultfd descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) struct Errand {
+    pub visit: Visit,
+    /// Whose descriptor it is, and its number.
+    pub store: StoreId,
+    pub descriptor: u16,
+}
+
+/// What is done under a lock of a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Visit {
+    /// Linking a message.
+    Link,
+    /// Taking it out again, as the page came meanwhile.
+    Unlink,
+    /// Waking readers.
+    WakeReaders,
+    /// Entering `poll`.
+    Poll,
+    /// Leaving it.
+    Polled,
+    /// `read`, which takes the lock of the readers and then that of the messages.
+    BeginRead,
+    /// Taking the oldest message.
+    Read,
+    /// Waking who sleeps for pages.
+    Wake,
 }
 
 /// How a thread goes on after a step.
@@ -284,6 +320,9 @@ impl Then {
                 "giving pages of a balloon back"
             }
             Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
+            Self::QueueVisit(_) | Self::QueueAwaited(_) | Self::QueueLeft(_) => {
+                "at a wait queue of userfaultfd"
+            }
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
             Self::FetchSubmit | Self::FetchCopied => "submitting a read",
             Self::FetchPoll => "polling the swap device",

@@ -23,6 +23,7 @@ pub mod shadow;
 pub mod swap;
 pub(crate) mod throttle;
 pub(crate) mod userfault;
+pub(crate) mod wait_queues;
 pub(crate) mod zap;
 pub(crate) mod zswap;
 

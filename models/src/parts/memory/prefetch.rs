@@ -18,6 +18,12 @@ impl PageRun {
         (at < self.pages).then(|| after(self.first, at))
     }
 
+    /// Whether a page is one of them.
+    pub(crate) fn contains(self, page: GuestPage) -> bool {
+        let (first, gfn) = (self.first.gfn().0, page.gfn().0);
+        page.vm() == self.first.vm() && (first..first + u64::from(self.pages)).contains(&gfn)
+    }
+
     /// The pages around one that are missing as it is and lie side by side with it, inside the block of so
     /// many pages, a power of two, in which it lies.
     pub(crate) fn around(

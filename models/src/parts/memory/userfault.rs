@@ -128,7 +128,7 @@ impl Messages {
     }
 
     /// The descriptor that messages about a page come from: ranges of 2 MiB take turns.
-    fn descriptor(&self, page: GuestPage) -> usize {
+    pub(crate) fn descriptor(&self, page: GuestPage) -> usize {
         (page.gfn().0 / 512 % self.unread.len() as u64) as usize
     }
 
@@ -167,6 +167,48 @@ impl Messages {
         let woken: Vec<u16> = self.polls(page).take(most).collect();
         self.polling.retain(|reader| !woken.contains(reader));
         woken
+    }
+
+    /// How many readers a message about a page would wake that are all in `poll`.
+    pub(crate) fn would_wake(&self, page: GuestPage) -> u32 {
+        self.polls(page).count() as u32
+    }
+
+    /// How many readers' entries are looked at to wake one that waits alone, and whether there is one
+    /// (`EPOLLEXCLUSIVE`: who came first to the descriptor is asked first).
+    pub(crate) fn passed_over(&self, page: GuestPage) -> (u32, u32) {
+        let descriptor = self.descriptor(page);
+        let woken = self.polls(page).next();
+        let before = |&reader: &u16| {
+            let waits = self.polling.contains(&reader);
+            self.reads(reader, descriptor) && !waits && woken.is_none_or(|woken| reader < woken)
+        };
+        let passed = (0..self.config.readers).filter(before).count() as u32;
+        let woken = u32::from(woken.is_some());
+        (passed + woken, woken)
+    }
+
+    /// A reader's next descriptor, from one on.
+    pub(crate) fn next_descriptor(&self, reader: u16, from: u16) -> Option<u16> {
+        (from..self.config.descriptors).find(|&it| self.reads(reader, it.into()))
+    }
+
+    /// The descriptor that a reader would read: the first of its own that has messages, or the first.
+    pub(crate) fn to_be_read(&self, reader: u16) -> u16 {
+        let own = |at: &u16| self.reads(reader, (*at).into());
+        let with_some = |at: &u16| own(at) && !self.unread[usize::from(*at)].is_empty();
+        let mut all = 0..self.config.descriptors;
+        all.clone().find(with_some).or_else(|| all.find(own)).unwrap_or(0)
+    }
+
+    /// The oldest message of a descriptor is read.
+    pub(crate) fn read_one(&mut self, descriptor: u16) -> Option<GuestPage> {
+        self.unread[usize::from(descriptor)].pop_front().map(|message| message.page)
+    }
+
+    /// Whether a descriptor has messages that nobody has read.
+    pub(crate) fn has_unread(&self, descriptor: u16) -> bool {
+        !self.unread[usize::from(descriptor)].is_empty()
     }
 
     /// Takes out a reader that sleeps; false if it does not.

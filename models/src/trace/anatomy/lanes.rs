@@ -77,7 +77,7 @@ impl From<State> for VcpuState {
     fn from(state: State) -> Self {
         match state {
             State::Guest => Self::Guest,
-            State::Host | State::SecondStageLock => Self::Host,
+            State::Host | State::SpinLock => Self::Host,
             State::Steal => Self::Waiting,
             State::Fetch | State::MapLock | State::Reclaim | State::High => Self::Stalled,
             State::ApfHalt => Self::Halted,

@@ -42,6 +42,8 @@ const SWAP_DEVICE: u32 = 254 << 20;
 const PAGE_SECTORS: u32 = 8;
 /// Stands for the hashed address that the kernel prints for the lock of the second-stage tables.
 const MMU_LOCK: &str = "000000005d3c1a7e";
+/// The same for the locks of a userfaultfd descriptor: of messages, and of readers.
+const UFFD_LOCKS: [&str; 2] = ["00000000a11f0c40", "00000000a11f0c70"];
 /// Where the guest is: in a user program, or in its kernel.
 const USER_RIP: u64 = 0x40_1d85;
 const KERNEL_RIP: u64 = 0xffff_ffff_8109_d6e8;
@@ -91,6 +93,8 @@ pub struct KernelWriter {
     vcpus: Vec<Vcpu>,
     workers: BTreeMap<WorkerId, Work>,
     requests: BTreeMap<RequestId, (IoKind, SwapSlot, u32)>,
+    /// The lock of a descriptor that each thread spins for.
+    uffd_locks: BTreeMap<ThreadId, &'static str>,
     /// Who was last seen at work.
     actor: Context,
     /// A fault whose address the next record tells.
@@ -106,6 +110,7 @@ impl KernelWriter {
             vcpus: vec![Vcpu::default(); usize::from(setting.vcpus)],
             workers: BTreeMap::new(),
             requests: BTreeMap::new(),
+            uffd_locks: BTreeMap::new(),
             actor: Context::Thread(ThreadId(0)),
             fault: None,
             handlers: Handlers::default(),
@@ -276,10 +281,19 @@ impl KernelWriter {
             Event::ContentionBegin { thread, write } => {
                 let how = if write { "WRITE" } else { "READ" };
                 let flags = format!("(flags=SPIN|{how})");
-                self.spin(time, thread, "contention_begin", &flags, out);
+                self.spin(time, thread, "contention_begin", (MMU_LOCK, &flags), out);
+            }
+            Event::UffdLockWait { thread, readers } => {
+                let lock = UFFD_LOCKS[usize::from(readers)];
+                self.uffd_locks.insert(thread, lock);
+                self.spin(time, thread, "contention_begin", (lock, "(flags=SPIN)"), out);
+            }
+            Event::UffdLockTaken { thread } => {
+                let Some(lock) = self.uffd_locks.remove(&thread) else { return };
+                self.spin(time, thread, "contention_end", (lock, "(ret=0)"), out);
             }
             Event::ContentionEnd { thread } => {
-                self.spin(time, thread, "contention_end", "(ret=0)", out);
+                self.spin(time, thread, "contention_end", (MMU_LOCK, "(ret=0)"), out);
             }
             // No kernel has these.
             _ => {}
@@ -432,19 +446,19 @@ impl KernelWriter {
         }
     }
 
-    /// An event of the lock of the second-stage tables, which nothing is concluded from when a log is
+    /// An event of a lock that threads spin for, which nothing is concluded from when a log is
     /// read (`lock:contention_begin`, `lock:contention_end` of include/trace/events/lock.h, 6.1.192).
     fn spin(
         &mut self,
         time: SimTime,
         thread: ThreadId,
         name: &str,
-        fields: &str,
+        (lock, fields): (&str, &str),
         out: &mut Vec<u8>,
     ) {
         self.actor = Context::Thread(thread);
         self.lines.head(time, self.actor, name, out);
-        out.extend_from_slice(format!("{MMU_LOCK} {fields}\n").as_bytes());
+        out.extend_from_slice(format!("{lock} {fields}\n").as_bytes());
     }
 }
 

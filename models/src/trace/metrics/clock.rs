@@ -12,8 +12,8 @@ pub(in crate::trace) enum State {
     Guest,
     /// In the host, working for the vCPU.
     Host,
-    /// In the host, spinning for the lock of the second-stage tables.
-    SecondStageLock,
+    /// In the host, spinning for the lock of the second-stage tables or of a userfaultfd descriptor.
+    SpinLock,
     /// Runnable without a physical processor.
     Steal,
     /// Blocked for a synchronous fetch.
@@ -73,7 +73,7 @@ impl VcpuClock {
             Some(BlockReason::Hlt) => State::Hlt,
             None if !self.on_cpu => State::Steal,
             None if self.in_guest => State::Guest,
-            None if self.spins => State::SecondStageLock,
+            None if self.spins => State::SpinLock,
             None => State::Host,
         }
     }
@@ -176,8 +176,12 @@ impl VcpuClocks {
             Event::VcpuBlock { vcpu, reason } => self.on(vcpu, |clock| clock.block(now, reason)),
             Event::VcpuUnblock { vcpu, .. } => self.on(vcpu, |clock| clock.unblock(now)),
             Event::HostSchedSwitch { prev, next, .. } => self.host_switch(now, prev, next),
-            Event::ContentionBegin { thread, .. } => self.spin(now, thread, true),
-            Event::ContentionEnd { thread } => self.spin(now, thread, false),
+            Event::ContentionBegin { thread, .. } | Event::UffdLockWait { thread, .. } => {
+                self.spin(now, thread, true);
+            }
+            Event::ContentionEnd { thread } | Event::UffdLockTaken { thread } => {
+                self.spin(now, thread, false);
+            }
             _ => {}
         }
     }

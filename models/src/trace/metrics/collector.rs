@@ -316,6 +316,18 @@ impl Metrics {
                     counts.mmu_lock_contentions += measuring;
                 }
             }
+            Event::UffdLockWait { thread, .. } => {
+                self.clocks.observe(now, *event);
+                self.spinning.insert(thread, now);
+            }
+            Event::UffdLockTaken { thread } => {
+                self.clocks.observe(now, *event);
+                if let Some(since) = self.spinning.remove(&thread) {
+                    let span = u128::from(now.saturating_since(since).as_ps());
+                    counts.uffd_lock_wait_ps += span * u128::from(measuring);
+                    counts.uffd_lock_contentions += measuring;
+                }
+            }
             Event::SchedStatWait { span, .. } => {
                 *counts.waited_ps.get_or_insert(0) += u128::from(span.as_ps() * measuring);
             }

@@ -564,6 +564,22 @@ const OWN: &[MetricKind] = &[
         ..MetricKind::COUNT
     },
     MetricKind {
+        name: "uffd_lock_wait",
+        label: "waiting for userfaultfd locks",
+        meaning: "Time for which threads of the host spun for a lock of a userfaultfd descriptor's wait \
+                  queues, of waits that ended in the measured phase",
+        value: |run| Some(run.counts.uffd_lock_wait_ps as f64 * 1e-12),
+        ..SECONDS
+    },
+    MetricKind {
+        name: "uffd_lock_contentions",
+        better: Better::Less,
+        label: "userfaultfd lock contentions",
+        meaning: "Those waits",
+        value: |run| Some(run.counts.uffd_lock_contentions as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
         name: "area_writes",
         label: "area writes",
         meaning: "Writes by the host to the areas that it shares with the guest",

@@ -102,6 +102,8 @@ pub(super) struct Counts {
     pub(super) needless_notices: u64,
     pub(super) mmu_lock_wait_ps: u128,
     pub(super) mmu_lock_contentions: u64,
+    pub(super) uffd_lock_wait_ps: u128,
+    pub(super) uffd_lock_contentions: u64,
     pub(super) area_writes: u64,
     pub(super) area_translations: u64,
     pub(super) exits: u64,
@@ -198,7 +200,7 @@ impl Totals<'_> {
 
     /// Time of all vCPU threads in the host on a processor, in picoseconds.
     pub(super) fn in_host(&self) -> i128 {
-        self.in_state(State::Host) + self.in_state(State::SecondStageLock)
+        self.in_state(State::Host) + self.in_state(State::SpinLock)
     }
 
     /// Time of all vCPU threads on a processor, in picoseconds.

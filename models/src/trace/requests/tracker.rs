@@ -268,7 +268,7 @@ const CURRENT: [RequestPart; STATES] = {
     parts[State::Host as usize] = RequestPart::Host;
     parts[State::Steal as usize] = RequestPart::Steal;
     parts[State::MapLock as usize] = RequestPart::Lock;
-    parts[State::SecondStageLock as usize] = RequestPart::Lock;
+    parts[State::SpinLock as usize] = RequestPart::Lock;
     parts[State::Reclaim as usize] = RequestPart::Reclaim;
     parts[State::High as usize] = RequestPart::Reclaim;
     parts
@@ -280,7 +280,7 @@ const RUNNABLE: [RequestPart; STATES] = {
     parts[State::Steal as usize] = RequestPart::Steal;
     parts[State::Fetch as usize] = RequestPart::Stall;
     parts[State::MapLock as usize] = RequestPart::Lock;
-    parts[State::SecondStageLock as usize] = RequestPart::Lock;
+    parts[State::SpinLock as usize] = RequestPart::Lock;
     parts[State::Reclaim as usize] = RequestPart::Reclaim;
     parts[State::High as usize] = RequestPart::Reclaim;
     parts[State::ApfHalt as usize] = RequestPart::Halt;

@@ -247,7 +247,7 @@ impl Series {
             u64::try_from(ps).unwrap_or(u64::MAX)
         };
         let window = &mut self.windows[self.open as usize];
-        window.running_ps = sum(&[State::Guest, State::Host, State::SecondStageLock]);
+        window.running_ps = sum(&[State::Guest, State::Host, State::SpinLock]);
         window.stalled_ps = sum(&[State::Fetch, State::MapLock, State::Reclaim, State::High]);
         window.halted_ps = sum(&[State::ApfHalt]);
         window.idle_ps = sum(&[State::Hlt]);

@@ -111,7 +111,10 @@ impl Vcpus {
                     self.show_thread(board, now, thread);
                 }
             }
-            Event::ContentionBegin { thread, .. } | Event::ContentionEnd { thread } => {
+            Event::ContentionBegin { thread, .. }
+            | Event::ContentionEnd { thread }
+            | Event::UffdLockWait { thread, .. }
+            | Event::UffdLockTaken { thread } => {
                 self.show_thread(board, now, thread);
             }
             Event::Disturbed { vcpu, kind } => {
@@ -217,7 +220,7 @@ fn name_of(state: State) -> &'static str {
     match state {
         State::Guest => "guest mode",
         State::Host => "host",
-        State::SecondStageLock => "spins for the second-stage lock",
+        State::SpinLock => "spins for a lock",
         State::Steal => "waits for a processor",
         State::Fetch => "stalled in a fetch",
         State::MapLock => "stalled at the memory map's lock",

@@ -14,6 +14,7 @@ mod calls_of_reclaim;
 mod closed_form;
 mod compressed;
 mod defects;
+mod descriptor;
 mod determinism;
 mod devices;
 mod discards;

@@ -32,6 +32,7 @@ pub(super) struct Checker {
 impl LogConsumer for Checker {
     fn event(&mut self, event: LogEvent) {
         self.pfaults.observe(&event);
+        self.handlers.shows(event.thread.pid, event.ns);
         if let KernelEvent::Completed { address, .. } = event.event {
             self.handlers.completed(event.ns, address.0);
         }
@@ -83,10 +84,11 @@ impl Session<Checker> {
         let has_faults = monitors.has_faults();
         let losses = (monitors.losses(), self.lost_events);
         let (mut findings, mut survey) = monitors.finish();
-        let handler = self.consumer.handlers.finish(self.now);
-        if let Some(handler) = &handler {
+        let handler = self.consumer.handlers.finish(self.now).map(|(handler, more)| {
             handler.explain(&mut survey.stalls);
-        }
+            findings.extend(more);
+            handler
+        });
         let pfaults = (self.s390 > 0).then(|| self.consumer.pfaults.finish());
         if pfaults.is_some() {
             // The promises are those of x86, and its events would be asked for.

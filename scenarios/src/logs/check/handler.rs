@@ -5,13 +5,15 @@
 //! the log has bare addresses, as binary files do, by the names of the recipe (`uffd_fault`, `uffd_read`, `uffd_copy`,
 //! `uffd_copied`) or those that `perf probe` gives. It is read in the order of the lines.
 
+mod promises;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use models::monitors::log::{MissingStep, Stall, StallKind, late_beside};
+use models::monitors::log::{LogFinding, MissingStep, Stall, StallKind, late_beside};
 use sim_core::Histogram;
 
-/// Messages and pages that are followed at once.
-const MAX_OPEN: usize = 1 << 16;
+use promises::{MAX_OPEN, Message, Promises};
+
 /// Bytes of a message (`struct uffd_msg`).
 const MESSAGE: i64 = 32;
 const PAGE: u64 = 4096;
@@ -158,16 +160,6 @@ enum Probe {
     Copied,
 }
 
-/// A message and what became of it.
-#[derive(Clone, Copy, Debug)]
-struct Message {
-    line: u64,
-    ns: u64,
-    thread: u32,
-    address: u64,
-    read: Option<u64>,
-}
-
 /// Follows messages.
 #[derive(Debug, Default)]
 pub(super) struct Handlers {
@@ -180,6 +172,7 @@ pub(super) struct Handlers {
     installed: BTreeMap<u64, u64>,
     /// Calls that have begun, by thread.
     copies: BTreeMap<u32, (u64, u64)>,
+    promises: Promises,
     followed: usize,
     now: u64,
     any: bool,
@@ -188,6 +181,12 @@ pub(super) struct Handlers {
 impl Handlers {
     /// Takes an event of another kind than those of asynchronous faults.
     pub(super) fn observe(&mut self, line: u64, ns: u64, thread: u32, name: &[u8], fields: &[u8]) {
+        self.promises.shows(thread, ns);
+        if matches!(name, b"sched_wakeup" | b"sched_waking")
+            && let Some(woken) = number(fields, "pid").and_then(|pid| u32::try_from(pid).ok())
+        {
+            self.promises.shows(woken, ns);
+        }
         let Some(probe) = probe_of(name, fields) else { return };
         (self.any, self.now) = (true, self.now.max(ns));
         let address = number(fields, "addr").map(|address| address & !(PAGE - 1));
@@ -204,8 +203,10 @@ impl Handlers {
             },
             Probe::Read => {
                 let messages = result.map_or(1, |bytes| (bytes / MESSAGE).clamp(0, 1 << 20));
-                for _ in 0..messages {
-                    self.read(ns);
+                let read: Vec<Message> = (0..messages).filter_map(|_| self.read(ns)).collect();
+                if messages > 0 {
+                    let all = read.len() as i64 == messages && self.unread.is_empty();
+                    self.promises.read(thread, read, all, (line, ns));
                 }
             }
             Probe::Copy => {
@@ -214,8 +215,13 @@ impl Handlers {
                     self.begin(ns, thread, address);
                 }
             }
-            Probe::Copied => self.copied(ns, thread, result),
+            Probe::Copied => self.copied(line, ns, thread, result),
         }
+    }
+
+    /// A thread does something.
+    pub(super) fn shows(&mut self, thread: u32, ns: u64) {
+        self.promises.shows(thread, ns);
     }
 
     /// A worker says that a page is there.
@@ -232,6 +238,7 @@ impl Handlers {
         self.unanswered.clear();
         self.copies.clear();
         self.installed.clear();
+        self.promises.lost();
         self.followed = 0;
     }
 
@@ -245,14 +252,15 @@ impl Handlers {
     }
 
     /// The oldest message that nobody has read is.
-    fn read(&mut self, ns: u64) {
+    fn read(&mut self, ns: u64) -> Option<Message> {
         self.survey.read += 1;
-        let Some(message) = self.unread.pop_front() else { return };
+        let message = self.unread.pop_front()?;
         self.survey.message_to_read.record(ns.saturating_sub(message.ns));
         let all = self.unanswered.get_mut(&message.address).into_iter().flatten();
         for one in all.filter(|one| one.line == message.line) {
             one.read = Some(ns);
         }
+        Some(message)
     }
 
     fn begin(&mut self, ns: u64, thread: u32, address: u64) {
@@ -266,16 +274,17 @@ impl Handlers {
         }
     }
 
-    fn copied(&mut self, ns: u64, thread: u32, result: Option<i64>) {
+    fn copied(&mut self, line: u64, ns: u64, thread: u32, result: Option<i64>) {
         let Some((first, since)) = self.copies.remove(&thread) else { return };
         self.survey.copy.record(ns.saturating_sub(since));
         let pages = match result {
             Some(bytes @ 1..) => (bytes.unsigned_abs() / PAGE).clamp(1, MAX_PAGES),
             Some(-17) => {
                 self.survey.there += 1;
-                return self.answer(first);
+                return self.answer(first, thread, (line, ns));
             }
             Some(_) => {
+                self.promises.failed(thread);
                 self.survey.failed += 1;
                 return;
             }
@@ -288,7 +297,7 @@ impl Handlers {
                 self.survey.unasked += 1;
                 continue;
             }
-            self.answer(address);
+            self.answer(address, thread, (line, ns));
             self.installed.insert(address, ns);
             if self.installed.len() > MAX_OPEN {
                 self.installed.pop_first();
@@ -297,16 +306,19 @@ impl Handlers {
     }
 
     /// Whoever sleeps for a page is woken, and his message goes, read or not.
-    fn answer(&mut self, address: u64) {
+    fn answer(&mut self, address: u64, by: u32, at: (u64, u64)) {
         let Some(messages) = self.unanswered.remove(&address) else { return };
         self.followed -= messages.len();
+        for &message in &messages {
+            self.promises.installed(message, by, at);
+        }
         if messages.iter().any(|message| message.read.is_none()) {
             self.unread.retain(|message| message.address != address);
         }
     }
 
-    /// What was found, if the log has anything of it.
-    pub(super) fn finish(mut self, end: u64) -> Option<HandlerSurvey> {
+    /// What was found, if the log has anything of it, and what it decides of the invariants of messages.
+    pub(super) fn finish(mut self, end: u64) -> Option<(HandlerSurvey, Vec<LogFinding>)> {
         let end = self.now.max(end);
         let open = self.unanswered.values().flatten();
         if let Some(oldest) = open.min_by_key(|message| (message.ns, message.line)) {
@@ -321,7 +333,14 @@ impl Handlers {
         }
         self.survey.open = self.followed as u64;
         self.survey.unread = self.unread.len() as u64;
-        self.any.then_some(self.survey)
+        if !self.any {
+            return None;
+        }
+        let findings = match self.survey.messages {
+            0 => Vec::new(),
+            _ => self.promises.findings(end, self.survey.copies > 0),
+        };
+        Some((self.survey, findings))
     }
 }
 

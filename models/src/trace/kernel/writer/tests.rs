@@ -172,6 +172,18 @@ fn probes_of_userfaultfd_are_printed_as_the_kernels() {
 }
 
 #[test]
+fn waiting_for_a_lock_of_userfaultfd_is_printed_with_its_address() {
+    let thread = thread_of(V0);
+    for (readers, lock) in [(false, "00000000a11f0c40"), (true, "00000000a11f0c70")] {
+        let text =
+            written(&[Event::UffdLockWait { thread, readers }, Event::UffdLockTaken { thread }]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with(&format!("contention_begin: {lock} (flags=SPIN)")), "{text}");
+        assert!(lines[1].ends_with(&format!("contention_end: {lock} (ret=0)")), "{text}");
+    }
+}
+
+#[test]
 fn waiting_for_the_second_stage_lock_is_printed_with_its_thread() {
     let thread = thread_of(V0);
     for (write, how) in [(true, "WRITE"), (false, "READ")] {
