@@ -94,10 +94,10 @@ fn json_says_the_same() {
 
 #[test]
 fn an_unknown_generation_is_refused_with_the_known_ones() {
-    for args in [&["v5.7"][..], &["--diff", "v5.8", "v5.7"]] {
+    for args in [&["v5.x"][..], &["--diff", "v5.8", "v5.x"]] {
         let (status, stdout, stderr) = output(args);
         assert_eq!((status, stdout.as_str()), (Some(2), ""));
-        assert!(stderr.contains("`v5.7`") && stderr.contains("`v5.8`"), "{stderr}");
+        assert!(stderr.contains("`v5.x`") && stderr.contains("`v5.8`"), "{stderr}");
     }
     let (status, ..) = output(&["v5.8", "--diff", "v5.8", "v5.9"]);
     assert_eq!(status, Some(2));

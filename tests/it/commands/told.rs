@@ -125,7 +125,7 @@ fn names_are_suggested_by_meaning() {
             "did you mean `work_total`?",
         ),
         (&["explore", "--rules", "userfaultfd"], "did you mean `user-uffd`?"),
-        (&["explore", "--rules", "6.19"], "did you mean `v6.19`?"),
+        (&["explore", "--rules", "v6.19x"], "did you mean `v6.19`?"),
         (&["explore", "--defect", "tokenzero"], "did you mean `token-zero`?"),
         (&["explore", "--with", "oom"], "did you mean `alloc-failure`?"),
         (&["explore", "--set", "async_pf_per_vcpu=3"], "did you mean `cap`?"),
