@@ -2,6 +2,7 @@
 
 mod backports;
 mod csv;
+mod left_out;
 mod object;
 mod table;
 mod words;

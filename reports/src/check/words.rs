@@ -4,6 +4,23 @@ use models::monitors::Verdict;
 use models::monitors::log::{MAX_ROWS, MissingStep, StallKind};
 use scenarios::CheckReport;
 
+use crate::format::{grouped, span_ns};
+
+/// A count with its thousands apart.
+pub(super) fn number(count: u64) -> String {
+    grouped(count as f64)
+}
+
+/// A count with its noun.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {many}", number(count)) }
+}
+
+/// A time in the unit that suits it.
+pub(super) fn span(ns: u64) -> String {
+    span_ns(ns as f64)
+}
+
 /// A phrase as one word.
 pub(super) fn snake(text: &str) -> String {
     text.replace(' ', "_")
