@@ -239,7 +239,7 @@ fn traces_of_every_library_scenario() {
         let at = whole.find("\"duration\": \"").unwrap() + "\"duration\": \"".len();
         let end = at + whole[at..].find('"').unwrap();
         let (scenario, trace) = (path("short.json"), path("trace.txt"));
-        let ran = ["2ms", "30ms", "150ms"].iter().any(|duration| {
+        let ran = ["2ms", "30ms", "150ms", "4s"].iter().any(|duration| {
             let short = format!("{}{duration}{}", &whole[..at], &whole[end..]);
             std::fs::write(&scenario, short).unwrap();
             let (_, fine) = apfsim(&["run", &scenario, "-q", "--trace", &trace]);

@@ -34,10 +34,12 @@ pub(super) fn entered(log: &mut LogState, at: usize, event: LogEvent) {
     if own.requests.is_empty() || !own.entries.is_multiple_of(STRIDE) || !log.seen.ready {
         return;
     }
-    // That the guest is told of others since shows that it was neither reset nor turned them off.
+    // That the guest is told of others since shows that it was neither reset nor turned them off, and an interrupt
+    // that its local APIC is on: kernels look for that too (`kvm_arch_can_dequeue_async_page_present`).
     let own = &log.vcpus[at];
     let free = own.raised.is_empty() && own.acks > 0 && log.seen.exceptions;
-    let sure = |one: &Request| held_up(own, one).is_some_and(|since| own.told_at > since);
+    let on = |since: u64| own.told_at > since && own.interrupted_at > since + ENTRIES;
+    let sure = |one: &Request| held_up(own, one).is_some_and(on);
     let Some(place) = own.requests.iter().position(|one| free && sure(one)) else { return };
     let request = own.requests[place];
     let done = request.completed.map_or(0, |done| done.line);

@@ -147,10 +147,12 @@ impl LogMonitors {
             }
             KernelEvent::InjVirq { vector, reinjected } => {
                 log.seen.interrupts = true;
+                log.vcpus[at].interrupted_at = log.vcpus[at].entries;
                 delivery::interrupt(log, at, vector, reinjected);
             }
             KernelEvent::AcceptIrq { vector } => {
                 log.seen.accepts = true;
+                log.vcpus[at].interrupted_at = log.vcpus[at].entries;
                 delivery::accepted(log, at, event, vector);
             }
             KernelEvent::AcceptPosted { vector } => delivery::posted(log, at, vector),

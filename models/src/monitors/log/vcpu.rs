@@ -117,6 +117,8 @@ pub(super) struct VcpuLog {
     pub(super) moved: u64,
     /// Entries before the guest was last told of a request.
     pub(super) told_at: u64,
+    /// Entries before its local APIC last took or gave an interrupt, of whatever kind: it was on then.
+    pub(super) interrupted_at: u64,
     /// Interrupts of page readies that the local APIC took, since the log began or lost events.
     pub(super) takes: u64,
     /// More page readies were raised than can be without an acknowledgement.
@@ -176,6 +178,7 @@ impl VcpuLog {
             entries: 0,
             moved: 0,
             told_at: 0,
+            interrupted_at: 0,
             takes: 0,
             unacknowledged: None,
             counts: Counts::default(),

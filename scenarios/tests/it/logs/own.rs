@@ -15,6 +15,7 @@ use models::machine::{Prefix, RunSettings, prefill, run};
 use models::monitors::{Finding, Verdict};
 use models::presets::policies::{policies, policy};
 use models::trace::kernel::KernelWriter;
+use scenarios::run::plan::replication_seed;
 use scenarios::scenario::library;
 use scenarios::{CheckOptions, CheckReport, Scenario, check};
 use sim_core::SimDuration;
@@ -111,6 +112,20 @@ fn try_for(name: &str, duration: SimDuration, step: usize) {
 #[test]
 fn a_run_without_violation_has_a_log_without() {
     try_for("smoke", SimDuration::from_ms(5), 1);
+}
+
+/// A completed request waits for the local APIC to be on, and is not forgotten.
+#[test]
+fn a_local_apic_that_is_off_is_no_violation() {
+    let text = include_str!("../../data/apic-off-under-faults.json");
+    let scenario = Scenario::from_str("apic-off-under-faults", text).unwrap();
+    let duration = scenario.duration;
+    let settings = RunSettings { duration, keep_records: true, ..RunSettings::default() };
+    for replication in 0..8 {
+        let seed = replication_seed(scenario.seed, replication);
+        let prefix = prefill(&scenario.machine, seed, &settings).unwrap();
+        try_one(&scenario, &prefix, "apf-v6.19", &settings);
+    }
 }
 
 #[test]
