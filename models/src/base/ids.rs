@@ -74,6 +74,8 @@ newtype! {
 
 /// Bytes in a page.
 pub const PAGE_SIZE: u64 = 4096;
+/// Sectors of a block device in a page, 512 bytes each.
+pub const PAGE_SECTORS: u32 = 8;
 
 macro_rules! address {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(

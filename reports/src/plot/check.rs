@@ -60,7 +60,7 @@ pub(super) fn latencies(report: &CheckReport) -> Scene {
         empty: "The log decides no time.",
     };
     let y = latency::draw(&mut scene, y, &curves, &words);
-    let note = format!("All vCPUs together. {}", latency::markers().replace("faults", "cases"));
+    let note = format!("All vCPUs together. {}", latency::markers("cases"));
     page::finish_with(scene, y + 4.0, &[note, origin(report)])
 }
 

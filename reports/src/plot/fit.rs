@@ -38,7 +38,7 @@ pub(super) fn scene(report: &FitReport) -> Scene {
         empty: "The log has none of these paths.",
     };
     let y = latency::draw(&mut scene, y, &curves, &words);
-    let markers = latency::markers().replace("faults", "spans");
+    let markers = latency::markers("spans");
     let note = format!("The paths of which the log has the most spans. {markers}");
     let origin = format!("apfsim {} fit-scenario, {}.", env!("CARGO_PKG_VERSION"), report.name);
     page::finish_with(scene, y + 4.0, &[note, origin])

@@ -67,7 +67,7 @@ pub(super) fn scene(comparison: &Comparison) -> Scene {
         empty: "No fault was recorded.",
     };
     let y = draw(&mut scene, y, &curves, &words);
-    let note = format!("Faults of all replications together. {}", markers());
+    let note = format!("Faults of all replications together. {}", markers("faults"));
     page::finish(scene, y + GAP / 2.0, &[note], comparison)
 }
 
@@ -90,8 +90,7 @@ pub(super) fn of_requests(comparison: &Comparison) -> Option<Scene> {
         empty: "No request ended.",
     };
     let y = draw(&mut scene, y, &curves, &words);
-    let marked = MARKED.map(|fraction| format!("{:.0} %", fraction * 100.0)).join(", ");
-    let note = format!("Requests of all replications together. Markers at {marked} of them.");
+    let note = format!("Requests of all replications together. {}", markers("requests"));
     Some(page::finish(scene, y + GAP / 2.0, &[note], comparison))
 }
 
@@ -102,9 +101,9 @@ fn all_requests(policy: &PolicyResult) -> Histogram {
 }
 
 /// Where the markers are, as a sentence.
-pub(super) fn markers() -> String {
+pub(super) fn markers(of: &str) -> String {
     let marked = MARKED.map(|fraction| format!("{:.0} %", fraction * 100.0)).join(", ");
-    format!("Markers at {marked} of the faults.")
+    format!("Markers at {marked} of the {of}.")
 }
 
 /// Draws the frame, the curves and the legend. Gives the y below.

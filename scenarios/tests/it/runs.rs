@@ -222,5 +222,14 @@ fn a_virtual_machine_keeps_its_policy_where_a_vmm_brings_its_pages() {
         let faults =
             ["async_faults[a]", "async_faults[b]"].map(|name| result.metric(name).unwrap().mean);
         assert!(faults[0] > 100.0 && faults[1] == 0.0, "{}: {faults:?}", result.policy);
+        // Each request is in the distribution of its group.
+        let requests: f64 = result.metric("requests").unwrap().values.iter().sum();
+        let groups: Vec<&str> =
+            result.request_latency.iter().map(|(name, _)| name.as_str()).collect();
+        let counted: u64 = result.request_latency.iter().map(|(_, times)| times.count()).sum();
+        assert!(
+            groups == ["a:server", "b:server"] && counted as f64 == requests,
+            "{groups:?} {counted}"
+        );
     }
 }

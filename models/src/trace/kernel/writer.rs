@@ -18,7 +18,9 @@ use super::probes::{Handlers, Probe};
 use super::text::Details;
 use super::threads::{Context, Threads, thread_of};
 use crate::base::abi::{CALLBACK, PAGE_FAULT, PF_GUEST_TABLE, PF_USER, PF_WRITE};
-use crate::base::ids::{Gva, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId};
+use crate::base::ids::{
+    Gva, PAGE_SECTORS, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId,
+};
 use crate::base::record::{BlockReason, Event, ExitReason, IoKind, Record};
 
 /// The first line of a trace in tracefs.
@@ -37,9 +39,8 @@ const HEADER: &str = "\
 #              | |         |   |||||     |         |
 ";
 
-/// The swap device: its number, and sectors in a page.
+/// Number of the swap device.
 const SWAP_DEVICE: u32 = 254 << 20;
-const PAGE_SECTORS: u32 = 8;
 /// Stands for the hashed address that the kernel prints for the lock of the second-stage tables.
 const MMU_LOCK: &str = "000000005d3c1a7e";
 /// The same for the locks of a userfaultfd descriptor: of messages, and of readers.

@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BinaryHeap};
 use super::error::DeviceFitError;
 use super::run::{Direction, LEAST, Measured, Run};
 use super::times::Times;
+use models::base::ids::PAGE_SECTORS;
 use models::monitors::log::LogEvent;
 use models::trace::kernel::KernelEvent;
 
 use crate::logs::check::reader::LogConsumer;
 
-/// Bytes of a sector times this are a page.
-const PAGE_SECTORS: u32 = 8;
 /// Requests that are kept of a trace.
 const MOST: usize = 1 << 22;
 /// A request that was completed.

@@ -1,5 +1,6 @@
 //! Requests of block devices: which fault each is for, and how long it takes.
 
+use models::base::ids::PAGE_SECTORS;
 use models::monitors::log::LogEvent;
 use models::trace::kernel::KernelExit;
 
@@ -9,8 +10,6 @@ use super::paths::PathId;
 
 /// Devices that are told apart.
 const MAX_DEVICES: usize = 256;
-/// Sectors of a page.
-const PAGE_SECTORS: u32 = 8;
 
 impl Measure {
     pub(super) fn issue(&mut self, e: &LogEvent, read: bool, at: (u32, u64), sectors: u32) {

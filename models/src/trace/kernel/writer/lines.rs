@@ -6,11 +6,8 @@ use super::super::event::KernelEvent;
 use super::super::probes::Probe;
 use super::super::text::{Details, write_event};
 use super::super::threads::{Context, Threads};
-use crate::base::ids::PcpuId;
+use crate::base::ids::{PAGE_SECTORS, PcpuId};
 use crate::base::record::IoKind;
-
-/// Sectors in a page.
-const PAGE_SECTORS: u64 = 8;
 
 /// Writes lines: who hit an event follows from who runs where.
 #[derive(Clone, Debug)]
@@ -31,7 +28,7 @@ impl Lines {
     ) {
         let (thread, cpu) = self.threads.place(context);
         let comm = self.threads.comm_at(thread, cpu, true);
-        let sectors = u64::from(pages) * PAGE_SECTORS;
+        let sectors = u64::from(pages) * u64::from(PAGE_SECTORS);
         let details = Details { direction: op.name(), sectors, comm: &comm, ..Details::default() };
         self.line(time, context, event, &details, out);
     }
