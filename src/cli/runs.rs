@@ -221,15 +221,15 @@ pub(crate) struct CrossoverArgs {
     /// The highest value, such as `20ms`
     #[arg(long, value_name = "VALUE")]
     pub(crate) to: String,
-    /// The policy in question
-    #[arg(long, value_name = "NAME", default_value = "apf-v7-2010")]
-    pub(crate) policy: String,
-    /// The policy that it is compared with
-    #[arg(long, value_name = "NAME", default_value = "sync")]
-    pub(crate) against: String,
-    /// The metric; `apfsim metrics` lists them
-    #[arg(long, value_name = "NAME", default_value = "lost_time_per_fault")]
-    pub(crate) metric: String,
+    /// The policy in question. By default the scenario's last one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// The policy that it is compared with. By default the scenario's baseline
+    #[arg(long, value_name = "NAME")]
+    pub(crate) against: Option<String>,
+    /// The metric; `apfsim metrics` lists them. By default the scenario's measure
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
     /// Relative width of the bracket at which bisection stops
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = percent)]
     pub(crate) tolerance: f64,

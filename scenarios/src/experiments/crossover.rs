@@ -36,12 +36,12 @@ pub struct CrossoverQuestion {
     pub from: String,
     /// The highest value.
     pub to: String,
-    /// The policy in question.
-    pub policy: String,
-    /// The policy that it is compared with.
-    pub against: String,
-    /// The metric.
-    pub metric: String,
+    /// The policy in question; the scenario's last one that is not `against` where none is named.
+    pub policy: Option<String>,
+    /// The policy that it is compared with; the scenario's baseline where none is named.
+    pub against: Option<String>,
+    /// The metric; the scenario's measure where none is named.
+    pub metric: Option<String>,
     /// How narrow the bracket is made, as a part of the value.
     pub tolerance: f64,
     /// Other fields as `FIELD=VALUE`.
@@ -182,14 +182,14 @@ pub fn find_crossover(
 ) -> Result<Crossover, CrossoverError> {
     let mut search = Search::new(question, options, progress)?;
     let answer = search.answer()?;
-    let Search { steps, digests, unit, last, violation, .. } = search;
+    let Search { steps, digests, unit, last, violation, sides, .. } = search;
     Ok(Crossover {
         scenario: last.0,
         version: crate::version::VERSION.into(),
         fields: question.fields.clone(),
-        policy: question.policy.clone(),
-        against: question.against.clone(),
-        metric: question.metric.clone(),
+        policy: sides.policy,
+        against: sides.against,
+        metric: sides.metric,
         unit,
         seed: last.1,
         replications: last.2,
@@ -200,11 +200,43 @@ pub fn find_crossover(
     })
 }
 
+/// What is compared, in what.
+struct Sides {
+    policy: String,
+    against: String,
+    metric: String,
+}
+
+impl Sides {
+    /// As asked, and as the scenario has it where nothing is said.
+    fn of(question: &CrossoverQuestion, scenario: &Scenario) -> Result<Self, ScenarioError> {
+        let names: Vec<String> = scenario.policies.iter().map(|policy| policy.name.clone()).collect();
+        let last_but = |one: &str| names.iter().rfind(|name| *name != one).cloned();
+        let baseline = Some(scenario.baseline.clone());
+        let other = |name: &String| last_but(name);
+        let against = question.against.clone().or_else(|| {
+            let named = question.policy.as_ref().filter(|policy| **policy == scenario.baseline);
+            named.map_or(baseline, other)
+        });
+        let policy = question.policy.clone();
+        let policy = policy.or_else(|| against.as_deref().and_then(last_but));
+        let metric = question.metric.clone().unwrap_or_else(|| scenario.measure.clone());
+        let (Some(policy), Some(against)) = (policy, against) else {
+            return Err(ScenarioError::Override {
+                message: format!("`{}` is the only policy of the scenario", scenario.baseline),
+                help: "name another one with `--policy` or `--against`".into(),
+            });
+        };
+        Ok(Self { policy, against, metric })
+    }
+}
+
 struct Search<'a> {
     question: &'a CrossoverQuestion,
     options: &'a RunOptions,
     progress: &'a (dyn Fn(Progress) + Sync),
     base: Base,
+    sides: Sides,
     set: Vec<Patch>,
     targets: Vec<Target>,
     ends: (Quantity, Quantity),
@@ -228,20 +260,25 @@ impl<'a> Search<'a> {
             help: error.help,
         };
         let (from, to) = (words::value_of(&question.from), words::value_of(&question.to));
-        let set = question.set.iter().map(|text| words::setting(text)).collect::<Result<_, _>>()?;
+        let set = question.set.iter().map(|text| words::setting(text));
+        let set: Vec<Patch> = set.collect::<Result<_, _>>()?;
+        let base = Base::load(&question.scenario)?;
+        let (scenario, _) = base.with(&set.iter().collect::<Vec<_>>(), "the scenario")?;
+        let sides = Sides::of(question, &scenario)?;
         Ok(Self {
             question,
             options,
             progress,
-            base: Base::load(&question.scenario)?,
+            base,
             set,
             targets: words::targets(&question.fields).map_err(wrong)?,
             ends: range::ends(&from.map_err(wrong)?, &to.map_err(wrong)?).map_err(wrong)?,
             overrides: ScenarioOverrides {
-                policies: vec![question.against.clone(), question.policy.clone()],
+                policies: vec![sides.against.clone(), sides.policy.clone()],
                 seed: question.seed,
                 replications: question.replications,
             },
+            sides,
             steps: Vec::new(),
             digests: Vec::new(),
             unit: String::new(),
@@ -348,13 +385,13 @@ impl<'a> Search<'a> {
         comparison: &Comparison,
         setup: String,
     ) -> Result<CrossoverStep, CrossoverError> {
-        let policy = self.metric(value, comparison, &self.question.policy)?;
-        let against = self.metric(value, comparison, &self.question.against)?;
+        let policy = self.metric(value, comparison, &self.sides.policy)?;
+        let against = self.metric(value, comparison, &self.sides.against)?;
         self.unit = policy.unit.clone();
         let missing = |name: &str| CrossoverError::Metric {
             value: value.text(),
             policy: name.into(),
-            metric: self.question.metric.clone(),
+            metric: self.sides.metric.clone(),
             help: "some replications do not define it: simulate longer".into(),
         };
         let estimate = |metric: &MetricSummary, name: &str| {
@@ -362,16 +399,16 @@ impl<'a> Search<'a> {
             values.estimate().ok_or_else(|| missing(name))
         };
         if policy.values.len() != against.values.len() {
-            return Err(missing(&self.question.policy));
+            return Err(missing(&self.sides.policy));
         }
         let difference = PairedDifferences::of(&against.values, &policy.values).estimate();
-        let difference = difference.ok_or_else(|| missing(&self.question.policy))?;
+        let difference = difference.ok_or_else(|| missing(&self.sides.policy))?;
         let clear = difference.ci95.is_none_or(|(low, high)| low > 0.0 || high < 0.0);
         Ok(CrossoverStep {
             value: value.text(),
             amount: amount(value),
-            policy: estimate(policy, &self.question.policy)?,
-            against: estimate(against, &self.question.against)?,
+            policy: estimate(policy, &self.sides.policy)?,
+            against: estimate(against, &self.sides.against)?,
             larger: Larger::of(difference.mean),
             difference,
             clear,
@@ -387,15 +424,15 @@ impl<'a> Search<'a> {
         policy: &str,
     ) -> Result<&'c MetricSummary, CrossoverError> {
         let result = comparison.policy(policy);
-        let metric = result.and_then(|result| result.metric(&self.question.metric));
+        let metric = result.and_then(|result| result.metric(&self.sides.metric));
         metric.ok_or_else(|| {
             let metrics = result.map_or(&[][..], |result| &result.metrics);
             let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
             CrossoverError::Metric {
                 value: value.text(),
                 policy: policy.into(),
-                metric: self.question.metric.clone(),
-                help: help_for_unknown(&self.question.metric, &names),
+                metric: self.sides.metric.clone(),
+                help: help_for_unknown(&self.sides.metric, &names),
             }
         })
     }

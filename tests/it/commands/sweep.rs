@@ -326,9 +326,13 @@ fn a_folder_belongs_to_one_sweep_and_one_process() {
 }
 
 /// A short search on the built-in pair of tasks.
-const SEARCH: [&str; 14] = [
+const SEARCH: [&str; 18] = [
     "crossover",
     "faulting-pair",
+    "--policy",
+    "apf-v7-2010",
+    "--metric",
+    "lost_time_per_fault",
     "--field",
     "host.swap.device.read_latency,host.swap.device.write_latency",
     "--to",

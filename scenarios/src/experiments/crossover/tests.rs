@@ -8,9 +8,9 @@ fn question() -> CrossoverQuestion {
         fields: "host.swap.device.read_latency,host.swap.device.write_latency".into(),
         from: "2us".into(),
         to: "2ms".into(),
-        policy: "apf-v7-2010".into(),
-        against: "sync".into(),
-        metric: "lost_time_per_fault".into(),
+        policy: Some("apf-v7-2010".into()),
+        against: Some("sync".into()),
+        metric: Some("lost_time_per_fault".into()),
         tolerance: 0.05,
         set: vec!["duration=100ms".into(), "workload.regions[field].size=16MiB".into()],
         seed: None,
@@ -84,8 +84,8 @@ fn a_range_without_crossing_says_who_wins() {
 fn equal_policies_are_not_told_apart() {
     // The reads are all that policies differ in; with the memory large enough there are none.
     let question = CrossoverQuestion {
-        metric: "swap_reads_pages".into(),
-        policy: "halt".into(),
+        metric: Some("swap_reads_pages".into()),
+        policy: Some("halt".into()),
         set: vec![
             "duration=10ms".into(),
             "workload.regions[field].size=16MiB".into(),
@@ -97,17 +97,38 @@ fn equal_policies_are_not_told_apart() {
 }
 
 #[test]
+fn what_is_not_named_is_as_the_scenario_has_it() {
+    let base = Base::load("far-memory-latency").expect("a built-in scenario");
+    let (scenario, _) = base.with(&[], "the scenario").expect("it is right");
+    let sides = |policy: Option<&str>, against: Option<&str>| {
+        let (policy, against) = (policy.map(str::to_owned), against.map(str::to_owned));
+        let question = CrossoverQuestion { policy, against, metric: None, ..question() };
+        let sides = Sides::of(&question, &scenario).expect("two policies");
+        (sides.policy, sides.against, sides.metric)
+    };
+    let said = |policy: &str, against: &str| (policy.into(), against.into(), "request_rate".into());
+    assert_eq!(sides(None, None), said("apf-v6.12", "sync"));
+    assert_eq!(sides(Some("halt"), None), said("halt", "sync"));
+    assert_eq!(sides(Some("sync"), None), said("sync", "apf-v6.12"));
+    assert_eq!(sides(None, Some("apf-v6.12")), said("halt-v6.12", "apf-v6.12"));
+    let alone = Scenario { policies: scenario.policies[..1].to_vec(), ..scenario.clone() };
+    let question = CrossoverQuestion { policy: None, against: None, ..question() };
+    let error = Sides::of(&question, &alone).err().expect("one policy is not two").to_string();
+    assert!(error.contains("`sync` is the only policy"), "{error}");
+}
+
+#[test]
 fn wrong_questions_are_told() {
     let check = |question: CrossoverQuestion, expect: &str| {
         let error = search(&question).expect_err(expect).to_string();
         assert!(error.contains(expect), "no `{expect}` in:\n{error}");
     };
-    let metric = CrossoverQuestion { metric: "lost_tim".into(), ..question() };
+    let metric = CrossoverQuestion { metric: Some("lost_tim".into()), ..question() };
     check(metric, "did you mean `lost_time_per_fault`?");
     check(CrossoverQuestion { from: "3ms".into(), ..question() }, "the range does not rise");
     check(CrossoverQuestion { from: "2".into(), ..question() }, "of different kinds");
-    check(CrossoverQuestion { policy: "sync".into(), ..question() }, "`sync` is given twice");
-    check(CrossoverQuestion { policy: "apf".into(), ..question() }, "there is no policy `apf`");
+    check(CrossoverQuestion { policy: Some("sync".into()), ..question() }, "`sync` is given twice");
+    check(CrossoverQuestion { policy: Some("apf".into()), ..question() }, "there is no policy `apf`");
     let fields = CrossoverQuestion { fields: "host.swap.device.latency".into(), ..question() };
     check(fields, "unknown field `latency`");
     let hz = CrossoverQuestion { fields: "guest.hz".into(), ..question() };
