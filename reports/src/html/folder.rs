@@ -28,10 +28,11 @@ const DATA: [&str; 11] = [
 /// Those that hold results.
 const RESULTS: [&str; 4] = ["summary.json", "sweep.jsonl", "anatomy.json", "requests.json"];
 /// Pictures that show what no table of the page does.
-const PICTURES: [(&str, &str); 9] = [
+const PICTURES: [(&str, &str); 10] = [
     ("work-by-policy", "Work by policy, with published values"),
     ("request-latency-cdf", "Request latency"),
     ("gain", "Gain"),
+    ("gain-heat", "Gain in the plane of two axes"),
     ("anatomy-median", "Anatomy: the median fault"),
     ("anatomy-p90", "Anatomy: the fault at 90 %"),
     ("anatomy-p99", "Anatomy: the fault at 99 %"),

@@ -80,7 +80,7 @@ impl Figure<'_> {
         };
         let name = elide(&name, LABEL_SIZE, PAGE_WIDTH - 2.0 * MARGIN - 66.0);
         scene.text(Text::new((middle, y + GAP / 2.0), LABEL_SIZE, name).align(Align::Center));
-        page::finish_with(scene, y + LABEL_SIZE * 1.5, &[self.notes(), self.origin()])
+        page::finish_with(scene, y + LABEL_SIZE * 1.5, &[self.notes(), page::swept(self.sweep)])
     }
 
     /// Whether the axis is the latency of the swap device.
@@ -305,26 +305,6 @@ impl Figure<'_> {
             );
         }
         text
-    }
-
-    fn origin(&self) -> String {
-        let digest: String = self.sweep.digest.to_string().chars().take(12).collect();
-        let Some(first) = self.sweep.points.first().map(|point| &point.comparison) else {
-            return String::new();
-        };
-        let cpus = if first.vcpus == 1 { "vCPU" } else { "vCPUs" };
-        format!(
-            "Sweep {}, scenario {} ({} {cpus}, {} simulated), {} points, seed {}, {}, digest \
-             {digest}, apfsim {}.",
-            self.sweep.sweep,
-            first.scenario,
-            first.vcpus,
-            first.duration,
-            self.sweep.points.len(),
-            first.seed,
-            page::replications(first.replications),
-            self.sweep.version,
-        )
     }
 }
 

@@ -18,6 +18,7 @@ mod error;
 mod fit;
 mod font;
 mod gain;
+mod heat;
 mod latency;
 mod marks;
 mod multiples;
@@ -107,9 +108,11 @@ pub fn of_comparison(comparison: &Comparison) -> Vec<Figure> {
     figures
 }
 
-/// The gain along the axis of a sweep that has one, of times or numbers.
+/// The gain along the axis of a sweep that has one, of times or numbers, or in the plane of two.
 pub fn of_sweep(sweep: &SweepResult) -> Vec<Figure> {
-    gain::scene(sweep).map(|scene| Figure::new("gain", scene)).into_iter().collect()
+    let along = gain::scene(sweep).map(|scene| Figure::new("gain", scene));
+    let plane = heat::scene(sweep).map(|scene| Figure::new("gain-heat", scene));
+    along.into_iter().chain(plane).collect()
 }
 
 /// What each axis does to the result.

@@ -1,6 +1,6 @@
 //! The parts every page has: title above, caption below.
 
-use scenarios::Comparison;
+use scenarios::{Comparison, SweepResult};
 
 use super::font::{self, Weight};
 use super::scene::{Scene, Text};
@@ -52,6 +52,27 @@ fn origin(comparison: &Comparison) -> String {
         comparison.duration,
         comparison.seed,
         comparison.version,
+    )
+}
+
+/// Which sweep a plot shows.
+pub(super) fn swept(sweep: &SweepResult) -> String {
+    let digest: String = sweep.digest.to_string().chars().take(12).collect();
+    let Some(first) = sweep.points.first().map(|point| &point.comparison) else {
+        return String::new();
+    };
+    let cpus = if first.vcpus == 1 { "vCPU" } else { "vCPUs" };
+    format!(
+        "Sweep {}, scenario {} ({} {cpus}, {} simulated), {} points, seed {}, {}, digest {digest}, \
+         apfsim {}.",
+        sweep.sweep,
+        first.scenario,
+        first.vcpus,
+        first.duration,
+        sweep.points.len(),
+        first.seed,
+        replications(first.replications),
+        sweep.version,
     )
 }
 

@@ -78,6 +78,31 @@ fn numbers() -> SweepResult {
     sweep(vec![axis], &["24MiB", "25MiB", "512MiB"])
 }
 
+/// A grid of two axes; the measure is better where it is less when `less`.
+fn grid(rows: usize, columns: usize, less: bool) -> SweepResult {
+    let axis = |name: &str, count: usize| Axis {
+        name: name.to_owned(),
+        fields: vec![format!("host.{name}")],
+        values: (0..count).map(|value| format!("{value}00MiB")).collect(),
+        kind: AxisKind::Other,
+        unit: None,
+    };
+    let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| vec![row, column]));
+    let labels = vec!["cell"; rows * columns];
+    let axes = vec![axis("memory_limit", rows), axis("workers", columns)];
+    let mut grid = sweep(axes, &labels);
+    for (point, values) in grid.points.iter_mut().zip(cells) {
+        point.values = values;
+        if less {
+            point.comparison.measure = "fault_latency_p50".to_owned();
+            for ratio in &mut point.comparison.ratios {
+                ratio.metric.clone_from(&point.comparison.measure);
+            }
+        }
+    }
+    grid
+}
+
 /// Policies with names that nobody should choose, and one that is missing at a point.
 fn crowd() -> SweepResult {
     let mut sweep = latencies();
@@ -161,7 +186,7 @@ fn an_object_a_point() {
 }
 
 #[test]
-fn plots_exist_for_one_axis_of_numbers_only() {
+fn plots_exist_for_one_axis_of_numbers_and_for_two_of_any_kind() {
     let names = |sweep: &SweepResult| {
         let folder = tempfile::tempdir().unwrap();
         let files = write_all(folder.path(), sweep).unwrap();
@@ -172,6 +197,8 @@ fn plots_exist_for_one_axis_of_numbers_only() {
     };
     assert_eq!(names(&latencies()), "table.txt sweep.jsonl sweep.csv runs.csv gain.svg gain.png");
     assert_eq!(names(&numbers()), "table.txt sweep.jsonl sweep.csv runs.csv gain.svg gain.png");
+    let heat = "table.txt sweep.jsonl sweep.csv runs.csv gain-heat.svg gain-heat.png";
+    assert_eq!(names(&grid(2, 3, false)), heat);
     assert_eq!(names(&sweep(Vec::new(), &["none"])), "table.txt sweep.jsonl sweep.csv runs.csv");
 }
 
@@ -196,4 +223,19 @@ fn texts_of_plots_stay_on_the_page_and_apart() {
     for sweep in [latencies(), numbers(), crowd()] {
         sweep.figures()[0].check_texts("sweep");
     }
+    for (rows, columns) in [(1, 1), (4, 4), (2, 12), (30, 60)] {
+        grid(rows, columns, false).figures()[0].check_texts("grid");
+    }
+}
+
+#[test]
+fn a_cell_is_blue_where_the_policy_is_better() {
+    // The last cell is the farthest from one: 1.6 times the baseline's.
+    let last = |less: bool| {
+        let svg = grid(2, 2, less).figures()[0].svg().unwrap();
+        let (_, rect) = svg.rsplit_once("<rect").unwrap();
+        let (_, fill) = rect.split_once("fill=\"").unwrap();
+        fill.split_once('"').unwrap().0.to_owned()
+    };
+    assert_eq!((last(false).as_str(), last(true).as_str()), ("#4095C5", "#ECB740"));
 }

@@ -210,7 +210,8 @@ struct Sides {
 impl Sides {
     /// As asked, and as the scenario has it where nothing is said.
     fn of(question: &CrossoverQuestion, scenario: &Scenario) -> Result<Self, ScenarioError> {
-        let names: Vec<String> = scenario.policies.iter().map(|policy| policy.name.clone()).collect();
+        let names: Vec<String> =
+            scenario.policies.iter().map(|policy| policy.name.clone()).collect();
         let last_but = |one: &str| names.iter().rfind(|name| *name != one).cloned();
         let baseline = Some(scenario.baseline.clone());
         let other = |name: &String| last_but(name);

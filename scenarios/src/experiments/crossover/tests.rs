@@ -128,7 +128,10 @@ fn wrong_questions_are_told() {
     check(CrossoverQuestion { from: "3ms".into(), ..question() }, "the range does not rise");
     check(CrossoverQuestion { from: "2".into(), ..question() }, "of different kinds");
     check(CrossoverQuestion { policy: Some("sync".into()), ..question() }, "`sync` is given twice");
-    check(CrossoverQuestion { policy: Some("apf".into()), ..question() }, "there is no policy `apf`");
+    check(
+        CrossoverQuestion { policy: Some("apf".into()), ..question() },
+        "there is no policy `apf`",
+    );
     let fields = CrossoverQuestion { fields: "host.swap.device.latency".into(), ..question() };
     check(fields, "unknown field `latency`");
     let hz = CrossoverQuestion { fields: "guest.hz".into(), ..question() };
