@@ -1,57 +1,33 @@
 //! From records to counters, and from these to metrics.
 
-use std::collections::BTreeMap;
-
-use sim_core::{Histogram, SimDuration, SimTime};
+use sim_core::{SimDuration, SimTime};
 
 use super::clock::{self, VcpuClocks};
 use super::fairness::{Fairness, Idle, jain};
+use super::faults::Faults;
 use super::given_back::GivenBack;
 use super::kind::MetricKind;
 use super::list::METRICS;
+use super::lock_waits::LockWaits;
+use super::notices::Notices;
 use super::reclaim::Reclaims;
 use super::requests::{RequestCounts, Requests};
 use super::totals::{Counts, Task, Tasks, Totals};
+use super::traffic::Traffic;
 use super::values::{GroupMetrics, Metric, MetricValues, TaskMetrics, VmMetrics};
-use crate::base::abi::{
-    CALLBACK, MSR_ASYNC_PF_INT, PAGE_FAULT, PF_PRESENT, PF_WRITE, StoppedAt, stopped_at,
-};
-use crate::base::ids::{Gfn, TaskId, ThreadId, Token, VcpuId, VmId};
-use crate::base::record::{Event, FaultPath, IoKind, Phase, Record};
+use crate::base::ids::{TaskId, VmId};
+use crate::base::record::{Event, Phase, Record};
 use crate::trace::owners::{Audience, Owners};
-
-/// What is followed of one vCPU.
-#[derive(Clone, Debug)]
-struct Vcpu {
-    /// The fault at hand has not been seen to need I/O.
-    minor_so_far: bool,
-    /// The fault at hand is at a table of the guest's.
-    in_walk: bool,
-    /// When it left the guest for its last fault.
-    faulted: Option<SimTime>,
-    /// Not present that waits for its injection.
-    not_present: Option<Token>,
-    /// The page of that is there already.
-    needless: bool,
-    /// Page ready that waits for its injection.
-    page_ready: Option<Token>,
-    ready_vector: u8,
-    /// A completed item was taken since the last entry, in the measured phase.
-    drains: bool,
-}
 
 /// Computes the metrics of a run from its records.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    vcpus: Vec<Vcpu>,
     clocks: VcpuClocks,
     tasks: Tasks,
-    /// Threads that spin for the lock of the second-stage tables, and since when.
-    spinning: BTreeMap<ThreadId, SimTime>,
-    workers: u64,
-    outstanding: u64,
-    in_flight: u64,
-    in_flight_since: SimTime,
+    faults: Faults,
+    notices: Notices,
+    traffic: Traffic,
+    lock_waits: LockWaits,
     events: u64,
     guest_tables: u64,
     measured: Option<SimTime>,
@@ -59,7 +35,6 @@ pub struct Metrics {
     counts: Counts,
     reclaims: Reclaims,
     given_back: GivenBack,
-    latency: Histogram,
     requests: Requests,
     /// Those of single virtual machines, where there are several.
     by_vm: Option<ByVm>,
@@ -68,33 +43,21 @@ pub struct Metrics {
 impl Metrics {
     /// Metrics of a run with `vcpus` virtual processors, at its start.
     pub fn new(vcpus: u16) -> Self {
-        let vcpu = Vcpu {
-            minor_so_far: false,
-            in_walk: false,
-            faulted: None,
-            not_present: None,
-            needless: false,
-            page_ready: None,
-            ready_vector: CALLBACK,
-            drains: false,
-        };
+        let count = usize::from(vcpus);
         Self {
-            vcpus: vec![vcpu; usize::from(vcpus)],
             clocks: VcpuClocks::new(vcpus),
             tasks: Tasks::default(),
-            spinning: BTreeMap::new(),
-            workers: 0,
-            outstanding: 0,
-            in_flight: 0,
-            in_flight_since: SimTime::ZERO,
+            faults: Faults::new(count),
+            notices: Notices::new(count),
+            traffic: Traffic::default(),
+            lock_waits: LockWaits::default(),
             events: 0,
             guest_tables: 0,
             measured: None,
             ended: None,
             counts: Counts::default(),
-            reclaims: Reclaims::new(vcpus.into()),
+            reclaims: Reclaims::new(count),
             given_back: GivenBack::default(),
-            latency: Histogram::new(),
             requests: Requests::default(),
             by_vm: None,
         }
@@ -128,15 +91,12 @@ impl Metrics {
         }
     }
 
-    fn vcpu(&mut self, vcpu: VcpuId) -> Option<&mut Vcpu> {
-        self.vcpus.get_mut(vcpu.index())
-    }
-
     #[inline]
     fn task(&mut self, task: TaskId) -> &mut Task {
         self.tasks.of(task)
     }
 
+    /// Gives a record to whoever follows its kind.
     #[inline]
     fn step(&mut self, record: &Record) {
         let (now, event) = (record.time, &record.event);
@@ -156,9 +116,7 @@ impl Metrics {
             }
 
             Event::KvmEntry { vcpu } => {
-                if let Some(vcpu) = self.vcpu(vcpu) {
-                    vcpu.drains = false;
-                }
+                self.notices.entered(vcpu);
                 self.clocks.observe(now, *event);
             }
             Event::VcpuBlock { .. } | Event::VcpuUnblock { .. } | Event::HostSchedSwitch { .. } => {
@@ -169,124 +127,36 @@ impl Metrics {
                 self.clocks.observe(now, *event);
             }
 
-            Event::ShadowFault { vcpu, error_code, .. }
-            | Event::KvmPageFault { vcpu, error_code, .. } => {
-                counts.page_faults += measuring;
-                let in_walk = stopped_at(error_code) == StoppedAt::Table;
-                counts.table_faults += measuring * u64::from(in_walk);
-                let both = u64::from(PF_PRESENT | PF_WRITE);
-                counts.write_protect_faults += measuring * u64::from(error_code & both == both);
-                if let Some(vcpu) = self.vcpu(vcpu) {
-                    vcpu.in_walk = in_walk;
-                    vcpu.minor_so_far = true;
-                    vcpu.faulted = Some(now);
-                }
+            Event::ShadowFault { .. }
+            | Event::KvmPageFault { .. }
+            | Event::KvmTryAsyncGetPage { .. }
+            | Event::KvmAsyncPfDoublefault { .. }
+            | Event::MajorFaultBegin { .. }
+            | Event::MajorFaultEnd { .. } => {
+                self.faults.observe((now, event), (counts, measuring), &mut self.tasks);
             }
-            Event::KvmTryAsyncGetPage { vcpu, .. } => self.needs_io(vcpu, measuring),
-            Event::KvmAsyncPfDoublefault { vcpu, .. } => {
-                counts.repeated_fault_events += measuring;
-                self.needs_io(vcpu, measuring);
-            }
-            Event::MajorFaultBegin { vcpu, task, gfn, path } => {
-                match path {
-                    FaultPath::Async => counts.async_faults += measuring,
-                    FaultPath::Repeated => counts.repeated_faults += measuring,
-                    FaultPath::Sync => counts.sync_faults += measuring,
-                }
-                // Here, so that an access that is stopped there again and again counts once.
-                let in_walk = self.vcpus.get(vcpu.index()).is_some_and(|vcpu| vcpu.in_walk);
-                counts.table_io_faults += measuring * u64::from(in_walk);
-                self.needs_io(vcpu, measuring);
-                let exit = self.vcpu(vcpu).and_then(|vcpu| vcpu.faulted.take()).unwrap_or(now);
-                let task = self.task(task);
-                task.major_faults += measuring;
-                task.faults.push((gfn, exit, measuring != 0));
-            }
-            Event::MajorFaultEnd { task, gfn, .. } => self.fault_ends(now, task, gfn),
-
-            Event::NotPresentQueued { vcpu, token, .. } => {
-                if let Some(vcpu) = self.vcpu(vcpu) {
-                    (vcpu.not_present, vcpu.needless) = (Some(token), false);
-                }
-            }
-            Event::PageReadyQueued { vcpu, token } => {
-                if let Some(vcpu) = self.vcpu(vcpu) {
-                    vcpu.page_ready = Some(token);
-                }
-            }
-            Event::KvmAsyncPfReady { vcpu, .. } if measuring != 0 => {
-                counts.ready_items += 1;
-                if let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) {
-                    counts.ready_drains += u64::from(!vcpu.drains);
-                    vcpu.drains = true;
-                }
-            }
-            Event::KvmInjException { vcpu, vector: PAGE_FAULT, cr2, .. } => {
-                self.page_fault_injected(vcpu, cr2, measuring);
-            }
-            Event::KvmInjVirq { vcpu, vector } => self.interrupt_injected(vcpu, vector, measuring),
-            Event::KvmMsrWrite { vcpu, ecx: MSR_ASYNC_PF_INT, data } => {
-                if let Some(vcpu) = self.vcpu(vcpu) {
-                    vcpu.ready_vector = data.to_le_bytes()[0];
-                }
-            }
-
-            Event::ItemLink { .. } => {
-                self.outstanding += 1;
-                counts.outstanding_peak = counts.outstanding_peak.max(self.outstanding);
-            }
-            Event::ItemDone { vcpu, token } => {
-                if let Some(vcpu) = self.vcpu(vcpu) {
-                    vcpu.needless |= vcpu.not_present == Some(token);
-                }
-            }
-            Event::ItemUnlink { token, .. } if token != Token::WAKE_ALL => {
-                self.outstanding = self.outstanding.saturating_sub(1);
-            }
-            Event::WorkqueueExecuteStart { .. } => {
-                self.workers += 1;
-                counts.workers_peak = counts.workers_peak.max(self.workers);
-            }
-            Event::WorkqueueExecuteEnd { .. } => self.workers = self.workers.saturating_sub(1),
-
-            Event::BlockRqIssue { op, pages, .. } => {
-                let pages = u64::from(pages) * measuring;
-                match op {
-                    IoKind::Read => {
-                        counts.swap_read_pages += pages;
-                        counts.swap_read_requests += measuring;
-                    }
-                    IoKind::Write => {
-                        counts.swap_write_pages += pages;
-                        counts.swap_write_requests += measuring;
-                    }
-                }
-                self.settle_device(now);
-                self.in_flight += 1;
-            }
-            Event::SwapCompute { op, pages, span, .. } => {
-                let (pages, ps) = (u64::from(pages) * measuring, span.as_ps() * measuring);
-                match op {
-                    IoKind::Read => {
-                        counts.swap_read_pages += pages;
-                        counts.decompress_ps += ps;
-                        counts.decompressed_pages += pages;
-                    }
-                    IoKind::Write => {
-                        counts.swap_write_pages += pages;
-                        counts.compress_ps += ps;
-                        counts.compressed_pages += pages;
-                    }
-                }
-            }
-            Event::ZswapWriteback { span, .. } => {
-                counts.decompress_ps += span.as_ps() * measuring;
-                counts.zswap_writebacks += measuring;
-            }
-            Event::ZswapRefuse { .. } => counts.zswap_refusals += measuring,
-            Event::BlockRqComplete { .. } => {
-                self.settle_device(now);
-                self.in_flight = self.in_flight.saturating_sub(1);
+            Event::NotPresentQueued { .. }
+            | Event::PageReadyQueued { .. }
+            | Event::KvmAsyncPfReady { .. }
+            | Event::KvmInjException { .. }
+            | Event::KvmInjVirq { .. }
+            | Event::KvmMsrWrite { .. }
+            | Event::ItemLink { .. }
+            | Event::ItemDone { .. }
+            | Event::ItemUnlink { .. }
+            | Event::WorkqueueExecuteStart { .. }
+            | Event::WorkqueueExecuteEnd { .. } => self.notices.observe(event, counts, measuring),
+            Event::BlockRqIssue { .. }
+            | Event::BlockRqComplete { .. }
+            | Event::SwapCompute { .. }
+            | Event::ZswapWriteback { .. }
+            | Event::ZswapRefuse { .. } => self.traffic.observe(now, event, (counts, measuring)),
+            Event::ContentionBegin { .. }
+            | Event::ContentionEnd { .. }
+            | Event::UffdLockWait { .. }
+            | Event::UffdLockTaken { .. } => {
+                self.clocks.observe(now, *event);
+                self.lock_waits.observe(now, event, (counts, measuring));
             }
             Event::MemcgReclaimEnd { .. }
             | Event::MemcgReclaimed { .. }
@@ -295,6 +165,19 @@ impl Metrics {
             | Event::KswapdWake { .. }
             | Event::MemcgWrite { .. }
             | Event::MemcgWritten { .. } => self.reclaims.observe(now, event),
+            Event::GuestDiscard { .. }
+            | Event::TlbFlush { .. }
+            | Event::BalloonTarget { .. }
+            | Event::BalloonSize { .. }
+            | Event::MadviseDontneed { .. } => self.given_back.observe(event),
+            _ => self.count(event, measuring),
+        }
+    }
+
+    /// What is only counted.
+    fn count(&mut self, event: &Event, measuring: u64) {
+        let counts = &mut self.counts;
+        match *event {
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
             Event::KvmUserspaceExit { plain, .. } => {
                 counts.user_exits += measuring;
@@ -304,30 +187,6 @@ impl Metrics {
             Event::VmmSignal { .. } => counts.ring_signals += measuring,
             Event::VmmAwake { .. } => counts.handler_wakeups += measuring,
             Event::UffdLost { .. } => counts.lost_pages += measuring,
-            Event::ContentionBegin { thread, .. } => {
-                self.clocks.observe(now, *event);
-                self.spinning.insert(thread, now);
-            }
-            Event::ContentionEnd { thread } => {
-                self.clocks.observe(now, *event);
-                if let Some(since) = self.spinning.remove(&thread) {
-                    let span = u128::from(now.saturating_since(since).as_ps());
-                    counts.mmu_lock_wait_ps += span * u128::from(measuring);
-                    counts.mmu_lock_contentions += measuring;
-                }
-            }
-            Event::UffdLockWait { thread, .. } => {
-                self.clocks.observe(now, *event);
-                self.spinning.insert(thread, now);
-            }
-            Event::UffdLockTaken { thread } => {
-                self.clocks.observe(now, *event);
-                if let Some(since) = self.spinning.remove(&thread) {
-                    let span = u128::from(now.saturating_since(since).as_ps());
-                    counts.uffd_lock_wait_ps += span * u128::from(measuring);
-                    counts.uffd_lock_contentions += measuring;
-                }
-            }
             Event::SchedStatWait { span, .. } => {
                 *counts.waited_ps.get_or_insert(0) += u128::from(span.as_ps() * measuring);
             }
@@ -335,11 +194,6 @@ impl Metrics {
             Event::AreaTranslated { .. } => counts.area_translations += measuring,
             Event::GuestSchedSwitch { .. } => counts.guest_switches += measuring,
             Event::GuestTableNew { .. } => self.guest_tables += 1,
-            Event::GuestDiscard { .. }
-            | Event::TlbFlush { .. }
-            | Event::BalloonTarget { .. }
-            | Event::BalloonSize { .. }
-            | Event::MadviseDontneed { .. } => self.given_back.observe(event),
             _ => {}
         }
     }
@@ -348,67 +202,15 @@ impl Metrics {
         self.measured = Some(now);
         self.requests.begin(now, &self.clocks);
         self.clocks.restart(now);
-        self.settle_device(now);
+        self.traffic.settle(now, &mut self.counts);
         self.reclaims.begin(now);
         self.given_back.begin();
         self.counts = Counts {
             waited_ps: self.counts.waited_ps.map(|_| 0),
-            workers_peak: self.workers,
-            outstanding_peak: self.outstanding,
+            workers_peak: self.notices.workers,
+            outstanding_peak: self.notices.outstanding,
             ..Counts::default()
         };
-    }
-
-    fn settle_device(&mut self, now: SimTime) {
-        let span = now.saturating_since(self.in_flight_since).as_ps();
-        self.in_flight_since = now;
-        self.counts.in_flight_ps += u128::from(self.in_flight) * u128::from(span);
-        if self.in_flight > 0 {
-            self.counts.device_busy_ps += span;
-        }
-    }
-
-    /// The fault at hand is not a minor one.
-    fn needs_io(&mut self, vcpu: VcpuId, measuring: u64) {
-        if let Some(vcpu) = self.vcpus.get_mut(vcpu.index())
-            && vcpu.minor_so_far
-        {
-            vcpu.minor_so_far = false;
-            self.counts.io_page_faults += measuring;
-        }
-    }
-
-    fn fault_ends(&mut self, now: SimTime, task: TaskId, gfn: Gfn) {
-        let faults = &mut self.task(task).faults;
-        let Some(place) = faults.iter().position(|&(frame, ..)| frame == gfn) else { return };
-        let (_, exit, measured) = faults.swap_remove(place);
-        if measured {
-            let latency = now.saturating_since(exit);
-            self.latency.record(latency.as_ns());
-            self.counts.latency_sum_ps += u128::from(latency.as_ps());
-            self.counts.latency_max_ps = self.counts.latency_max_ps.max(latency.as_ps());
-        }
-    }
-
-    /// Both notices may be exceptions; with equal tokens not present was queued first.
-    fn page_fault_injected(&mut self, vcpu: VcpuId, cr2: u64, measuring: u64) {
-        let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) else { return };
-        let is = |token: Option<Token>| token.is_some_and(|token| u64::from(token.0) == cr2);
-        if is(vcpu.not_present) {
-            vcpu.not_present = None;
-            self.counts.not_present_injected += measuring;
-            self.counts.needless_notices += measuring * u64::from(vcpu.needless);
-        } else if is(vcpu.page_ready) {
-            vcpu.page_ready = None;
-            self.counts.page_ready_delivered += measuring;
-        }
-    }
-
-    fn interrupt_injected(&mut self, vcpu: VcpuId, vector: u8, measuring: u64) {
-        let Some(vcpu) = self.vcpus.get_mut(vcpu.index()) else { return };
-        if vector == vcpu.ready_vector && vcpu.page_ready.take().is_some() {
-            self.counts.page_ready_delivered += measuring;
-        }
     }
 
     /// The metrics of a run that ends at `end`, unless its end was recorded. Says what they would
@@ -416,7 +218,7 @@ impl Metrics {
     pub fn finish(&self, end: SimTime) -> MetricValues {
         let end = self.ended.unwrap_or(end);
         let mut settled = self.clone();
-        settled.settle_device(end);
+        settled.traffic.settle(end, &mut settled.counts);
         settled.reclaims.settle(end);
         settled.requests.settle(end);
         MetricValues {
@@ -424,7 +226,7 @@ impl Metrics {
             per_task: settled.per_task(),
             per_group: settled.per_group(end),
             per_vm: self.by_vm.as_ref().map(|by_vm| by_vm.finish(end)).unwrap_or_default(),
-            fault_latency: settled.latency,
+            fault_latency: settled.faults.latency,
         }
     }
 
@@ -436,7 +238,7 @@ impl Metrics {
             reclaims: &self.reclaims,
             given_back: &self.given_back,
             tasks: &self.tasks,
-            latency: &self.latency,
+            latency: &self.faults.latency,
             events: self.events,
             guest_tables: self.guest_tables,
             spent: self.measured.map_or([0; clock::STATES], |_| self.clocks.spent(end)),
@@ -451,7 +253,7 @@ impl Metrics {
     fn with_totals<T>(&self, end: SimTime, of: impl Fn(&Totals<'_>) -> T) -> T {
         let end = self.ended.unwrap_or(end);
         let mut settled = self.clone();
-        settled.settle_device(end);
+        settled.traffic.settle(end, &mut settled.counts);
         settled.reclaims.settle(end);
         settled.requests.settle(end);
         of(&settled.totals(end, settled.requests.all.as_ref()))

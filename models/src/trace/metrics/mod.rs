@@ -7,16 +7,20 @@
 pub(in crate::trace) mod clock;
 mod collector;
 mod fairness;
+mod faults;
 mod find;
 mod given_back;
 mod kind;
 mod list;
+mod lock_waits;
+mod notices;
 mod reclaim;
 mod request_list;
 mod requests;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod traffic;
 mod values;
 mod vmm_list;
 
