@@ -193,9 +193,10 @@ pub struct TaskGroup {
     pub program: Vec<Op>,
 }
 
-/// Pages whose entries a discard takes away before translations go and their frames are free (`MAX_GATHER_BATCH_COUNT`
-/// batches of `MAX_GATHER_BATCH` pages and `MMU_GATHER_BUNDLE`, include/asm-generic/tlb.h of 6.12).
-pub const GATHERED_PAGES: u64 = 19 * 510 + 8;
+/// Pages whose entries a discard takes away before translations go and their frames are free: of
+/// `MMU_GATHER_BUNDLE` and of `MAX_GATHER_BATCH_COUNT` batches of `MAX_GATHER_BATCH` pages one each stays free
+/// (include/asm-generic/tlb.h and `__tlb_remove_folio_pages_size`, mm/mmu_gather.c of 6.12.117).
+pub const GATHERED_PAGES: u64 = (8 - 1) + 19 * (510 - 1);
 
 impl TaskGroup {
     /// Frames that its tasks may have taken from their pages and not given back yet, all at once.

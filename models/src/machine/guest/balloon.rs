@@ -224,7 +224,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         let least = self.marks(vm).low + ((REPORT as u64) << reporting.order);
         let frames = self.tables(vcpu).frames();
-        let enough = frames.free() >= least;
+        // `__zone_watermark_ok` refuses at the mark itself.
+        let enough = frames.free() > least;
         let blocks = if enough && left > 0 { frames.isolate(REPORT) } else { Vec::new() };
         if !blocks.is_empty() {
             let cost = self.w.setup.prices.balloon_page.cycles.times(blocks.len() as u64);

@@ -27,19 +27,16 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.push_frame(vcpu, span, GuestThen::LeaveSmm);
             return None;
         }
-        let (vector, cost, then) = if std::mem::take(&mut state.enable_pending) {
+        // The highest vector first, as the local APIC has them.
+        let (vector, cost, then) = if std::mem::take(&mut state.reschedule_pending) {
+            (RESCHEDULE, entry, GuestThen::Reschedule)
+        } else if std::mem::take(&mut state.enable_pending) {
             (CALL_FUNCTION, entry, GuestThen::EnableApf)
         } else if std::mem::take(&mut state.refused_en_pending) {
             (CALL_FUNCTION, entry, GuestThen::RefusedEn)
         } else if let Some(call) = state.calls.pop() {
             let flush = call.flush.map_or(Cycles::ZERO, |range| cost_of_flush(prices, range));
             (CALL_FUNCTION, entry + flush, GuestThen::Answer { call })
-        } else if !state.driver_work.is_empty() {
-            let work = state.driver_work.remove(0);
-            let vector = if work.is_timer() { LOCAL_TIMER } else { DEVICE };
-            (vector, entry + driver, GuestThen::Driver { work })
-        } else if std::mem::take(&mut state.reschedule_pending) {
-            (RESCHEDULE, entry, GuestThen::Reschedule)
         } else if let Some(vector) = self.w.protocol.apf(vcpu).ready_interrupt(vcpu) {
             // Traces its injection itself.
             self.inject_ready_interrupt(vcpu);
@@ -47,9 +44,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // This handler ends its interrupt first of all.
             self.push_eoi(vcpu);
             return Some(vector);
+        } else if let Some(at) = state.driver_work.iter().position(|work| work.is_timer()) {
+            let work = state.driver_work.remove(at);
+            (LOCAL_TIMER, entry + driver, GuestThen::Driver { work })
         } else if timer {
             // The tick has the same, and its own handler here.
             (LOCAL_TIMER, entry + wakes, GuestThen::Timers { softirq: false })
+        } else if !state.tick_pending && !state.driver_work.is_empty() {
+            let work = state.driver_work.remove(0);
+            (DEVICE, entry + driver, GuestThen::Driver { work })
         } else {
             state.tick_pending = false;
             let periods =

@@ -40,7 +40,7 @@ impl Host {
     /// A page gets its frame.
     pub(super) fn give_installed_frame(&mut self, guest_page: GuestPage) {
         self.memory.charge(guest_page);
-        self.memory.lru_arrive(guest_page, Arrival::Fresh);
+        self.memory.lru_arrive(guest_page, Arrival::Installed);
         let page = self.memory.page_mut(guest_page);
         page.backing = Backing::Resident;
         // A page of the VMM's own, or of shared memory: no file on a disk has it (`mfill_atomic_install_pte`

@@ -17,7 +17,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn hold_page(&mut self, item: ItemId, guest_page: GuestPage) {
         if self.holds_pages(guest_page.vm()) {
             let page = self.w.host.memory.page_mut(guest_page);
-            page.pins = page.pins.saturating_add(1);
+            page.pins += 1;
             self.w.host.pinned[self.w.host.memory.container(guest_page.vm())] += 1;
             let needed = item.index() + 1;
             if self.w.host.pinning.len() < needed {
@@ -39,7 +39,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let held = self.w.host.pinning.get_mut(item.index()).and_then(Option::take);
         if let Some(guest_page) = held {
             let page = self.w.host.memory.page_mut(guest_page);
-            page.pins = page.pins.saturating_sub(1);
+            page.pins -= 1;
             let container = self.w.host.memory.container(guest_page.vm());
             self.w.host.pinned[container] -= 1;
             self.wake_room_waiters(container);

@@ -73,16 +73,20 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     ) -> Flow {
         let vm = self.w.host.reclaimer(own).vm;
         match outcome {
-            Outcome::Again => {}
+            // `shrink_node` forgets the failures.
+            Outcome::Again => self.w.host.reclaimer(own).tries = MAX_RECLAIM_RETRIES,
             Outcome::Waits => {
                 let container = self.w.host.memory.container(vm);
                 return self.wait_for_room(thread, container);
             }
-            Outcome::Nothing if self.w.host.reclaimer(own).tries == 0 => {
-                self.w.host.hopeless = true;
-                return self.kswapd_sleeps(thread);
+            Outcome::Nothing => {
+                let tries = &mut self.w.host.reclaimer(own).tries;
+                *tries -= 1;
+                if *tries == 0 {
+                    self.w.host.hopeless = true;
+                    return self.kswapd_sleeps(thread);
+                }
             }
-            Outcome::Nothing => self.w.host.reclaimer(own).tries -= 1,
         }
         Flow::Spend(SimDuration::ZERO, Then::ReclaimerNext)
     }

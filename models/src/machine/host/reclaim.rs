@@ -251,13 +251,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether I/O under way, an item that holds its page, or another thread that makes room in the pool of
-    /// compressed pages, will free a page or make one reclaimable, in a container.
+    /// compressed pages, will free a page or make one reclaimable, in a container. What a thread of the VMM reads has no
+    /// frame of the container yet.
     pub(super) fn room_will_come(&self, thread: ThreadId, container: usize) -> bool {
         if self.is_shrinking(thread) {
             return true;
         }
         let Host { memory, swap, pinned, requests, .. } = &self.w.host;
-        let mut requests = requests.iter().flatten();
+        let mut requests =
+            requests.iter().flatten().filter(|request| !self.is_read_by_vmm(request));
         if memory.count() == 1 {
             return pinned[0] > 0 || requests.next().is_some();
         }

@@ -3,7 +3,8 @@
 //! follows how long the last halts were, and only as long as nobody else wants its processor.
 //!
 //! The artificial halt is not polled for: since 5.17 it blocks without `kvm_vcpu_halt`, and recorded
-//! logs of 6.12 show no `kvm_vcpu_wakeup` for it. Older kernels polled in both.
+//! logs of 6.12 show no `kvm_vcpu_wakeup` for it. Older kernels polled in both (`kvm_vcpu_block`,
+//! 5.10.262), which the model does not have.
 
 use sim_core::{EventQueue, SimDuration};
 

@@ -17,6 +17,7 @@ pub mod pass;
 pub(crate) mod prefetch;
 pub mod read_ahead;
 pub mod reclaim;
+mod refaults;
 mod second_stage;
 pub(crate) mod second_stage_lock;
 pub mod shadow;

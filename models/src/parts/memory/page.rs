@@ -84,7 +84,7 @@ pub struct Page {
     /// It is in guest_memfd: unevictable, so that it is on no list and never swapped.
     pub in_guest_memfd: bool,
     /// References by work items that keep the page from reclaim.
-    pub pins: u8,
+    pub pins: u16,
     /// How often the page has been the target of device I/O; keys its random draws.
     pub io_count: u32,
     /// The read that locked the frame.

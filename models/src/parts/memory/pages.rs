@@ -1,13 +1,12 @@
 //! The host's view of guest memory: what each guest page is backed by, the container's limit,
-//! the two LRU lists, and which pages the second-stage tables map.
-//!
-//! One VM with one memslot: gfn g is backed by hva `HVA_BASE + 4096 g`.
+//! the lists of its pages, and which pages the second-stage tables map.
 
 use super::blocks::Blocks;
 pub use super::page::{Backing, Entry, Flight, LruList, Page};
 use super::page::{NIL, NOBODY};
 pub use super::second_stage::SecondStage;
 use super::second_stage::TABLE;
+use super::refaults::Refaults;
 use super::zswap::Zswap;
 use crate::base::ids::{Gfn, GuestPage, SwapSlot, VmId};
 use crate::base::radix::Radix;
@@ -24,6 +23,8 @@ pub const MIN_GENERATIONS: u64 = 2;
 pub enum Arrival {
     /// Touched for the first time.
     Fresh,
+    /// Installed by a handler, in a call and not in a fault.
+    Installed,
     /// Read from the swap area.
     Read,
     /// Found in the swap cache while it was being written.
@@ -48,7 +49,7 @@ impl Default for ListEnds {
     }
 }
 
-/// All guest pages of one VM, under one memory limit.
+/// All guest pages of the virtual machines that share one memory limit.
 #[derive(Clone, Debug)]
 pub struct HostMemory {
     /// Those of the first virtual machine by frame, then those of the next one, and so on.
@@ -66,6 +67,8 @@ pub struct HostMemory {
     oldest: u64,
     youngest: u64,
     lru: Lru,
+    /// What is known of pages that went, where the kernel asks for it.
+    refaults: Option<Box<Refaults>>,
     free_frames: Vec<u32>,
     next_frame: u32,
     charged: u64,
@@ -82,9 +85,11 @@ impl HostMemory {
     /// Untouched memory of virtual machines with so many pages each, in a container with room for
     /// `limit` of them.
     pub fn new(pages: &[u64], limit: u64, lru: Lru) -> Self {
+        let all = pages.iter().sum();
+        let refaults = (lru == Lru::TwoListsRefaults).then(|| Box::new(Refaults::new(all)));
         Self {
-            pages: Radix::new(pages.iter().sum()),
-            second_stage: Radix::new(pages.iter().sum()),
+            pages: Radix::new(all),
+            second_stage: Radix::new(all),
             begins: (0..=pages.len()).map(|vm| pages[..vm].iter().sum()).collect(),
             blocks: Blocks::new(pages),
             active: ListEnds::default(),
@@ -93,6 +98,7 @@ impl HostMemory {
             oldest: 0,
             youngest: MAX_GENERATIONS - 1,
             lru,
+            refaults,
             free_frames: Vec::new(),
             next_frame: 0,
             charged: 0,
@@ -122,6 +128,9 @@ impl HostMemory {
         self.pages.freeze();
         self.second_stage.freeze();
         self.blocks.freeze();
+        if let Some(refaults) = &mut self.refaults {
+            refaults.freeze();
+        }
         if let Some(zswap) = &mut self.zswap {
             zswap.freeze();
         }
@@ -224,6 +233,15 @@ impl HostMemory {
         self.inactive.len
     }
 
+    /// Whether the active list is to be shrunk (`inactive_is_low`, mm/vmscan.c of 5.10.262; `inactive_anon_is_low` of
+    /// 2.6.3x has the same ratio): the more pages, the shorter the inactive list may be.
+    pub(super) fn inactive_is_low(&self) -> bool {
+        const GIB_SHIFT: u32 = 30 - 12;
+        let gib = (self.active.len + self.inactive.len) >> GIB_SHIFT;
+        let ratio = (10 * gib).isqrt().max(1);
+        self.inactive.len * ratio < self.active.len
+    }
+
     /// Charges a frame to the container and gives it to the page.
     ///
     /// # Panics
@@ -324,20 +342,48 @@ impl HostMemory {
     }
 
     /// Puts a page on the list on which pages of its kind begin. Pages that come by a fault begin
-    /// in the youngest generation (`lru_gen_in_fault`).
+    /// in the youngest generation (`lru_gen_in_fault`), others in the one before (`lru_gen_add_folio`).
     pub fn lru_arrive(&mut self, guest_page: GuestPage, arrival: Arrival) {
         let list = match (self.lru, arrival) {
+            (Lru::Generations | Lru::GenerationsSecondStage, Arrival::Installed) => {
+                generation(self.youngest - 1)
+            }
             (Lru::Generations | Lru::GenerationsSecondStage, _) => self.youngest_generation(),
-            (Lru::TwoLists, Arrival::Fresh) => LruList::Active,
-            (Lru::TwoLists, Arrival::Read | Arrival::Found) => LruList::Inactive,
+            (Lru::TwoLists, Arrival::Fresh | Arrival::Installed) => LruList::Active,
+            (Lru::TwoListsRefaults, Arrival::Read) if self.refaults_soon(guest_page) => {
+                LruList::Active
+            }
+            (Lru::TwoLists | Lru::TwoListsRefaults, _) => LruList::Inactive,
         };
         self.lru_add(guest_page, list);
+    }
+
+    /// Puts a page that was on the inactive list on the active one.
+    pub(super) fn activate(&mut self, guest_page: GuestPage) {
+        if let Some(refaults) = &mut self.refaults {
+            refaults.activated();
+        }
+        self.lru_add(guest_page, LruList::Active);
+    }
+
+    /// A page has gone, and only the swap area or its store has it.
+    pub(super) fn was_evicted(&mut self, guest_page: GuestPage) {
+        let place = self.index(guest_page);
+        if let Some(refaults) = &mut self.refaults {
+            refaults.evicted(place);
+        }
+    }
+
+    /// Whether a page that comes back did not go long ago.
+    fn refaults_soon(&mut self, guest_page: GuestPage) -> bool {
+        let (place, active) = (self.index(guest_page), self.active_len());
+        self.refaults.as_mut().is_some_and(|refaults| refaults.refaults(place, active))
     }
 
     /// Puts a page where reclaim finds it first (`rotate_reclaimable_page`).
     pub fn lru_rotate(&mut self, guest_page: GuestPage) {
         let list = match self.lru {
-            Lru::TwoLists => LruList::Inactive,
+            Lru::TwoLists | Lru::TwoListsRefaults => LruList::Inactive,
             Lru::Generations | Lru::GenerationsSecondStage => generation(self.oldest),
         };
         self.lru_add_tail(guest_page, list);

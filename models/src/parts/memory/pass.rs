@@ -129,6 +129,7 @@ pub(super) fn evict(
         unmap(memory, guest_page, pass);
         memory.page_mut(guest_page).forget(elsewhere);
         memory.uncharge(guest_page);
+        memory.was_evicted(guest_page);
         pass.freed += 1;
         pass.taken += used;
         return true;

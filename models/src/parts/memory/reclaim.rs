@@ -1,9 +1,11 @@
 //! Direct reclaim: which pages go, in the manner of `shrink_zone` of 2.6.3x for anonymous memory.
 //!
-//! The active list is shrunk while it is the longer one (`inactive_anon_is_low` with a ratio of
-//! one, as for containers below 1 GiB). Pages move from its old end to the inactive list; there a
-//! page that was used since gets a second chance. Without accessed bits in the second-stage
+//! The active list is shrunk while the inactive one is too short. Pages move from its old end to the inactive list;
+//! there a page that was used since gets a second chance. Without accessed bits in the second-stage
 //! tables, "used since" means "mapped", and asking unmaps (`kvm_age_rmapp`).
+//!
+//! Kernels from 5.9 on activate a page at the second sign of use (`page_check_references`). One that the guest uses has
+//! had the first when KVM looked it up (`mark_page_accessed` in `follow_page_pte`), so that it is activated all the same.
 
 use crate::base::ids::GuestPage;
 use crate::config::Lru;
@@ -51,11 +53,11 @@ fn shrink_one_inactive(
     }
     if test_and_clear_young(memory, guest_page, test, pass) {
         keep_without_slot(memory, swap, guest_page);
-        memory.lru_add(guest_page, LruList::Active);
+        memory.activate(guest_page);
         return;
     }
     if !evict(memory, swap, guest_page, pass) {
-        memory.lru_add(guest_page, LruList::Active);
+        memory.activate(guest_page);
     }
 }
 
@@ -68,9 +70,8 @@ fn reclaim_at(
     test: YoungTest,
     pass: &mut ReclaimPass,
 ) {
-    let inactive_is_low = |memory: &HostMemory| memory.active_len() > memory.inactive_len();
     let mut inactive = memory.inactive_len() >> priority;
-    let mut active = if inactive_is_low(memory) { memory.active_len() >> priority } else { 0 };
+    let mut active = if memory.inactive_is_low() { memory.active_len() >> priority } else { 0 };
     while inactive > 0 && u64::from(pass.freed) < SWAP_CLUSTER_MAX {
         let (from_inactive, from_active) =
             (inactive.min(SWAP_CLUSTER_MAX), active.min(SWAP_CLUSTER_MAX));
@@ -82,7 +83,7 @@ fn reclaim_at(
         shrink_active(memory, from_active as u32, test, pass);
         (inactive, active) = (inactive - from_inactive, active - from_active);
     }
-    if inactive_is_low(memory) {
+    if memory.inactive_is_low() {
         shrink_active(memory, SWAP_CLUSTER_MAX as u32, test, pass);
     }
 }
@@ -96,7 +97,7 @@ pub fn reclaim(
     pass: &mut ReclaimPass,
 ) {
     pass.clear();
-    if memory.lru() != Lru::TwoLists {
+    if !matches!(memory.lru(), Lru::TwoLists | Lru::TwoListsRefaults) {
         let walk_sees_guest = memory.lru() == Lru::GenerationsSecondStage;
         let how = (test, walk_sees_guest);
         match scan {
@@ -127,7 +128,7 @@ fn reclaim_batch(
             // All that could go is on its way.
             return;
         }
-        if memory.active_len() > memory.inactive_len() {
+        if memory.inactive_is_low() {
             shrink_active(memory, batch, test, pass);
         }
         for _ in 0..batch {
@@ -145,7 +146,7 @@ fn reclaim_batch(
 mod tests {
     use super::*;
     use crate::base::ids::SwapSlot;
-    use crate::parts::memory::pages::{Backing, Entry, SecondStage};
+    use crate::parts::memory::pages::{Arrival, Backing, Entry, SecondStage};
 
     fn resident(memory: &mut HostMemory, guest_page: GuestPage, mapped: bool) {
         memory.charge(guest_page);
@@ -217,6 +218,53 @@ mod tests {
             assert_eq!(pass.written.first().map(|w| w.0), Some(GuestPage(1)), "{test:?}");
             assert_eq!(memory.page(GuestPage(0)).backing, Backing::Resident);
         }
+    }
+
+    #[test]
+    fn the_inactive_list_may_be_the_shorter_the_more_pages_there_are() {
+        const GIB: u64 = 1 << 18;
+        // At 1 GiB the ratio is the root of ten, cut to 3.
+        for (pages, inactive, low) in [
+            (GIB - 1, GIB / 2, false),
+            (GIB - 1, GIB / 2 - 1, true),
+            (GIB, GIB / 4, false),
+            (GIB, GIB / 4 - 1, true),
+        ] {
+            let mut memory = HostMemory::new(&[pages], pages, Lru::TwoLists);
+            for page in (0..pages).map(GuestPage) {
+                let is_inactive = page.0 < inactive;
+                memory.lru_add(page, if is_inactive { LruList::Inactive } else { LruList::Active });
+            }
+            assert_eq!(memory.inactive_is_low(), low, "{inactive} of {pages}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_comes_back_soon_begins_on_the_active_list() {
+        let mut memory = HostMemory::new(&[100], 100, Lru::TwoListsRefaults);
+        let mut swap = SwapArea::new(1024);
+        for guest_page in (0..64).map(GuestPage) {
+            memory.charge(guest_page);
+            memory.lru_arrive(guest_page, Arrival::Fresh);
+            memory.set_slot(guest_page, swap.allocate(guest_page));
+            memory.page_mut(guest_page).backing = Backing::Resident;
+        }
+        // New pages begin on the inactive list; the last ones are used.
+        assert_eq!((memory.active_len(), memory.inactive_len()), (0, 64));
+        for guest_page in (8..16).map(GuestPage) {
+            memory.second_stage_mut(guest_page).young = true;
+        }
+        let mut pass = ReclaimPass::default();
+        let scan = Scan::Batch(32);
+        reclaim(&mut memory, &mut swap, scan, YoungTest::AccessedBit, &mut pass);
+        assert_eq!((pass.freed, memory.active_len()), (32, 8));
+        let mut back = |page: u64| {
+            memory.charge(GuestPage(page));
+            memory.lru_arrive(GuestPage(page), Arrival::Read);
+            memory.page(GuestPage(page)).list
+        };
+        // Since page 39 went none did; since page 0 seven others went, and eight were activated.
+        assert_eq!((back(39), back(0)), (LruList::Active, LruList::Inactive));
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn calls(config: &MachineConfig) -> Vec<(u32, u32)> {
 #[test]
 fn a_call_goes_on_until_32_pages_are_free_though_there_is_room_for_one() {
     for (kernel, lru) in [
-        ("linux-6.1", Lru::TwoLists),
+        ("linux-6.1", Lru::TwoListsRefaults),
         ("linux-6.6", Lru::Generations),
         ("linux-6.12", Lru::GenerationsSecondStage),
     ] {

@@ -12,7 +12,8 @@ use models::config::{
 use models::machine::{RunOutput, RunSettings};
 use sim_core::SimDuration;
 
-const LRUS: [Lru; 3] = [Lru::TwoLists, Lru::Generations, Lru::GenerationsSecondStage];
+const LRUS: [Lru; 4] =
+    [Lru::TwoLists, Lru::TwoListsRefaults, Lru::Generations, Lru::GenerationsSecondStage];
 
 fn machine(pattern: Pattern, kernel: HostKernel) -> MachineConfig {
     let mut config = crowded("skylake-sp", constant(us(100)));
