@@ -96,6 +96,15 @@ pub(crate) enum CliError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder has results of something else.
+    #[error(
+        "`{path}` holds results of another scenario, or of other settings or another seed\n  \
+         help: name another folder; results of one scenario go into one folder"
+    )]
+    Mixed {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Questions cannot be asked or answered.
     #[error("cannot ask on this terminal: {0}\n  help: `--yes` asks nothing; flags answer before")]
     Answers(io::Error),

@@ -1,6 +1,10 @@
 //! `apfsim anatomy`: single major faults or requests in detail.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use models::trace::anatomy::Pick;
+use reports::html::SCENARIO;
 use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy, run_request_anatomy};
 
 use super::common::publish_of;
@@ -18,19 +22,38 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
     let overrides = ScenarioOverrides { policies, seed: args.seed, replications: Some(1) };
     let scenario = scenario.with_overrides(&overrides)?;
     let _held = FolderLock::hold(args.out.as_deref(), &[])?;
+    let of_seed = ScenarioOverrides { seed: args.seed, ..ScenarioOverrides::default() };
+    let text = scenario.text_as_run(&of_seed)?;
+    let text = match args.out.as_deref() {
+        Some(folder) => kept_text(folder, &scenario)?.unwrap_or(text),
+        None => text,
+    };
     let display = Display::new(&scenario.name, args.quiet);
     let (picks, progress) = (picks(&args.picks), |progress| display.update(&progress));
     if args.request {
         let report = run_request_anatomy(&scenario, &picks, &progress)?;
         drop(display);
-        publish_of(&report, &scenario.text, args.format, args.out.as_deref(), args.quiet)?;
+        publish_of(&report, &text, args.format, args.out.as_deref(), args.quiet)?;
         return Ok(Outcome::Fine);
     }
     let report = run_anatomy(&scenario, &picks, &progress)?;
     drop(display);
 
-    publish_of(&report, &scenario.text, args.format, args.out.as_deref(), args.quiet)?;
+    publish_of(&report, &text, args.format, args.out.as_deref(), args.quiet)?;
     Ok(Outcome::Fine)
+}
+
+/// The text of the scenario whose results a folder has, if it has some; they must be of the same runs.
+fn kept_text(folder: &Path, scenario: &Scenario) -> Result<Option<Arc<str>>, CliError> {
+    let path = folder.join(SCENARIO);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let kept = path.to_str().and_then(|path| Scenario::load(path).ok());
+    match kept.filter(|kept| kept.has_runs_of(scenario)) {
+        Some(kept) => Ok(Some(kept.text)),
+        None => Err(CliError::Mixed { path: folder.to_owned() }),
+    }
 }
 
 /// Of the scenario's policies `sync`, `halt` and the last asynchronous one: one of each kind is

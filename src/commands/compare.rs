@@ -25,7 +25,12 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Outcome, CliError> {
     if let Some(wanted) = args.precision {
         scenario.replications = replications(&scenario, &args.run, wanted)?;
     }
-    simulate::execute(&scenario, &args.run, args.trace.as_deref(), |it| Compared::brief(it))
+    let overrides = ScenarioOverrides {
+        replications: args.precision.map(|_| scenario.replications).or(args.replications),
+        ..overrides
+    };
+    let trace = args.trace.as_deref();
+    simulate::execute(&scenario, (&overrides, &args.run), trace, |it| Compared::brief(it))
 }
 
 /// So many replications as make the intervals narrow enough, or the most. Says which of the two.

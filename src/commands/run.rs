@@ -18,5 +18,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<Outcome, CliError> {
         replications: Some(args.replications),
     };
     let scenario = scenario.with_overrides(&overrides)?;
-    simulate::execute(&scenario, &args.run, args.trace.as_deref(), |it| Compared::detailed(it))
+    simulate::execute(&scenario, (&overrides, &args.run), args.trace.as_deref(), |it| {
+        Compared::detailed(it)
+    })
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use reports::Compared;
-use scenarios::{Comparison, FolderLock, RunOptions, Scenario, run_comparison, start_over};
+use scenarios::{
+    Comparison, FolderLock, RunOptions, Scenario, ScenarioOverrides, run_comparison, start_over,
+};
 
 use super::common::{keep, print, tell};
 use crate::cli::RunningArgs;
@@ -15,7 +17,7 @@ use crate::progress::Display;
 /// Runs a scenario and prints the result as `report` has it.
 pub(super) fn execute(
     scenario: &Scenario,
-    args: &RunningArgs,
+    (overrides, args): (&ScenarioOverrides, &RunningArgs),
     trace: Option<&Path>,
     report: fn(&Comparison) -> Compared<'_>,
 ) -> Result<Outcome, CliError> {
@@ -28,8 +30,9 @@ pub(super) fn execute(
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    let kept = args.out.as_deref();
-    let kept = kept.map(|folder| keep(folder, &Compared::kept(&comparison), &scenario.text));
+    let kept = args.out.as_deref().map(|folder| {
+        keep(folder, &Compared::kept(&comparison), &scenario.text_as_run(overrides)?)
+    });
     print(&report(&comparison), args.format)?;
     // After the result, which is worth having when the disk is full.
     tell(&kept.transpose()?.unwrap_or_default(), args.quiet);

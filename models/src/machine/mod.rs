@@ -3,8 +3,9 @@
 //! Rooms, from the bottom: `world` is what all share (the state in its halves, the event at hand, the
 //! interfaces between the halves), `protocol` drives [`crate::apf`], `vcpu` is KVM's loop of a vCPU
 //! thread, `host` has threads, workers, memory and the swap device, `guest` has tasks and the guest's
-//! kernel. A room's state is private to it; the guest reaches the host through
-//! `world::Hypervisor` only, the host the guest through `world::GuestEntry`.
+//! kernel. A room's state is private to it; the guest acts on the host through
+//! `world::Hypervisor` only, and reads what it maps as a processor's walk does; the host enters the guest through
+//! `world::GuestEntry`.
 //!
 //! `ARCHITECTURE.md` follows the life of a fault through these files.
 

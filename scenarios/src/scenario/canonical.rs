@@ -36,6 +36,12 @@ impl Scenario {
         }
         form.hash()
     }
+
+    /// Whether runs of another scenario are runs of this one: machine, workload, times and seed are the same, whatever the
+    /// policies and the number of replications.
+    pub fn has_runs_of(&self, other: &Self) -> bool {
+        self.seed == other.seed && setup_hash(self) == setup_hash(other)
+    }
 }
 
 /// The hash of what all runs of a scenario share: machine, workload and times.

@@ -103,6 +103,23 @@ fn work_may_be_done_before_its_item_is_linked() {
     assert!(!comparison.has_violation(), "{:?}", comparison.policy("apf-v5.8").unwrap().findings);
 }
 
+/// A handler that goes to sleep leaves a vCPU thread that has just lost its processor where its caches are: the worker
+/// that has it is through in microseconds.
+#[test]
+fn further_processors_do_not_slow_asynchronous_faults_down() {
+    let faults = |cpus: &str| {
+        let text = text("processors-beside-a-handler").replace("\"cpus\": 6", cpus);
+        let comparison = outcome(&Scenario::from_str("f", &text).unwrap(), true).unwrap();
+        let of =
+            |policy: &str| comparison.policy(policy).unwrap().metric("major_faults").unwrap().mean;
+        (of("apf-v6.12"), of("sync"))
+    };
+    for cpus in ["\"cpus\": 3", "\"cpus\": 6"] {
+        let (asynchronous, synchronous) = faults(cpus);
+        assert!(asynchronous > 1.5 * synchronous, "{cpus}: {asynchronous}, {synchronous}");
+    }
+}
+
 /// Under every policy a fault begins at the exit for it, before reclaim and before the read is
 /// submitted, and metrics and anatomy agree on that.
 #[test]

@@ -51,7 +51,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.dismiss_delayed(&mut self.w.guest.entities, params);
         let waiting: Vec<u32> = queue.waiting(&self.w.guest.entities).collect();
-        self.w.guest.note_load(vcpu);
+        let now = self.now();
+        self.w.guest.note_load(now, vcpu);
         for id in waiting {
             self.move_to_idlest(TaskId(id), vcpu);
         }

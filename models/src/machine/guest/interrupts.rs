@@ -89,12 +89,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.restart_tick(vcpu);
         self.raise_timer_softirq(vcpu);
+        self.balance_idle_vcpus(vcpu);
         if balance {
-            let least = self.w.guest.cpus[vcpu.index()].queue.running() + 2;
-            if self.pull_task(vcpu, least).is_some() {
-                self.w.guest.cpus[vcpu.index()].need_resched |=
-                    self.w.guest.cpus[vcpu.index()].queue.current.is_none();
-            }
+            self.balance_tasks(vcpu);
             let cost = self.w.setup.prices.guest_balance.cycles;
             self.push_frame(vcpu, cost, GuestThen::Return);
         }

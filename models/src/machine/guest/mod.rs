@@ -2,6 +2,7 @@
 
 mod accounting;
 mod apic;
+mod balance;
 mod balloon;
 mod balloon_state;
 mod burst;

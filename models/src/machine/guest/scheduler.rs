@@ -24,13 +24,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let params = &self.w.setup.guest(vcpu).sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
+        if let Some(current) = queue.current {
+            self.w.guest.tasks[current as usize].ran_until = now;
+        }
         let over = queue.charge(&mut self.w.guest.entities, span, params);
-        self.w.guest.note_load(vcpu);
+        self.w.guest.note_load(now, vcpu);
         over
     }
 
     /// Chooses the next task (`schedule`). False when there is none: the vCPU is idle.
     pub(super) fn reschedule(&mut self, vcpu: VcpuId) -> bool {
+        let now = self.now();
         self.charge_task(vcpu);
         let state = &mut self.w.guest.cpus[vcpu.index()];
         state.need_resched = false;
@@ -47,13 +51,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.guest(vcpu).sched;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         let next = state.queue.pick_again(sleeps, &mut self.w.guest.entities, params);
-        self.w.guest.note_load(vcpu);
+        self.w.guest.note_load(now, vcpu);
         let next = next.or_else(|| {
-            self.pull_task(vcpu, 2)?;
+            self.balance_idle_vcpu(vcpu)?;
             let params = &self.w.setup.guest(vcpu).sched;
             let state = &mut self.w.guest.cpus[vcpu.index()];
             let next = state.queue.pick(&mut self.w.guest.entities, params);
-            self.w.guest.note_load(vcpu);
+            self.w.guest.note_load(now, vcpu);
             next
         });
         if next == prev && next.is_some() {
@@ -84,7 +88,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.guest.tasks[task.index()].state != TaskState::Sleeping {
             return;
         }
-        let vcpu = self.vcpu_to_wake_on(task);
+        let (now, vcpu) = (self.now(), self.vcpu_to_wake_on(task));
         let delayed = RunQueue::is_delayed(task.0, &self.w.guest.entities);
         let mut over = !delayed && self.charge_task(vcpu);
         self.w.guest.tasks[task.index()].state = TaskState::Runnable;
@@ -95,7 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return;
         }
         state.queue.enqueue_woken(task.0, &mut self.w.guest.entities, params);
-        self.w.guest.note_load(vcpu);
+        self.w.guest.note_load(now, vcpu);
         if delayed {
             over = self.charge_task(vcpu);
         }
@@ -125,35 +129,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.interrupt(vcpu);
     }
 
-    /// Takes a waiting task from the busiest vCPU that runs at least `least` tasks and has one
-    /// waiting.
-    pub(super) fn pull_task(&mut self, vcpu: VcpuId, least: usize) -> Option<TaskId> {
-        let vms = &self.w.setup.vms;
-        let may = |&v: &usize| v != vcpu.index() && vms[v] == vms[vcpu.index()];
-        let from = self.w.guest.loads.busiest_first(least).find(may)?;
-        let id = self.w.guest.cpus[from].queue.waiting(&self.w.guest.entities).next()?;
-        let task = TaskId(id);
-        self.migrate_waiting(task, VcpuId(from as u16), vcpu);
-        self.emit(Event::GuestMigrateTask { task, from: VcpuId(from as u16), to: vcpu });
-        Some(task)
-    }
-
-    /// A task that waits for one vCPU waits for another one from now on.
-    pub(super) fn migrate_waiting(&mut self, task: TaskId, from: VcpuId, to: VcpuId) {
-        let params = &self.w.setup.guest(to).sched;
-        let mut queue = std::mem::take(&mut self.w.guest.cpus[to.index()].queue);
-        let entities = &mut self.w.guest.entities;
-        self.w.guest.cpus[from.index()].queue.migrate(task.0, &mut queue, entities, params);
-        self.w.guest.cpus[to.index()].queue = queue;
-        self.w.guest.note_load(from);
-        self.w.guest.note_load(to);
-        self.w.guest.tasks[task.index()].vcpu = to;
-    }
-
     /// Places a new task where it is told to, else on the vCPU with the fewest tasks
     /// (`select_task_rq` at fork).
     pub(super) fn place_new_task(&mut self, task: TaskId, vm: VmId, on: Option<VcpuId>) {
         let Some(vcpu) = on.or_else(|| self.idlest(vm)) else { return };
+        let now = self.now();
         let params = &self.w.setup.guest(vcpu).sched;
         let new = &mut self.w.guest.tasks[task.index()];
         new.vcpu = vcpu;
@@ -163,13 +143,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             &mut self.w.guest.entities,
             params,
         );
-        self.w.guest.note_load(vcpu);
+        self.w.guest.note_load(now, vcpu);
         self.emit(Event::TaskNew { task, role, vcpu });
         self.ask_resched(vcpu);
     }
 
     /// The place of a task is free: the vCPU begins to go offline, if it was asked to.
     pub(super) fn begin_offline(&mut self, vcpu: VcpuId, sleeps: bool) -> bool {
+        let now = self.now();
         let params = &self.w.setup.guest(vcpu).sched;
         let state = &mut self.w.guest.cpus[vcpu.index()];
         if state.hotplug != Hotplug::Leaving {
@@ -177,7 +158,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         state.hotplug = Hotplug::Left;
         state.queue.give_up(sleeps, &mut self.w.guest.entities, params);
-        self.w.guest.note_load(vcpu);
+        self.w.guest.note_load(now, vcpu);
         let cost = self.w.setup.prices.guest_switch.cycles;
         self.push_frame(vcpu, cost, GuestThen::NoticesOff);
         true
@@ -187,7 +168,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn idlest(&self, vm: VmId) -> Option<VcpuId> {
         let (cpus, vms) = (&self.w.guest.cpus, &self.w.setup.vms);
         let online = |&v: &usize| vms[v] == vm && cpus[v].hotplug.takes_tasks();
-        self.w.guest.loads.idlest_first().find(online).map(|v| VcpuId(v as u16))
+        self.w.guest.balance.loads().idlest_first().find(online).map(|v| VcpuId(v as u16))
     }
 
     /// A waking task whose vCPU has left goes elsewhere (`select_fallback_rq`).
@@ -198,13 +179,14 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         debug_assert_eq!(self.w.guest.tasks[task.index()].state, TaskState::Sleeping);
         let Some(to) = self.idlest(self.w.setup.vm(vcpu)) else { return vcpu };
+        let now = self.now();
         let params = &self.w.setup.guest(vcpu).sched;
         if RunQueue::is_delayed(task.0, &self.w.guest.entities) {
             // A task that sleeps with a delay still competes in the queue of the vCPU that leaves; it has to be
             // out of it before it gets a place in another one.
             let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
             queue.dismiss_delayed(&mut self.w.guest.entities, params);
-            self.w.guest.note_load(vcpu);
+            self.w.guest.note_load(now, vcpu);
         }
         let entities = &mut self.w.guest.entities;
         let (here, there) =

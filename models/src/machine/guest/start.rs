@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sim_core::{Cycles, EventQueue, SimDuration};
+use sim_core::{Cycles, EventQueue, SimDuration, SimTime};
 
 use super::choices::Choices;
 use super::state::{KernelMode, MAX_COUNTERS, Program, Task, TaskState};
@@ -41,6 +41,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             group: new.group,
             vcpu: VcpuId(0),
             state: TaskState::Runnable,
+            ran_until: SimTime::ZERO,
             program: new.program,
             pc: 0,
             passes: 0,

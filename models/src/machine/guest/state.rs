@@ -19,7 +19,7 @@ use crate::config::{
 use crate::machine::world::BalloonQueue;
 use crate::parts::mmu::{GuestTables, Mark, Mmu, SpaceTags};
 use crate::parts::pages::Walk;
-use crate::parts::sched::{Entity, Loads, RunQueue};
+use crate::parts::sched::{Balance, Entity, RunQueue};
 
 /// A stage of the guest kernel that runs on a vCPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -330,6 +330,8 @@ pub(super) struct Task {
     pub group: GroupId,
     pub vcpu: VcpuId,
     pub state: TaskState,
+    /// When it last had a vCPU.
+    pub ran_until: SimTime,
     pub program: Program,
     pub pc: u32,
     /// Passes that are over, of a program with an end.
@@ -427,8 +429,8 @@ pub(in crate::machine) struct Guest {
     pub(super) tasks: Vec<Task>,
     /// What the scheduler keeps of each task.
     pub(super) entities: Vec<Entity>,
-    /// How many tasks each vCPU has.
-    pub(super) loads: Loads,
+    /// How loaded each vCPU is.
+    pub(super) balance: Balance,
     /// The page tables of each virtual machine.
     pub(super) tables: Vec<GuestTables>,
     /// What tasks draw from.
@@ -481,7 +483,7 @@ impl Guest {
             cpus: config.vm_ids().flat_map(cpus).collect(),
             tasks: Vec::new(),
             entities: Vec::new(),
-            loads: Loads::new(vcpus),
+            balance: Balance::new(vcpus),
             tables: config.vm_ids().map(|vm| tables_of(config, vm)).collect(),
             streams,
         })
@@ -494,9 +496,9 @@ impl Guest {
 
     /// The queue of a vCPU has changed.
     #[inline]
-    pub(super) fn note_load(&mut self, vcpu: VcpuId) {
+    pub(super) fn note_load(&mut self, now: SimTime, vcpu: VcpuId) {
         let queue = &self.cpus[vcpu.index()].queue;
-        self.loads.set(vcpu.index(), queue.running(), !queue.nobody_waits());
+        self.balance.set(now, vcpu.index(), queue.running(), !queue.nobody_waits());
     }
 
     /// The group of a task; none: it fills memory.

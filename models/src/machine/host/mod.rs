@@ -3,6 +3,7 @@
 mod accounts;
 mod agents;
 mod answer;
+mod balance;
 mod balloon;
 mod block;
 mod bring;

@@ -27,9 +27,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             let thread = &mut self.w.host.threads[current as usize];
             let span = now.saturating_since(thread.charged_since) + after_now;
             thread.charged_since = thread.charged_since.max(now);
+            thread.ran_until = now;
             let params = &self.w.setup.config.host.sched;
             let over = queue.charge(&mut self.w.host.entities, span, params);
-            self.w.host.note_load(pcpu);
+            self.w.host.note_load(now, pcpu);
             if over {
                 self.ask_preempt(pcpu);
             }
@@ -67,7 +68,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.config.host.sched;
         let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
         queue.enqueue_woken(id.0, &mut self.w.host.entities, params);
-        self.w.host.note_load(pcpu);
+        self.w.host.note_load(now, pcpu);
         if delayed {
             self.charge_pcpu(pcpu);
         }
@@ -105,11 +106,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if stays || idle(thread.pcpu) {
             return thread.pcpu;
         }
-        self.w.host.loads.first_idle().map_or(thread.pcpu, |pcpu| PcpuId(pcpu as u16))
+        self.w.host.balance.loads().idle().next().map_or(thread.pcpu, |pcpu| PcpuId(pcpu as u16))
     }
 
     /// Gives a processor that `prev` has left to `next`; `latency` is paid before it does anything.
-    fn switch_to(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
+    pub(super) fn switch_to(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
         let now = self.now();
         self.w.host.resched.retain(|&asked| asked != pcpu);
         let next = self.w.host.pcpus[pcpu.index()].queue.current.map(ThreadId);
@@ -135,34 +136,15 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Gives a free processor to the next thread.
     fn dispatch(&mut self, pcpu: PcpuId, prev: Option<ThreadId>, latency: SimDuration) {
+        let now = self.now();
         let params = &self.w.setup.config.host.sched;
         let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
         let next = queue.pick(&mut self.w.host.entities, params);
-        self.w.host.note_load(pcpu);
+        self.w.host.note_load(now, pcpu);
         if next.is_none() {
-            self.steal_thread(pcpu);
+            self.balance_idle_processor(pcpu);
         }
         self.switch_to(pcpu, prev, latency);
-    }
-
-    /// An idle processor takes a waiting thread that may move from the busiest one.
-    fn steal_thread(&mut self, pcpu: PcpuId) {
-        let movable = |w: &super::state::Host, p: usize| {
-            let waiting = w.pcpus[p].queue.waiting(&w.entities);
-            waiting.into_iter().find(|&t| !w.threads[t as usize].bound)
-        };
-        let host = &self.w.host;
-        let others = host.loads.busiest_first(0).filter(|&p| p != pcpu.index());
-        let found = others.filter_map(|p| Some((p, movable(host, p)?))).next();
-        let Some((from, id)) = found else { return };
-        let params = &self.w.setup.config.host.sched;
-        let entities = &mut self.w.host.entities;
-        let mut queue = std::mem::take(&mut self.w.host.pcpus[pcpu.index()].queue);
-        self.w.host.pcpus[from].queue.migrate(id, &mut queue, entities, params);
-        queue.pick(entities, params);
-        self.w.host.pcpus[pcpu.index()].queue = queue;
-        self.w.host.note_load(PcpuId(from as u16));
-        self.w.host.note_load(pcpu);
     }
 
     /// The running thread goes to sleep; the processor goes to the next one.
@@ -176,7 +158,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.steps.passed(id);
         let params = &self.w.setup.config.host.sched;
         self.w.host.pcpus[pcpu.index()].queue.sleep(&mut self.w.host.entities, params);
-        self.w.host.note_load(pcpu);
+        let now = self.now();
+        self.w.host.note_load(now, pcpu);
         self.dispatch(pcpu, Some(id), SimDuration::ZERO);
     }
 
@@ -199,7 +182,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.config.host.sched;
         let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
         let next = queue.pick_again(false, &mut self.w.host.entities, params);
-        self.w.host.note_load(pcpu);
+        self.w.host.note_load(now, pcpu);
         if next == Some(current) {
             // Asked again, the scheduler lets it run on.
             self.w.host.resched.retain(|&asked| asked != pcpu);
@@ -223,7 +206,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    fn arm_host_tick(&mut self, pcpu: PcpuId) {
+    pub(super) fn arm_host_tick(&mut self, pcpu: PcpuId) {
         let now = self.now();
         let state = &mut self.w.host.pcpus[pcpu.index()];
         // A tick that costs nothing is only of interest while threads compete.
@@ -245,6 +228,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.interrupt_processor(pcpu, cost);
         }
         self.charge_pcpu(pcpu);
+        self.balance_threads();
         let state = &self.w.host.pcpus[pcpu.index()];
         if state.queue.tick_preempts(&self.w.host.entities, &self.w.setup.config.host.sched) {
             self.ask_preempt(pcpu);

@@ -28,7 +28,7 @@ use crate::parts::memory::shadow::{Shadow, Side};
 use crate::parts::memory::swap::SwapArea;
 use crate::parts::memory::throttle::WriteThrottle;
 use crate::parts::memory::userfault::Role;
-use crate::parts::sched::{Entity, Loads, RunQueue};
+use crate::parts::sched::{Balance, Entity, RunQueue};
 
 /// What a host thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +142,8 @@ pub(in crate::machine) struct Thread {
     pub(super) bound: bool,
     /// Since when its CPU time is not yet charged; while it waits for a processor, since when.
     pub(super) charged_since: SimTime,
+    /// When it last had a processor.
+    pub(super) ran_until: SimTime,
     /// Host work left before `then`; meaningless in guest mode.
     pub(super) remaining: SimDuration,
     /// When the running stretch began.
@@ -176,6 +178,7 @@ impl Thread {
             pcpu,
             bound: false,
             charged_since: now,
+            ran_until: now,
             remaining: SimDuration::ZERO,
             since: now,
             then,
@@ -243,8 +246,8 @@ pub(in crate::machine) struct Host {
     /// What the scheduler keeps of each thread.
     pub(super) entities: Vec<Entity>,
     pub(super) pcpus: Vec<Pcpu>,
-    /// How many threads want each processor.
-    pub(super) loads: Loads,
+    /// How loaded each processor is.
+    pub(super) balance: Balance,
     /// Processors on which another thread should run.
     pub(super) resched: Vec<PcpuId>,
     pub(super) memory: Containers,
@@ -344,7 +347,7 @@ impl Host {
             entities: vec![Entity::default(); threads.len()],
             threads,
             pcpus: (0..host.cpus).map(|_| Pcpu::default()).collect(),
-            loads: Loads::new(host.cpus.into()),
+            balance: Balance::new(host.cpus.into()),
             resched: Vec::new(),
             shadow: mirrors(config).then(|| Shadow::new(config.guest.memory_pages)),
             swap: SwapArea::new(host.slots()),
@@ -382,9 +385,9 @@ impl Host {
 
     /// The queue of a processor has changed.
     #[inline]
-    pub(super) fn note_load(&mut self, pcpu: PcpuId) {
+    pub(super) fn note_load(&mut self, now: SimTime, pcpu: PcpuId) {
         let queue = &self.pcpus[pcpu.index()].queue;
-        self.loads.set(pcpu.index(), queue.running(), !queue.nobody_waits());
+        self.balance.set(now, pcpu.index(), queue.running(), !queue.nobody_waits());
     }
 
     /// What a thread is.

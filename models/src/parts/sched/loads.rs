@@ -102,9 +102,9 @@ impl Loads {
         }
     }
 
-    /// The first processor that nobody wants.
-    pub fn first_idle(&self) -> Option<usize> {
-        self.all[0].iter().next()
+    /// The processors that nobody wants, the first one first.
+    pub fn idle(&self) -> impl Iterator<Item = usize> + '_ {
+        self.all[0].iter()
     }
 
     /// All of them, those that fewest want first, and among equals the first one.
@@ -153,7 +153,7 @@ mod tests {
             }
             let mut idlest: Vec<usize> = (0..150).collect();
             idlest.sort_by_key(|&at| (plain[at].0, at));
-            prop_assert_eq!(loads.first_idle(), (0..150).find(|&at| plain[at].0 == 0));
+            prop_assert_eq!(loads.idle().next(), (0..150).find(|&at| plain[at].0 == 0));
             prop_assert_eq!(loads.idlest_first().collect::<Vec<_>>(), idlest);
             let mut busiest: Vec<usize> =
                 (0..150).filter(|&at| plain[at].1 && plain[at].0 >= least).collect();

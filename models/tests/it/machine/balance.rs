@@ -1,10 +1,10 @@
 //! Tasks that the guest's scheduler moves from one vCPU to another.
 
-use super::kit::{assert_clean, constant, crowded, for_time, group, ms, simulate, us};
+use super::kit::{assert_clean, constant, crowded, for_time, group, host_kernel, ms, simulate, us};
 use models::base::ids::VcpuId;
 use models::base::record::{Event, TaskRole};
 use models::config::{MachineConfig, Op};
-use models::machine::RunSettings;
+use models::machine::{RunOutput, RunSettings};
 use models::presets;
 
 const NEVER: u32 = 1_000_000_000;
@@ -47,7 +47,7 @@ fn the_balancer_evens_out_what_started_unevenly() {
     }
 }
 
-/// A vCPU that is idle from the beginning is asked by nobody; one that becomes idle looks around.
+/// A vCPU that becomes idle looks around, and one that stays idle is asked to by busy ones.
 #[test]
 fn a_vcpu_that_becomes_idle_takes_what_waits() {
     for kernel in ["linux-2.6.36", "linux-6.12"] {
@@ -70,4 +70,51 @@ fn a_balancer_that_runs_rarely_leaves_more_unevenness() {
     let of = |ticks| evenness(&machine("linux-2.6.36", &[0, 0, 0, 1], ticks)).0;
     let (often, rarely) = (of(8), of(200));
     assert!(rarely < often - 0.1, "{rarely} against {often}");
+}
+
+fn work_of_workers(output: &RunOutput) -> Vec<u64> {
+    let tasks = output.metrics.per_task.iter().filter(|task| task.role == TaskRole::Worker);
+    tasks.map(|task| task.work).collect()
+}
+
+/// Three tasks that always want a vCPU, on two of them: who has one alone changes.
+#[test]
+fn an_imbalance_of_one_goes_round() {
+    for kernel in ["linux-2.6.36", "linux-6.12"] {
+        let settings = for_time(ms(4000));
+        let output = simulate(&machine(kernel, &[0, 1, 0], 8), "sync", &settings);
+        assert_clean(&output);
+        let work = work_of_workers(&output);
+        let (least, most) = (work.iter().min().unwrap(), work.iter().max().unwrap());
+        assert!(*least as f64 > 0.75 * *most as f64, "{kernel}: {work:?}");
+    }
+}
+
+/// The same of vCPU threads on the host's processors, from a start in which one of them has a processor alone and three
+/// share the other, and from one in which two do.
+#[test]
+fn vcpu_threads_that_always_run_have_equal_shares() {
+    for (kernel, vcpus) in ["linux-2.6.36", "linux-6.12"].into_iter().zip([3, 4]) {
+        let mut config = machine("linux-6.12", &[], NEVER);
+        (config.host.cpus, config.guest.vcpus) = (2, vcpus);
+        config.host.kernel = host_kernel(kernel);
+        config.host.sched = presets::guest_kernel(kernel).unwrap().sched(2);
+        let count = Op::Count { per_second: 1_000_000_000 };
+        let nap = |ms_away| {
+            vec![Op::Compute { span: ms(50) }, Op::Sleep { span: ms(ms_away) }, count.clone()]
+        };
+        let of = |vcpu: u16| {
+            let program =
+                if vcpu % 2 == 0 { nap(20 + u64::from(vcpu) * 5) } else { vec![count.clone()] };
+            let mut task = group(&format!("on {vcpu}"), TaskRole::Worker, 1, program);
+            task.start_on = vec![VcpuId(vcpu)];
+            task
+        };
+        config.workload.tasks = (0..vcpus).map(of).collect();
+        let output = simulate(&config, "sync", &for_time(ms(4000)));
+        assert_clean(&output);
+        let work = work_of_workers(&output);
+        let (least, most) = (work.iter().min().unwrap(), work.iter().max().unwrap());
+        assert!(*least as f64 > 0.75 * *most as f64, "{kernel}: {work:?}");
+    }
 }

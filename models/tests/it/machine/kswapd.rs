@@ -97,3 +97,27 @@ fn stepping_gives_the_same_bytes() {
         }
     }
 }
+
+/// Nothing can go, as the swap area is full: the thread gives up after as many passes in vain as the kernel's does.
+#[test]
+fn the_thread_gives_up_after_16_failures() {
+    let mut config = config(constant(us(20)), Some(marks()));
+    config.host.swap_pages = 0;
+    config.workload.regions[0].pages = config.host.memory_limit_pages
+        - config.host.other_resident_pages
+        - (marks().min + marks().low) / 2
+        - 20;
+    // Touched in the run, as what is in vain before it is not tried again.
+    config.workload.regions[0].prefill = false;
+    let output = outcome(&config, "sync");
+    let mut passes = Vec::new();
+    for record in records(&output) {
+        match record.event {
+            Event::KswapdWake { .. } => passes.clear(),
+            Event::MemcgReclaimEnd { freed, written, .. } => passes.push(freed + written),
+            _ => {}
+        }
+    }
+    let in_vain = passes.iter().rev().take_while(|&&taken| taken == 0).count();
+    assert_eq!(in_vain, 16, "{passes:?}");
+}

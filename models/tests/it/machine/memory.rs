@@ -183,9 +183,9 @@ fn windows_follow_their_success() {
     }
 }
 
-/// Sleeps of threads that may not write on, and the most writes in flight near the end of a run whose
+/// Sleeps of threads that may not write on, and the most writes in flight, in the last part of a run whose
 /// reads take so long.
-fn throttled(read: SimDuration, target: Option<SimDuration>) -> (usize, usize) {
+fn throttled(read: SimDuration, target: Option<SimDuration>, last: SimDuration) -> (usize, usize) {
     let mut config = crowded("skylake-sp", constant(read));
     config.host.kernel = HostKernel { writeback_throttling: target, ..host_kernel("linux-6.12") };
     config.host.read_ahead_pages = 1;
@@ -197,7 +197,7 @@ fn throttled(read: SimDuration, target: Option<SimDuration>) -> (usize, usize) {
     assert_eq!(simulate(&config, "apf-v6.12", &stepped).digest, output.digest);
     let records = output.records.unwrap();
     let end = records.last().unwrap().time;
-    let late = records.iter().filter(|record| end.since(record.time) < ms(200));
+    let late = records.iter().filter(|record| end.since(record.time) < last);
     let mut writes = std::collections::BTreeSet::new();
     let (mut sleeps, mut most) = (0, 0);
     for record in late {
@@ -221,14 +221,15 @@ fn throttled(read: SimDuration, target: Option<SimDuration>) -> (usize, usize) {
 #[test]
 fn writes_are_throttled_where_no_read_is_fast_enough() {
     let target = Some(ms(2));
-    let (sleeps, most) = throttled(SimDuration::from_ns(2_000_001), target);
+    let (sleeps, most) = throttled(SimDuration::from_ns(2_000_001), target, ms(200));
     assert!(sleeps > 20, "{sleeps}");
     assert_eq!(most, 1);
     // What a call writes in one go meets the limit of background writes, a quarter of the largest one.
-    let (sleeps, most) = throttled(ms(2), target);
+    let (sleeps, most) = throttled(ms(2), target, ms(200));
     assert!(sleeps < 20 && most == 24, "{sleeps} {most}");
-    let (sleeps, most) = throttled(SimDuration::from_ns(2_000_001), None);
-    assert!(sleeps == 0 && most > 1, "{sleeps} {most}");
+    let (sleeps, most) = throttled(SimDuration::from_ns(2_000_001), None, ms(500));
+    // Nobody but the queue of the device bounds a burst.
+    assert!(sleeps < 20 && most == 128, "{sleeps} {most}");
 }
 
 /// A region in guest_memfd beside one that is swapped: it stays, and no fault on it goes

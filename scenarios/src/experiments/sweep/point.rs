@@ -80,19 +80,6 @@ impl Base {
         patches.iter().map(put).collect()
     }
 
-    /// The tree with values put into it, in order, and the places that they came to.
-    fn patched(&self, patches: &[&Patch]) -> Result<(Document, Vec<FieldPath>), ScenarioError> {
-        let root = self.doc.root.clone();
-        let (file, text) = (self.doc.file.clone(), self.doc.text.clone());
-        let mut doc = Document { file, text, root, attached: None };
-        let mut paths = Vec::new();
-        for patch in patches {
-            let set = patch.target.set(&mut doc.root, &patch.value);
-            paths.push(set.map_err(|error| patch.named.path_error(error))?);
-        }
-        Ok((doc, paths))
-    }
-
     /// Every value of the scenario with values put into it, as it is run, and where each comes from.
     pub(crate) fn resolved(
         &self,
@@ -101,7 +88,7 @@ impl Base {
     ) -> Result<Vec<Resolved>, ScenarioError> {
         let (scenario, _) = self.with(patches, "with this value")?;
         let scenario = scenario.with_overrides(overrides)?;
-        let (doc, paths) = self.patched(patches)?;
+        let (doc, paths) = patched(&self.doc, patches)?;
         let typed = patches.iter().map(|patch| patch.origin.doc.text.to_string());
         let set: Vec<(FieldPath, String)> = paths.into_iter().zip(typed).collect();
         Ok(resolved(&scenario, &doc, &set))
@@ -113,7 +100,7 @@ impl Base {
         patches: &[&Patch],
         label: &str,
     ) -> Result<(Scenario, Vec<FieldPath>), ScenarioError> {
-        let (doc, paths) = self.patched(patches)?;
+        let (doc, paths) = patched(&self.doc, patches)?;
         let mut scenario = Scenario::from_document(&doc)
             .map_err(|error| blamed(error, &doc, patches, &paths, label))?;
         if !patches.is_empty() {
@@ -140,6 +127,22 @@ impl Base {
             replications: overrides.replications.filter(|_| !kept("replications")),
         })
     }
+}
+
+/// A tree with values put into it, in order, and the places that they came to.
+pub(super) fn patched(
+    doc: &Document,
+    patches: &[&Patch],
+) -> Result<(Document, Vec<FieldPath>), ScenarioError> {
+    let root = doc.root.clone();
+    let (file, text) = (doc.file.clone(), doc.text.clone());
+    let mut doc = Document { file, text, root, attached: None };
+    let mut paths = Vec::new();
+    for patch in patches {
+        let set = patch.target.set(&mut doc.root, &patch.value);
+        paths.push(set.map_err(|error| patch.named.path_error(error))?);
+    }
+    Ok((doc, paths))
 }
 
 /// The error of a changed scenario, at the place of the value that it is about.

@@ -1,7 +1,9 @@
 //! One scenario with fields changed from a command line.
 
+use std::sync::Arc;
+
 use super::collide::given_twice;
-use super::point::{Base, Patch};
+use super::point::{Base, Patch, patched};
 use super::words;
 use crate::scenario::resolve::{Scenario, ScenarioOverrides};
 use crate::scenario::resolved::Resolved;
@@ -49,6 +51,31 @@ impl Scenario {
         let patches: Vec<&Patch> = patches.iter().collect();
         given_twice(&patches, &base.places(&patches)?)?;
         base.resolved(&patches, overrides)
+    }
+
+    /// The scenario's text with what a command line changed besides: a file that gives the same runs without it. What is
+    /// expected of the file's own policies, and published of them, is left out where others are run.
+    ///
+    /// # Errors
+    /// When the text is none of a scenario.
+    pub fn text_as_run(&self, overrides: &ScenarioOverrides) -> Result<Arc<str>, ScenarioError> {
+        let mut settings = Vec::new();
+        if !overrides.policies.is_empty() {
+            let names: Vec<String> =
+                self.policies.iter().map(|policy| format!("\"{}\"", policy.name)).collect();
+            settings.push(format!("policies=[{}]", names.join(",")));
+            settings.push(format!("baseline=\"{}\"", self.baseline));
+            settings.extend(["expect=[]", "published=[]"].map(str::to_owned));
+        }
+        settings.extend(overrides.seed.map(|seed| format!("seed={seed}")));
+        settings.extend(overrides.replications.map(|count| format!("replications={count}")));
+        if settings.is_empty() {
+            return Ok(self.text.clone());
+        }
+        let patches = settings.iter().map(|text| words::setting(text));
+        let patches: Vec<Patch> = patches.collect::<Result<_, _>>()?;
+        let doc = document(&self.name, &self.text)?;
+        Ok(patched(&doc, &patches.iter().collect::<Vec<_>>())?.0.root.value.json().into())
     }
 
     fn changed(base: &Base, settings: &[String]) -> Result<Self, ScenarioError> {

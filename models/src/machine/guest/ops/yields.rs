@@ -19,7 +19,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let params = &self.w.setup.guest(vcpu).sched;
         let queue = &mut self.w.guest.cpus[vcpu.index()].queue;
         queue.yield_current(&mut self.w.guest.entities, params);
-        self.w.guest.note_load(vcpu);
+        let now = self.now();
+        self.w.guest.note_load(now, vcpu);
         self.w.guest.cpus[vcpu.index()].need_resched = true;
         Begin::Reschedule
     }

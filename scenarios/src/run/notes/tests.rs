@@ -1,0 +1,142 @@
+//! Small runs that are degenerate in one way each.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::run::runner::{RunOptions, run_comparison};
+
+/// The smoke scenario with other texts, each of which must be there.
+fn smoke(edits: &[(&str, &str)]) -> Scenario {
+    let text = crate::scenario::library::find("smoke").expect("built in").text;
+    let text = text.split("  \"expect\"").next().unwrap_or_default();
+    let text = format!("{}\n}}", text.trim_end().trim_end_matches(','));
+    let edit = |text: String, (from, to): &(&str, &str)| {
+        assert!(text.contains(from), "no {from}");
+        text.replace(from, to)
+    };
+    let edits = [&[("\"duration\": \"1s\"", "\"duration\": \"40ms\"")], edits].concat();
+    let text = edits.iter().fold(text, edit);
+    Scenario::from_str("smoke", &text).unwrap_or_else(|error| panic!("{}", error.render()))
+}
+
+/// What is noted but for the beginning: a run that is cut this short is hardly more.
+fn told(scenario: &Scenario) -> String {
+    all_told(scenario).split_inclusive("; ").filter(|it| !it.starts_with("transient")).collect()
+}
+
+fn all_told(scenario: &Scenario) -> String {
+    let result = run_comparison(scenario, &RunOptions::default(), &|_| {});
+    let result = result.unwrap_or_else(|error| panic!("{error}"));
+    let mut told = String::new();
+    for Note { kind, policy, .. } in &result.notes {
+        let _ = write!(told, "{} {}; ", kind.name(), policy.as_deref().unwrap_or("all"));
+    }
+    told
+}
+
+#[test]
+fn an_ordinary_run_has_no_note() {
+    assert_eq!(told(&smoke(&[])), "");
+}
+
+#[test]
+fn a_beginning_that_is_not_left_out_is_noted() {
+    let told = all_told(&smoke(&[]));
+    assert_eq!(told, "transient apf-v7-2010; transient apf-v2.6.39; ");
+    let warm = "\"40ms\", \"warmup\": \"200ms\"";
+    assert_eq!(all_told(&smoke(&[("\"40ms\"", warm)])), "");
+}
+
+#[test]
+fn without_faults_all_are_the_same() {
+    let scenario = smoke(&[("\"24MiB\"", "\"64MiB\"")]);
+    assert_eq!(told(&scenario), "no-faults all; ");
+}
+
+#[test]
+fn a_time_shorter_than_a_fault_is_noted() {
+    let scenario = smoke(&[("\"40ms\"", "\"20us\"")]);
+    let told = told(&scenario);
+    assert!(told.contains("no-faults") || told.contains("short-time"), "{told}");
+    let times = ["10ms", "15ms", "20ms", "30ms"].map(|time| format!("\"{time}\""));
+    let told = times.map(|time| self::told(&smoke(&[("\"40ms\"", &time)])));
+    assert!(told.iter().any(|told| told.contains("few-faults")), "{told:?}");
+}
+
+#[test]
+fn reads_that_are_waited_for_leave_nothing_asynchronous() {
+    let edits = [("\"read_ahead\": 8", "\"read_ahead\": 1"), ("\"apf-v7-2010\"", "\"apf-v5.3\"")];
+    let told = told(&smoke(&edits));
+    assert!(told.contains("all-synchronous apf-v5.3"), "{told}");
+}
+
+#[test]
+fn without_work_and_without_anybody_awake_it_is_noted() {
+    let count = "\"program\": [{ \"op\": \"count\", \"per_second\": 1000000000 }]";
+    let sleep = "\"program\": [{ \"op\": \"sleep\", \"span\": \"10s\" }]";
+    let told = told(&smoke(&[(count, sleep)]));
+    assert!(told.contains("no-work all"), "{told}");
+    assert!(!told.contains("all-idle"), "{told}");
+    let scenario = smoke(&[(count, sleep)]);
+    let mut idle = scenario.clone();
+    for group in &mut idle.machine.workload.tasks {
+        group.program.clone_from(&scenario.machine.workload.tasks[1].program);
+    }
+    let told = self::told(&idle);
+    assert!(told.contains("no-faults all") && told.contains("all-idle sync"), "{told}");
+}
+
+#[test]
+fn a_limit_that_is_never_in_the_way_is_noted() {
+    let limit = |limit: &str| {
+        let to = format!(
+            "\"64MiB\", \"memory_limits\": [{{ \"at\": \"1ms\", \"limit\": \"{limit}\" }}]"
+        );
+        told(&smoke(&[("\"24MiB\"", &to)]))
+    };
+    assert_eq!(limit("60MiB"), "no-faults all; limit-not-reached all; ");
+    assert_eq!(limit("24MiB"), "");
+}
+
+#[test]
+fn equal_policies_and_a_cap_that_is_never_reached_are_noted() {
+    let policies = |cap: &str| {
+        let own =
+            format!("{{ \"name\": \"own\", \"base\": \"v6.12\", \"set\": {{ \"cap\": {cap} }} }}");
+        let mut scenario = smoke(&[("\"vcpus\": 4", "\"vcpus\": 1")]);
+        let text = scenario.text.replace("\"apf-v7-2010\"", &own);
+        scenario = Scenario::from_str("smoke", &text).unwrap_or_else(|e| panic!("{}", e.render()));
+        let policies = vec!["own".to_owned(), "apf-v6.12".to_owned()];
+        let overrides =
+            crate::scenario::resolve::ScenarioOverrides { policies, ..Default::default() };
+        scenario.with_overrides(&overrides).expect("valid")
+    };
+    assert_eq!(told(&policies("32")), "cap-not-reached all; same-runs apf-v6.12; ");
+    assert_eq!(told(&policies("1")), "");
+}
+
+#[test]
+fn an_effect_smaller_than_unmeasured_costs_is_noted() {
+    // On a fast device a fault costs more than it waits for.
+    let edits = [("\"500us\"", "\"10us\"")];
+    let mut scenario = smoke(&edits);
+    scenario.replications = 6;
+    let told = told(&scenario);
+    assert!(told.contains("assumed-costs apf-v7-2010; "), "{told}");
+    // Free costs are nobody's assumption.
+    let edits = [edits[0], ("\"westmere-2010\"", "\"free\"")];
+    let mut scenario = smoke(&edits);
+    scenario.replications = 6;
+    let told = self::told(&scenario);
+    assert!(!told.contains("assumed-costs"), "{told}");
+}
+
+/// Faults that began before the measured time and outlast it.
+#[test]
+fn stalls_that_outlast_the_run_are_no_absence_of_faults() {
+    let scenario =
+        smoke(&[("\"500us\"", "\"10s\""), ("\"40ms\"", "\"40ms\", \"warmup\": \"100ms\"")]);
+    let result = run_comparison(&scenario, &RunOptions::default(), &|_| {}).unwrap();
+    let text = &result.notes.iter().find(|note| note.kind == NoteKind::NoFaults).unwrap().text;
+    assert!(text.contains("no major fault ended"), "{text}");
+}
