@@ -38,8 +38,8 @@ pub(crate) enum CliError {
     /// There is no answer to where policies are equal.
     #[error(transparent)]
     Crossover(CrossoverError),
-    /// There is no processor preset of that name.
-    #[error("there is no processor preset `{name}`\n  help: {help}")]
+    /// There is no preset of that name.
+    #[error("there is no preset `{name}`\n  help: {help}")]
     Preset {
         /// What was asked for.
         name: String,

@@ -32,8 +32,10 @@ const REPORT_BUG: &str = concat!(
 );
 
 fn main() -> ExitCode {
-    // Prints help and usage errors itself, with status 0 and 2.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     if env::var_os("RUST_BACKTRACE").is_none() {
         // The runner turns panics of runs into errors of its own: only one that ends the program
         // is shown, and by then the place would be lost.
@@ -51,6 +53,18 @@ fn main() -> ExitCode {
             output::note(REPORT_BUG);
             ExitCode::from(STATUS_ERROR)
         }
+    }
+}
+
+/// Prints help with status 0, and an error of usage with status 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        // A reader that has seen enough, such as `head`, is no failure.
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            output::note(&format!("error: cannot print: {source}"));
+            ExitCode::from(STATUS_ERROR)
+        }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(STATUS_ERROR)),
     }
 }
 

@@ -20,6 +20,10 @@ impl Report for Crossover {
         object(self)
     }
 
+    fn tables(&self) -> Vec<(&'static str, Grid)> {
+        vec![("crossover", steps(self))]
+    }
+
     fn names(&self) -> Names {
         Names { page: "crossover.txt", object: "crossover.json" }
     }
@@ -62,6 +66,30 @@ fn page(found: &Crossover) -> Page {
         notes,
         vec![Piece::Line(last)],
     ])
+}
+
+/// Every value that was tried, in base units: `value` as a scenario has it, `amount`, and mean and 95 % interval of the
+/// metric of both policies and of their difference. What is not defined is empty.
+fn steps(found: &Crossover) -> Grid {
+    let mut names = vec!["value".to_owned(), "amount".to_owned()];
+    for of in ["policy", "against", "difference"] {
+        names.extend(["mean", "low", "high"].map(|what| format!("{of}_{what}")));
+    }
+    names.push("clear".to_owned());
+    let mut grid = Grid::new(names.into_iter().map(Column::left).collect());
+    for step in &found.steps {
+        let mut row = vec![step.value.clone(), step.amount.to_string()];
+        for estimate in [&step.policy, &step.against, &step.difference] {
+            let (low, high) = estimate.ci95.unzip();
+            let all = [Some(estimate.mean), low, high];
+            row.extend(all.map(|value| {
+                value.filter(|it| it.is_finite()).map_or_else(String::new, |it| it.to_string())
+            }));
+        }
+        row.push(step.clear.to_string());
+        grid.row(row);
+    }
+    grid
 }
 
 /// A mean with half of its 95 % interval.

@@ -85,7 +85,7 @@ pub use experiments::request_anatomy::{
     PickedRequest, PolicyRequests, RequestAnatomyError, RequestReport, run_request_anatomy,
 };
 pub use experiments::sweep::shard::{
-    ShardError, SweepCommand, SweepShard, merge_sweep, run_sweep_shard,
+    SHARD_FILE, ShardError, SweepCommand, SweepShard, merge_sweep, run_sweep_shard,
 };
 pub use experiments::sweep::{
     Screening, SensitivityResult, Sweep, SweepOverrides, SweepResult, run_screening, run_sweep,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use scenarios::{
-    FolderLock, ScenarioOverrides, Screening, Shard, Sweep, SweepCommand, SweepOverrides,
-    merge_sweep, run_screening, run_sweep, run_sweep_shard,
+    FolderLock, SHARD_FILE, ScenarioOverrides, Screening, Shard, ShardError, Sweep, SweepCommand,
+    SweepOverrides, merge_sweep, run_screening, run_sweep, run_sweep_shard,
 };
 
 use super::common::{print, publish_of};
@@ -38,6 +38,10 @@ pub(super) fn execute(args: &SweepArgs) -> Result<Outcome, CliError> {
     // There is no --shard without --out.
     if let (Some(shard), Some(folder)) = (args.shard, &args.run.out) {
         return part(args, &command, &sweep, shard, folder);
+    }
+    if let Some(folder) = args.run.out.as_deref().filter(|folder| folder.join(SHARD_FILE).exists())
+    {
+        return Err(CliError::Shard(ShardError::Out { path: folder.to_owned() }));
     }
     let display = Display::new(&sweep.name, args.run.quiet);
     let options = simulate::options(&args.run);

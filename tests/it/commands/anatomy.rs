@@ -129,6 +129,31 @@ fn files_are_written() {
     assert_eq!(fs::read_to_string(out.join("anatomy.txt")).unwrap(), printed);
 }
 
+/// The page of a folder is of one scenario, with one seed.
+#[test]
+fn an_anatomy_is_not_mixed_with_results_of_other_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let compared = ["compare", "smoke", "-q", "--duration", "50ms", "--policy", "sync,apf-v6.12"];
+    let compare = |args: &[&str]| {
+        let output = program().args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = compare(&[&compared[..], &["--seed", "3", "--out", out]].concat());
+    let kept = fs::read_to_string(folder.path().join("scenario.json")).unwrap();
+    let same = ["smoke", "-q", "--duration", "50ms", "--seed", "3", "--out", out];
+    let other = "holds results of another scenario, or of other settings or another seed";
+    fails(&["smoke", "-q", "--duration", "50ms", "--out", out], &[other]);
+    fails(&[&same[..], &["--set", "host.swap.read_ahead=1"]].concat(), &[other]);
+    fails(&["kv-tail", "-q", "--duration", "50ms", "--out", out], &[other]);
+    fine(&same);
+    assert_eq!(fs::read_to_string(folder.path().join("scenario.json")).unwrap(), kept);
+    // What is kept gives the same runs without a word on the command line.
+    let file = folder.path().join("scenario.json");
+    assert_eq!(compare(&["compare", file.to_str().unwrap(), "-q"]), table);
+}
+
 #[test]
 fn mistakes_are_told() {
     fails(&["smoke", "--policy", "apf-v8"], &["there is no policy `apf-v8`", "did you mean"]);

@@ -85,6 +85,9 @@ fn merged_parts_are_the_files_of_the_sweep_in_one_piece() {
     fails(&merge[..6], &["no folder of shard 5"]);
     fails(&[&merge[..], &["--out", &parts[0]]].concat(), &["is the folder of a shard"]);
     fails(&["sweep", "merge", &whole], &["shard.json", "--shard K/N"]);
+    // Nor is the whole run into the folder of a part.
+    let into_a_part = [&SWEEP[..], &["-q", "--out", &parts[0]]].concat();
+    fails(&into_a_part, &["is the folder of a shard"]);
 }
 
 #[test]

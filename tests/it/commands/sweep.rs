@@ -203,6 +203,11 @@ fn bad_sweeps_end_with_two() {
     fails(&["sweep", "smoke", "--axis", "guest.hs=100"], &["--axis:1:1", "guest.hs", "`hz`"]);
     fails(&["sweep", "smoke", "--axis", "guest.hz=100,0"], &["point 1 (hz 0)", "out of range"]);
     fails(&["sweep", "smoke", "--axis", "guest.hz=100", "--format", "xml"], &["json"]);
+    let groups = ["request_latency_p99[nope]", "work_total[faulter]", "fault_latency_p50[worker]"];
+    for metric in groups {
+        let args = ["sweep", "smoke", "--axis", "guest.hz=100,250", "--metric", metric];
+        fails(&args, &["there is no metric", metric, "at point 0"]);
+    }
     fails(&["crossover", "smoke"], &["--field"]);
     fails(
         &[
@@ -363,6 +368,12 @@ fn a_search_shows_its_steps_and_what_it_found() {
     assert!((2e-6..50e-6).contains(&at), "{at}");
     assert!(found["steps"].as_array().unwrap().len() > 4);
     assert_eq!(fs::read_to_string(folder.path().join("crossover.json")).unwrap(), json);
+    let csv = fine(&with(&SEARCH, &["--from", "2us", "--format", "csv"]));
+    assert_eq!(fs::read_to_string(folder.path().join("crossover.csv")).unwrap(), csv);
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 1 + found["steps"].as_array().unwrap().len());
+    assert_eq!(rows[0][..5], ["value", "amount", "policy_mean", "policy_low", "policy_high"]);
+    assert!(rows[1..].iter().all(|row| row[1..11].iter().all(|cell| cell.parse::<f64>().is_ok())));
 
     let none = fine(&with(&SEARCH, &["--from", "500us"]));
     assert!(none.contains("There is no crossing: apf-v7-2010 is better"), "{none}");

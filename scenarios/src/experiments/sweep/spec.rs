@@ -20,6 +20,9 @@ use crate::scenario::source::{document, source};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
 use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
 
+/// The label of the point of a sweep of variations that has none.
+const UNCHANGED: &str = "none";
+
 /// A sweep whose points have not been made yet.
 pub(super) struct Spec {
     name: String,
@@ -98,6 +101,10 @@ impl Spec {
                 let variation = |(place, variation): (usize, &super::file::VariationFile)| {
                     let at = at.index(place);
                     let name = at::title(&at.field("name"), &variation.name)?;
+                    if name == UNCHANGED {
+                        let message = format!("`{UNCHANGED}` is the point without any variation");
+                        return Err(at.field("name").fail(message, "another name"));
+                    }
                     Ok(Variation { name, set: settings(doc, &at.field("set"))? })
                 };
                 (
@@ -204,6 +211,7 @@ impl Spec {
             points.push(Point { number, label, values, changes, scenario });
         }
         collide::equal_points(&self.axes, &points)?;
+        self.metrics.iter().try_for_each(|metric| owned(metric, &points))?;
         let Self { name, title, axes, metrics, laws, .. } = self;
         let axes = axes.into_iter().map(|axis| axis.axis).collect();
         Ok(Sweep { name, title, axes, points, metrics, laws })
@@ -211,7 +219,7 @@ impl Spec {
 
     fn choices(&self) -> Result<Vec<Choice>, ScenarioError> {
         if self.axes.is_empty() {
-            let base = Choice { label: "none".into(), values: Vec::new(), own: Vec::new() };
+            let base = Choice { label: UNCHANGED.into(), values: Vec::new(), own: Vec::new() };
             let others = self.variations.iter().map(|variation| Choice {
                 label: variation.name.clone(),
                 values: Vec::new(),
@@ -273,6 +281,26 @@ fn base(doc: &Document, at: &At<'_>, name: &str) -> Result<Base, ScenarioError> 
             Err(at.fail(message, help))
         }
         loaded => loaded,
+    }
+}
+
+/// A metric of a group of tasks or of a virtual machine, as `work_total[web]`, is of one that each point has.
+fn owned(metric: &str, points: &[Point]) -> Result<(), ScenarioError> {
+    let lacks = |point: &&Point| {
+        let machine = &point.scenario.machine;
+        let groups: Vec<&str> =
+            machine.workload.tasks.iter().map(|group| group.name.as_str()).collect();
+        let vms: Vec<&str> = machine.vms.iter().map(|vm| vm.name.as_str()).collect();
+        metric.contains('[') && metrics::find_for(metric, &groups, &vms).is_none()
+    };
+    match points.iter().find(lacks) {
+        None => Ok(()),
+        Some(point) => Err(ScenarioError::Override {
+            message: format!("there is no metric `{metric}` at point {} ({})", point.number, point.label),
+            help: "name a group of tasks or a virtual machine in brackets, of a metric that is given for each \
+                   (`apfsim metrics NAME`)"
+                .into(),
+        }),
     }
 }
 
