@@ -71,10 +71,15 @@ impl Stream {
             let bytes = &mut block[..8 * most];
             self.rng.fill_bytes(bytes);
             let words = bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word));
-            let products = words.map(|word| u128::from(word) * u128::from(n));
-            // As many low halves are rejected as would make the first numbers likelier.
-            let kept = products.filter(|&product| product as u64 >= surplus);
-            out.extend(kept.map(|product| (product >> 64) as u64));
+            // As many low halves are rejected as would make the first numbers likelier. Without a branch: each
+            // number is written over one that was rejected.
+            let (mut numbers, mut kept) = ([0; BLOCK], 0);
+            for word in words {
+                let product = u128::from(word) * u128::from(n);
+                numbers[kept % BLOCK] = (product >> 64) as u64;
+                kept += usize::from(product as u64 >= surplus);
+            }
+            out.extend_from_slice(&numbers[..kept]);
         }
     }
 

@@ -99,9 +99,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn set_accessed_bits(&mut self, vcpu: VcpuId) {
         let mut walked = std::mem::take(&mut self.w.guest.cpus[vcpu.index()].walked);
         if self.w.setup.has_accessed_bits() {
-            for &gfn in &walked {
-                self.set_accessed(vcpu, gfn);
-            }
+            self.set_accessed(vcpu, &walked);
         }
         walked.clear();
         self.w.guest.cpus[vcpu.index()].walked = walked;

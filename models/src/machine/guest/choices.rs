@@ -117,10 +117,15 @@ impl Choices {
         u32::from(!goes_on)
     }
 
-    /// The next access walks. Whether most of those that follow are likely to do so too.
+    /// The next access walks.
     #[inline]
-    pub(super) fn walks(&mut self) -> bool {
+    pub(super) fn note_walk(&mut self) {
         self.walks += 1;
+    }
+
+    /// Whether most of the next accesses are likely to walk.
+    #[inline]
+    pub(super) fn walking(&self) -> bool {
         self.walking
     }
 

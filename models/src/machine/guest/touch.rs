@@ -86,7 +86,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if written.is_some() || self.maps(vcpu, gfn, true) {
             self.pass_major(vcpu, gfn);
             if self.w.setup.has_accessed_bits() {
-                self.set_accessed(vcpu, gfn);
+                self.set_accessed(vcpu, &[gfn]);
             }
             return None;
         }

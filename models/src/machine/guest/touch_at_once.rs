@@ -44,8 +44,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.begin_epoch(vcpu);
         self.pass(thread, clearing_time);
         if self.w.setup.has_accessed_bits() {
-            self.set_accessed(vcpu, gfn);
-            self.set_accessed(vcpu, table);
+            self.set_accessed(vcpu, &[gfn, table]);
         }
         let tables = self.tables(vcpu);
         tables.frames().allocate(false);

@@ -10,8 +10,8 @@ use super::duties::{Reclaimer, reclaimers};
 use super::power_on::{containers_of, map_lock, mirrors};
 use super::stores::{Handler, Installing, Store, handlers, stores};
 use crate::base::ids::{
-    GuestPage, HandlerId, ItemId, PcpuId, Pfn, ReclaimerId, RequestId, SwapSlot, ThreadId, VcpuId,
-    VmId, WorkerId,
+    Gfn, GuestPage, HandlerId, ItemId, PcpuId, Pfn, ReclaimerId, RequestId, SwapSlot, ThreadId,
+    VcpuId, VmId, WorkerId,
 };
 use crate::base::page_size::PageSize;
 use crate::config::MachineConfig;
@@ -435,17 +435,24 @@ impl Host {
     }
 
     /// Whether the second stage lets the guest read a frame, or write it.
+    #[inline]
     pub(in crate::machine) fn maps(&self, guest_page: GuestPage, write: bool) -> bool {
         self.memory.second_stage(guest_page).allows(write)
     }
 
-    /// The size of the second stage's entry for a frame that it maps.
+    /// The size of the second stage's entry for a frame, if there is one that lets the guest read it, or
+    /// write it.
     #[inline]
-    pub(in crate::machine) fn mapping_size(&self, guest_page: GuestPage) -> PageSize {
-        match self.memory.is_huge(guest_page) && self.shadow.is_none() {
-            true => PageSize::Large,
-            false => PageSize::Small,
+    pub(in crate::machine) fn mapping(
+        &self,
+        guest_page: GuestPage,
+        write: bool,
+    ) -> Option<PageSize> {
+        if !self.maps(guest_page, write) {
+            return None;
         }
+        let large = self.memory.is_huge(guest_page) && self.shadow.is_none();
+        Some(if large { PageSize::Large } else { PageSize::Small })
     }
 
     /// Whether the guest may read a frame by an address of a side, or write it.
@@ -472,6 +479,7 @@ impl Host {
     }
 
     /// The mirror of the guest's tables, where the host translates by one.
+    #[inline]
     pub(in crate::machine) fn shadow(&self) -> Option<&Shadow> {
         self.shadow.as_ref()
     }
@@ -503,10 +511,9 @@ impl Host {
         self.memory.page(guest_page).in_guest_memfd
     }
 
-    /// The accessed bit of a second-stage entry is set.
-    pub(in crate::machine) fn set_accessed(&mut self, guest_page: GuestPage) {
-        let stands = self.memory.representative(guest_page);
-        self.memory.second_stage_mut(stands).young = true;
+    /// The accessed bits of second-stage entries are set.
+    pub(in crate::machine) fn set_accessed(&mut self, vm: VmId, frames: &[Gfn]) {
+        self.memory.of_vm(vm).set_young(vm, frames);
     }
 
     /// The host's frame of a page, if it has one.

@@ -166,8 +166,8 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
         self.w.host.put_into_balloon_queue(self.w.setup.vm(vcpu), queue, frames);
     }
 
-    fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn) {
-        self.w.host.set_accessed(self.w.setup.page(vcpu, gfn));
+    fn set_accessed(&mut self, vcpu: VcpuId, frames: &[Gfn]) {
+        self.w.host.set_accessed(self.w.setup.vm(vcpu), frames);
     }
 
     fn take_stolen(&mut self, vcpu: VcpuId) -> SimDuration {

@@ -98,7 +98,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return flow;
             }
             if self.w.setup.has_accessed_bits() {
-                self.w.host.set_accessed(self.w.setup.page(vcpu, gfn));
+                self.w.host.set_accessed(self.w.setup.vm(vcpu), &[gfn]);
             }
         }
         self.w.kvm.of[vcpu.index()].delivering = None;

@@ -173,7 +173,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A page is used through the VMM's own mapping, for writing. Reclaim finds that out in either order of
     /// pages: what is asked of a page includes the accessed bit of the VMM's table (`page_referenced`).
     fn use_in_vmm(&mut self, page: GuestPage) {
-        self.w.host.set_accessed(page);
+        self.w.host.set_accessed(page.vm(), &[page.gfn()]);
         if self.w.host.entry_in_vmm(page) == Entry::Writable {
             self.w.host.set_young_in_vmm(page);
         } else {

@@ -118,8 +118,8 @@ pub(in crate::machine) trait Hypervisor {
     fn bring_ahead(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
     /// Frames, in order, are put into a queue of the balloon's device.
     fn offer_to_balloon(&mut self, vcpu: VcpuId, queue: BalloonQueue, frames: &[Gfn]);
-    /// A page walk sets the accessed bit of a second-stage entry.
-    fn set_accessed(&mut self, vcpu: VcpuId, gfn: Gfn);
+    /// Page walks set the accessed bits of second-stage entries.
+    fn set_accessed(&mut self, vcpu: VcpuId, frames: &[Gfn]);
     /// Time without its vCPU since the last question (`MSR_KVM_STEAL_TIME`).
     fn take_stolen(&mut self, vcpu: VcpuId) -> SimDuration;
 }

@@ -10,7 +10,7 @@
 use super::blocks::{HUGE_PAGES, first_of, pages_of};
 use super::page::{Backing, Entry};
 use super::pages::{Arrival, HostMemory};
-use crate::base::ids::GuestPage;
+use crate::base::ids::{Gfn, GuestPage, VmId};
 
 impl HostMemory {
     /// Whether a page is part of a huge one.
@@ -24,6 +24,17 @@ impl HostMemory {
     #[inline]
     pub fn representative(&self, page: GuestPage) -> GuestPage {
         if self.is_huge(page) { first_of(page) } else { page }
+    }
+
+    /// The second stage's entries for frames of a virtual machine have been used.
+    pub fn set_young(&mut self, vm: VmId, frames: &[Gfn]) {
+        for &gfn in frames {
+            let stands = self.representative(GuestPage::new(vm, gfn));
+            // As a rule it is known already, and memory that snapshots share stays shared.
+            if !self.second_stage(stands).young {
+                self.second_stage_mut(stands).young = true;
+            }
+        }
     }
 
     /// Whether the block around a page may become a huge page: nothing of it was touched, all of it is
@@ -69,7 +80,6 @@ impl HostMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::{Gfn, VmId};
     use crate::config::Lru;
     use crate::parts::memory::pass::{ReclaimPass, Scan, YoungTest, unmap};
     use crate::parts::memory::reclaim::reclaim;

@@ -2,6 +2,7 @@
 
 use super::replacement::Order;
 use super::store::Store;
+use super::ways::{way_among, way_of};
 use crate::config::{Replacement, SetFunction};
 
 /// Shape and place of an array. A set is the word of its order, then a tag a way, then, where its
@@ -12,7 +13,8 @@ pub struct SetArray {
     sets: u32,
     stride: u32,
     ways: u32,
-    /// Binary logarithm of the number of sets, where two groups of bits are folded; 0 otherwise.
+    /// Binary logarithm of the number of sets, where two groups of bits are folded; as many as a key has
+    /// otherwise.
     fold: u32,
     order: Order,
     uneven: bool,
@@ -36,12 +38,13 @@ impl SetArray {
         let order = match replacement {
             Replacement::Lru if ways <= 8 => Order::Recent(ways),
             Replacement::Lru => Order::Stamps,
+            Replacement::TreePlru if ways == 4 => Order::Quad,
             Replacement::TreePlru => Order::Tree(ways),
             Replacement::GroupPlru => Order::Groups,
         };
         let stride = 1 + ways + if order == Order::Stamps { ways } else { 0 };
         let fold = match function {
-            SetFunction::Linear => 0,
+            SetFunction::Linear => 63,
             SetFunction::XorFold => sets.trailing_zeros(),
         };
         let base = store.reserve((sets * stride) as usize) as u32;
@@ -49,14 +52,6 @@ impl SetArray {
         let array = Self { base, sets, stride, ways, fold, order, uneven };
         array.clear(store);
         array
-    }
-
-    /// Small fully associative caches, and others of four ways: an assumption for all whose shape
-    /// nobody has measured.
-    pub fn small(store: &mut Store, entries: u32) -> Option<Self> {
-        let ways = entries.min(4);
-        let shape = (entries.checked_div(ways)?.next_power_of_two(), ways);
-        Some(Self::new(store, shape, SetFunction::Linear, Replacement::Lru))
     }
 
     /// Empties it, for good.
@@ -83,7 +78,8 @@ impl SetArray {
     /// Where the set of a key begins.
     #[inline(always)]
     fn set(&self, key: u64) -> usize {
-        let key = if self.fold == 0 { key } else { key ^ key >> self.fold };
+        // Without a fold all of the key is shifted out: it has far fewer bits.
+        let key = key ^ key >> self.fold;
         (self.base + (key as u32 & (self.sets - 1)) * self.stride) as usize
     }
 
@@ -108,6 +104,16 @@ impl SetArray {
     /// Whether a tag is in the set of a key; that is a use.
     #[inline(always)]
     pub fn hit(&self, store: &mut Store, key: u64, tag: u32) -> bool {
+        let set = self.set(key);
+        match (self.ways, self.order) {
+            (4, Order::Quad) => use_of::<4>(store, set, tag, Order::Quad),
+            (12, Order::Groups) => use_of::<12>(store, set, tag, Order::Groups),
+            _ => self.hit_rarely(store, key, tag),
+        }
+    }
+
+    #[inline(never)]
+    fn hit_rarely(&self, store: &mut Store, key: u64, tag: u32) -> bool {
         let place = self.find(store, key, tag);
         if let Some(place) = place {
             self.touch(store, place);
@@ -121,6 +127,7 @@ impl SetArray {
     pub fn row(&self, store: &mut Store, pages: &[u64], tag: impl Fn(u64) -> u32) -> usize {
         match (self.ways, self.order) {
             (_, Order::Stamps) => {}
+            (4, Order::Quad) => return self.row_of::<4>(store, pages, tag, Order::Quad),
             (4, order) => return self.row_of::<4>(store, pages, tag, order),
             (8, order) => return self.row_of::<8>(store, pages, tag, order),
             _ => {}
@@ -129,7 +136,7 @@ impl SetArray {
     }
 
     /// [`Self::row`] for sets of so many ways, without anything that is the same each time.
-    #[inline]
+    #[inline(always)]
     fn row_of<const WAYS: usize>(
         self,
         store: &mut Store,
@@ -137,22 +144,9 @@ impl SetArray {
         tag: impl Fn(u64) -> u32,
         order: Order,
     ) -> usize {
-        let (words, journal) = store.halves();
         for (hits, &page) in pages.iter().enumerate() {
-            let set = self.set(page);
-            let Some((word, tags)) =
-                words.get_mut(set..=set + WAYS).and_then(|words| words.split_first_mut())
-            else {
+            if !use_of::<WAYS>(store, self.set(page), tag(page), order) {
                 return hits;
-            };
-            let equal = equal_ways::<WAYS>(tags, tag(page));
-            if equal == 0 {
-                return hits;
-            }
-            let used = order.used(*word, equal.trailing_zeros());
-            if used != *word {
-                journal.push((set as u32, *word));
-                *word = used;
             }
         }
         pages.len()
@@ -160,22 +154,30 @@ impl SetArray {
 
     /// Enters a tag that is not there. Ways that were never used go first, as every order names them
     /// before the others, and so do those that were dropped.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&self, store: &mut Store, key: u64, tag: u32) {
         let set = self.set(key);
-        if self.uneven || self.order == Order::Stamps {
-            return self.insert_rarely(store, set, tag);
+        match self.order {
+            Order::Quad => enter::<4>(store, set, tag, Order::Quad),
+            Order::Groups => enter::<12>(store, set, tag, Order::Groups),
+            _ => self.insert_rarely(store, set, tag),
         }
-        let (way, word) = self.order.replaced(store.get(set));
-        store.set(set + 1 + way as usize, tag);
-        store.set(set, word);
     }
 
     #[inline(never)]
     fn insert_rarely(&self, store: &mut Store, set: usize, tag: u32) {
+        if !self.uneven && self.order != Order::Stamps {
+            let (way, word) = self.order.replaced(store.get(set));
+            store.set(set + 1 + way as usize, tag);
+            store.set(set, word);
+            return;
+        }
         // A tree over ways that are no power of two names some of them again before it has named all.
         let empty = match self.uneven {
-            true => way_of(store.words(set + 1, self.ways as usize), 0),
+            true => {
+                let tags = store.words(set + 1, self.ways as usize);
+                tags.iter().position(|&tag| tag == 0).map(|way| way as u32)
+            }
             false => None,
         };
         let way = empty.unwrap_or_else(|| self.victim(store, set));
@@ -243,26 +245,39 @@ impl SetArray {
     }
 }
 
-/// The way whose tag is this one. Sets of usual sizes are compared at once.
+/// Uses a tag in the set of so many ways that begins at a place; whether it is there.
 #[inline(always)]
-fn way_of(tags: &[u32], tag: u32) -> Option<u32> {
-    let equal = match tags.len() {
-        4 => equal_ways::<4>(tags, tag),
-        8 => equal_ways::<8>(tags, tag),
-        12 => equal_ways::<12>(tags, tag),
-        _ => return tags.iter().position(|&t| t == tag).map(|way| way as u32),
+fn use_of<const WAYS: usize>(store: &mut Store, set: usize, tag: u32, order: Order) -> bool {
+    let (words, journal) = store.halves();
+    let Some((word, tags)) = words.get_mut(set..=set + WAYS).and_then(<[_]>::split_first_mut)
+    else {
+        return false;
     };
-    (equal != 0).then(|| equal.trailing_zeros())
+    let Some(way) = tags.first_chunk::<WAYS>().and_then(|tags| way_among(tags, tag)) else {
+        return false;
+    };
+    let used = order.used(*word, way);
+    if used != *word {
+        journal.note(set, *word);
+        *word = used;
+    }
+    true
 }
 
-#[inline]
-fn equal_ways<const N: usize>(tags: &[u32], tag: u32) -> u32 {
-    let Ok(tags) = <&[u32; N]>::try_from(tags) else { return 0 };
-    let mut equal = 0;
-    for (way, &t) in tags.iter().enumerate() {
-        equal |= u32::from(t == tag) << way;
-    }
-    equal
+/// Enters a tag in the set of so many ways that begins at a place, instead of the one that goes next.
+#[inline(always)]
+fn enter<const WAYS: usize>(store: &mut Store, set: usize, tag: u32, order: Order) {
+    let (words, journal) = store.halves();
+    let Some((word, tags)) = words.get_mut(set..=set + WAYS).and_then(<[_]>::split_first_mut)
+    else {
+        return;
+    };
+    let Some(tags) = tags.first_chunk_mut::<WAYS>() else { return };
+    let (way, used) = order.replaced(*word);
+    let goes = &mut tags[way as usize];
+    journal.note_both((set, *word), (set + 1 + way as usize, *goes));
+    *goes = tag;
+    *word = used;
 }
 
 #[cfg(test)]
@@ -339,6 +354,18 @@ mod tests {
         };
         assert_eq!(reach(&linear, &mut store), 4);
         assert_eq!(reach(&folded, &mut store), 64);
+    }
+
+    #[test]
+    fn a_tree_that_is_no_power_of_two_fills_all_its_ways_first() {
+        for ways in [6, 12] {
+            let (mut store, array) = array(1, ways, Replacement::TreePlru);
+            for key in 0..u64::from(ways) {
+                array.insert(&mut store, key, key as u32 + 1);
+                let there = (0..=key).all(|key| array.hit(&mut store, key, key as u32 + 1));
+                assert!(there, "{key} of {ways}");
+            }
+        }
     }
 
     #[test]

@@ -51,7 +51,6 @@ fn slot_of(slots: &[Slot], place: u32) -> usize {
 }
 
 /// The pair of a place, which is in use from now on.
-#[inline(never)]
 fn among_few<'a>(slots: &'a mut [Slot], used: &mut usize, place: u32) -> &'a mut (u32, u32) {
     let slot = &mut slots[slot_of(slots, place)];
     if slot.place == 0 {
@@ -78,11 +77,18 @@ impl FarTable {
     }
 
     /// The pair at a place, to be changed.
-    #[inline]
+    #[inline(always)]
     pub fn get_mut(&mut self, place: u32) -> &mut (u32, u32) {
-        if let Pairs::Few { .. } = &self.pairs {
-            self.make_room();
+        match self.pairs {
+            Pairs::All(ref mut pairs) => &mut pairs[place as usize],
+            Pairs::Few { .. } => self.among_few(place),
         }
+    }
+
+    /// The same as long as few are in use.
+    #[inline(never)]
+    fn among_few(&mut self, place: u32) -> &mut (u32, u32) {
+        self.make_room();
         match &mut self.pairs {
             Pairs::All(pairs) => &mut pairs[place as usize],
             Pairs::Few { slots, used } => among_few(slots, used, place),
@@ -90,7 +96,6 @@ impl FarTable {
     }
 
     /// Makes room for one more pair: more slots, or all pairs once these take less space.
-    #[inline(never)]
     fn make_room(&mut self) {
         let Pairs::Few { slots, used } = &mut self.pairs else { return };
         if 2 * (*used + 1) <= slots.len() {

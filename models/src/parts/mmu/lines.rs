@@ -18,18 +18,45 @@ const INDEX_BITS: u32 = 9;
 /// Levels of tables.
 const LEVELS: usize = 5;
 
-/// Where a line was found.
+/// Where a line was found: how many levels of caches did not have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum CacheLevel {
+pub struct CacheLevel(u8);
+
+impl CacheLevel {
     /// First level.
-    L1,
+    pub const L1: Self = Self(0);
     /// Second level.
-    L2,
+    pub const L2: Self = Self(1);
     /// Third level.
-    L3,
+    pub const L3: Self = Self(2);
     /// In none.
-    Memory,
+    pub const MEMORY: Self = Self(3);
+}
+
+/// References by where their lines were, at most some thousand each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct References(u64);
+
+impl References {
+    /// Bits of a count.
+    const BITS: u32 = 16;
+
+    /// One more.
+    #[inline(always)]
+    pub fn add(&mut self, level: CacheLevel) {
+        self.0 += 1 << (Self::BITS * u32::from(level.0));
+    }
+
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.counts().iter().sum::<u64>() as u32
+    }
+
+    /// How many there were: in L1, L2, L3, memory.
+    #[inline(always)]
+    pub fn counts(self) -> [u64; 4] {
+        [0, 1, 2, 3].map(|level| self.0 >> (Self::BITS * level) & ((1 << Self::BITS) - 1))
+    }
 }
 
 /// When the lines of tables were used last, in the far pairs of a store. A place has the line's number plus one and the
@@ -37,11 +64,9 @@ pub enum CacheLevel {
 /// where there are more of them than four times what the third level holds.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
-    /// How many lines have been brought into the first level.
-    clock: usize,
     /// Number of places less one; the number is a power of two.
     mask: u64,
-    /// Lines of each level.
+    /// Lines of each level and those above it.
     sizes: [u32; 3],
     /// The first number of the lines of each level of tables, those of the guest's and of the second stage.
     first: [[u64; LEVELS]; 2],
@@ -61,9 +86,11 @@ impl Lines {
         let [_, _, third] = sizes;
         let most = u64::from(sizes.into_iter().max().unwrap_or(third)) * 4;
         let number = count.min(most).next_power_of_two().max(1);
-        let clock = store.reserve(1);
         store.reserve_far(number as usize);
-        Self { clock, mask: number - 1, sizes, first }
+        // A level below one that is larger never has a line that this one has lost.
+        let [one, two, three] = sizes;
+        let sizes = [one, one.max(two), one.max(two).max(three)];
+        Self { mask: number - 1, sizes, first }
     }
 
     /// The line of the guest's tables of a level with the entry for a page, counted from the first one.
@@ -91,36 +118,25 @@ impl Lines {
     }
 
     /// Uses a line: where it was. It is in all levels afterwards.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, store: &mut Store, line: Line) -> CacheLevel {
         let place = (line.0 & self.mask) as u32;
         let tag = line.0 as u32 + 1;
-        let clock = store.get(self.clock);
-        let (level, clock) = store.change_far(place, |old| {
-            let level = match old.0 == tag {
-                true => self.level(clock.wrapping_sub(old.1)),
-                false => CacheLevel::Memory,
-            };
-            let clock = clock.wrapping_add(u32::from(level != CacheLevel::L1));
-            ((tag, clock), (level, clock))
-        });
-        store.set(self.clock, clock);
-        level
+        // The count is how many lines have been brought into the first level.
+        store.change_far(place, |old, clock| {
+            let others = clock.wrapping_sub(old.1);
+            // Without a branch: which level it is is as good as random.
+            let level = self.level(others).max(if old.0 == tag { 0 } else { CacheLevel::MEMORY.0 });
+            let clock = clock.wrapping_add(u32::from(level != CacheLevel::L1.0));
+            ((tag, clock), clock, CacheLevel(level))
+        })
     }
 
     /// The level that still has a line after so many others.
-    #[inline]
-    fn level(&self, others: u32) -> CacheLevel {
+    #[inline(always)]
+    fn level(&self, others: u32) -> u8 {
         let [first, second, third] = self.sizes;
-        if others < first {
-            CacheLevel::L1
-        } else if others < second {
-            CacheLevel::L2
-        } else if others < third {
-            CacheLevel::L3
-        } else {
-            CacheLevel::Memory
-        }
+        u8::from(others >= first) + u8::from(others >= second) + u8::from(others >= third)
     }
 }
 
@@ -132,13 +148,13 @@ mod tests {
     fn eight_entries_share_a_line() {
         let mut store = Store::default();
         let lines = Lines::new(&mut store, [256, 1024, 4096], 1 << 20);
-        assert_eq!(lines.read(&mut store, lines.of_guest(8, 1)), CacheLevel::Memory);
+        assert_eq!(lines.read(&mut store, lines.of_guest(8, 1)), CacheLevel::MEMORY);
         for page in 8..16 {
             assert_eq!(lines.read(&mut store, lines.of_guest(page, 1)), CacheLevel::L1);
         }
         // The next line, that of the second stage, and the line above are others.
         for line in [lines.of_guest(16, 1), lines.of_host(8, 1), lines.of_guest(8, 2)] {
-            assert_eq!(lines.read(&mut store, line), CacheLevel::Memory);
+            assert_eq!(lines.read(&mut store, line), CacheLevel::MEMORY);
         }
     }
 
@@ -151,7 +167,7 @@ mod tests {
             (1024, CacheLevel::L2),
             (1025, CacheLevel::L3),
             (4096, CacheLevel::L3),
-            (4097, CacheLevel::Memory),
+            (4097, CacheLevel::MEMORY),
         ];
         for (count, expected) in cases {
             let mut store = Store::default();
@@ -174,7 +190,7 @@ mod tests {
         assert!(lines.mask < 4096);
         let far = |n: u64| lines.of_host(n * 8 * 4096 * 16, 1);
         for n in 0..100 {
-            assert_eq!(lines.read(&mut store, far(n)), CacheLevel::Memory);
+            assert_eq!(lines.read(&mut store, far(n)), CacheLevel::MEMORY);
         }
     }
 
@@ -183,7 +199,7 @@ mod tests {
         let mut store = Store::default();
         let lines = Lines::new(&mut store, [0; 3], 1 << 20);
         for _ in 0..2 {
-            assert_eq!(lines.read(&mut store, lines.of_guest(1, 1)), CacheLevel::Memory);
+            assert_eq!(lines.read(&mut store, lines.of_guest(1, 1)), CacheLevel::MEMORY);
         }
     }
 }

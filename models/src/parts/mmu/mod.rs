@@ -9,12 +9,14 @@ pub mod frames;
 pub mod guest_tables;
 pub mod lines;
 pub mod replacement;
+pub mod small;
 mod spaces;
 pub mod store;
 pub mod tlb;
 mod translation;
 pub mod unit;
 pub mod walk;
+mod ways;
 
 pub use guest_tables::GuestTables;
 pub use spaces::SpaceTags;

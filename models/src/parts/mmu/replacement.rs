@@ -12,6 +12,8 @@ pub enum Order {
     /// A binary tree: bit n is node n, whose children are 2n and 2n + 1. A node that is set points
     /// to the second half of its ways. Ways that a smaller set does not have are never pointed to.
     Tree(u32),
+    /// The same of four ways, the usual number.
+    Quad,
     /// Three trees of four ways, three bits each from bit 2 on, and the group used last in bits 0 and 1.
     Groups,
 }
@@ -21,7 +23,7 @@ impl Order {
     pub const fn fresh(self) -> u32 {
         match self {
             Self::Recent(_) => 0x7654_3210,
-            Self::Stamps | Self::Tree(_) | Self::Groups => 0,
+            Self::Stamps | Self::Tree(_) | Self::Quad | Self::Groups => 0,
         }
     }
 
@@ -37,13 +39,13 @@ impl Order {
                     AWAY[ways.next_power_of_two().trailing_zeros() as usize][way as usize];
                 word & keep | set
             }
+            Self::Quad => quad_used(word, way),
             Self::Groups => {
                 let group = way / 4;
                 let shift = 1 + 3 * group;
                 // Nodes are numbered from one, so that a tree has no bit 0.
-                let (keep, set) = AWAY[2][way as usize % 4];
-                let tree = word >> shift & 0b1110 & keep | set;
-                (word & !(0b1110 << shift) & !3) | tree << shift | group
+                let tree = quad_used(word >> shift & 0b1110, way & 3);
+                (word & !(0b1110 << shift | 3)) | tree << shift | group
             }
             Self::Stamps => word,
         }
@@ -59,6 +61,7 @@ impl Order {
                 // Every node on the way to it points to it.
                 (word | !keep) & !set
             }
+            Self::Quad => Self::Tree(4).unused(word, way),
             Self::Groups => {
                 let group = way / 4;
                 let shift = 1 + 3 * group;
@@ -80,20 +83,28 @@ impl Order {
                 let own = u32::MAX >> (32 - 4 * ways);
                 word & !own | (word << 4 | way) & own
             }
+            Self::Quad => QUADS[word as usize >> 1 & 7].1,
+            Self::Groups => {
+                let group = NEXT_GROUP[word as usize & 3];
+                let shift = 1 + 3 * group;
+                let (_, tree) = QUADS[word as usize >> (shift + 1) & 7];
+                (word & !(0b1110 << shift | 3)) | tree << shift | group
+            }
             order => order.used(word, way),
         };
         (way, word)
     }
 
     /// The way that goes next. Times are the caller's business.
-    #[inline]
-    pub const fn next(self, word: u32) -> u32 {
+    #[inline(always)]
+    pub fn next(self, word: u32) -> u32 {
         match self {
             Self::Recent(ways) => word >> (4 * (ways - 1)) & 0xf,
             Self::Tree(ways) => pointed_to(word, ways),
+            Self::Quad => QUADS[word as usize >> 1 & 7].0,
             Self::Groups => {
-                let group = ((word & 3) + 1) % 3;
-                4 * group + pointed_to(word >> (1 + 3 * group) & 0b1110, 4)
+                let group = NEXT_GROUP[word as usize & 3];
+                4 * group + QUADS[word as usize >> (2 + 3 * group) & 7].0
             }
             Self::Stamps => 0,
         }
@@ -101,8 +112,8 @@ impl Order {
 }
 
 /// Moves a digit of four bits to the lowest place; those that were below it move up by one.
-#[inline]
-const fn to_front(word: u32, way: u32) -> u32 {
+#[inline(always)]
+pub(super) const fn to_front(word: u32, way: u32) -> u32 {
     let different = word ^ (way * 0x1111_1111);
     // The lowest digit that is zero has its top bit set here, and none below it.
     let zero = different.wrapping_sub(0x1111_1111) & !different & 0x8888_8888;
@@ -113,7 +124,7 @@ const fn to_front(word: u32, way: u32) -> u32 {
 }
 
 /// Moves a digit of four bits to a place; those above it, up to there, move down by one.
-fn to_place(word: u32, way: u32, place: u32) -> u32 {
+pub(super) fn to_place(word: u32, way: u32, place: u32) -> u32 {
     let mut digits: Vec<u32> = (0..8).map(|at| word >> (4 * at) & 0xf).collect();
     digits.retain(|&digit| digit != way);
     digits.insert(place as usize, way);
@@ -133,6 +144,29 @@ static AWAY: [[(u32, u32); 32]; 6] = {
             way += 1;
         }
         log += 1;
+    }
+    all
+};
+
+/// A tree of four ways after a use of one.
+#[inline(always)]
+fn quad_used(word: u32, way: u32) -> u32 {
+    let (keep, set) = AWAY[2][way as usize & 3];
+    word & keep | set
+}
+
+/// The group after one of three.
+const NEXT_GROUP: [u32; 4] = [1, 2, 0, 1];
+
+/// By the three nodes of a tree of four ways: the way that goes next, and the tree once it is used again.
+static QUADS: [(u32, u32); 8] = {
+    let mut all = [(0, 0); 8];
+    let mut nodes = 0;
+    while nodes < 8 {
+        let tree = (nodes as u32) << 1;
+        let way = pointed_to(tree, 4);
+        all[nodes] = (way, away_from(tree, 4, way));
+        nodes += 1;
     }
     all
 };
@@ -206,7 +240,7 @@ mod tests {
     fn what_is_replaced_was_next_and_is_used() {
         let recent = (1..=8).map(Order::Recent);
         let trees = [2, 4, 6, 8, 16].map(Order::Tree);
-        for order in recent.chain(trees).chain([Order::Groups]) {
+        for order in recent.chain(trees).chain([Order::Quad, Order::Groups]) {
             let mut word = order.fresh();
             for _ in 0..100 {
                 let way = order.next(word);
@@ -218,7 +252,9 @@ mod tests {
 
     #[test]
     fn an_emptied_way_goes_next() {
-        for order in [Order::Recent(4), Order::Recent(8), Order::Tree(8), Order::Groups] {
+        let orders =
+            [Order::Recent(4), Order::Recent(8), Order::Tree(8), Order::Quad, Order::Groups];
+        for order in orders {
             let ways = if order == Order::Groups { 12 } else { 4 };
             let used = (0..ways).fold(order.fresh(), |word, way| order.used(word, way));
             for way in 0..ways {
@@ -232,6 +268,17 @@ mod tests {
         let order = Order::Tree(4);
         let word = (0..4).fold(order.fresh(), |word, way| order.used(word, way));
         assert_eq!(victims(order, word, 4), [0, 2, 1, 3]);
+    }
+
+    #[test]
+    fn a_tree_of_the_usual_size_is_a_tree() {
+        let (mut usual, mut tree) = (Order::Quad.fresh(), Order::Tree(4).fresh());
+        for n in 0..200 {
+            assert_eq!(Order::Quad.replaced(usual), Order::Tree(4).replaced(tree));
+            let way = n * n * 7 % 5 % 4;
+            (usual, tree) = (Order::Quad.used(usual, way), Order::Tree(4).used(tree, way));
+            assert_eq!(usual, tree);
+        }
     }
 
     #[test]

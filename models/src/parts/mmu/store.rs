@@ -14,17 +14,45 @@ pub struct Store {
     fresh: Arc<[u32]>,
     /// Pairs of words in a large table of which few are in use.
     far: FarTable,
-    /// Where a word was changed, and what it held.
-    journal: Vec<(u32, u32)>,
+    /// A number that changes with the pairs.
+    count: u32,
+    journal: Journal,
 }
 
-/// In the journal, the first or the second word of a far pair.
-const FAR_FIRST: u32 = 1 << 31;
-const FAR_SECOND: u32 = 1 << 30;
+/// What words were, in the order in which they changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Journal(Vec<Change>);
+
+/// Two places and what they held, or a far pair and the count: what changes together is one line.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    at: u32,
+    old: u32,
+    also_at: u32,
+    also_old: u32,
+}
+
+/// The place of a far pair; what it held are the two words behind, the count the last one.
+const FAR: u32 = 1 << 31;
 
 /// A position in the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark(u32);
+
+impl Journal {
+    /// A word is about to change.
+    #[inline(always)]
+    pub(super) fn note(&mut self, at: usize, old: u32) {
+        self.note_both((at, old), (at, old));
+    }
+
+    /// Two words are about to change.
+    #[inline(always)]
+    pub(super) fn note_both(&mut self, (at, old): (usize, u32), also: (usize, u32)) {
+        let (also_at, also_old) = (also.0 as u32, also.1);
+        self.0.push(Change { at: at as u32, old, also_at, also_old });
+    }
+}
 
 impl Store {
     /// Room for so many more words, all zero; where they begin.
@@ -64,23 +92,19 @@ impl Store {
         self.far.get(place)
     }
 
-    /// Changes a far pair, to what is made of what it was; what else is made of that.
-    #[inline]
+    /// Changes a far pair and the count, to what is made of what they were; what else is made of that.
+    #[inline(always)]
     pub fn change_far<T>(
         &mut self,
         place: u32,
-        change: impl FnOnce((u32, u32)) -> ((u32, u32), T),
+        change: impl FnOnce((u32, u32), u32) -> ((u32, u32), u32, T),
     ) -> T {
         let pair = self.far.get_mut(place);
-        let old = *pair;
-        let (new, more) = change(old);
-        *pair = new;
-        if old.0 != new.0 {
-            self.journal.push((FAR_FIRST | place, old.0));
-        }
-        if old.1 != new.1 {
-            self.journal.push((FAR_SECOND | place, old.1));
-        }
+        let (old, count) = (*pair, self.count);
+        let (new, next, more) = change(old, count);
+        (*pair, self.count) = (new, next);
+        let (also_at, also_old) = (old.1, count);
+        self.journal.0.push(Change { at: FAR | place, old: old.0, also_at, also_old });
         more
     }
 
@@ -90,10 +114,9 @@ impl Store {
         &self.words[at..at + count]
     }
 
-    /// All words, to be changed by someone who notes in the journal where one was changed and what it
-    /// held.
-    #[inline]
-    pub(super) fn halves(&mut self) -> (&mut [u32], &mut Vec<(u32, u32)>) {
+    /// All words, to be changed by someone who notes in the journal where one is about to change.
+    #[inline(always)]
+    pub(super) fn halves(&mut self) -> (&mut [u32], &mut Journal) {
         (&mut self.words, &mut self.journal)
     }
 
@@ -108,7 +131,7 @@ impl Store {
     pub fn set(&mut self, at: usize, value: u32) {
         let word = &mut self.words[at];
         if *word != value {
-            self.journal.push((at as u32, *word));
+            self.journal.note(at, *word);
             *word = value;
         }
     }
@@ -118,32 +141,31 @@ impl Store {
     /// # Panics
     /// When there is anything to undo.
     pub fn fill(&mut self, at: usize, count: usize, value: u32) {
-        assert!(self.journal.is_empty(), "a flush in the middle of a burst");
+        assert!(self.journal.0.is_empty(), "a flush in the middle of a burst");
         self.words[at..at + count].fill(value);
     }
 
     /// What was changed so far stays.
     #[inline]
     pub fn keep(&mut self) {
-        self.journal.clear();
+        self.journal.0.clear();
     }
 
     /// The present position.
     #[inline]
     pub fn mark(&self) -> Mark {
-        Mark(self.journal.len() as u32)
+        Mark(self.journal.0.len() as u32)
     }
 
     /// Takes back all that was changed since.
     pub fn undo_to(&mut self, mark: Mark) {
-        for (at, old) in self.journal.drain(mark.0 as usize..).rev() {
-            let place = at & !(FAR_FIRST | FAR_SECOND);
-            if at & FAR_FIRST != 0 {
-                self.far.get_mut(place).0 = old;
-            } else if at & FAR_SECOND != 0 {
-                self.far.get_mut(place).1 = old;
-            } else {
+        for Change { at, old, also_at, also_old } in self.journal.0.drain(mark.0 as usize..).rev() {
+            if at & FAR == 0 {
+                self.words[also_at as usize] = also_old;
                 self.words[at as usize] = old;
+            } else {
+                *self.far.get_mut(at & !FAR) = (old, also_at);
+                self.count = also_old;
             }
         }
     }
@@ -171,7 +193,8 @@ mod tests {
     fn far_pairs_come_back_too() {
         let mut store = Store::default();
         store.reserve_far(1 << 12);
-        let set = |store: &mut Store, place: u32, pair| store.change_far(place, |_| (pair, ()));
+        let set =
+            |store: &mut Store, place: u32, pair| store.change_far(place, |_, n| (pair, n + 1, ()));
         set(&mut store, 9, (5, 6));
         let mark = store.mark();
         set(&mut store, 9, (5, 7));
@@ -179,6 +202,7 @@ mod tests {
         (100..1100).for_each(|place| set(&mut store, place, (place, 1)));
         store.undo_to(mark);
         assert_eq!([store.far(9), store.far(8), store.far(500)], [(5, 6), (0, 0), (0, 0)]);
+        assert_eq!(store.change_far(9, |pair, n| (pair, n, n)), 1);
     }
 
     #[test]

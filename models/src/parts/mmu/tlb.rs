@@ -101,6 +101,17 @@ impl Level {
             let tag = tag_of(page, PageSize::Small, pcid);
             return array.hit(store, page, tag).then_some(PageSize::Small);
         }
+        self.hit_of_any_size(store, page, sizes, pcid)
+    }
+
+    #[inline(never)]
+    fn hit_of_any_size(
+        &self,
+        store: &mut Store,
+        page: u64,
+        sizes: PageSizes,
+        pcid: Pcid,
+    ) -> Option<PageSize> {
         for probe in &self.probes {
             if !sizes.has(probe.size) {
                 continue;
@@ -115,8 +126,18 @@ impl Level {
 
     /// Enters a page. A level without an array for its size keeps nothing of it. Where a size may lie
     /// in two arrays, the bit above the number of the set says in which: an assumption.
-    #[inline]
+    #[inline(always)]
     fn insert(&self, store: &mut Store, page: u64, size: PageSize, pcid: Pcid) {
+        match &self.small {
+            Some(array) if size == PageSize::Small => {
+                array.insert(store, page, tag_of(page, PageSize::Small, pcid));
+            }
+            _ => self.insert_rarely(store, page, size, pcid),
+        }
+    }
+
+    #[inline(never)]
+    fn insert_rarely(&self, store: &mut Store, page: u64, size: PageSize, pcid: Pcid) {
         let key = page >> size.order();
         let array = match &self.arrays[size.level() as usize - 1] {
             [Some(first), Some(second)] => {
@@ -208,6 +229,7 @@ impl Tlb {
     }
 
     /// Enters a translation that a walk found, into both levels.
+    #[inline]
     pub fn insert(&mut self, store: &mut Store, gva: Gva, size: PageSize, pcid: Pcid) {
         self.sizes = self.sizes.with(size);
         for level in [&self.stlb, &self.l1] {

@@ -113,8 +113,8 @@ impl Mmu {
     }
 
     fn cost(&self, walk: &Walked) -> Cycles {
-        let lines = walk.lines.iter().zip(self.costs.lines);
-        Cycles(lines.fold(self.costs.start, |sum, (&count, cost)| sum + u64::from(count) * cost))
+        let lines = walk.references.counts().into_iter().zip(self.costs.lines);
+        Cycles(lines.fold(self.costs.start, |sum, (count, cost)| sum + count * cost))
     }
 
     /// What was changed so far stays.

@@ -9,8 +9,8 @@
 
 mod references;
 
-use super::array::SetArray;
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, References};
+use super::small::SmallArray;
 use super::store::Store;
 use super::tlb::Pcid;
 use crate::base::ids::Gfn;
@@ -21,6 +21,23 @@ pub use references::warm_references;
 
 /// Entries of a table, as bits of an index.
 const INDEX_BITS: u32 = 9;
+
+/// Most levels that tables have.
+const MOST_LEVELS: usize = 5;
+
+/// Goes through the levels of tables from one down to another, with what is known of each when the program is
+/// compiled.
+macro_rules! down {
+    ($first:expr, $lowest:expr, $level:ident => $body:block) => {
+        down!($first, $lowest, $level => $body, 5 4 3 2 1)
+    };
+    ($first:expr, $lowest:expr, $level:ident => $body:block, $($each:literal)*) => {$(
+        if $lowest <= $each && $each <= $first {
+            let $level = $each;
+            $body
+        }
+    )*};
+}
 
 /// All pages of the guest's regions are in one window of 1 TiB, which its tables see to.
 const WINDOW: u64 = (1 << 28) - 1;
@@ -50,12 +67,8 @@ pub struct Levels {
 pub struct Walked {
     /// The size of the combined translation.
     pub size: PageSize,
-    /// References to tables of the guest.
-    pub guest: u32,
-    /// References to tables of the second stage.
-    pub host: u32,
-    /// References by where their lines were: L1, L2, L3, memory.
-    pub lines: [u32; 4],
+    /// References to tables, those of the second stage too.
+    pub references: References,
 }
 
 /// A walk that did not.
@@ -75,40 +88,47 @@ pub enum Stopped {
 /// The caches of upper levels of one kind of tables: `by_level[n]` has where tables of level n lie.
 #[derive(Clone, Debug, Default)]
 struct Upper {
-    by_level: [Option<SetArray>; 5],
+    by_level: [Option<SmallArray>; MOST_LEVELS + 1],
 }
 
 impl Upper {
     fn new(store: &mut Store, sizes: PagingCaches) -> Self {
         let PagingCaches { pml4e, pdpte, pde } = sizes;
-        let [one, two, three] = [pde, pdpte, pml4e].map(|size| SetArray::small(store, size));
-        Self { by_level: [None, one, two, three, None] }
+        let [one, two, three] = [pde, pdpte, pml4e].map(|size| SmallArray::new(store, size));
+        Self { by_level: [None, one, two, three, None, None] }
     }
 
     /// The lowest table, of `least` or above, of which it is known where it lies.
-    #[inline]
+    #[inline(always)]
     fn find(&self, store: &mut Store, page: u64, least: u32, tag: u32) -> Option<u32> {
-        for level in least..4 {
-            let key = page >> (INDEX_BITS * level);
-            if let Some(array) = &self.by_level[level as usize]
-                && array.hit(store, key, tag | key as u32)
-            {
-                return Some(level);
-            }
+        if least <= 1 && self.has(store, page, 1, tag) {
+            Some(1)
+        } else if least <= 2 && self.has(store, page, 2, tag) {
+            Some(2)
+        } else if self.has(store, page, 3, tag) {
+            Some(3)
+        } else {
+            None
         }
-        None
     }
 
-    #[inline]
+    #[inline(always)]
+    fn has(&self, store: &mut Store, page: u64, level: u32, tag: u32) -> bool {
+        let key = page >> (INDEX_BITS * level);
+        let array = self.by_level[level as usize];
+        array.is_some_and(|array| array.hit(store, key, tag | key as u32))
+    }
+
+    #[inline(always)]
     fn enter(&self, store: &mut Store, page: u64, level: u32, tag: u32) {
-        if let Some(Some(array)) = self.by_level.get(level as usize) {
+        if let Some(array) = self.by_level[level as usize] {
             let key = page >> (INDEX_BITS * level);
             array.insert(store, key, tag | key as u32);
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &SetArray> {
-        self.by_level.iter().flatten()
+    fn all(&self) -> impl Iterator<Item = SmallArray> {
+        self.by_level.iter().flatten().copied()
     }
 }
 
@@ -118,7 +138,7 @@ pub struct Walker {
     guest: Upper,
     host: Upper,
     /// Second-stage translations of frames with tables of the guest's.
-    nested: Option<SetArray>,
+    nested: Option<SmallArray>,
     lines: Lines,
 }
 
@@ -126,9 +146,7 @@ pub struct Walker {
 struct Course<'a> {
     store: &'a mut Store,
     walked: &'a mut Vec<Gfn>,
-    guest: u32,
-    host: u32,
-    lines: [u32; 4],
+    references: References,
 }
 
 /// Where a walk to a page stops that the guest does not map: at a table that the second stage does not
@@ -153,7 +171,7 @@ impl Walker {
         Self {
             guest: Upper::new(store, caches),
             host: Upper::new(store, caches),
-            nested: SetArray::small(store, nested),
+            nested: SmallArray::new(store, nested),
             lines,
         }
     }
@@ -174,68 +192,61 @@ impl Walker {
         let Some((frame, size)) = stages.leaf(page) else {
             return Err(missing(page, levels, stages));
         };
-        let mut course = Course { store, walked, guest: 0, host: 0, lines: [0; 4] };
-        if levels.guest == 0 {
-            let size =
-                size.min(self.second_stage(&mut course, frame, levels.host, stages, false)?);
-            let Course { guest, host, lines, .. } = course;
-            return Ok(Walked { size, guest, host, lines });
-        }
-        let (lowest, tag) = (size.level(), upper_tag(pcid));
-        let known = self.guest.find(course.store, page, lowest, tag);
-        let mut level = known.unwrap_or(levels.guest);
-        let mut placed = known.is_some();
-        loop {
-            if !placed {
-                let table = stages.table(page, level).ok_or(Stopped::GuestFault)?;
-                self.place_table(&mut course, table, levels.host, stages)?;
-                if level < levels.guest {
-                    self.guest.enter(course.store, page, level, tag);
+        let mut course = Course { store, walked, references: References::default() };
+        let stopped = |gfn, table| Stopped::Violation { gfn, table };
+        if levels.guest > 0 {
+            let (lowest, tag) = (size.level(), upper_tag(pcid));
+            let known = self.guest.find(course.store, page, lowest, tag);
+            let first = known.unwrap_or(levels.guest);
+            down!(first, lowest, level => {
+                if Some(level) != known {
+                    let table = stages.table(page, level).ok_or(Stopped::GuestFault)?;
+                    self.place_table(&mut course, table, levels.host, stages)
+                        .ok_or(stopped(table, true))?;
+                    if level < levels.guest {
+                        self.guest.enter(course.store, page, level, tag);
+                    }
                 }
-            }
-            placed = false;
-            course.guest += 1;
-            course.read(&self.lines, self.lines.of_guest(page & WINDOW, level));
-            if level == lowest {
-                break;
-            }
-            level -= 1;
+                course.read(&self.lines, self.lines.of_guest(page & WINDOW, level));
+            });
         }
         let size = match levels.host {
-            0 => size,
-            host => size.min(self.second_stage(&mut course, frame, host, stages, false)?),
+            0 if levels.guest > 0 => size,
+            host => {
+                let mapped = self.second_stage(&mut course, frame, host, stages, false);
+                size.min(mapped.ok_or(stopped(frame, false))?)
+            }
         };
-        let Course { guest, host, lines, .. } = course;
-        Ok(Walked { size, guest, host, lines })
+        Ok(Walked { size, references: course.references })
     }
 
-    /// Where a table of the guest's lies in the host.
-    #[inline]
+    /// Where a table of the guest's lies in the host. None: the second stage does not map it.
+    #[inline(always)]
     fn place_table(
         &self,
         course: &mut Course<'_>,
         table: Gfn,
         host_levels: u32,
         stages: &impl Stages,
-    ) -> Result<(), Stopped> {
+    ) -> Option<()> {
         if host_levels == 0 {
-            return Ok(());
+            return Some(());
         }
         let tag = 1 << 31 | table.0 as u32;
-        if let Some(nested) = &self.nested
+        if let Some(nested) = self.nested
             && nested.hit(course.store, table.0, tag)
         {
-            return Ok(());
+            return Some(());
         }
         self.second_stage(course, table, host_levels, stages, true)?;
-        if let Some(nested) = &self.nested {
+        if let Some(nested) = self.nested {
             nested.insert(course.store, table.0, tag);
         }
-        Ok(())
+        Some(())
     }
 
-    /// A walk through the second stage; the size of its mapping.
-    #[inline]
+    /// A walk through the second stage; the size of its mapping, if there is one.
+    #[inline(never)]
     fn second_stage(
         &self,
         course: &mut Course<'_>,
@@ -243,31 +254,28 @@ impl Walker {
         levels: u32,
         stages: &impl Stages,
         table: bool,
-    ) -> Result<PageSize, Stopped> {
-        let size = stages.second_stage(gfn, table).ok_or(Stopped::Violation { gfn, table })?;
+    ) -> Option<PageSize> {
+        let size = stages.second_stage(gfn, table)?;
         let (lowest, tag) = (size.level(), 1 << 31);
         let known = self.host.find(course.store, gfn.0, lowest, tag);
-        let mut level = known.unwrap_or(levels);
-        loop {
-            course.host += 1;
-            course.read(&self.lines, self.lines.of_host(gfn.0, level));
-            if level == lowest {
-                break;
+        let first = known.unwrap_or(levels);
+        down!(first, lowest, level => {
+            if level < first {
+                self.host.enter(course.store, gfn.0, level, tag);
             }
-            level -= 1;
-            self.host.enter(course.store, gfn.0, level, tag);
-        }
+            course.read(&self.lines, self.lines.of_host(gfn.0, level));
+        });
         course.walked.push(gfn);
-        Ok(size)
+        Some(size)
     }
 
-    /// Reads what a walk to a page and to its frame will ask of the caches of tables, and changes nothing.
+    /// Reads what a walk to a page and to its frame will ask of the caches of tables where the real processor is
+    /// likely to wait for it, and changes nothing.
     #[inline]
     pub fn look_at(&self, store: &Store, page: u64, gfn: Gfn) -> u32 {
-        let of =
-            |level| [self.lines.of_guest(page & WINDOW, level), self.lines.of_host(gfn.0, level)];
-        let lines = [of(1), of(2)].into_iter().flatten();
-        lines.fold(0, |sum, line| sum ^ self.lines.last_use(store, line))
+        let of_guest = self.lines.of_guest(page & WINDOW, 1);
+        let of_host = self.lines.of_host(gfn.0, 1);
+        self.lines.last_use(store, of_guest) ^ self.lines.last_use(store, of_host)
     }
 
     /// Drops what it keeps of the guest's tables of an address space (INVLPG, a write of CR3).
@@ -284,15 +292,15 @@ impl Walker {
 
     /// Drops what it keeps of all tables (INVEPT).
     pub fn clear(&self, store: &mut Store) {
-        let all = self.guest.all().chain(self.host.all()).chain(&self.nested);
+        let all = self.guest.all().chain(self.host.all()).chain(self.nested);
         all.for_each(|array| array.clear(store));
     }
 }
 
 impl Course<'_> {
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, lines: &Lines, line: Line) {
-        self.lines[lines.read(self.store, line) as usize & 3] += 1;
+        self.references.add(lines.read(self.store, line));
     }
 }
 

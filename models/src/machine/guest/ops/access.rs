@@ -3,7 +3,7 @@
 use sim_core::{Cycles, EventQueue, SimDuration};
 
 use super::begin::Begin;
-use crate::base::ids::{Gfn, Gva, RegionId, TaskId, VcpuId};
+use crate::base::ids::{Gfn, GuestPage, Gva, RegionId, TaskId, VcpuId, VmId};
 use crate::base::page_size::PageSize;
 use crate::machine::guest::state::{Guest, GuestCpu, GuestThen, Program, Task};
 use crate::machine::host::Host;
@@ -44,9 +44,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(super) fn look_up(&mut self, vcpu: VcpuId, gva: Gva, write: bool) -> Access {
         let World { host, setup, guest, .. } = &mut *self.w;
         let Guest { cpus, tables, .. } = guest;
-        let tables = &tables[setup.vm(vcpu).index()];
+        let vm = setup.vm(vcpu);
+        let tables = &tables[vm.index()];
         let GuestCpu { mmu, walked, .. } = &mut cpus[vcpu.index()];
-        let seen = Seen { host, setup, tables, vcpu, write };
+        let seen = Seen { host, setup, tables, vm, write };
         let hit = if seen.is_protected(gva) { None } else { mmu.lookup(gva) };
         let translation = match hit {
             Some(level) => Translation::Hit(level),
@@ -137,12 +138,12 @@ pub(super) fn maps_read_only(setup: &Setup) -> bool {
     setup.config.host.kernel.read_faults.maps_read_only()
 }
 
-/// The tables of guest and host, as a walk of a vCPU sees them.
+/// The tables of guest and host, as a walk of a vCPU of a virtual machine sees them.
 pub(super) struct Seen<'a> {
     pub host: &'a Host,
     pub setup: &'a Setup,
     pub tables: &'a GuestTables,
-    pub vcpu: VcpuId,
+    pub vm: VmId,
     /// Whether the access writes.
     pub write: bool,
 }
@@ -168,7 +169,7 @@ impl Seen<'_> {
             return mmu.walk(gva, self, walked);
         }
         let gfn = self.tables.translate(gva).ok_or(Stopped::GuestFault)?;
-        if !self.host.reaches(self.setup.page(self.vcpu, gfn), Side::Program, self.write) {
+        if !self.host.reaches(GuestPage::new(self.vm, gfn), Side::Program, self.write) {
             return Err(Stopped::Violation { gfn, table: false });
         }
         let cycles = mmu.walk(gva, &Mirror(gfn), walked)?;
@@ -176,9 +177,31 @@ impl Seen<'_> {
         Ok(cycles)
     }
 
+    /// Looks at what there is of a page, for [`Self::walk_to`].
+    #[inline]
+    pub(super) fn look_at(&self, gva: Gva) -> Option<Leaf> {
+        let (gfn, size) = self.leaf(gva.page())?;
+        Some(Leaf { gfn, size, host: self.second_stage(gfn, false) })
+    }
+
+    /// The same as [`Self::walk`] to a page that was looked at, since when no table has changed.
+    #[inline]
+    pub(super) fn walk_to(
+        &self,
+        leaf: Leaf,
+        mmu: &mut Mmu,
+        gva: Gva,
+        walked: &mut Vec<Gfn>,
+    ) -> Result<Cycles, Stopped> {
+        if self.host.shadow().is_some() {
+            return self.walk(mmu, gva, walked);
+        }
+        mmu.walk(gva, &Known { seen: self, leaf }, walked)
+    }
+
     fn allows_no_write(&self, gva: Gva) -> bool {
         self.tables.translate(gva).is_some_and(|gfn| {
-            let page = self.setup.page(self.vcpu, gfn);
+            let page = GuestPage::new(self.vm, gfn);
             let reaches = |write| self.host.reaches(page, Side::Program, write);
             reaches(false) && !reaches(true)
         })
@@ -204,6 +227,45 @@ impl Stages for Mirror {
     }
 }
 
+/// What the tables of guest and host have of a page.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf {
+    gfn: Gfn,
+    size: PageSize,
+    /// The second stage's mapping, if there is one that allows the access.
+    host: Option<PageSize>,
+}
+
+impl Leaf {
+    /// The frame of the page.
+    pub(super) fn gfn(&self) -> Gfn {
+        self.gfn
+    }
+}
+
+/// The tables as a walk to a page sees them of which it is known already what they have.
+struct Known<'a> {
+    seen: &'a Seen<'a>,
+    leaf: Leaf,
+}
+
+impl Stages for Known<'_> {
+    #[inline]
+    fn leaf(&self, _: u64) -> Option<(Gfn, PageSize)> {
+        Some((self.leaf.gfn, self.leaf.size))
+    }
+
+    #[inline]
+    fn table(&self, page: u64, level: u32) -> Option<Gfn> {
+        self.seen.table(page, level)
+    }
+
+    #[inline]
+    fn second_stage(&self, gfn: Gfn, table: bool) -> Option<PageSize> {
+        if table { self.seen.second_stage(gfn, true) } else { self.leaf.host }
+    }
+}
+
 impl Stages for Seen<'_> {
     #[inline]
     fn leaf(&self, page: u64) -> Option<(Gfn, PageSize)> {
@@ -217,7 +279,6 @@ impl Stages for Seen<'_> {
 
     #[inline]
     fn second_stage(&self, gfn: Gfn, table: bool) -> Option<PageSize> {
-        let page = self.setup.page(self.vcpu, gfn);
-        self.host.maps(page, self.write || table).then(|| self.host.mapping_size(page))
+        self.host.mapping(GuestPage::new(self.vm, gfn), self.write || table)
     }
 }

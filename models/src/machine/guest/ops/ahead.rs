@@ -3,15 +3,14 @@
 
 use sim_core::{Cycles, EventQueue, Frequency, SimDuration};
 
-use super::access::{Seen, maps_read_only};
+use super::access::{Leaf, Seen, maps_read_only};
 use super::replay::time_of;
-use crate::base::ids::{Gfn, Gva, TaskId, VcpuId};
+use crate::base::ids::{Gfn, Gva, TaskId, VcpuId, VmId};
 use crate::config::Op;
 use crate::machine::guest::choices::{Choices, Sources, page_in};
 use crate::machine::guest::state::{Burst, Checkpoint, Guest, GuestCpu, Program, Task};
 use crate::machine::host::Host;
 use crate::machine::world::{Cx, MachineEvent, Setup, World};
-use crate::parts::mmu::walk::Stages;
 use crate::parts::mmu::{GuestTables, Mmu, TlbLevel};
 
 /// Walks of a burst at most: few enough that their journal stays in the first-level cache.
@@ -68,12 +67,44 @@ struct Run<'a> {
     host: &'a Host,
     setup: &'a Setup,
     sources: Sources<'a>,
-    vcpu: VcpuId,
+    vm: VmId,
     /// Operations of the burst at most, and where the last one may begin.
     most: u32,
     last: Cycles,
-    /// Of so many coming accesses, what their walks need was looked at.
-    looked_at: usize,
+    looked_at: LookedAt,
+}
+
+/// What was looked at of pages of coming accesses.
+#[derive(Default)]
+struct LookedAt {
+    leaves: Vec<Option<Leaf>>,
+    /// How many pages of the burst were taken before the first of them.
+    first: u32,
+    /// Whether they are to be written.
+    write: bool,
+}
+
+impl LookedAt {
+    /// What is known of the page that is next when so many are taken. None: it was not looked at.
+    #[inline]
+    fn at(&self, taken: u32, write: bool) -> Option<Option<Leaf>> {
+        let at = taken.checked_sub(self.first)?;
+        self.leaves.get(at as usize).copied().filter(|_| self.write == write)
+    }
+
+    /// Looks at pages, and reads what else walks to them will need, so that the real processor waits for all
+    /// of it at once.
+    fn look(&mut self, pages: &[u64], seen: &Seen<'_>, mmu: &Mmu) {
+        self.write = seen.write;
+        self.leaves.clear();
+        let leaf = |&page: &u64| seen.look_at(GuestTables::gva_of(page_in(page)));
+        self.leaves.extend(pages.iter().map(leaf));
+        let needs = pages.iter().zip(&self.leaves).filter_map(|(&page, leaf)| {
+            let leaf = leaf.as_ref()?;
+            Some(mmu.look_at(GuestTables::gva_of(page_in(page)), leaf.gfn()))
+        });
+        std::hint::black_box(needs.fold(0, |sum, need| sum ^ need));
+    }
 }
 
 impl Run<'_> {
@@ -86,8 +117,11 @@ impl Run<'_> {
     /// begin in time for certain.
     #[inline]
     fn fit(&self, longest: Cycles) -> usize {
-        let in_time = self.last.saturating_sub(self.burst.end).0 / at_least_one(longest).0;
-        in_time.min(u64::from(self.most - self.burst.ops) - 1) as usize + 1
+        let (left, longest) = (self.last.saturating_sub(self.burst.end), at_least_one(longest));
+        let room = u64::from(self.most - self.burst.ops) - 1;
+        // A division takes longer than all the rest, and is rarely wanted.
+        let in_time = if longest.times(room) <= left { room } else { left.0 / longest.0 };
+        in_time as usize + 1
     }
 
     /// An operation that takes so long, and the position behind it.
@@ -138,7 +172,7 @@ impl Run<'_> {
             host: self.host,
             setup: self.setup,
             tables: self.sources.tables,
-            vcpu: self.vcpu,
+            vm: self.vm,
             write,
         };
         let hit = if misses || seen.is_protected(gva) { None } else { self.mmu.lookup(gva) };
@@ -148,14 +182,20 @@ impl Run<'_> {
             self.run(next, if level == TlbLevel::L1 { step.cost } else { step.cost + stlb });
             return true;
         }
-        if self.choices.walks() && self.looked_at == 0 {
+        self.choices.note_walk();
+        let mut known = self.looked_at.at(self.choices.taken(), write);
+        if known.is_none() && self.choices.walking() {
             let fit = self.fit(step.cost);
+            self.looked_at.first = self.choices.taken();
             let coming = self.choices.coming(self.ops, step.pc, self.sources);
-            self.looked_at = fit.min(coming.len());
-            look_at(&coming[..self.looked_at], &seen, self.mmu);
+            self.looked_at.look(&coming[..fit.min(coming.len())], &seen, self.mmu);
+            known = self.looked_at.at(self.looked_at.first, write);
         }
-        self.looked_at = self.looked_at.saturating_sub(1);
-        let Ok(cycles) = seen.walk(self.mmu, gva, self.walked) else { return false };
+        let walk = match known.flatten() {
+            Some(leaf) => seen.walk_to(leaf, self.mmu, gva, self.walked),
+            None => seen.walk(self.mmu, gva, self.walked),
+        };
+        let Ok(cycles) = walk else { return false };
         self.choices.take();
         self.run(next, step.cost + cycles);
         // Hits are run again when they are taken back; a walk is not, as it costs so much more.
@@ -170,18 +210,6 @@ impl Run<'_> {
         });
         true
     }
-}
-
-/// Reads what walks to these pages will need, so that the real processor waits for all of it at once.
-/// Nothing else comes of it.
-fn look_at(pages: &[u64], seen: &Seen<'_>, mmu: &Mmu) {
-    let needs = pages.iter().filter_map(|&page| {
-        let gva = GuestTables::gva_of(page_in(page));
-        let (gfn, _) = seen.leaf(gva.page())?;
-        let mapped = seen.second_stage(gfn, false).is_some();
-        Some(mmu.look_at(gva, gfn) ^ u32::from(mapped))
-    });
-    std::hint::black_box(needs.fold(0, |sum, need| sum ^ need));
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -203,12 +231,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let frequency = self.frequency;
         let World { host, setup, guest, .. } = &mut *self.w;
         let Guest { cpus, tasks, tables, drawn, .. } = guest;
-        let tables = &tables[setup.vm(vcpu).index()];
+        let vm = setup.vm(vcpu);
+        let tables = &tables[vm.index()];
         let GuestCpu { burst, mmu, walked, .. } = &mut cpus[vcpu.index()];
         let Task { program, pc, choices, .. } = &mut tasks[task.index()];
         // A program that fills memory touches a page that was never touched: its access exits.
         let Program::Loop { ops } = program else { return };
-        let (ops, next, looked_at) = (&ops[..], *pc as usize, 0);
+        let (ops, next, looked_at) = (&ops[..], *pc as usize, LookedAt::default());
         let mut run = Run {
             burst,
             mmu,
@@ -219,7 +248,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             host,
             setup,
             sources: drawn.sources(tables, &setup.config.workload),
-            vcpu,
+            vm,
             most,
             last,
             looked_at,
@@ -242,11 +271,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 }
                 continue;
             };
+            // A row of hits that is likely to be none costs more than to look each up by itself.
             let alone = ops.len() == 1 && !(write && maps_read_only(setup));
-            if alone && run.row(step) {
+            let in_row = alone && !run.choices.walking();
+            if in_row && run.row(step) {
                 continue;
             }
-            if !run.access(step, write, alone) {
+            if !run.access(step, write, in_row) {
                 break;
             }
         }

@@ -62,7 +62,7 @@ fn references(mmu: &mut Mmu, gva: Gva, pcid: Pcid) -> u32 {
     mmu.tlb.insert(&mut mmu.store, gva, walk.size, pcid);
     mmu.used = true;
     mmu.keep();
-    walk.guest + walk.host
+    walk.references.total()
 }
 
 /// Hardware that knows a page in address spaces 0 and 1.

@@ -4,8 +4,8 @@ use super::{Course, Levels, Stages, Upper, Walker};
 use crate::base::ids::Gfn;
 use crate::base::page_size::PageSize;
 use crate::config::PagingCaches;
-use crate::parts::mmu::array::SetArray;
-use crate::parts::mmu::lines::Lines;
+use crate::parts::mmu::lines::{Lines, References};
+use crate::parts::mmu::small::SmallArray;
 use crate::parts::mmu::store::Store;
 use crate::parts::mmu::tlb::Pcid;
 
@@ -84,7 +84,7 @@ pub fn warm_references(size: PageSize, row: u32) -> Option<Vec<u32>> {
         let walker = Walker {
             guest: Upper::new(&mut store, guest),
             host: Upper::new(&mut store, host),
-            nested: SetArray::small(&mut store, nested),
+            nested: SmallArray::new(&mut store, nested),
             lines,
         };
         let all = All::of(size, size);
@@ -99,7 +99,7 @@ pub fn warm_references(size: PageSize, row: u32) -> Option<Vec<u32>> {
         let walked =
             walker.walk(&mut store, (next, Pcid(0)), levels, &all, &mut Vec::new()).ok()?;
         let taken_off = if complete { 1 } else { 0 };
-        out.push(walked.guest + walked.host - taken_off);
+        out.push(walked.references.total() - taken_off);
     }
     // No first stage: the second stage of one address.
     out.push(if native { 0 } else { depth - row.min(depth) });
@@ -118,11 +118,11 @@ fn warm_second_stage(
     let tables = (1..=4).rev().map(|level| All::table_frame(next, level));
     let mut walked = Vec::new();
     let lowest = 5 - depth;
-    let mut course = Course { store, walked: &mut walked, guest: 0, host: 0, lines: [0; 4] };
+    let mut course = Course { store, walked: &mut walked, references: References::default() };
     for gfn in tables.take(5 - lowest as usize) {
-        walker.place_table(&mut course, gfn, 4, all).ok()?;
+        walker.place_table(&mut course, gfn, 4, all)?;
     }
     let frame = all.leaf(next)?.0;
-    walker.second_stage(&mut course, frame, 4, all, false).ok()?;
+    walker.second_stage(&mut course, frame, 4, all, false)?;
     Some(())
 }
