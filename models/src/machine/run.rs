@@ -296,7 +296,12 @@ where
     let outcome = std::mem::take(&mut world.trace).finish(world.reached);
     let bound = EventBound::new(events, &simulation);
     let (mut findings, afterwards_cut) = liveness_check::findings(&mut simulation, monitors, bound);
-    findings.extend(broken);
+    findings.extend(simulation.model.protocol.findings().into_iter().map(|later| {
+        // How often is a count of the run.
+        let known =
+            broken.iter().find(|at_end| at_end.id == later.id && at_end.first == later.first);
+        known.cloned().unwrap_or(later)
+    }));
     let metrics = outcome.metrics.ok_or(RunError::Internal("no metrics"))?;
     Ok(RunOutput {
         digest: outcome.digest.ok_or(RunError::Internal("no digest"))?,
