@@ -21,13 +21,22 @@ use crate::monitors::{Finding, Verdict};
 /// The first look, after so much time; each further one after twice as much.
 const FIRST_LOOK: SimDuration = SimDuration::from_us(500);
 
+/// What is known of a run when what waited at its end has had its time.
+pub(super) struct AtTheEnd {
+    pub(super) findings: Vec<Finding>,
+    /// Tasks that sleep though their pages have been there for longer than the bound of liveness.
+    pub(super) asleep: usize,
+    /// The bound on events ended it too early to know.
+    pub(super) cut: bool,
+}
+
 /// What the monitors say of a run that has come to its end, when what waits there has had its time.
-/// Nobody else hears of the machine any more. Also says whether the bound ended it too early to know.
+/// Nobody else hears of the machine any more.
 pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
     mut monitors: Watching,
     bound: EventBound,
-) -> (Vec<Finding>, bool) {
+) -> AtTheEnd {
     let world = &mut simulation.model;
     // A VMM that is dead is promised nothing of what it owes itself.
     let config = &world.setup.config;
@@ -37,14 +46,21 @@ pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     let end = world.reached;
     let at_end = monitors.finish(end);
     if !monitors.anything_waits(end, SimDuration::ZERO) {
-        return (at_end, false);
+        let asleep = monitors.sleep_for_good(end);
+        return AtTheEnd { findings: at_end, asleep, cut: false };
     }
     world.trace = TraceSink::new().with_monitors(monitors);
     // The bound of liveness is long, and how the machine gets there makes no difference.
     world.setup.skip = true;
     let in_time = watch(simulation, end, bound);
-    let later = simulation.model.trace.findings(in_time.until).unwrap_or_default();
-    (worse_of(at_end, later), in_time.cut)
+    let Some(monitors) = simulation.model.trace.monitors() else {
+        return AtTheEnd { findings: at_end, asleep: 0, cut: true };
+    };
+    AtTheEnd {
+        findings: worse_of(at_end, monitors.finish(in_time.until)),
+        asleep: monitors.sleep_for_good(in_time.until),
+        cut: in_time.cut,
+    }
 }
 
 /// How the check ended.

@@ -59,6 +59,12 @@ impl MonitorSet {
         broken(&strict) != broken(&self.finish(now))
     }
 
+    /// How many tasks sleep at `now` though what they wait for has been in memory for longer than the bound of
+    /// liveness: they will not run again.
+    pub fn sleep_for_good(&self, now: SimTime) -> usize {
+        self.monitors.sleep_for_good(now)
+    }
+
     /// Nothing is promised any more that must happen in the end.
     pub fn expect_nothing(&mut self) {
         self.monitors = self.monitors.bounded(SimDuration::MAX);
