@@ -54,9 +54,10 @@ impl MonitorSet {
         if !self.expects {
             return false;
         }
-        let strict = self.monitors.bounded(than).findings(self.at(now));
+        let strict = self.monitors.bounded(than);
         // Of several that are owed the same, one may be found broken already while another waits.
-        broken(&strict) != broken(&self.finish(now))
+        broken(&strict.findings(self.at(now))) != broken(&self.finish(now))
+            || strict.sleep_for_good(now) != self.sleep_for_good(now)
     }
 
     /// How many tasks sleep at `now` though what they wait for has been in memory for longer than the bound of
