@@ -126,7 +126,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         group: Group::Host,
         subject: "KVM: async_pf: Fix #DF due to inject 'Page not Present' and 'Page Ready' \
                   exceptions simultaneously (what it broke)",
-        source: "9a6e7c39810e, 4.14; unreachable since 2a266f23550b, 4.15 or 4.16; reverted by 84b09f33a5de, 5.8",
+        source: "9a6e7c39810e, 4.14; dead since 2a266f23550b (in Ubuntu 4.15); reverted by 84b09f33a5de, 5.8",
         story: "The cure for H05: when page ready meets a pending not present, both are taken \
                 back, whatever their tokens. If they belong to two pages, two valid notices are \
                 lost, and the task that sleeps for the second page is never woken. It takes a gate that \
