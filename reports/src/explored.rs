@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use models::apf::rules::ResolvedBy;
+use models::apf::rules::{Generation, Mechanism, ResolvedBy, Rules, named_generation};
 use models::apf::{Defect, invariants};
 use models::base::invariant::InvariantId;
 use models::explore::{
@@ -15,7 +15,7 @@ use crate::page::{Page, Piece, WIDTH};
 use crate::report::Report;
 
 /// Version of the form of stored results.
-pub const FORMAT: u64 = 2;
+pub const FORMAT: u64 = 3;
 
 /// What tells a finding from others, from run to run: rules, invariant, what is wrong.
 pub type FindingKey = (String, String, String);
@@ -65,6 +65,55 @@ pub struct SearchReport<'a> {
     pub explored: &'a Explored,
     /// Findings that are known.
     pub known: Vec<FindingKey>,
+    /// In what the world of the baseline differs, which then excuses nothing.
+    pub other_world: Vec<String>,
+}
+
+/// The fields of a stored result that say what was explored.
+fn world(setup: &Setup) -> Vec<(&'static str, Value)> {
+    let Setup { vcpus, tasks, pages, rules, .. } = *setup;
+    let defects: Vec<&str> = setup.defects.iter().map(Defect::name).collect();
+    let disturbances: Vec<String> =
+        setup.budget.iter().map(|(which, times)| format!("{which}={times}")).collect();
+    vec![
+        ("rules", json!(rules.name)),
+        ("set", json!(settings(&rules))),
+        ("defects", json!(defects)),
+        ("vcpus", json!(vcpus)),
+        ("tasks", json!(tasks)),
+        ("pages", json!(pages)),
+        ("cap", json!(rules.cap)),
+        ("ring", json!(rules.vmm_answers().then_some(rules.ring))),
+        ("token_bits", json!(rules.token.id_bits)),
+        ("first_vcpu", json!(rules.token.first_vcpu)),
+        ("first_counter", json!(setup.first_counter)),
+        ("notices", json!(setup.notices)),
+        ("send_always", json!(setup.send_always)),
+        ("irqchip", json!(setup.irqchip)),
+        ("shadow", json!(setup.shadow)),
+        ("disturbances", json!(disturbances)),
+    ]
+}
+
+/// What the rules do otherwise than the generation whose name they have, because a release does or because
+/// it was asked for. Tokens, cap and ring are part of the world.
+fn settings(rules: &Rules) -> Vec<String> {
+    let Some(usual) = named_generation(rules.name).map(Generation::rules) else {
+        return Vec::new();
+    };
+    let own = [Mechanism::Token, Mechanism::Cap, Mechanism::Ring];
+    let all = Mechanism::ALL.iter().filter(|mechanism| !own.contains(mechanism));
+    let differs = all.filter(|&&mechanism| rules.get(mechanism) != usual.get(mechanism));
+    differs.map(|&mechanism| format!("{}={}", mechanism.name(), rules.get(mechanism))).collect()
+}
+
+/// In what a stored result is of another world than this one.
+pub fn other_world(setup: &Setup, stored: &Value) -> Vec<String> {
+    let differs = |(name, here): (&str, Value)| {
+        let there = &stored[name];
+        (*there != here).then(|| format!("{name} {there}, here {here}"))
+    };
+    world(setup).into_iter().filter_map(differs).collect()
 }
 
 impl SearchReport<'_> {
@@ -76,7 +125,7 @@ impl SearchReport<'_> {
 
     /// Whether a finding is among those that are known.
     pub fn is_known(&self, finding: &Finding) -> bool {
-        self.known.contains(&self.key(finding))
+        self.other_world.is_empty() && self.known.contains(&self.key(finding))
     }
 
     /// The world in a line.
@@ -99,11 +148,25 @@ impl SearchReport<'_> {
             ResolvedBy::Ring => format!("{world}, ring of {}", rules.ring),
             _ => world,
         };
-        let (vcpu, counter) = (token.first_vcpu, self.setup.first_counter);
-        if self.setup.numbered() {
-            return format!("{world}; vCPUs from {vcpu}, token counters from {counter}");
-        }
-        world
+        let Setup { notices, send_always, irqchip, shadow, first_counter, .. } = *self.setup;
+        let numbered = self.setup.numbered().then(|| {
+            format!("vCPUs from {}, token counters from {first_counter}", token.first_vcpu)
+        });
+        let besides = [
+            (!notices, "guests leave notifications off"),
+            (send_always, "guests ask for notifications at CPL 0"),
+            (!irqchip, "the local APIC is not in the host's kernel"),
+            (shadow, "shadow page tables"),
+        ];
+        let besides = besides.into_iter().filter(|(there, _)| *there);
+        let besides = numbered.into_iter().chain(besides.map(|(_, text)| text.to_owned()));
+        besides.fold(world, |world, more| format!("{world}; {more}"))
+    }
+
+    /// The rules by their generation, and what is otherwise.
+    fn rules(&self) -> String {
+        let named = std::iter::once(self.setup.rules.name.to_owned());
+        named.chain(settings(&self.setup.rules)).collect::<Vec<_>>().join(", ")
     }
 
     /// What the search is exhaustive about.
@@ -197,7 +260,7 @@ impl Report for SearchReport<'_> {
         let none = |list: String| if list.is_empty() { "none".to_owned() } else { list };
         let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
         let mut rows = vec![
-            ("rules", self.setup.rules.name.to_owned()),
+            ("rules", self.rules()),
             ("defects", none(defects.join(", "))),
             ("world", self.world()),
             ("followed", self.followed().to_owned()),
@@ -208,6 +271,13 @@ impl Report for SearchReport<'_> {
             ("depth", depth.to_string()),
             ("search", limit_text(*limit).to_owned()),
         ];
+        if !self.other_world.is_empty() {
+            let text = format!(
+                "of another world, so that it excuses nothing: {}",
+                self.other_world.join("; ")
+            );
+            rows.push(("baseline", text));
+        }
         rows.push(("verdict", self.verdict()));
         let rows: Vec<_> = rows.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
         let mut blocks =
@@ -217,9 +287,8 @@ impl Report for SearchReport<'_> {
     }
 
     fn object(&self) -> String {
-        let Setup { vcpus, tasks, pages, rules, .. } = *self.setup;
+        let rules = self.setup.rules;
         let Explored { states, transitions, depth, limit, findings, .. } = self.explored;
-        let defects: Vec<&str> = self.setup.defects.iter().map(Defect::name).collect();
         let finding = |finding: &Finding| {
             let line = |line: &Line| json!({ "who": line.actor.name(), "what": line.text });
             json!({
@@ -235,17 +304,7 @@ impl Report for SearchReport<'_> {
         };
         let mut value = json!({
             "format": FORMAT,
-            "rules": rules.name,
-            "defects": defects,
-            "vcpus": vcpus,
-            "tasks": tasks,
-            "pages": pages,
-            "cap": rules.cap,
-            "ring": rules.vmm_answers().then_some(rules.ring),
-            "token_bits": rules.token.id_bits,
-            "first_vcpu": rules.token.first_vcpu,
-            "first_counter": self.setup.first_counter,
-            "disturbances": self.disturbances(),
+            "other_world": self.other_world,
             "states": states,
             "states_of_vm": self.states_of_vm(),
             "transitions": transitions,
@@ -256,6 +315,9 @@ impl Report for SearchReport<'_> {
             "verdicts": self.verdicts().into_iter().collect::<BTreeMap<_, _>>(),
             "findings": findings.iter().map(finding).collect::<Vec<_>>(),
         });
+        for (name, field) in world(self.setup) {
+            value[name] = field;
+        }
         checksum::seal(&mut value);
         format!("{value:#}\n")
     }

@@ -124,6 +124,7 @@ fn policy(name: &str, work: f64, stderr: Option<f64>) -> PolicyResult {
         request_latency: Vec::new(),
         beginning: None,
         series: None,
+        asleep: 0,
         per_task: Vec::new(),
         findings: Vec::new(),
     }

@@ -1,7 +1,7 @@
 //! What the kernels do, mechanism by mechanism, since when, and where that is known from.
 
 use models::apf::rules::{
-    Applied, Backport, Change, Generation, Origin, Setting, before_the_next, generations,
+    Applied, Backport, Change, Generation, Origin, Release, Setting, before_the_next, generations,
 };
 use serde_json::{Value, json};
 
@@ -43,13 +43,80 @@ fn generation(generation: &Generation) -> Value {
     })
 }
 
-/// Every mechanism of one generation.
-#[derive(Clone, Copy, Debug)]
-pub struct Mechanisms<'a>(pub &'a Generation);
+/// A generation, or a kernel release that has one.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    generation: &'static Generation,
+    /// The release as it was asked for, where it is one.
+    release: Option<(String, Release)>,
+}
 
-impl Report for Mechanisms<'_> {
+impl From<&'static Generation> for Kernel {
+    fn from(generation: &'static Generation) -> Self {
+        Self { generation, release: None }
+    }
+}
+
+impl Kernel {
+    /// What the release does that was asked for by this name.
+    pub fn of_release(name: &str, release: Release) -> Self {
+        Self { generation: release.generation, release: Some((name.to_owned(), release)) }
+    }
+
+    fn name(&self) -> &str {
+        self.release.as_ref().map_or(self.generation.name, |(name, _)| name)
+    }
+
+    fn origins(&self) -> Vec<Origin> {
+        match &self.release {
+            Some((_, release)) => release.origins(),
+            None => self.generation.origins(),
+        }
+    }
+
+    /// What it is, in a line.
+    fn title(&self) -> String {
+        let Generation { name, date, summary, .. } = self.generation;
+        let Some((release, its)) = &self.release else {
+            return format!("{name} ({date}): {summary}");
+        };
+        let besides = match its.settings().count() {
+            0 => String::new(),
+            1 => ", and 1 mechanism as in newer kernels".to_owned(),
+            count => format!(", and {count} mechanisms as in newer kernels"),
+        };
+        format!("{release}: generation {name} ({date}){besides}")
+    }
+
+    /// What mainline releases up to the next generation do otherwise, and this one does not.
+    fn early(&self) -> Vec<Later> {
+        let had = |later: &Later| self.has(|its| its.early.iter().any(|it| it.new == later.1));
+        early(self.generation).into_iter().filter(|later| !had(later)).collect()
+    }
+
+    /// What later releases of the generation's long-term tree do otherwise, and this one does not.
+    fn backports(&self) -> Vec<Later> {
+        let had = |later: &Later| self.has(|its| its.backports.iter().any(|it| it.new == later.1));
+        backports(self.generation).into_iter().filter(|later| !had(later)).collect()
+    }
+
+    fn has(&self, of: impl Fn(&Release) -> bool) -> bool {
+        self.release.as_ref().is_some_and(|(_, release)| of(release))
+    }
+
+    /// What is later has more.
+    fn age(&self) -> (&str, usize) {
+        let more = self.release.as_ref().map_or(0, |(_, release)| release.settings().count());
+        (self.generation.date, more)
+    }
+}
+
+/// Every mechanism of one kernel.
+#[derive(Clone, Debug)]
+pub struct Mechanisms(pub Kernel);
+
+impl Report for Mechanisms {
     fn page(&self) -> Page {
-        let Generation { name, date, summary, .. } = self.0;
         let entry = |origin: &Origin| {
             let Origin { setting, since, source } = origin;
             let mechanism = setting.mechanism();
@@ -57,11 +124,11 @@ impl Report for Mechanisms<'_> {
             let text = format!("{setting}, since {since}. {says} Source: {source}");
             (mechanism.name().to_owned(), text)
         };
-        let title = Piece::text(format!("{name} ({date}): {summary}"));
+        let title = Piece::text(self.0.title());
         let mut pieces =
             vec![title, Piece::Listing(self.0.origins().iter().map(entry).collect(), 2)];
-        pieces.extend(listing("mainline releases before the next generation:", early(self.0)));
-        pieces.extend(listing("later releases of this long-term tree:", backports(self.0)));
+        pieces.extend(listing("mainline releases before the next generation:", self.0.early()));
+        pieces.extend(listing("later releases of this long-term tree:", self.0.backports()));
         Page::of([pieces])
     }
 
@@ -77,14 +144,16 @@ impl Report for Mechanisms<'_> {
                 "source": origin.source,
             })
         };
+        let Generation { name, date, parent, summary, .. } = self.0.generation;
         text(&json!({
-            "name": self.0.name,
-            "date": self.0.date,
-            "parent": self.0.parent,
-            "summary": self.0.summary,
+            "name": self.0.name(),
+            "generation": name,
+            "date": date,
+            "parent": parent,
+            "summary": summary,
             "mechanisms": self.0.origins().iter().map(value).collect::<Vec<_>>(),
-            "before_the_next": values(early(self.0)),
-            "backports": values(backports(self.0)),
+            "before_the_next": values(self.0.early()),
+            "backports": values(self.0.backports()),
         }))
     }
 }
@@ -127,16 +196,16 @@ fn values(later: Vec<Later>) -> Vec<Value> {
     later.into_iter().map(value).collect()
 }
 
-/// The mechanisms in which two generations differ.
-#[derive(Clone, Copy, Debug)]
-pub struct Differences<'a> {
+/// The mechanisms in which two kernels differ.
+#[derive(Clone, Debug)]
+pub struct Differences {
     /// The first.
-    pub old: &'a Generation,
+    pub old: Kernel,
     /// The second.
-    pub new: &'a Generation,
+    pub new: Kernel,
 }
 
-impl Differences<'_> {
+impl Differences {
     fn pairs(&self) -> Vec<(Origin, Origin)> {
         let pairs = self.old.origins().into_iter().zip(self.new.origins());
         pairs.filter(|(old, new)| old.setting != new.setting).collect()
@@ -145,12 +214,12 @@ impl Differences<'_> {
     /// When it changed, and the source. The value of the generation that is older came into being
     /// before; the change is the other's.
     fn source(&self, before: &Origin, after: &Origin) -> (&'static str, &'static str) {
-        let newer = if self.new.date < self.old.date { before } else { after };
+        let newer = if self.new.age() < self.old.age() { before } else { after };
         (newer.since, newer.source)
     }
 }
 
-impl Report for Differences<'_> {
+impl Report for Differences {
     fn page(&self) -> Page {
         let pairs = self.pairs();
         let entry = |(before, after): &(Origin, Origin)| {
@@ -161,7 +230,7 @@ impl Report for Differences<'_> {
             );
             (before.setting.mechanism().name().to_owned(), text)
         };
-        let (old, new, count) = (self.old.name, self.new.name, pairs.len());
+        let (old, new, count) = (self.old.name(), self.new.name(), pairs.len());
         let title = Piece::text(format!("{old} -> {new}: {count} mechanisms differ"));
         Page::of([vec![title, Piece::Listing(pairs.iter().map(entry).collect(), 2)]])
     }
@@ -178,8 +247,8 @@ impl Report for Differences<'_> {
             })
         };
         text(&json!({
-            "old": self.old.name,
-            "new": self.new.name,
+            "old": self.old.name(),
+            "new": self.new.name(),
             "differences": self.pairs().iter().map(value).collect::<Vec<_>>(),
         }))
     }

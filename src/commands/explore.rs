@@ -10,7 +10,7 @@ use models::apf::{Defect, Defects};
 use models::base::invariant::InvariantId;
 use models::explore::{Bounds, Budget, Disturbance, Explored, Setup, explore};
 use reports::Report as _;
-use reports::explored::{FORMAT, FindingKey, SearchReport, Vocabulary};
+use reports::explored::{FORMAT, FindingKey, SearchReport, Vocabulary, other_world};
 use scenarios::run::checksum;
 use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
 use serde_json::Value;
@@ -30,15 +30,15 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
     let files: Vec<&Path> = args.out.iter().chain(&args.trace).map(PathBuf::as_path).collect();
     not_lost(args.out.as_deref(), args.overwrite)?;
     let _held = FolderLock::hold(None, &files)?;
-    let known = args.baseline.as_deref().map(baseline).transpose()?;
+    let known = args.baseline.as_deref().map(|path| baseline(path, &setup)).transpose()?;
+    let (known, other_world) = known.unwrap_or_default();
     let bounds = bounds(args);
     let begun = Instant::now();
     let explored = explore(&setup, &bounds, None).map_err(|error| usage(error.to_string(), ""))?;
     if !args.quiet {
         output::note(&format!("{:.1} s", begun.elapsed().as_secs_f64()));
     }
-    let result =
-        SearchReport { setup: &setup, explored: &explored, known: known.unwrap_or_default() };
+    let result = SearchReport { setup: &setup, explored: &explored, known, other_world };
     print(&result, args.format)?;
     // After the result, which is worth having when the disk is full.
     if let Some(path) = &args.out {
@@ -204,8 +204,9 @@ fn disturbance(text: &str) -> Result<(Disturbance, u8), CliError> {
     }
 }
 
-/// Findings that are known: the result of a run with `--out`, or the list of findings in it.
-fn baseline(path: &Path) -> Result<Vec<FindingKey>, CliError> {
+/// Findings that are known: the result of a run with `--out`, and in what its world is another one; or the list
+/// of findings in it, which says of no world.
+fn baseline(path: &Path, setup: &Setup) -> Result<(Vec<FindingKey>, Vec<String>), CliError> {
     let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
     let wrong = |what: &str| {
         let help = "write one with --out FILE, or a list of {\"rules\", \"invariant\", \"what\"}";
@@ -220,10 +221,12 @@ fn baseline(path: &Path) -> Result<Vec<FindingKey>, CliError> {
         }
         checksum::unseal(&mut value).map_err(|error| wrong(&error.to_string()))?;
     }
+    let differs = if value.is_object() { other_world(setup, &value) } else { Vec::new() };
     let list = value.get("findings").unwrap_or(&value);
     let list = list.as_array().ok_or_else(|| wrong("there is no list of findings"))?;
     let word = |finding: &Value, name: &str| finding[name].as_str().map(str::to_owned);
-    list.iter()
+    let known = list
+        .iter()
         .map(|finding| {
             let key = (word(finding, "rules"), word(finding, "invariant"), word(finding, "what"));
             match key {
@@ -231,5 +234,6 @@ fn baseline(path: &Path) -> Result<Vec<FindingKey>, CliError> {
                 _ => Err(wrong("a finding has no `rules`, `invariant` or `what`")),
             }
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok((known, differs))
 }

@@ -2,7 +2,7 @@
 
 use ::scenarios::help_for_unknown;
 use models::apf::rules::{Generation, Release, Rules, generations, named_generation, release};
-use reports::rules::{Differences, Generations, Mechanisms};
+use reports::rules::{Differences, Generations, Kernel, Mechanisms};
 
 use super::common::print;
 use crate::cli::RulesArgs;
@@ -21,9 +21,9 @@ pub(super) fn execute(args: &RulesArgs) -> Result<Outcome, CliError> {
 }
 
 /// A generation by its name, or that of a kernel release, as 5.10 and v6.6.
-fn known(name: &str) -> Result<&'static Generation, CliError> {
-    let of_release = || Some(released(name)?.generation);
-    named_generation(name).or_else(of_release).ok_or_else(|| unknown(name))
+fn known(name: &str) -> Result<Kernel, CliError> {
+    let of_release = || Some(Kernel::of_release(name, released(name)?));
+    named_generation(name).map(Kernel::from).or_else(of_release).ok_or_else(|| unknown(name))
 }
 
 /// The rules of a generation, or of a kernel release with what it has from later ones.

@@ -303,7 +303,7 @@ impl Setup {
 
     /// The same world with vCPUs numbered from `first_vcpu`, in tokens of the kernel's layout but
     /// for the bits of the counter, which begins at `first_counter`. A token's value has a meaning
-    /// then, and one vCPU may name its items like another one: all are followed together.
+    /// then, which sets vCPUs apart: all are followed together.
     #[must_use]
     pub fn numbered_from(self, first_vcpu: u16, first_counter: u32) -> Self {
         let token = TokenRule { vcpu_bits: KERNEL_VCPU_BITS, first_vcpu, ..self.rules.token };

@@ -5,6 +5,8 @@
 //! happened, the machine goes on, and nothing but the monitors watches: until nothing of it waits any
 //! more, or until the bound is over. No metric, digest, kept record or other result hears of it.
 
+use std::cmp::Ordering;
+
 use sim_core::{EventQueue, SimDuration, SimTime, Simulation};
 
 use super::bound::EventBound;
@@ -13,18 +15,28 @@ use super::world::{MachineEvent, World};
 use crate::base::record::Phase;
 use crate::machine::sink::TraceSink;
 use crate::machine::watching::Watching;
-use crate::monitors::Finding;
+use crate::monitors::catalogue::{Invariant, InvariantId, Kind};
+use crate::monitors::{Finding, Verdict};
 
 /// The first look, after so much time; each further one after twice as much.
 const FIRST_LOOK: SimDuration = SimDuration::from_us(500);
 
+/// What is known of a run when what waited at its end has had its time.
+pub(super) struct AtTheEnd {
+    pub(super) findings: Vec<Finding>,
+    /// Tasks that sleep though their pages have been there for longer than the bound of liveness.
+    pub(super) asleep: usize,
+    /// The bound on events ended it too early to know.
+    pub(super) cut: bool,
+}
+
 /// What the monitors say of a run that has come to its end, when what waits there has had its time.
-/// Nobody else hears of the machine any more. Also says whether the bound ended it too early to know.
+/// Nobody else hears of the machine any more.
 pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
     mut monitors: Watching,
     bound: EventBound,
-) -> (Vec<Finding>, bool) {
+) -> AtTheEnd {
     let world = &mut simulation.model;
     // A VMM that is dead is promised nothing of what it owes itself.
     let config = &world.setup.config;
@@ -34,34 +46,37 @@ pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     let end = world.reached;
     let at_end = monitors.finish(end);
     if !monitors.anything_waits(end, SimDuration::ZERO) {
-        return (at_end, false);
+        let asleep = monitors.sleep_for_good(end);
+        return AtTheEnd { findings: at_end, asleep, cut: false };
     }
     world.trace = TraceSink::new().with_monitors(monitors);
     // The bound of liveness is long, and how the machine gets there makes no difference.
     world.setup.skip = true;
-    match watch(simulation, end, bound) {
-        Outcome::BoundReached(findings) => (findings, false),
-        Outcome::AllHappened => (at_end, false),
-        Outcome::OutOfEvents => (at_end, true),
+    let in_time = watch(simulation, end, bound);
+    let Some(monitors) = simulation.model.trace.monitors() else {
+        return AtTheEnd { findings: at_end, asleep: 0, cut: true };
+    };
+    AtTheEnd {
+        findings: worse_of(at_end, monitors.finish(in_time.until)),
+        asleep: monitors.sleep_for_good(in_time.until),
+        cut: in_time.cut,
     }
 }
 
 /// How the check ended.
-enum Outcome {
-    /// What waited had the whole bound of liveness; these are the findings.
-    BoundReached(Vec<Finding>),
-    /// All that waited has happened, or the machine cannot go on.
-    AllHappened,
-    /// The bound on events was met before that was known.
-    OutOfEvents,
+struct Watched {
+    /// As if the trace ended here, it is to be judged.
+    until: SimTime,
+    /// The bound on events was met before it was known whether all that waited happens.
+    cut: bool,
 }
 
-/// Lets the machine go on.
+/// Lets the machine go on, until all that waited has happened or is broken, or it cannot go on.
 fn watch<Q: EventQueue<MachineEvent>>(
     simulation: &mut Simulation<World, Q>,
     end: SimTime,
     bound: EventBound,
-) -> Outcome {
+) -> Watched {
     let most = liveness_bound(&simulation.model.setup.config.host.memory_control);
     let mut waited = FIRST_LOOK;
     loop {
@@ -72,20 +87,50 @@ fn watch<Q: EventQueue<MachineEvent>>(
         let event = MachineEvent::Phase(Phase::End);
         simulation.queue.schedule(event.key(now), event);
         if bound.run_while(simulation, |world| !world.is_over()) {
-            return Outcome::OutOfEvents;
+            return Watched { until: simulation.model.reached, cut: true };
         }
         let world = &mut simulation.model;
         if world.failure.is_some() || !world.finished {
-            return Outcome::AllHappened;
+            return Watched { until: world.reached, cut: false };
         }
-        let Some(monitors) = world.trace.monitors() else { return Outcome::AllHappened };
         if waited == most {
             // What began to wait at the very end has had the whole bound, too.
-            return Outcome::BoundReached(monitors.finish(now + FIRST_LOOK));
+            return Watched { until: now + FIRST_LOOK, cut: false };
         }
-        if !monitors.anything_waits(now, waited) {
-            return Outcome::AllHappened;
+        let waits = world.trace.monitors().is_some_and(|it| it.anything_waits(now, waited));
+        if !waits {
+            return Watched { until: now, cut: false };
         }
         waited = waited.times(2);
     }
+}
+
+/// The findings at the end of the run, but for those that are worse later: what was promised there has
+/// been broken since, or more of it. How often something is broken that is over at once is a count of the
+/// run alone.
+fn worse_of(at_end: Vec<Finding>, later: Vec<Finding>) -> Vec<Finding> {
+    // Each has one line of every invariant that its virtual machine is promised.
+    debug_assert_eq!(at_end.len(), later.len());
+    let worse = |old: &Finding, new: &Finding| match weight(new.verdict).cmp(&weight(old.verdict)) {
+        Ordering::Less => false,
+        Ordering::Equal => is_of_the_end(new.id) && new.count > old.count,
+        Ordering::Greater => true,
+    };
+    let pairs = at_end.into_iter().zip(later);
+    pairs.map(|(old, new)| if worse(&old, &new) { new } else { old }).collect()
+}
+
+/// How bad a verdict is.
+fn weight(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Clean | Verdict::Undecided { .. } => 0,
+        Verdict::Weakness => 1,
+        Verdict::KnownViolation => 2,
+        Verdict::Violation => 3,
+    }
+}
+
+/// Whether an invariant promises what happens in the end, which is judged when its time is over.
+fn is_of_the_end(id: InvariantId) -> bool {
+    Invariant::find(id).is_some_and(|line| line.kind == Kind::Liveness)
 }

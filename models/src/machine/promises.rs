@@ -4,11 +4,11 @@ use sim_core::SimDuration;
 
 use crate::apf::rules::{
     Announce, CannotInject, HaltRequest, PageReady, PageReadyTold, PagingToggle, ReadyWakes, Rules,
-    SetupOrder, TokenZero,
+    Runnable, SetupOrder, TokenZero,
 };
 use crate::config::{MemoryControl, Policy};
 use crate::monitors::catalogue::{INV_04, INV_10, INV_12, INV_16, InvariantId};
-use crate::monitors::{Family, MonitorConfig};
+use crate::monitors::{Family, Losses, MonitorConfig};
 
 /// What must happen in the end has to happen within this time: far above any queueing at a disk,
 /// far below the length of an experiment.
@@ -48,6 +48,17 @@ pub fn known_violations(rules: &Rules) -> Vec<InvariantId> {
     known
 }
 
+/// How a generation is known to lose a page ready that was told.
+fn losses(rules: &Rules) -> Losses {
+    Losses {
+        in_hlt: rules.page_ready == PageReady::Exception
+            && rules.ready_wakes < ReadyWakes::HltToo
+            && rules.runnable < Runnable::DoneExceptionKickOrInterrupt,
+        of_token_zero: rules.page_ready == PageReady::Interrupt
+            && rules.token_zero == TokenZero::Possible,
+    }
+}
+
 /// What the monitors of a run are told.
 pub(super) fn monitor_config(
     vcpus: u16,
@@ -61,6 +72,7 @@ pub(super) fn monitor_config(
         schedules_first: policy.rules.setup_order == SetupOrder::ScheduleFirst,
         known: known_violations(&policy.rules),
         liveness_bound: liveness_bound(control),
+        loses: losses(&policy.rules),
         rsm_drops_items: policy.rules.paging_toggle == PagingToggle::DropsItems,
         looks_before_halt: policy.rules.vmm_answers()
             && policy.rules.halt_request == HaltRequest::LooksFirst,

@@ -10,7 +10,7 @@ use sim_core::{
 
 use super::bound::EventBound;
 use super::error::RunError;
-use super::liveness_check;
+use super::liveness_check::{self, AtTheEnd};
 use super::promises::monitor_config;
 use super::settings::{RunSettings, Watch};
 use super::watching::Watching;
@@ -58,6 +58,9 @@ pub struct RunOutput {
     /// What waited at the end of the run was followed no longer than [`RunSettings::events`] allows,
     /// so that findings about it may be missing.
     pub afterwards_cut: bool,
+    /// Tasks that sleep at the end though their pages have been in memory for longer than what must happen in
+    /// the end may take: nothing wakes them.
+    pub asleep: usize,
     /// Every record, where [`RunSettings::keep_records`] asked for them.
     pub records: Option<Vec<Record>>,
     /// The measured phase over time, where [`RunSettings::series`] asked for it.
@@ -295,8 +298,14 @@ where
     let monitors = world.trace.take_monitors().ok_or(RunError::Internal("no monitors"))?;
     let outcome = std::mem::take(&mut world.trace).finish(world.reached);
     let bound = EventBound::new(events, &simulation);
-    let (mut findings, afterwards_cut) = liveness_check::findings(&mut simulation, monitors, bound);
-    findings.extend(broken);
+    let AtTheEnd { mut findings, asleep, cut: afterwards_cut } =
+        liveness_check::findings(&mut simulation, monitors, bound);
+    findings.extend(simulation.model.protocol.findings().into_iter().map(|later| {
+        // How often is a count of the run.
+        let known =
+            broken.iter().find(|at_end| at_end.id == later.id && at_end.first == later.first);
+        known.cloned().unwrap_or(later)
+    }));
     let metrics = outcome.metrics.ok_or(RunError::Internal("no metrics"))?;
     Ok(RunOutput {
         digest: outcome.digest.ok_or(RunError::Internal("no digest"))?,
@@ -305,6 +314,7 @@ where
         findings,
         handled_events,
         afterwards_cut,
+        asleep,
         records: outcome.records,
         series: outcome.series,
         faults: outcome.faults,

@@ -77,6 +77,11 @@ impl Watching {
         self.of.iter().any(|set| set.anything_waits(now, than))
     }
 
+    /// As [`MonitorSet::sleep_for_good`].
+    pub(super) fn sleep_for_good(&self, now: SimTime) -> usize {
+        self.of.iter().map(|set| set.sleep_for_good(now)).sum()
+    }
+
     /// Of a virtual machine nothing is promised any more that must happen in the end.
     pub(super) fn expect_nothing_of(&mut self, vm: VmId) {
         if let Some(set) = self.of.get_mut(vm.index()) {

@@ -22,7 +22,7 @@ use crate::base::abi::{
     PAGE_FAULT,
 };
 use crate::base::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
-use crate::base::record::{ApfReason, DisturbanceName, Event, ExitReason, Record};
+use crate::base::record::{ApfReason, BlockReason, DisturbanceName, Event, ExitReason, Record};
 
 /// A record and what was observed before it, from which the stories of breaches are made.
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ impl Monitors {
             faults: Faults::new(vcpus),
             areas: Areas::new(vcpus, config.family),
             interrupts: Interrupts::new(vcpus, bound),
-            sleepers: Sleepers::new(vcpus, config.family, bound),
+            sleepers: Sleepers::new(config),
             spins: Spins::new(vcpus),
             works: Works::default(),
             lapics: Lapics::default(),
@@ -120,9 +120,14 @@ impl Monitors {
         self.notices.finish(&self.items, &self.lapics, at, &mut ledger);
         self.halts.finish(&self.items, at, &mut ledger);
         self.interrupts.finish(&self.lapics, at, &mut ledger);
-        self.sleepers.finish(at, &mut ledger);
+        self.sleepers.finish(&self.items, &self.lapics, at, &mut ledger);
         self.messages.finish(at, &mut ledger);
         ledger.findings(|id, breached| self.seen.missing(id, breached, self.vcpus))
+    }
+
+    /// How many tasks sleep at `now` though their pages have been there for longer than the bound.
+    pub(super) fn sleep_for_good(&self, now: SimTime) -> usize {
+        self.sleepers.for_good(&self.items, &self.lapics, now)
     }
 
     #[inline]
@@ -214,6 +219,11 @@ impl Monitors {
                     self.messages.handler_dies();
                 }
                 self.disturbed(vcpu, kind, record.time);
+                return;
+            }
+            Event::VcpuUnblock { vcpu, .. } => {
+                self.room_for(vcpu);
+                self.sleepers.woken(vcpu, record.time);
                 return;
             }
             Event::GuestCpuOnline { vcpu } => {
@@ -321,7 +331,7 @@ impl Monitors {
     }
 
     fn judge_item(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
-        let Self { items, notices, faults, areas, lapics, ledger, seen, .. } = self;
+        let Self { items, notices, faults, areas, lapics, sleepers, ledger, seen, .. } = self;
         let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::ItemLink { token, gfn, .. } => {
@@ -339,6 +349,7 @@ impl Monitors {
             Event::ItemUnlink { token, .. } => {
                 items.unlink(vcpu, token, lapics, at, ledger);
                 notices.unlink(vcpu, token, record.time);
+                sleepers.freed_item(vcpu, token, record.time);
             }
             _ => {}
         }
@@ -358,6 +369,7 @@ impl Monitors {
                 notices.page_ready(vcpu, token, *record, at, ledger);
                 areas.told(vcpu, false, *record, at, ledger);
                 interrupts.page_ready(vcpu, token, *record, at, ledger);
+                sleepers.page_ready(vcpu, token, *record);
             }
             Event::KvmInjException { vector, .. } => {
                 spins.useful(vcpu);
@@ -380,7 +392,8 @@ impl Monitors {
     }
 
     fn judge_halt(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
-        let Self { faults, items, halts, interrupts, spins, works, ledger, seen, .. } = self;
+        let Self { faults, items, halts, interrupts, sleepers, spins, works, ledger, seen, .. } =
+            self;
         let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::KvmExit { reason, .. } => {
@@ -394,6 +407,9 @@ impl Monitors {
             Event::VcpuBlock { reason, .. } => {
                 seen.block = true;
                 spins.useful(vcpu);
+                if reason == BlockReason::Hlt {
+                    sleepers.hlt(vcpu, record.time);
+                }
                 halts.block(vcpu, reason, items, at, ledger);
                 interrupts.block(vcpu, reason, record.time);
             }
@@ -434,7 +450,7 @@ impl Monitors {
     }
 
     fn judge_guest(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
-        let Self { areas, interrupts, sleepers, ledger, seen, .. } = self;
+        let Self { items, areas, interrupts, sleepers, ledger, seen, .. } = self;
         let (record, at) = (observed.record, observed.context());
         match record.event {
             Event::SharedWordWrite { old, reason, .. } => {
@@ -448,7 +464,7 @@ impl Monitors {
                 }
             }
             Event::ApfWait { task, token, .. } => {
-                sleepers.wait(vcpu, (task, token), *record, at, ledger);
+                sleepers.wait(vcpu, (task, token), *record, items, at, ledger);
             }
             Event::ApfWake { task, token, .. } => sleepers.wake(vcpu, (task, token), at, ledger),
             Event::ApfDummy { token, action, .. } => {

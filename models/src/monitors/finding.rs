@@ -91,11 +91,21 @@ pub(super) struct Breach<M, H> {
     pub(super) history: H,
 }
 
+/// As what a breach counts.
+#[derive(Clone, Copy, Debug)]
+enum Weight {
+    Violation,
+    Excused,
+    Weakness,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Entry {
     active: bool,
     known: bool,
     violations: Notes,
+    /// Breaches in a way that the generation is known for, of what it breaks in no other.
+    excused: Notes,
     weaknesses: Notes,
 }
 
@@ -130,8 +140,20 @@ impl Ledger {
         M: FnOnce() -> String,
         H: FnOnce() -> Vec<Record>,
     {
-        let weight = Invariant::find(id).map_or(Severity::Violation, |line| line.severity);
+        let weight = match Invariant::find(id).map(|line| line.severity) {
+            Some(Severity::Weakness) => Weight::Weakness,
+            Some(Severity::Violation) | None => Weight::Violation,
+        };
         self.note(id, weight, at, breach);
+    }
+
+    /// Notes a breach of `id` in a way that the generation is known for, which is no excuse for another way.
+    pub(super) fn known<M, H>(&mut self, id: InvariantId, at: Context<'_>, breach: Breach<M, H>)
+    where
+        M: FnOnce() -> String,
+        H: FnOnce() -> Vec<Record>,
+    {
+        self.note(id, Weight::Excused, at, breach);
     }
 
     /// Notes a breach of `id` in a corner that kernels in use show too.
@@ -140,16 +162,11 @@ impl Ledger {
         M: FnOnce() -> String,
         H: FnOnce() -> Vec<Record>,
     {
-        self.note(id, Severity::Weakness, at, breach);
+        self.note(id, Weight::Weakness, at, breach);
     }
 
-    fn note<M, H>(
-        &mut self,
-        id: InvariantId,
-        weight: Severity,
-        at: Context<'_>,
-        breach: Breach<M, H>,
-    ) where
+    fn note<M, H>(&mut self, id: InvariantId, weight: Weight, at: Context<'_>, breach: Breach<M, H>)
+    where
         M: FnOnce() -> String,
         H: FnOnce() -> Vec<Record>,
     {
@@ -158,8 +175,9 @@ impl Ledger {
             return;
         }
         let notes = match weight {
-            Severity::Violation => &mut entry.violations,
-            Severity::Weakness => &mut entry.weaknesses,
+            Weight::Violation => &mut entry.violations,
+            Weight::Excused => &mut entry.excused,
+            Weight::Weakness => &mut entry.weaknesses,
         };
         notes.count += 1;
         if notes.first.is_none() {
@@ -180,15 +198,16 @@ impl Ledger {
         let applicable = CATALOGUE.iter().zip(&self.entries).filter(|(_, entry)| entry.active);
         applicable
             .map(|(line, entry)| {
-                let Entry { known, violations, weaknesses, .. } = entry;
-                let broken = violations.count + weaknesses.count > 0;
+                let Entry { known, violations, excused, weaknesses, .. } = entry;
+                let broken = violations.count + excused.count + weaknesses.count > 0;
                 if let Some(missing) = missing(line.id, broken) {
                     let verdict = Verdict::Undecided { missing };
                     return Finding { id: line.id, verdict, count: 0, first: None };
                 }
-                let (verdict, notes) = match (violations.count, weaknesses.count) {
-                    (0, 0) => (Verdict::Clean, violations),
-                    (0, _) => (Verdict::Weakness, weaknesses),
+                let (verdict, notes) = match (violations.count, excused.count, weaknesses.count) {
+                    (0, 0, 0) => (Verdict::Clean, violations),
+                    (0, 0, _) => (Verdict::Weakness, weaknesses),
+                    (0, _, _) => (Verdict::KnownViolation, excused),
                     _ if *known => (Verdict::of_known(line.id), violations),
                     _ => (Verdict::Violation, violations),
                 };

@@ -158,7 +158,7 @@ impl Messages {
 mod tests {
     use super::*;
     use crate::base::ids::{Gfn, ItemId, WorkerId};
-    use crate::monitors::{Family, InvariantId, MonitorConfig, MonitorSet, Verdict};
+    use crate::monitors::{Family, InvariantId, Losses, MonitorConfig, MonitorSet, Verdict};
 
     const READER: ThreadId = ThreadId(1);
     const WORKER: ThreadId = ThreadId(2);
@@ -195,6 +195,7 @@ mod tests {
             cap: None,
             schedules_first: false,
             known: Vec::new(),
+            loses: Losses::default(),
             liveness_bound: SimDuration::from_secs(2),
             rsm_drops_items: false,
             looks_before_halt: false,

@@ -26,6 +26,6 @@ mod works;
 pub use catalogue::{
     CATALOGUE, Family, InTrace, Invariant, InvariantId, Kind, ParseInvariantError, Severity,
 };
-pub use config::MonitorConfig;
+pub use config::{Losses, MonitorConfig};
 pub use finding::{Finding, Verdict, Witness};
 pub use set::MonitorSet;

@@ -28,6 +28,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     let mut found = Found { scenario, results, ratios, notes: Vec::new() };
     // Before what follows from it.
     found.notes.extend(handlers::notes(scenario, results));
+    found.asleep();
     let faultless = found.faults();
     found.time();
     found.synchronous();
@@ -187,6 +188,26 @@ impl<'a> Found<'a> {
         for result in without {
             let text = "no work was counted, so ratios to it are not defined";
             self.note(NoteKind::NoWork, Some(&result.policy), text);
+        }
+    }
+
+    /// Tasks that are lost: what ended says nothing of them.
+    fn asleep(&mut self) {
+        for result in self.results.iter().filter(|result| result.asleep > 0) {
+            let runs = match self.scenario.replications {
+                1 => String::new(),
+                runs => format!(" in {runs} runs"),
+            };
+            let (tasks, their) = match result.asleep {
+                1 => ("1 task sleeps".to_owned(), "its"),
+                tasks => (format!("{tasks} tasks sleep"), "their"),
+            };
+            let text = format!(
+                "{tasks} for good{runs}: the page has been in memory for longer than anything may take (`apfsim \
+                 invariants INV-13`), and nothing wakes whoever waits for it. Latencies are of faults and requests that \
+                 ended: {their} last ones are in none"
+            );
+            self.note(NoteKind::SleepForGood, Some(&result.policy), text);
         }
     }
 

@@ -66,6 +66,10 @@ pub struct PolicyResult {
     /// What the first replication would have its beginning left out for.
     #[serde(skip)]
     pub beginning: Option<Beginning>,
+    /// Tasks that sleep at the end of their runs though what they wait for has been in memory for longer than
+    /// anything may take: nothing wakes them. Of all replications together.
+    #[serde(skip)]
+    pub asleep: u64,
     /// The guest's tasks, by number.
     pub per_task: Vec<TaskSummary>,
     /// Invariants that were broken, or that could not be decided.
@@ -190,6 +194,8 @@ pub enum NoteKind {
     NotComplete,
     /// The measure is not defined in every run.
     NoMeasure,
+    /// Tasks sleep that nothing wakes any more.
+    SleepForGood,
     /// The vCPUs did nothing.
     AllIdle,
     /// The measured phase begins with a transient that moves the measure.
@@ -231,6 +237,7 @@ impl NoteKind {
             Self::RunOnce => "run-once",
             Self::NotComplete => "not-complete",
             Self::NoMeasure => "no-measure",
+            Self::SleepForGood => "sleep-for-good",
             Self::AllIdle => "all-idle",
             Self::Transient => "transient",
             Self::CapNotReached => "cap-not-reached",

@@ -40,6 +40,9 @@ pub(crate) struct StoredRun {
     pub(crate) handled_events: u64,
     pub(crate) metrics: Vec<StoredMetric>,
     pub(crate) tasks: Vec<StoredTask>,
+    /// Tasks that nothing wakes any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) asleep: u64,
     pub(crate) findings: Vec<FindingSummary>,
     /// Fault latencies in nanoseconds as (value, count).
     pub(crate) latency: Histogram,
@@ -70,6 +73,11 @@ pub(crate) struct StoredTask {
     pub(crate) user_time_ps: u64,
     pub(crate) work: u64,
     pub(crate) major_faults: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What tells a stored run from all others of its file.
@@ -154,6 +162,7 @@ impl StoredRun {
             handled_events: output.handled_events,
             metrics: metrics.collect(),
             tasks: tasks.collect(),
+            asleep: output.asleep as u64,
             findings: output.findings.iter().filter_map(|line| finding(run, line)).collect(),
             latency: bucketed(&output.latency),
             request_latency: request_latency.collect(),

@@ -58,6 +58,7 @@ fn policy_result(policy: &str, runs: &[StoredRun]) -> PolicyResult {
         request_latency: request_latency(runs),
         series: runs.iter().find_map(|run| run.series.clone()),
         beginning: runs.first().and_then(|run| run.beginning.clone()),
+        asleep: runs.iter().map(|run| run.asleep).sum(),
         per_task: per_task(runs),
         findings: findings(runs),
     }

@@ -1,7 +1,7 @@
 //! Mistakes of the host between a fault and its page ready.
 
 use models::apf::Defect;
-use models::apf::rules::{MmapLock, Setting, WordWriteFailure};
+use models::apf::rules::{MmapLock, ReadyGate, Setting, WordWriteFailure};
 use models::base::invariant::InvariantId;
 use models::explore::Disturbance;
 
@@ -126,14 +126,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         group: Group::Host,
         subject: "KVM: async_pf: Fix #DF due to inject 'Page not Present' and 'Page Ready' \
                   exceptions simultaneously (what it broke)",
-        source: "9a6e7c39810e, 4.14; reverted by 84b09f33a5de, 5.8",
+        source: "9a6e7c39810e, 4.14; dead since 2a266f23550b (in Ubuntu 4.15); reverted by 84b09f33a5de, 5.8",
         story: "The cure for H05: when page ready meets a pending not present, both are taken \
                 back, whatever their tokens. If they belong to two pages, two valid notices are \
-                lost, and the task that sleeps for the second page is never woken.",
+                lost, and the task that sleeps for the second page is never woken. It takes a gate that \
+                does not see what is pending: 4.14 has one. Since it sees that, page ready waits for the \
+                next turn and the code is dead, as its removal says.",
         expect: Expect::only(InvariantId(13)).besides(LATE_WAKE_ALL),
         exhibit: explored(World::TWO_TASKS),
-        wrong: &[V2_6_39.defect(&[Defect::CancelMismatch])],
-        right: &[V2_6_39],
+        wrong: &[
+            V2_6_39.defect(&[Defect::CancelMismatch]),
+            V4_13.set(&[Setting::ReadyGate(ReadyGate::DisabledOrGatePendingUnseen)]),
+        ],
+        right: &[V2_6_39, V5_3],
     },
     Entry {
         id: "H07",

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answered;
+mod asleep;
 mod death;
 mod fuzzed;
 mod kit;

@@ -36,6 +36,45 @@ fn a_known_finding_does_not_fail_and_a_new_one_does() {
     assert_eq!(with_baseline(&base), Some(0));
     let other = ["--rules", "v5.8", "--vcpus", "1", "--with", "smi"];
     assert_eq!(with_baseline(&other), Some(1));
+    // What is known of one world excuses nothing in another one that has the name of its rules.
+    for more in [["--tasks", "1"], ["--set", "token_zero=possible"], ["--with", "kernel-mode"]] {
+        let all = [&base[..], &more, &["--baseline", "known.json"]].concat();
+        let (status, stdout, stderr) = explore(&all, folder.path());
+        assert_eq!(status, Some(1), "{more:?} {stdout} {stderr}");
+        assert!(stdout.contains("of another world"), "{more:?} {stdout}");
+    }
+}
+
+/// What was explored is said in words and as data.
+#[test]
+fn what_was_explored_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--vcpus", "1", "--tasks", "1", "--pages", "1", "-q"];
+    let told = |args: &[&str]| {
+        let all = [&small[..], args].concat();
+        let (status, text, stderr) = explore(&all, folder.path());
+        assert!(status.is_some_and(|status| status < 2), "{args:?}: {stderr}");
+        let json = explore(&[&all[..], &["--format", "json"]].concat(), folder.path()).1;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        (text.split_whitespace().collect::<Vec<_>>().join(" "), json)
+    };
+    let (text, json) = told(&["--rules", "v6.12", "--set", "token_zero=possible"]);
+    assert!(text.contains("rules v6.12, token_zero=possible defects none"), "{text}");
+    assert_eq!(json["set"], serde_json::json!(["token_zero=possible"]));
+    let set = |release| told(&["--rules", release]).1["set"].clone();
+    assert_eq!(set("6.12.63"), serde_json::json!([]));
+    assert_eq!(set("6.12.64"), serde_json::json!(["paging_toggle=requests-scan"]));
+    for (option, field, value, said) in [
+        ("--no-notices", "notices", false, "leave notifications off"),
+        ("--send-always", "send_always", true, "at CPL 0"),
+        ("--no-irqchip", "irqchip", false, "not in the host's kernel"),
+        ("--shadow", "shadow", true, "shadow page tables"),
+    ] {
+        let (text, json) = told(&["--rules", "v6.12", option]);
+        assert!(text.contains(said), "{option}: {text}");
+        assert_eq!(json[field], value, "{option}");
+        assert_eq!(told(&["--rules", "v6.12"]).1[field], !value, "{option}");
+    }
 }
 
 #[test]

@@ -59,6 +59,31 @@ fn what_long_term_trees_took_over_is_told() {
     assert_eq!(json(&["v7.3"])["backports"], serde_json::json!([]));
 }
 
+/// A release has what its tree took over by then, and what mainline had before the next generation.
+#[test]
+fn a_release_is_told_with_what_it_has_besides() {
+    let value = |release: &str, mechanism: &str| {
+        let list = json(&[release])["mechanisms"].as_array().unwrap().clone();
+        let own = list.iter().find(|one| one["mechanism"] == mechanism).unwrap();
+        let field = |name: &str| own[name].as_str().unwrap().to_owned();
+        (field("value"), field("since"))
+    };
+    let told = |value: &str, since: &str| (value.to_owned(), since.to_owned());
+    assert_eq!(value("6.1.100", "paging_toggle"), told("drops-items", "v2.6.39"));
+    assert_eq!(value("6.1.192", "paging_toggle"), told("requests-scan", "6.1.160"));
+    assert_eq!(value("6.1.192", "dequeue"), told("after-worker", "6.1.84"));
+    assert_eq!(value("4.19", "guest_wait"), told("halt-if-not-preemptible", "4.14"));
+    assert_eq!(value("v6.1", "paging_toggle"), told("drops-items", "v2.6.39"));
+    let text = fine(&["6.1.192"]);
+    assert!(text.starts_with("6.1.192: generation v6.1 (2022-12-11), and 4 mechanisms"), "{text}");
+    assert!(!text.contains("later releases of this long-term tree"), "{text}");
+    let text = fine(&["--diff", "6.1.100", "6.1.192"]);
+    assert!(text.starts_with("6.1.100 -> 6.1.192: 1 mechanisms differ"), "{text}");
+    assert!(text.contains("drops-items -> requests-scan. Changed in 6.1.160"), "{text}");
+    let back = fine(&["--diff", "6.1.192", "6.1.100"]);
+    assert!(back.contains("requests-scan -> drops-items. Changed in 6.1.160"), "{back}");
+}
+
 #[test]
 fn two_generations_are_compared() {
     insta::assert_snapshot!("v2.6.39-v5.8", fine(&["--diff", "v2.6.39", "v5.8"]));

@@ -6,8 +6,8 @@ use crate::apf::effect::{Decision, Effect, Effects};
 use crate::apf::host::{MmuMode, Operation, Scan, VcpuView};
 use crate::apf::item::Item;
 use crate::apf::rules::{
-    Dequeue, Drain, KickUsedBy, NoticesOn, PageReady, PageReadyTold, Prefault, ReadyWakes,
-    RepeatedFault,
+    Dequeue, Drain, KickUsedBy, NoticesOn, PageReady, PageReadyTold, Prefault, ReadyGate,
+    ReadyWakes, RepeatedFault,
 };
 use crate::apf::state::Apf;
 use crate::base::ids::{Gva, ItemId, Token, VcpuId};
@@ -162,7 +162,9 @@ impl Apf {
         }
         let pending = &self.vcpu(vcpu).pending;
         let not_present = pending.iter().any(|notice| notice.reason == ApfReason::NotPresent);
-        if self.has(Defect::CancelMismatch) && not_present {
+        let takes_back = self.has(Defect::CancelMismatch)
+            || self.rules.ready_gate == ReadyGate::DisabledOrGatePendingUnseen;
+        if takes_back && not_present {
             if self.write_word(vcpu, ApfReason::None, effects) {
                 self.vcpu_mut(vcpu).pending.clear();
             }

@@ -92,15 +92,16 @@ impl Apf {
     }
 
     pub(super) fn ready_gate(&self, vcpu: VcpuId, view: VcpuView) -> bool {
-        let overlooked =
-            self.has(Defect::ReadyOverPendingException) || self.has(Defect::CancelMismatch);
+        let overlooked = self.has(Defect::ReadyOverPendingException)
+            || self.has(Defect::CancelMismatch)
+            || self.rules.ready_gate == ReadyGate::DisabledOrGatePendingUnseen;
         let quiet = || self.nothing_to_inject(vcpu, view, overlooked);
         let disabled = !self.notices_on(vcpu);
         let lapic = self.vcpu(vcpu).lapic;
         match self.rules.ready_gate {
             ReadyGate::Quiet => quiet() && view.interrupts_on,
             ReadyGate::DisabledOrQuiet => disabled || (quiet() && view.interrupts_on),
-            ReadyGate::DisabledOrGate => {
+            ReadyGate::DisabledOrGate | ReadyGate::DisabledOrGatePendingUnseen => {
                 disabled || (quiet() && self.gate(vcpu, view, view.interrupts_on))
             }
             ReadyGate::DisabledOrSlotFree => disabled || self.slot_is_free(vcpu),

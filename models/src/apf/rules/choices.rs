@@ -198,6 +198,9 @@ choices! {
         DisabledOrQuiet => "disabled-or-quiet",
         /// Notices are off, or a fault could go asynchronous.
         DisabledOrGate => "disabled-or-gate",
+        /// The same, but that an exception waits for its first injection is not seen (4.14). Page ready
+        /// that finds not present waiting takes it back, whatever its token, and neither is told.
+        DisabledOrGatePendingUnseen => "disabled-or-gate-pending-unseen",
         /// Notices are off, or the token slot is free.
         DisabledOrSlotFree => "disabled-or-slot-free",
         /// Notices are off, or the local APIC is on and the token slot is free.

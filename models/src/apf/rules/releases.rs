@@ -1,6 +1,6 @@
 //! Which generation a kernel release has.
 
-use super::generation::{Backport, Change, Generation};
+use super::generation::{Backport, Change, Generation, Origin};
 use super::history::GENERATIONS;
 use super::mechanism::{Rules, Setting};
 
@@ -23,6 +23,24 @@ impl Release {
             setting.apply(&mut rules);
         }
         rules
+    }
+
+    /// The value of every mechanism, and since when it has it.
+    pub fn origins(&self) -> Vec<Origin> {
+        let mut origins = self.generation.origins();
+        let mut put = |setting: Setting, since, source| {
+            let own = origins.iter_mut().find(|it| it.setting.mechanism() == setting.mechanism());
+            if let Some(own) = own {
+                *own = Origin { setting, since, source };
+            }
+        };
+        for &&Change { new, source, since } in &self.early {
+            put(new, since.unwrap_or(self.generation.name), source);
+        }
+        for &&Backport { release, new, source } in &self.backports {
+            put(new, release, source);
+        }
+        origins
     }
 
     /// What it does otherwise than its generation.
@@ -78,7 +96,7 @@ pub fn before_the_next(generation: &Generation) -> impl Iterator<Item = &'static
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apf::rules::choices::FirstLookup;
+    use crate::apf::rules::choices::{FirstLookup, GuestWait, ReadyGate};
 
     fn generation_of(name: &str) -> Option<&'static str> {
         release(name).map(|release| release.generation.name)
@@ -119,6 +137,45 @@ mod tests {
         assert_eq!(taken("6.13.117"), 0);
         let (old, new) = (release("6.12.63").unwrap().rules(), release("6.12.64").unwrap().rules());
         assert_ne!(old.paging_toggle, new.paging_toggle);
+    }
+
+    /// The handler of a guest halts in an RCU reader since 4.14.
+    #[test]
+    fn what_4_14_mended_is_mended_there() {
+        let waits = |name: &str| release(name).unwrap().rules().guest_wait;
+        assert_eq!(waits("4.13.16"), GuestWait::HaltIfIdleOrAtomic);
+        for name in ["4.14", "4.19.300", "5.2", "5.3"] {
+            assert_eq!(waits(name), GuestWait::HaltIfNotPreemptible, "{name}");
+        }
+    }
+
+    /// 4.14 takes not present back for page ready; before it and since 4.15 page ready waits.
+    #[test]
+    fn page_ready_meets_not_present_in_4_14() {
+        let gate = |name: &str| release(name).unwrap().rules().ready_gate;
+        for name in ["4.14", "4.14.3"] {
+            assert_eq!(gate(name), ReadyGate::DisabledOrGatePendingUnseen, "{name}");
+        }
+        for name in ["4.13", "4.15", "4.19", "5.3", "5.7"] {
+            assert_eq!(gate(name), ReadyGate::DisabledOrGate, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_mechanism_of_a_release_says_since_when() {
+        for name in ["2.6.39", "4.19", "6.1.100", "6.1.192", "6.12.64", "7.2.13"] {
+            let release = release(name).unwrap();
+            let rules = release.rules();
+            for Origin { setting, .. } in release.origins() {
+                assert_eq!(setting, rules.get(setting.mechanism()), "{name}");
+            }
+        }
+        let since = |name: &str| {
+            let origins = release(name).unwrap().origins();
+            let own = origins.iter().find(|it| matches!(it.setting, Setting::PagingToggle(_)));
+            own.unwrap().since
+        };
+        assert_eq!((since("6.1.100"), since("6.1.192")), ("v2.6.39", "6.1.160"));
     }
 
     /// Swap-in polls until 6.5, and page ready waits for the worker since 6.9, though no generation is

@@ -106,7 +106,10 @@ pub(super) const LINES: &[Invariant] = &[
         sentence: "Every not present is followed by page ready with its token, or by a wake-all, \
                   unless the guest has turned the mechanism off.",
         why: "The sleeping task would never run again: this is what the protocol promises.",
-        breach: "An item_unlink, or the end, with no page_ready_queued for a token that was told.",
+        breach: "An item_unlink, or the end, with no page_ready_queued for a token that was told; or a task that \
+                sleeps on after it (apf_wait without apf_wake) though its vCPU was in user mode or HLT. Kernels \
+                before 5.17 are known for losing that of token zero, and those before 3.5 one that is queued for \
+                a vCPU in HLT.",
         state: true,
         step: false,
         trace: InTrace::Decided(&["not_present_queued", "page_ready_queued", "item_unlink"]),

@@ -251,14 +251,16 @@ fn long_term_trees_took_over_what_they_did() {
             let is_newer = |newer: &&Generation| newer.date > generation.date;
             let newer = generations().iter().filter(is_newer);
             let has = |newer: &Generation| newer.rules().get(mechanism) == backport.new;
-            assert!(newer.clone().any(has), "{}: {mechanism:?}", backport.release);
+            // But for a mistake that a release between two generations had for itself.
+            let alone = backport.release == "4.14";
+            assert_ne!(newer.clone().any(has), alone, "{}: {mechanism:?}", backport.release);
             assert!(!backport.source.is_empty());
         }
         assert!(generation.backports.is_sorted_by_key(|one| numbers(one.release)));
         assert_eq!(rules.incompatible(), None, "{}", generation.name);
         trees += usize::from(!generation.backports.is_empty());
     }
-    assert_eq!(trees, 4);
+    assert_eq!(trees, 5);
     let linux_6_12 = named_generation("v6.12").expect("known").backports;
     let paging = linux_6_12.iter().find(|b| b.new.mechanism() == Mechanism::PagingToggle);
     assert_eq!(paging.map(|backport| backport.release), Some("6.12.64"));

@@ -257,6 +257,28 @@ fn a_refused_write_of_en_loses_page_ready_where_it_spoils_the_area() {
     assert!(violated(&simulate(&config, "sync", &settings)).is_empty());
 }
 
+/// A task that nothing wakes any more is lost in a run of any length: also in one whose end lies so that
+/// the bound of liveness is over between two looks of the check after it.
+#[test]
+fn what_is_said_of_a_lost_wake_does_not_depend_on_the_length_of_the_run() {
+    let mut config = machine(&[once(ms(10), 0, DisturbanceKind::RefusedEn)]);
+    config.guest.vcpus = 1;
+    config.workload.tasks[0].count = 1;
+    config.workload.tasks.truncate(1);
+    let told = |time: SimDuration| {
+        let output = simulate(&config, "apf-v7.3", &for_time(time));
+        let bad = output.findings.iter().filter(|one| one.verdict == Verdict::Violation);
+        (output.asleep, bad.map(|one| (one.id.0, one.count)).collect::<Vec<_>>())
+    };
+    let once = told(ms(100));
+    assert!(once.0 == 1 && once.1.contains(&(15, 1)), "{once:?}");
+    // The looks are at half a millisecond, one, two and so on after the end.
+    let lengths = [12, 700, 985, 990, 1300, 1500, 1990, 2005, 2500];
+    for time in lengths {
+        assert_eq!(told(ms(time)), once, "{time} ms");
+    }
+}
+
 /// Nobody sleeps yet when the guest starts, and still it is told before any wake-all.
 #[test]
 fn a_wake_all_without_memory_is_missed() {

@@ -4,8 +4,10 @@
 use super::kit::*;
 use models::base::abi::{MSR_ASYNC_PF_ACK as MSR_ACK, MSR_ASYNC_PF_INT as MSR_INT};
 use models::base::ids::{GuestPage, ItemId, TaskId, Token, VcpuId, VmId, WorkerId};
-use models::base::record::{ApfReason, DummyAction, Event, ExitReason, FaultPath};
-use models::monitors::{Family, InvariantId, Verdict};
+use models::base::record::{
+    ApfReason, BlockReason, DisturbanceName, DummyAction, Event, ExitReason, FaultPath,
+};
+use models::monitors::{Family, InvariantId, Losses, MonitorConfig, MonitorSet, Verdict};
 use sim_core::SimDuration;
 
 const TASK: TaskId = TaskId(7);
@@ -301,6 +303,98 @@ fn mutations_of_the_table_are_caught() {
     assert_eq!(of(28), Some(Verdict::Weakness));
 }
 
+fn other_ran() -> Event {
+    Event::TaskRun { vcpu: V0, task: OTHER, span: SimDuration::from_us(1) }
+}
+
+/// A guest whose page ready was told, and whose task sleeps on.
+fn missed(family: Family) -> Vec<Event> {
+    instead(life(family), wakes(TASK, T1), &[])
+}
+
+fn in_hlt(events: Vec<Event>) -> Vec<Event> {
+    followed(events, &[block(V0, BlockReason::Hlt)])
+}
+
+#[test]
+fn a_page_ready_that_does_not_reach_its_task_is_caught() {
+    for family in [Family::V5, Family::V7, Family::Int] {
+        let asleep = in_hlt(missed(family));
+        check("lost in HLT", family, &asleep, LONG, &["INV-13"]);
+        check("on its way", family, &asleep, SOON, &[]);
+        // Neither in HLT nor in user mode: somebody else may have the processor.
+        check("starved", family, &missed(family), LONG, &[]);
+        let woken = followed(asleep.clone(), &[unblock(V0, BlockReason::Hlt)]);
+        check("woken, and starved", family, &woken, LONG, &[]);
+        // The guest is in user mode when the bound is over.
+        let goes_on = [entry(V0), exit(V0)].repeat(20);
+        let runs = followed(followed(missed(family), &goes_on), &[other_ran()]);
+        let short = MonitorConfig { liveness_bound: SimDuration::from_us(20), ..config(family) };
+        assert_eq!(broken(&findings(&short, &runs, SOON)), ["INV-13"], "{family:?}");
+        let kernel = followed(followed(missed(family), &[other_ran()]), &goes_on);
+        assert!(broken(&findings(&short, &kernel, SOON)).is_empty(), "{family:?}");
+
+        let found = findings(&config(family), &asleep, LONG);
+        let lost = found.iter().find(|finding| finding.id == InvariantId(13)).unwrap();
+        assert_eq!((lost.verdict, lost.count), (Verdict::Violation, 1));
+        let mut monitors = MonitorSet::new(&config(family));
+        let records = timed(&asleep);
+        monitors.observe(&records);
+        let end = records.last().unwrap().time;
+        assert_eq!(monitors.sleep_for_good(end + LONG), 1);
+        assert_eq!(monitors.sleep_for_good(end + SOON), 0);
+        assert!(monitors.anything_waits(end + SOON, SimDuration::ZERO));
+        assert!(!monitors.anything_waits(end + LONG, SimDuration::ZERO));
+    }
+    // Nothing reaches a local APIC that is off.
+    let off = Event::Disturbed { vcpu: V0, kind: DisturbanceName::LapicOff };
+    let off = in_hlt(followed(missed(Family::Int), &[off]));
+    check("local APIC off", Family::Int, &off, LONG, &[]);
+    // The task has linked itself after page ready was told, and before that is taken.
+    let late =
+        after(without(missed(Family::V7), waits(TASK, T1)), unlink(V0, T1), &[waits(TASK, T1)]);
+    check("told before the wait", Family::V7, &in_hlt(late), LONG, &["INV-13"]);
+}
+
+#[test]
+fn what_a_generation_is_known_to_lose_is_told_apart() {
+    let told = |family, loses, events: &[Event]| {
+        let config = MonitorConfig { loses, ..config(family) };
+        let found = findings(&config, events, LONG);
+        found.iter().find(|finding| finding.id == InvariantId(13)).unwrap().verdict
+    };
+    let (in_hlt_only, zero_only) = (
+        Losses { in_hlt: true, ..Losses::default() },
+        Losses { of_token_zero: true, ..Losses::default() },
+    );
+    // The exception is queued, and the vCPU is in HLT before its next entry.
+    let all = missed(Family::V7);
+    let place = all.iter().rposition(|&event| event == inject(V0, T1)).unwrap();
+    let queued = in_hlt(all[..place].to_vec());
+    assert_eq!(told(Family::V7, in_hlt_only, &queued), Verdict::KnownViolation);
+    assert_eq!(told(Family::V7, Losses::default(), &queued), Verdict::Violation);
+    assert_eq!(told(Family::V7, in_hlt_only, &in_hlt(all)), Verdict::Violation);
+    // A page ready that is not told at all is excused by neither.
+    let dropped = without(queued, ready(V0, T1));
+    assert_eq!(told(Family::V7, in_hlt_only, &dropped), Verdict::Violation);
+
+    let zero = |event: &Event| match *event {
+        Event::ItemLink { vcpu, token: T1, gfn } => link(vcpu, Token(0), gfn),
+        Event::NotPresentQueued { vcpu, token: T1, .. } => self::told(vcpu, Token(0)),
+        Event::ItemDone { vcpu, token: T1 } => done(vcpu, Token(0)),
+        Event::PageReadyQueued { vcpu, token: T1 } => ready(vcpu, Token(0)),
+        Event::ItemUnlink { vcpu, token: T1 } => unlink(vcpu, Token(0)),
+        Event::ApfWait { token: T1, .. } => waits(TASK, Token(0)),
+        Event::KvmInjException { vcpu, cr2: 0x1000, .. } => inject(vcpu, Token(0)),
+        event => event,
+    };
+    let asleep = in_hlt(missed(Family::Int));
+    let first: Vec<Event> = asleep.iter().map(zero).collect();
+    assert_eq!(told(Family::Int, zero_only, &first), Verdict::KnownViolation);
+    assert_eq!(told(Family::Int, Losses::default(), &first), Verdict::Violation);
+    assert_eq!(told(Family::Int, zero_only, &asleep), Verdict::Violation);
+}
+
 #[test]
 fn mutations_of_workers_and_accesses_are_caught() {
     let all = || life(Family::Int);
@@ -341,7 +435,7 @@ fn mutations_of_workers_and_accesses_are_caught() {
 fn a_vcpu_that_spins_is_a_weakness() {
     let hlt = Event::KvmExit { vcpu: V0, reason: ExitReason::Hlt };
     let turns = |turn: &[Event], count: usize| turn.repeat(count);
-    let slept = [hlt, block(V0, models::base::record::BlockReason::Hlt), entry(V0)];
+    let slept = [hlt, block(V0, BlockReason::Hlt), entry(V0)];
     let halted = [exit(V0), again(V0, G1), halt(V0, G1), unhalt(V0), entry(V0)];
     for (name, events, expected) in [
         ("spins", turns(&[hlt, entry(V0)], 140), &["INV-19"][..]),

@@ -2,7 +2,7 @@
 
 use models::base::ids::{Gfn, Gva, Hva, Pfn, TaskId, ThreadId, Token, VcpuId, WorkerId};
 use models::base::record::{BlockReason, Event, ExitReason, FaultPath, Record};
-use models::monitors::{Family, Finding, MonitorConfig, MonitorSet, Verdict};
+use models::monitors::{Family, Finding, Losses, MonitorConfig, MonitorSet, Verdict};
 use sim_core::{SimDuration, SimTime};
 
 pub(crate) const V0: VcpuId = VcpuId(0);
@@ -22,6 +22,7 @@ pub(crate) fn config(family: Family) -> MonitorConfig {
         cap: Some(2),
         schedules_first: family != Family::Int,
         known: Vec::new(),
+        loses: Losses::default(),
         liveness_bound: BOUND,
         rsm_drops_items: false,
         looks_before_halt: false,

@@ -91,6 +91,7 @@ mod tests {
             request_latency: Vec::new(),
             beginning: Beginning::of(&SeriesValues { span_ps: 12_000_000_000_000, windows }),
             series: None,
+            asleep: 0,
             per_task: Vec::new(),
             findings: Vec::new(),
         }

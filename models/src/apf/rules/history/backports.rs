@@ -11,6 +11,16 @@ const fn backport(release: &'static str, new: Setting, source: &'static str) -> 
     Backport { release, new, source }
 }
 
+/// What one release does and no generation: the cure of a double fault that loses page readies. Later kernels
+/// up to 5.7 have the cure too, where it is dead, as their gate sees what is pending.
+pub(super) const LINUX_4_14: &[Backport] = &[backport(
+    "4.14",
+    Setting::ReadyGate(ReadyGate::DisabledOrGatePendingUnseen),
+    "kvm_arch_async_page_present, 9a6e7c39810e, 4.14. Dead since kvm_can_do_async_pf asks exception.pending \
+     (2a266f23550b), as the text of 84b09f33a5de says, by which 5.8 takes it out: so in Ubuntu 4.15 and 5.3. \
+     Whether a later release of 4.14 took 2a266f23550b over was not read",
+)];
+
 /// The long-term tree 5.10, as its last packaged release 5.10.262 has it. Releases are those under
 /// whose name the changelog of the package has the commit.
 pub(super) const LINUX_5_10: &[Backport] = &[

@@ -154,9 +154,11 @@ pub(super) const V5_3: &[Change] = &[
          fails: f1b9dd5eb86c, 5.0 (commit and release from memory). In 5.10.223, 6.1.192, \
          6.12.117, 7.3.4. Observed on 7.3.4",
     ),
-    change(
+    early(
+        "4.14",
         Setting::GuestWait(GuestWait::HaltIfNotPreemptible),
-        "condition read in 5.6; b862789aa518 and a2b7861bb33b, 4.14 (from memory)",
+        "kvm_async_pf_task_wait: b862789aa518 and a2b7861bb33b, 4.14 (release from memory; condition read \
+         in 5.6)",
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! The generations.
 
-use super::backports::{LINUX_5_10, LINUX_6_1, LINUX_6_12, LINUX_7_2};
+use super::backports::{LINUX_4_14, LINUX_5_10, LINUX_6_1, LINUX_6_12, LINUX_7_2};
 use super::changes::{
     V2_6_39, V4_13, V5_3, V5_8, V5_9, V5_13, V5_17, V5_18, V6_1, V6_12, V6_15, V6_19, V7_2, V7_3,
     V7_2010,
@@ -42,7 +42,7 @@ pub(in crate::apf::rules) const GENERATIONS: &[Generation] = &[
         parent: Some("v2.6.39"),
         summary: "nested guests opt in, pages are not pinned, page ready has the gate of faults",
         changes: V4_13,
-        backports: &[],
+        backports: LINUX_4_14,
     },
     Generation {
         name: "v5.3",

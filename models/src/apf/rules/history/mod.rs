@@ -3,8 +3,8 @@
 //!
 //! A source names the function and the first release or commit, then the trees in which the value
 //! was seen and those in which it was not. A bare number (6.12.117) is the tree of a Debian package
-//! `linux-source` that was unpacked and read; "Ubuntu 6.17" is a tree that a review read for us.
-//! "From memory" and "inferred" say that no source was read for it.
+//! `linux-source` that was unpacked and read; "Ubuntu 6.17" is the tree of Ubuntu's
+//! package of that kernel. "From memory" and "inferred" say that no source was read for it.
 
 mod backports;
 mod changes;

@@ -148,7 +148,7 @@ pub(in crate::apf::rules) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::DummyAllocation, "v5 04/12"),
     (
         Mechanism::GuestTeardown,
-        "reboot notifier of v7 06/12 (fd10cde9294f), 5.3 and 5.10, as read by a review; of the \
+        "reboot notifier of v7 06/12 (fd10cde9294f), in Ubuntu 5.3 and in 5.10.223; of the \
          fifth series inferred",
     ),
     (

@@ -1,0 +1,70 @@
+//! Tasks that nothing wakes any more: a run says so, whatever the generation is known for.
+
+use scenarios::{Comparison, FindingSummary, FindingVerdict};
+
+use crate::kit::outcome;
+
+/// One task on one vCPU that serves requests of four accesses each.
+fn served(policies: &str, expect: &str) -> String {
+    format!(
+        r#"{{ "format": 1, "name": "asleep", "title": "A popped page ready just before HLT",
+  "host": {{ "cpu": "westmere-2010", "cpus": 2, "memory_limit": "4MiB",
+    "swap": {{ "device": {{ "kind": "constant", "read_latency": "5us", "write_latency": "20us" }}, "read_ahead": 1 }} }},
+  "guest": {{ "kernel": "linux-2.6.36", "vcpus": 1, "memory": "16MiB" }},
+  "workload": {{ "regions": [{{ "name": "array", "size": "8MiB", "prefill": true }}],
+    "tasks": [{{ "name": "server", "role": "faulter", "count": 1, "requests": "passes",
+      "program": [{{ "op": "repeat", "times": 4, "body": [
+        {{ "op": "access", "region": "array", "pattern": "uniform", "write": true, "cost": "20ns" }}] }}] }}] }},
+  "policies": [{policies}], "duration": "200ms", "seed": 1, "replications": 1, "expect": [{expect}] }}"#
+    )
+}
+
+/// Four tasks on one vCPU, under rules whose first token may be zero.
+fn first_token(policy: &str, expect: &str) -> String {
+    format!(
+        r#"{{ "format": 1, "name": "asleep", "title": "The first token is zero",
+  "host": {{ "cpu": "lab-1gips", "cpus": 1, "memory_limit": "4MiB", "kernel": "linux-2.6.36",
+    "swap": {{ "device": {{ "kind": "constant", "read_latency": "1us", "write_latency": "20us" }}, "read_ahead": 8 }} }},
+  "guest": {{ "kernel": "linux-2.6.36", "vcpus": 1, "memory": "16MiB" }},
+  "workload": {{ "regions": [{{ "name": "array", "size": "8MiB", "prefill": true }}],
+    "tasks": [{{ "name": "faulter", "role": "faulter", "count": 4,
+      "program": [{{ "op": "access", "region": "array", "pattern": "uniform", "write": true, "cost": "20ns" }}] }}] }},
+  "policies": ["{policy}"], "duration": "200ms", "seed": 719, "replications": 1, "expect": [{expect}] }}"#
+    )
+}
+
+/// What a policy says of INV-13, if anything.
+fn lost<'a>(comparison: &'a Comparison, policy: &str) -> Option<&'a FindingSummary> {
+    let result = comparison.policies.iter().find(|result| result.policy == policy).unwrap();
+    result.findings.iter().find(|finding| finding.invariant == "INV-13")
+}
+
+/// The policies of which a note says that tasks sleep for good.
+fn noted(comparison: &Comparison) -> Vec<&str> {
+    let own = comparison.notes.iter().filter(|note| note.kind.name() == "sleep-for-good");
+    own.filter_map(|note| note.policy.as_deref()).collect()
+}
+
+#[test]
+fn a_page_ready_that_waits_for_an_interrupt_in_hlt_is_lost_where_none_comes() {
+    let expect = r#""invariants clean in sync", "invariants clean in apf-v4.13", "INV-13 violated by apf-v2.6.39""#;
+    let result = outcome(&served(r#""sync", "apf-v2.6.39", "apf-v4.13""#, expect));
+    assert_eq!(noted(&result), ["apf-v2.6.39"]);
+    let lost = lost(&result, "apf-v2.6.39").unwrap();
+    assert_eq!((lost.verdict, lost.count), (FindingVerdict::KnownViolation, 1));
+    assert!(lost.message.contains("slept in HLT"), "{}", lost.message);
+    let note = result.notes.iter().find(|note| note.kind.name() == "sleep-for-good").unwrap();
+    assert!(note.text.starts_with("1 task sleeps for good"), "{}", note.text);
+    assert!(!result.has_violation());
+}
+
+#[test]
+fn the_sleeper_of_a_token_that_looks_like_a_free_slot_is_lost() {
+    let result = outcome(&first_token("apf-v5.13", r#""INV-13 violated by apf-v5.13""#));
+    assert_eq!(noted(&result), ["apf-v5.13"]);
+    let lost = lost(&result, "apf-v5.13").unwrap();
+    assert_eq!((lost.verdict, lost.count), (FindingVerdict::KnownViolation, 1));
+    // The same without the token.
+    let result = outcome(&first_token("apf-v5.17", r#""invariants clean""#));
+    assert!(noted(&result).is_empty());
+}
