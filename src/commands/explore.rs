@@ -12,7 +12,7 @@ use models::explore::{Bounds, Budget, Disturbance, Explored, Setup, explore};
 use reports::Report as _;
 use reports::explored::{FORMAT, FindingKey, SearchReport, Vocabulary};
 use scenarios::run::checksum;
-use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
+use scenarios::{FolderLock, explored_log, help_for_unknown, read_named, suggestion};
 use serde_json::Value;
 
 use super::common::{not_lost, print, tell, write};
@@ -206,7 +206,7 @@ fn disturbance(text: &str) -> Result<(Disturbance, u8), CliError> {
 
 /// Findings that are known: the result of a run with `--out`, or the list of findings in it.
 fn baseline(path: &Path) -> Result<Vec<FindingKey>, CliError> {
-    let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
+    let text = read_named(path).map_err(|source| file_error(path, "read", source))?;
     let wrong = |what: &str| {
         let help = "write one with --out FILE, or a list of {\"rules\", \"invariant\", \"what\"}";
         usage(format!("{} is not a baseline file: {what}", path.display()), help)
