@@ -4,9 +4,9 @@
 use super::blocks::Blocks;
 pub use super::page::{Backing, Entry, Flight, LruList, Page};
 use super::page::{NIL, NOBODY};
+use super::refaults::Refaults;
 pub use super::second_stage::SecondStage;
 use super::second_stage::TABLE;
-use super::refaults::Refaults;
 use super::zswap::Zswap;
 use crate::base::ids::{Gfn, GuestPage, SwapSlot, VmId};
 use crate::base::radix::Radix;
