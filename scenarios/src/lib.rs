@@ -97,7 +97,7 @@ pub use logs::device::{DeviceFitError, DeviceFitOptions, DeviceFitReport, fit_de
 pub use logs::explored::explored_log;
 pub use logs::fit::{FitError, FitOptions, FitReport, fit_path};
 pub use run::error::RunnerError;
-pub use run::files::write_file;
+pub use run::files::{read_named, read_text, write_file};
 pub use run::folder::{FolderLock, RUNS_FILE, start_over};
 pub use run::plan::Plan;
 pub use run::replay::{ReplayError, ReplayFile};

@@ -12,7 +12,7 @@ use models::explore::{Bounds, Budget, Disturbance, Explored, Setup, explore};
 use reports::Report as _;
 use reports::explored::{FORMAT, FindingKey, SearchReport, Vocabulary, other_world};
 use scenarios::run::checksum;
-use scenarios::{FolderLock, explored_log, help_for_unknown, suggestion};
+use scenarios::{FolderLock, explored_log, help_for_unknown, read_named, suggestion};
 use serde_json::Value;
 
 use super::common::{not_lost, print, tell, write};
@@ -207,7 +207,7 @@ fn disturbance(text: &str) -> Result<(Disturbance, u8), CliError> {
 /// Findings that are known: the result of a run with `--out`, and in what its world is another one; or the list
 /// of findings in it, which says of no world.
 fn baseline(path: &Path, setup: &Setup) -> Result<(Vec<FindingKey>, Vec<String>), CliError> {
-    let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
+    let text = read_named(path).map_err(|source| file_error(path, "read", source))?;
     let wrong = |what: &str| {
         let help = "write one with --out FILE, or a list of {\"rules\", \"invariant\", \"what\"}";
         usage(format!("{} is not a baseline file: {what}", path.display()), help)

@@ -53,6 +53,22 @@ pub(super) fn left_out(report: &CheckReport) -> String {
             number(gap.line)
         ));
     }
+    if let Some((line, count)) = report.survey.pauses {
+        say(format!(
+            "vCPUs do what they cannot at {}, first at line {}: lines are missing before it (a pause of \
+             the recording), taken for a loss",
+            counted(count, "place", "places"),
+            number(line)
+        ));
+    }
+    if let Some(cut) = report.survey.ends_early {
+        say(format!(
+            "processor {} prints nothing behind line {}, while it ran a thread and others go on: its buffer \
+             may have been full; what it may hold is not missed",
+            cut.cpu,
+            number(cut.line)
+        ));
+    }
     if report.twice > 0 {
         say(format!(
             "{} recorded twice, as by patterns that overlap, and taken once",

@@ -97,6 +97,8 @@ fn recording(report: &CheckReport) -> Value {
         "token_gaps": report.survey.gap.map(|gap| json!({
             "places": gap.count, "line": gap.line, "missing": gap.missing,
         })),
+        "pauses": report.survey.pauses.map(|(line, count)| json!({ "places": count, "line": line })),
+        "ends_early": report.survey.ends_early.map(|cut| json!({ "cpu": cut.cpu, "line": cut.line })),
     })
 }
 

@@ -1,8 +1,9 @@
 //! The files of a folder of results that a page is made of.
 
-use std::fs;
 use std::io;
 use std::path::Path;
+
+use scenarios::read_text;
 
 use crate::write::ReportError;
 
@@ -51,7 +52,7 @@ impl Files {
         let names = TEXTS.iter().chain(&DATA).chain(&RESULTS).map(|&name| name.to_owned());
         for name in names.chain(pictures) {
             let path = folder.join(&name);
-            match fs::read_to_string(&path) {
+            match read_text(&path) {
                 Ok(text) if !files.iter().any(|(own, _)| *own == name) => files.push((name, text)),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -1,7 +1,7 @@
 //! Files that appear complete or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
@@ -18,6 +18,61 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)?;
     file.commit()
+}
+
+/// Largest file of a folder with results: all runs of a large sweep.
+pub(crate) const MOST_BYTES: u64 = 1 << 34;
+/// Largest file that a user names.
+const MOST_NAMED: u64 = 1 << 30;
+
+/// The bytes of a file of a folder with results. A device or a pipe, which may never end, is none.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or has more than 16 GiB.
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe would wait for its writer before it is opened.
+    refuse_special(&fs::metadata(path)?)?;
+    read_bounded(File::open(path)?, MOST_BYTES)
+}
+
+/// The text of such a file.
+///
+/// # Errors
+/// As [`read_file`], and when it is no UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = read_file(path)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// The text of a file that a user names, which may be a pipe.
+///
+/// # Errors
+/// When it cannot be read, is no UTF-8, or has more than a GiB.
+pub fn read_named(path: &Path) -> io::Result<String> {
+    let bytes = read_bounded(File::open(path)?, MOST_NAMED)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// The bytes of a stream, as long as they are not too many to keep.
+pub(crate) fn read_bounded(stream: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let why = format!("it has more than {most} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+/// Refuses what is no regular file.
+pub(crate) fn refuse_special(there: &fs::Metadata) -> io::Result<()> {
+    match there.is_file() {
+        true => Ok(()),
+        false if there.is_dir() => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"))
+        }
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
 }
 
 /// Whether a file of that name is the beginning of one that was never finished.
@@ -176,6 +231,22 @@ mod tests {
         assert_eq!((fs::read(&file).expect("readable"), mode()), (b"2".to_vec(), 0o640));
         write_file(Path::new("/dev/null"), b"3").expect("written");
         assert!(!fs::metadata("/dev/null").expect("there").is_file());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_never_ends_is_not_read() {
+        for device in ["/dev/zero", "/dev/full", "/dev/null"] {
+            let error = read_file(Path::new(device)).expect_err(device);
+            assert_eq!(error.to_string(), "it is no regular file");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = read_text(folder.path()).expect_err("a folder");
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        let zeros = || File::open("/dev/zero").expect("there");
+        let error = read_bounded(zeros(), 1000).expect_err("too large");
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read_bounded(zeros().take(1000), 1000).expect("enough").len(), 1000);
     }
 
     #[cfg(target_os = "linux")]

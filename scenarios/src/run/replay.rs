@@ -1,6 +1,5 @@
 //! Replay files: what is needed to repeat a run that broke an invariant.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -121,7 +120,7 @@ impl ReplayFile {
     /// # Errors
     /// When it cannot be read, is none, or is of another version.
     pub fn load(path: &Path) -> Result<Self, ReplayError> {
-        let text = fs::read_to_string(path)
+        let text = files::read_named(path)
             .map_err(|source| ReplayError::Read { path: path.into(), source })?;
         let broken = |error: serde_json::Error| ReplayError::Broken {
             path: path.into(),

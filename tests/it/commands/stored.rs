@@ -96,6 +96,26 @@ fn a_full_disk_is_told_with_the_file_after_the_result() {
     assert_eq!(names(folder.path()), ["log.txt"]);
 }
 
+/// A device in the place of a file may never end.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_in_a_folder_of_results_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let d = folder.path().join("d");
+    for (file, args) in [
+        ("runs.jsonl", &["compare", "smoke", "--duration", "1ms", "--out", "d"][..]),
+        ("table.txt", &["report", "d"]),
+        ("shard.json", &["sweep", "merge", "d"]),
+    ] {
+        for device in ["/dev/zero", "/dev/full"] {
+            fs::create_dir(&d).unwrap();
+            std::os::unix::fs::symlink(device, d.join(file)).unwrap();
+            refused(args, folder.path(), &[file, "it is no regular file"]);
+            fs::remove_dir_all(&d).unwrap();
+        }
+    }
+}
+
 /// A limit on the size of files acts like a disk that is full in the middle of a file.
 #[cfg(target_os = "linux")]
 #[test]

@@ -4,13 +4,16 @@ use super::clocks::{self, ClocksDiffer};
 use super::completions::Completions;
 use super::event::LogEvent;
 use super::request::{Attempt, AwaitingException, Over, Request, Told};
+use super::seen::SeenInLog;
 use super::state::LogState;
 use super::vcpu::{VcpuLog, after, counter, owner};
-use super::{begins, gaps, requests, tokens, told};
+use super::{begins, exceptions, gaps, requests, tokens, told};
 use crate::base::ids::{Gfn, Gva, PAGE_SIZE, Token};
 use crate::monitors::catalogue::{INV_01, INV_02, INV_12};
 use crate::trace::kernel::{KernelEvent, KernelExit};
 
+const FRAMES: &str = "an address is requested while it is outstanding: with shadow paging, or when the guest has \
+                      guests, two frames may have it (kvm_try_async_get_page tells)";
 /// Requests that are followed on a vCPU; a correct kernel has no more than the cap.
 const MAX_REQUESTS: usize = 512;
 
@@ -28,6 +31,7 @@ pub(super) fn tried(log: &mut LogState, at: usize, event: LogEvent, gva: Gva, gf
     for request in own.requests.iter_mut().filter(|request| request.gfn() == gfn) {
         request.again = true;
     }
+    exceptions::not_heard(log, at, event);
     requests::settle_attempt(log, at);
     told::settle_told(log, at);
     let own = &mut log.vcpus[at];
@@ -145,7 +149,7 @@ fn name_is_free(
             let label = log.vcpus[at].label();
             let text = format!("token {token} of {label} is announced while it is outstanding");
             log.say(at, INV_02, event, text, &[other.announced]);
-            if other.gfn() == frame {
+            if other.gfn() == frame && is_comparable(log.seen, tried, &other) {
                 let text = format!(
                     "frame {frame} of {label} is announced while a request for it is \
                      outstanding"
@@ -158,12 +162,13 @@ fn name_is_free(
     } else if log.vcpus[at].token_id.is_some_and(|id| id != owner(token)) {
         foreign_token(log, completions, at, event, token);
     }
-    // Where addresses are translated, only tries tell frames.
-    let translated = log.seen.translated;
-    let comparable = |r: &Request| !translated || (tried.is_some() && r.frame.is_some());
-    let same_frame =
-        |own: &VcpuLog| own.requests.iter().position(|r| r.gfn() == frame && comparable(r));
-    if let Some(place) = same_frame(&log.vcpus[at]) {
+    let seen = log.seen;
+    let same_frame = |comparable: bool| {
+        let same = |r: &Request| r.gfn() == frame && is_comparable(seen, tried, r) == comparable;
+        log.vcpus[at].requests.iter().position(same)
+    };
+    let open = same_frame(false).is_some_and(|place| !log.vcpus[at].requests[place].doubtful);
+    if let Some(place) = same_frame(true) {
         let other = log.vcpus[at].requests[place];
         if other.doubtful {
             requests::drop_request(log, completions, at, place);
@@ -176,7 +181,14 @@ fn name_is_free(
         } else {
             log.vcpus[at].requests[place].doubled = Some(event);
         }
+    } else if !seen.tries {
+        log.ledger.unjudged(INV_01, FRAMES, u64::from(open));
     }
+}
+
+/// Whether a frame, which was `tried` or is that of the address, can be held against that of a request.
+fn is_comparable(seen: SeenInLog, tried: Option<Gfn>, other: &Request) -> bool {
+    seen.shows_frames() || (tried.is_some() && other.frame.is_some())
 }
 
 /// A token with the number of another vCPU.
@@ -216,6 +228,10 @@ fn check_early(
     event: LogEvent,
     token: Token,
 ) {
+    if log.seen.wandering {
+        // It may have been announced in another thread before.
+        return;
+    }
     let own = &log.vcpus[at];
     let first = own.first.unwrap_or(0);
     let late = own.early.values().find(|&(early, _)| {

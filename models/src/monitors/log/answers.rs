@@ -5,7 +5,7 @@ use super::completions::Completions;
 use super::course::Counted;
 use super::deferred::{Deferred, Needs};
 use super::event::LogEvent;
-use super::request::{Request, Told, Unfinished};
+use super::request::{Notices, Request, Told, Unfinished};
 use super::state::LogState;
 use super::vcpu::{VcpuLog, after, counter, owner};
 use super::{begins, drained, halt_spins, requests, tokens, told};
@@ -16,8 +16,8 @@ use crate::monitors::catalogue::{INV_05, INV_12, INV_13, INV_14};
 pub(super) const OFF: &str =
     "the guest may have turned notices off (kvm_msr would show it), or its vCPU been reset";
 const WANDERING: &str = "a vCPU of this log is run by several threads";
-const NAMESAKE: &str = "its request is outstanding in another thread that runs a vCPU of the same number: the same \
-                        vCPU, or one of another VM";
+const NAMESAKE: &str = "its request is outstanding in another thread, which runs the vCPU that the token names: the \
+                        same one, handed over, or one of another VM";
 const VAIN: &str = "its frame was tried in this log and no not present followed; unless repeated \
                     faults are not recorded (kvm_async_pf_repeated_fault), not present is missing";
 const LATE: &str = "its page ready came after all, behind requests that were begun after its \
@@ -73,12 +73,19 @@ pub(super) fn ready(
         untold.readied = Some(event);
         untold.begun = Some(request.tried.unwrap_or(request.announced.ns));
     } else if request.told == Told::Yes {
+        own.unheard = log.seen.exceptions.then_some((event, request));
         own.raise(event, Some(token));
         drained::raised(log, at, event);
     }
     let own = &mut log.vcpus[at];
     if request.completed.is_none() && !request.doubtful && !request.shared {
-        own.unfinished.push(Unfinished { request, ready: event, seq, overdue: None });
+        own.unfinished.push(Unfinished {
+            request,
+            ready: event,
+            seq,
+            overdue: None,
+            entered: None,
+        });
     }
     count_over(log, at, event, &request);
     find_overtaken(log, completions, at, event, &request);
@@ -131,6 +138,10 @@ fn unknown_ready(
         log.say(at, INV_14, event, text, &[before]);
         return;
     }
+    if let Some(Elsewhere { other, place, same_vcpu: true, .. }) = elsewhere(log, at, token, gva) {
+        handed_over(log, at, (other, place), event, token);
+        return;
+    }
     let why = match log.seen.wandering {
         // It may have been announced in another thread.
         true => None,
@@ -157,8 +168,6 @@ fn unknown_ready(
     log.survey.from_before += 1;
     if log.seen.wandering {
         log.ledger.unjudged(INV_12, WANDERING, 1);
-    } else if elsewhere(log, at, token, gva).is_some() {
-        log.ledger.unjudged(INV_12, NAMESAKE, 1);
     }
     let own = &mut log.vcpus[at];
     if own.unannounced_try(frame).is_some() {
@@ -179,7 +188,7 @@ fn never_announced(
     let own = &log.vcpus[at];
     let frame = Gfn(gva.0 / PAGE_SIZE);
     let same = |r: &&Request| r.gfn() == frame && !r.doubtful;
-    let of_frame = own.requests.iter().find(same).filter(|_| !log.seen.translated);
+    let of_frame = own.requests.iter().find(same).filter(|_| log.seen.shows_frames());
     if let Some(request) = of_frame {
         return Some((
             "the outstanding request for its frame has another token",
@@ -192,13 +201,8 @@ fn never_announced(
             vec![own.requests[place].announced],
         ));
     }
-    match elsewhere(log, at, token, gva) {
-        // The same vCPU in another thread is no other vCPU.
-        Some((_, true)) => return None,
-        Some((request, false)) => {
-            return Some(("it was announced to another vCPU", vec![request.announced]));
-        }
-        None => {}
+    if let Some(Elsewhere { request, .. }) = elsewhere(log, at, token, gva) {
+        return Some(("it was announced to another vCPU", vec![request.announced]));
     }
     if let Some((_, off)) = own.dropped.values().find(|&(dropped, _)| dropped == token) {
         return Some(("the guest turned notices off, which dropped its request", vec![off]));
@@ -226,15 +230,47 @@ fn never_announced(
         .then(|| ("its token is younger than the first one in this log", Vec::new()))
 }
 
-/// The request of that token and address on another vCPU, and whether that one has the same number: it
-/// may be the same one in another thread, or one of another VM.
-fn elsewhere(log: &LogState, at: usize, token: Token, gva: Gva) -> Option<(Request, bool)> {
+/// A request of another thread.
+struct Elsewhere {
+    other: usize,
+    place: usize,
+    request: Request,
+    /// The thread may run the vCPU that the token names.
+    same_vcpu: bool,
+}
+
+/// The request of that token and address in another thread that may be of the same VM.
+fn elsewhere(log: &LogState, at: usize, token: Token, gva: Gva) -> Option<Elsewhere> {
     let own = &log.vcpus[at];
-    let same_vcpu = |other: &VcpuLog| own.id.is_some() && own.id == other.id;
+    let same_vcpu = own.vcpu_number().is_none_or(|number| number == owner(token));
     log.vcpus.iter().enumerate().find_map(|(number, other)| {
         let place = other.place_of(token).filter(|_| number != at)?;
-        Some((other.requests[place], same_vcpu(other))).filter(|(request, _)| request.gva == gva)
+        let request = other.requests[place];
+        (request.gva == gva && !own.is_of_another_vm(other)).then_some(Elsewhere {
+            other: number,
+            place,
+            request,
+            same_vcpu,
+        })
     })
+}
+
+/// Page ready of a request that another thread has announced. Any thread of a VMM may run any of its
+/// vCPUs (`kvm_vcpu_ioctl` takes the vCPU's mutex, and asks for nothing else), so that it may be the
+/// same one; or it answers a request from before the log, of a VM that has the same token outstanding.
+fn handed_over(
+    log: &mut LogState,
+    at: usize,
+    (other, place): (usize, usize),
+    event: LogEvent,
+    token: Token,
+) {
+    log.ledger.unjudged(INV_12, NAMESAKE, 1);
+    log.survey.from_before += 1;
+    log.seen.wandering = true;
+    log.vcpus[other].requests[place].doubtful = true;
+    log.vcpus[at].kin = Some(other);
+    log.vcpus[at].answer(token, event);
 }
 
 fn wake_all(log: &mut LogState, at: usize, event: LogEvent) {
@@ -243,6 +279,10 @@ fn wake_all(log: &mut LogState, at: usize, event: LogEvent) {
     own.counts.wake_alls += 1;
     own.readies_since_ack += 1;
     own.takes_part = true;
+    if let Notices::Off(_) = own.notices {
+        // The VMM has restored a state in which they are on, of which no line is printed.
+        own.notices = Notices::Unknown;
+    }
     own.raise(event, None);
     // It answers whatever was told before, and what was cleared before it needs no answer.
     for request in &mut own.requests {

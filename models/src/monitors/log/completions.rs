@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::begins;
 use super::event::LogEvent;
 use super::request::{Place, Request, Unfinished};
 use super::state::LogState;
 use super::vcpu::VcpuLog;
+use super::{begins, early_readies};
 use crate::base::ids::{Gva, Hva, PAGE_SIZE};
 use crate::monitors::catalogue::{Family, INV_06, INV_13};
 use crate::trace::kernel::KernelEvent;
@@ -333,14 +333,16 @@ impl Completions {
     fn orphaned(&mut self, log: &mut LogState, done: Waiting, address: Hva) {
         let Waiting { gva, event, .. } = done;
         // The worker says so only after it has published the page: page ready may come first.
-        for own in &mut log.vcpus {
+        for at in 0..log.vcpus.len() {
+            let own = &mut log.vcpus[at];
             // In the order of requests, as workers go.
             let late = own.unfinished.iter().position(|unfinished| unfinished.request.gva == gva);
             if let Some(place) = late {
-                own.unfinished.remove(place);
+                let unfinished = own.unfinished.remove(place);
                 log.survey.ready_before_completed += 1;
                 log.survey.completed += 1;
                 self.remember(gva, address);
+                early_readies::completed(log, at, &unfinished, event, done.base);
                 return;
             }
         }

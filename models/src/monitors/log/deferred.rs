@@ -18,6 +18,8 @@ pub(super) enum Needs {
     Exceptions,
     /// A kernel whose page ready is an exception.
     ReadyByException,
+    /// One whose page ready is an interrupt.
+    ReadyByInterrupt,
 }
 
 /// A breach that waits for the end of the log.

@@ -5,14 +5,15 @@ use super::completions::Completions;
 use super::deferred::{Deferred, Needs};
 use super::event::LogEvent;
 use super::exceptions::{self, Exceptions};
-use super::request::Told;
+use super::request::{Notices, Told};
 use super::state::LogState;
 use super::{drained, halt_spins, requests, told};
 use crate::base::abi::{
     CALLBACK as LINUX_VECTOR, MSR_ASYNC_PF_ACK as MSR_ACK, MSR_ASYNC_PF_EN as MSR_EN,
     MSR_ASYNC_PF_INT as MSR_INT, PAGE_FAULT,
 };
-use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_33};
+use crate::base::ids::Token;
+use crate::monitors::catalogue::{INV_06, INV_12, INV_13, INV_22, INV_33};
 use crate::trace::kernel::KernelExit;
 
 /// Acknowledgements that may answer page readies from before the log or a loss: of the one that
@@ -33,11 +34,15 @@ pub(super) fn exception(
     event: LogEvent,
     (vector, error_code, reinjected): (u8, Option<u32>, bool),
 ) {
+    if vector == PAGE_FAULT && reinjected {
+        log.vcpus[at].unheard = None;
+    }
     if vector != PAGE_FAULT || error_code != Some(0) || reinjected {
         return;
     }
     log.vcpus[at].spin.useful();
     let own = &mut log.vcpus[at];
+    own.unheard = None;
     let Some(untold) = own.untold.take() else {
         // Of the try before it, of which no not present is in the log.
         if let Some(attempt) = own.attempt.as_mut().filter(|_| own.last_ready.is_none()) {
@@ -52,6 +57,7 @@ pub(super) fn exception(
     if !exceptions.own_exception(log, at, event, untold) {
         return;
     }
+    told_though_off(log, at, event, untold.token);
     let own = &mut log.vcpus[at];
     own.takes_part = true;
     if let Some(place) = own.place_of(untold.token) {
@@ -68,6 +74,25 @@ pub(super) fn exception(
         requests::unanswered(log, at, &request, seen);
     }
     halt_spins::settle_spins_of(log, at, false);
+}
+
+/// The guest is told of a request: it has not turned notices off (`kvm_can_deliver_async_pf` looks for
+/// both bits).
+fn told_though_off(log: &mut LogState, at: usize, event: LogEvent, token: Token) {
+    let label = log.vcpus[at].label();
+    let (off, needs, what) = match log.vcpus[at].notices {
+        Notices::Unknown | Notices::On => return,
+        Notices::Off(off) => (off, Needs::Exceptions, "turned notices off"),
+        Notices::WithoutInterrupt(off) => {
+            (off, Needs::ReadyByInterrupt, "turned notices on without page ready by interrupt")
+        }
+    };
+    let text = format!(
+        "{label} is told of request {token}, though its guest has {what} at line {}",
+        off.line
+    );
+    let story = log.vcpus[at].story(&[off]);
+    log.deferred.keep(Deferred { id: INV_22, needs, event, text, story });
 }
 
 /// An interrupt is injected.
@@ -109,7 +134,7 @@ pub(super) fn accepted(log: &mut LogState, at: usize, event: LogEvent, vector: u
         untold.interrupts = Some(event);
         return;
     }
-    if request.told != Told::No || !log.seen.entries {
+    if request.told != Told::No || !log.seen.entries || log.seen.wandering {
         return;
     }
     if log.seen.nested {
@@ -156,6 +181,7 @@ fn taken(log: &mut LogState, at: usize) {
 
 /// The guest is entered: what it was not told of so far it is not told of any more.
 pub(super) fn entered(log: &mut LogState, at: usize, event: LogEvent) {
+    exceptions::not_heard(log, at, event);
     drained::entered(log, at, event);
     let own = &mut log.vcpus[at];
     if let Some(untold) = own.untold
@@ -199,6 +225,11 @@ pub(super) fn register(
         MSR_EN => {
             log.seen.registers = true;
             log.seen.by_interrupt |= data & 9 == 9;
+            log.vcpus[at].notices = match data {
+                _ if data & 1 == 0 => Notices::Off(event),
+                _ if data & 8 == 0 => Notices::WithoutInterrupt(event),
+                _ => Notices::On,
+            };
             if data & 1 == 0 {
                 turned_off(log, completions, at, event);
             } else {
@@ -226,6 +257,7 @@ fn turned_on(log: &mut LogState, at: usize) {
 pub(super) fn refused(log: &mut LogState, at: usize, event: LogEvent, ecx: u32, data: u64) {
     if ecx == MSR_EN {
         let own = &mut log.vcpus[at];
+        own.notices = Notices::Unknown;
         let ready = own.counts.ready;
         own.watch.refused(event, data, ready);
     }
@@ -284,7 +316,9 @@ fn acknowledged(log: &mut LogState, at: usize, event: LogEvent) {
         let told = own.counts.ready + own.counts.wake_alls > 0;
         let wrong = told && own.acks >= UNKNOWN_ACKS && own.readies_since_ack == 0;
         own.acks += 1;
-        if wrong {
+        // Of a vCPU that several threads run, each has a part.
+        if wrong && !log.seen.wandering {
+            let own = &log.vcpus[at];
             let text = format!(
                 "{} acknowledges page ready, and none came since the last time",
                 own.label()

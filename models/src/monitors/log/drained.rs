@@ -76,8 +76,14 @@ pub(super) fn registers_are_recorded(log: &mut LogState, at: usize) {
     let Some(event) = log.vcpus[at].unacknowledged.take() else { return };
     let own = &mut log.vcpus[at];
     let raised = std::mem::take(&mut own.raised);
-    let by_interrupt = log.seen.vector || log.seen.registers || own.takes > 0;
-    if log.family().0 != Family::Int || !by_interrupt {
+    // Before 5.8 each of them would have been an exception.
+    let no_exceptions = log.seen.exceptions && log.seen.ready_exceptions == 0;
+    let by_interrupt = log.seen.vector
+        || log.seen.registers
+        || log.seen.by_interrupt
+        || own.takes > 0
+        || no_exceptions;
+    if log.family().0 != Family::Int || !by_interrupt || log.seen.wandering {
         return;
     }
     let own = &log.vcpus[at];

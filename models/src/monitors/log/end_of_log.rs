@@ -4,10 +4,11 @@ use super::answers::OFF;
 use super::completions::Completions;
 use super::deferred::Needs;
 use super::exceptions::Exceptions;
+use super::request::Request;
 use super::seen::SeenInLog;
 use super::state::LogState;
 use super::tokens::OLD_KERNEL;
-use super::{begins, drained, requests, told};
+use super::{begins, drained, early_readies, requests, told};
 use crate::monitors::catalogue::{Family, INV_04, INV_05, INV_06, INV_13, INV_15};
 
 /// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
@@ -47,6 +48,27 @@ pub(super) fn close(
     deferred.settle(|needs| shows(seen, family, needs), &mut log.ledger);
     log.ledger.unjudged(INV_06, END, completions.drop_uncertain());
     completions.settle_overdue(log, u64::MAX);
+    early_readies::close(log);
+}
+
+/// The events of a processor end at that time: what comes then may be among those that are missing.
+pub(super) fn cut(log: &mut LogState, completions: &mut Completions, since: u64) {
+    log.losses += 1;
+    log.ledger.take_back(since);
+    completions.settle_overdue(log, since);
+    let bound = log.config.liveness_bound;
+    for own in &mut log.vcpus {
+        own.suspects.clear();
+        own.over = None;
+        own.raised.clear();
+        own.unacknowledged = None;
+        // What was late before stays so.
+        let late = |one: &Request| one.announced.ns.saturating_add(bound) < since;
+        for request in own.requests.iter_mut().filter(|one| !late(one)) {
+            request.doubtful = true;
+        }
+    }
+    log.deferred.forget();
 }
 
 /// Requests of a vCPU that are outstanding: INV-15 where one should have been dequeued long ago.
@@ -100,5 +122,6 @@ fn shows(seen: SeenInLog, family: (Family, bool), needs: Needs) -> bool {
         Needs::Announcements => seen.announced,
         Needs::Exceptions => seen.exceptions,
         Needs::ReadyByException => family == (Family::V7, true),
+        Needs::ReadyByInterrupt => family == (Family::Int, true),
     }
 }

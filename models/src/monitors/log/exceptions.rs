@@ -9,7 +9,7 @@ use super::event::LogEvent;
 use super::request::{AwaitingException, Request, Told};
 use super::state::LogState;
 use crate::base::ids::Token;
-use crate::monitors::catalogue::{Family, INV_12};
+use crate::monitors::catalogue::{Family, INV_12, INV_13};
 
 /// Exceptions that wait for the log to show which kernel it is.
 const MAX_AMBIGUOUS: usize = 4096;
@@ -132,6 +132,21 @@ fn count_told(
 pub(super) fn ready_exception(log: &mut LogState, at: usize, event: LogEvent) {
     let ready = log.vcpus[at].last_ready.take();
     untold_exception(log, at, event, ready);
+}
+
+/// Before 5.8 page ready is an exception: the guest is entered without that of a request of which it was
+/// told.
+pub(super) fn not_heard(log: &mut LogState, at: usize, event: LogEvent) {
+    let Some((ready, request)) = log.vcpus[at].unheard.take() else { return };
+    let text = format!(
+        "{} goes on after page ready {} without its exception: it was taken back or lost, and the task \
+         that was told not present sleeps on",
+        log.vcpus[at].label(),
+        request.token
+    );
+    let story = log.vcpus[at].story(&[request.announced, ready]);
+    let needs = Needs::ReadyByException;
+    log.deferred.keep(Deferred { id: INV_13, needs, event, text, story });
 }
 
 fn untold_exception(

@@ -2,8 +2,9 @@
 //!
 //! The process says so where it is printed. Otherwise the host addresses of completions do: the
 //! difference between host and guest address is the same for all vCPUs of a VM (one a memory
-//! slot), and host addresses are randomised. Two threads with the same vCPU number are never of
-//! one VM. What neither tells is put together.
+//! slot), and host addresses are randomised. Two threads with the same vCPU number are of one VM where
+//! a request crossed between them (any thread may run a vCPU), and otherwise are not. What nothing
+//! tells is put together.
 
 use super::vcpu::VcpuLog;
 
@@ -13,7 +14,11 @@ pub(super) fn vms(vcpus: &[VcpuLog]) -> Vec<usize> {
     let mut own = vec![0; vcpus.len()];
     for (at, vcpu) in vcpus.iter().enumerate() {
         let joins = |vm: &Vec<usize>| vm.iter().all(|&other| may_share(vcpu, &vcpus[other]));
-        let sure = |vm: &Vec<usize>| vm.iter().any(|&other| surely_share(vcpu, &vcpus[other]));
+        let kin = |one: usize, other: usize| vcpus[one].kin == Some(other);
+        let sure = |vm: &Vec<usize>| {
+            vm.iter()
+                .any(|&other| surely_share(vcpu, &vcpus[other]) || kin(at, other) || kin(other, at))
+        };
         let found =
             vms.iter().position(sure).or_else(|| vms.iter().position(joins)).unwrap_or(vms.len());
         if found == vms.len() {
@@ -34,7 +39,7 @@ fn surely_share(one: &VcpuLog, other: &VcpuLog) -> bool {
 
 fn may_share(one: &VcpuLog, other: &VcpuLog) -> bool {
     let apart = matches!((one.tgid, other.tgid), (Some(one), Some(other)) if one != other);
-    let number = |vcpu: &VcpuLog| vcpu.id.or(vcpu.token_id);
+    let number = VcpuLog::vcpu_number;
     let same_number = number(one).is_some() && number(one) == number(other);
     // Both have told their memory, and have none in common.
     let other_memory = !one.bases.is_empty() && !other.bases.is_empty();

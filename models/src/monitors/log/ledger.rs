@@ -7,13 +7,14 @@ use super::seen::SeenInLog;
 use crate::base::ids::Gva;
 use crate::monitors::catalogue::{
     CATALOGUE, Family, INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14,
-    INV_15, INV_19, INV_33, InvariantId, Severity,
+    INV_15, INV_19, INV_22, INV_33, InvariantId, Severity,
 };
 use crate::monitors::finding::Verdict;
 
 /// The invariants that kernels' own events decide, at least in part.
-const HELD: [InvariantId; 12] = [
-    INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14, INV_15, INV_19, INV_33,
+pub(super) const HELD: [InvariantId; 13] = [
+    INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14, INV_15, INV_19, INV_22,
+    INV_33,
 ];
 
 /// Breaches that wait for the end of what may still be lost.
@@ -179,6 +180,20 @@ impl Ledger {
                 self.settle(open);
             } else {
                 self.unjudged(open.id, "events were lost at that time", 1);
+            }
+        }
+    }
+
+    /// Takes back what was concluded at a line.
+    pub(super) fn doubt(&mut self, line: u64) {
+        for open in std::mem::take(&mut self.open) {
+            match open.witness.line == line {
+                true => self.unjudged(
+                    open.id,
+                    "the log ends in the middle of a line, or without its end",
+                    1,
+                ),
+                false => self.open.push(open),
             }
         }
     }

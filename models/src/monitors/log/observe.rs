@@ -8,14 +8,15 @@ use super::config::LogConfig;
 use super::event::LogEvent;
 use super::exceptions::Exceptions;
 use super::ledger::LogFinding;
+use super::processors::Processors;
 use super::seen::{SeenInLog, rests_on_order};
 use super::state::LogState;
 use super::survey::LogSurvey;
 use super::vcpu::VcpuLog;
 use super::watch::Works;
 use super::{
-    announced, answers, begins, delivery, drained, end_of_log, gaps, groups, halt_spins, requests,
-    stalls_at_end, told,
+    announced, answers, begins, delivery, drained, early_readies, end_of_log, gaps, groups,
+    halt_spins, pauses, requests, stalls_at_end, told, workers,
 };
 use crate::base::abi::{StoppedAt, stopped_at};
 use crate::monitors::catalogue::{Family, INV_12, InvariantId};
@@ -31,6 +32,7 @@ pub struct LogMonitors {
     completions: Completions,
     exceptions: Exceptions,
     works: Works,
+    processors: Processors,
     threads: Threads,
     first_ns: Option<u64>,
 }
@@ -50,6 +52,7 @@ impl LogMonitors {
             completions: Completions::default(),
             exceptions: Exceptions::default(),
             works: Works::default(),
+            processors: Processors::default(),
             threads: Threads { by_pid: BTreeMap::new(), last: (0, usize::MAX) },
             first_ns: None,
         }
@@ -57,7 +60,8 @@ impl LogMonitors {
 
     /// Reads the next event.
     pub fn observe(&mut self, event: LogEvent) {
-        let Self { log, completions, works, threads, first_ns, .. } = self;
+        let Self { log, completions, works, processors, threads, first_ns, .. } = self;
+        processors.observe(&event);
         log.seq += 1;
         let first = *first_ns.get_or_insert(event.ns);
         log.survey.course.begin(first);
@@ -86,8 +90,7 @@ impl LogMonitors {
             | KernelEvent::ExecuteStart { .. }
             | KernelEvent::ExecuteEnd { .. } => {
                 let at = threads.known(event.thread.pid);
-                let own = at.map(|at| &mut log.vcpus[at].watch);
-                works.observe(&event.event, own);
+                workers::observe(log, works, at, event);
                 return;
             }
             // That a page was there says nothing of the protocol.
@@ -112,6 +115,9 @@ impl LogMonitors {
         if let Some(since) = gaps::settle(log, at, event.ns) {
             self.lost(since);
         }
+        if let Some(since) = pauses::settle(&mut self.log, at, &event) {
+            self.lost(since);
+        }
         let log = &mut self.log;
         log.vcpus[at].note(event, log.seq);
         self.step(at, event);
@@ -119,9 +125,12 @@ impl LogMonitors {
 
     /// An event of a vCPU thread goes to those that it concerns.
     fn step(&mut self, at: usize, event: LogEvent) {
-        let Self { log, completions, exceptions, .. } = self;
+        let Self { log, completions, exceptions, works, .. } = self;
         match event.event {
-            KernelEvent::Try { gva, gfn } => announced::tried(log, at, event, gva, gfn),
+            KernelEvent::Try { gva, gfn } => {
+                early_readies::goes_on(log, at, event);
+                announced::tried(log, at, event, gva, gfn);
+            }
             KernelEvent::RepeatedFault { gfn, old_name, .. } => {
                 log.seen.repeated |= !old_name;
                 log.seen.old_name |= old_name;
@@ -131,6 +140,7 @@ impl LogMonitors {
                 announced::announced(log, completions, at, event, token, gva);
             }
             KernelEvent::Ready { token, gva } => {
+                workers::ready(log, works, at, event, token);
                 answers::ready(log, completions, at, event, token, gva);
             }
             KernelEvent::SendAsyncPf { token, gva, not_present } => {
@@ -159,6 +169,7 @@ impl LogMonitors {
             KernelEvent::Entry { vcpu } => {
                 log.seen.entries = true;
                 runs(log, completions, at, vcpu);
+                early_readies::goes_on(log, at, event);
                 delivery::entered(log, at, event);
             }
             KernelEvent::Exit { vcpu, reason } => {
@@ -230,6 +241,11 @@ impl LogMonitors {
         completions.forget();
     }
 
+    /// A line may be cut within its last word: takes back what was concluded at it.
+    pub fn doubt(&mut self, line: u64) {
+        self.log.ledger.doubt(line);
+    }
+
     /// The family that the log shows, and whether it shows it.
     pub fn family(&self) -> (Family, bool) {
         self.log.family()
@@ -271,13 +287,18 @@ impl LogMonitors {
                 self.lost(since);
             }
         }
-        let Self { mut log, mut completions, mut exceptions, works, first_ns, .. } = self;
+        let Self { mut log, mut completions, mut exceptions, works, processors, first_ns, .. } =
+            self;
+        log.survey.ends_early = processors.ends_early(log.now);
+        if let Some(cut) = log.survey.ends_early {
+            end_of_log::cut(&mut log, &mut completions, cut.ns);
+        }
         end_of_log::close(&mut log, &mut completions, &mut exceptions);
         halt_spins::settle_spins(&mut log);
         let vms = groups::vms(&log.vcpus);
         log.survey.course.finish(log.now);
         if log.survey.clocks.is_none() {
-            log.survey.stalls = stalls_at_end::find(&log, &works);
+            log.survey.stalls = stalls_at_end::find(&log, &works, &processors, &vms);
         }
         let mut survey = std::mem::take(&mut log.survey);
         survey.span = log.now - first_ns.unwrap_or(log.now);

@@ -104,6 +104,24 @@ pub(super) struct Unfinished {
     pub(super) seq: u64,
     /// When its completion was late.
     pub(super) overdue: Option<u64>,
+    /// The vCPU's first entry since.
+    pub(super) entered: Option<LogEvent>,
+}
+
+/// A request that is ready though its worker has not begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unstarted {
+    pub(super) work: u64,
+    pub(super) request: Request,
+    pub(super) ready: LogEvent,
+}
+
+/// Page readies before their completions, as far as one clock says so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EarlyReadies {
+    pub(super) count: u64,
+    /// The first, on which vCPU, and its completion.
+    pub(super) first: Option<(usize, Unfinished, LogEvent)>,
 }
 
 /// More requests than the cap, to be confirmed by their page readies.
@@ -127,6 +145,19 @@ pub(super) struct AwaitingException {
     pub(super) crossed: bool,
     /// Its page ready has raised an interrupt.
     pub(super) interrupts: Option<LogEvent>,
+}
+
+/// What a guest has said of notices, as far as the log has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Notices {
+    /// Nothing, or the host may have changed it since.
+    Unknown,
+    /// They are off.
+    Off(LogEvent),
+    /// They are on, without page ready by interrupt: since 5.8 that is off, too.
+    WithoutInterrupt(LogEvent),
+    /// They are on.
+    On,
 }
 
 /// A page ready that raised an interrupt.

@@ -1,8 +1,8 @@
 //! Which events a log has, and what it cannot decide without them.
 
 use crate::monitors::catalogue::{
-    INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14, INV_15, INV_19, INV_33,
-    InvariantId,
+    INV_01, INV_02, INV_03, INV_04, INV_05, INV_06, INV_12, INV_13, INV_14, INV_15, INV_19, INV_22,
+    INV_33, InvariantId,
 };
 
 /// Which events the log has.
@@ -47,6 +47,12 @@ pub(super) struct SeenInLog {
 }
 
 impl SeenInLog {
+    /// Whether an address is that of a frame, as tries show it. With shadow paging, and when the guest
+    /// has guests, it is not, and nothing but tries says the frame.
+    pub(super) fn shows_frames(self) -> bool {
+        self.tries && !self.translated
+    }
+
     /// The event without which an invariant cannot be decided in this log.
     pub(super) fn missing(self, id: InvariantId) -> Option<&'static str> {
         let unless = |there: bool, name: &'static str| (!there).then_some(name);
@@ -55,7 +61,8 @@ impl SeenInLog {
         }
         match id {
             INV_01 | INV_02 | INV_05 => unless(self.announced, "kvm_async_pf_not_present")
-                .or(unless(self.ready, "kvm_async_pf_ready")),
+                .or(unless(self.ready, "kvm_async_pf_ready"))
+                .or(unless(self.tries || id != INV_01, "kvm_try_async_get_page")),
             INV_03 | INV_04 => unless(self.announced || self.ready, "kvm_async_pf_not_present"),
             INV_06 => unless(self.announced, "kvm_async_pf_not_present")
                 .or(unless(self.completed, "kvm_async_pf_completed"))
@@ -69,9 +76,8 @@ impl SeenInLog {
                 self.repeated || self.old_name || self.tries || self.hlts,
                 "kvm_async_pf_repeated_fault",
             ),
-            INV_33 => {
-                unless(self.registers, "kvm_msr").or(unless(self.ready, "kvm_async_pf_ready"))
-            }
+            INV_22 => unless(self.msrs, "kvm_msr").or(unless(self.exceptions, "kvm_inj_exception")),
+            INV_33 => unless(self.msrs, "kvm_msr").or(unless(self.ready, "kvm_async_pf_ready")),
             _ => None,
         }
     }

@@ -6,7 +6,8 @@
 use sim_core::Histogram;
 
 use super::livelocks_at_end;
-use super::request::Request;
+use super::processors::Processors;
+use super::request::{Request, Told};
 use super::stalls::{
     LOADED, MissingStep, Stall, StallKind, Watched, first_upper, late_beside, time,
 };
@@ -34,7 +35,13 @@ fn bound(others: Others, alone: u64) -> u64 {
 }
 
 /// Finds what stands still. The log is over.
-pub(super) fn find(log: &LogState, works: &Works) -> Vec<Stall> {
+/// `vms` says of which VM each vCPU is.
+pub(super) fn find(
+    log: &LogState,
+    works: &Works,
+    processors: &Processors,
+    vms: &[usize],
+) -> Vec<Stall> {
     let mut requests = Histogram::default();
     let total = &log.survey.course.total.latencies;
     requests.merge(&total.told);
@@ -43,8 +50,10 @@ pub(super) fn find(log: &LogState, works: &Works) -> Vec<Stall> {
     let ready = p99(&total.completed_to_ready);
     let acknowledged = p99(&total.ready_to_ack);
     let mut found = Vec::new();
-    for own in &log.vcpus {
-        let mut stalls = open_requests(log, works, own, (whole, ready));
+    for (at, own) in log.vcpus.iter().enumerate() {
+        let silent_cpu = processors.silent_since(own.last_cpu, log.now);
+        let gone = gone_since(log, vms, at).or(silent_cpu);
+        let mut stalls = open_requests(log, works, own, (whole, ready), gone);
         stalls.extend(unacknowledged(log, own, acknowledged));
         if stalls.is_empty() {
             // Where page readies are not recorded, it only looks halted.
@@ -63,13 +72,21 @@ fn open_requests(
     works: &Works,
     own: &VcpuLog,
     (whole, ready): (Others, Others),
+    gone: Option<u64>,
 ) -> Vec<Stall> {
     if !log.seen.ready || !log.seen.completed {
         return Vec::new();
     }
     let alone = log.config.liveness_bound;
     let mut found: Vec<(MissingStep, Request, u64)> = Vec::new();
-    for request in own.requests.iter().filter(|one| !one.doubtful && !one.unseen_ready) {
+    // Who is told goes on: its VM was stopped or destroyed before the request was late, or the events of its
+    // processor end.
+    let over = |one: &Request| {
+        one.told == Told::Yes
+            && gone.is_some_and(|ns| ns <= one.announced.ns.saturating_add(LOADED))
+    };
+    let known = |one: &&Request| !one.doubtful && !one.unseen_ready && !over(one);
+    for request in own.requests.iter().filter(known) {
         let age = log.now.saturating_sub(request.announced.ns);
         let (late, step) = match request.completed {
             Some(done) => {
@@ -88,6 +105,16 @@ fn open_requests(
     }
     let stall = |(step, first, count)| still_open(own, log.now, whole, (step, first, count));
     found.into_iter().map(stall).collect()
+}
+
+/// Since when all vCPUs of a VM print nothing, though those of another one go on.
+fn gone_since(log: &LogState, vms: &[usize], at: usize) -> Option<u64> {
+    let last = |same: bool| {
+        let all = log.vcpus.iter().zip(vms).filter(move |(_, vm)| (**vm == vms[at]) == same);
+        all.map(|(own, _)| own.last_ns).max()
+    };
+    let (own, others) = (last(true)?, last(false)?);
+    (others.saturating_sub(own) > LOADED).then_some(own)
 }
 
 /// A request that is open, the first of `count` that wait for the same step.
@@ -153,7 +180,7 @@ fn missing(works: &Works, request: &Request) -> MissingStep {
 fn unacknowledged(log: &LogState, own: &VcpuLog, others: Others) -> Option<Stall> {
     let raised = own.raised.first().copied()?;
     let age = log.now.saturating_sub(raised.event.ns);
-    if own.acks == 0 || age <= bound(others, log.config.liveness_bound) {
+    if own.acks == 0 || log.seen.wandering || age <= bound(others, log.config.liveness_bound) {
         return None;
     }
     let step = match (log.seen.accepts, raised.accepted) {
@@ -182,7 +209,7 @@ fn silent(now: u64, own: &VcpuLog) -> Option<Stall> {
     let silence = now.saturating_sub(own.last_ns);
     let usual = p99(&own.silences);
     let longer = usual.is_some_and(|(p99, _)| silence > p99.saturating_mul(SILENCES));
-    let request = own.requests.iter().find(|request| request.gfn() == frame)?;
+    let request = own.requests.iter().find(|one| one.gfn() == frame && !one.doubtful)?;
     let done = request.completed?;
     if !longer {
         return None;

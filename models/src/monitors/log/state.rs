@@ -5,7 +5,9 @@ use super::config::LogConfig;
 use super::deferred::Deferrals;
 use super::event::LogEvent;
 use super::ledger::Ledger;
+use super::request::EarlyReadies;
 use super::seen::SeenInLog;
+use super::sides::Pauses;
 use super::survey::LogSurvey;
 use super::vcpu::VcpuLog;
 use crate::monitors::catalogue::{Family, InvariantId};
@@ -28,6 +30,9 @@ pub(super) struct LogState {
     pub(super) exceptions_from: u64,
     /// Places in the log where events were lost.
     pub(super) losses: u64,
+    pub(super) early_readies: EarlyReadies,
+    /// Steps of vCPUs that show where it was paused.
+    pub(super) pauses: Pauses,
 }
 
 impl LogState {
@@ -44,6 +49,8 @@ impl LogState {
             now: 0,
             exceptions_from: 0,
             losses: 0,
+            early_readies: EarlyReadies::default(),
+            pauses: Pauses::default(),
         }
     }
 

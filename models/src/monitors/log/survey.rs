@@ -3,6 +3,7 @@
 use super::clocks::ClocksDiffer;
 use super::course::Course;
 use super::halt_rows::Spins;
+use super::processors::EndsEarly;
 use super::stalls::Stall;
 use super::vcpu::VcpuLog;
 
@@ -103,6 +104,11 @@ pub struct LogSurvey {
     pub clocks: Option<ClocksDiffer>,
     /// Places where numbers of tokens show that lines are missing.
     pub gap: Option<TokenGap>,
+    /// Places where lines are missing as vCPUs do what they cannot: the line that shows the first, and how
+    /// many there are.
+    pub pauses: Option<(u64, u64)>,
+    /// A processor whose events end before the log.
+    pub ends_early: Option<EndsEarly>,
     /// Events of threads beyond the number that is followed.
     pub threads_left_out: u64,
 }
@@ -111,6 +117,11 @@ impl LogSurvey {
     /// Notes a place where lines are missing.
     pub(super) fn note_gap(&mut self, line: u64, missing: u64) {
         self.gap.get_or_insert(TokenGap { line, missing, count: 0 }).count += 1;
+    }
+
+    /// Notes a place where lines are missing, by what a vCPU does.
+    pub(super) fn note_pause(&mut self, line: u64) {
+        self.pauses.get_or_insert((line, 0)).1 += 1;
     }
 
     pub(super) fn add_spins(&mut self, spins: Spins) {

@@ -7,10 +7,11 @@ use sim_core::Histogram;
 use super::event::LogEvent;
 use super::halt_rows::Row;
 use super::request::{
-    Attempt, AwaitingException, Gap, LastNumber, NotificationUnknown, Over, Place, Raised, Request,
-    Unfinished,
+    Attempt, AwaitingException, Gap, LastNumber, Notices, NotificationUnknown, Over, Place, Raised,
+    Request, Unfinished, Unstarted,
 };
 use super::ring::Ring;
+use super::sides::Side;
 use super::watch::Watch;
 use crate::base::ids::{Gfn, Gva, Token};
 use crate::trace::kernel::{KernelExit, Thread};
@@ -59,6 +60,8 @@ pub(super) struct Counts {
 pub(super) struct VcpuLog {
     pub(super) thread: Thread,
     pub(super) tgid: Option<u32>,
+    /// Another thread that runs vCPUs of the same VM, as a request showed that crossed between them.
+    pub(super) kin: Option<usize>,
     /// Its number, as `kvm_entry` and `kvm_exit` print it.
     pub(super) id: Option<u32>,
     /// Its number by its tokens.
@@ -83,6 +86,11 @@ pub(super) struct VcpuLog {
     pub(super) table: Option<Gva>,
     pub(super) untold: Option<AwaitingException>,
     pub(super) unfinished: Vec<Unfinished>,
+    pub(super) unstarted: Vec<Unstarted>,
+    /// What the guest last said of notices.
+    pub(super) notices: Notices,
+    /// A told request whose page ready, before 5.8, is to be an exception of its own.
+    pub(super) unheard: Option<(LogEvent, Request)>,
     /// Missing page readies that a guest without notices would explain.
     pub(super) suspects: Vec<(Request, LogEvent)>,
     /// Requests that were found to have no page ready.
@@ -100,6 +108,8 @@ pub(super) struct VcpuLog {
     pub(super) ready_ns: Option<u64>,
     pub(super) acks: u64,
     pub(super) last_exit: Option<(KernelExit, u64)>,
+    /// Where its thread is.
+    pub(super) side: Side,
     /// The thread slept since its last entry or announcement.
     pub(super) slept: bool,
     /// An interrupt came in since its last entry or announcement: it ends an artificial halt before
@@ -125,6 +135,8 @@ pub(super) struct VcpuLog {
     pub(super) unacknowledged: Option<LogEvent>,
     pub(super) counts: Counts,
     pub(super) last_ns: u64,
+    /// The processor of its last event.
+    pub(super) last_cpu: u32,
     /// Place in the log of its last event and of the one before.
     pub(super) last_seq: u64,
     pub(super) before_last: u64,
@@ -144,6 +156,7 @@ impl VcpuLog {
         Self {
             thread,
             tgid: thread.tgid,
+            kin: None,
             id: None,
             token_id: None,
             requests: Vec::new(),
@@ -158,6 +171,9 @@ impl VcpuLog {
             table: None,
             untold: None,
             unfinished: Vec::new(),
+            unstarted: Vec::new(),
+            notices: Notices::Unknown,
+            unheard: None,
             suspects: Vec::new(),
             missed: Vec::new(),
             over: None,
@@ -169,6 +185,7 @@ impl VcpuLog {
             ready_ns: None,
             acks: 0,
             last_exit: None,
+            side: Side::Unknown,
             slept: false,
             interrupted: false,
             takes_part: false,
@@ -183,6 +200,7 @@ impl VcpuLog {
             unacknowledged: None,
             counts: Counts::default(),
             last_ns: 0,
+            last_cpu: 0,
             last_seq: 0,
             before_last: 0,
             silences: Histogram::default(),
@@ -196,7 +214,7 @@ impl VcpuLog {
     /// Keeps an event for stories.
     pub(super) fn note(&mut self, event: LogEvent, seq: u64) {
         self.note_silence(event.ns);
-        self.last_ns = event.ns;
+        (self.last_ns, self.last_cpu) = (event.ns, event.cpu);
         self.before_last = std::mem::replace(&mut self.last_seq, seq);
         self.events += 1;
         self.recent.add(event, RECENT);
@@ -207,9 +225,21 @@ impl VcpuLog {
         before.iter().copied().chain(self.recent.values()).collect()
     }
 
+    /// Its number, as far as the log says it.
+    pub(super) fn vcpu_number(&self) -> Option<u32> {
+        self.id.or(self.token_id)
+    }
+
+    /// Whether it surely belongs to another VM: another process, or other memory.
+    pub(super) fn is_of_another_vm(&self, other: &Self) -> bool {
+        let processes = matches!((self.tgid, other.tgid), (Some(one), Some(other)) if one != other);
+        let told = !self.bases.is_empty() && !other.bases.is_empty();
+        processes || (told && !self.bases.iter().any(|base| other.has_base(base.host)))
+    }
+
     /// What people call it.
     pub(super) fn label(&self) -> String {
-        match self.id.or(self.token_id) {
+        match self.vcpu_number() {
             Some(id) => format!("vcpu{id} (thread {})", self.thread.pid),
             None => format!("thread {}", self.thread.pid),
         }
@@ -324,6 +354,9 @@ impl VcpuLog {
         self.attempt = None;
         self.untold = None;
         self.unfinished.clear();
+        self.unstarted.clear();
+        self.notices = Notices::Unknown;
+        self.unheard = None;
         self.suspects.clear();
         self.missed.clear();
         self.over = None;
@@ -336,6 +369,7 @@ impl VcpuLog {
         self.readies_since_ack = 0;
         self.unexpected_ack = None;
         self.last_exit = None;
+        self.side = Side::Unknown;
         self.halted_for = None;
         self.watch = Watch::default();
         self.spin = Row::default();

@@ -118,7 +118,7 @@ impl Works {
                     }
                 }
             }
-            KernelEvent::BlockComplete { at } => _ = self.reads.remove(&at),
+            KernelEvent::BlockComplete { at, .. } => _ = self.reads.remove(&at),
             KernelEvent::QueueWork { work } => {
                 if let Some(own) = own {
                     own.work = Some(work);

@@ -181,13 +181,15 @@ pub enum KernelEvent {
         read: bool,
         /// Device and first sector.
         at: (u32, u64),
-        /// Sectors of 512 bytes.
+        /// Sectors of 512 bytes whose data are moved: none of a discard or a flush.
         sectors: u32,
     },
     /// `block_rq_complete`
     BlockComplete {
         /// Device and first sector.
         at: (u32, u64),
+        /// It ended with an error, and has no data.
+        failed: bool,
     },
     /// `workqueue_queue_work` of an asynchronous fault
     QueueWork {

@@ -8,6 +8,7 @@
 use super::event::{EventError, KernelEvent};
 use super::exits;
 use super::forms::{self, WORKER_FUNCTION};
+use super::parse::moved_sectors;
 use crate::base::ids::{Gfn, Gva, Hva, Token};
 
 /// The fields of an event by their names.
@@ -132,10 +133,13 @@ fn block(name: &str, f: &impl Fields) -> Option<KernelEvent> {
     let device = u32::try_from(f.number("dev")?).ok()?;
     let at = (device, f.number("sector")?);
     if name == forms::BLOCK_RQ_COMPLETE.name {
-        return Some(KernelEvent::BlockComplete { at });
+        // Older kernels call it `errors`.
+        let failed = f.number("error").or(f.number("errors")).is_some_and(|error| error != 0);
+        return Some(KernelEvent::BlockComplete { at, failed });
     }
-    let sectors = u32::try_from(f.number("nr_sector")?).ok()?;
-    Some(KernelEvent::BlockIssue { read: f.text("rwbs")?.starts_with(b"R"), at, sectors })
+    let rwbs = f.text("rwbs")?;
+    let sectors = moved_sectors(rwbs, u32::try_from(f.number("nr_sector")?).ok()?);
+    Some(KernelEvent::BlockIssue { read: rwbs.starts_with(b"R"), at, sectors })
 }
 
 fn work(name: &str, f: &impl Fields) -> Option<Option<KernelEvent>> {

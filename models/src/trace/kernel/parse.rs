@@ -63,6 +63,19 @@ fn lookup(name: &[u8]) -> Option<&'static EventForms> {
     }
 }
 
+/// Sectors whose data a request moves: a discard (`D`), a secure erase (`DE`), a flush (`FF`) and what has
+/// no letter (`N`) move none. An `F` in front asks for a flush before it.
+pub(super) fn moved_sectors(rwbs: &[u8], sectors: u32) -> u32 {
+    let moves = matches!(rwbs.strip_prefix(b"F").unwrap_or(rwbs), [b'R' | b'W', ..]);
+    if moves { sectors } else { 0 }
+}
+
+/// Whether the end of a completion's line, `be,0,4 [-5]`, has an error.
+fn has_error(text: &[u8]) -> bool {
+    let inside = text.strip_suffix(b"]").and_then(|text| text.rsplit(|&byte| byte == b'[').next());
+    inside.is_some_and(|error| error.trim_ascii() != b"0")
+}
+
 /// The event with these values; nothing inside nothing for a value out of range.
 fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<KernelEvent>> {
     let number = |at: usize| v[at].number();
@@ -131,10 +144,11 @@ fn meaning(event: &EventForms, form: usize, v: &Values<'_>) -> Option<Option<Ker
         "block_rq_issue" => KernelEvent::BlockIssue {
             read: text(2).starts_with(b"R"),
             at: (device(small(0)?, small(1)?), number(5)),
-            sectors: small(6)?,
+            sectors: moved_sectors(text(2), small(6)?),
         },
         "block_rq_complete" => {
-            KernelEvent::BlockComplete { at: (device(small(0)?, small(1)?), number(4)) }
+            let at = (device(small(0)?, small(1)?), number(4));
+            KernelEvent::BlockComplete { at, failed: has_error(text(6)) }
         }
         "workqueue_queue_work" | "workqueue_execute_start" | "workqueue_execute_end" => {
             if !text(1).starts_with(WORKER_FUNCTION) {
@@ -351,7 +365,30 @@ mod tests {
             (
                 "block_rq_complete",
                 "254,0 R () 1141328 + 8 [0]",
-                KernelEvent::BlockComplete { at: (device(254, 0), 1_141_328) },
+                KernelEvent::BlockComplete { at: (device(254, 0), 1_141_328), failed: false },
+            ),
+            (
+                "block_rq_complete",
+                "254,0 R () 1141328 + 8 be,0,4 [-5]",
+                KernelEvent::BlockComplete { at: (device(254, 0), 1_141_328), failed: true },
+            ),
+            (
+                "block_rq_issue",
+                "254,0 DS 4096 () 1141328 + 8 [kworker/0:1H]",
+                KernelEvent::BlockIssue {
+                    read: false,
+                    at: (device(254, 0), 1_141_328),
+                    sectors: 0,
+                },
+            ),
+            (
+                "block_rq_issue",
+                "254,0 FWFS 4096 () 1141328 + 8 [fio]",
+                KernelEvent::BlockIssue {
+                    read: false,
+                    at: (device(254, 0), 1_141_328),
+                    sectors: 8,
+                },
             ),
             (
                 "kvm_vcpu_wakeup",

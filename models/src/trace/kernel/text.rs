@@ -161,10 +161,11 @@ fn values<'a>(event: &KernelEvent, with: &Details<'a>) -> (&'static EventForms, 
             let fields = [major, minor, way, size, text(""), start, count, priority, who];
             (forms::BLOCK_RQ_ISSUE, fill(fields))
         }
-        E::BlockComplete { at: (device, sector) } => {
+        E::BlockComplete { at: (device, sector), failed } => {
             let [major, minor] = numbers_of(device).map(number);
             let (start, count) = (number(sector), number(with.sectors));
-            let (way, end) = (text(with.direction), text("be,0,4 [0]"));
+            let (way, end) =
+                (text(with.direction), text(if failed { "be,0,4 [-5]" } else { "be,0,4 [0]" }));
             let fields = [major, minor, way, text(""), start, count, end];
             (forms::BLOCK_RQ_COMPLETE, fill(fields))
         }
@@ -271,7 +272,7 @@ mod tests {
                 at,
                 sectors
             }),
-            at.prop_map(|at| E::BlockComplete { at }),
+            (at, any::<bool>()).prop_map(|(at, failed)| E::BlockComplete { at, failed }),
             any::<u64>().prop_map(|work| E::QueueWork { work }),
             any::<u64>().prop_map(|work| E::ExecuteStart { work }),
             any::<u64>().prop_map(|work| E::ExecuteEnd { work }),

@@ -274,7 +274,7 @@ impl KernelWriter {
             }
             Event::BlockRqComplete { request } => {
                 let Some((op, slot, pages)) = self.requests.remove(&request) else { return };
-                let complete = E::BlockComplete { at: sector_of(slot) };
+                let complete = E::BlockComplete { at: sector_of(slot), failed: false };
                 // The device has one interrupt, and the first processor takes it.
                 self.actor = Context::Interrupt(PcpuId(0));
                 self.lines.request(time, self.actor, &complete, (op, pages), out);

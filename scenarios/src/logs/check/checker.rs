@@ -1,6 +1,6 @@
 //! A log held against the invariants while it is read, and the report of that.
 
-use models::apf::rules;
+use models::apf::rules::{self, Dequeue};
 use models::machine::{family_of, known_violations};
 use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
 use models::trace::kernel::KernelEvent;
@@ -15,7 +15,8 @@ use super::report::{CheckReport, EventCount};
 pub(crate) fn config_of(name: &str) -> Option<LogConfig> {
     let rules = rules::generation(name)?;
     let (family, known) = (Some(family_of(&rules)), known_violations(&rules));
-    Some(LogConfig { family, cap: rules.cap, known, ..LogConfig::default() })
+    let flushes = rules.dequeue == Dequeue::AfterWorker;
+    Some(LogConfig { family, cap: rules.cap, flushes, known, ..LogConfig::default() })
 }
 
 /// The invariants' monitors, as the readers of a log.
@@ -36,7 +37,12 @@ impl LogConsumer for Checker {
         if let KernelEvent::Completed { address, .. } = event.event {
             self.handlers.completed(event.ns, address.0);
         }
+        let losses = self.monitors.losses();
         self.monitors.observe(event);
+        if self.monitors.losses() > losses {
+            // Of which the log says nothing, but a vCPU's events do.
+            self.handlers.lost();
+        }
     }
 
     fn other(&mut self, line: u64, thread: u32, ns: u64, name: &[u8], fields: &[u8]) {
@@ -47,6 +53,10 @@ impl LogConsumer for Checker {
         self.pfaults.lost();
         self.handlers.lost();
         self.monitors.lost(since);
+    }
+
+    fn doubt(&mut self, line: u64) {
+        self.monitors.doubt(line);
     }
 
     fn ticks(&mut self) {

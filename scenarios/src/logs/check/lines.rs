@@ -12,7 +12,9 @@ pub(super) const LONGEST: usize = 1 << 16;
 pub(super) enum End {
     /// The end of a line.
     Whole,
-    /// The middle of a line, which is left out.
+    /// A line without its end, which was handed on like the others.
+    NoNewline,
+    /// A line that is too long, and is left out.
     HalfLine,
 }
 
@@ -58,9 +60,17 @@ impl<R: Read> Lines<R> {
             }
             match self.source.read(&mut self.buffer[self.filled..]) {
                 Ok(0) => {
-                    let half = self.filled > 0 || self.skipping;
+                    let skipping = self.skipping;
+                    let half = self.filled > 0 || skipping;
                     self.count += u64::from(half);
-                    return Ok(if half { End::HalfLine } else { End::Whole });
+                    return Ok(match (half, skipping) {
+                        (false, _) => End::Whole,
+                        (true, true) => End::HalfLine,
+                        (true, false) => {
+                            each(self.count, &self.buffer[..self.filled]);
+                            End::NoNewline
+                        }
+                    });
                 }
                 Ok(read) => self.filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -87,7 +97,8 @@ mod tests {
         assert_eq!(all, [(1, b"a".to_vec()), (2, Vec::new()), (3, b"bc".to_vec())]);
         assert_eq!(end, End::Whole);
         let (all, end, _) = read(b"a\nhalf");
-        assert_eq!((all.len(), end), (1, End::HalfLine));
+        assert_eq!((all.len(), end), (2, End::NoNewline));
+        assert_eq!(all[1], (2, b"half".to_vec()));
         assert_eq!(read(b"").1, End::Whole);
     }
 

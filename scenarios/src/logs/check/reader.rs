@@ -50,6 +50,9 @@ pub(crate) trait LogConsumer {
     /// Times are numbers of whose unit the log says nothing.
     fn ticks(&mut self) {}
 
+    /// The last line, of that number, has no end: it may be cut within its last word.
+    fn doubt(&mut self, _line: u64) {}
+
     /// The head of the log names the generation that wrote it, as our own traces do. Says whether
     /// there is one of that name.
     fn written_by(&mut self, _rules: &str) -> bool {
@@ -92,6 +95,8 @@ pub(crate) struct Session<C> {
     pub(super) not_read: Vec<String>,
     /// The generation that wrote the log, as its head says.
     pub(super) rules: Option<String>,
+    /// The last line, where it has no end.
+    unended: Option<u64>,
 }
 
 /// Reads a log to its end. Also says how many lines it has.
@@ -106,6 +111,7 @@ pub(super) fn read<C: LogConsumer>(
     let line = lines.count;
     match end {
         Ok(End::Whole) => {}
+        Ok(End::NoNewline) => session.unended = Some(line),
         Ok(End::HalfLine) => session.skip(SkippedKind::HalfLine, line, b""),
         Err(error) if Broken::of(&error) == Some(&Broken::Trailed) => {
             session.skip(SkippedKind::BrokenCompression, line, b"");
@@ -165,6 +171,7 @@ impl<C: LogConsumer> Session<C> {
             source: "text".to_owned(),
             not_read: Vec::new(),
             rules: None,
+            unended: None,
         }
     }
 
@@ -487,6 +494,9 @@ impl<C: LogConsumer> Session<C> {
         }
         for entry in self.order.drain() {
             deliver(&mut self.consumer, entry);
+        }
+        if let Some(line) = self.unended {
+            self.consumer.doubt(line);
         }
     }
 

@@ -55,17 +55,17 @@ fn event(line: &str) -> Option<Event<'_>> {
     let _pid: u64 = words.next()?.parse().ok()?;
     let (action, rwbs) = (words.next()?, words.next()?);
     let direction = match () {
-        // A discard moves no data.
-        () if rwbs.contains('D') => return None,
         () if rwbs.contains('R') => Direction::Read,
-        () if rwbs.contains('W') => Direction::Write,
-        () => return None,
+        // What moves no data, such as a discard or a flush, is none of either; see `sectors`.
+        () => Direction::Write,
     };
     let sector = words.next()?.parse().ok()?;
     if words.next()? != "+" {
         return None;
     }
     let sectors = words.next()?.parse().ok()?;
+    let moves = matches!(rwbs.strip_prefix('F').unwrap_or(rwbs).as_bytes(), [b'R' | b'W', ..]);
+    let sectors = if moves { sectors } else { 0 };
     let result =
         words.next().and_then(|word| word.strip_prefix('[')?.strip_suffix(']')?.parse().ok());
     let failed = action == "C" && result.is_some_and(|error: i64| error != 0);

@@ -400,3 +400,59 @@ proptest::proptest! {
         let _ = fit_quickly(&changed);
     }
 }
+
+/// Requests of a trace, one each 300 us: 80 us long, in sectors of their own.
+fn traced(requests: u64, rwbs: &str, error: i32, first: u64) -> String {
+    let one = |number: u64| {
+        let (us, sector) = (10_000_000 + number * 300, first + number * 8);
+        let time = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+        let (begin, end) = (time(us), time(us + 80 + number % 7));
+        format!(
+            "fio-100 [000] ..... {begin}: block_rq_issue: 259,0 {rwbs} 4096 () {sector} + 8 be,0,4 [fio]\n\
+             <idle>-0 [000] d.h.. {end}: block_rq_complete: 259,0 {rwbs} () {sector} + 8 be,0,4 [{error}]\n"
+        )
+    };
+    (0..requests).map(one).collect()
+}
+
+fn left_out(text: &str) -> Vec<String> {
+    fit(text).expect("a device").left_out
+}
+
+/// What moves no data, and what has none, says nothing of reads and writes.
+#[test]
+fn discards_flushes_and_errors_are_left_out_of_a_trace() {
+    for rwbs in ["DS", "D", "DE", "FF", "N"] {
+        let text = traced(300, "R", 0, 8) + &traced(200, rwbs, 0, 1 << 20);
+        let report = fit(&text).expect("a device");
+        assert!(report.rows.iter().all(|row| row.direction == Direction::Read), "{rwbs}");
+        let wanted = "200 requests that move no data (discards, flushes)";
+        assert!(
+            report.left_out.iter().any(|line| line.ends_with(wanted)),
+            "{rwbs}: {:?}",
+            report.left_out
+        );
+        let alone = fit(&traced(300, rwbs, 0, 8)).expect_err("nothing to fit");
+        assert!(matches!(alone, DeviceFitError::Unknown { .. }), "{rwbs}: {alone}");
+    }
+    for rwbs in ["W", "WS", "WFS", "FWFS", "WSM"] {
+        let report = fit(&traced(300, rwbs, 0, 8)).expect("a device");
+        assert!(report.rows.iter().all(|row| row.direction == Direction::Write), "{rwbs}");
+    }
+    let failed = traced(300, "R", 0, 8) + &traced(200, "R", -5, 1 << 20);
+    let wanted = "200 requests that ended with an error";
+    assert!(left_out(&failed).iter().any(|line| line.ends_with(wanted)));
+    assert!(fit(&traced(300, "R", -5, 8)).is_err());
+}
+
+#[test]
+fn broken_percentiles_and_bins_are_named() {
+    let text = fio(&[job("a", 0, 1, "", 80_000)]);
+    let negative = text.replace("\"99.000000\": 112000", "\"99.000000\": -112000");
+    assert_ne!(text, negative);
+    let error = fit_quickly(&negative).expect_err("negative").to_string();
+    assert!(error.contains("p99.000000 is negative"), "{error}");
+    let few = text.replace("\"percentile\"", "\"bins\": { \"80000\": 100 }, \"percentile\"");
+    let error = fit_quickly(&few).expect_err("few").to_string();
+    assert!(error.contains("they have 100 of 1000 requests"), "{error}");
+}

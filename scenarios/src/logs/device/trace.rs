@@ -47,6 +47,8 @@ struct Device {
     never_completed: Vec<u64>,
     /// Completions of which no issue is known.
     never_issued: Vec<u64>,
+    /// Requests that moved no data.
+    without_data: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +123,8 @@ impl Requests {
             let request = Request { issued, completed, direction, pages, depth: None };
             device.done.push(Done { request, events: (event, self.events), failed });
             self.kept += 1;
+        } else {
+            device.without_data += 1;
         }
     }
 
@@ -186,6 +190,10 @@ impl Device {
             let sure = before.checked_sub(1).is_none_or(|at| unsure[at].1 < issued);
             one.request.depth = sure.then_some(under_way.len() as u32);
         }
+        if self.without_data > 0 {
+            let count = self.without_data;
+            notes.push(format!("{count} requests that move no data (discards, flushes)"));
+        }
         let failed = self.done.iter().filter(|one| one.failed).count();
         if failed > 0 {
             notes.push(format!("{failed} requests that ended with an error"));
@@ -233,8 +241,8 @@ impl LogConsumer for Requests {
                 let direction = if read { Direction::Read } else { Direction::Write };
                 self.issue(event.ns, device, sector, direction, sectors);
             }
-            KernelEvent::BlockComplete { at: (device, sector) } => {
-                self.complete(event.ns, device, sector, None, false);
+            KernelEvent::BlockComplete { at: (device, sector), failed } => {
+                self.complete(event.ns, device, sector, None, failed);
             }
             _ => {}
         }

@@ -38,9 +38,9 @@ pub enum FitError {
         /// The log.
         name: String,
     },
-    /// Two threads run a vCPU of the same number.
+    /// Two threads run a vCPU of the same number at once.
     #[error(
-        "{name} shows more than one guest: two threads run a vCPU of the same number\n  \
+        "{name} shows more than one guest: two threads run a vCPU of the same number at once\n  \
          help: trace one VMM only (`set_event_pid`, `trace-cmd record -P`), or keep its threads, \
          kworkers and the swap device's lines"
     )]
@@ -52,8 +52,7 @@ pub enum FitError {
     #[error(
         "{name} does not show the swap device: no read was issued by a vCPU thread that handles a \
          fault, or by its worker, and completed\n  \
-         help: record block:block_rq_issue, block:block_rq_complete, kvm:kvm_exit and \
-         kvm:kvm_entry too, or say what the device is: --device 500us, --device nvme-tlc-gen3. If they are \
+         help: record {missing} too, or say what the device is: --device 500us, --device nvme-tlc-gen3. If they are \
          recorded, no page came from a device: the swap is compressed memory (zram, zswap), or the VMM answers the \
          faults (userfaultfd); `apfsim show lab-zram-lz4-4f4w`, `lab-zswap-lzo-4f4w` and `lab-uffd-100us-4f4w` are \
          scenarios to begin with; see docs/fit-scenario.md, Hosts without a device"
@@ -61,6 +60,8 @@ pub enum FitError {
     NoDevice {
         /// The log.
         name: String,
+        /// The events that it has none of.
+        missing: String,
     },
     /// Its times are none of a host.
     #[error(

@@ -168,8 +168,13 @@ pub(super) fn estimate(
     let (device, reclaims) = host::device(measure, options, &parts, &mut given);
     let read_ahead = host::read_ahead(measure, &mut given);
     let (host_tick, hz) = host::ticks(measure, &mut given);
-    let vcpus = measure.vcpus.len().max(1);
-    Given::say(&mut given, "guest.vcpus", vcpus, "threads that enter a guest, or fault");
+    let vcpus = measure.vcpu_count().max(1);
+    Given::say(
+        &mut given,
+        "guest.vcpus",
+        vcpus,
+        "threads that enter a guest, or fault; of one number together",
+    );
     let timer_exits = measure.counts.deadlines > 0;
     let source = format!("{} writes of a TSC deadline exited", measure.counts.deadlines);
     Given::say(&mut given, "guest.apic.timer_exits", timer_exits, source);
@@ -212,7 +217,7 @@ fn refuse(name: &str, measure: &Measure, options: &FitOptions) -> Result<(), Fit
     }
     // Without the device no synchronous fault is seen, so this comes before their number.
     if options.device.is_none() && measure.device().is_none() {
-        return Err(FitError::NoDevice { name });
+        return Err(FitError::NoDevice { name, missing: lacking(measure) });
     }
     let faults = measure.faults();
     if faults == 0 {
@@ -226,6 +231,27 @@ fn refuse(name: &str, measure: &Measure, options: &FitOptions) -> Result<(), Fit
         return Err(FitError::NoTimes { name, faults, seconds: length as f64 / 1e9 });
     }
     Ok(())
+}
+
+/// The events that show the device and are not in the log; all of them where none is missing.
+fn lacking(measure: &Measure) -> String {
+    let counts = &measure.counts;
+    let all = [
+        ("block:block_rq_issue", counts.issues),
+        ("block:block_rq_complete", counts.block - counts.issues),
+        ("kvm:kvm_exit", counts.exits),
+        ("kvm:kvm_entry", counts.entries),
+    ];
+    let mut missing: Vec<&str> =
+        all.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        missing = all.iter().map(|(name, _)| *name).collect();
+    }
+    match missing.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+        None => String::new(),
+    }
 }
 
 fn mode(measure: &Measure) -> Mode {
@@ -363,7 +389,7 @@ fn faulters(mode: Mode, measure: &Measure, options: &FitOptions, given: &mut Vec
         Given::say(given, field, count, "given (--faulters)");
         return count;
     }
-    let vcpus = u32::try_from(measure.vcpus.len().max(1)).unwrap_or(1);
+    let vcpus = u32::try_from(measure.vcpu_count().max(1)).unwrap_or(1);
     let (count, source) = match mode {
         Mode::Told => {
             let most = u32::try_from(measure.most_outstanding.max(1)).unwrap_or(u32::MAX);

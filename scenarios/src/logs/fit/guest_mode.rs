@@ -10,7 +10,11 @@ use super::paths::PathId;
 impl Measure {
     /// The vCPU of a thread enters the guest.
     pub(super) fn enter(&mut self, ns: u64, pid: u32, cpu: u32, number: u32) {
+        self.counts.entries += 1;
         let by_ready = self.counts.injections == 0 && self.told() > 0;
+        self.overlaps |= self.vcpus.iter().any(|(&other, vcpu)| {
+            other != pid && vcpu.number == Some(number) && vcpu.entered.is_some()
+        });
         let Some(vcpu) = self.vcpu(pid, Some(number)) else { return };
         let Vcpu { mut exit, last_timer, .. } = vcpu.clone();
         let mut entered = Entered { ns, told: false, vector: None, acknowledged: false };

@@ -86,6 +86,10 @@ pub struct Counts {
     pub kvm: u64,
     /// Events of block devices.
     pub block: u64,
+    /// Those that issue a request.
+    pub issues: u64,
+    /// Entries into the guest.
+    pub entries: u64,
     /// Places where events were lost.
     pub losses: u64,
     /// The name that `kvm_async_pf_repeated_fault` had before 6.1.
@@ -121,6 +125,8 @@ pub(crate) struct Measure {
     pub(super) awake: u64,
     /// Who was told is concluded where `check` does.
     pub(super) monitors: LogMonitors,
+    /// Two threads were in the guest at once as the same vCPU: those of two guests.
+    pub(super) overlaps: bool,
     pub(crate) first: Option<u64>,
     pub(crate) last: u64,
     pub(crate) whole_us: bool,
@@ -149,6 +155,7 @@ impl Default for Measure {
             last_bare: None,
             awake: 0,
             monitors: LogMonitors::new(LogConfig::default()),
+            overlaps: false,
             first: None,
             last: 0,
             whole_us: true,

@@ -102,7 +102,7 @@ impl Measure {
                 self.switch(ns, prev, sleeps);
             }
             KernelEvent::BlockIssue { read, at, sectors } => self.issue(e, read, at, sectors),
-            KernelEvent::BlockComplete { at } => self.done(ns, e.cpu, at),
+            KernelEvent::BlockComplete { at, .. } => self.done(ns, e.cpu, at),
             KernelEvent::ExecuteStart { .. } => {
                 if self.executing.len() < MOST {
                     self.executing.insert(pid);

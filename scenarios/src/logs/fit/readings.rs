@@ -46,13 +46,19 @@ impl Measure {
         (summary.count >= 3).then_some(summary.p50)
     }
 
-    /// Whether two threads run the vCPU of one number, as those of two guests do.
+    /// Whether two threads run vCPUs of one number at once, as those of two guests do. One after the other they
+    /// may run the same one.
     pub(crate) fn several_guests(&self) -> bool {
+        self.overlaps
+    }
+
+    /// vCPUs: those of the same number are one, and a thread without a number is one.
+    pub(super) fn vcpu_count(&self) -> usize {
         let mut numbers: Vec<u32> = self.vcpus.values().filter_map(|vcpu| vcpu.number).collect();
-        let threads = numbers.len();
+        let unnumbered = self.vcpus.len() - numbers.len();
         numbers.sort_unstable();
         numbers.dedup();
-        numbers.len() < threads
+        numbers.len() + unnumbered
     }
 
     /// The log is over: who was told.

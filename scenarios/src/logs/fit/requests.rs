@@ -14,6 +14,7 @@ const MAX_DEVICES: usize = 256;
 impl Measure {
     pub(super) fn issue(&mut self, e: &LogEvent, read: bool, at: (u32, u64), sectors: u32) {
         self.counts.block += 1;
+        self.counts.issues += 1;
         let (ns, pid) = (e.ns, e.thread.pid);
         if self.devices.len() >= MAX_DEVICES && !self.devices.contains_key(&at.0) {
             return;

@@ -57,6 +57,33 @@ fn a_synchronous_host_is_recognised() {
     assert_eq!(scenario.machine.guest.vcpus, 1);
 }
 
+/// Any thread of a VMM may run any vCPU; two at once are two.
+#[test]
+fn a_vcpu_that_threads_take_turns_to_run_is_one() {
+    let turn = |fault: u64| {
+        let thread = if fault % 3 == 0 { 11 } else { 10 };
+        synchronous(1_000_000 + 600 * fault)
+            .replace("vcpu0-10", &format!("vcpu0-{thread}"))
+            .replace("_pid=10", &format!("_pid={thread}"))
+    };
+    // A thread leaves the guest before the other one enters it.
+    let mut log = String::new();
+    for fault in 0..30 {
+        log += &turn(fault);
+        let us = 1_000_000 + 600 * fault + 530;
+        let thread = if fault % 3 == 0 { 11 } else { 10 };
+        let seconds = us / 1_000_000;
+        let exit = "kvm_exit: vcpu 0 reason EXTERNAL_INTERRUPT rip 0x1 info1 0 info2 0";
+        log += &format!(" vcpu0-{thread} [000] d..1. {seconds}.{:06}: {exit}\n", us % 1_000_000);
+        let next = if (fault + 1) % 3 == 0 { 11 } else { 10 };
+        let entry = "kvm_entry: vcpu 0, rip 0x1";
+        log += &format!(" vcpu0-{next} [000] d..1. {seconds}.{:06}: {entry}\n", us % 1_000_000 + 9);
+    }
+    let report = fitted(&log).expect("one guest");
+    let scenario = Scenario::from_str("a log", &report.scenario).expect("a scenario");
+    assert_eq!(scenario.machine.guest.vcpus, 1);
+}
+
 #[test]
 fn a_thread_that_keeps_its_processor_polls() {
     let log: String = log_of(20).lines().filter(|l| !l.contains("sched_switch")).fold(
@@ -87,6 +114,10 @@ fn what_shows_too_little_is_refused_with_advice() {
     assert!(nothing.contains("no event of KVM") && nothing.contains("kvm:*"), "{nothing}");
     let no_device = message(&log_of(20).replace("block_rq_issue", "block_rq_insert"));
     assert!(no_device.contains("--device 500us"), "{no_device}");
+    let named = no_device.lines().find(|line| line.contains("help: record")).expect("advice");
+    assert!(named.contains("record block:block_rq_issue too"), "{named}");
+    let no_end = message(&log_of(20).replace("block_rq_complete", "block_rq_insert"));
+    assert!(no_end.contains("record block:block_rq_complete too"), "{no_end}");
     let few = message(&log_of(9));
     assert!(few.contains("shows 9 faults that needed I/O, of at least 10"), "{few}");
     let other = log_of(20).replace("vcpu0-10", "vcpu0-20").replace("[000]", "[001]");

@@ -16,7 +16,7 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use models::trace::digest::DigestValue;
@@ -26,6 +26,7 @@ pub(crate) use self::line::{Header, RunText, StoredRuns};
 use self::read::{Content, Reader};
 use crate::run::checksum;
 use crate::run::error::RunnerError;
+use crate::run::files;
 use crate::run::folder::{self, RUNS_FILE};
 use crate::run::stored::{RunKey, StoredRun};
 
@@ -51,6 +52,11 @@ impl Store {
         fs::create_dir_all(dir).map_err(|source| RunnerError::write(dir, source))?;
         let path = dir.join(RUNS_FILE);
         let fail = |source| RunnerError::write(&path, source);
+        if let Ok(there) = fs::metadata(&path) {
+            // A device may never end.
+            let read = |source| RunnerError::Read { path: path.clone(), source };
+            files::refuse_special(&there).map_err(read)?;
+        }
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).open(&path).map_err(fail)?;
         match folder::lock_file(&file) {
@@ -58,8 +64,7 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(RunnerError::InUse { path: dir.into() }),
             Err(TryLockError::Error(source)) => return Err(fail(source)),
         }
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)
+        let text = files::read_bounded(&mut file, files::MOST_BYTES)
             .map_err(|source| RunnerError::Read { path: path.clone(), source })?;
         let (line, context) = header.line();
         let reader = Reader { path: &path, header, context: &context };
@@ -79,8 +84,8 @@ impl Store {
     /// The runs of a directory that is only read: whoever asks keeps others from writing to it.
     pub(crate) fn read(dir: &Path, header: &Header) -> Result<StoredRuns, RunnerError> {
         let path = dir.join(RUNS_FILE);
-        let text =
-            fs::read(&path).map_err(|source| RunnerError::Read { path: path.clone(), source })?;
+        let text = files::read_file(&path)
+            .map_err(|source| RunnerError::Read { path: path.clone(), source })?;
         let (_, context) = header.line();
         let reader = Reader { path: &path, header, context: &context };
         Ok(reader.read(&text)?.runs)

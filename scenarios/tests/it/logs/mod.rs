@@ -2,6 +2,7 @@
 
 mod clocks;
 mod fuzz;
+mod irregular;
 mod kernels;
 mod mutations;
 mod own;

@@ -1,6 +1,5 @@
 //! `shard.json`: which part of which sweep a folder has.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -103,7 +102,7 @@ impl ShardFile {
     /// Reads the file of a folder.
     pub(super) fn load(folder: &Path) -> Result<Self, ShardError> {
         let path = folder.join(SHARD_FILE);
-        let text = fs::read_to_string(&path)
+        let text = files::read_text(&path)
             .map_err(|source| ShardError::Read { path: path.clone(), source })?;
         let broken = |message: String| ShardError::Broken { path: path.clone(), message };
         let mut value: Value =

@@ -19,6 +19,9 @@ const LEVELS: [(&str, f64); 7] =
 /// Percentiles, in parts per million, that tell of the middle, and the least that tells of slow requests.
 const MIDDLE: std::ops::RangeInclusive<u32> = 450_000..=550_000;
 const SLOW: u32 = 990_000;
+/// The bins have all requests that were counted; this share may be of others, as those of the time in which fio
+/// warms up. An assumption.
+const BINS: f64 = 0.05;
 /// Nanoseconds of a microsecond.
 const US: f64 = 1000.0;
 
@@ -156,6 +159,13 @@ impl<'a> Job<'a> {
             return Err(format!("{count} are too few: at least {LEAST} make a law"));
         }
         let stated = percentiles(law, unit);
+        if let Some(name) = negative(law) {
+            return Err(format!("its percentiles are broken: p{name} is negative"));
+        }
+        let in_bins: u64 = bins(law, unit).iter().map(|(_, count)| count).sum();
+        if in_bins > 0 && (in_bins as f64 / count as f64 - 1.0).abs() > BINS {
+            return Err(format!("its bins are broken: they have {in_bins} of {count} requests"));
+        }
         if let Some(pair) = stated.windows(2).find(|pair| pair[1].1 < pair[0].1) {
             let [below, above] = [pair[0].0, pair[1].0].map(|ppm| f64::from(ppm) / 10_000.0);
             return Err(format!("its percentiles are broken: p{above} is below p{below}"));
@@ -240,6 +250,13 @@ fn percentiles(law: &Value, unit: f64) -> Vec<(u32, u64)> {
     all.sort_unstable();
     all.dedup_by_key(|point| point.0);
     all
+}
+
+/// The name of a percentile below zero.
+fn negative(law: &Value) -> Option<&str> {
+    let list = ["percentile", "percentiles"].iter().find_map(|name| law.get(name)?.as_object())?;
+    let below = list.iter().find(|(_, value)| value.as_f64().is_some_and(|time| time < 0.0))?;
+    Some(below.0)
 }
 
 /// Bins of `json+`, rising.
