@@ -52,6 +52,8 @@ pub struct HandlerConfig {
     pub install: Install,
     /// Who brings the page of a fault that has left the kernel and leaves nothing there.
     pub plain_exits: PlainExits,
+    /// Pages that cannot be had from the store: in their place a marker is installed (`UFFDIO_POISON`).
+    pub poison: Vec<PrefetchRun>,
 }
 
 impl HandlerConfig {

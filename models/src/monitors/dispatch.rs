@@ -208,6 +208,10 @@ impl Monitors {
                 self.messages.observe(*record, observed.context(), &mut self.ledger);
                 return;
             }
+            Event::VmmEnd { .. } => {
+                self.messages.handler_dies();
+                return;
+            }
             Event::Disturbed { vcpu, kind } => {
                 if matches!(kind, DisturbanceName::HandlerDies | DisturbanceName::DescriptorCloses)
                 {

@@ -72,7 +72,9 @@ fn setup(scenario: &Scenario) -> Form {
     let handler = h.stores.iter().any(|store| store.handler.is_some());
     let policies = scenario.policies.iter().chain(vms.iter().filter_map(|vm| vm.policy.as_ref()));
     let by_vmm = handler && policies.into_iter().any(|policy| policy.rules.vmm_answers());
-    let otherwise = |handler: &HandlerConfig| handler.install != Install::default();
+    let otherwise = |handler: &HandlerConfig| {
+        handler.install != Install::default() || !handler.poison.is_empty()
+    };
     let otherwise = h.stores.iter().filter_map(|store| store.handler.as_ref()).any(otherwise);
     cpu(&mut form, c, (handler, by_vmm, otherwise));
     host(&mut form, h);
@@ -257,6 +259,7 @@ fn host(form: &mut Form, host: &HostConfig) {
             process,
             install,
             plain_exits,
+            poison,
         }) = handler
         {
             form.line("store.handler", format_args!("{readers} {installers} {batch}"));
@@ -274,6 +277,9 @@ fn host(form: &mut Form, host: &HostConfig) {
             }
             if *plain_exits != PlainExits::default() {
                 form.line("store.plain_exits", plain_exits.name());
+            }
+            for PrefetchRun { region, first, pages } in poison {
+                form.line("store.poison", format_args!("{} {first} {pages}", region.0));
             }
             if let Some(Prefetch { threads, runs, batch, pace, before_start }) = prefetch {
                 form.line("store.prefetch", format_args!("{threads} {batch} {before_start}"));

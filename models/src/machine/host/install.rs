@@ -37,6 +37,11 @@ impl Host {
         }
     }
 
+    /// A marker stands in place of a page (`mfill_atomic_pte_poison`).
+    fn poison(&mut self, page: GuestPage) {
+        self.memory.page_mut(page).backing = Backing::Poisoned;
+    }
+
     /// A page gets its frame.
     pub(super) fn give_installed_frame(&mut self, guest_page: GuestPage) {
         self.memory.charge(guest_page);
@@ -63,6 +68,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
         };
         match (install, answers) {
+            // An entry is made, and nothing else (assumption: what it takes to make one that exists in the page cache).
+            _ if self.w.host.is_unreadable(page) => entry.time,
             (Install::Copy, false) => copy.time,
             (Install::Copy, true) => write.time,
             (Install::Continue | Install::Zeropage, false) => entry.time,
@@ -93,7 +100,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // Where the descriptor is closed meanwhile there is nothing to install in (ENOENT).
         let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored
             && !self.w.host.is_orphaned(guest_page);
-        if installed && self.w.host.install_of(guest_page) == Install::Zeropage {
+        let poisons = installed && self.w.host.is_unreadable(guest_page);
+        if poisons {
+            self.w.host.poison(guest_page);
+            self.emit(Event::UffdPoisoned { thread, page: guest_page });
+        } else if installed && self.w.host.install_of(guest_page) == Install::Zeropage {
             // The entry of the page of zeros, which is nobody's: who touches it next gets a frame.
             self.w.host.memory.page_mut(guest_page).backing = Backing::Untouched;
         } else if installed {
@@ -126,6 +137,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A thread has been through a page of its run.
     fn next_copy(&mut self, thread: ThreadId, installed: bool) -> Flow {
         let own = self.w.host.installing_mut(thread);
+        let before = own.page();
         own.copied += 1;
         let first = own.run.map(|run| run.first);
         let vcpu = matches!(self.w.host.kind_of(thread), ThreadKind::Vcpu(_));
@@ -140,6 +152,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Some(_) if !installed && vcpu => Flow::Spend(SimDuration::ZERO, Then::OutsideInstall),
             Some(_) if !installed => Flow::Spend(SimDuration::ZERO, Then::HandlerInstall),
+            // A marker takes another call than a page.
+            Some(page)
+                if before.map(|before| self.w.host.is_unreadable(before))
+                    != Some(self.w.host.is_unreadable(page)) =>
+            {
+                Flow::Spend(SimDuration::ZERO, Then::HandlerInstall)
+            }
             Some(page) => self.install_next(thread, page, Place::Further),
         }
     }

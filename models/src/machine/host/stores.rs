@@ -1,7 +1,7 @@
 //! Stores: what has the contents of regions that are nowhere in memory when the guest starts; and the
 //! threads of the VMM that bring them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimTime};
 
@@ -32,6 +32,8 @@ pub(super) struct Store {
     pub(super) prefetcher: Option<Prefetcher>,
     /// Faults that they are asked to answer.
     pub(super) requests: Option<Requests>,
+    /// Pages that it does not give.
+    pub(super) unreadable: BTreeSet<GuestPage>,
 }
 
 /// The stores of a machine. Each holds an image of its guest's memory, frame by frame; those of several virtual
@@ -61,7 +63,18 @@ pub(super) fn stores(
         let requests = requests.map(|it| Requests::new(it.readers, config.vm_count()));
         let (device, shares) = (device.transpose()?, store.shares);
         let same = if same.len() > 1 { same } else { Vec::new() };
-        Ok(Store { device, shares, pages, same, messages, queues, prefetcher, requests })
+        let unreadable = BTreeSet::new();
+        Ok(Store {
+            device,
+            shares,
+            pages,
+            same,
+            messages,
+            queues,
+            prefetcher,
+            requests,
+            unreadable,
+        })
     };
     all().map(store).collect()
 }

@@ -49,6 +49,17 @@ impl Host {
         }
     }
 
+    /// A page is one that a store does not give.
+    pub(in crate::machine) fn cannot_read(&mut self, guest_page: GuestPage, store: StoreId) {
+        self.stores[store.index()].unreadable.insert(guest_page);
+    }
+
+    /// Whether a page is one that its store does not give.
+    pub(super) fn is_unreadable(&self, page: GuestPage) -> bool {
+        let store = self.memory.page(page).store;
+        store.is_some_and(|store| self.stores[store.index()].unreadable.contains(&page))
+    }
+
     /// The pages around a missing one that a message about it brings.
     pub(super) fn run_around(&self, store: StoreId, page: GuestPage, block: u32) -> PageRun {
         let missing = |page: GuestPage| self.is_missing(page, store);

@@ -292,6 +292,7 @@ mod tests {
             process: Process::default(),
             install: Install::default(),
             plain_exits: PlainExits::default(),
+            poison: Vec::new(),
         })
     }
 

@@ -304,6 +304,11 @@ impl Metrics {
             Event::VmmSignal { .. } => counts.ring_signals += measuring,
             Event::VmmAwake { .. } => counts.handler_wakeups += measuring,
             Event::UffdLost { .. } => counts.lost_pages += measuring,
+            Event::UffdPoisoned { .. } => counts.poisoned_pages += measuring,
+            Event::VmmEnd { .. } => {
+                let lived = self.measured.map(|begin| now.saturating_since(begin).as_ps());
+                counts.vmm_lived_ps = counts.vmm_lived_ps.or(lived);
+            }
             Event::ContentionBegin { thread, .. } => {
                 self.clocks.observe(now, *event);
                 self.spinning.insert(thread, now);

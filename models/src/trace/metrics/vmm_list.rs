@@ -82,4 +82,22 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         value: |run| (run.counts.lost_pages > 0).then_some(run.counts.lost_pages as f64),
         ..MetricKind::COUNT
     },
+    MetricKind {
+        name: "poisoned_pages",
+        better: Better::Less,
+        label: "pages poisoned",
+        meaning: "Pages in place of which handlers installed a marker (UFFDIO_POISON), as their stores do not give them",
+        value: |run| (run.counts.poisoned_pages > 0).then_some(run.counts.poisoned_pages as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "vmm_lifetime",
+        unit: Unit::Seconds,
+        better: Better::More,
+        label: "lifetime of the VMM",
+        meaning: "Time from the beginning of the measured phase to the end of the first VMM that got SIGBUS at a poisoned \
+                  page",
+        value: |run| run.counts.vmm_lived_ps.map(|ps| ps as f64 * 1e-12),
+        ..MetricKind::COUNT
+    },
 ];

@@ -395,6 +395,7 @@ impl Draw {
             process: self.of(Process::ALL),
             install: self.of(Install::ALL),
             plain_exits: self.of(PlainExits::ALL),
+            poison: Vec::new(),
         };
         let compressed = config.host.device.is_work_of_submitter();
         let kernel = self.chance(35) && (device.is_some() || !compressed);
@@ -417,6 +418,11 @@ impl Draw {
         let prefetch = self.chance(50).then_some(prefetch);
         if let Some(handler) = &mut config.host.stores[0].handler {
             handler.prefetch = prefetch;
+            if self.chance(15) {
+                let first = pages + self.below(pages);
+                handler.poison =
+                    vec![PrefetchRun { region: RegionId(place as u16), first, pages: 1 }];
+            }
         }
     }
 

@@ -28,6 +28,7 @@ mod many_vcpus;
 mod map_lock;
 mod memory;
 mod mmu_retry;
+mod poison;
 mod policies;
 mod prefill;
 mod presets;

@@ -122,6 +122,8 @@ fn every_metric_can_be_named() {
         "ring_signals",
         "handler_wakeups",
         "lost_pages",
+        "poisoned_pages",
+        "vmm_lifetime",
     ];
     let defined = |kind: &&MetricKind| {
         !kind.by_group

@@ -56,6 +56,9 @@ pub struct HandlerFile {
     /// itself. Default: "handler".
     #[serde(default)]
     pub plain_exits: PlainExits,
+    /// Pages that cannot be had from the store: the handler puts a marker in their place (UFFDIO_POISON, from Linux 6.6 on),
+    /// and a guest that wants one ends its VMM. Default: none.
+    pub poison: Option<Vec<PrefetchPages>>,
 }
 
 /// Threads of the VMM that bring pages before anybody misses them: first those of `file`, then `pages`, then

@@ -213,6 +213,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let (host, host_identity) = host::host(&host_at, &file.host, vms.memory_pages())?;
     vms.fit_beside_each_other(&host)?;
     let mut host = store::stores(root, &file, host, &mut vms)?;
+    store::goes_with_kernel(&host_at.field("stores"), &file.host.stores, &host_identity.kernel)?;
     let shortest = SimDuration::from_ps(1);
     let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
     let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);

@@ -58,6 +58,10 @@ pub(super) fn scenario(seed: u64) -> Value {
         .map(Value::to_string)
         .any(|policy| ["user-exit", "resolved_by"].iter().any(|word| policy.contains(word)));
     let dies = vm.is_none() && !answers && has_handler(&object);
+    let poisons = !answers && store::has_poison(&object["host"]["kernel"]);
+    if !poisons && let Some(host) = object.get_mut("host") {
+        store::without_poison(host);
+    }
     let of_handler =
         |one: &Value| disturbance::OF_HANDLER.iter().any(|kind| one["kind"] == kind.name());
     disturbances.retain(|one| dies || !of_handler(one));
