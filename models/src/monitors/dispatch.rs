@@ -204,7 +204,8 @@ impl Monitors {
             Event::UffdMessage { .. }
             | Event::UffdRead { .. }
             | Event::UffdCopy { .. }
-            | Event::UffdCopied { .. } => {
+            | Event::UffdCopied { .. }
+            | Event::UffdAgain { .. } => {
                 self.messages.observe(*record, observed.context(), &mut self.ledger);
                 return;
             }

@@ -120,6 +120,9 @@ impl Owners {
             | Event::UffdCopied { page, .. }
             | Event::UffdLost { page, .. }
             | Event::UffdPoisoned { page, .. }
+            | Event::UffdRemove { page, .. }
+            | Event::UffdRemoveRead { page, .. }
+            | Event::UffdAgain { page, .. }
             | Event::MadviseDontneed { page, .. }
             | Event::ZswapWriteback { page, .. }
             | Event::ZswapRefuse { page } => Some(page.vm()),

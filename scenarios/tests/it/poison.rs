@@ -81,3 +81,20 @@ fn what_no_kernel_and_no_policy_has_is_refused_at_its_place() {
     let beyond = error("1000", "4096");
     assert!(beyond.contains("the region `heap` has 4096 pages"), "{beyond}");
 }
+
+#[test]
+fn a_balloon_beside_a_handler_is_refused_where_memory_is_shared_and_where_the_vmm_answers() {
+    let with = |handler: &str| {
+        let balloon = r#""memory": "64MiB", "balloon": { "free_page_reporting": {} } }"#;
+        text(handler, "").replace(r#""memory": "64MiB" }"#, balloon)
+    };
+    let error = |text: &str| Scenario::from_str("f", text).unwrap_err().to_string();
+    Scenario::from_str("f", &with("")).unwrap();
+    Scenario::from_str("f", &with(r#", "install": "zeropage", "remove_events": false"#)).unwrap();
+    for install in ["continue", "stores"] {
+        let shared = error(&with(&format!(r#", "install": "{install}""#)));
+        assert!(shared.contains("shared memory that a handler brings"), "{shared}");
+    }
+    let answers = error(&with("").replace(r#""apf-v6.12""#, r#""apf-user-exit""#));
+    assert!(answers.contains("that a balloon has given back is not modelled"), "{answers}");
+}

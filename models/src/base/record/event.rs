@@ -526,6 +526,21 @@ events! {
     UffdPoisoned = "uffd_poisoned" { /// The thread.
         thread: ThreadId, /// The page.
         page: GuestPage, }
+    /// A thread of the VMM is about to give memory back that userfaultfd watches, links an event of it and sleeps until that is
+    /// read (`userfaultfd_remove`; ours, as the next two).
+    UffdRemove = "uffd_remove" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, }
+    /// A thread of the VMM reads such an event, which wakes who sleeps.
+    UffdRemoveRead = "uffd_remove_read" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, }
+    /// A page cannot be installed, as memory is being given back (EAGAIN).
+    UffdAgain = "uffd_again" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
     /// KVM sends SIGBUS to the thread of a vCPU, as such a marker is in place of a page that it wants
     /// (`kvm_send_hwpoison_signal`).
     SignalGenerate = "signal_generate" { /// The vCPU.

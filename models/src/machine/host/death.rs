@@ -85,6 +85,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The last reference to the descriptors is closed, and with it goes the process that had it.
     pub(in crate::machine) fn descriptor_closes(&mut self, vm: VmId) {
         for store in self.handled_stores(vm) {
+            for removal in self.w.host.messages_mut(store).take_removals() {
+                self.removal_is_read(removal.thread);
+            }
             self.w.host.messages_mut(store).closes();
             for queues in &mut self.w.host.stores[store.index()].queues {
                 queues.readers_die();
@@ -178,7 +181,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             install => {
                 self.w.host.memory.page_mut(page).backing = Backing::Untouched;
-                if install != Install::Zeropage {
+                if install != Install::Zeropage && !self.w.host.is_discarded(page) {
                     self.emit(Event::UffdLost { thread, page });
                 }
             }

@@ -34,6 +34,9 @@ pub(super) struct Store {
     pub(super) requests: Option<Requests>,
     /// Pages that it does not give.
     pub(super) unreadable: BTreeSet<GuestPage>,
+    /// Pages that were given back since, so that they hold zeros; and those of which the handler knows it.
+    pub(super) discarded: BTreeSet<GuestPage>,
+    pub(super) removed: BTreeSet<GuestPage>,
 }
 
 /// The stores of a machine. Each holds an image of its guest's memory, frame by frame; those of several virtual
@@ -74,6 +77,8 @@ pub(super) fn stores(
             prefetcher,
             requests,
             unreadable,
+            discarded: BTreeSet::new(),
+            removed: BTreeSet::new(),
         })
     };
     all().map(store).collect()
@@ -90,6 +95,22 @@ pub(super) struct Installing {
     pub request: Option<RequestId>,
     /// When the contents are there for which a vCPU's thread sleeps.
     pub due: Option<SimTime>,
+    /// What the call at hand installs.
+    pub answer: Answer,
+    /// How often memory had been given back when it began.
+    pub changes: u64,
+}
+
+/// What a call installs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// What the store has.
+    #[default]
+    Contents,
+    /// The page of zeros: the page was given back (`UFFDIO_ZEROPAGE`).
+    Zeros,
+    /// A marker: the store does not give the page (`UFFDIO_POISON`).
+    Poison,
 }
 
 impl Installing {

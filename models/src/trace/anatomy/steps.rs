@@ -151,6 +151,7 @@ impl Selector<'_> {
             | Event::UffdRead { thread, page }
             | Event::UffdCopy { thread, page }
             | Event::UffdPoisoned { thread, page }
+            | Event::UffdAgain { thread, page }
             | Event::UffdCopied { thread, page, .. }
                 if page.gfn() == self.fault.gfn =>
             {

@@ -48,6 +48,8 @@ pub struct Metrics {
     tasks: Tasks,
     /// Threads that spin for the lock of the second-stage tables, and since when.
     spinning: BTreeMap<ThreadId, SimTime>,
+    /// Threads that give memory back of which somebody is told, and since when.
+    removing: BTreeMap<ThreadId, SimTime>,
     workers: u64,
     outstanding: u64,
     in_flight: u64,
@@ -83,6 +85,7 @@ impl Metrics {
             clocks: VcpuClocks::new(vcpus),
             tasks: Tasks::default(),
             spinning: BTreeMap::new(),
+            removing: BTreeMap::new(),
             workers: 0,
             outstanding: 0,
             in_flight: 0,
@@ -305,6 +308,11 @@ impl Metrics {
             Event::VmmAwake { .. } => counts.handler_wakeups += measuring,
             Event::UffdLost { .. } => counts.lost_pages += measuring,
             Event::UffdPoisoned { .. } => counts.poisoned_pages += measuring,
+            Event::UffdRemove { thread, .. } => {
+                counts.remove_events += measuring;
+                self.removing.insert(thread, now);
+            }
+            Event::UffdAgain { .. } => counts.uffd_again += measuring,
             Event::VmmEnd { .. } => {
                 let lived = self.measured.map(|begin| now.saturating_since(begin).as_ps());
                 counts.vmm_lived_ps = counts.vmm_lived_ps.or(lived);
@@ -343,8 +351,13 @@ impl Metrics {
             Event::GuestDiscard { .. }
             | Event::TlbFlush { .. }
             | Event::BalloonTarget { .. }
-            | Event::BalloonSize { .. }
-            | Event::MadviseDontneed { .. } => self.given_back.observe(event),
+            | Event::BalloonSize { .. } => self.given_back.observe(event),
+            Event::MadviseDontneed { thread, .. } => {
+                if let Some(since) = self.removing.remove(&thread) {
+                    counts.remove_wait_ps += u128::from(measuring * now.since(since).as_ps());
+                }
+                self.given_back.observe(event);
+            }
             _ => {}
         }
     }

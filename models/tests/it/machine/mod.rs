@@ -37,6 +37,7 @@ mod queueing;
 mod reads;
 mod regressions;
 mod reinjection;
+mod removal;
 mod second_stage_lock;
 mod series;
 mod shadow;

@@ -32,6 +32,7 @@ fn guest() -> MachineConfig {
         process: Process::Vmm,
         install: Install::Copy,
         plain_exits: PlainExits::Handler,
+        remove_events: true,
         poison: vec![run(100, 1)],
     };
     let (name, vm) = ("store".into(), VmId(0));

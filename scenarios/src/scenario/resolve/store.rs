@@ -180,6 +180,7 @@ fn handler_config(
         process: file.process,
         install: file.install,
         plain_exits: file.plain_exits,
+        remove_events: file.remove_events.unwrap_or(true),
         poison: Vec::new(),
     })
 }

@@ -49,6 +49,7 @@ fn handler(draw: &Draw, has_device: bool, cpus: u64, stored: &[&RegionShape]) ->
     give(&mut object, draw, "process", word::<Process>);
     give(&mut object, draw, "install", word::<Install>);
     give(&mut object, draw, "plain_exits", word::<PlainExits>);
+    give(&mut object, draw, "remove_events", |draw| json!(draw.percent(50)));
     if !stored.is_empty() && draw.at("poisons").percent(25) {
         give(&mut object, draw, "poison", |draw| part(draw, stored));
     }
@@ -72,6 +73,22 @@ pub(super) fn without_poison(host: &mut Value) {
     for store in stores.into_iter().flatten() {
         if let Some(handler) = store.get_mut("handler").and_then(Value::as_object_mut) {
             handler.remove("poison");
+        }
+    }
+}
+
+/// Handlers as a balloon beside them has to have them: they hear of what it gives back, in memory of the VMM's own.
+pub(super) fn beside_balloon(host: &mut Value) {
+    let stores = host.get_mut("stores").and_then(Value::as_array_mut);
+    for store in stores.into_iter().flatten() {
+        let Some(handler) = store.get_mut("handler").and_then(Value::as_object_mut) else {
+            continue;
+        };
+        handler.remove("remove_events");
+        let shared = [Install::Continue, Install::Stores].map(Install::name);
+        let is_shared = |install: &Value| install.as_str().is_some_and(|it| shared.contains(&it));
+        if handler.get("install").is_some_and(is_shared) {
+            handler.remove("install");
         }
     }
 }
