@@ -313,6 +313,8 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
         Event::KvmAsyncPfExitlessNotify { .. } => "puts the fault into the ring".into(),
         Event::VmmSignal { .. } => "signals the VMM".into(),
         Event::VmmAnswer { .. } => "answers the fault".into(),
+        Event::UffdAgain { .. } => "cannot install it while memory is given back: EAGAIN".into(),
+        Event::UffdPoisoned { .. } => "puts a marker in its place: poisoned".into(),
         Event::UffdCopied { installed: true, .. } => "has installed the page".into(),
         Event::UffdCopied { installed: false, .. } => "finds the page there: EEXIST, wakes".into(),
         Event::ApfWait { .. } => "handler links the task as sleeper".into(),

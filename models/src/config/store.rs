@@ -52,6 +52,11 @@ pub struct HandlerConfig {
     pub install: Install,
     /// Who brings the page of a fault that has left the kernel and leaves nothing there.
     pub plain_exits: PlainExits,
+    /// It asks for events of memory that is given back (`UFFD_FEATURE_EVENT_REMOVE`), and answers with zeros for it
+    /// from then on.
+    pub remove_events: bool,
+    /// Pages that cannot be had from the store: in their place a marker is installed (`UFFDIO_POISON`).
+    pub poison: Vec<PrefetchRun>,
 }
 
 impl HandlerConfig {

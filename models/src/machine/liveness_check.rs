@@ -12,6 +12,7 @@ use sim_core::{EventQueue, SimDuration, SimTime, Simulation};
 use super::bound::EventBound;
 use super::promises::liveness_bound;
 use super::world::{MachineEvent, World};
+use crate::base::ids::VmId;
 use crate::base::record::Phase;
 use crate::machine::sink::TraceSink;
 use crate::machine::watching::Watching;
@@ -40,7 +41,9 @@ pub(super) fn findings<Q: EventQueue<MachineEvent>>(
     let world = &mut simulation.model;
     // A VMM that is dead is promised nothing of what it owes itself.
     let config = &world.setup.config;
-    for vm in config.vm_ids().filter(|&vm| world.host.waits_for_dead_handler(vm, config)) {
+    let is_dead =
+        |&vm: &VmId| world.kvm.has_ended(vm) || world.host.waits_for_dead_handler(vm, config);
+    for vm in config.vm_ids().filter(is_dead) {
         monitors.expect_nothing_of(vm);
     }
     let end = world.reached;

@@ -105,6 +105,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (DutyKind::Balloon, Then::ReclaimerWoken) => self.balloon_woken(),
             (DutyKind::Balloon, Then::ReclaimerNext) => self.balloon_next(thread, own),
             (DutyKind::Balloon, Then::BalloonAdvise) => self.balloon_advises(thread, own),
+            (DutyKind::Balloon, Then::BalloonRemoved) => self.balloon_removed(thread, own),
+            (DutyKind::Balloon, Then::BalloonZap) => self.balloon_zaps(thread, own),
             (DutyKind::Balloon, Then::BalloonAdvised) => self.balloon_advised(own),
             (DutyKind::Balloon, Then::BalloonTold) => self.balloon_told(own),
             (_, other) => unreachable!("{thread} takes memory away, but is to do {other:?}"),

@@ -209,8 +209,13 @@ impl Monitors {
             Event::UffdMessage { .. }
             | Event::UffdRead { .. }
             | Event::UffdCopy { .. }
-            | Event::UffdCopied { .. } => {
+            | Event::UffdCopied { .. }
+            | Event::UffdAgain { .. } => {
                 self.messages.observe(*record, observed.context(), &mut self.ledger);
+                return;
+            }
+            Event::VmmEnd { .. } => {
+                self.messages.handler_dies();
                 return;
             }
             Event::Disturbed { vcpu, kind } => {

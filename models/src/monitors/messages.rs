@@ -93,6 +93,12 @@ impl Messages {
                     reader.installs = true;
                 }
             }
+            // What it has read is deferred: it reads on, as the event is behind the messages.
+            Event::UffdAgain { thread, .. } => {
+                if let Some(reader) = self.readers.get_mut(&thread) {
+                    reader.batch.clear();
+                }
+            }
             Event::UffdCopied { page, .. } => {
                 self.installed.entry(page.vm()).or_default().insert(page.gfn());
                 for sleeper in self.sleepers.values_mut().filter(|sleeper| sleeper.page == page) {

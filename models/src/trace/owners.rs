@@ -106,7 +106,9 @@ impl Owners {
             Event::TaskWork { task, .. } | Event::TaskPasses { task, .. } => {
                 self.tasks.get(&task).copied()
             }
-            Event::BalloonTarget { vm, .. } | Event::BalloonSize { vm, .. } => Some(vm),
+            Event::VmmEnd { vm }
+            | Event::BalloonTarget { vm, .. }
+            | Event::BalloonSize { vm, .. } => Some(vm),
             Event::RequestArrive { group } => self.of_group(group),
             Event::EptUnmap { page }
             | Event::HostHugePage { page }
@@ -117,6 +119,10 @@ impl Owners {
             | Event::UffdCopy { page, .. }
             | Event::UffdCopied { page, .. }
             | Event::UffdLost { page, .. }
+            | Event::UffdPoisoned { page, .. }
+            | Event::UffdRemove { page, .. }
+            | Event::UffdRemoveRead { page, .. }
+            | Event::UffdAgain { page, .. }
             | Event::MadviseDontneed { page, .. }
             | Event::ZswapWriteback { page, .. }
             | Event::ZswapRefuse { page } => Some(page.vm()),
@@ -193,6 +199,8 @@ impl Owners {
             | Event::GuestDiscard { vcpu, .. }
             | Event::MajorFaultMoved { vcpu, .. }
             | Event::Disturbed { vcpu, .. }
+            | Event::SignalGenerate { vcpu, .. }
+            | Event::SchedProcessExit { vcpu }
             | Event::RequestBegin { vcpu, .. }
             | Event::RequestEnd { vcpu, .. }
             | Event::TaskRun { vcpu, .. }

@@ -216,6 +216,8 @@ pub enum NoteKind {
     HandlerDied,
     /// Pages read as zeros, as the descriptor of their handler was closed.
     PagesLost,
+    /// A VMM got SIGBUS at a poisoned page, and ended.
+    VmmEnded,
     /// Balloons do not hold what they are to hold.
     BalloonShort,
     /// An effect is smaller than what costs that nobody has measured take.
@@ -248,6 +250,7 @@ impl NoteKind {
             Self::LimitNotReached => "limit-not-reached",
             Self::HandlerDied => "handler-died",
             Self::PagesLost => "pages-lost",
+            Self::VmmEnded => "vmm-ended",
             Self::BalloonShort => "balloon-short",
             Self::AssumedCosts => "assumed-costs",
         }

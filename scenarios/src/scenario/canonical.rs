@@ -78,7 +78,10 @@ fn setup(scenario: &Scenario) -> Form {
     let handler = h.stores.iter().any(|store| store.handler.is_some());
     let policies = scenario.policies.iter().chain(vms.iter().filter_map(|vm| vm.policy.as_ref()));
     let by_vmm = handler && policies.into_iter().any(|policy| policy.rules.vmm_answers());
-    let otherwise = |handler: &HandlerConfig| handler.install != Install::default();
+    let balloons = !h.memory_control.balloons.is_empty();
+    let otherwise = |handler: &HandlerConfig| {
+        handler.install != Install::default() || !handler.poison.is_empty() || balloons
+    };
     let otherwise = h.stores.iter().filter_map(|store| store.handler.as_ref()).any(otherwise);
     cpu(&mut form, c, (handler, by_vmm, otherwise));
     host(&mut form, h);
@@ -263,6 +266,8 @@ fn host(form: &mut Form, host: &HostConfig) {
             process,
             install,
             plain_exits,
+            remove_events,
+            poison,
         }) = handler
         {
             form.line("store.handler", format_args!("{readers} {installers} {batch}"));
@@ -280,6 +285,12 @@ fn host(form: &mut Form, host: &HostConfig) {
             }
             if *plain_exits != PlainExits::default() {
                 form.line("store.plain_exits", plain_exits.name());
+            }
+            if !remove_events {
+                form.line("store.remove_events", remove_events);
+            }
+            for PrefetchRun { region, first, pages } in poison {
+                form.line("store.poison", format_args!("{} {first} {pages}", region.0));
             }
             if let Some(Prefetch { threads, runs, batch, pace, before_start }) = prefetch {
                 form.line("store.prefetch", format_args!("{threads} {batch} {before_start}"));

@@ -9,6 +9,7 @@ mod fuzzed;
 mod kit;
 mod logs;
 mod memory_control;
+mod poison;
 mod runs;
 mod second_stage_lock;
 mod stored;

@@ -29,6 +29,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
         }
         self.order_prefetches();
+        self.note_unreadable();
     }
 
     /// The first vCPU of the virtual machine whose memory is in a store.
@@ -49,6 +50,21 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let gva = self.tables(owner).gva(page.0, page.1);
                 if let Some(gfn) = self.tables(owner).translate(gva) {
                     self.bring_ahead(owner, gfn, id);
+                }
+            }
+        }
+    }
+
+    /// Which frames stores do not give, which is said by regions.
+    fn note_unreadable(&mut self) {
+        let config = self.w.setup.config.clone();
+        for (id, store) in (0..).map(StoreId).zip(&config.host.stores) {
+            let owner = self.owner(id);
+            let runs = store.handler.iter().flat_map(|handler| &handler.poison);
+            for page in runs.flat_map(|run| (0..run.pages).map(|at| (run.region, run.first + at))) {
+                let gva = self.tables(owner).gva(page.0, page.1);
+                if let Some(gfn) = self.tables(owner).translate(gva) {
+                    self.cannot_read(owner, gfn, id);
                 }
             }
         }

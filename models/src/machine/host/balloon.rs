@@ -16,7 +16,7 @@ use crate::parts::memory::prefetch::PageRun;
 use crate::parts::memory::second_stage_lock::PassLocking;
 
 impl Host {
-    fn balloon_thread(&mut self, own: ReclaimerId) -> &mut BalloonThread {
+    pub(super) fn balloon_thread(&mut self, own: ReclaimerId) -> &mut BalloonThread {
         match &mut self.reclaimer(own).duty {
             Duty::Balloon(thread) => thread,
             _ => unreachable!("{own} serves no balloon"),
@@ -91,26 +91,69 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Some(job) if job.runs.is_empty() => {
                 Flow::Spend(self.w.setup.prices.vmm_tell.time, Then::BalloonTold)
             }
-            Some(_) => Flow::Spend(self.w.setup.prices.madvise_call.time, Then::BalloonAdvise),
+            Some(job) => {
+                let told = job.runs.front().map(|run| run.first);
+                let told = told.map_or(SimDuration::ZERO, |page| self.cost_of_telling(page));
+                let call = self.w.setup.prices.madvise_call.time;
+                Flow::Spend(call + told, Then::BalloonAdvise)
+            }
         }
     }
 
-    /// The pages of a run go (`madvise` with MADV_DONTNEED).
+    /// The pages of a run go (`madvise` with MADV_DONTNEED), when who serves them knows of it.
     pub(in crate::machine) fn balloon_advises(
         &mut self,
         thread: ThreadId,
         own: ReclaimerId,
     ) -> Flow {
-        let vm = self.w.host.reclaimer(own).vm;
-        let run = self.w.host.balloon_thread(own).jobs.front_mut();
-        let Some(run) = run.and_then(|job| job.runs.pop_front()) else {
+        let next = self.w.host.balloon_thread(own).jobs.front_mut();
+        let Some(run) = next.and_then(|job| job.runs.pop_front()) else {
             unreachable!("{thread} has nothing to give back");
         };
+        let (run, rest) = self.w.host.registered_alike(run);
+        if let Some(job) = self.w.host.balloon_thread(own).jobs.front_mut() {
+            rest.into_iter().for_each(|rest| job.runs.push_front(rest));
+        }
+        self.w.host.balloon_thread(own).at = Some(run);
         self.note_progress(thread);
+        match self.tell_of_removal(thread, run) {
+            Some(told) => {
+                self.w.host.balloon_thread(own).waits = true;
+                told
+            }
+            None => self.balloon_zaps(thread, own),
+        }
+    }
+
+    /// If the event was read, and nothing else has woken the thread, it goes on.
+    pub(in crate::machine) fn balloon_removed(
+        &mut self,
+        thread: ThreadId,
+        own: ReclaimerId,
+    ) -> Flow {
+        let BalloonThread { waits, at, .. } = *self.w.host.balloon_thread(own);
+        if waits {
+            self.block_thread(thread, Then::BalloonRemoved);
+            return Flow::Stopped;
+        }
+        if let Some(run) = at {
+            self.removal_is_over(run);
+        }
+        Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::BalloonZap)
+    }
+
+    /// The pages go.
+    pub(in crate::machine) fn balloon_zaps(&mut self, thread: ThreadId, own: ReclaimerId) -> Flow {
+        let vm = self.w.host.reclaimer(own).vm;
+        let Some(run) = self.w.host.balloon_thread(own).at.take() else {
+            unreachable!("{thread} gives nothing back");
+        };
+        let registered = self.w.host.registered_of(run);
         self.cut_all_bursts();
         let Host { memory, swap, .. } = &mut self.w.host;
         let pages = (0..run.pages).filter_map(|at| run.page(at));
         let back = give_back(memory.of_vm(vm), swap, pages);
+        self.w.host.misses_what_has_gone(&registered);
         for &page in &back.unmapped {
             self.emit(Event::EptUnmap { page });
         }

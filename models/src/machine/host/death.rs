@@ -7,7 +7,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, ThreadState};
+use super::state::{Host, ThreadKind, ThreadState};
 use super::stores::Handler;
 use crate::base::ids::{GuestPage, HandlerId, StoreId, ThreadId, VmId};
 use crate::base::record::Event;
@@ -78,26 +78,48 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     self.wake_thread(thread);
                 }
             }
-            self.wake_all_sleepers(store);
+            self.wake_sleepers_of(store, |_| true);
         }
     }
 
     /// The last reference to the descriptors is closed, and with it goes the process that had it.
     pub(in crate::machine) fn descriptor_closes(&mut self, vm: VmId) {
         for store in self.handled_stores(vm) {
+            for removal in self.w.host.messages_mut(store).take_removals() {
+                self.removal_is_read(removal.thread);
+            }
             self.w.host.messages_mut(store).closes();
             for queues in &mut self.w.host.stores[store.index()].queues {
                 queues.readers_die();
             }
-            self.wake_all_sleepers(store);
+            self.wake_sleepers_of(store, |_| true);
         }
     }
 
-    /// Everybody is woken who sleeps in `handle_userfault`.
-    fn wake_all_sleepers(&mut self, store: StoreId) {
+    /// The process of a VMM ends, with the threads of its handlers: those of its vCPUs that sleep for a page are woken, and
+    /// want it no more. A worker is nobody's whom a signal ends, and sleeps on.
+    pub(in crate::machine) fn vmm_dies(&mut self, vm: VmId) {
+        self.handler_dies(vm);
+        for store in self.handled_stores(vm) {
+            self.wake_sleepers_of(store, |kind| matches!(kind, ThreadKind::Vcpu(_)));
+        }
+    }
+
+    /// Whether a thread is one of a VMM that has ended, which is killed and waits for nothing.
+    pub(super) fn is_killed(&self, thread: ThreadId) -> bool {
+        match self.w.host.kind_of(thread) {
+            ThreadKind::Vcpu(vcpu) => self.w.kvm.has_ended(self.w.setup.vm(vcpu)),
+            _ => false,
+        }
+    }
+
+    /// Those threads are woken that sleep in `handle_userfault`.
+    fn wake_sleepers_of(&mut self, store: StoreId, are_meant: impl Fn(ThreadKind) -> bool) {
         let host = &self.w.host;
         let asks = |&(page, thread): &(GuestPage, ThreadId)| {
-            host.memory.page(page).store == Some(store) && is_asleep(host.then_of(thread))
+            host.memory.page(page).store == Some(store)
+                && is_asleep(host.then_of(thread))
+                && are_meant(host.kind_of(thread))
         };
         let sleepers: Vec<_> = host.page_waiters.iter().copied().filter(asks).collect();
         for (page, thread) in sleepers {
@@ -159,7 +181,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             install => {
                 self.w.host.memory.page_mut(page).backing = Backing::Untouched;
-                if install != Install::Zeropage {
+                if install != Install::Zeropage && !self.w.host.is_discarded(page) {
                     self.emit(Event::UffdLost { thread, page });
                 }
             }

@@ -46,6 +46,10 @@ pub(super) struct BalloonThread {
     pub(super) targets: Vec<BalloonTarget>,
     /// What the guest has told it, the first first.
     pub(super) jobs: VecDeque<BalloonJob>,
+    /// What it gives back at the moment.
+    pub(super) at: Option<PageRun>,
+    /// It sleeps until somebody has read of that.
+    pub(super) waits: bool,
 }
 
 /// What was in a queue of a balloon's device.
@@ -58,7 +62,12 @@ pub(super) struct BalloonJob {
 
 impl BalloonThread {
     fn new(balloon: &Balloon) -> Self {
-        Self { targets: balloon.targets.iter().rev().copied().collect(), jobs: VecDeque::new() }
+        Self {
+            targets: balloon.targets.iter().rev().copied().collect(),
+            jobs: VecDeque::new(),
+            at: None,
+            waits: false,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Fetch, FetchGoal};
+use super::state::{Fetch, FetchGoal, ThreadKind};
 use crate::base::ids::{GuestPage, ItemId, ThreadId};
 use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, Under};
@@ -14,6 +14,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Looks at the page again and does the next thing that it needs.
     pub(in crate::machine) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
         let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
+        if self.is_killed(thread) {
+            self.unlock_map(thread);
+            self.w.host.threads[thread.index()].fetch = None;
+            return Flow::Spend(SimDuration::ZERO, Then::TurnEnd);
+        }
         if goal == FetchGoal::WriteBack {
             return self.write_back(thread, guest_page);
         }
@@ -28,6 +33,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         match self.w.host.memory.page(guest_page).backing {
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
+            Backing::Poisoned => self.fetch_fails(thread),
             Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),
             Backing::Reading => {
                 self.w.host.wait_for_page(thread, guest_page);
@@ -149,6 +155,28 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             FetchGoal::Install | FetchGoal::WriteBack => {
                 unreachable!("{thread} does not wait for its page")
             }
+        }
+    }
+
+    /// There is a marker in place of the page (-EHWPOISON): a vCPU thread gets the signal, the item of a worker is completed
+    /// like others.
+    fn fetch_fails(&mut self, thread: ThreadId) -> Flow {
+        self.unlock_map(thread);
+        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
+        self.w.host.threads[thread.index()].fetch = None;
+        match (goal, self.w.host.kind_of(thread)) {
+            (FetchGoal::Item(item), _) => {
+                self.work_fetched(item);
+                Flow::Spend(SimDuration::ZERO, Then::WorkStep(item))
+            }
+            (FetchGoal::Prefault, _) => {
+                Flow::Spend(SimDuration::ZERO, Then::PrefaultMap(guest_page.gfn()))
+            }
+            (_, ThreadKind::Vcpu(vcpu)) => {
+                self.send_hwpoison_signal(vcpu, guest_page.gfn());
+                Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
+            }
+            _ => unreachable!("{thread} does not want its page"),
         }
     }
 

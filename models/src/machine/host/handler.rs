@@ -12,6 +12,7 @@ use super::waiters::take_threads;
 use crate::base::ids::{HandlerId, ThreadId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Errand, Flow, MachineEvent, Then, Visit};
+use crate::parts::memory::prefetch::PageRun;
 use crate::parts::memory::userfault::{Role, Wanted};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -39,6 +40,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Then::HandlerPoll => self.poll(thread, handler),
             Then::HandlerRead => self.read_messages(thread, handler),
+            Then::HandlerReadOn => self.read_on(thread),
             Then::HandlerServe => self.serve(thread, handler),
             Then::HandlerTell => self.tell_installer(handler),
             Then::HandlerSubmit => self.submit_for(thread, handler),
@@ -96,6 +98,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let pages = self.w.host.messages_mut(store).read(number);
         let Some(further) = (pages.len() as u64).checked_sub(1) else {
+            let descriptor = self.w.host.messages_mut(store).to_be_read(number);
+            self.read_removal(thread, store, descriptor);
             return Flow::Spend(self.w.setup.prices.uffd_poll.time, Then::HandlerPoll);
         };
         self.note_progress(thread);
@@ -116,6 +120,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let messages = self.w.host.messages_mut(store);
         let (page, most) = (messages.read_one(descriptor), messages.config().batch as usize);
         let more = messages.has_unread(descriptor);
+        if page.is_none() {
+            self.read_removal(thread, store, descriptor);
+        }
         let taken = &mut self.w.host.handlers[handler.index()].taken;
         taken.extend(page);
         if page.is_none() || taken.len() >= most {
@@ -150,6 +157,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let config = self.w.host.messages_mut(store).config();
         let (installs, latency, around) = (config.installers == 0, config.latency, config.around);
+        if let Some(flow) = self.serve_removed(handler) {
+            return flow;
+        }
         let from_device = self.w.host.has_device(store);
         if from_device {
             return match self.w.host.handlers[handler.index()].taken.front() {
@@ -182,6 +192,27 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// The next page of a reader is one that was given back: nothing is to be brought for it.
+    fn serve_removed(&mut self, handler: HandlerId) -> Option<Flow> {
+        let (store, _) = self.w.host.handler(handler);
+        let &page = self.w.host.handlers[handler.index()].taken.front()?;
+        if !self.w.host.is_removed(page) {
+            return None;
+        }
+        self.w.host.handlers[handler.index()].taken.pop_front();
+        let run = PageRun { first: page, pages: 1 };
+        if self.w.host.messages_mut(store).config().installers == 0 {
+            self.w.host.handlers[handler.index()].installing.run = Some(run);
+            return Some(Flow::Spend(SimDuration::ZERO, Then::HandlerInstall));
+        }
+        let due = Some(self.now());
+        self.w.host.messages_mut(store).want(Wanted { run, due });
+        Some(match self.w.host.messages_mut(store).has_idle_installer() {
+            true => Flow::Spend(self.w.setup.prices.uffd_tell.time, Then::HandlerTell),
+            false => Flow::Spend(SimDuration::ZERO, Then::HandlerServe),
+        })
+    }
+
     /// A reader has served what it had read: it goes on with the ring that it is in, or back to `poll`.
     fn served(&self, handler: HandlerId) -> Flow {
         match self.w.host.handlers[handler.index()].ring {
@@ -192,10 +223,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A reader wakes an installer that has nothing to do.
     fn tell_installer(&mut self, handler: HandlerId) -> Flow {
-        let (store, _) = self.w.host.handler(handler);
         self.wake_installer(handler);
-        debug_assert!(!self.w.host.has_device(store));
-        self.served(handler)
+        match self.w.host.handlers[handler.index()].taken.is_empty() {
+            true => self.served(handler),
+            false => Flow::Spend(SimDuration::ZERO, Then::HandlerServe),
+        }
     }
 
     fn wake_installer(&mut self, of: HandlerId) {

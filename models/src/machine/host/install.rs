@@ -5,7 +5,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::{FetchGoal, Host, ThreadKind};
-use super::stores::Installing;
+use super::stores::{Answer, Installing};
 use crate::base::ids::{GuestPage, ThreadId};
 use crate::base::record::Event;
 use crate::config::Install;
@@ -37,6 +37,11 @@ impl Host {
         }
     }
 
+    /// A marker stands in place of a page (`mfill_atomic_pte_poison`).
+    fn poison(&mut self, page: GuestPage) {
+        self.memory.page_mut(page).backing = Backing::Poisoned;
+    }
+
     /// A page gets its frame.
     pub(super) fn give_installed_frame(&mut self, guest_page: GuestPage) {
         self.memory.charge(guest_page);
@@ -52,7 +57,7 @@ impl Host {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The processor time that a page takes.
-    fn install_cost(&mut self, page: GuestPage, place: Place) -> SimDuration {
+    fn install_cost(&mut self, page: GuestPage, place: Place, answer: Answer) -> SimDuration {
         let install = self.w.host.install_of(page);
         let answers = self.w.setup.answers_faults(page.vm());
         let prices = &self.w.setup.prices;
@@ -63,6 +68,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
         };
         match (install, answers) {
+            // An entry is made, and nothing else (assumption: what it takes to make one that exists in the page cache).
+            _ if answer != Answer::Contents => entry.time,
             (Install::Copy, false) => copy.time,
             (Install::Copy, true) => write.time,
             (Install::Continue | Install::Zeropage, false) => entry.time,
@@ -83,7 +90,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn install_next(&mut self, thread: ThreadId, page: GuestPage, place: Place) -> Flow {
         self.emit(Event::UffdCopy { thread, page });
         self.w.host.set_fetch(thread, page, FetchGoal::Install);
-        Flow::Spend(self.install_cost(page, place), Then::Fetch)
+        let answer = self.w.host.answer_for(page);
+        let changes = self.changes_around(page).1;
+        let own = self.w.host.installing_mut(thread);
+        (own.answer, own.changes) = (answer, changes);
+        Flow::Spend(self.install_cost(page, place, answer), Then::Fetch)
+    }
+
+    /// Whether memory around a page is being given back, and how often it was.
+    fn changes_around(&mut self, page: GuestPage) -> (bool, u64) {
+        let store = self.w.host.memory.page(page).store;
+        store.map_or((false, 0), |store| self.w.host.messages_mut(store).changes(page))
     }
 
     /// The entry of a page is made, unless there is one already (EEXIST): that ends the call, and what comes
@@ -93,7 +110,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // Where the descriptor is closed meanwhile there is nothing to install in (ENOENT).
         let installed = self.w.host.memory.page(guest_page).backing == Backing::Stored
             && !self.w.host.is_orphaned(guest_page);
-        if installed && self.w.host.install_of(guest_page) == Install::Zeropage {
+        let Installing { answer, changes, .. } = *self.w.host.installing_mut(thread);
+        let (under_way, now) = self.changes_around(guest_page);
+        if (under_way || now != changes) && !self.w.host.is_orphaned(guest_page) {
+            return self.install_again(thread, guest_page);
+        }
+        if installed && answer == Answer::Poison {
+            self.w.host.poison(guest_page);
+            self.emit(Event::UffdPoisoned { thread, page: guest_page });
+        } else if installed
+            && (answer == Answer::Zeros || self.w.host.install_of(guest_page) == Install::Zeropage)
+        {
             // The entry of the page of zeros, which is nobody's: who touches it next gets a frame.
             self.w.host.memory.page_mut(guest_page).backing = Backing::Untouched;
         } else if installed {
@@ -101,6 +128,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 return self.direct_reclaim(thread);
             }
             self.w.host.give_installed_frame(guest_page);
+        }
+        if installed && answer == Answer::Contents {
+            self.check_is_no_discard(guest_page);
         }
         self.unlock_map(thread);
         self.w.host.threads[thread.index()].fetch = None;
@@ -127,6 +157,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn next_copy(&mut self, thread: ThreadId, installed: bool) -> Flow {
         let own = self.w.host.installing_mut(thread);
         own.copied += 1;
+        let answer = own.answer;
         let first = own.run.map(|run| run.first);
         let vcpu = matches!(self.w.host.kind_of(thread), ThreadKind::Vcpu(_));
         match self.w.host.installing_mut(thread).page() {
@@ -140,6 +171,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Some(_) if !installed && vcpu => Flow::Spend(SimDuration::ZERO, Then::OutsideInstall),
             Some(_) if !installed => Flow::Spend(SimDuration::ZERO, Then::HandlerInstall),
+            // Contents, zeros and markers take a call each.
+            Some(page) if self.w.host.answer_for(page) != answer => {
+                Flow::Spend(SimDuration::ZERO, Then::HandlerInstall)
+            }
             Some(page) => self.install_next(thread, page, Place::Further),
         }
     }

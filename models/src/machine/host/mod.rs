@@ -32,6 +32,7 @@ mod read;
 mod reader;
 mod reclaim;
 mod reclaimers;
+mod removal;
 mod scheduler;
 mod second_stage_lock;
 mod shrinker;

@@ -28,7 +28,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             | Backing::Writeback
             | Backing::Untouched
             | Backing::Swapped
-            | Backing::Stored => {
+            | Backing::Stored
+            | Backing::Poisoned => {
                 self.hold_page(item, guest_page);
                 self.complete_native(item);
             }

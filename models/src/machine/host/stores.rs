@@ -1,7 +1,7 @@
 //! Stores: what has the contents of regions that are nowhere in memory when the guest starts; and the
 //! threads of the VMM that bring them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimTime};
 
@@ -32,6 +32,11 @@ pub(super) struct Store {
     pub(super) prefetcher: Option<Prefetcher>,
     /// Faults that they are asked to answer.
     pub(super) requests: Option<Requests>,
+    /// Pages that it does not give.
+    pub(super) unreadable: BTreeSet<GuestPage>,
+    /// Pages that were given back since, so that they hold zeros; and those of which the handler knows it.
+    pub(super) discarded: BTreeSet<GuestPage>,
+    pub(super) removed: BTreeSet<GuestPage>,
 }
 
 /// The stores of a machine. Each holds an image of its guest's memory, frame by frame; those of several virtual
@@ -61,7 +66,20 @@ pub(super) fn stores(
         let requests = requests.map(|it| Requests::new(it.readers, config.vm_count()));
         let (device, shares) = (device.transpose()?, store.shares);
         let same = if same.len() > 1 { same } else { Vec::new() };
-        Ok(Store { device, shares, pages, same, messages, queues, prefetcher, requests })
+        let unreadable = BTreeSet::new();
+        Ok(Store {
+            device,
+            shares,
+            pages,
+            same,
+            messages,
+            queues,
+            prefetcher,
+            requests,
+            unreadable,
+            discarded: BTreeSet::new(),
+            removed: BTreeSet::new(),
+        })
     };
     all().map(store).collect()
 }
@@ -77,6 +95,22 @@ pub(super) struct Installing {
     pub request: Option<RequestId>,
     /// When the contents are there for which a vCPU's thread sleeps.
     pub due: Option<SimTime>,
+    /// What the call at hand installs.
+    pub answer: Answer,
+    /// How often memory had been given back when it began.
+    pub changes: u64,
+}
+
+/// What a call installs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// What the store has.
+    #[default]
+    Contents,
+    /// The page of zeros: the page was given back (`UFFDIO_ZEROPAGE`).
+    Zeros,
+    /// A marker: the store does not give the page (`UFFDIO_POISON`).
+    Poison,
 }
 
 impl Installing {

@@ -42,7 +42,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// A thread is about to link its message.
     pub(in crate::machine) fn link_message(&mut self, thread: ThreadId) -> Flow {
         let (page, _) = self.wanted_page(thread);
-        if !self.w.host.is_served_by_vmm(page) {
+        if !self.w.host.is_served_by_vmm(page) || self.is_killed(thread) {
             return Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::Fetch);
         }
         self.own_visit(thread, Visit::Link).unwrap_or_else(|| self.message_linked(thread))
@@ -70,7 +70,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let (page, store) = self.wanted_page(thread);
         // The lock of the map is not held while the thread sleeps, whichever kernel it is.
         self.unlock_map(thread);
-        if !self.w.host.is_served_by_vmm(page) {
+        if !self.w.host.is_served_by_vmm(page) || self.is_killed(thread) {
             self.w.host.messages_mut(store).withdraw(thread);
             let awake = Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::Fetch);
             return match self.has_entry(thread) {

@@ -3,7 +3,7 @@
 use sim_core::SimTime;
 
 use super::state::Host;
-use super::stores::Handler;
+use super::stores::{Answer, Handler};
 use crate::base::ids::{GuestPage, HandlerId, StoreId, SwapSlot, ThreadId};
 use crate::parts::device::Device;
 use crate::parts::memory::pages::Backing;
@@ -49,10 +49,45 @@ impl Host {
         }
     }
 
+    /// A page is one that a store does not give.
+    pub(in crate::machine) fn cannot_read(&mut self, guest_page: GuestPage, store: StoreId) {
+        self.stores[store.index()].unreadable.insert(guest_page);
+    }
+
+    /// Whether a page is one that its store does not give.
+    pub(super) fn is_unreadable(&self, page: GuestPage) -> bool {
+        let store = self.memory.page(page).store;
+        store.is_some_and(|store| self.stores[store.index()].unreadable.contains(&page))
+    }
+
+    /// Whether the handler of a page's store knows that the page was given back.
+    pub(super) fn is_removed(&self, page: GuestPage) -> bool {
+        let store = self.memory.page(page).store;
+        store.is_some_and(|store| self.stores[store.index()].removed.contains(&page))
+    }
+
+    /// Whether a page was given back, whoever knows it.
+    pub(super) fn is_discarded(&self, page: GuestPage) -> bool {
+        let store = self.memory.page(page).store;
+        store.is_some_and(|store| self.stores[store.index()].discarded.contains(&page))
+    }
+
+    /// What the handler installs in place of a page.
+    pub(super) fn answer_for(&self, page: GuestPage) -> Answer {
+        match (self.is_removed(page), self.is_unreadable(page)) {
+            (true, _) => Answer::Zeros,
+            (false, true) => Answer::Poison,
+            (false, false) => Answer::Contents,
+        }
+    }
+
     /// The pages around a missing one that a message about it brings.
     pub(super) fn run_around(&self, store: StoreId, page: GuestPage, block: u32) -> PageRun {
-        let missing = |page: GuestPage| self.is_missing(page, store);
-        PageRun::around(page, block, missing)
+        let missing = |page: GuestPage| self.is_missing(page, store) && !self.is_removed(page);
+        match self.is_removed(page) {
+            true => PageRun { first: page, pages: 1 },
+            false => PageRun::around(page, block, missing),
+        }
     }
 
     /// Whether a page is nowhere but in a store.
@@ -67,7 +102,8 @@ impl Host {
     /// Takes the next pages that a thread of the VMM brings without being asked.
     pub(super) fn next_ahead(&mut self, store: StoreId, now: SimTime) -> Option<PageRun> {
         let mut prefetcher = self.stores[store.index()].prefetcher.take()?;
-        let run = prefetcher.next(now, |page| self.is_missing(page, store));
+        let missing = |page| self.is_missing(page, store) && !self.is_removed(page);
+        let run = prefetcher.next(now, missing);
         self.stores[store.index()].prefetcher = Some(prefetcher);
         run
     }

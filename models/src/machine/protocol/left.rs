@@ -37,7 +37,7 @@ pub(super) struct Left {
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// An invariant does not hold.
-    pub(super) fn note(&mut self, vm: VmId, id: InvariantId, message: String) {
+    pub(in crate::machine) fn note(&mut self, vm: VmId, id: InvariantId, message: String) {
         let time = self.now();
         let broken = &mut self.w.protocol.of[vm.index()].broken;
         match broken.iter_mut().find(|known| known.id == id) {

@@ -162,6 +162,10 @@ impl<Q: EventQueue<MachineEvent>> Hypervisor for Cx<'_, Q> {
         self.w.host.bring_ahead(self.w.setup.page(vcpu, gfn), store);
     }
 
+    fn cannot_read(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId) {
+        self.w.host.cannot_read(self.w.setup.page(vcpu, gfn), store);
+    }
+
     fn offer_to_balloon(&mut self, vcpu: VcpuId, queue: BalloonQueue, frames: &[Gfn]) {
         self.w.host.put_into_balloon_queue(self.w.setup.vm(vcpu), queue, frames);
     }

@@ -25,6 +25,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// A lookup comes back with -EHWPOISON.
+    pub(in crate::machine) fn fault_is_poisoned(&mut self, vcpu: VcpuId) -> Flow {
+        self.send_hwpoison_signal(vcpu, self.fault_gfn(vcpu));
+        self.back_to_loop()
+    }
+
     pub(super) fn back_to_loop(&self) -> Flow {
         Flow::Spend(SimDuration::ZERO, Then::TurnEnd)
     }
@@ -57,6 +63,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.fetch_for_fault(vcpu, FetchGoal::Fault)
             }
             Backing::Swapped | Backing::Reading | Backing::Stored => self.fault_needs_io(vcpu),
+            Backing::Poisoned => self.fault_is_poisoned(vcpu),
         }
     }
 
@@ -280,6 +287,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Backing::Untouched | Backing::Reading | Backing::Swapped | Backing::Stored => {
                 self.fetch_for_fault(vcpu, FetchGoal::Fault)
             }
+            Backing::Poisoned => self.fault_is_poisoned(vcpu),
         }
     }
 }

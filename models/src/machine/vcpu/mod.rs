@@ -10,6 +10,7 @@ mod msr;
 mod outside;
 mod run_loop;
 mod shadow;
+mod sigbus;
 mod state;
 mod timer;
 mod view;

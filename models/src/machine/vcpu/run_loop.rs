@@ -16,6 +16,9 @@ use crate::parts::memory::shadow::Side;
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The top of the loop.
     pub(in crate::machine) fn turn(&mut self, vcpu: VcpuId) -> Flow {
+        if self.has_ended(vcpu) {
+            return self.vcpu_thread_ends(vcpu);
+        }
         // Before it enters or blocks (`xfer_to_guest_mode_handle_work`).
         if self.w.host.owes(thread_of(vcpu)) {
             return Flow::Spend(SimDuration::ZERO, Then::PayHigh);
@@ -71,7 +74,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     pub(in crate::machine) fn unblocked(&mut self, vcpu: VcpuId) -> Flow {
         let (view, interrupt) = (self.view(vcpu), self.interrupt_pending(vcpu));
-        if self.stays_blocked(vcpu, view, interrupt) {
+        if self.stays_blocked(vcpu, view, interrupt) && !self.has_ended(vcpu) {
             self.block_thread(thread_of(vcpu), Then::Unblocked);
             return Flow::Stopped;
         }
@@ -138,6 +141,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                     told = self.mirror_tables(vcpu, gva);
                 }
             }
+            Backing::Poisoned => self.send_hwpoison_signal(vcpu, gfn),
             // A frame whose bit is set again, or still, is left alone: the guest will fault.
             Backing::Stored if self.w.setup.answers_faults(self.w.setup.vm(vcpu)) => {}
             Backing::Untouched | Backing::Reading | Backing::Swapped | Backing::Stored => {

@@ -91,6 +91,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.w.host.set_fetch(thread_of(vcpu), page, FetchGoal::GuestTable);
                 Some(Flow::Spend(SimDuration::ZERO, Then::Fetch))
             }
+            Backing::Poisoned => {
+                self.send_hwpoison_signal(vcpu, table);
+                Some(Flow::Spend(SimDuration::ZERO, Then::TurnEnd))
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! KVM's side of the virtual processors: what the thread of each one knows.
 
+use std::collections::BTreeSet;
+
 use sim_core::{KeyedStreams, RandomStreams, SimDuration, SimTime};
 
-use crate::base::ids::{Gfn, Gva, ItemId, VcpuId};
+use crate::base::ids::{Gfn, Gva, ItemId, VcpuId, VmId};
 use crate::base::record::BlockReason;
 use crate::parts::memory::shadow::Side;
 
@@ -66,6 +68,8 @@ pub(super) struct VcpuThread {
     pub outside: Option<(Gfn, bool)>,
     /// The item for whose worker the thread waits.
     pub waits_for_worker: Option<ItemId>,
+    /// The thread has ended with its VMM.
+    pub exited: bool,
 }
 
 /// The threads of all virtual processors.
@@ -76,13 +80,26 @@ pub(in crate::machine) struct VcpuThreads {
     waiting_for_workers: u32,
     /// Decide which items find no memory.
     pub(super) allocations: KeyedStreams,
+    /// Virtual machines whose VMMs have ended.
+    ended: BTreeSet<VmId>,
 }
 
 impl VcpuThreads {
     /// At power-on.
     pub(in crate::machine) fn new(vcpus: u16, streams: &RandomStreams) -> Self {
         let of = (0..vcpus).map(|_| VcpuThread::default()).collect();
-        Self { of, waiting_for_workers: 0, allocations: streams.label("allocation") }
+        let ended = BTreeSet::new();
+        Self { of, waiting_for_workers: 0, allocations: streams.label("allocation"), ended }
+    }
+
+    /// The VMM of a virtual machine ends.
+    pub(super) fn end(&mut self, vm: VmId) {
+        self.ended.insert(vm);
+    }
+
+    /// Whether that of a virtual machine has ended.
+    pub(in crate::machine) fn has_ended(&self, vm: VmId) -> bool {
+        !self.ended.is_empty() && self.ended.contains(&vm)
     }
 
     /// How long a vCPU was kept from running.

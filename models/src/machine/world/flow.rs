@@ -60,6 +60,8 @@ pub(in crate::machine) enum Then {
     HandlerPolled,
     /// Handler: take what there is to read.
     HandlerRead,
+    /// Handler: read while a page is to be installed.
+    HandlerReadOn,
     /// Handler: the next thing for the messages that were read.
     HandlerServe,
     /// Handler: wake a thread that installs.
@@ -122,6 +124,10 @@ pub(in crate::machine) enum Then {
     NotifyBalloon,
     /// Thread of a balloon: pages go.
     BalloonAdvise,
+    /// Thread of a balloon: the event of it was read.
+    BalloonRemoved,
+    /// Thread of a balloon: they are taken out of the memory map.
+    BalloonZap,
     /// Thread of a balloon: they are gone.
     BalloonAdvised,
     /// Thread of a balloon: tell the guest.
@@ -280,7 +286,7 @@ impl Then {
             Self::LeaveSmm => "leaving system management mode",
             Self::WorkBegin => "looking for work",
             Self::WorkStep(_) => "completing an item",
-            Self::HandlerPolled | Self::HandlerRead | Self::HandlerPoll => {
+            Self::HandlerPolled | Self::HandlerRead | Self::HandlerReadOn | Self::HandlerPoll => {
                 "reading messages about missing pages"
             }
             Self::HandlerServe | Self::HandlerTell | Self::HandlerSubmit => {
@@ -316,9 +322,11 @@ impl Then {
                 "taking memory from a container"
             }
             Self::NotifyBalloon => "notifying a balloon's device",
-            Self::BalloonAdvise | Self::BalloonAdvised | Self::BalloonTold => {
-                "giving pages of a balloon back"
-            }
+            Self::BalloonAdvise
+            | Self::BalloonRemoved
+            | Self::BalloonZap
+            | Self::BalloonAdvised
+            | Self::BalloonTold => "giving pages of a balloon back",
             Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
             Self::QueueVisit(_) | Self::QueueAwaited(_) | Self::QueueLeft(_) => {
                 "at a wait queue of userfaultfd"

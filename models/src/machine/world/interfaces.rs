@@ -116,6 +116,8 @@ pub(in crate::machine) trait Hypervisor {
     fn store(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
     /// A frame is the next one that threads of the VMM are to bring without being asked.
     fn bring_ahead(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
+    /// A frame is one that its store does not give.
+    fn cannot_read(&mut self, vcpu: VcpuId, gfn: Gfn, store: StoreId);
     /// Frames, in order, are put into a queue of the balloon's device.
     fn offer_to_balloon(&mut self, vcpu: VcpuId, queue: BalloonQueue, frames: &[Gfn]);
     /// Page walks set the accessed bits of second-stage entries.

@@ -1,4 +1,4 @@
-//! Messages of userfaultfd: INV-48 and INV-49.
+//! Messages of userfaultfd: INV-48 to INV-50.
 
 use super::line::{ALL, InTrace, Invariant, Kind};
 use crate::base::invariant::{InvariantId, Severity};
@@ -45,5 +45,19 @@ pub(super) const LINES: &[Invariant] = &[
             RECORDS,
             "threads that hand on what they read, and faults that the VMM answers by exits and rings",
         ),
+    },
+    Invariant {
+        id: InvariantId(50),
+        title: "memory that was given back reads as zeros",
+        kind: Kind::Safety,
+        severity: Severity::Violation,
+        families: ALL,
+        sentence: "What a store has of a page is never installed after the page was given back.",
+        why: "Who gives memory back is promised zeros; a handler that was not told of it, or forgets it, brings what the \
+              page held when the snapshot was taken.",
+        breach: "UFFDIO_COPY or CONTINUE of a page that madvise has taken since the guest started.",
+        state: false,
+        step: true,
+        trace: InTrace::Undecidable("no log shows what a page holds, nor who has given it back"),
     },
 ];

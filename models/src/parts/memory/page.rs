@@ -19,6 +19,8 @@ pub enum Backing {
     Swapped,
     /// Only the store.
     Stored,
+    /// A marker in the VMM's page table: who touches the page gets SIGBUS (`PTE_MARKER_POISONED`).
+    Poisoned,
 }
 
 /// Which list a resident page is on.

@@ -30,6 +30,15 @@ pub(crate) struct Message {
     pub page: GuestPage,
 }
 
+/// An event that nobody has read: memory is about to be given back (`UFFD_EVENT_REMOVE`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Removal {
+    /// Who sleeps in `madvise` until somebody reads it.
+    pub thread: ThreadId,
+    /// What goes.
+    pub run: PageRun,
+}
+
 /// Pages that are to be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -44,6 +53,10 @@ pub(crate) struct Messages {
     config: HandlerConfig,
     /// By descriptor, the oldest message first.
     unread: Vec<VecDeque<Message>>,
+    /// Events, the oldest first; a descriptor shows one only when it has no message.
+    removals: Vec<VecDeque<Removal>>,
+    /// Changes of memory that are under way (`mmap_changing`), and all that there were.
+    changing: Vec<(u32, u64)>,
     /// Readers that sleep in `poll`, the one first that has slept longest.
     polling: Vec<u16>,
     /// Pages that no installer has taken, in the order of their messages or of their coming.
@@ -65,6 +78,8 @@ impl Messages {
     pub(crate) fn new(config: HandlerConfig) -> Self {
         Self {
             unread: vec![VecDeque::new(); config.descriptors.into()],
+            removals: vec![VecDeque::new(); config.descriptors.into()],
+            changing: vec![(0, 0); config.descriptors.into()],
             polling: (0..config.readers).collect(),
             wanted: VecDeque::new(),
             idle: (0..config.installers).collect(),
@@ -158,6 +173,40 @@ impl Messages {
         }
     }
 
+    /// Memory is about to be given back: what installs pages fails from here on, and readers are to be told.
+    pub(crate) fn remove(&mut self, removal: Removal) {
+        let descriptor = self.descriptor(removal.run.first);
+        let (count, all) = &mut self.changing[descriptor];
+        (*count, *all) = (*count + 1, *all + 1);
+        self.removals[descriptor].push_back(removal);
+    }
+
+    /// Who gave memory back is awake: pages can be installed again.
+    pub(crate) fn removed(&mut self, first: GuestPage) {
+        let descriptor = self.descriptor(first);
+        self.changing[descriptor].0 -= 1;
+    }
+
+    /// Changes of the memory around a page: whether one is under way, and how many there were.
+    pub(crate) fn changes(&self, page: GuestPage) -> (bool, u64) {
+        let (count, all) = self.changing[self.descriptor(page)];
+        (count > 0, all)
+    }
+
+    /// The oldest event of a descriptor is read, which has no message.
+    pub(crate) fn read_removal(&mut self, descriptor: u16) -> Option<Removal> {
+        let descriptor = usize::from(descriptor);
+        match self.unread[descriptor].is_empty() {
+            true => self.removals[descriptor].pop_front(),
+            false => None,
+        }
+    }
+
+    /// Those who wait for events to be read wait no more.
+    pub(crate) fn take_removals(&mut self) -> Vec<Removal> {
+        self.removals.iter_mut().flat_map(|removals| removals.drain(..)).collect()
+    }
+
     /// Takes out the readers that a message about a page wakes: all that poll its descriptor, or the first.
     pub(crate) fn wake(&mut self, page: GuestPage) -> Vec<u16> {
         let most = match self.config.waking {
@@ -196,7 +245,7 @@ impl Messages {
     /// The descriptor that a reader would read: the first of its own that has messages, or the first.
     pub(crate) fn to_be_read(&self, reader: u16) -> u16 {
         let own = |at: &u16| self.reads(reader, (*at).into());
-        let with_some = |at: &u16| own(at) && !self.unread[usize::from(*at)].is_empty();
+        let with_some = |at: &u16| own(at) && self.has_unread(*at);
         let mut all = 0..self.config.descriptors;
         all.clone().find(with_some).or_else(|| all.find(own)).unwrap_or(0)
     }
@@ -206,9 +255,10 @@ impl Messages {
         self.unread[usize::from(descriptor)].pop_front().map(|message| message.page)
     }
 
-    /// Whether a descriptor has messages that nobody has read.
+    /// Whether a descriptor has messages or events that nobody has read.
     pub(crate) fn has_unread(&self, descriptor: u16) -> bool {
-        !self.unread[usize::from(descriptor)].is_empty()
+        let descriptor = usize::from(descriptor);
+        !(self.unread[descriptor].is_empty() && self.removals[descriptor].is_empty())
     }
 
     /// Takes out a reader that sleeps; false if it does not.
@@ -226,8 +276,8 @@ impl Messages {
 
     /// Whether there is something to read for a reader.
     pub(crate) fn may_read(&self, reader: u16) -> bool {
-        let mut with_some = self.unread.iter().enumerate().filter(|(_, unread)| !unread.is_empty());
-        with_some.any(|(descriptor, _)| self.reads(reader, descriptor))
+        let mut with_some = (0..self.config.descriptors).filter(|&it| self.has_unread(it));
+        with_some.any(|descriptor| self.reads(reader, descriptor.into()))
     }
 
     /// A reader goes to sleep.
@@ -292,11 +342,28 @@ mod tests {
             process: Process::default(),
             install: Install::default(),
             plain_exits: PlainExits::default(),
+            remove_events: true,
+            poison: Vec::new(),
         })
     }
 
     fn message(thread: u32) -> Message {
         Message { thread: ThreadId(thread), page: GuestPage::new(VmId(0), Gfn(7)) }
+    }
+
+    #[test]
+    fn an_event_is_read_behind_all_messages_and_counts_until_its_caller_is_awake() {
+        let mut messages = messages();
+        let run = PageRun { first: GuestPage::new(VmId(0), Gfn(4)), pages: 3 };
+        messages.remove(Removal { thread: ThreadId(9), run });
+        messages.link(message(1));
+        assert_eq!(messages.changes(run.first), (true, 1));
+        assert_eq!(messages.read_removal(0), None);
+        assert!(messages.read_one(0).is_some() && messages.has_unread(0) && messages.may_read(0));
+        assert_eq!(messages.read_removal(0).map(|removal| removal.run), Some(run));
+        assert!(!messages.may_read(0) && messages.changes(run.first).0);
+        messages.removed(run.first);
+        assert_eq!(messages.changes(run.first), (false, 1));
     }
 
     #[test]

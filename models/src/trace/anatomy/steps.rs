@@ -150,6 +150,8 @@ impl Selector<'_> {
             | Event::UffdMessage { thread, page }
             | Event::UffdRead { thread, page }
             | Event::UffdCopy { thread, page }
+            | Event::UffdPoisoned { thread, page }
+            | Event::UffdAgain { thread, page }
             | Event::UffdCopied { thread, page, .. }
                 if page.gfn() == self.fault.gfn =>
             {

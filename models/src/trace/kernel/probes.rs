@@ -11,6 +11,8 @@ use crate::base::record::{Event, Record};
 const MESSAGE: u64 = 32;
 /// `-EEXIST`
 const EEXIST: i32 = -17;
+/// `-EAGAIN`
+const EAGAIN: i32 = -11;
 
 /// `FAULT_FLAG_*` of include/linux/mm_types.h of 6.12.117, as a lookup of KVM that must not wait has them for
 /// writing: `WRITE`, `ALLOW_RETRY`, `RETRY_NOWAIT`, `KILLABLE`, `ORIG_PTE_VALID`.
@@ -33,6 +35,8 @@ enum Place {
     Copy,
     /// It returns.
     Copied { installed: bool },
+    /// It returns without having looked at the page.
+    Again,
 }
 
 /// A probe that is hit.
@@ -55,6 +59,7 @@ impl Probe {
             Event::UffdCopied { thread, page, installed } => {
                 (thread, page, Place::Copied { installed })
             }
+            Event::UffdAgain { thread, page } => (thread, page, Place::Again),
             _ => return None,
         };
         Some(Self { thread, page, place })
@@ -66,7 +71,7 @@ impl Probe {
             Place::Lookup | Place::Message => "uffd_fault",
             Place::Read(_) => "uffd_read",
             Place::Copy => "uffd_copy",
-            Place::Copied { .. } => "uffd_copied",
+            Place::Copied { .. } | Place::Again => "uffd_copied",
         }
     }
 
@@ -90,6 +95,9 @@ impl Probe {
             Place::Copied { installed } => {
                 let result = if installed { PAGE_SIZE.to_string() } else { EEXIST.to_string() };
                 format!("(userfaultfd_ioctl+0x9b9/0xe70 <- mfill_atomic_copy) ret={result}")
+            }
+            Place::Again => {
+                format!("(userfaultfd_ioctl+0x9b9/0xe70 <- mfill_atomic_copy) ret={EAGAIN}")
             }
         }
     }
@@ -134,7 +142,7 @@ impl Handlers {
             Place::Copy => {
                 self.installing.insert(probe.thread);
             }
-            Place::Copied { .. } => {
+            Place::Copied { .. } | Place::Again => {
                 self.installing.remove(&probe.thread);
             }
             Place::Lookup => {}

@@ -58,6 +58,8 @@ struct Vcpu {
     asleep: Option<(BlockReason, SimTime)>,
     /// It has given up its processor since: a halt that was polled through has not.
     switched: bool,
+    /// Its thread has ended.
+    exited: bool,
 }
 
 /// What a worker is doing.
@@ -293,6 +295,18 @@ impl KernelWriter {
                 let Some(lock) = self.uffd_locks.remove(&thread) else { return };
                 self.spin(time, thread, "contention_end", (lock, "(ret=0)"), out);
             }
+            Event::SignalGenerate { vcpu, .. } => {
+                // SIGBUS, BUS_MCEERR_AR, to the thread alone, and delivered.
+                let fields = |pid, comm: &str| {
+                    format!("sig=7 errno=0 code=4 comm={comm} pid={pid} grp=0 res=0")
+                };
+                self.of_process(time, vcpu, "signal_generate", fields, out);
+            }
+            Event::SchedProcessExit { vcpu } => {
+                self.vcpus[vcpu.index()].exited = true;
+                let fields = |pid, comm: &str| format!("comm={comm} pid={pid} prio=120");
+                self.of_process(time, vcpu, "sched_process_exit", fields, out);
+            }
             Event::ContentionEnd { thread } => {
                 self.spin(time, thread, "contention_end", (MMU_LOCK, "(ret=0)"), out);
             }
@@ -379,6 +393,7 @@ impl KernelWriter {
     fn sleep_of(&mut self, thread: ThreadId) -> &'static str {
         if self.lines.threads.is_vcpu(thread) {
             return match self.vcpus[thread.index()].asleep {
+                None if self.vcpus[thread.index()].exited => "X",
                 None => "",
                 Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
                 Some((BlockReason::Fetch, _)) if self.handlers.is_asked_by(thread) => "S",
@@ -449,6 +464,23 @@ impl KernelWriter {
 
     /// An event of a lock that threads spin for, which nothing is concluded from when a log is
     /// read (`lock:contention_begin`, `lock:contention_end` of include/trace/events/lock.h, 6.1.192).
+    /// A line that says something of the thread of a vCPU as a process.
+    fn of_process(
+        &mut self,
+        time: SimTime,
+        vcpu: VcpuId,
+        name: &str,
+        fields: impl Fn(u32, &str) -> String,
+        out: &mut Vec<u8>,
+    ) {
+        let thread = thread_of(vcpu);
+        self.actor = Context::Thread(thread);
+        self.lines.head(time, self.actor, name, out);
+        let comm = self.lines.threads.comm_at(Some(thread), PcpuId(0), false);
+        let text = fields(self.lines.threads.pid(thread), &comm);
+        out.extend_from_slice(format!("{text}\n").as_bytes());
+    }
+
     fn spin(
         &mut self,
         time: SimTime,

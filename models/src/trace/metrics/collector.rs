@@ -14,6 +14,7 @@ use super::reclaim::Reclaims;
 use super::requests::{RequestCounts, Requests};
 use super::totals::{Counts, Task, Tasks, Totals};
 use super::traffic::Traffic;
+use super::user_faults::UserFaults;
 use super::values::{GroupMetrics, Metric, MetricValues, TaskMetrics, VmMetrics};
 use crate::base::ids::{TaskId, VmId};
 use crate::base::record::{Event, Phase, Record};
@@ -28,6 +29,7 @@ pub struct Metrics {
     notices: Notices,
     traffic: Traffic,
     lock_waits: LockWaits,
+    user_faults: UserFaults,
     events: u64,
     guest_tables: u64,
     measured: Option<SimTime>,
@@ -51,6 +53,7 @@ impl Metrics {
             notices: Notices::new(count),
             traffic: Traffic::default(),
             lock_waits: LockWaits::default(),
+            user_faults: UserFaults::default(),
             events: 0,
             guest_tables: 0,
             measured: None,
@@ -168,8 +171,22 @@ impl Metrics {
             Event::GuestDiscard { .. }
             | Event::TlbFlush { .. }
             | Event::BalloonTarget { .. }
-            | Event::BalloonSize { .. }
-            | Event::MadviseDontneed { .. } => self.given_back.observe(event),
+            | Event::BalloonSize { .. } => self.given_back.observe(event),
+            Event::MadviseDontneed { .. } => {
+                self.user_faults.observe(now, event, (counts, measuring), self.measured);
+                self.given_back.observe(event);
+            }
+            Event::KvmUserspaceExit { .. }
+            | Event::KvmAsyncPfExitlessNotify { .. }
+            | Event::VmmSignal { .. }
+            | Event::VmmAwake { .. }
+            | Event::VmmEnd { .. }
+            | Event::UffdLost { .. }
+            | Event::UffdPoisoned { .. }
+            | Event::UffdRemove { .. }
+            | Event::UffdAgain { .. } => {
+                self.user_faults.observe(now, event, (counts, measuring), self.measured);
+            }
             _ => self.count(event, measuring),
         }
     }
@@ -179,14 +196,6 @@ impl Metrics {
         let counts = &mut self.counts;
         match *event {
             Event::EptUnmap { .. } => counts.ept_unmaps += measuring,
-            Event::KvmUserspaceExit { plain, .. } => {
-                counts.user_exits += measuring;
-                counts.user_waits += measuring * u64::from(plain);
-            }
-            Event::KvmAsyncPfExitlessNotify { .. } => counts.ring_requests += measuring,
-            Event::VmmSignal { .. } => counts.ring_signals += measuring,
-            Event::VmmAwake { .. } => counts.handler_wakeups += measuring,
-            Event::UffdLost { .. } => counts.lost_pages += measuring,
             Event::SchedStatWait { span, .. } => {
                 *counts.waited_ps.get_or_insert(0) += u128::from(span.as_ps() * measuring);
             }

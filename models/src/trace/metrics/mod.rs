@@ -21,6 +21,7 @@ mod requests;
 mod tests;
 mod totals;
 mod traffic;
+mod user_faults;
 mod values;
 mod vmm_list;
 

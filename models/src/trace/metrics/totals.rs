@@ -98,6 +98,14 @@ pub(super) struct Counts {
     pub(super) handler_wakeups: u64,
     /// Pages that got zeros, as their descriptor was closed.
     pub(super) lost_pages: u64,
+    /// Events of memory that is given back, for how long who did so waited until it had gone, and how often installing
+    /// failed meanwhile.
+    pub(super) remove_events: u64,
+    pub(super) remove_wait_ps: u128,
+    pub(super) uffd_again: u64,
+    /// Pages that handlers poisoned, and when the first VMM ended by one.
+    pub(super) poisoned_pages: u64,
+    pub(super) vmm_lived_ps: Option<u64>,
     /// Notices of pages that were there before the guest was told.
     pub(super) needless_notices: u64,
     pub(super) mmu_lock_wait_ps: u128,

@@ -9,6 +9,11 @@ fn answered(run: &Totals<'_>, count: u64) -> Option<f64> {
     any.then_some(count as f64)
 }
 
+/// A number of a run in which memory is given back that a handler serves.
+fn removal(run: &Totals<'_>, value: f64) -> Option<f64> {
+    (run.counts.remove_events > 0).then_some(value)
+}
+
 pub(super) const OF_VMM: &[MetricKind] = &[
     MetricKind {
         name: "needless_notices",
@@ -80,6 +85,52 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         label: "pages lost",
         meaning: "Pages of stores that the guest got zeros for, as the descriptor of their handler was closed",
         value: |run| (run.counts.lost_pages > 0).then_some(run.counts.lost_pages as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "remove_events",
+        label: "events of memory given back",
+        meaning: "Events of memory that is given back and that a handler serves (UFFD_EVENT_REMOVE)",
+        value: |run| removal(run, run.counts.remove_events as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "remove_wait",
+        unit: Unit::Seconds,
+        better: Better::Less,
+        label: "waited for each",
+        meaning: "Mean time from such an event to the end of the memory, for which the caller of madvise sleeps until the \
+                  event is read",
+        value: |run| {
+            let mean = run.counts.remove_wait_ps as f64 * 1e-12 / run.counts.remove_events as f64;
+            removal(run, mean)
+        },
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "uffd_again",
+        better: Better::Less,
+        label: "calls in vain",
+        meaning: "Calls that could install no page, as memory was being given back (EAGAIN)",
+        value: |run| removal(run, run.counts.uffd_again as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "poisoned_pages",
+        better: Better::Less,
+        label: "pages poisoned",
+        meaning: "Pages in place of which handlers installed a marker (UFFDIO_POISON), as their stores do not give them",
+        value: |run| (run.counts.poisoned_pages > 0).then_some(run.counts.poisoned_pages as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "vmm_lifetime",
+        unit: Unit::Seconds,
+        better: Better::More,
+        label: "lifetime of the VMM",
+        meaning: "Time from the beginning of the measured phase to the end of the first VMM that got SIGBUS at a poisoned \
+                  page",
+        value: |run| run.counts.vmm_lived_ps.map(|ps| ps as f64 * 1e-12),
         ..MetricKind::COUNT
     },
 ];

@@ -158,7 +158,9 @@ impl Host {
             Event::UffdCopy { thread, page } => {
                 self.serves(board, now, thread, "installs a page", page);
             }
-            Event::UffdCopied { thread, .. } => self.handler(board, thread).end(board, now),
+            Event::UffdCopied { thread, .. } | Event::UffdAgain { thread, .. } => {
+                self.handler(board, thread).end(board, now);
+            }
             _ => {}
         }
     }

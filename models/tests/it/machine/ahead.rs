@@ -227,6 +227,12 @@ impl Draw {
     /// The handlers of a machine die, if it has some, and the kernel keeps its faults.
     fn deaths(&mut self, config: &mut MachineConfig, policy: &Policy) {
         let handler = config.host.stores.iter().any(|store| store.handler.is_some());
+        if handler && policy.rules.vmm_answers() {
+            config.host.memory_control.balloons.clear();
+            for handler in config.host.stores.iter_mut().filter_map(|it| it.handler.as_mut()) {
+                handler.poison.clear();
+            }
+        }
         if !handler || policy.rules.vmm_answers() || self.chance(40) {
             return;
         }
@@ -341,7 +347,11 @@ impl Draw {
 
     /// The guest has a balloon, which reports what is free.
     fn balloon(&mut self, config: &mut MachineConfig) {
-        let handler = config.host.stores.iter().any(|store| store.handler.is_some());
+        let handlers = config.host.stores.iter().filter_map(|store| store.handler.as_ref());
+        let shared = |handler: &HandlerConfig| {
+            matches!(handler.install, Install::Continue | Install::Stores)
+        };
+        let handler = handlers.into_iter().any(shared);
         let shadow = config.host.paging == HostPaging::Shadow;
         if handler || shadow || config.host.thp || self.chance(60) {
             return;
@@ -395,6 +405,8 @@ impl Draw {
             process: self.of(Process::ALL),
             install: self.of(Install::ALL),
             plain_exits: self.of(PlainExits::ALL),
+            remove_events: true,
+            poison: Vec::new(),
         };
         let compressed = config.host.device.is_work_of_submitter();
         let kernel = self.chance(35) && (device.is_some() || !compressed);
@@ -417,6 +429,11 @@ impl Draw {
         let prefetch = self.chance(50).then_some(prefetch);
         if let Some(handler) = &mut config.host.stores[0].handler {
             handler.prefetch = prefetch;
+            if self.chance(15) {
+                let first = pages + self.below(pages);
+                handler.poison =
+                    vec![PrefetchRun { region: RegionId(place as u16), first, pages: 1 }];
+            }
         }
     }
 

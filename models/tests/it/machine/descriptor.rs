@@ -33,6 +33,8 @@ fn demand_paging(vcpus: u16, descriptors: u16) -> MachineConfig {
         process: Process::Vmm,
         install: Install::Continue,
         plain_exits: PlainExits::Handler,
+        remove_events: true,
+        poison: Vec::new(),
     };
     let (name, vm) = ("store".into(), VmId(0));
     config.host.stores =

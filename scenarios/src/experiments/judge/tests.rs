@@ -122,6 +122,11 @@ fn every_metric_can_be_named() {
         "ring_signals",
         "handler_wakeups",
         "lost_pages",
+        "remove_events",
+        "remove_wait",
+        "uffd_again",
+        "poisoned_pages",
+        "vmm_lifetime",
     ];
     let defined = |kind: &&MetricKind| {
         !kind.by_group

@@ -9,6 +9,7 @@ use crate::scenario::resolve::Scenario;
 /// Notes of handlers that died for good, and of what was lost when their descriptors were closed.
 pub(super) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> {
     let mut notes: Vec<Note> = results.iter().filter_map(lost).collect();
+    notes.extend(results.iter().filter_map(ended));
     notes.extend(died(scenario));
     notes
 }
@@ -21,6 +22,17 @@ fn lost(result: &PolicyResult) -> Option<Note> {
         metric.mean
     );
     Some(Note { kind: NoteKind::PagesLost, policy: Some(result.policy.clone()), text })
+}
+
+fn ended(result: &PolicyResult) -> Option<Note> {
+    let lifetime = result.metric("vmm_lifetime")?;
+    let text = format!(
+        "a VMM ended {:.6} s after the start of the measured time, as its guest wanted a page that its store does not give \
+         (SIGBUS at a poisoned page): nothing of that virtual machine runs any more, and invariants of what must happen in the \
+         end are not judged for it",
+        lifetime.mean
+    );
+    Some(Note { kind: NoteKind::VmmEnded, policy: Some(result.policy.clone()), text })
 }
 
 /// The handlers of a virtual machine that are dead at the end, with their descriptors open.

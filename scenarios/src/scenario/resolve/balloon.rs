@@ -2,8 +2,8 @@
 
 use models::base::ids::{PAGE_SIZE, VmId};
 use models::config::{
-    BALLOON_BATCH, Balloon, BalloonTarget, GuestConfig, HostConfig, HostPaging, Region, Reporting,
-    TaskGroup,
+    BALLOON_BATCH, Balloon, BalloonTarget, GuestConfig, HostConfig, HostPaging, Install, Policy,
+    Region, Reporting, TaskGroup,
 };
 use models::machine::KERNEL_FRAMES;
 use sim_core::SimDuration;
@@ -77,11 +77,14 @@ pub(super) fn goes_with(
     end: SimDuration,
 ) -> Result<(), ScenarioError> {
     for (at, balloon) in all {
-        let handled = host.stores.iter().any(|it| it.vm == balloon.vm && it.handler.is_some());
+        let is_shared = |install: Install| matches!(install, Install::Continue | Install::Stores);
+        let handlers = host.stores.iter().filter(|it| it.vm == balloon.vm);
+        let mut handlers = handlers.filter_map(|it| it.handler.as_ref());
+        let shared = handlers.any(|handler| is_shared(handler.install));
         let refused = [
             (host.paging == HostPaging::Shadow, "shadow paging (`host.paging`)"),
             (host.thp, "huge pages of the host (`host.thp`)"),
-            (handled, "memory that a handler brings (`host.stores`)"),
+            (shared, "shared memory that a handler brings (`install` `continue` or `stores`)"),
         ];
         if let Some((_, what)) = refused.iter().find(|(refused, _)| *refused) {
             let message = format!("a balloon does not go with {what}");
@@ -94,4 +97,19 @@ pub(super) fn goes_with(
         }
     }
     Ok(())
+}
+
+/// Why a policy does not go with balloons, if it does not: the message, and what would be right.
+pub(super) fn refuses(host: &HostConfig, policy: &Policy) -> Option<(String, String)> {
+    let handled = |balloon: &Balloon| {
+        host.stores.iter().any(|it| it.vm == balloon.vm && it.handler.is_some())
+    };
+    let any = host.memory_control.balloons.iter().any(handled);
+    (any && policy.rules.vmm_answers()).then(|| {
+        let message = format!(
+            "under `{}` the VMM answers faults, and what it does for memory that a balloon has given back is not modelled",
+            policy.name
+        );
+        (message, "another policy, or a guest without `balloon`".to_owned())
+    })
 }

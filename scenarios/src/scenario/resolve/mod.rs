@@ -188,7 +188,8 @@ impl Scenario {
 impl Scenario {
     /// Why a policy cannot be compared on this machine, if it cannot: the message, and what would be right.
     fn refuses(&self, policy: &Policy) -> Option<(String, String)> {
-        if let Some(refused) = disturbance::refuses(&self.machine.disturbances, policy) {
+        let refused = disturbance::refuses(&self.machine.disturbances, policy);
+        if let Some(refused) = refused.or_else(|| balloon::refuses(&self.machine.host, policy)) {
             return Some(refused);
         }
         let own = |vm: models::base::ids::VmId| {
@@ -213,6 +214,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let (host, host_identity) = host::host(&host_at, &file.host, vms.memory_pages())?;
     vms.fit_beside_each_other(&host)?;
     let mut host = store::stores(root, &file, host, &mut vms)?;
+    store::goes_with_kernel(&host_at.field("stores"), &file.host.stores, &host_identity.kernel)?;
     let shortest = SimDuration::from_ps(1);
     let duration = root.field("duration").span(file.duration.0, shortest..=MAX_DURATION)?;
     let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);
@@ -252,6 +254,9 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     for policy in policies.iter().chain(own_policies) {
         if let Some((message, help)) = disturbance::refuses(&disturbances, policy) {
             return Err(disturbances_at.fail(message, help));
+        }
+        if let Some((message, help)) = balloon::refuses(&host, policy) {
+            return Err(root.field("policies").fail(message, help));
         }
     }
     let (guests, vms, workload) = vms.into_parts();

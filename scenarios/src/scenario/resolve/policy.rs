@@ -181,6 +181,11 @@ pub(super) fn without_memory(
     {
         return Some(refused);
     }
+    if policy.rules.vmm_answers()
+        && let Some(refused) = poisons(policy, regions, stores)
+    {
+        return Some(refused);
+    }
     let in_memfd = |region: &&Region| region.backing == RegionBacking::GuestMemfd;
     let region = regions.iter().find(in_memfd)?;
     let knows = !policy.host_async || policy.rules.guest_memfd != GuestMemfd::None;
@@ -191,6 +196,24 @@ pub(super) fn without_memory(
         );
         (message, "a generation since v6.12, or a region without `backing`".to_owned())
     })
+}
+
+/// What a VMM that answers faults does for a page that it does not get is its own: no kernel is asked.
+fn poisons(
+    policy: &Policy,
+    regions: &[Region],
+    stores: &[StoreConfig],
+) -> Option<(String, String)> {
+    let mut own = regions.iter().filter_map(|region| region.store);
+    let store = own.find(|store| {
+        stores[store.index()].handler.as_ref().is_some_and(|handler| !handler.poison.is_empty())
+    })?;
+    let message = format!(
+        "under `{}` the VMM answers faults, and has no UFFDIO_POISON for pages that the store `{}` does not give",
+        policy.name,
+        stores[store.index()].name
+    );
+    Some((message, "another policy, or a handler without `poison`".to_owned()))
 }
 
 /// A vCPU has one ring of faults, which one handler reads.

@@ -63,9 +63,7 @@ pub(super) fn prefetch(
     if let Some(path) = &file.file {
         runs.extend(listed(&at.field("file"), path, stored)?);
     }
-    for (index, pages) in file.pages.iter().flatten().enumerate() {
-        runs.push(part(&at.field("pages").index(index), pages, stored)?);
-    }
+    runs.extend(parts(&at.field("pages"), file.pages.as_deref(), stored)?);
     for (index, name) in file.regions.iter().flatten().enumerate() {
         let at = at.field("regions").index(index);
         runs.push(stored.region(name).ok_or_else(|| unknown(&at, name, stored))?);
@@ -99,6 +97,16 @@ fn unknown(at: &At<'_>, name: &str, stored: Stored<'_>) -> ScenarioError {
     let all = stored.all();
     let names: Vec<&str> = all.iter().map(|run| stored.name(*run)).collect();
     at.unknown("region of this store", name, &names)
+}
+
+/// Pages that a list names.
+pub(super) fn parts(
+    at: &At<'_>,
+    all: Option<&[PrefetchPages]>,
+    stored: Stored<'_>,
+) -> Result<Vec<PrefetchRun>, ScenarioError> {
+    let all = all.into_iter().flatten().enumerate();
+    all.map(|(index, pages)| part(&at.index(index), pages, stored)).collect()
 }
 
 fn part(

@@ -96,13 +96,43 @@ fn store(
         let prefetch = file.prefetch.as_ref();
         let prefetch = prefetch.map(|file| prefetch::prefetch(&at.field("prefetch"), file, stored));
         let config = handler_config(&at, file, device.is_some(), cpus)?;
-        Ok(HandlerConfig { prefetch: prefetch.transpose()?, ..config })
+        let poison = prefetch::parts(&at.field("poison"), file.poison.as_deref(), stored)?;
+        Ok(HandlerConfig { prefetch: prefetch.transpose()?, poison, ..config })
     });
     let &Image { ref prefix, vm, shares, .. } = image;
     let (name, handler) = (format!("{prefix}{}", file.name), handler.transpose()?);
     // What two share is the device of the first.
     let device = device.filter(|_| shares.is_none());
     Ok(StoreConfig { name, vm, device, shares, handler })
+}
+
+/// UFFDIO_POISON came with Linux 6.6.
+const FIRST_WITH_POISON: (u64, u64) = (6, 6);
+
+/// Refuses what the host's kernel does not have.
+pub(super) fn goes_with_kernel(
+    at: &At<'_>,
+    files: &[StoreFile],
+    kernel: &str,
+) -> Result<(), ScenarioError> {
+    let poisons =
+        |file: &StoreFile| file.handler.as_ref().is_some_and(|handler| handler.poison.is_some());
+    match files.iter().position(poisons) {
+        Some(index) if !is_at_least(kernel, FIRST_WITH_POISON) => {
+            let (major, minor) = FIRST_WITH_POISON;
+            let message = format!("the host's kernel `{kernel}` has no UFFDIO_POISON");
+            let help = format!("`\"kernel\": \"linux-{major}.{minor}\"` or a later one in `host`");
+            Err(at.index(index).field("handler").field("poison").fail(message, help))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a preset, which is named after its release, is not older than a release.
+fn is_at_least(kernel: &str, release: (u64, u64)) -> bool {
+    let numbers = kernel.strip_prefix("linux-").map(|numbers| numbers.split('.'));
+    let numbers: Vec<u64> = numbers.into_iter().flatten().flat_map(str::parse).collect();
+    matches!(numbers[..], [major, minor, ..] if (major, minor) >= release)
 }
 
 fn handler_config(
@@ -150,6 +180,8 @@ fn handler_config(
         process: file.process,
         install: file.install,
         plain_exits: file.plain_exits,
+        remove_events: file.remove_events.unwrap_or(true),
+        poison: Vec::new(),
     })
 }
 

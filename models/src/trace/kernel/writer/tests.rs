@@ -123,6 +123,34 @@ fn an_interrupt_instead_of_a_worker_completes_in_its_context() {
 }
 
 #[test]
+fn a_vmm_that_ends_by_a_signal_is_printed_as_the_kernel_does() {
+    let at = |us: u64, event| Record { time: SimTime::from_ps(us * 1_000_000), event };
+    let (vcpu, pcpu) = (thread_of(V0), PcpuId(0));
+    let setting = Setting { vcpus: 1, handlers: 0, running: vec![VCPU], ready_by_interrupt: true };
+    let mut writer = KernelWriter::new(setting);
+    let mut out = Vec::new();
+    for record in [
+        at(1, Event::SignalGenerate { vcpu: V0, gfn: Gfn(2) }),
+        at(2, Event::VmmEnd { vm: VmId(0) }),
+        at(3, Event::SchedProcessExit { vcpu: V0 }),
+        at(4, Event::HostSchedSwitch { pcpu, prev: Some(vcpu), next: None }),
+    ] {
+        writer.record(&record, &mut out);
+    }
+    let text = String::from_utf8(out).expect("text");
+    let fields: Vec<_> =
+        text.lines().map(|line| line.split_once(": ").expect("a time").1).collect();
+    assert_eq!(
+        &fields[..2],
+        [
+            "signal_generate: sig=7 errno=0 code=4 comm=vcpu0 pid=1000 grp=0 res=0",
+            "sched_process_exit: comm=vcpu0 pid=1000 prio=120",
+        ]
+    );
+    assert!(fields[2].contains("prev_state=X"), "{text}");
+}
+
+#[test]
 fn probes_of_userfaultfd_are_printed_as_the_kernels() {
     let page = |gfn| GuestPage::new(VmId(0), Gfn(gfn));
     let (vcpu, reader, worker) = (thread_of(V0), ThreadId(1), ThreadId(2));

@@ -55,9 +55,24 @@ pub(super) fn scenario(seed: u64) -> Value {
     // Handlers die of the only virtual machine, if it has some and no policy lets it answer faults.
     let answers = policies
         .iter()
+        .chain(&vms.list)
         .map(Value::to_string)
         .any(|policy| ["user-exit", "resolved_by"].iter().any(|word| policy.contains(word)));
     let dies = vm.is_none() && !answers && has_handler(&object);
+    let poisons = !answers && store::has_poison(&object["host"]["kernel"]);
+    if !poisons && let Some(host) = object.get_mut("host") {
+        store::without_poison(host);
+    }
+    let mut named = vms.list.clone();
+    if answers && has_handlers(&object) {
+        let guests = named.iter_mut().filter_map(|vm| vm.get_mut("guest"));
+        guests.chain(object.get_mut("guest")).for_each(without_balloon);
+    }
+    if shape.balloon
+        && let Some(host) = object.get_mut("host")
+    {
+        store::beside_balloon(host);
+    }
     let of_handler =
         |one: &Value| disturbance::OF_HANDLER.iter().any(|kind| one["kind"] == kind.name());
     disturbances.retain(|one| dies || !of_handler(one));
@@ -71,7 +86,7 @@ pub(super) fn scenario(seed: u64) -> Value {
     }
     let names: Vec<String> = policies.iter().map(name_of).collect();
     if !vms.list.is_empty() {
-        object.insert("vms".into(), Value::Array(vms.list.clone()));
+        object.insert("vms".into(), Value::Array(named));
     }
     object.insert("policies".into(), Value::Array(policies));
     object.insert("duration".into(), written(duration));
@@ -80,6 +95,19 @@ pub(super) fn scenario(seed: u64) -> Value {
     }
     rest(&draw, &mut object, &names, vm.map(|(vm, _)| vm.as_str()));
     Value::Object(object)
+}
+
+/// Whether a store has threads of the VMM.
+fn has_handlers(object: &Object) -> bool {
+    let mut stores = object["host"]["stores"].as_array().into_iter().flatten();
+    stores.any(|store| store.get("handler").is_some())
+}
+
+/// A guest has no balloon.
+fn without_balloon(guest: &mut Value) {
+    if let Some(guest) = guest.as_object_mut() {
+        guest.remove("balloon");
+    }
 }
 
 /// Whether threads of the VMM bring the pages of some region.

@@ -199,7 +199,7 @@ impl Shape {
     /// Limit, regions, memory and swap, in this order.
     /// `unnamed` says whether a region may be stored beside the swap area.
     fn sizes(&mut self, draw: &Draw, unnamed: bool) {
-        self.balloon &= !self.shadow && !self.host_thp && self.stores.is_empty();
+        self.balloon &= !self.shadow && !self.host_thp;
         let mut slack = draw.at("slack");
         let least = self.other_pages + RECLAIMABLE + 2 * self.in_flight();
         self.limit_pages = least + if slack.percent(50) { 0 } else { slack.magnitude(0, 512) };
