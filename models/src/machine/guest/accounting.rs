@@ -2,7 +2,8 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::{Program, Running};
+use super::state::Running;
+use super::task::Program;
 use crate::base::ids::{Gfn, Gva, TaskId, VcpuId};
 use crate::base::record::{Event, FaultPath};
 use crate::config::Op;

@@ -3,7 +3,7 @@
 
 use sim_core::{Cycles, EventQueue, SimTime};
 
-use super::state::GuestThen;
+use super::stage::GuestThen;
 use crate::base::abi::MSR_TSC_DEADLINE;
 use crate::base::ids::VcpuId;
 use crate::base::record::Event;

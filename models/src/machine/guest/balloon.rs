@@ -7,7 +7,8 @@
 use sim_core::{Cycles, EventQueue, SimDuration};
 
 use super::balloon_state::{Driver, DriverWork, Pass};
-use super::state::{Guest, GuestThen, Hotplug};
+use super::stage::GuestThen;
+use super::state::{Guest, Hotplug};
 use crate::base::ids::{Gfn, VcpuId, VmId};
 use crate::base::record::Event;
 use crate::config::{BALLOON_BATCH, Kswapd, Reporting};

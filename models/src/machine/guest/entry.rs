@@ -3,7 +3,8 @@
 use sim_core::{Cycles, EventQueue};
 
 use super::balloon_state::DriverWork;
-use super::state::{GuestThen, Running};
+use super::stage::GuestThen;
+use super::state::Running;
 use crate::base::ids::{Gfn, Gva, TaskId, Token, VcpuId, VmId};
 use crate::base::record::{Event, FaultPath};
 use crate::machine::world::{BalloonQueue, Cx, Flow, GuestEntry, MachineEvent};

@@ -3,7 +3,8 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::{Frame, GuestThen, Running};
+use super::stage::{Frame, GuestThen};
+use super::state::Running;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::config::TimerKind;
 use crate::machine::world::{Cx, Hypervisor, MachineEvent};

@@ -5,7 +5,8 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::{Frame, GuestThen, Hotplug};
+use super::stage::{Frame, GuestThen};
+use super::state::Hotplug;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};

@@ -2,7 +2,7 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::GuestThen;
+use super::stage::GuestThen;
 use super::tlb::cost_of_flush;
 use crate::base::abi::{CALL_FUNCTION, DEVICE, LOCAL_TIMER, RESCHEDULE};
 use crate::base::ids::VcpuId;

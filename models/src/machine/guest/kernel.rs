@@ -6,7 +6,8 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::{GuestThen, Running};
+use super::stage::GuestThen;
+use super::state::Running;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::base::record::TlbFlushReason;
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent};

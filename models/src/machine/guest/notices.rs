@@ -2,7 +2,8 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::{Frame, GuestThen, TaskState};
+use super::stage::{Frame, GuestThen};
+use super::task::TaskState;
 use crate::apf::WaitContext;
 use crate::base::ids::{TaskId, Token, VcpuId};
 use crate::base::record::ApfReason;

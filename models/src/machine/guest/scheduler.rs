@@ -3,7 +3,9 @@
 
 use sim_core::EventQueue;
 
-use super::state::{GuestThen, Hotplug, TaskState};
+use super::stage::GuestThen;
+use super::state::Hotplug;
+use super::task::TaskState;
 use crate::base::ids::{TaskId, VcpuId, VmId};
 use crate::base::record::Event;
 use crate::config::StealClock;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sim_core::{Cycles, EventQueue, SimDuration, SimTime};
 
 use super::choices::Choices;
-use super::state::{KernelMode, MAX_COUNTERS, Program, Task, TaskState};
+use super::task::{KernelMode, MAX_COUNTERS, Program, Task, TaskState};
 use crate::base::ids::{GroupId, RegionId, TaskId, VcpuId, VmId};
 use crate::base::record::{Event, TaskRole};
 use crate::config::{Op, Pattern, TaskGroup};

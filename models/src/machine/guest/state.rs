@@ -8,92 +8,17 @@ use sim_core::{
 };
 
 use super::balloon_state::{Driver, DriverWork, drivers};
-use super::choices::{Choices, Sources};
-use super::give_back::{Call, Discard, Shootdown, TlbRange};
+use super::choices::Sources;
+use super::give_back::{Call, Shootdown};
 use super::power_on::{levels, tables_of, tick_offset};
-use crate::base::ids::{Gfn, GroupId, Gva, RegionId, TaskId, Token, VcpuId};
+use super::stage::Frame;
+use super::task::Task;
+use crate::base::ids::{Gfn, GroupId, TaskId, VcpuId};
 use crate::base::record::TaskRole;
-use crate::config::{
-    Law, MachineConfig, Op, PageWalk, Section, SyncKind, SyncObject, TaskGroup, Workload,
-};
-use crate::machine::world::BalloonQueue;
+use crate::config::{Law, MachineConfig, PageWalk, SyncKind, SyncObject, TaskGroup, Workload};
 use crate::parts::mmu::{GuestTables, Mark, Mmu, SpaceTags};
 use crate::parts::pages::Walk;
 use crate::parts::sched::{Balance, Entity, RunQueue};
-
-/// A stage of the guest kernel that runs on a vCPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GuestThen {
-    /// Timer interrupt; so many tick periods are accounted.
-    Tick { periods: u32 },
-    /// Reschedule interrupt: its return looks for another task.
-    Reschedule,
-    /// Exception 14 with this CR2: read the shared word.
-    PageFault { token: Token },
-    /// The sleeper is linked: test it, then sleep or halt.
-    WaitTest { token: Token, task: TaskId },
-    /// HLT with interrupts on, in the not-present handler of a context that cannot sleep.
-    WaitHalted { token: Token, task: TaskId },
-    /// Page ready as exception: wake.
-    Wake { token: Token },
-    /// Page ready as interrupt: read the token, wake, free the slot, acknowledge.
-    ReadyInterrupt,
-    /// The context switch is over.
-    Switched,
-    /// The guest's own page fault: a fresh frame for this address.
-    FirstTouch { gva: Gva },
-    /// Clearing the fresh frame begins.
-    ClearPage { gva: Gva, gfn: Gfn },
-    /// The fresh frame is cleared.
-    MapFresh { gva: Gva, gfn: Gfn },
-    /// Clearing the frame of a new table begins.
-    ClearTable { gva: Gva, gfn: Gfn, level: u32 },
-    /// The frame of a new table is cleared.
-    LinkTable { gva: Gva, gfn: Gfn, level: u32 },
-    /// So many frames of a fresh page of 2 MiB are cleared.
-    ClearLarge { gva: Gva, gfn: Gfn, page: u16 },
-    /// Timers of tasks have expired; in the softirq, with interrupts on.
-    Timers { softirq: bool },
-    /// Call-function interrupt: enable asynchronous page faults on this vCPU.
-    EnableApf,
-    /// Call-function interrupt: write EN with an address that the host refuses.
-    RefusedEn,
-    /// Spinning, with interrupts on, until all other vCPUs have answered.
-    CallWait,
-    /// Call-function interrupt: do what is asked for, and answer.
-    Answer { call: Call },
-    /// Translations of the vCPU itself go.
-    FlushTlb { range: TlbRange },
-    /// The end of an interrupt, where it exits.
-    Eoi,
-    /// The handler of a system management interrupt is over.
-    LeaveSmm,
-    /// The vCPU goes offline: its notices first.
-    NoticesOff,
-    /// Notices are off: sleepers, tasks, and then the vCPU itself.
-    Depart,
-    /// Halted with interrupts off until somebody starts the vCPU again.
-    Offline,
-    /// The interrupt, or the timer, of the balloon's driver.
-    Driver { work: DriverWork },
-    /// The driver has its pages, and notifies the device.
-    BalloonTell { queue: BalloonQueue },
-    /// The driver writes the size of the balloon into the device.
-    BalloonSize,
-    /// The driver goes on towards the size that was asked for.
-    BalloonNext,
-    /// There is no frame until free ones are reported; with interrupts on.
-    WaitForFrame,
-    /// Nothing more to do.
-    Return,
-}
-
-/// A guest kernel stage with the work that is left of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub remaining: Cycles,
-    pub then: GuestThen,
-}
 
 /// Which part of the guest has the vCPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,96 +190,6 @@ impl GuestCpu {
             smi_pending: None,
         }
     }
-}
-
-/// What a guest task is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TaskState {
-    Runnable,
-    Sleeping,
-}
-
-/// Where in the kernel a task's program is: all zero in user mode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct KernelMode {
-    /// In a system call: at CPL 0.
-    pub syscall: bool,
-    /// Depth of sections with preemption off.
-    pub preempt_off: u32,
-    /// Depth of sections with interrupts off.
-    pub irq_off: u32,
-    /// Depth of RCU readers.
-    pub rcu: u32,
-    /// An access of the system call has begun and not gone through.
-    pub mid_access: bool,
-}
-
-impl KernelMode {
-    /// How many sections of a kind the program is in.
-    pub(super) fn depth(&mut self, kind: Section) -> &mut u32 {
-        match kind {
-            Section::PreemptOff => &mut self.preempt_off,
-            Section::IrqOff => &mut self.irq_off,
-            Section::RcuReader => &mut self.rcu,
-        }
-    }
-}
-
-/// Repetitions inside each other that a program may have.
-pub(super) const MAX_COUNTERS: usize = 8;
-
-/// What a task executes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::machine) enum Program {
-    /// Writes every page of these regions once, then waits for ever at the barrier.
-    Fill { regions: Vec<(RegionId, u64)>, at: usize, page: u64 },
-    /// The operations of a task group, again and again.
-    Loop { ops: Arc<Vec<Op>> },
-}
-
-impl Program {
-    /// How many passes it makes, if it has an end.
-    pub(super) fn passes(&self) -> Option<u64> {
-        let Self::Loop { ops } = self else { return None };
-        match ops.last() {
-            Some(&Op::EndPass { passes }) => Some(passes),
-            _ => None,
-        }
-    }
-}
-
-/// A task of the guest.
-#[derive(Clone, Debug)]
-pub(super) struct Task {
-    pub role: TaskRole,
-    pub group: GroupId,
-    pub vcpu: VcpuId,
-    pub state: TaskState,
-    /// When it last had a vCPU.
-    pub ran_until: SimTime,
-    pub program: Program,
-    pub pc: u32,
-    /// Passes that are over, of a program with an end.
-    pub passes: u64,
-    /// Cycles left of the operation before `pc`.
-    pub busy: Cycles,
-    pub kernel: KernelMode,
-    pub choices: Choices,
-    /// What its operations draw lengths and numbers from.
-    pub numbers: Stream,
-    /// Repetitions that are left, by depth.
-    pub counters: [u64; MAX_COUNTERS],
-    /// Which parts of its program that happen once have happened, a bit each.
-    pub done: u64,
-    /// Cycles of counted work, and the units that were reported.
-    pub counted: Cycles,
-    pub reported: u64,
-    /// The major faults that the task's next access has to end: of its page, and of tables on the way.
-    pub majors: Vec<Gfn>,
-    /// Guest kernel stages to go on with when it runs again.
-    pub frames: Vec<Frame>,
-    /// What it is giving back.
-    pub discard: Option<Box<Discard>>,
 }
 
 /// A law, ready to be drawn from.

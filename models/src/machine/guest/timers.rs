@@ -5,7 +5,7 @@
 
 use sim_core::EventQueue;
 
-use super::state::GuestThen;
+use super::stage::GuestThen;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::base::record::Event;
 use crate::config::TimerKind;

@@ -8,7 +8,8 @@ use sim_core::{Cycles, EventQueue};
 
 use super::give_back::{Shootdown, TlbRange};
 use super::ops::Begin;
-use super::state::{GuestThen, Hotplug};
+use super::stage::GuestThen;
+use super::state::Hotplug;
 use crate::base::ids::{Gva, VcpuId};
 use crate::base::record::{Event, TlbFlushReason};
 use crate::config::costs::Prices;

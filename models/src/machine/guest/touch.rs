@@ -7,7 +7,7 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::GuestThen;
+use super::stage::GuestThen;
 use crate::base::ids::{Gfn, Gva, VcpuId};
 use crate::base::page_size::PageSize;
 use crate::base::record::Event;

@@ -7,7 +7,8 @@
 
 use sim_core::{Cycles, EventQueue};
 
-use super::state::{Guest, Program};
+use super::state::Guest;
+use super::task::Program;
 use crate::base::ids::{Gfn, Gva, TaskId, VcpuId};
 use crate::config::RegionBacking;
 use crate::machine::world::{Cx, Hypervisor, MachineEvent, World, thread_of};

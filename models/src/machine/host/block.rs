@@ -2,8 +2,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::ThreadState;
 use super::stores::Installing;
+use super::thread::ThreadState;
 use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, PcpuId, RequestId, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};

@@ -7,8 +7,9 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, ThreadKind, ThreadState};
+use super::state::Host;
 use super::stores::Handler;
+use super::thread::{ThreadKind, ThreadState};
 use crate::base::ids::{GuestPage, HandlerId, StoreId, ThreadId, VmId};
 use crate::base::record::Event;
 use crate::config::{Install, MachineConfig};

@@ -7,7 +7,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, ThreadState};
+use super::state::Host;
+use super::thread::ThreadState;
 use crate::base::ids::ThreadId;
 use crate::base::record::Event;
 use crate::config::Waking;

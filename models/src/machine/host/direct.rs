@@ -8,7 +8,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::PassSums;
+use super::thread::PassSums;
 use crate::base::ids::ThreadId;
 use crate::config::{Cgroup, DirectReclaim};
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};

@@ -3,7 +3,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Fetch, FetchGoal, ThreadKind};
+use super::thread::{Fetch, FetchGoal, ThreadKind};
 use crate::base::ids::{GuestPage, ItemId, ThreadId};
 use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, Under};

@@ -7,7 +7,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::ThreadKind;
+use super::thread::ThreadKind;
 use super::waiters::take_threads;
 use crate::base::ids::{HandlerId, ThreadId};
 use crate::base::record::Event;

@@ -8,7 +8,8 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::accounts::Payment;
-use super::state::{Host, PassSums};
+use super::state::Host;
+use super::thread::PassSums;
 use crate::base::ids::{ThreadId, VcpuId, VmId};
 use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};

@@ -4,8 +4,9 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{FetchGoal, Host, ThreadKind};
+use super::state::Host;
 use super::stores::{Answer, Installing};
+use super::thread::{FetchGoal, ThreadKind};
 use crate::base::ids::{GuestPage, ThreadId};
 use crate::base::record::Event;
 use crate::config::Install;

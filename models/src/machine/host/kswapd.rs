@@ -4,7 +4,8 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::duties::Duty;
-use super::state::{Host, ThreadState};
+use super::state::Host;
+use super::thread::ThreadState;
 use crate::base::ids::{ReclaimerId, ThreadId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Outcome, Then};

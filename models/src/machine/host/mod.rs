@@ -39,6 +39,7 @@ mod shrinker;
 mod state;
 mod stores;
 mod stretch;
+mod thread;
 mod userfault;
 mod vmm;
 mod wait_queue;
@@ -48,4 +49,5 @@ mod worker;
 mod zswap;
 
 pub(in crate::machine) use reclaimers::DutyKind;
-pub(in crate::machine) use state::{FetchGoal, Host, ThreadKind};
+pub(in crate::machine) use state::Host;
+pub(in crate::machine) use thread::{FetchGoal, ThreadKind};

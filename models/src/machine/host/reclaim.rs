@@ -2,7 +2,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, PassSums, PendingReclaim, ThreadKind};
+use super::state::Host;
+use super::thread::{PassSums, PendingReclaim, ThreadKind};
 use crate::base::ids::{GuestPage, RequestId, SwapSlot, ThreadId, VmId};
 use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry, WrittenPages};

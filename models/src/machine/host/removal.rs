@@ -9,7 +9,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, ThreadKind};
+use super::state::Host;
+use super::thread::ThreadKind;
 use crate::base::ids::{GuestPage, StoreId, ThreadId};
 use crate::base::invariant::InvariantId;
 use crate::base::record::Event;

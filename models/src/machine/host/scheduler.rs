@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{ThreadKind, ThreadState};
+use super::thread::{ThreadKind, ThreadState};
 use crate::base::ids::{PcpuId, ThreadId};
 use crate::base::record::{Event, ExitReason};
 use crate::machine::world::{Cx, MachineEvent, Then};

@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::ThreadKind;
+use super::thread::ThreadKind;
 use crate::base::ids::{ThreadId, VmId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, Under};

@@ -3,7 +3,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::FetchGoal;
+use super::thread::FetchGoal;
 use super::waiters::take_threads;
 use crate::base::ids::{GuestPage, RequestId, ThreadId};
 use crate::base::record::{BlockReason, Event, IoKind};

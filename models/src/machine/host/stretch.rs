@@ -2,7 +2,8 @@
 
 use sim_core::{EventQueue, SimDuration, SimTime};
 
-use super::state::{Host, ThreadState};
+use super::state::Host;
+use super::thread::ThreadState;
 use crate::base::ids::{PcpuId, ThreadId};
 use crate::machine::world::{Cx, MachineEvent, Then};
 

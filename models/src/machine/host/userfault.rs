@@ -3,7 +3,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::ThreadKind;
+use super::thread::ThreadKind;
 use crate::apf::rules::Workers;
 use crate::base::ids::{GuestPage, StoreId, ThreadId, VcpuId};
 use crate::base::record::{BlockReason, Event};

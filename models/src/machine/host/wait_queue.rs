@@ -2,7 +2,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, ThreadKind};
+use super::state::Host;
+use super::thread::ThreadKind;
 use crate::base::ids::{HandlerId, StoreId, ThreadId};
 use crate::machine::world::{Cx, MachineEvent};
 use crate::parts::memory::wait_queues::WaitQueues;

@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{ThreadKind, ThreadState};
+use super::thread::{ThreadKind, ThreadState};
 use crate::base::ids::ThreadId;
 use crate::base::record::BlockReason;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};

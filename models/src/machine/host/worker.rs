@@ -5,7 +5,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{FetchGoal, Job, Thread, ThreadKind};
+use super::state::Job;
+use super::thread::{FetchGoal, Thread, ThreadKind};
 use crate::apf::rules::Workers;
 use crate::base::ids::{ItemId, PcpuId, ThreadId, WorkerId};
 use crate::base::record::Event;

@@ -3,7 +3,8 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use super::state::{Host, ThreadState};
+use super::state::Host;
+use super::thread::ThreadState;
 use crate::base::ids::{GuestPage, SwapSlot, ThreadId};
 use crate::base::record::{Event, IoKind};
 use crate::machine::world::{Cx, MachineEvent, Then};

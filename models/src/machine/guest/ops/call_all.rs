@@ -9,7 +9,8 @@ use super::begin::Begin;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::base::record::TlbFlushReason;
 use crate::machine::guest::give_back::Call;
-use crate::machine::guest::state::{GuestThen, Hotplug, Running};
+use crate::machine::guest::stage::GuestThen;
+use crate::machine::guest::state::{Hotplug, Running};
 use crate::machine::world::{Cx, Flow, GuestExit, Hypervisor, MachineEvent, thread_of};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {

@@ -23,7 +23,7 @@ use sim_core::{Cycles, EventQueue};
 
 pub(super) use begin::Begin;
 
-use super::state::Program;
+use super::task::Program;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::config::{Op, Pattern};
 use crate::machine::world::{Cx, MachineEvent};

@@ -5,7 +5,8 @@ use sim_core::{Cycles, EventQueue, Frequency, SimDuration};
 use super::begin::Begin;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::machine::guest::choices::Replayed;
-use crate::machine::guest::state::{Guest, Program, Task};
+use crate::machine::guest::state::Guest;
+use crate::machine::guest::task::{Program, Task};
 use crate::machine::world::{Cx, MachineEvent, World};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {

@@ -4,7 +4,7 @@ use sim_core::{EventQueue, SimDuration};
 
 use super::begin::Begin;
 use crate::base::ids::{TaskId, VcpuId};
-use crate::machine::guest::state::TaskState;
+use crate::machine::guest::task::TaskState;
 use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {

@@ -6,7 +6,7 @@ use sim_core::{Cycles, EventQueue, SimDuration};
 use super::begin::Begin;
 use crate::base::ids::{TaskId, VcpuId};
 use crate::config::{Preemption, Section};
-use crate::machine::guest::state::{KernelMode, TaskState};
+use crate::machine::guest::task::{KernelMode, TaskState};
 use crate::machine::world::{Cx, MachineEvent};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
