@@ -576,6 +576,21 @@ events! {
     /// The thread of a vCPU ends with it.
     SchedProcessExit = "sched_process_exit" { /// The vCPU.
         vcpu: VcpuId, }
+    /// A thread of the VMM is about to give memory back that userfaultfd watches, links an event of it and sleeps until that is
+    /// read (`userfaultfd_remove`; ours, as the next two).
+    UffdRemove = "uffd_remove" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, }
+    /// A thread of the VMM reads such an event, which wakes who sleeps.
+    UffdRemoveRead = "uffd_remove_read" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, }
+    /// A page cannot be installed, as memory is being given back (EAGAIN).
+    UffdAgain = "uffd_again" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
 }
 
 #[cfg(test)]

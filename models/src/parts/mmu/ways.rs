@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn each_way_is_found() {
-        let tags: [u32; 12] = std::array::from_fn(|way| 1 << 31 | 100 - way as u32);
+        let tags: [u32; 12] = std::array::from_fn(|way| (1 << 31) + way as u32);
         for (way, &tag) in tags.iter().enumerate() {
             for ways in [4, 6, 8, 12] {
                 let expected = (way < ways).then_some(way as u32);
