@@ -407,6 +407,9 @@ impl Monitors {
                     items.cleared(vcpu);
                     works.cleared();
                 }
+                if reason == ExitReason::Hlt {
+                    sleepers.lets_in(vcpu, record.time);
+                }
                 spins.exit(vcpu, reason == ExitReason::Hlt, at, ledger);
             }
             Event::VcpuBlock { reason, .. } => {

@@ -170,6 +170,11 @@ impl Sleepers {
         }
     }
 
+    /// The guest executes HLT, so that it lets in what waits for it.
+    pub(super) fn lets_in(&mut self, vcpu: VcpuId, now: SimTime) {
+        self.vcpus[vcpu.index()].open = now;
+    }
+
     /// The vCPU thread goes to sleep, because the guest is in HLT.
     pub(super) fn hlt(&mut self, vcpu: VcpuId, now: SimTime) {
         let own = &mut self.vcpus[vcpu.index()];
@@ -309,11 +314,18 @@ impl Sleepers {
     /// How many tasks sleep though their pages have been there for longer than the bound of liveness.
     pub(super) fn for_good(&self, items: &Items, lapics: &Lapics, now: SimTime) -> usize {
         let over = |&(&token, entry): &(&Token, &Entry)| {
-            let came = items.of(entry.vcpu).by_token(token).map_or(entry.freed, |item| item.done);
-            let waited = match entry.left {
-                Some(left) => now.saturating_since(left),
-                None => came
-                    .map_or(SimDuration::ZERO, |came| self.missed(entry.vcpu, came, lapics, now)),
+            let vcpu = entry.vcpu;
+            let item = items.of(vcpu).by_token(token);
+            let waited = match (entry.left, item, entry.ready) {
+                (Some(left), ..) => now.saturating_since(left),
+                // Nothing is on the way: the item is not dequeued, or was dropped.
+                (None, Some(item), _) => {
+                    item.done.map_or(SimDuration::ZERO, |done| lapics.waited(vcpu, done, now))
+                }
+                (None, None, Some(ready)) => self.missed(vcpu, ready.queued.time, lapics, now),
+                (None, None, None) => {
+                    entry.freed.map_or(SimDuration::ZERO, |freed| lapics.waited(vcpu, freed, now))
+                }
             };
             entry.task.is_some() && waited > self.bound
         };

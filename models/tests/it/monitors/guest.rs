@@ -331,6 +331,10 @@ fn a_page_ready_that_does_not_reach_its_task_is_caught() {
         let runs = followed(followed(missed(family), &goes_on), &[other_ran()]);
         let short = MonitorConfig { liveness_bound: SimDuration::from_us(20), ..config(family) };
         assert_eq!(broken(&findings(&short, &runs, SOON)), ["INV-13"], "{family:?}");
+        // Or it executes HLT over and over, and does not sleep.
+        let hlt = Event::KvmExit { vcpu: V0, reason: ExitReason::Hlt };
+        let spins = followed(followed(missed(family), &goes_on), &[hlt, entry(V0)]);
+        assert_eq!(broken(&findings(&short, &spins, SOON)), ["INV-13"], "{family:?}");
         let kernel = followed(followed(missed(family), &[other_ran()]), &goes_on);
         assert!(broken(&findings(&short, &kernel, SOON)).is_empty(), "{family:?}");
 
