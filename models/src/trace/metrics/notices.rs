@@ -93,10 +93,9 @@ impl Queued {
             Event::KvmInjException { vector: PAGE_FAULT, cr2, .. } => {
                 self.page_fault_injected(cr2, counts, measuring);
             }
-            Event::KvmInjVirq { vector, .. } => {
-                if vector == self.ready_vector && self.page_ready.take().is_some() {
-                    counts.page_ready_delivered += measuring;
-                }
+            Event::KvmInjVirq { vector, .. } if vector == self.ready_vector => {
+                counts.page_ready_delivered +=
+                    measuring * u64::from(self.page_ready.take().is_some());
             }
             Event::KvmMsrWrite { ecx: MSR_ASYNC_PF_INT, data, .. } => {
                 self.ready_vector = data.to_le_bytes()[0];
