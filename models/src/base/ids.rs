@@ -41,8 +41,8 @@ newtype! {
     /// A task of a guest, numbered from 0 over all of them in the order of creation.
     TaskId(u32), "task";
     /// A thread of the host: vCPU threads first, then those of the VMM that answer page faults, the worker of
-    /// zswap, background reclaimers (`ReclaimerId`), then workers in the order of creation. The number of a worker is that of its thread less
-    /// the number of vCPUs.
+    /// zswap, background reclaimers (`ReclaimerId`), then workers in the order of creation. The number of a worker is
+    /// that of its thread less the number of vCPUs.
     ThreadId(u32), "thread";
     /// A thread of the VMM that answers page faults, numbered from 0 over all stores.
     HandlerId(u16), "handler";

@@ -4,8 +4,8 @@ use sim_core::SimDuration;
 
 use crate::base::ids::VmId;
 
-/// Pages that the guest's driver tells the VMM of at once (`VIRTIO_BALLOON_ARRAY_PFNS_MAX`, drivers/virtio/virtio_balloon.c
-/// of 6.12).
+/// Pages that the guest's driver tells the VMM of at once (`VIRTIO_BALLOON_ARRAY_PFNS_MAX`,
+/// drivers/virtio/virtio_balloon.c of 6.12).
 pub const BALLOON_BATCH: u64 = 256;
 
 /// A balloon.

@@ -222,11 +222,11 @@ named! {
 named! {
     /// How pages are kept in the order of their age.
     Lru {
-        /// An active and an inactive list (mm/vmscan.c of 2.6.3x); new pages begin on the active one, pages that are read
-        /// on the other.
+        /// An active and an inactive list (mm/vmscan.c of 2.6.3x); new pages begin on the active one, pages that are
+        /// read on the other.
         TwoLists => "two-lists",
-        /// The same, but new pages begin on the inactive list, and pages that come back soon after they went on the active
-        /// one (mm/workingset.c, 5.10.262 and 6.1.192; 5.9 from memory).
+        /// The same, but new pages begin on the inactive list, and pages that come back soon after they went on the
+        /// active one (mm/workingset.c, 5.10.262 and 6.1.192; 5.9 from memory).
         TwoListsRefaults => "two-lists-refaults",
         /// Up to four generations (mm/vmscan.c, `CONFIG_LRU_GEN`, 6.1 and 6.6). Ageing walks the VMM's
         /// own page table and moves what was used to the youngest one; the oldest one is reclaimed.

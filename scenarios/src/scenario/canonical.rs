@@ -37,8 +37,8 @@ impl Scenario {
         form.hash()
     }
 
-    /// Whether runs of another scenario are runs of this one: machine, workload, times and seed are the same, whatever the
-    /// policies and the number of replications.
+    /// Whether runs of another scenario are runs of this one: machine, workload, times and seed are the same,
+    /// whatever the policies and the number of replications.
     pub fn has_runs_of(&self, other: &Self) -> bool {
         self.seed == other.seed && setup_hash(self) == setup_hash(other)
     }

@@ -1,5 +1,5 @@
-//! What logs of a real kernel 6.12 show about the protocol and `arms` does not ask of both, because no log is at hand or
-//! because only records tell it: each must come about by itself in a built-in scenario.
+//! What logs of a real kernel 6.12 show about the protocol and `arms` does not ask of both, because no log is at hand
+//! or because only records tell it: each must come about by itself in a built-in scenario.
 
 use std::collections::BTreeMap;
 

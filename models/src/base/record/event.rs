@@ -516,8 +516,8 @@ events! {
     UffdLookup = "uffd_lookup" { /// Whose lookup it is.
         thread: ThreadId, /// The page.
         page: GuestPage, }
-    /// A page that a VMM was to bring gets zeros, as its descriptor of userfaultfd is closed: what its store has of it is
-    /// lost to the guest (ours).
+    /// A page that a VMM was to bring gets zeros, as its descriptor of userfaultfd is closed: what its store has of
+    /// it is lost to the guest (ours).
     UffdLost = "uffd_lost" { /// Who wants it.
         thread: ThreadId, /// The page.
         page: GuestPage, }
@@ -531,8 +531,8 @@ events! {
         vcpu: VcpuId, /// The task.
         task: TaskId, /// Pages that it had.
         pages: u64, }
-    /// A task that waited for a frame finds that its page is another one meanwhile: somebody gave it back. The end of its
-    /// fault follows (ours).
+    /// A task that waited for a frame finds that its page is another one meanwhile: somebody gave it back. The end of
+    /// its fault follows (ours).
     MajorFaultMoved = "major_fault_moved" { /// The vCPU.
         vcpu: VcpuId, /// The task.
         task: TaskId, /// The frame.
@@ -560,8 +560,8 @@ events! {
     /// It has the lock (`contention_end`).
     UffdLockTaken = "uffd_lock_taken" { /// Who.
         thread: ThreadId, }
-    /// A thread of the VMM has put a marker in place of a page that its store does not give (`UFFDIO_POISON`; ours: what a
-    /// probe of `mfill_atomic_poison` shows).
+    /// A thread of the VMM has put a marker in place of a page that its store does not give (`UFFDIO_POISON`; ours:
+    /// what a probe of `mfill_atomic_poison` shows).
     UffdPoisoned = "uffd_poisoned" { /// The thread.
         thread: ThreadId, /// The page.
         page: GuestPage, }
@@ -576,8 +576,8 @@ events! {
     /// The thread of a vCPU ends with it.
     SchedProcessExit = "sched_process_exit" { /// The vCPU.
         vcpu: VcpuId, }
-    /// A thread of the VMM is about to give memory back that userfaultfd watches, links an event of it and sleeps until that is
-    /// read (`userfaultfd_remove`; ours, as the next two).
+    /// A thread of the VMM is about to give memory back that userfaultfd watches, links an event of it and sleeps
+    /// until that is read (`userfaultfd_remove`; ours, as the next two).
     UffdRemove = "uffd_remove" { /// The thread.
         thread: ThreadId, /// The first page.
         page: GuestPage, /// How many.

@@ -1,5 +1,6 @@
-//! Load balancing of the guest: a vCPU that becomes idle takes a task that waits elsewhere (`sched_balance_newidle`), and at
-//! some ticks it looks around (`sched_balance_rq`). The vCPUs of a virtual machine are one domain that shares a cache.
+//! Load balancing of the guest: a vCPU that becomes idle takes a task that waits elsewhere (`sched_balance_newidle`),
+//! and at some ticks it looks around (`sched_balance_rq`). The vCPUs of a virtual machine are one domain that shares
+//! a cache.
 
 use sim_core::{EventQueue, SimTime};
 

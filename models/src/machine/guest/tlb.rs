@@ -1,8 +1,10 @@
 //! Translations that vCPUs of the guest must not use any more, as `flush_tlb_mm_range` of arch/x86/mm/tlb.c has them
-//! go (6.12; 5.10, 6.1 and 7.2 the same as far as is simulated): page by page up to a number of pages, all of the address
-//! space beyond it; by an interrupt where another vCPU runs a task of it, and at its next switch where one is idle.
+//! go (6.12; 5.10, 6.1 and 7.2 the same as far as is simulated): page by page up to a number of pages, all of the
+//! address space beyond it; by an interrupt where another vCPU runs a task of it, and at its next switch where one is
+//! idle.
 //!
-//! The guest has no paravirtual flush (`KVM_FEATURE_PV_TLB_FLUSH`), which leaves vCPUs alone that the host does not run.
+//! The guest has no paravirtual flush (`KVM_FEATURE_PV_TLB_FLUSH`), which leaves vCPUs alone that the host does not
+//! run.
 
 use sim_core::{Cycles, EventQueue};
 

@@ -1,6 +1,6 @@
-//! Load balancing of the host: a processor that becomes idle takes a thread that waits elsewhere (`sched_balance_newidle`),
-//! and at ticks each looks around from time to time, idle ones because a busy one asks them to (`nohz_balancer_kick`).
-//! All processors are one domain that shares a cache.
+//! Load balancing of the host: a processor that becomes idle takes a thread that waits elsewhere
+//! (`sched_balance_newidle`), and at ticks each looks around from time to time, idle ones because a busy one asks
+//! them to (`nohz_balancer_kick`). All processors are one domain that shares a cache.
 
 use sim_core::{EventQueue, SimTime};
 

@@ -1,6 +1,7 @@
 //! The thread of a VMM that serves its balloon: it sets sizes, and gives back what the guest tells it of.
 //!
-//! Frames that lie side by side go by one call (as VMMs of microVMs put them together; QEMU makes a call for each page).
+//! Frames that lie side by side go by one call (as VMMs of microVMs put them together; QEMU makes a call for each
+//! page).
 
 use std::collections::VecDeque;
 

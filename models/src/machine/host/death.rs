@@ -97,8 +97,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The process of a VMM ends, with the threads of its handlers: those of its vCPUs that sleep for a page are woken, and
-    /// want it no more. A worker is nobody's whom a signal ends, and sleeps on.
+    /// The process of a VMM ends, with the threads of its handlers: those of its vCPUs that sleep for a page are
+    /// woken, and want it no more. A worker is nobody's whom a signal ends, and sleeps on.
     pub(in crate::machine) fn vmm_dies(&mut self, vm: VmId) {
         self.handler_dies(vm);
         for store in self.handled_stores(vm) {

@@ -158,8 +158,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// There is a marker in place of the page (-EHWPOISON): a vCPU thread gets the signal, the item of a worker is completed
-    /// like others.
+    /// There is a marker in place of the page (-EHWPOISON): a vCPU thread gets the signal, the item of a worker is
+    /// completed like others.
     fn fetch_fails(&mut self, thread: ThreadId) -> Flow {
         self.unlock_map(thread);
         let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);

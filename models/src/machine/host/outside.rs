@@ -1,7 +1,7 @@
 //! vCPU threads that are out of the kernel with a fault and bring its page themselves, as the VMM's thread of a vCPU
 //! does that handles `KVM_EXIT_MEMORY_FAULT` of KVM userfault, or of an exit on missing, by itself: it reads the
-//! contents, installs the page without waking anybody, clears its bit, and runs the vCPU again. Several that miss one page
-//! each bring it, and the later find it there.
+//! contents, installs the page without waking anybody, clears its bit, and runs the vCPU again. Several that miss one
+//! page each bring it, and the later find it there.
 
 use sim_core::{EventQueue, SimDuration};
 

@@ -252,8 +252,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// Whether I/O under way, an item that holds its page, or another thread that makes room in the pool of
-    /// compressed pages, will free a page or make one reclaimable, in a container. What a thread of the VMM reads has no
-    /// frame of the container yet.
+    /// compressed pages, will free a page or make one reclaimable, in a container. What a thread of the VMM reads has
+    /// no frame of the container yet.
     pub(super) fn room_will_come(&self, thread: ThreadId, container: usize) -> bool {
         if self.is_shrinking(thread) {
             return true;

@@ -1,5 +1,5 @@
-//! Background reclaimers: threads of the host that take pages, but for no fault of their own. When they run; what each kind
-//! does is in `limits`, `agents`, `kswapd` and `balloon`.
+//! Background reclaimers: threads of the host that take pages, but for no fault of their own. When they run; what
+//! each kind does is in `limits`, `agents`, `kswapd` and `balloon`.
 
 use sim_core::EventQueue;
 

@@ -1,11 +1,11 @@
 //! Memory under userfaultfd that a VMM gives back (`userfaultfd_remove`, fs/userfaultfd.c, and `madvise_dontneed_free`,
 //! mm/madvise.c, of 6.12.117).
 //!
-//! With EVENT_REMOVE, `madvise` counts a change, lets go of the lock of the map, links an event and sleeps until somebody
-//! reads it; a reader is shown events only when there is no message. Until the caller is awake, and the change is over,
-//! whatever installs pages fails (EAGAIN). Then the pages go. So a page that is installed between the change's end and its
-//! going goes with it. Who misses one afterwards sends a message like anybody, and it is the handler that has to
-//! know that the page holds zeros now: INV-50.
+//! With EVENT_REMOVE, `madvise` counts a change, lets go of the lock of the map, links an event and sleeps until
+//! somebody reads it; a reader is shown events only when there is no message. Until the caller is awake, and the
+//! change is over, whatever installs pages fails (EAGAIN). Then the pages go. So a page that is installed between the
+//! change's end and its going goes with it. Who misses one afterwards sends a message like anybody, and it is the
+//! handler that has to know that the page holds zeros now: INV-50.
 
 use sim_core::{EventQueue, SimDuration};
 
@@ -101,7 +101,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// A reader looks for an event behind the messages. The read wakes who gives memory back, and the handler knows of it.
+    /// A reader looks for an event behind the messages. The read wakes who gives memory back, and the handler knows
+    /// of it.
     pub(super) fn read_removal(
         &mut self,
         thread: ThreadId,
@@ -120,8 +121,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         true
     }
 
-    /// A call finds that memory is being given back (EAGAIN). A thread that reads messages reads on, as the event is behind
-    /// them; others try again.
+    /// A call finds that memory is being given back (EAGAIN). A thread that reads messages reads on, as the event is
+    /// behind them; others try again.
     pub(super) fn install_again(&mut self, thread: ThreadId, page: GuestPage) -> Flow {
         self.unlock_map(thread);
         self.w.host.threads[thread.index()].fetch = None;

@@ -1,7 +1,7 @@
 //! Workers of the host, by the policy's mechanism: the four threads of `slow_work`, the per-CPU
 //! pools of the workqueue, in which one worker runs at a time and one that sleeps is replaced
-//! by another one (`kernel/workqueue.c` of 6.12.117; since 2.6.36), or a thread for each item. Items without a worker are in
-//! `native`.
+//! by another one (`kernel/workqueue.c` of 6.12.117; since 2.6.36), or a thread for each item. Items without a worker
+//! are in `native`.
 
 use sim_core::{EventQueue, SimDuration};
 

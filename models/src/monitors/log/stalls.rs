@@ -5,8 +5,8 @@ use super::ledger::StoryLine;
 use super::vcpu::VcpuLog;
 use crate::base::ids::{Gfn, Token};
 
-/// A request that takes so many times the 99th percentile of the others counts as stalled. An assumption: a full queue of
-/// a device, or a worker that waits for its processor, makes a request several times as long.
+/// A request that takes so many times the 99th percentile of the others counts as stalled. An assumption: a full
+/// queue of a device, or a worker that waits for its processor, makes a request several times as long.
 const TIMES: u64 = 10;
 /// What a loaded host may take at any time, in nanoseconds: a runnable thread that waits behind
 /// some thirty others for 3 ms each.

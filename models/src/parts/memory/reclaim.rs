@@ -5,7 +5,8 @@
 //! tables, "used since" means "mapped", and asking unmaps (`kvm_age_rmapp`).
 //!
 //! Kernels from 5.9 on activate a page at the second sign of use (`page_check_references`). One that the guest uses has
-//! had the first when KVM looked it up (`mark_page_accessed` in `follow_page_pte`), so that it is activated all the same.
+//! had the first when KVM looked it up (`mark_page_accessed` in `follow_page_pte`), so that it is activated all the
+//! same.
 
 use crate::base::ids::GuestPage;
 use crate::config::Lru;

@@ -6,8 +6,8 @@
 //! has its writes throttled to one at a time, whether or not the writes are to blame.
 //!
 //! Left out: discards, the full depth that `kswapd` is allowed up to 6.1 (`get_limit`; 6.12.117 allows it no
-//! more than others), writers that `balance_dirty_pages` slows down (swap is not written through it), and devices with a volatile
-//! cache, whose writers wake up when nothing is in flight. Time is exact, not in jiffies.
+//! more than others), writers that `balance_dirty_pages` slows down (swap is not written through it), and devices
+//! with a volatile cache, whose writers wake up when nothing is in flight. Time is exact, not in jiffies.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! Load balancing between processors that share a cache (`sched_balance_rq`, kernel/sched/fair.c of 6.12.117): how loaded
-//! each of them was lately, when it looks around, and whether it may take something.
+//! Load balancing between processors that share a cache (`sched_balance_rq`, kernel/sched/fair.c of 6.12.117): how
+//! loaded each of them was lately, when it looks around, and whether it may take something.
 
 use sim_core::{SimDuration, SimTime};
 
@@ -11,7 +11,8 @@ const MIGRATION_COST: SimDuration = SimDuration::from_us(500);
 /// The load of one that always wants a processor (`NICE_0_LOAD`, scaled down).
 pub const ENTITY_LOAD: u64 = 1024;
 
-/// Failures beyond which one that ran lately is taken all the same (`cache_nice_tries` of a domain that shares a cache).
+/// Failures beyond which one that ran lately is taken all the same (`cache_nice_tries` of a domain that shares a
+/// cache).
 const CACHE_NICE_TRIES: u32 = 1;
 /// How many per cent of the own load the other one must have (`imbalance_pct` of such a domain).
 const IMBALANCE_PERCENT: u64 = 117;
@@ -38,9 +39,9 @@ const fn decay() -> [u64; 32] {
     table
 }
 
-/// A load, by a low and by a high estimate: the average lags behind what has just come or gone. Others' are taken low, and
-/// the own one high, so that nothing is moved for what is over (`source_load` and `target_load` of kernels before 5.4, from
-/// memory; later ones add and take away the load of whoever moves, with the same effect).
+/// A load, by a low and by a high estimate: the average lags behind what has just come or gone. Others' are taken
+/// low, and the own one high, so that nothing is moved for what is over (`source_load` and `target_load` of kernels
+/// before 5.4, from memory; later ones add and take away the load of whoever moves, with the same effect).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// The low estimate.

@@ -1,6 +1,6 @@
 //! The metrics. A new metric is an entry here, or of requests in `request_list.rs`; what it counts is a field
-//! of `Counts` (`totals.rs`), counted in `collector.rs`. Tables, `expect`, JSON, CSV, `apfsim metrics` and the direction of
-//! `crossover` read the entry.
+//! of `Counts` (`totals.rs`), counted in `collector.rs`. Tables, `expect`, JSON, CSV, `apfsim metrics` and the
+//! direction of `crossover` read the entry.
 
 use super::clock::State;
 use super::kind::{Better, Block, MetricKind, Unit};

@@ -1,4 +1,5 @@
-//! What the guest and the VMM write, and the ends of queues and of VMs: registers, reset, restore, workers that are waited for.
+//! What the guest and the VMM write, and the ends of queues and of VMs: registers, reset, restore, workers that are
+//! waited for.
 
 use super::bench::{
     Bench, EN_INT, OTHER, READY, USER, VCPU, bench, enabled, msr_writes, rules, step,

@@ -15,8 +15,8 @@ use sim_core::SimDuration;
 
 const PAGES: u64 = 10 * MIB;
 
-/// A program gives 10 MiB of 16 back that a handler serves, which the guest reports; from 30 ms on another one writes them, for
-/// which there are too few other frames.
+/// A program gives 10 MiB of 16 back that a handler serves, which the guest reports; from 30 ms on another one writes
+/// them, for which there are too few other frames.
 fn guest() -> MachineConfig {
     let mut config = crowded("free", constant(ms(1)));
     (config.guest.vcpus, config.host.cpus) = (2, 4);
@@ -157,7 +157,8 @@ fn a_handler_that_is_not_told_brings_what_was_given_back() {
 #[test]
 fn nothing_is_installed_while_the_event_waits_and_the_reader_comes_to_it_behind_the_messages() {
     let mut config = guest();
-    // The rest of memory is brought in the background while the first half goes, and the reader is busy for 1 ms a page.
+    // The rest of memory is brought in the background while the first half goes, and the reader is busy for 1 ms a
+    // page.
     config.guest.memory_pages = 32 * MIB;
     config.workload.regions[0].pages = 2 * PAGES;
     config.workload.tasks[1].program = vec![

@@ -63,8 +63,8 @@ pub struct Sensitivity {
     pub range: (f64, f64),
     /// The axes, the largest effect first.
     pub effects: Vec<AxisEffect>,
-    /// What chance does to the quantity at a point: twice its standard error, pooled over all points, as a logarithm. Only
-    /// ratios of several replications have it.
+    /// What chance does to the quantity at a point: twice its standard error, pooled over all points, as a logarithm.
+    /// Only ratios of several replications have it.
     pub noise: Option<f64>,
 }
 

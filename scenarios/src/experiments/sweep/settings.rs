@@ -53,8 +53,8 @@ impl Scenario {
         base.resolved(&patches, overrides)
     }
 
-    /// The scenario's text with what a command line changed besides: a file that gives the same runs without it. What is
-    /// expected of the file's own policies, and published of them, is left out where others are run.
+    /// The scenario's text with what a command line changed besides: a file that gives the same runs without it. What
+    /// is expected of the file's own policies, and published of them, is left out where others are run.
     ///
     /// # Errors
     /// When the text is none of a scenario.

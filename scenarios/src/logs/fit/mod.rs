@@ -1,8 +1,8 @@
 //! From the log of a real host to a scenario, and how its run compares with the log.
 //!
 //! The log is measured (`measure`, by `observe`, `guest_mode` and `requests`): how long paths take, what
-//! the device does, how many faults there are (`readings`). From the paths come costs (`solve`), from the rest the other numbers
-//! (`estimate`, `host`), and a scenario file that says where each comes from (`scenario`). Its run
+//! the device does, how many faults there are (`readings`). From the paths come costs (`solve`), from the rest the
+//! other numbers (`estimate`, `host`), and a scenario file that says where each comes from (`scenario`). Its run
 //! is measured as the log was (`simulate`).
 
 mod device;

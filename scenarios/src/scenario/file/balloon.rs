@@ -32,6 +32,7 @@ pub struct BalloonTargetFile {
 pub struct ReportingFile {
     /// Aligned blocks of two to the power of this pages are reported when all of one is free: 0 to 10. Default: 9.
     pub order: Option<u64>,
-    /// Time from a block's becoming free to the report, and between two rounds of reports: "1us" to "100s". Default: "2s".
+    /// Time from a block's becoming free to the report, and between two rounds of reports: "1us" to "100s". Default:
+    /// "2s".
     pub delay: Option<Span>,
 }

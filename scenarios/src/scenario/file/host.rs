@@ -37,8 +37,8 @@ pub struct HostFile {
     /// Agents that have memory reclaimed from time to time, one for each container. Default: none.
     #[serde(default)]
     pub proactive_reclaim: Vec<ProactiveReclaimFile>,
-    /// The container is the host's memory as a whole, some of which its kernel keeps free. Default: it is a container with
-    /// a limit.
+    /// The container is the host's memory as a whole, some of which its kernel keeps free. Default: it is a container
+    /// with a limit.
     pub kswapd: Option<KswapdFile>,
     /// The swap area and its device.
     pub swap: SwapFile,

@@ -39,8 +39,8 @@ pub struct ProactiveReclaimFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object that describes how memory is kept free")]
 pub struct KswapdFile {
-    /// Memory at which who wants a page reclaims for himself, in whole KiB (`vm.min_free_kbytes`). Default: the kernel's
-    /// formula.
+    /// Memory at which who wants a page reclaims for himself, in whole KiB (`vm.min_free_kbytes`). Default: the
+    /// kernel's formula.
     pub min_free: Option<Bytes>,
     /// How far the marks above it are apart, in ten thousandths of the memory (`vm.watermark_scale_factor`): 1 to
     /// 3000. Default: 10.

@@ -56,11 +56,11 @@ pub struct HandlerFile {
     /// itself. Default: "handler".
     #[serde(default)]
     pub plain_exits: PlainExits,
-    /// Whether the handler asks for events of memory that a balloon gives back (UFFD_FEATURE_EVENT_REMOVE), and answers with
-    /// zeros for it. Without, it brings what the store has: stale contents. Default: true.
+    /// Whether the handler asks for events of memory that a balloon gives back (UFFD_FEATURE_EVENT_REMOVE), and
+    /// answers with zeros for it. Without, it brings what the store has: stale contents. Default: true.
     pub remove_events: Option<bool>,
-    /// Pages that cannot be had from the store: the handler puts a marker in their place (UFFDIO_POISON, from Linux 6.6 on),
-    /// and a guest that wants one ends its VMM. Default: none.
+    /// Pages that cannot be had from the store: the handler puts a marker in their place (UFFDIO_POISON, from Linux
+    /// 6.6 on), and a guest that wants one ends its VMM. Default: none.
     pub poison: Option<Vec<PrefetchPages>>,
 }
 

@@ -4,7 +4,8 @@ use super::fields::fields;
 use crate::syntax::units::Span;
 
 fields! {
-    /// Memory behind a copy (brd, pmem, CXL memory as a block device): nothing waits for a place, copies share one bandwidth.
+    /// Memory behind a copy (brd, pmem, CXL memory as a block device): nothing waits for a place, copies share one
+    /// bandwidth.
     RamFile, RamChanges {
         /// Time of a request besides its copy.
         latency: Span,
