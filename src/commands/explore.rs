@@ -1,9 +1,9 @@
 //! `apfsim explore`: every schedule of a small world.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use std::{fs, io};
 
 use models::apf::rules::{Mechanism, PARTS, Rules, SetError};
 use models::apf::{Defect, Defects};
