@@ -94,7 +94,7 @@ fn files_have_the_facts_of_their_logs() {
     assert_eq!(source("told-stream.perf.data"), "perf.data, written as a stream");
 }
 
-/// The events that are lost in the samples are a violation where nothing says that they are.
+/// The events that are lost in the samples. Where nothing says that they are, what vCPUs do shows it.
 #[test]
 fn losses_are_seen() {
     let plain = text(TWO_VCPUS);
@@ -114,7 +114,7 @@ fn losses_are_seen() {
         out
     };
     let (status, ..) = apfsim(&["check", "-"], with("").as_bytes());
-    assert_eq!(status, Some(1));
+    assert_eq!(status, Some(0));
     let expected = checked("-", with("CPU:0 [LOST 40 EVENTS]\n").as_bytes());
     for sample in LOST {
         let report = checked(&path(&format!("binary/{sample}")), b"");

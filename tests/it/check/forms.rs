@@ -192,7 +192,7 @@ fn text_of_perf_and_trace_cmd_says_the_same() {
 fn losses_of_every_program_are_heard() {
     let text = text_of(DETAIL);
     let lines: Vec<&str> = text.lines().collect();
-    // Without the mark the gap is a violation.
+    // Without the mark the gap shows in what vCPUs do.
     let gap = 1000..1040;
     let without = |mark: &str| {
         let mut kept: Vec<&str> = lines[..gap.start].to_vec();
@@ -200,7 +200,7 @@ fn losses_of_every_program_are_heard() {
         kept.extend(&lines[gap.end..]);
         kept.join("\n") + "\n"
     };
-    assert_eq!(run(without("").as_bytes()).0, Some(1));
+    assert_eq!(run(without("").as_bytes()).0, Some(0));
     let both = |one: &str| format!("CPU:0 {one}\nCPU:1 {one}\n");
     for mark in [
         both("[LOST 40 EVENTS]"),
@@ -345,7 +345,8 @@ fn line_ends_ends_of_files_and_foreign_lines() {
         assert!(skipped.iter().map(|(_, count)| count).sum::<u64>() <= 1, "{end}: {skipped:?}");
         // An event has its name, and more.
         let named = text[begun..end].contains(": ");
-        assert!(begun == end || named || !skipped.is_empty(), "{end}: {}", &text[begun..end]);
+        let blank = text[begun..end].trim().is_empty();
+        assert!(blank || named || !skipped.is_empty(), "{end}: {}", &text[begun..end]);
     }
     // Lines that are none of a trace, and half-written ones, are counted.
     let mut odd = String::from("Script started\n");

@@ -8,7 +8,6 @@
 use super::event::{EventError, KernelEvent};
 use super::exits;
 use super::forms::{self, WORKER_FUNCTION};
-use super::parse::moved_sectors;
 use crate::base::ids::{Gfn, Gva, Hva, Token};
 
 /// The fields of an event by their names.
@@ -127,6 +126,13 @@ fn switch(f: &impl Fields) -> Option<KernelEvent> {
         (None, None) => return None,
     };
     Some(KernelEvent::SchedSwitch { prev: pid("prev_pid")?, sleeps, next: pid("next_pid")? })
+}
+
+/// Sectors whose data a request moves: a discard (`D`), a secure erase (`DE`), a flush (`FF`) and what has
+/// no letter (`N`) move none. An `F` in front asks for a flush before it.
+pub(super) fn moved_sectors(rwbs: &[u8], sectors: u32) -> u32 {
+    let moves = matches!(rwbs.strip_prefix(b"F").unwrap_or(rwbs), [b'R' | b'W', ..]);
+    if moves { sectors } else { 0 }
 }
 
 fn block(name: &str, f: &impl Fields) -> Option<KernelEvent> {

@@ -2,7 +2,7 @@
 
 use super::event::{EventError, KernelEvent};
 use super::exits;
-use super::fields::{RawText, event_of_fields};
+use super::fields::{RawText, event_of_fields, moved_sectors};
 use super::forms::{self, EventForms, Value, Values, WORKER_FUNCTION};
 use crate::base::ids::{Gfn, Gva, Hva, Token};
 
@@ -61,13 +61,6 @@ fn lookup(name: &[u8]) -> Option<&'static EventForms> {
         b"sched_switch" => Some(forms::SCHED_SWITCH),
         _ => forms::forms_of(name),
     }
-}
-
-/// Sectors whose data a request moves: a discard (`D`), a secure erase (`DE`), a flush (`FF`) and what has
-/// no letter (`N`) move none. An `F` in front asks for a flush before it.
-pub(super) fn moved_sectors(rwbs: &[u8], sectors: u32) -> u32 {
-    let moves = matches!(rwbs.strip_prefix(b"F").unwrap_or(rwbs), [b'R' | b'W', ..]);
-    if moves { sectors } else { 0 }
 }
 
 /// Whether the end of a completion's line, `be,0,4 [-5]`, has an error.
