@@ -13,11 +13,14 @@ use std::collections::BTreeMap;
 use sim_core::SimTime;
 
 use self::lines::Lines;
+use self::made_up::{
+    KERNEL_RIP, MMU_LOCK, UFFD_LOCKS, USER_RIP, address_of, nested_error, sector_of,
+};
 use super::event::{KernelEvent, KernelExit};
 use super::probes::{Handlers, Probe};
 use super::text::Details;
 use super::threads::{Context, Threads, thread_of};
-use crate::base::abi::{CALLBACK, PAGE_FAULT, PF_GUEST_TABLE, PF_USER, PF_WRITE};
+use crate::base::abi::{CALLBACK, PAGE_FAULT};
 use crate::base::ids::{
     Gva, PAGE_SECTORS, PcpuId, RequestId, SwapSlot, ThreadId, VcpuId, WorkerId,
 };
@@ -38,18 +41,6 @@ const HEADER: &str = "\
 #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
 #              | |         |   |||||     |         |
 ";
-
-/// Number of the swap device.
-const SWAP_DEVICE: u32 = 254 << 20;
-/// Stands for the hashed address that the kernel prints for the lock of the second-stage tables.
-const MMU_LOCK: &str = "000000005d3c1a7e";
-/// The same for the locks of a userfaultfd descriptor: of messages, and of readers.
-const UFFD_LOCKS: [&str; 2] = ["00000000a11f0c40", "00000000a11f0c70"];
-/// Where the guest is: in a user program, or in its kernel.
-const USER_RIP: u64 = 0x40_1d85;
-const KERNEL_RIP: u64 = 0xffff_ffff_8109_d6e8;
-/// In `info1` of a nested fault, as on AMD: the final address is meant.
-const NESTED_FINAL: u64 = 1 << 32;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Vcpu {
@@ -495,25 +486,7 @@ impl KernelWriter {
     }
 }
 
-/// Error code of a nested fault: the guest itself meant the access; our bit of a write is the same.
-fn nested_error(error_code: u64) -> u64 {
-    let stage = match error_code & PF_GUEST_TABLE {
-        0 => NESTED_FINAL,
-        table => table,
-    };
-    stage | u64::from(PF_USER) | error_code & u64::from(PF_WRITE)
-}
-
-fn sector_of(slot: SwapSlot) -> (u32, u64) {
-    (SWAP_DEVICE, u64::from(slot.0) * u64::from(PAGE_SECTORS))
-}
-
-/// Stands for the hashed address that the kernel prints for a work item.
-fn address_of(number: u32) -> u64 {
-    // An odd factor keeps different items different in 32 bits.
-    u64::from(number.wrapping_add(1).wrapping_mul(0x9e37_79b1))
-}
-
 mod lines;
+mod made_up;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,10 @@ use models::monitors::log::{LogConfig, LogEvent, LogMonitors};
 use models::trace::kernel::KernelEvent;
 
 use super::backports;
+use super::consumer::LogConsumer;
 use super::handler::Handlers;
 use super::pfault::Pfaults;
-use super::reader::{LogConsumer, Session};
+use super::reader::Session;
 use super::report::{CheckReport, EventCount};
 
 /// What a generation means for its logs.

@@ -4,6 +4,7 @@ mod backports;
 mod binary;
 pub(crate) mod checker;
 mod compressed;
+pub(in crate::logs) mod consumer;
 mod error;
 mod handler;
 mod join;
@@ -29,12 +30,13 @@ pub use binary::BinaryError;
 use binary::BinaryKind;
 use checker::{Checker, config_of};
 use compressed::{GZIP, Gzip, ZSTD, Zstd};
+use consumer::LogConsumer;
 pub use error::CheckError;
 use handler::Handlers;
 pub use handler::{HandlerSurvey, OpenMessage};
 use pfault::Pfaults;
 pub use pfault::{OpenPfault, PfaultSurvey};
-use reader::{LogConsumer, Session};
+use reader::Session;
 pub use report::{CheckReport, EventCount, Skipped, SkippedKind};
 
 /// How a log is to be held against the invariants.

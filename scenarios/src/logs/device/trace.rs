@@ -10,7 +10,7 @@ use models::base::ids::PAGE_SECTORS;
 use models::monitors::log::LogEvent;
 use models::trace::kernel::KernelEvent;
 
-use crate::logs::check::reader::LogConsumer;
+use crate::logs::check::consumer::LogConsumer;
 
 /// Requests that are kept of a trace.
 const MOST: usize = 1 << 22;

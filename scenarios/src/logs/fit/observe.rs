@@ -8,7 +8,7 @@ use super::exit::TIMER_VECTORS;
 use super::measure::{Fault, MOST, Measure, SHORTEST_TICK};
 use super::paths::PathId;
 use crate::logs::check::checker::config_of;
-use crate::logs::check::reader::LogConsumer;
+use crate::logs::check::consumer::LogConsumer;
 
 /// The thread that runs when nobody does.
 const IDLE: u32 = 0;

@@ -11,7 +11,8 @@ use super::format::{Format, Formats, Record};
 use super::head::{self, Begin, PageLayout};
 use super::options::{self, Buffer, Options, processors};
 use super::stream::{Layout, Next, Streams};
-use crate::logs::check::reader::{LogConsumer, Session};
+use crate::logs::check::consumer::LogConsumer;
+use crate::logs::check::reader::Session;
 
 /// The largest section of version 7 that is not compressed.
 const MAX_SECTION: u64 = 1 << 28;

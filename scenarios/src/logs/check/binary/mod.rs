@@ -19,8 +19,9 @@ mod stream;
 use std::io::{Read, Seek};
 
 pub use self::error::BinaryError;
+use super::consumer::LogConsumer;
 use super::error::CheckError;
-use super::reader::{LogConsumer, Session};
+use super::reader::Session;
 
 /// The kinds of binary files that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

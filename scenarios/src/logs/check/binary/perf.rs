@@ -10,7 +10,8 @@ use super::error::BinaryError;
 use super::format::{Formats, Record};
 use super::head;
 use super::samples::{Attr, Sample};
-use crate::logs::check::reader::{LogConsumer, Session};
+use crate::logs::check::consumer::LogConsumer;
+use crate::logs::check::reader::Session;
 
 /// How a file begins, and how one of a machine with the other order of bytes does.
 pub(super) const MAGIC: &[u8] = b"PERFILE2";
