@@ -521,37 +521,6 @@ events! {
     UffdLost = "uffd_lost" { /// Who wants it.
         thread: ThreadId, /// The page.
         page: GuestPage, }
-    /// A thread of the VMM has put a marker in place of a page that its store does not give (`UFFDIO_POISON`; ours: what a
-    /// probe of `mfill_atomic_poison` shows).
-    UffdPoisoned = "uffd_poisoned" { /// The thread.
-        thread: ThreadId, /// The page.
-        page: GuestPage, }
-    /// A thread of the VMM is about to give memory back that userfaultfd watches, links an event of it and sleeps until that is
-    /// read (`userfaultfd_remove`; ours, as the next two).
-    UffdRemove = "uffd_remove" { /// The thread.
-        thread: ThreadId, /// The first page.
-        page: GuestPage, /// How many.
-        pages: u32, }
-    /// A thread of the VMM reads such an event, which wakes who sleeps.
-    UffdRemoveRead = "uffd_remove_read" { /// The thread.
-        thread: ThreadId, /// The first page.
-        page: GuestPage, /// How many.
-        pages: u32, }
-    /// A page cannot be installed, as memory is being given back (EAGAIN).
-    UffdAgain = "uffd_again" { /// The thread.
-        thread: ThreadId, /// The page.
-        page: GuestPage, }
-    /// KVM sends SIGBUS to the thread of a vCPU, as such a marker is in place of a page that it wants
-    /// (`kvm_send_hwpoison_signal`).
-    SignalGenerate = "signal_generate" { /// The vCPU.
-        vcpu: VcpuId, /// The frame.
-        gfn: Gfn, }
-    /// The process of a VMM ends (ours).
-    VmmEnd = "vmm_end" { /// Whose.
-        vm: VmId, }
-    /// The thread of a vCPU ends with it.
-    SchedProcessExit = "sched_process_exit" { /// The vCPU.
-        vcpu: VcpuId, }
     /// The guest's kernel drops translations of a vCPU, or has another one do so.
     TlbFlush = "tlb_flush" { /// The vCPU.
         vcpu: VcpuId, /// Pages of the range; 2^64 - 1 where everything of the address space goes (-1 in the kernel).
@@ -591,6 +560,37 @@ events! {
     /// It has the lock (`contention_end`).
     UffdLockTaken = "uffd_lock_taken" { /// Who.
         thread: ThreadId, }
+    /// A thread of the VMM has put a marker in place of a page that its store does not give (`UFFDIO_POISON`; ours: what a
+    /// probe of `mfill_atomic_poison` shows).
+    UffdPoisoned = "uffd_poisoned" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// A thread of the VMM is about to give memory back that userfaultfd watches, links an event of it and sleeps until that is
+    /// read (`userfaultfd_remove`; ours, as the next two).
+    UffdRemove = "uffd_remove" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, }
+    /// A thread of the VMM reads such an event, which wakes who sleeps.
+    UffdRemoveRead = "uffd_remove_read" { /// The thread.
+        thread: ThreadId, /// The first page.
+        page: GuestPage, /// How many.
+        pages: u32, }
+    /// A page cannot be installed, as memory is being given back (EAGAIN).
+    UffdAgain = "uffd_again" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// KVM sends SIGBUS to the thread of a vCPU, as such a marker is in place of a page that it wants
+    /// (`kvm_send_hwpoison_signal`).
+    SignalGenerate = "signal_generate" { /// The vCPU.
+        vcpu: VcpuId, /// The frame.
+        gfn: Gfn, }
+    /// The process of a VMM ends (ours).
+    VmmEnd = "vmm_end" { /// Whose.
+        vm: VmId, }
+    /// The thread of a vCPU ends with it.
+    SchedProcessExit = "sched_process_exit" { /// The vCPU.
+        vcpu: VcpuId, }
 }
 
 #[cfg(test)]
