@@ -17,7 +17,7 @@ use crate::parts::memory::prefetch::PageRun;
 use crate::parts::memory::second_stage_lock::PassLocking;
 
 impl Host {
-    pub(super) fn balloon_thread(&mut self, own: ReclaimerId) -> &mut BalloonThread {
+    fn balloon_thread(&mut self, own: ReclaimerId) -> &mut BalloonThread {
         match &mut self.reclaimer(own).duty {
             Duty::Balloon(thread) => thread,
             _ => unreachable!("{own} serves no balloon"),
@@ -117,13 +117,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         self.w.host.balloon_thread(own).at = Some(run);
         self.note_progress(thread);
-        match self.tell_of_removal(thread, run) {
-            Some(told) => {
-                self.w.host.balloon_thread(own).waits = true;
-                told
-            }
-            None => self.balloon_zaps(thread, own),
-        }
+        self.tell_of_removal(thread, run).unwrap_or_else(|| self.balloon_zaps(thread, own))
     }
 
     /// If the event was read, and nothing else has woken the thread, it goes on.
@@ -132,8 +126,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         thread: ThreadId,
         own: ReclaimerId,
     ) -> Flow {
-        let BalloonThread { waits, at, .. } = *self.w.host.balloon_thread(own);
-        if waits {
+        let at = self.w.host.balloon_thread(own).at;
+        if at.is_some_and(|run| self.removal_waits(thread, run)) {
             self.block_thread(thread, Then::BalloonRemoved);
             return Flow::Stopped;
         }

@@ -87,7 +87,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn descriptor_closes(&mut self, vm: VmId) {
         for store in self.handled_stores(vm) {
             for removal in self.w.host.messages_mut(store).take_removals() {
-                self.removal_is_read(removal.thread);
+                self.wake_thread(removal.thread);
             }
             self.w.host.messages_mut(store).closes();
             for queues in &mut self.w.host.stores[store.index()].queues {

@@ -48,8 +48,6 @@ pub(super) struct BalloonThread {
     pub(super) jobs: VecDeque<BalloonJob>,
     /// What it gives back at the moment.
     pub(super) at: Option<PageRun>,
-    /// It sleeps until somebody has read of that.
-    pub(super) waits: bool,
 }
 
 /// What was in a queue of a balloon's device.
@@ -66,7 +64,6 @@ impl BalloonThread {
             targets: balloon.targets.iter().rev().copied().collect(),
             jobs: VecDeque::new(),
             at: None,
-            waits: false,
         }
     }
 }

@@ -130,7 +130,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             self.w.host.give_installed_frame(guest_page);
         }
-        if installed && answer == Answer::Contents {
+        if installed
+            && answer == Answer::Contents
+            && self.w.host.install_of(guest_page) != Install::Zeropage
+        {
             self.check_is_no_discard(guest_page);
         }
         self.unlock_map(thread);

@@ -10,11 +10,9 @@
 use sim_core::{EventQueue, SimDuration};
 
 use super::state::Host;
-use super::thread::ThreadKind;
 use crate::base::ids::{GuestPage, StoreId, ThreadId};
 use crate::base::invariant::InvariantId;
 use crate::base::record::Event;
-use crate::config::Install;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
 use crate::parts::memory::pages::Backing;
 use crate::parts::memory::prefetch::PageRun;
@@ -93,12 +91,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// The thread that sleeps until an event is read sleeps no more.
-    pub(super) fn removal_is_read(&mut self, caller: ThreadId) {
-        if let ThreadKind::Reclaimer(own) = self.w.host.kind_of(caller) {
-            self.w.host.balloon_thread(own).waits = false;
-            self.wake_thread(caller);
-        }
+    /// Whether nobody has read of the pages yet that a thread gives back.
+    pub(super) fn removal_waits(&mut self, thread: ThreadId, run: PageRun) -> bool {
+        let store = self.w.host.registered(run.first).map(|(store, _)| store);
+        store.is_some_and(|store| self.w.host.messages_mut(store).has_removal_of(thread))
     }
 
     /// A reader looks for an event behind the messages. The read wakes who gives memory back, and the handler knows
@@ -117,7 +113,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.emit(Event::UffdRemoveRead { thread, page: run.first, pages: run.pages });
         let pages = (0..run.pages).filter_map(|at| run.page(at));
         self.w.host.stores[store.index()].removed.extend(pages);
-        self.removal_is_read(caller);
+        self.wake_thread(caller);
         true
     }
 
@@ -157,8 +153,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// INV-50.
     pub(super) fn check_is_no_discard(&mut self, page: GuestPage) {
-        let zeros = self.w.host.install_of(page) == Install::Zeropage;
-        if !zeros && self.w.host.is_discarded(page) {
+        if self.w.host.is_discarded(page) {
             let message = format!("{page} was given back, and what its store has is installed");
             self.note(page.vm(), InvariantId(50), message);
         }

@@ -202,6 +202,11 @@ impl Messages {
         }
     }
 
+    /// Whether nobody has read an event of a thread's.
+    pub(crate) fn has_removal_of(&self, thread: ThreadId) -> bool {
+        self.removals.iter().flatten().any(|removal| removal.thread == thread)
+    }
+
     /// Those who wait for events to be read wait no more.
     pub(crate) fn take_removals(&mut self) -> Vec<Removal> {
         self.removals.iter_mut().flat_map(|removals| removals.drain(..)).collect()
