@@ -16,6 +16,7 @@ mod external_report;
 mod external_timeline;
 mod guest;
 mod kit;
+mod sizes;
 #[cfg(feature = "external-tests")]
 mod slurm;
 mod tidy;

@@ -15,7 +15,7 @@ use super::error::{CheckError, unreadable};
 use super::join::{Held, Made};
 use super::lines::{End, Lines};
 use super::order::{Entry, Order};
-use super::report::{Skipped, SkippedKind};
+use super::report::{Skipped, SkippedKind, excerpt};
 
 /// Names of events that are counted; a kernel has some thousands.
 const MAX_NAMES: usize = 4096;
@@ -24,8 +24,6 @@ const MAX_CPUS: usize = 1 << 16;
 /// By how much the time of a processor may go back, in nanoseconds. An assumption: its buffer is in
 /// the order of time, but for events of interrupts within one another.
 const BACK: u64 = 10_000_000;
-/// How much of a line is shown.
-const EXCERPT: usize = 60;
 
 /// What is known of a processor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -498,9 +496,4 @@ impl<C: LogConsumer> Session<C> {
             first.map_or_else(String::new, |s| format!("; line {}: `{}`", s.line, s.text));
         CheckError::NoEvents { name, lines, unreadable, example }
     }
-}
-
-fn excerpt(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&text[..text.len().min(EXCERPT)]);
-    text.trim().chars().map(|c| if c.is_control() { '.' } else { c }).collect()
 }

@@ -152,3 +152,10 @@ impl CheckReport {
         self.findings.iter().any(|finding| finding.verdict == Verdict::Violation)
     }
 }
+
+/// The beginning of a line, as it can be shown.
+pub(super) fn excerpt(text: &[u8]) -> String {
+    const MOST: usize = 60;
+    let text = String::from_utf8_lossy(&text[..text.len().min(MOST)]);
+    text.trim().chars().map(|c| if c.is_control() { '.' } else { c }).collect()
+}

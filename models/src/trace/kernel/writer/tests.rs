@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::abi::MSR_ASYNC_PF_ACK;
+use crate::base::abi::PF_WRITE;
 use crate::base::ids::{Gfn, Gpa, GuestPage, Hva, ItemId, Token, VmId};
 use crate::trace::kernel::{Line, parse_event, split};
 
