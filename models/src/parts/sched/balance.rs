@@ -119,28 +119,24 @@ pub struct Balancer {
     failed: u32,
     /// Milliseconds between two looks of an idle one.
     interval: u64,
-    next: SimTime,
+    last: SimTime,
 }
 
 impl Balancer {
     /// One of so many processors.
     fn new(processors: u64) -> Self {
-        Self { failed: 0, interval: processors, next: SimTime::ZERO }
+        Self { failed: 0, interval: processors, last: SimTime::ZERO }
     }
 
-    /// Whether it is to look around.
-    pub fn is_due(&self, now: SimTime) -> bool {
-        now >= self.next
+    /// Whether it is to look around, a busy one more rarely, where ticks are so far apart (`get_sd_balance_interval`).
+    pub fn is_due(&self, now: SimTime, busy: bool, tick: SimDuration) -> bool {
+        let ms = if busy { self.interval * BUSY_FACTOR } else { self.interval };
+        let ticks = (ms * MS).div_ceil(tick.as_ps().max(1)) - u64::from(busy);
+        now >= self.last + tick.times(ticks.max(1))
     }
 
-    /// It has looked around; a busy one among so many processors whose ticks are so far apart
-    /// (`get_sd_balance_interval`).
-    fn looked(
-        &mut self,
-        (now, result): (SimTime, Balanced),
-        busy: bool,
-        (processors, tick): (u64, SimDuration),
-    ) {
+    /// It has looked around, one of so many processors.
+    fn looked(&mut self, now: SimTime, result: Balanced, processors: u64) {
         match result {
             Balanced::Even => {
                 self.failed = 0;
@@ -149,9 +145,7 @@ impl Balancer {
             Balanced::Moved => (self.failed, self.interval) = (0, processors),
             Balanced::Failed => (self.failed, self.interval) = (self.failed + 1, processors),
         }
-        let ms = if busy { self.interval * BUSY_FACTOR } else { self.interval };
-        let ticks = (ms * MS).div_ceil(tick.as_ps().max(1)) - u64::from(busy);
-        self.next = now + tick.times(ticks.max(1));
+        self.last = now;
     }
 
     /// Whether it takes one that ran that long ago (`can_migrate_task`).
@@ -223,10 +217,10 @@ impl Balance {
         Some(self.averages.iter_mut().map(|average| average.at(now)).collect())
     }
 
-    /// A processor has looked around, one that somebody wanted or that was idle.
-    pub fn looked(&mut self, at: usize, what: (SimTime, Balanced), busy: bool, tick: SimDuration) {
+    /// A processor has looked around.
+    pub fn looked(&mut self, at: usize, now: SimTime, result: Balanced) {
         let processors = self.balancers.len() as u64;
-        self.balancers[at].looked(what, busy, (processors, tick));
+        self.balancers[at].looked(now, result, processors);
     }
 }
 
@@ -273,7 +267,7 @@ mod tests {
         let mut balancer = Balancer::new(2);
         // Two against one on two processors.
         assert_eq!(balancer.wants(1024, 2048, 1536), Some(false));
-        balancer.looked((at(0), Balanced::Failed), true, (2, SimDuration::from_ms(4)));
+        balancer.looked(at(0), Balanced::Failed, 2);
         assert_eq!(balancer.wants(1024, 2048, 1536), Some(true));
         assert_eq!(Balancer::new(2).wants(1024, 3072, 2048), Some(true));
         assert_eq!(balancer.wants(1024, 1100, 1062), None);
@@ -287,7 +281,7 @@ mod tests {
         assert!(balancer.takes(MIGRATION_COST));
         for _ in 0..2 {
             assert!(!balancer.takes(lately));
-            balancer.looked((at(0), Balanced::Failed), false, (4, SimDuration::from_ms(4)));
+            balancer.looked(at(0), Balanced::Failed, 4);
         }
         assert!(balancer.takes(lately));
     }
@@ -295,11 +289,13 @@ mod tests {
     #[test]
     fn a_busy_processor_looks_around_16_times_more_rarely() {
         let (tick, mut balancer) = (SimDuration::from_ms(4), Balancer::new(4));
-        balancer.looked((at(0), Balanced::Moved), true, (4, tick));
-        assert!(!balancer.is_due(at(59)) && balancer.is_due(at(60)));
-        balancer.looked((at(60), Balanced::Even), true, (4, tick));
-        assert!(!balancer.is_due(at(183)) && balancer.is_due(at(184)));
-        balancer.looked((at(184), Balanced::Moved), false, (4, tick));
-        assert!(!balancer.is_due(at(187)) && balancer.is_due(at(188)));
+        let due = |balancer: &Balancer, ms: u64, busy: bool| balancer.is_due(at(ms), busy, tick);
+        balancer.looked(at(0), Balanced::Moved, 4);
+        assert!(!due(&balancer, 59, true) && due(&balancer, 60, true));
+        // One that has become idle meanwhile looks at once.
+        assert!(!due(&balancer, 3, false) && due(&balancer, 4, false));
+        balancer.looked(at(60), Balanced::Even, 4);
+        assert!(!due(&balancer, 183, true) && due(&balancer, 184, true));
+        assert!(!due(&balancer, 67, false) && due(&balancer, 68, false));
     }
 }

@@ -66,7 +66,10 @@ fn lookup(name: &[u8]) -> Option<&'static EventForms> {
 /// Whether the end of a completion's line, `be,0,4 [-5]`, has an error.
 fn has_error(text: &[u8]) -> bool {
     let inside = text.strip_suffix(b"]").and_then(|text| text.rsplit(|&byte| byte == b'[').next());
-    inside.is_some_and(|error| error.trim_ascii() != b"0")
+    // Where it is no number it is the name of a command, as at other events of requests.
+    let error =
+        inside.and_then(|text| std::str::from_utf8(text.trim_ascii()).ok()?.parse::<i64>().ok());
+    error.is_some_and(|error| error != 0)
 }
 
 /// The event with these values; nothing inside nothing for a value out of range.

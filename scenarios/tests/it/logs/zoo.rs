@@ -81,12 +81,13 @@ fn mistakes(group: Group) -> impl Iterator<Item = &'static Entry> {
 /// Entries and variants whose shortest way, written as a log, is flagged with the entry's invariant;
 /// `docs/zoo.md` says why no other is. Of H04 by interrupt the log has no exception at all, so that
 /// the interrupt of page ready counts as the sign that the guest was told, as it is since 5.9.
-const SHOWN: [(&str, &str); 6] = [
+const SHOWN: [(&str, &str); 7] = [
     ("H01", "v5.8"),
     ("H01", "v5.13"),
     ("H01", "v6.19, token-zero"),
     ("H04", "v4.13"),
     ("H06", "v2.6.39, cancel-mismatch"),
+    ("H06", "v4.13, ready_gate=disabled-or-gate-pending-unseen"),
     ("H36", "v6.19, 1 token bit"),
 ];
 

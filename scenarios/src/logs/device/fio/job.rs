@@ -19,8 +19,7 @@ const LEVELS: [(&str, f64); 7] =
 /// Percentiles, in parts per million, that tell of the middle, and the least that tells of slow requests.
 const MIDDLE: std::ops::RangeInclusive<u32> = 450_000..=550_000;
 const SLOW: u32 = 990_000;
-/// The bins have all requests that were counted; this share may be of others, as those of the time in which fio
-/// warms up. An assumption.
+/// The bins have all requests that were counted, but for this share at most. An assumption.
 const BINS: f64 = 0.05;
 /// Nanoseconds of a microsecond.
 const US: f64 = 1000.0;
@@ -163,7 +162,7 @@ impl<'a> Job<'a> {
             return Err(format!("its percentiles are broken: p{name} is negative"));
         }
         let in_bins: u64 = bins(law, unit).iter().map(|(_, count)| count).sum();
-        if in_bins > 0 && (in_bins as f64 / count as f64 - 1.0).abs() > BINS {
+        if in_bins > 0 && (in_bins as f64) < count as f64 * (1.0 - BINS) {
             return Err(format!("its bins are broken: they have {in_bins} of {count} requests"));
         }
         if let Some(pair) = stated.windows(2).find(|pair| pair[1].1 < pair[0].1) {
