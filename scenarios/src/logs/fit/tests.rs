@@ -61,7 +61,7 @@ fn a_synchronous_host_is_recognised() {
 #[test]
 fn a_vcpu_that_threads_take_turns_to_run_is_one() {
     let turn = |fault: u64| {
-        let thread = if fault % 3 == 0 { 11 } else { 10 };
+        let thread = if fault.is_multiple_of(3) { 11 } else { 10 };
         synchronous(1_000_000 + 600 * fault)
             .replace("vcpu0-10", &format!("vcpu0-{thread}"))
             .replace("_pid=10", &format!("_pid={thread}"))

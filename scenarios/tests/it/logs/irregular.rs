@@ -210,7 +210,7 @@ fn pauses_seldom_look_like_a_broken_promise() {
             let random = xxh64(name.as_bytes(), trial);
             let from = first + random % (last - first);
             // Lengths that are as often short as long.
-            let length = 10 << (random >> 40) % 12;
+            let length = 10 << ((random >> 40) % 12);
             let cut = |us: u64| (from..from + length).contains(&us);
             let mut log = String::new();
             for (_, line) in lines.iter().filter(|(us, _)| !cut(*us)) {
