@@ -41,6 +41,7 @@ fn picked(config: &MachineConfig, policy: &str, duration: SimDuration) -> Vec<(P
 
 #[test]
 fn parts_add_up_and_lanes_have_no_holes() {
+    let mut completed = 0;
     for latency in [us(30), us(300), ms(8)] {
         let config = crowded("westmere-2010", constant(latency));
         for policy in ["sync", "halt", "apf-v7-2010", "apf-v2.6.39", "apf-v6.12", "native"] {
@@ -70,11 +71,14 @@ fn parts_add_up_and_lanes_have_no_holes() {
                 assert!(shown.steps.is_sorted_by_key(|step| step.time), "{what}");
                 if fault.path == FaultPath::Async && policy != "native" {
                     let [begun, done] = workers(&shown);
-                    assert!(!done.is_empty() && begun == done, "{begun:?} {done:?} {what}");
+                    // A worker that waits for its processor may be done after the vCPU has found the page by itself.
+                    assert_eq!(begun, done, "{what}");
+                    completed += done.len();
                 }
             }
         }
     }
+    assert!(completed > 40, "{completed}");
 }
 
 /// Who begins items of a fault, and who completes them, whatever other vCPUs set up beside it.

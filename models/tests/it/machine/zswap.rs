@@ -68,7 +68,7 @@ fn what_was_written_on_is_asynchronous_as_usual() {
     let mut config = config(Some(MIB));
     config.guest.vcpus = 1;
     // Long enough for the pool to fill up again.
-    let settings = RunSettings { keep_records: true, ..for_time(ms(400)) };
+    let settings = RunSettings { keep_records: true, ..for_time(ms(200)) };
     let output = simulate(&config, "apf-v6.12", &settings);
     assert_clean(&output);
     for some in ["async_faults", "zswap_writebacks", "zswap_refusals", "decompressed_pages"] {
