@@ -100,12 +100,11 @@ fn vcpu_threads_that_always_run_have_equal_shares() {
         config.host.kernel = host_kernel(kernel);
         config.host.sched = presets::guest_kernel(kernel).unwrap().sched(2);
         let count = Op::Count { per_second: 1_000_000_000 };
-        let nap = |ms_away| {
-            vec![Op::Compute { span: ms(50) }, Op::Sleep { span: ms(ms_away) }, count.clone()]
-        };
+        let nap =
+            |ms_away| vec![Op::Compute { span: ms(50) }, Op::Sleep { span: ms(ms_away) }, count];
         let of = |vcpu: u16| {
             let program =
-                if vcpu % 2 == 0 { nap(20 + u64::from(vcpu) * 5) } else { vec![count.clone()] };
+                if vcpu.is_multiple_of(2) { nap(20 + u64::from(vcpu) * 5) } else { vec![count] };
             let mut task = group(&format!("on {vcpu}"), TaskRole::Worker, 1, program);
             task.start_on = vec![VcpuId(vcpu)];
             task
