@@ -9,6 +9,7 @@ use super::catalogue::{Family, INV_07, INV_11, INV_12, INV_13, INV_14};
 use super::finding::{Breach, Context, Ledger};
 use super::items::Items;
 use super::lapic::Lapics;
+use super::remembered::Remembered;
 use crate::base::ids::{Token, VcpuId};
 use crate::base::record::{Event, Record};
 
@@ -40,19 +41,7 @@ struct VcpuNotices {
     pending: Option<Record>,
     /// The last not present, if nothing was injected since.
     told: Option<Record>,
-    answered: Vec<Token>,
-    next_answered: usize,
-}
-
-impl VcpuNotices {
-    fn remember(&mut self, token: Token) {
-        if self.answered.len() < REMEMBERED {
-            self.answered.push(token);
-        } else {
-            self.answered[self.next_answered] = token;
-            self.next_answered = (self.next_answered + 1) % REMEMBERED;
-        }
-    }
+    answered: Remembered<Token, REMEMBERED>,
 }
 
 /// What the host saw when it queued a not present.
@@ -146,7 +135,7 @@ impl Notices {
             own.freed -= usize::from(notice.freed.is_some());
         } else {
             let history = Vec::new;
-            if own.answered.contains(&token) {
+            if own.answered.iter().any(|one| *one == token) {
                 let message = || format!("page ready {token} is told to {vcpu} a second time");
                 ledger.breach(INV_14, at, Breach { vcpu, token: Some(token), message, history });
             } else {
@@ -156,7 +145,7 @@ impl Notices {
                 ledger.breach(INV_12, at, Breach { vcpu, token: Some(token), message, history });
             }
         }
-        own.remember(token);
+        own.answered.add(token);
     }
 
     pub(super) fn injected(&mut self, vcpu: VcpuId, vector: u8) {

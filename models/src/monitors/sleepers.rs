@@ -10,6 +10,7 @@ use super::config::{Losses, MonitorConfig};
 use super::finding::{Breach, Context, Ledger};
 use super::items::Items;
 use super::lapic::Lapics;
+use super::remembered::Remembered;
 use crate::base::ids::{TaskId, Token, VcpuId};
 use crate::base::record::{DummyAction, Event, Record};
 
@@ -55,9 +56,7 @@ const REMEMBERED_READIES: usize = 64;
 struct Cpu {
     /// The exception whose handler has not yet come to its token.
     injected: Option<Record>,
-    /// The last page readies, in a ring.
-    told: Vec<Ready>,
-    next_told: usize,
+    told: Remembered<Ready, REMEMBERED_READIES>,
     /// When its guest was last in user mode, or went into HLT: what waits for injection is taken before.
     open: SimTime,
     /// It sleeps in HLT.
@@ -68,15 +67,6 @@ impl Cpu {
     /// Until when the guest could have taken what was queued for it.
     fn open_until(&self, now: SimTime) -> SimTime {
         if self.in_hlt { now } else { self.open }
-    }
-
-    fn tell(&mut self, ready: Ready) {
-        if self.told.len() < REMEMBERED_READIES {
-            self.told.push(ready);
-        } else {
-            self.told[self.next_told] = ready;
-            self.next_told = (self.next_told + 1) % REMEMBERED_READIES;
-        }
     }
 
     /// The latest page ready with a token.
@@ -154,7 +144,7 @@ impl Sleepers {
     /// Page ready is told.
     pub(super) fn page_ready(&mut self, vcpu: VcpuId, token: Token, record: Record) {
         let ready = Ready { token, queued: record, injected: false };
-        self.vcpus[vcpu.index()].tell(ready);
+        self.vcpus[vcpu.index()].told.add(ready);
         if token == Token::WAKE_ALL {
             let own = self.table.values_mut().filter(|entry| entry.vcpu == vcpu);
             own.for_each(|entry| entry.ready = Some(ready));

@@ -1,8 +1,7 @@
 //! What becomes of a virtual machine that wants a page in whose place there is a marker (`UFFDIO_POISON`).
 //!
-//! `handle_pte_marker` (mm/memory.c of 6.12.117) says VM_FAULT_HWPOISON, and with FOLL_HWPOISON the lookup comes back
-//! with
-//! -EHWPOISON, one that must not wait as well. KVM then sends SIGBUS to the thread of the vCPU and has the access
+//! `handle_pte_marker` (mm/memory.c of 6.12.117) says VM_FAULT_HWPOISON, and with FOLL_HWPOISON the lookup fails by
+//! it (EHWPOISON), one that must not wait as well. KVM then sends SIGBUS to the thread of the vCPU and has the access
 //! repeated (`kvm_handle_error_pfn`, arch/x86/kvm/mmu/mmu.c); before it enters the guest again the thread leaves the
 //! kernel for the signal. A worker that gets no page completes its item like any other (`async_pf_execute` looks at
 //! no result), and the signal comes when the page of the completed item is mapped (`kvm_arch_async_page_ready`), or

@@ -1,47 +1,29 @@
 //! The wait queues of a userfaultfd descriptor: who has them goes one at a time, and walks all who sleep.
 
-use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, write};
-use models::base::ids::{StoreId, ThreadId, VmId};
-use models::base::record::{Event, TaskRole};
-use models::config::{
-    HandlerConfig, Install, MachineConfig, Pattern, PlainExits, Process, SecondStageLock,
-    StoreConfig, TablePages, Waking,
+use super::kit::{
+    MIB, assert_clean, copying_handler, for_time, group, ms, served_by_handler, simulate, write,
 };
+use models::base::ids::ThreadId;
+use models::base::record::{Event, TaskRole};
+use models::config::{HandlerConfig, Install, MachineConfig, Pattern, SecondStageLock, Waking};
 use models::machine::{RunOutput, RunSettings};
 use sim_core::SimDuration;
 
 /// Every vCPU reads memory of its own, which as many readers bring; nothing costs anything but what is done under
 /// the lock of messages, 1 us each time.
 fn demand_paging(vcpus: u16, descriptors: u16) -> MachineConfig {
-    let mut config = crowded("free", constant(ms(1)));
-    (config.guest.vcpus, config.host.cpus) = (vcpus, 2 * vcpus);
-    config.guest.memory_pages = 256 * MIB;
-    config.guest.table_pages = TablePages::Resident;
-    config.host.memory_limit_pages = 256 * MIB;
-    config.host.kernel.second_stage_lock = SecondStageLock::None;
-    config.cpu.costs.set("uffd_locked", "1us").unwrap();
     let handler = HandlerConfig {
         readers: vcpus,
-        installers: 0,
-        batch: 1,
         waking: Waking::One,
         descriptors,
-        cpus: Vec::new(),
         latency: SimDuration::ZERO,
-        around: 1,
-        prefetch: None,
-        process: Process::Vmm,
         install: Install::Continue,
-        plain_exits: PlainExits::Handler,
-        remove_events: true,
-        poison: Vec::new(),
+        ..copying_handler()
     };
-    let (name, vm) = ("store".into(), VmId(0));
-    config.host.stores =
-        vec![StoreConfig { name, vm, device: None, shares: None, handler: Some(handler) }];
-    config.workload.regions[0].pages = 128 * MIB;
-    config.workload.regions[0].prefill = false;
-    config.workload.regions[0].store = Some(StoreId(0));
+    let mut config = served_by_handler(vcpus, 128 * MIB, handler);
+    (config.guest.memory_pages, config.host.memory_limit_pages) = (256 * MIB, 256 * MIB);
+    config.host.kernel.second_stage_lock = SecondStageLock::None;
+    config.cpu.costs.set("uffd_locked", "1us").unwrap();
     let program = vec![write(Pattern::Sequential, SimDuration::ZERO)];
     config.workload.tasks = vec![group("toucher", TaskRole::Faulter, vcpus.into(), program)];
     config

@@ -1,13 +1,13 @@
 //! Small machines for tests.
 
 use models::apf::rules::Workers;
-use models::base::ids::RegionId;
+use models::base::ids::{RegionId, StoreId, VmId};
 use models::base::record::TaskRole;
 use models::config::{
     ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, GuestConfig, GuestPaging,
-    HostConfig, HostKernel, HostPaging, MachineConfig, MemoryControl, Op, Pattern, Policy,
-    Preemption, Processes, Region, RegionBacking, StealClock, TablePages, TaskGroup, TimerKind,
-    WakeTime, Workload,
+    HandlerConfig, HostConfig, HostKernel, HostPaging, Install, MachineConfig, MemoryControl, Op,
+    Pattern, PlainExits, Policy, Preemption, Process, Processes, Region, RegionBacking, StealClock,
+    StoreConfig, TablePages, TaskGroup, TimerKind, WakeTime, Waking, Workload,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -119,6 +119,40 @@ pub(crate) fn crowded(cpu: &str, device: DeviceConfig) -> MachineConfig {
             ..Workload::default()
         },
     }
+}
+
+/// A handler of userfaultfd that answers one message at a time in 20 us, by copies.
+pub(crate) fn copying_handler() -> HandlerConfig {
+    HandlerConfig {
+        readers: 1,
+        installers: 0,
+        batch: 1,
+        waking: Waking::All,
+        descriptors: 1,
+        cpus: Vec::new(),
+        latency: us(20),
+        around: 1,
+        prefetch: None,
+        process: Process::Vmm,
+        install: Install::Copy,
+        plain_exits: PlainExits::Handler,
+        remove_events: true,
+        poison: Vec::new(),
+    }
+}
+
+/// A machine without costs whose only region, of so many pages, a handler brings; with twice as many processors as
+/// vCPUs, and more memory than the guest has.
+pub(crate) fn served_by_handler(vcpus: u16, pages: u64, handler: HandlerConfig) -> MachineConfig {
+    let mut config = crowded("free", constant(ms(1)));
+    (config.guest.vcpus, config.host.cpus) = (vcpus, 2 * vcpus);
+    config.guest.table_pages = TablePages::Resident;
+    let (name, vm) = ("store".into(), VmId(0));
+    config.host.stores =
+        vec![StoreConfig { name, vm, device: None, shares: None, handler: Some(handler) }];
+    let region = &mut config.workload.regions[0];
+    (region.pages, region.prefill, region.store) = (pages, false, Some(StoreId(0)));
+    config
 }
 
 /// A fair scheduler with this credit and slices of half the latency between two tasks.

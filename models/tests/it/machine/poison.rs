@@ -1,12 +1,11 @@
 //! Pages that a store does not give: handlers put markers in their place, and who wants one ends its VMM.
 
-use super::kit::{MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, us, write};
-use models::base::ids::{Gfn, GuestPage, RegionId, StoreId, ThreadId, VcpuId, VmId};
-use models::base::record::{Event, TaskRole};
-use models::config::{
-    HandlerConfig, Install, MachineConfig, Op, Pattern, PlainExits, Prefetch, PrefetchRun, Process,
-    StoreConfig, TablePages, Waking,
+use super::kit::{
+    MIB, assert_clean, copying_handler, for_time, group, ms, served_by_handler, simulate, us, write,
 };
+use models::base::ids::{Gfn, GuestPage, RegionId, ThreadId, VcpuId};
+use models::base::record::{Event, TaskRole};
+use models::config::{HandlerConfig, MachineConfig, Op, Pattern, Prefetch, PrefetchRun, Waking};
 use models::machine::{RunOutput, RunSettings};
 use sim_core::SimDuration;
 
@@ -14,33 +13,12 @@ const PAGES: u64 = 2 * MIB;
 
 /// Two vCPUs write memory that a handler brings, but for page 100 of it.
 fn guest() -> MachineConfig {
-    let mut config = crowded("free", constant(ms(1)));
-    (config.guest.vcpus, config.host.cpus) = (2, 4);
-    config.guest.memory_pages = 64 * MIB;
-    config.guest.table_pages = TablePages::Resident;
-    config.host.memory_limit_pages = 64 * MIB;
-    let handler = HandlerConfig {
-        readers: 1,
-        installers: 0,
-        batch: 1,
-        waking: Waking::All,
-        descriptors: 1,
-        cpus: Vec::new(),
-        latency: us(20),
-        around: 1,
-        prefetch: None,
-        process: Process::Vmm,
-        install: Install::Copy,
-        plain_exits: PlainExits::Handler,
-        remove_events: true,
-        poison: vec![run(100, 1)],
-    };
-    let (name, vm) = ("store".into(), VmId(0));
-    config.host.stores =
-        vec![StoreConfig { name, vm, device: None, shares: None, handler: Some(handler) }];
-    config.workload.regions[0].pages = PAGES;
-    config.workload.regions[0].prefill = false;
-    config.workload.regions[0].store = Some(StoreId(0));
+    let mut config = served_by_handler(
+        2,
+        PAGES,
+        HandlerConfig { poison: vec![run(100, 1)], ..copying_handler() },
+    );
+    (config.guest.memory_pages, config.host.memory_limit_pages) = (64 * MIB, 64 * MIB);
     let program = vec![write(Pattern::Sequential, us(1))];
     config.workload.tasks = vec![group("toucher", TaskRole::Faulter, 2, program)];
     config

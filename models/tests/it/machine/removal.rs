@@ -1,13 +1,13 @@
 //! Memory that a balloon gives back and a handler serves: an event that the handler reads, and zeros afterwards.
 
 use super::kit::{
-    MIB, assert_clean, constant, crowded, for_time, group, ms, simulate, syscall, us, write,
+    MIB, assert_clean, copying_handler, for_time, group, ms, served_by_handler, simulate, syscall,
+    us, write,
 };
-use models::base::ids::{GuestPage, RegionId, StoreId, VmId};
+use models::base::ids::{GuestPage, RegionId, VmId};
 use models::base::record::{Event, TaskRole};
 use models::config::{
-    Balloon, HandlerConfig, Install, MachineConfig, Op, Pattern, PlainExits, Prefetch, PrefetchRun,
-    Process, Reporting, StoreConfig, TablePages, Waking,
+    Balloon, HandlerConfig, Install, MachineConfig, Op, Pattern, Prefetch, PrefetchRun, Reporting,
 };
 use models::machine::{RunOutput, RunSettings};
 use models::monitors::Verdict;
@@ -18,33 +18,8 @@ const PAGES: u64 = 10 * MIB;
 /// A program gives 10 MiB of 16 back that a handler serves, which the guest reports; from 30 ms on another one writes
 /// them, for which there are too few other frames.
 fn guest() -> MachineConfig {
-    let mut config = crowded("free", constant(ms(1)));
-    (config.guest.vcpus, config.host.cpus) = (2, 4);
-    config.guest.memory_pages = 16 * MIB;
-    config.guest.table_pages = TablePages::Resident;
-    config.host.memory_limit_pages = 64 * MIB;
-    let handler = HandlerConfig {
-        readers: 1,
-        installers: 0,
-        batch: 1,
-        waking: Waking::All,
-        descriptors: 1,
-        cpus: Vec::new(),
-        latency: us(20),
-        around: 1,
-        prefetch: None,
-        process: Process::Vmm,
-        install: Install::Copy,
-        plain_exits: PlainExits::Handler,
-        remove_events: true,
-        poison: Vec::new(),
-    };
-    let (name, vm) = ("store".into(), VmId(0));
-    config.host.stores =
-        vec![StoreConfig { name, vm, device: None, shares: None, handler: Some(handler) }];
-    config.workload.regions[0].pages = PAGES;
-    config.workload.regions[0].prefill = false;
-    config.workload.regions[0].store = Some(StoreId(0));
+    let mut config = served_by_handler(2, PAGES, copying_handler());
+    (config.guest.memory_pages, config.host.memory_limit_pages) = (16 * MIB, 64 * MIB);
     let reporting = Some(Reporting { order: 3, delay: us(500) });
     config.host.memory_control.balloons =
         vec![Balloon { vm: VmId(0), targets: Vec::new(), reporting }];

@@ -22,6 +22,26 @@ fn pages_of_two_virtual_machines_share_the_container_and_its_lists() {
     assert_eq!((here.to_string(), there.to_string()), ("0x3".into(), "vm1:0x3".into()));
 }
 
+/// What a handler installs is in no fault, so that it is not as young as what is.
+#[test]
+fn where_pages_begin() {
+    let begin = |lru: Lru, arrival: Arrival| {
+        let mut memory = HostMemory::new(&[8], 8, lru);
+        memory.lru_arrive(GuestPage(0), arrival);
+        memory.page(GuestPage(0)).list
+    };
+    let [youngest, second] = [MAX_GENERATIONS - 1, MAX_GENERATIONS - 2].map(generation);
+    for (arrival, old, new, by_age) in [
+        (Arrival::Fresh, LruList::Active, LruList::Inactive, youngest),
+        (Arrival::Installed, LruList::Active, LruList::Inactive, second),
+        (Arrival::Read, LruList::Inactive, LruList::Inactive, youngest),
+    ] {
+        assert_eq!(begin(Lru::TwoLists, arrival), old, "{arrival:?}");
+        assert_eq!(begin(Lru::TwoListsRefaults, arrival), new, "{arrival:?}");
+        assert_eq!(begin(Lru::GenerationsSecondStage, arrival), by_age, "{arrival:?}");
+    }
+}
+
 #[test]
 fn charges_are_counted_and_frames_reused() {
     let mut memory = HostMemory::new(&[10], 2, Lru::TwoLists);
