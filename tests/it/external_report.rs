@@ -129,9 +129,8 @@ fn check_toggles(toggles: &Value, what: &str) {
 fn the_page_of_the_2010_benchmark_with_its_anatomy() {
     let folder = TempDir::new().unwrap();
     let out = folder.path().to_str().unwrap();
-    let some = ["--duration", "5s", "--replications", "3", "-q", "--out", out];
-    printed(program().args(["compare", "natapov-2010"]).args(some));
-    let some = ["--duration", "2s", "-q", "--out", out];
+    let some = ["--duration", "5s", "-q", "--out", out];
+    printed(program().args(["compare", "natapov-2010", "--replications", "3"]).args(some));
     printed(program().args(["anatomy", "natapov-2010"]).args(some));
     let sections = ["Every metric", "Latency of major faults", "Over time", "Anatomy of faults"];
     check(folder.path(), "natapov-2010", &sections);

@@ -7,7 +7,7 @@ use scenarios::experiments::sweep::{Axis, PointResult};
 use super::font::{self, Weight};
 use super::page::{self, elide};
 use super::scene::{Align, Scene, Shape, Text};
-use super::style::{self, CAPTION_SIZE, FAINT_INK, INK, LABEL_SIZE, MARGIN, PAGE_WIDTH};
+use super::style::{self, CAPTION_SIZE, FAINT_INK, LABEL_SIZE, MARGIN, PAGE_WIDTH};
 use crate::format::significant;
 use crate::measure::Measure;
 
@@ -155,16 +155,16 @@ impl<'a> Heat<'a> {
         // A hair of paper between the cells.
         let to = (x + self.width - 1.0, y + ROW - 1.0);
         scene.push(Shape::Rect { from: (x, y), to, fill });
-        let (text, ink) = match cell {
-            None => ("-".to_owned(), FAINT_INK),
-            Some(Cell { ratio, is_even }) => {
-                (significant(ratio), if is_even { FAINT_INK } else { INK })
-            }
-        };
-        let text = if cell.is_some_and(|cell| cell.is_even) { format!("({text})") } else { text };
+        let text = cell.map_or_else(
+            || "-".to_owned(),
+            |Cell { ratio, is_even }| match is_even {
+                true => format!("({})", significant(ratio)),
+                false => significant(ratio),
+            },
+        );
         if font::width(&text, CAPTION_SIZE, Weight::Normal) + 2.0 <= self.width {
             let middle = (x + self.width / 2.0, y + ROW / 2.0);
-            scene.text(Text::new(middle, CAPTION_SIZE, text).align(Align::Center).color(ink));
+            scene.text(Text::new(middle, CAPTION_SIZE, text).align(Align::Center));
         }
     }
 
