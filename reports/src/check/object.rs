@@ -148,6 +148,7 @@ fn handler(all: &HandlerSurvey) -> Value {
         "open": all.open,
         "unread": all.unread,
         "may_have_been_answered_among_lost": all.uncertain,
+        "went_on_without_recorded_answer": all.went_on,
         "oldest_open": all.oldest.map(|one| json!({
             "line": one.line, "thread": one.thread, "address": one.address, "age_ns": one.age,
             "read": one.read,

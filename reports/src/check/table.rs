@@ -358,6 +358,7 @@ fn handler(survey: Option<&HandlerSurvey>) -> String {
         ("messages open at the end of the log", all.open),
         ("of which no handler has read", all.unread),
         ("may have been answered among lost events", all.uncertain),
+        ("whose threads went on without a recorded answer", all.went_on),
     ] {
         if count > 0 {
             grid.row(vec![format!("  {name}"), number(count)]);

@@ -79,12 +79,14 @@ pub(super) fn ready(
     }
     let own = &mut log.vcpus[at];
     if request.completed.is_none() && !request.doubtful && !request.shared {
+        let unseen_worker = own.unstarted.iter().any(|one| one.request.seq == request.seq);
         own.unfinished.push(Unfinished {
             request,
             ready: event,
             seq,
             overdue: None,
             entered: None,
+            unseen_worker,
         });
     }
     count_over(log, at, event, &request);

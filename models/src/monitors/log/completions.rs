@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::deferred::SOME_WORKERS;
 use super::event::LogEvent;
 use super::request::{Place, Request, Unfinished};
 use super::state::LogState;
@@ -419,8 +420,10 @@ impl Completions {
     /// Judges what was late before events were lost, and leaves open what may be among them.
     pub(super) fn settle_overdue(&mut self, log: &mut LogState, since: u64) {
         let ready: u64 = log.vcpus.iter().map(|own| own.counts.ready).sum();
-        let late =
-            |one: &Unfinished| !one.request.early && one.overdue.is_some_and(|ns| ns < since);
+        let late = |one: &Unfinished| {
+            let excused = one.request.early || (one.unseen_worker && log.seen.begun);
+            !excused && one.overdue.is_some_and(|ns| ns < since)
+        };
         let count = log.vcpus.iter().flat_map(|own| &own.unfinished).filter(|one| late(one));
         let certain = |orphan: &&Orphan| orphan.certain && orphan.event.ns < since;
         let count = count.count() as u64
@@ -431,10 +434,13 @@ impl Completions {
             let own = &mut log.vcpus[at];
             for unfinished in std::mem::take(&mut own.unfinished) {
                 if partly || !late(&unfinished) {
-                    let why = match (unfinished.request.early, partly) {
-                        (true, _) => begins::COMPLETIONS,
-                        (false, true) => PARTLY,
-                        (false, false) => LOST,
+                    let why = match unfinished {
+                        Unfinished { request: Request { early: true, .. }, .. } => {
+                            begins::COMPLETIONS
+                        }
+                        Unfinished { unseen_worker: true, .. } if log.seen.begun => SOME_WORKERS,
+                        _ if partly => PARTLY,
+                        _ => LOST,
                     };
                     log.ledger.unjudged(INV_06, why, 1);
                     continue;

@@ -6,6 +6,8 @@ use super::event::LogEvent;
 use super::ledger::Ledger;
 use crate::monitors::catalogue::InvariantId;
 
+pub(super) const SOME_WORKERS: &str = "the log leaves out workers that other lines speak of: a filter of threads or \
+                                       processors?";
 /// Breaches that wait.
 const MAX_DEFERRED: usize = 16;
 
@@ -20,6 +22,8 @@ pub(super) enum Needs {
     ReadyByException,
     /// One whose page ready is an interrupt.
     ReadyByInterrupt,
+    /// All workers, as far as it has any.
+    AllWorkers,
 }
 
 /// A breach that waits for the end of the log.
@@ -50,9 +54,9 @@ impl Deferrals {
         }
     }
 
-    /// Events were lost, among which may be those that excuse them.
-    pub(super) fn forget(&mut self) {
-        self.kept.clear();
+    /// Events were lost since that time, among which may be those that excuse them.
+    pub(super) fn forget(&mut self, since: u64) {
+        self.kept.retain(|one| one.needs == Needs::AllWorkers && one.event.ns < since);
         self.more.clear();
     }
 
@@ -67,6 +71,8 @@ impl Deferrals {
         for Deferred { id, needs, event, text, story } in self.kept {
             if shows(needs) {
                 ledger.breach(id, event, text, story);
+            } else if needs == Needs::AllWorkers {
+                ledger.unjudged(id, SOME_WORKERS, 1);
             }
         }
         for ((id, needs), count) in self.more {

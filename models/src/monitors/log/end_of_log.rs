@@ -8,7 +8,7 @@ use super::request::Request;
 use super::seen::SeenInLog;
 use super::state::LogState;
 use super::tokens::OLD_KERNEL;
-use super::{begins, drained, early_readies, requests, told};
+use super::{begins, drained, early_readies, requests, told, workers};
 use crate::monitors::catalogue::{Family, INV_04, INV_05, INV_06, INV_13, INV_15};
 
 /// Events after which a vCPU surely goes on: one that was stopped has a few when it goes on again.
@@ -42,6 +42,7 @@ pub(super) fn close(
         }
         still_outstanding(log, at);
         drained::close(log, at);
+        workers::close(log, at);
     }
     let deferred = std::mem::take(&mut log.deferred);
     let (family, seen) = (log.family(), log.seen);
@@ -68,7 +69,7 @@ pub(super) fn cut(log: &mut LogState, completions: &mut Completions, since: u64)
             request.doubtful = true;
         }
     }
-    log.deferred.forget();
+    log.deferred.forget(since);
 }
 
 /// Requests of a vCPU that are outstanding: INV-15 where one should have been dequeued long ago.
@@ -123,5 +124,6 @@ fn shows(seen: SeenInLog, family: (Family, bool), needs: Needs) -> bool {
         Needs::Exceptions => seen.exceptions,
         Needs::ReadyByException => family == (Family::V7, true),
         Needs::ReadyByInterrupt => family == (Family::Int, true),
+        Needs::AllWorkers => !seen.leaves_out_workers,
     }
 }

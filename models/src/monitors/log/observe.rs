@@ -237,7 +237,7 @@ impl LogMonitors {
         for own in &mut log.vcpus {
             own.resynchronise();
         }
-        log.deferred.forget();
+        log.deferred.forget(since);
         completions.forget();
     }
 

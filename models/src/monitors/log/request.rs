@@ -106,6 +106,8 @@ pub(super) struct Unfinished {
     pub(super) overdue: Option<u64>,
     /// The vCPU's first entry since.
     pub(super) entered: Option<LogEvent>,
+    /// The log has not shown that its worker begins, though it does of others.
+    pub(super) unseen_worker: bool,
 }
 
 /// A request that is ready though its worker has not begun.

@@ -42,6 +42,10 @@ pub(super) struct SeenInLog {
     pub(super) clocks_differ: bool,
     /// A vCPU is run by more than one thread.
     pub(super) wandering: bool,
+    /// That a worker begins.
+    pub(super) begun: bool,
+    /// Requests were ready whose workers are not in the log, though others are.
+    pub(super) leaves_out_workers: bool,
     /// #PFs right after a page ready, with no not present that they could be for.
     pub(super) ready_exceptions: u64,
 }

@@ -93,7 +93,7 @@ fn open_requests(
                 let waits = log.now.saturating_sub(done.ns);
                 (waits > bound(ready, alone), MissingStep::PageReady)
             }
-            None => (age > bound(whole, alone), missing(works, request)),
+            None => (age > bound(whole, alone), missing(works, log.seen.begun, request)),
         };
         if !late {
             continue;
@@ -165,12 +165,12 @@ fn meanwhile(own: &VcpuLog, now: u64, request: &Request) -> String {
 }
 
 /// What a request that is not completed waits for.
-fn missing(works: &Works, request: &Request) -> MissingStep {
+fn missing(works: &Works, begins_seen: bool, request: &Request) -> MissingStep {
     if request.read.is_some_and(|read| works.reads.contains(&read)) {
         return MissingStep::Io;
     }
     match request.work.and_then(|work| works.items.get(&work)) {
-        Some(Work::Queued) if works.begun => MissingStep::Worker,
+        Some(Work::Queued) if begins_seen => MissingStep::Worker,
         Some(Work::Begun) => MissingStep::Page,
         _ => MissingStep::Completion,
     }

@@ -43,8 +43,6 @@ pub(super) struct Works {
     pub(super) items: BTreeMap<u64, Work>,
     /// Reads that are sent and not completed.
     pub(super) reads: BTreeSet<(u32, u64)>,
-    /// That a worker begins is recorded.
-    pub(super) begun: bool,
 }
 
 /// Faults on one address in a row.
@@ -128,7 +126,6 @@ impl Works {
                 }
             }
             KernelEvent::ExecuteStart { work } => {
-                self.begun = true;
                 if let Some(item) = self.items.get_mut(&work) {
                     *item = Work::Begun;
                 }

@@ -1,6 +1,7 @@
 //! Work items beside the requests that they are for: INV-06 where a page ready comes before its worker begins.
 
 use super::clocks;
+use super::deferred::{Deferred, Needs};
 use super::event::LogEvent;
 use super::request::Unstarted;
 use super::state::LogState;
@@ -27,7 +28,9 @@ pub(super) fn observe(log: &mut LogState, works: &mut Works, at: Option<usize>, 
 /// Since 5.8 the item is queued behind the announcement.
 fn queued(log: &mut LogState, at: Option<usize>, work: u64) {
     for own in &mut log.vcpus {
+        let before = own.unstarted.len();
         own.unstarted.retain(|one| one.work != work);
+        log.seen.leaves_out_workers |= log.seen.begun && own.unstarted.len() < before;
     }
     let Some(own) = at.map(|at| &mut log.vcpus[at]) else { return };
     // Its exception may be in between.
@@ -52,6 +55,7 @@ pub(super) fn ready(log: &mut LogState, works: &Works, at: usize, event: LogEven
     if works.items.get(&work) == Some(&Work::Queued) {
         if own.unstarted.len() == MAX_UNSTARTED {
             own.unstarted.remove(0);
+            log.seen.leaves_out_workers |= log.seen.begun;
         }
         own.unstarted.push(Unstarted { work, request, ready: event });
     }
@@ -59,10 +63,15 @@ pub(super) fn ready(log: &mut LogState, works: &Works, at: usize, event: LogEven
 
 /// A worker begins.
 fn begun(log: &mut LogState, event: LogEvent, work: u64) {
+    log.seen.begun = true;
     for at in 0..log.vcpus.len() {
         let own = &mut log.vcpus[at];
         let Some(place) = own.unstarted.iter().position(|one| one.work == work) else { continue };
         let Unstarted { request, ready, .. } = own.unstarted.remove(place);
+        own.unfinished
+            .iter_mut()
+            .filter(|one| one.request.seq == request.seq)
+            .for_each(|one| one.unseen_worker = false);
         if clocks::may_differ(&ready, &event) {
             log.ledger.unjudged(INV_06, CLOCKS, 1);
             continue;
@@ -72,6 +81,14 @@ fn begun(log: &mut LogState, event: LogEvent, work: u64) {
             request.token,
             log.vcpus[at].label()
         );
-        log.say(at, INV_06, event, text, &[request.announced, ready]);
+        let story = log.vcpus[at].story(&[request.announced, ready]);
+        let needs = Needs::AllWorkers;
+        log.deferred.keep(Deferred { id: INV_06, needs, event, text, story });
     }
+}
+
+/// The log is over: workers that have not begun by now are not in it.
+pub(super) fn close(log: &mut LogState, at: usize) {
+    let late = |one: &Unstarted| log.now.saturating_sub(one.ready.ns) > clocks::TICK;
+    log.seen.leaves_out_workers |= log.seen.begun && log.vcpus[at].unstarted.iter().any(late);
 }

@@ -12,6 +12,23 @@ use super::pfault::Pfaults;
 use super::reader::Session;
 use super::report::{CheckReport, EventCount};
 
+/// What a thread prints only by itself. Others come from interrupts, too, which may take place before it sleeps.
+const fn is_awake(event: &KernelEvent) -> bool {
+    matches!(
+        event,
+        KernelEvent::Entry { .. }
+            | KernelEvent::Exit { .. }
+            | KernelEvent::PageFault { .. }
+            | KernelEvent::Try { .. }
+            | KernelEvent::RepeatedFault { .. }
+            | KernelEvent::NotPresent { .. }
+            | KernelEvent::Ready { .. }
+            | KernelEvent::Completed { .. }
+            | KernelEvent::ExecuteStart { .. }
+            | KernelEvent::ExecuteEnd { .. }
+    )
+}
+
 /// What a generation means for its logs.
 pub(crate) fn config_of(name: &str) -> Option<LogConfig> {
     let rules = rules::generation(name)?;
@@ -35,6 +52,9 @@ impl LogConsumer for Checker {
     fn event(&mut self, event: LogEvent) {
         self.pfaults.observe(&event);
         self.handlers.shows(event.thread.pid, event.ns);
+        if is_awake(&event.event) {
+            self.handlers.goes_on(event.thread.pid, event.ns);
+        }
         if let KernelEvent::Completed { address, .. } = event.event {
             self.handlers.completed(event.ns, address.0);
         }

@@ -60,6 +60,8 @@ pub struct HandlerSurvey {
     pub unasked: u64,
     /// Messages that may have been answered where events were lost.
     pub uncertain: u64,
+    /// Messages whose threads went on though the log has no call that installed their pages.
+    pub went_on: u64,
     /// From the message until it is read.
     pub message_to_read: Histogram,
     /// From there until the call that installs its page.
@@ -168,6 +170,8 @@ pub(super) struct Handlers {
     unread: VecDeque<Message>,
     /// By address.
     unanswered: BTreeMap<u64, Vec<Message>>,
+    /// For which page a thread sleeps, since when.
+    sleeping: BTreeMap<u32, (u64, u64)>,
     /// Installed pages of which no worker has said that they are there.
     installed: BTreeMap<u64, u64>,
     /// Calls that have begun, by thread.
@@ -191,6 +195,7 @@ impl Handlers {
         (self.any, self.now) = (true, self.now.max(ns));
         let address = number(fields, "addr").map(|address| address & !(PAGE - 1));
         let result = signed(fields, "ret");
+        self.goes_on(thread, ns);
         match probe {
             Probe::Fault => match number(fields, "flags") {
                 Some(flags) if flags & NOWAIT != 0 => self.survey.lookups += 1,
@@ -224,6 +229,25 @@ impl Handlers {
         self.promises.shows(thread, ns);
     }
 
+    /// A thread does what it cannot while it sleeps for a page: its message was answered by a call that the log
+    /// does not have, or it was woken otherwise.
+    pub(super) fn goes_on(&mut self, thread: u32, ns: u64) {
+        // Events that are put in order first come later than probes.
+        let slept = |&&(_, since): &&(u64, u64)| since < ns;
+        let Some(&(address, _)) = self.sleeping.get(&thread).filter(slept) else { return };
+        self.sleeping.remove(&thread);
+        let Some(messages) = self.unanswered.get_mut(&address) else { return };
+        let before = messages.len();
+        messages.retain(|message| message.thread != thread);
+        let gone = before - messages.len();
+        if messages.is_empty() {
+            self.unanswered.remove(&address);
+        }
+        self.unread.retain(|message| message.thread != thread);
+        self.followed -= gone;
+        self.survey.went_on += gone as u64;
+    }
+
     /// A worker says that a page is there.
     pub(super) fn completed(&mut self, ns: u64, address: u64) {
         if let Some(since) = self.installed.remove(&(address & !(PAGE - 1))) {
@@ -236,6 +260,7 @@ impl Handlers {
         self.survey.uncertain += self.followed as u64;
         self.unread.clear();
         self.unanswered.clear();
+        self.sleeping.clear();
         self.copies.clear();
         self.installed.clear();
         self.promises.lost();
@@ -247,6 +272,7 @@ impl Handlers {
         if self.followed < MAX_OPEN {
             self.unread.push_back(message);
             self.unanswered.entry(message.address).or_default().push(message);
+            self.sleeping.insert(message.thread, (message.address, message.ns));
             self.followed += 1;
         }
     }
@@ -310,6 +336,7 @@ impl Handlers {
         let Some(messages) = self.unanswered.remove(&address) else { return };
         self.followed -= messages.len();
         for &message in &messages {
+            self.sleeping.remove(&message.thread);
             self.promises.installed(message, by, at);
         }
         if messages.iter().any(|message| message.read.is_none()) {

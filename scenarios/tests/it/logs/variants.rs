@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use models::monitors::Verdict;
 use scenarios::{CheckOptions, CheckReport, check};
 
-const LOGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/logs");
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data");
 
 struct Log {
     name: String,
@@ -21,8 +21,13 @@ struct Log {
 }
 
 fn logs() -> Vec<Log> {
+    logs_of("logs")
+}
+
+fn logs_of(folder: &str) -> Vec<Log> {
+    let folder = format!("{DATA}/{folder}");
     let mut paths: Vec<_> =
-        std::fs::read_dir(LOGS).unwrap().map(|entry| entry.unwrap().path()).collect();
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let log = |path: std::path::PathBuf| {
         let mut text = String::new();
@@ -291,6 +296,34 @@ fn overwritten(most: usize) -> u64 {
         }
     }
     tried
+}
+
+/// Workers and handlers that a filter of threads leaves out, where other lines speak of what they do.
+#[test]
+fn threads_that_are_left_out_accuse_nobody() {
+    let all = ["logs", "two-vms", "userfaultfd"].into_iter().flat_map(logs_of);
+    let tells = |log: &Log| {
+        let names: BTreeSet<&str> = log.lines.iter().map(|line| name_of(line)).collect();
+        names.contains("workqueue_execute_start") || names.contains("uffd_fault")
+    };
+    let mut tried = 0;
+    for log in all.filter(tells) {
+        let runs_vcpu = |line: &&String| line.contains(": kvm_async_pf_not_present:");
+        let of = |line: &String| thread_of(line).to_owned();
+        let vcpus: BTreeSet<String> = log.lines.iter().filter(runs_vcpu).map(of).collect();
+        let events = log.lines.iter().filter(|line| is_event(line));
+        let threads: BTreeSet<String> = events.map(of).collect();
+        for thread in threads.difference(&vcpus) {
+            let keep = |line: &&String| thread_of(line) != thread;
+            let lines: Vec<String> = log.lines.iter().filter(keep).cloned().collect();
+            let report = quiet(&format!("{} without {thread}", log.name), &lines);
+            let stalls: Vec<&str> =
+                report.survey.stalls.iter().map(|one| one.message.as_str()).collect();
+            assert!(stalls.is_empty(), "{} without {thread}: {stalls:?}", log.name);
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "{tried}");
 }
 
 /// Lines of different processors change places, as where buffers are joined badly.
