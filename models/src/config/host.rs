@@ -85,6 +85,8 @@ pub struct HostKernel {
     /// Which reads make the block layer throttle writes (`queue/wbt_lat_usec`): windows whose shortest
     /// read takes longer. None: it never does.
     pub writeback_throttling: Option<SimDuration>,
+    /// How many writes of swap that throttling lets be in flight.
+    pub swap_write_limit: SwapWriteLimit,
     /// For how long a vCPU thread polls at most, when its guest has executed HLT, before it sleeps
     /// (`kvm.halt_poll_ns`); zero: it never does.
     pub halt_poll: SimDuration,
@@ -103,7 +105,7 @@ pub struct HostKernel {
 
 impl HostKernel {
     /// Every field by its name in scenario files, as text; times in picoseconds.
-    pub fn fields(&self) -> [(&'static str, String); 15] {
+    pub fn fields(&self) -> [(&'static str, String); 16] {
         // Taken apart, so that a new field is a compile error here.
         let Self {
             slow_work_threads,
@@ -115,6 +117,7 @@ impl HostKernel {
             read_ahead,
             polled_reads,
             writeback_throttling,
+            swap_write_limit,
             halt_poll,
             halt_poll_shrink,
             mmu_retry,
@@ -138,8 +141,22 @@ impl HostKernel {
             ("read_faults", read_faults.name().to_owned()),
             ("second_stage_lock", second_stage_lock.name().to_owned()),
             ("polled_reads", polled_reads.to_string()),
+            ("swap_write_limit", swap_write_limit.name().to_owned()),
             ("zswap", zswap.name().to_owned()),
         ]
+    }
+}
+
+named! {
+    /// How many writes of swap the block layer's write-back throttling lets be in flight (`get_limit`,
+    /// block/blk-wbt.c).
+    SwapWriteLimit {
+        /// As many as of others: a quarter of the depth while reads are near, half of it otherwise (4.10 to 6.10;
+        /// 5.10.262 and 6.1.192 were read).
+        AsOthers => "as-others",
+        /// The whole depth that the throttling has come to: REQ_SWAP is among REQ_HIPRIO (6.12.117, 7.2.13; first
+        /// release from memory, 6.11).
+        WholeDepth => "whole-depth",
     }
 }
 

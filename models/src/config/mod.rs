@@ -38,7 +38,7 @@ pub use guest::{
 };
 pub use host::{
     Cgroup, DirectReclaim, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults,
-    SecondStageLock, WrittenPages,
+    SecondStageLock, SwapWriteLimit, WrittenPages,
 };
 pub use memory_control::{Kswapd, LimitChange, MemoryControl, ProactiveReclaim, ReclaimAsk};
 pub use op::Op;

@@ -133,6 +133,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::ShadowEmulate => self.shadow_emulate(vcpu),
             Then::WriteCr3 => self.shadow_cr3(vcpu),
             Then::FaultTry => self.fault_try(vcpu),
+            Then::FaultWaits => self.fault_waits(vcpu),
             Then::SetupStep => self.setup_step(vcpu),
             Then::MapFault => self.map_fault(vcpu),
             Then::TurnEnd => self.turn_end(vcpu),

@@ -8,7 +8,7 @@ use super::files::builtin;
 use super::span;
 use crate::config::{
     Cgroup, DeviceConfig, DirectReclaim, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults,
-    SecondStageLock, WrittenPages, ZswapKernel,
+    SecondStageLock, SwapWriteLimit, WrittenPages, ZswapKernel,
 };
 
 const FILE: &str = include_str!("data/host-kernels.json");
@@ -44,6 +44,8 @@ pub struct HostKernelPreset {
     pub summary: String,
     /// The generation of the protocol that the release has.
     pub protocol: String,
+    /// The largest request that the block layer makes of neighbouring pages (`queue/max_sectors_kb`).
+    pub max_write_pages: u32,
     /// Every value with its source.
     pub sources: Vec<KernelValue>,
     /// With a swap device that does not rotate.
@@ -90,6 +92,8 @@ struct File {
     polled_reads: Sourced<bool>,
     writeback_throttling: Sourced<String>,
     writeback_throttling_rotating: Sourced<String>,
+    swap_write_limit: Sourced<SwapWriteLimit>,
+    max_sectors_kb: Sourced<u32>,
     halt_poll: Sourced<String>,
     halt_poll_shrink: Sourced<u32>,
     mmu_retry: Sourced<MmuRetry>,
@@ -121,6 +125,8 @@ fn sources(file: &File) -> Vec<KernelValue> {
             &f.writeback_throttling_rotating,
             &f.writeback_throttling_rotating.value,
         ),
+        value("swap_write_limit", &f.swap_write_limit, f.swap_write_limit.value.name()),
+        value("max_sectors_kb", &f.max_sectors_kb, f.max_sectors_kb.value),
         value("halt_poll", &f.halt_poll, &f.halt_poll.value),
         value("halt_poll_shrink", &f.halt_poll_shrink, f.halt_poll_shrink.value),
         value("mmu_retry", &f.mmu_retry, f.mmu_retry.value.name()),
@@ -145,6 +151,7 @@ fn from_file(file: File) -> HostKernelPreset {
             read_ahead: file.read_ahead.value,
             polled_reads: file.polled_reads.value,
             writeback_throttling: throttling(&file.writeback_throttling.value),
+            swap_write_limit: file.swap_write_limit.value,
             halt_poll: span(&file.name, &file.halt_poll.value),
             halt_poll_shrink: file.halt_poll_shrink.value,
             mmu_retry: file.mmu_retry.value,
@@ -157,6 +164,7 @@ fn from_file(file: File) -> HostKernelPreset {
         name: file.name,
         summary: file.summary,
         protocol: file.protocol.value,
+        max_write_pages: file.max_sectors_kb.value / 4,
         sources,
     }
 }

@@ -145,22 +145,29 @@ impl<'a> Found<'a> {
             if !asynchronous || is_zero(result, "major_faults") {
                 continue;
             }
-            if is_zero(result, "async_faults") {
-                // The lookup that waits has its page when it is over.
-                let waits = policy.rules.first_lookup == FirstLookup::WaitsWithoutReadAhead
-                    && host.read_ahead_pages <= 1;
-                let why = match (waits, host.kernel.polled_reads) {
-                    (true, true) => {
+            // The lookup that waits has its page when it is over; who finds a read under way has not.
+            let waits = policy.rules.first_lookup == FirstLookup::WaitsWithoutReadAhead;
+            let [majors, by_workers] =
+                ["major_faults", "async_faults"].map(|name| mean(result, name).unwrap_or(0.0));
+            let few = waits && by_workers <= majors / 20.0;
+            if few || is_zero(result, "async_faults") {
+                let why = match (waits, host.read_ahead_pages <= 1, host.kernel.polled_reads) {
+                    (true, true, true) => {
                         ": the first lookup waits for a read without read-ahead, and polls for it \
                          (`host.kernel.polled_reads`), so that no fault can go asynchronous"
                     }
-                    (true, false) => {
+                    (true, true, false) => {
                         ": the first lookup waits for a read without read-ahead, so that no fault \
                          can go asynchronous"
                     }
-                    (false, _) => "",
+                    (true, false, _) => {
+                        ": the first lookup waits for a read whose window has shrunk to one page, which \
+                         that of scattered accesses does"
+                    }
+                    (false, ..) => "",
                 };
-                let text = format!("all faults were synchronous, though the policy is not{why}");
+                let all = if by_workers == 0.0 { "all" } else { "nearly all" };
+                let text = format!("{all} faults were synchronous, though the policy is not{why}");
                 self.note(NoteKind::AllSynchronous, Some(&result.policy), text);
             }
         }

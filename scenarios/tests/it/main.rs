@@ -10,6 +10,7 @@ mod kit;
 mod logs;
 mod memory_control;
 mod poison;
+mod read_ahead;
 mod runs;
 mod second_stage_lock;
 mod stored;

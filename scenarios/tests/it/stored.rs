@@ -30,6 +30,9 @@ fn metric(comparison: &Comparison, name: &str) -> [f64; 2] {
     [of(0), of(1)]
 }
 
+/// Asynchronous faults on files, as up to 5.0.
+const STARTS_READ: &str =
+    r#"{ "name": "apf", "base": "v6.12", "set": { "stored_lookup": "starts-read" } }"#;
 const SEQUENTIAL: &str = r#""pattern": "sequential", "write": true"#;
 const SHARED: &str = r#""pattern": "shared", "write": false"#;
 
@@ -49,6 +52,20 @@ fn a_fault_that_joins_a_read_under_way_is_not_a_major_one() {
     let reads = metric(&result, "swap_reads_pages");
     assert_eq!(metric(&result, "major_faults"), reads);
     assert!(reads[0] > 1000.0, "{reads:?}");
+}
+
+#[test]
+fn who_starts_to_read_a_file_waits_for_it_since_5_1() {
+    // `filemap_fault` waits for the read of a page that it has made itself, and comes back from a locked one.
+    let alone = text("64MiB", "", "", SEQUENTIAL).replace("\"count\": 2", "\"count\": 1");
+    assert_eq!(metric(&outcome(&alone), "async_faults"), [0.0; 2]);
+    let before = alone.replace(r#""apf-v6.12""#, STARTS_READ);
+    assert_eq!(metric(&outcome(&before), "async_faults"), [0.0, 4096.0]);
+    // Both tasks want the same pages: the second one finds each under way.
+    let joined = outcome(&text("64MiB", "", "", SHARED).replace("400ms", "60ms"));
+    let [majors, waits] =
+        [metric(&joined, "major_faults")[1], metric(&joined, "not_present_injected")[1]];
+    assert!(waits > majors / 2.0, "{waits} of {majors}");
 }
 
 #[test]
@@ -189,7 +206,7 @@ fn a_store_beside_compressed_memory_is_read_from_its_own_device() {
         r#""kind": "channels", "channels": 1, "read": "30us", "write": "30us""#,
         r#""preset": "zram-lz4""#,
     );
-    let result = outcome(&text);
+    let result = outcome(&text.replace(r#""apf-v6.12""#, STARTS_READ));
     for latency in metric(&result, "fault_latency_p50") {
         assert!((200e-6..250e-6).contains(&latency), "{latency}");
     }

@@ -112,8 +112,16 @@ choices! {
         /// It starts the read and does not wait for it (`FOLL_NOWAIT`).
         StartsRead => "starts-read",
         /// The same, but it waits for a read without read-ahead, so that such faults never go
-        /// asynchronous.
+        /// asynchronous: where there is none, or where the window has shrunk to one page.
         WaitsWithoutReadAhead => "waits-without-read-ahead",
+    }
+
+    /// What it does with a page of a file that is not in the page cache, without read-ahead.
+    StoredLookup {
+        /// It starts the read and does not wait for it.
+        StartsRead => "starts-read",
+        /// It waits for the read. Who finds it under way comes back without the page.
+        Waits => "waits",
     }
 
     /// Which lookups through the open gate the tracepoint `kvm_try_async_get_page` shows.

@@ -8,8 +8,8 @@ use super::choices::{
     GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite,
     NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault,
     ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder,
-    SlotAtEnable, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
-    WordWriteFailure, WorkReference, Workers,
+    SlotAtEnable, StoredLookup, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope,
+    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 use super::token::TokenRule;
 use super::value::Value;
@@ -134,6 +134,8 @@ mechanisms! {
         guest_memfd, GuestMemfd: GuestMemfd;
         /// What the lookup that must not wait starts.
         first_lookup, FirstLookup: FirstLookup;
+        /// What it does with a page of a file.
+        stored_lookup, StoredLookup: StoredLookup;
         /// Which lookups the tracepoint of tries shows.
         try_line, TryLine: TryLine;
         /// When the guest is told.

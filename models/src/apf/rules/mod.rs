@@ -22,8 +22,8 @@ pub use choices::{
     GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite,
     NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault,
     ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder,
-    SlotAtEnable, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
-    WordWriteFailure, WorkReference, Workers,
+    SlotAtEnable, StoredLookup, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope,
+    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 pub use generation::{Applied, Backport, Change, Generation, Origin};
 pub use generations::{generation, generations, named_generation};

@@ -34,6 +34,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             unreachable!("{thread} is in no call of direct reclaim");
         };
         if !call.pass_done(reclaimed) {
+            self.w.host.memory.of_vm(own).call_ends();
             return self.call_done(thread, container, call, last);
         }
         state.call = Some(call);

@@ -13,7 +13,7 @@ use crate::parts::memory::pages::Backing;
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Looks at the page again and does the next thing that it needs.
     pub(in crate::machine) fn fetch_step(&mut self, thread: ThreadId) -> Flow {
-        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
+        let Fetch { guest_page, goal, .. } = self.w.host.fetch_of(thread);
         if self.is_killed(thread) {
             self.unlock_map(thread);
             self.w.host.threads[thread.index()].fetch = None;
@@ -103,10 +103,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// has no neighbours (`do_poll` of `swap_cluster_readahead`).
     fn polls(&self, thread: ThreadId) -> bool {
         let host = &self.w.setup.config.host;
-        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
+        let Fetch { guest_page, goal, alone, .. } = self.w.host.fetch_of(thread);
         host.kernel.polled_reads
             && !host.device.is_work_of_submitter()
-            && host.read_ahead_pages <= 1
+            && alone
             && !self.w.host.is_coming_from_store(guest_page)
             && goal != FetchGoal::StartRead
             // What came from the pool is there.
@@ -134,7 +134,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The page is there (or its read has begun, when only that was wanted).
     fn fetch_done(&mut self, thread: ThreadId) -> Flow {
         self.unlock_map(thread);
-        let Some(Fetch { guest_page, goal }) = self.w.host.threads[thread.index()].fetch.take()
+        let Some(Fetch { guest_page, goal, .. }) = self.w.host.threads[thread.index()].fetch.take()
         else {
             unreachable!("{thread} fetches nothing");
         };
@@ -162,7 +162,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// completed like others.
     fn fetch_fails(&mut self, thread: ThreadId) -> Flow {
         self.unlock_map(thread);
-        let Fetch { guest_page, goal } = self.w.host.fetch_of(thread);
+        let Fetch { guest_page, goal, .. } = self.w.host.fetch_of(thread);
         self.w.host.threads[thread.index()].fetch = None;
         match (goal, self.w.host.kind_of(thread)) {
             (FetchGoal::Item(item), _) => {

@@ -2,7 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
-use crate::apf::rules::{FirstLookup, MmapLock};
+use crate::apf::rules::MmapLock;
 use crate::base::ids::{ThreadId, VmId};
 use crate::base::record::Event;
 use crate::machine::world::{Cx, MachineEvent};
@@ -38,14 +38,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A thread that waits for a page lets go of the lock first, where it can
-    /// (`FAULT_FLAG_ALLOW_RETRY`). A read that is waited for inside the lookup is waited for under
-    /// the lock; so is one that somebody else began meanwhile, which kernels tell apart.
+    /// (`FAULT_FLAG_ALLOW_RETRY`). Its own read that is waited for inside the lookup (`swap_readpage`) is waited
+    /// for under the lock.
     pub(in crate::machine) fn unlock_map_for_io(&mut self, thread: ThreadId) {
         let vm = self.w.host.fetch_of(thread).guest_page.vm();
         let rules = self.w.protocol.rules_of(vm);
-        let inside = rules.first_lookup == FirstLookup::WaitsWithoutReadAhead
-            && self.w.setup.config.host.read_ahead_pages <= 1;
-        if rules.mmap_lock == MmapLock::DroppedForIo && !inside {
+        if rules.mmap_lock == MmapLock::DroppedForIo && !self.w.host.fetch_of(thread).inside {
             self.unlock_map(thread);
         }
     }

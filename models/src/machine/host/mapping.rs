@@ -72,11 +72,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn map_in_vmm(&mut self, guest_page: GuestPage, write: bool) {
         let stands = self.w.host.memory.representative(guest_page);
         self.w.host.memory.page_mut(stands).young_in_vmm = true;
+        let by_address = self.w.setup.config.host.kernel.read_ahead == ReadAhead::AddressSpace;
         let page = self.w.host.memory.page_mut(guest_page);
-        if std::mem::take(&mut page.read_ahead) {
-            let by_address = self.w.setup.config.host.kernel.read_ahead == ReadAhead::AddressSpace;
+        let in_swap_cache = page.vmm == Entry::None && page.slot().is_some();
+        let was_wanted = std::mem::take(&mut page.read_ahead);
+        if was_wanted || (by_address && in_swap_cache) {
             let window = self.w.host.read_ahead_mut(by_address.then_some(guest_page.vm()));
-            window.hit(by_address.then_some(guest_page.gfn()));
+            window.found(by_address.then_some(guest_page.gfn()), was_wanted);
         }
         let page = self.w.host.memory.page_mut(guest_page);
         if page.backing == Backing::Writeback {

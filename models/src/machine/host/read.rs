@@ -3,6 +3,8 @@
 use sim_core::EventQueue;
 
 use super::page_cache::Cached;
+use super::thread::{Fetch, FetchGoal};
+use crate::apf::rules::{FirstLookup, StoredLookup, Workers};
 use crate::base::ids::{Gfn, GuestPage, RequestId, SwapSlot, ThreadId};
 use crate::base::record::IoKind;
 use crate::config::ReadAhead;
@@ -19,27 +21,51 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // `do_swap_page` reads no neighbours from a device that is memory (since 4.15).
         let alone = self.w.setup.config.host.device.is_work_of_submitter();
         let largest = if alone { 1 } else { self.w.setup.config.host.read_ahead_pages.max(1) };
-        let (reads, extra) = match self.w.setup.config.host.kernel.read_ahead {
-            ReadAhead::Fixed => self.lock_window(guest_page, slot, largest),
+        let (window, (reads, extra)) = match self.w.setup.config.host.kernel.read_ahead {
+            ReadAhead::Fixed => (largest, self.lock_window(guest_page, slot, largest)),
             ReadAhead::Adaptive => {
                 let window = self.w.host.read_ahead_mut(None).slot_window(slot, largest);
-                self.lock_window(guest_page, slot, window)
+                (window, self.lock_window(guest_page, slot, window))
             }
             ReadAhead::AddressSpace => {
                 let vm = guest_page.vm();
                 let pages = self.w.setup.config.guest_of(vm).memory_pages;
                 let state = self.w.host.read_ahead_mut(Some(vm));
-                let window = state.address_window(guest_page.gfn(), largest, pages);
-                self.lock_addresses(guest_page, window)
+                let (window, addresses) = state.address_window(guest_page.gfn(), largest, pages);
+                (window, self.lock_addresses(guest_page, addresses))
             }
         };
+        let waits = window == 1 && self.reads_alone(thread);
         let requests = reads.iter().filter(|read| !self.is_work_of_thread(read)).count() as u64;
         self.w.host.threads[thread.index()].reads = reads.into();
         let prices = &self.w.setup.prices;
         let cost = prices.swap_in_prepare.time
             + prices.read_ahead_page.time.times(extra)
             + prices.block_submit.time.times(requests);
-        Flow::Spend(cost, Then::FetchSubmit)
+        Flow::Spend(cost, if waits { Then::FaultWaits } else { Then::FetchSubmit })
+    }
+
+    /// The window of a read is one page. Whether a lookup that must not wait waits for it all the same, as those of
+    /// hosts from 5.0 to 6.5 do (`swap_readpage` with `synchronous`, which is `do_poll` of `swap_cluster_readahead`
+    /// and `win == 1` of `swap_vma_readahead`: mm/swap_state.c of 5.10.262 and 6.1.192).
+    fn reads_alone(&mut self, thread: ThreadId) -> bool {
+        let Fetch { guest_page, .. } = self.w.host.fetch_of(thread);
+        let rules = self.w.protocol.rules_of(guest_page.vm());
+        let inside = rules.first_lookup == FirstLookup::WaitsWithoutReadAhead;
+        let native = rules.workers == Workers::NativeIo;
+        self.w.host.fetch_mut(thread).alone = true;
+        self.w.host.fetch_mut(thread).inside = inside;
+        inside && !native && self.waits_after_all(thread)
+    }
+
+    /// A lookup that must not wait waits, so that its fault is a synchronous one.
+    fn waits_after_all(&mut self, thread: ThreadId) -> bool {
+        let fetch = self.w.host.fetch_mut(thread);
+        let must_not = fetch.goal == FetchGoal::StartRead;
+        if must_not {
+            (fetch.goal, fetch.inside) = (FetchGoal::Fault, true);
+        }
+        must_not
     }
 
     /// Locks a page for a read from its store, or takes it from the page cache. A store is a file under a mapping
@@ -68,9 +94,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.lock_for_read(guest_page, id);
         let read = Request { id, slot, store: Some(store), ..self.occurrence_of(guest_page) };
         self.w.host.threads[thread.index()].reads = [read].into();
+        let rules = self.w.protocol.rules_of(guest_page.vm());
+        let waits = rules.stored_lookup == StoredLookup::Waits && self.waits_after_all(thread);
         let prices = &self.w.setup.prices;
         let cost = prices.swap_in_prepare.time + prices.block_submit.time;
-        Flow::Spend(cost, Then::FetchSubmit)
+        Flow::Spend(cost, if waits { Then::FaultWaits } else { Then::FetchSubmit })
     }
 
     fn lock_window(

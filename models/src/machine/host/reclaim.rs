@@ -13,12 +13,11 @@ use crate::parts::memory::call::ReclaimCall;
 use crate::parts::memory::pass::{ReclaimPass, Scan, YoungTest};
 use crate::parts::memory::reclaim::reclaim;
 
-/// Whether a pass of reclaim takes away mappings of a virtual machine that its faults under way have to
-/// hear of. Pages that are
-/// written were mapped in the VMM; those that are freed at once were in the swap cache only.
-fn invalidates(pass: &ReclaimPass, retry: MmuRetry, own: impl Fn(&GuestPage) -> bool) -> bool {
-    pass.written.iter().any(|(page, _)| own(page))
-        || (retry == MmuRetry::Unmappings && pass.unmapped.iter().any(own))
+/// Whether a pass of reclaim takes away mappings of a virtual machine that its faults under way have to hear of:
+/// each page that goes and that its VMM has mapped, and what is unmapped to learn whether it is used.
+fn invalidates(pass: &ReclaimPass, retry: MmuRetry, vm: VmId) -> bool {
+    pass.taken_of.contains(&vm)
+        || (retry == MmuRetry::Unmappings && pass.unmapped.iter().any(|page| page.vm() == vm))
 }
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -47,7 +46,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         for vm in self.w.setup.config.vm_ids() {
             let of_vm = |page: &GuestPage| page.vm() == vm;
             let retry = self.w.setup.config.host.kernel.mmu_retry;
-            self.w.host.invalidations[vm.index()] += u64::from(invalidates(&pass, retry, of_vm));
+            self.w.host.invalidations[vm.index()] += u64::from(invalidates(&pass, retry, vm));
             if pass.unmapped.iter().any(of_vm) {
                 flushed += self.flush_remote_tlbs(vm);
             }

@@ -166,7 +166,8 @@ impl Host {
             Thread { bound: bound.is_some(), ..thread }
         }));
         debug_assert_eq!(threads.len(), usize::from(vcpus) + config.thread_names().len());
-        let throttle = |target| WriteThrottle::new(target, QUEUE_DEPTH as u32);
+        let limit = host.kernel.swap_write_limit;
+        let throttle = |target| WriteThrottle::new(target, limit, QUEUE_DEPTH as u32);
         Ok(Self {
             vcpus: vcpus.into(),
             handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
@@ -381,6 +382,14 @@ impl Host {
         }
     }
 
+    /// The same, to be changed.
+    pub(super) fn fetch_mut(&mut self, thread: ThreadId) -> &mut Fetch {
+        match &mut self.threads[thread.index()].fetch {
+            Some(fetch) => fetch,
+            None => unreachable!("{thread} fetches nothing"),
+        }
+    }
+
     /// A thread is to fetch a page when it comes to [`Then::Fetch`].
     pub(in crate::machine) fn set_fetch(
         &mut self,
@@ -388,7 +397,8 @@ impl Host {
         guest_page: GuestPage,
         goal: FetchGoal,
     ) {
-        self.threads[thread.index()].fetch = Some(Fetch { guest_page, goal });
+        let fetch = Fetch { guest_page, goal, alone: false, inside: false };
+        self.threads[thread.index()].fetch = Some(fetch);
     }
 
     /// A number for a request.

@@ -58,6 +58,10 @@ pub(in crate::machine) enum FetchGoal {
 pub(super) struct Fetch {
     pub guest_page: GuestPage,
     pub goal: FetchGoal,
+    /// The thread has begun to read it with a window of one page.
+    pub alone: bool,
+    /// It waits for its own read inside the lookup, and so under the lock of the map.
+    pub inside: bool,
 }
 
 /// A pass of reclaim whose cost is being paid: what it has to submit and report at its end.

@@ -131,8 +131,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             _ if policy.rules.workers == Workers::NativeIo => {
                 self.fetch_for_fault(vcpu, FetchGoal::StartRead)
             }
+            // Whoever joins a read that is under way comes back without the page.
             FirstLookup::WaitsWithoutReadAhead
-                if self.w.setup.config.host.read_ahead_pages <= 1 =>
+                if self.w.setup.config.host.read_ahead_pages <= 1
+                    && self.w.host.backing(page) == Backing::Swapped =>
             {
                 self.fetch_synchronously(vcpu)
             }
@@ -147,6 +149,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let gfn = self.fault_gfn(vcpu);
         self.w.host.set_fetch(thread_of(vcpu), self.w.setup.page(vcpu, gfn), goal);
         Flow::Spend(SimDuration::ZERO, Then::Fetch)
+    }
+
+    /// The lookup that must not wait has begun a read, and waits for it.
+    pub(in crate::machine) fn fault_waits(&mut self, vcpu: VcpuId) -> Flow {
+        self.begin_major_fault(vcpu, FaultPath::Sync);
+        Flow::Spend(SimDuration::ZERO, Then::FetchSubmit)
     }
 
     fn fetch_synchronously(&mut self, vcpu: VcpuId) -> Flow {

@@ -172,6 +172,8 @@ pub(in crate::machine) enum Then {
     Fetch,
     /// Either: awake again after waiting for a page or for room.
     FetchAwake(BlockReason),
+    /// vCPU: the lookup that must not wait has begun a read for which it waits.
+    FaultWaits,
     /// Either: issue the next read.
     FetchSubmit,
     /// Either: the pages of the read are copied.
@@ -332,7 +334,7 @@ impl Then {
                 "at a wait queue of userfaultfd"
             }
             Self::Fetch | Self::FetchAwake(_) => "fetching a page",
-            Self::FetchSubmit | Self::FetchCopied => "submitting a read",
+            Self::FaultWaits | Self::FetchSubmit | Self::FetchCopied => "submitting a read",
             Self::FetchPoll => "polling the swap device",
             Self::ReclaimDone
             | Self::ReclaimNext

@@ -1,6 +1,8 @@
 //! The host's view of guest memory: what each guest page is backed by, the container's limit,
 //! the lists of its pages, and which pages the second-stage tables map.
 
+mod two_lists;
+
 use super::blocks::Blocks;
 pub use super::page::{Backing, Entry, Flight, LruList, Page};
 use super::page::{NIL, NOBODY};
@@ -231,15 +233,6 @@ impl HostMemory {
     /// Pages on the inactive list.
     pub fn inactive_len(&self) -> u64 {
         self.inactive.len
-    }
-
-    /// Whether the active list is to be shrunk (`inactive_is_low`, mm/vmscan.c of 5.10.262; `inactive_anon_is_low` of
-    /// 2.6.3x has the same ratio): the more pages, the shorter the inactive list may be.
-    pub(super) fn inactive_is_low(&self) -> bool {
-        const GIB_SHIFT: u32 = 30 - 12;
-        let gib = (self.active.len + self.inactive.len) >> GIB_SHIFT;
-        let ratio = (10 * gib).isqrt().max(1);
-        self.inactive.len * ratio < self.active.len
     }
 
     /// Charges a frame to the container and gives it to the page.

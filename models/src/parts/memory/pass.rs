@@ -5,7 +5,7 @@
 //! ([`crate::config::WrittenPages`]).
 
 use super::blocks::{HUGE_PAGES, pages_of};
-use crate::base::ids::{GuestPage, SwapSlot};
+use crate::base::ids::{GuestPage, SwapSlot, VmId};
 use crate::parts::memory::pages::{Arrival, Backing, Entry, HostMemory, SecondStage};
 use crate::parts::memory::swap::SwapArea;
 
@@ -23,6 +23,8 @@ pub struct ReclaimPass {
     /// Pages that went, freed or written, and were in use: a page that was written is freed by a later pass,
     /// or was read ahead for nobody, and does not count.
     pub taken: u32,
+    /// Whose pages these were.
+    pub taken_of: Vec<VmId>,
     /// Pages whose second-stage entry was removed; their vCPUs must flush.
     pub unmapped: Vec<GuestPage>,
     /// Entries that they had: one for all pages of a huge one.
@@ -40,6 +42,7 @@ impl ReclaimPass {
         self.asked = 0;
         self.freed = 0;
         self.taken = 0;
+        self.taken_of.clear();
         self.unmapped.clear();
         self.zapped = 0;
         self.huge.clear();
@@ -120,6 +123,9 @@ pub(super) fn evict(
     }
     let page = memory.page(guest_page);
     let used = u32::from(page.vmm != Entry::None);
+    if used > 0 && !pass.taken_of.contains(&guest_page.vm()) {
+        pass.taken_of.push(guest_page.vm());
+    }
     let elsewhere = match page.slot() {
         Some(_) if !page.dirty => Some(Backing::Swapped),
         None if page.is_as_stored() => Some(Backing::Stored),

@@ -29,9 +29,10 @@ impl Default for ReadAheadState {
 }
 
 impl ReadAheadState {
-    /// A page that was read ahead is wanted. Windows of addresses go on from there.
-    pub fn hit(&mut self, at: Option<Gfn>) {
-        self.hits = self.hits.saturating_add(1);
+    /// A page is found in the swap cache, which was read ahead for this or is there anyway (`swap_cache_get_folio`).
+    /// Windows of addresses go on from there.
+    pub fn found(&mut self, at: Option<Gfn>, was_read_ahead: bool) {
+        self.hits = self.hits.saturating_add(u32::from(was_read_ahead));
         if let Some(gfn) = at {
             self.previous = gfn.0;
         }
@@ -65,15 +66,16 @@ impl ReadAheadState {
         window
     }
 
-    /// The window of frames around a frame: ahead of it in the direction of travel, or around it;
-    /// inside the `pages` of guest memory and one table.
-    pub fn address_window(&mut self, gfn: Gfn, largest: u32, pages: u64) -> Range<u64> {
+    /// The size of the window of frames around a frame, and what of it is inside the `pages` of guest memory and
+    /// one table: ahead of the frame in the direction of travel, or around it.
+    pub fn address_window(&mut self, gfn: Gfn, largest: u32, pages: u64) -> (u32, Range<u64>) {
         let at = gfn.0;
         if largest <= 1 {
-            return at..at + 1;
+            return (1, at..at + 1);
         }
         let last = self.previous;
-        let window = u64::from(self.next_window(at, largest.min(LARGEST_ADDRESS_WINDOW)));
+        let size = self.next_window(at, largest.min(LARGEST_ADDRESS_WINDOW));
+        let window = u64::from(size);
         self.previous = at;
         let start = if at == last + 1 {
             at
@@ -83,7 +85,7 @@ impl ReadAheadState {
             at.saturating_sub((window - 1) / 2)
         };
         let table = at / TABLE_PAGES * TABLE_PAGES;
-        start.max(table)..(start + window).min(table + TABLE_PAGES).min(pages)
+        (size, start.max(table)..(start + window).min(table + TABLE_PAGES).min(pages))
     }
 }
 
@@ -104,7 +106,7 @@ mod tests {
         let mut sizes = Vec::new();
         for n in 1..6 {
             sizes.push(state.slot_window(SwapSlot(n), 8));
-            (0..sizes[sizes.len() - 1] - 1).for_each(|_| state.hit(None));
+            (0..sizes[sizes.len() - 1] - 1).for_each(|_| state.found(None, true));
         }
         assert_eq!(sizes, [2, 4, 8, 8, 8]);
     }
@@ -112,15 +114,15 @@ mod tests {
     #[test]
     fn a_window_of_addresses_goes_where_the_accesses_go() {
         let mut state = ReadAheadState::default();
-        assert_eq!(state.address_window(Gfn(100), 8, 1000), 97..105);
-        state.hit(None);
-        assert_eq!(state.address_window(Gfn(101), 8, 1000), 101..105);
-        state.hit(None);
-        assert_eq!(state.address_window(Gfn(100), 8, 1000), 97..101);
-        (0..6).for_each(|_| state.hit(None));
-        assert_eq!(state.address_window(Gfn(510), 8, 1000), 507..512);
-        (200..206).for_each(|gfn| state.hit(Some(Gfn(gfn))));
-        assert_eq!(state.address_window(Gfn(206), 8, 1000), 206..214);
-        assert_eq!(state.address_window(Gfn(3), 1, 1000), 3..4);
+        assert_eq!(state.address_window(Gfn(100), 8, 1000).1, 97..105);
+        state.found(None, true);
+        assert_eq!(state.address_window(Gfn(101), 8, 1000).1, 101..105);
+        state.found(None, true);
+        assert_eq!(state.address_window(Gfn(100), 8, 1000).1, 97..101);
+        (0..6).for_each(|_| state.found(None, true));
+        assert_eq!(state.address_window(Gfn(510), 8, 1000).1, 507..512);
+        (200..206).for_each(|gfn| state.found(Some(Gfn(gfn)), true));
+        assert_eq!(state.address_window(Gfn(206), 8, 1000).1, 206..214);
+        assert_eq!(state.address_window(Gfn(3), 1, 1000).1, 3..4);
     }
 }

@@ -71,8 +71,11 @@ fn reclaim_at(
     test: YoungTest,
     pass: &mut ReclaimPass,
 ) {
-    let mut inactive = memory.inactive_len() >> priority;
-    let mut active = if memory.inactive_is_low() { memory.active_len() >> priority } else { 0 };
+    let mut inactive = memory.to_scan(memory.inactive_len(), priority);
+    let mut active = match memory.shrinks_active() {
+        true => memory.to_scan(memory.active_len(), priority),
+        false => 0,
+    };
     while inactive > 0 && u64::from(pass.freed) < SWAP_CLUSTER_MAX {
         let (from_inactive, from_active) =
             (inactive.min(SWAP_CLUSTER_MAX), active.min(SWAP_CLUSTER_MAX));

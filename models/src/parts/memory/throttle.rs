@@ -5,8 +5,8 @@
 //! The comparison is with the *shortest* read: a device whose every read takes longer than the target
 //! has its writes throttled to one at a time, whether or not the writes are to blame.
 //!
-//! Left out: discards, the full depth that `kswapd` is allowed up to 6.1 (`get_limit`; 6.12.117 allows it no
-//! more than others), writers that `balance_dirty_pages` slows down (swap is not written through it), and devices
+//! Left out: discards, the whole depth that `kswapd` is allowed until 6.10 (`get_limit` of 5.10.262 and 6.1.192; 6.12.117
+//! allows it to all who write swap), writers that `balance_dirty_pages` slows down (swap is not written through it), and devices
 //! with a volatile cache, whose writers wake up when nothing is in flight. Time is exact, not in jiffies.
 
 use std::collections::VecDeque;
@@ -16,6 +16,7 @@ use sim_core::{SimDuration, SimTime};
 
 use crate::base::ids::{RequestId, ThreadId};
 use crate::base::record::IoKind;
+use crate::config::SwapWriteLimit;
 
 /// Writes in flight before anything is known of the device (`RWB_DEF_DEPTH`).
 const DEFAULT_DEPTH: u32 = 16;
@@ -61,6 +62,7 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WriteThrottle {
     target: SimDuration,
+    limit_of_swap: SwapWriteLimit,
     queue_depth: u32,
     /// Halvings of the depth; negative: doublings.
     step: i32,
@@ -85,9 +87,14 @@ pub(crate) struct WriteThrottle {
 }
 
 impl WriteThrottle {
-    pub(crate) fn new(target: SimDuration, queue_depth: u32) -> Self {
+    pub(crate) fn new(
+        target: SimDuration,
+        limit_of_swap: SwapWriteLimit,
+        queue_depth: u32,
+    ) -> Self {
         Self {
             target,
+            limit_of_swap,
             queue_depth,
             step: 0,
             at_most: false,
@@ -110,8 +117,11 @@ impl WriteThrottle {
         self.limits
     }
 
-    /// `get_limit`, for writes of direct reclaim.
+    /// `get_limit`, for writes of reclaim.
     fn limit(&self, now: SimTime) -> u32 {
+        if self.limit_of_swap == SwapWriteLimit::WholeDepth {
+            return self.limits.max;
+        }
         let near = self.last_read.is_some_and(|read| now.since(read) < READS_ARE_NEAR);
         if near { self.limits.background } else { self.limits.normal }
     }
@@ -296,7 +306,7 @@ mod tests {
 
     #[test]
     fn slow_reads_halve_the_depth_down_to_one_write() {
-        let mut throttle = WriteThrottle::new(TARGET, 128);
+        let mut throttle = WriteThrottle::new(TARGET, SwapWriteLimit::AsOthers, 128);
         let mut now = SimTime::ZERO;
         let mut depths = vec![throttle.limits().max];
         let mut lengths = Vec::new();
@@ -313,7 +323,7 @@ mod tests {
 
     #[test]
     fn reads_at_the_target_are_fine() {
-        let mut throttle = WriteThrottle::new(TARGET, 128);
+        let mut throttle = WriteThrottle::new(TARGET, SwapWriteLimit::AsOthers, 128);
         let mut now = SimTime::ZERO;
         for _ in 0..6 {
             window(&mut throttle, &mut now, TARGET);
@@ -326,7 +336,7 @@ mod tests {
 
     #[test]
     fn writes_wait_in_order_and_leave_when_one_is_through() {
-        let mut throttle = WriteThrottle::new(TARGET, 1);
+        let mut throttle = WriteThrottle::new(TARGET, SwapWriteLimit::AsOthers, 1);
         throttle.limits = Limits::of(1);
         let now = SimTime::from_ps(5);
         assert!(throttle.admit(ThreadId(0), now));
@@ -342,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_read_that_never_ends_counts_as_slow() {
-        let mut throttle = WriteThrottle::new(TARGET, 128);
+        let mut throttle = WriteThrottle::new(TARGET, SwapWriteLimit::AsOthers, 128);
         let length = throttle.observe().expect("none is open");
         throttle.issue(RequestId(0), IoKind::Read, SimTime::ZERO);
         throttle.judge_window(SimTime::ZERO + length);
@@ -351,7 +361,7 @@ mod tests {
 
     #[test]
     fn without_reads_near_writes_have_half_the_depth() {
-        let mut throttle = WriteThrottle::new(TARGET, 128);
+        let mut throttle = WriteThrottle::new(TARGET, SwapWriteLimit::AsOthers, 128);
         throttle.issue(RequestId(0), IoKind::Read, SimTime::ZERO);
         let later = SimTime::ZERO + READS_ARE_NEAR;
         assert_eq!((throttle.limit(SimTime::ZERO), throttle.limit(later)), (4, 8));
@@ -359,7 +369,7 @@ mod tests {
 
     #[test]
     fn limits_go_back_to_the_middle_when_nothing_happens() {
-        let mut throttle = WriteThrottle::new(TARGET, 128);
+        let mut throttle = WriteThrottle::new(TARGET, SwapWriteLimit::AsOthers, 128);
         let mut now = SimTime::ZERO;
         for _ in 0..2 {
             window(&mut throttle, &mut now, TARGET + SimDuration::from_ns(1));

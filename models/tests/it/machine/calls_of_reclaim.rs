@@ -45,7 +45,8 @@ fn a_call_goes_on_until_32_pages_are_free_though_there_is_room_for_one() {
         let mut config = one_vcpu(kernel, DirectReclaim::Priorities);
         config.host.kernel.lru = lru;
         let calls = calls(&config);
-        let short = calls.iter().filter(|(_, freed)| *freed < 32).count();
+        // But for one that goes through all its priorities.
+        let short = calls.iter().filter(|(passes, freed)| *freed < 32 && *passes < 13).count();
         assert_eq!(short, 0, "{kernel}: {calls:?}");
         assert!(calls.iter().any(|(passes, _)| *passes >= 3), "{kernel}: {calls:?}");
     }

@@ -88,6 +88,7 @@ fn reads_without_read_ahead_are_waited_for_by_some_kernels() {
         let settings = RunSettings { keep_records: true, ..for_time(ms(50)) };
         let output = simulate(&config, policy, &settings);
         let tries = count(&output, |e| matches!(e, Event::KvmTryAsyncGetPage { .. }));
-        assert_eq!(tries > 0, asynchronous, "{policy}: {tries} tries");
+        // Who finds a read under way does not wait for it.
+        assert_eq!(tries > 20, asynchronous, "{policy}: {tries} tries");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use models::config::{
     Cgroup, DirectReclaim, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement,
-    SecondStageLock, SetFunction, WrittenPages, ZswapKernel,
+    SecondStageLock, SetFunction, SwapWriteLimit, WrittenPages, ZswapKernel,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -105,6 +105,8 @@ pub struct HostKernelFile {
     /// Write-back throttling of the block layer: the shortest read of a window takes longer than this
     /// when it throttles writes. "0s": it never does.
     pub writeback_throttling: Option<Span>,
+    /// How many writes of swap that throttling lets be in flight.
+    pub swap_write_limit: Option<SwapWriteLimit>,
     /// For how long a vCPU thread polls at most in the guest's HLT before it sleeps: up to "1s".
     pub halt_poll: Option<Span>,
     /// What the polling time is divided by after a halt that was too long for it: 0 to 1000; 0: it
@@ -213,8 +215,8 @@ pub struct SwapFile {
     pub size: Option<Bytes>,
     /// Pages that one swap-in reads at most, an aligned window: 1, 2, 4, ... 256. Default: 8.
     pub read_ahead: Option<u64>,
-    /// Largest write, into which adjacent pages are merged: whole pages up to "1GiB". Default: no
-    /// limit.
+    /// Largest write, into which adjacent pages are merged: whole pages up to "1GiB". Default: what
+    /// the host's kernel makes of neighbouring pages (`max_sectors_kb` of its preset).
     pub max_write: Option<Bytes>,
     /// Compressed pages in memory before the device. Default: none.
     pub zswap: Option<ZswapFile>,

@@ -49,7 +49,7 @@ pub(super) fn host(
         return Err(ahead_at.fail(message, "1, 2, 4, 8, ... 256"));
     }
     let write_pages = match file.swap.max_write {
-        None => u32::MAX,
+        None => named.max_write_pages(),
         Some(size) => {
             let at = swap_at.field("max_write");
             at.number(at.pages(size)?, 1..=MAX_WRITE_PAGES)?

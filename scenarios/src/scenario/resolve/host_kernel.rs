@@ -51,6 +51,11 @@ impl Named<'_> {
         &self.preset.name
     }
 
+    /// Pages of a write at most, unless the file says so.
+    pub(super) fn max_write_pages(&self) -> u32 {
+        self.preset.max_write_pages
+    }
+
     /// Tick of its scheduler.
     pub(super) fn tick(&self) -> SimDuration {
         SimDuration::from_secs(1).divided_by(self.scheduler.hz.into())
@@ -102,6 +107,7 @@ fn changed(
         let target = at.span(target.0, SimDuration::ZERO..=SimDuration::from_secs(1))?;
         kernel.writeback_throttling = (!target.is_zero()).then_some(target);
     }
+    kernel.swap_write_limit = file.swap_write_limit.unwrap_or(kernel.swap_write_limit);
     if let Some(most) = file.halt_poll {
         let range = SimDuration::ZERO..=SimDuration::from_secs(1);
         kernel.halt_poll = at.field("halt_poll").span(most.0, range)?;

@@ -5,8 +5,8 @@ use crate::apf::rules::choices::{
     EnWithoutLapic, FetchFailure, FirstLookup, Gate, GuestEnables, GuestHalt, GuestMemfd,
     GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, NmiFault,
     NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault, ReadyGate,
-    ReadyWakes, RefusedArea, RepeatedFault, Runnable, SetupOrder, Tell, TokenZero, TryLine,
-    WakeAllAppend, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
+    ReadyWakes, RefusedArea, RepeatedFault, Runnable, SetupOrder, StoredLookup, Tell, TokenZero,
+    TryLine, WakeAllAppend, WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 use crate::apf::rules::generation::Change;
 use crate::apf::rules::mechanism::Setting;
@@ -142,6 +142,13 @@ pub(super) const V5_3: &[Change] = &[
         Setting::FirstLookup(FirstLookup::WaitsWithoutReadAhead),
         "swap_readpage, 5.0: goes to sleep in its loop until the read is over (Ubuntu 5.0; not \
          4.15 and 4.18, which leave it). In 5.10.262, 6.1.192. Observed on 6.1",
+    ),
+    early(
+        "5.1",
+        Setting::StoredLookup(StoredLookup::Waits),
+        "filemap_fault makes the page itself and waits for its read (filemap_read_page, filemap_read_folio) \
+         without a look at FAULT_FLAG_RETRY_NOWAIT, which counts for a locked page only: a75d4c333772, 5.1 \
+         (commit and release from memory). In 5.10.262, 6.1.192, 6.12.117, 7.2.13",
     ),
     change(
         Setting::Tell(Tell::AlsoNotNested),

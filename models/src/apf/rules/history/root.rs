@@ -6,8 +6,8 @@ use crate::apf::rules::choices::{
     GuestTeardown, GuestWait, InitKeeps, Kick, KickUsedBy, LapicEnable, MmapLock, MpStateWrite,
     NmiFault, NoticesOn, PageReady, PageReadyTold, PageReference, PagingToggle, Prefault,
     ReadyGate, ReadyWakes, RefusedArea, RepeatedFault, ResolvedBy, Runnable, SetupOrder,
-    SlotAtEnable, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope, WakeBeforeWait, WordCache,
-    WordWriteFailure, WorkReference, Workers,
+    SlotAtEnable, StoredLookup, Tell, TokenZero, TryLine, WakeAllAppend, WakeAllScope,
+    WakeBeforeWait, WordCache, WordWriteFailure, WorkReference, Workers,
 };
 use crate::apf::rules::mechanism::{Mechanism, Rules};
 use crate::apf::rules::token::TokenRule;
@@ -26,6 +26,7 @@ pub(in crate::apf::rules) const ROOT: Rules = Rules {
     gate: Gate::UserOrAsked,
     guest_memfd: GuestMemfd::None,
     first_lookup: FirstLookup::NoIo,
+    stored_lookup: StoredLookup::StartsRead,
     try_line: TryLine::EveryLookup,
     announce: Announce::AtEntryIfMissing,
     setup_order: SetupOrder::ScheduleFirst,
@@ -93,6 +94,11 @@ pub(in crate::apf::rules) const ROOT_SOURCES: &[(Mechanism, &str)] = &[
     (Mechanism::Gate, "v5 08/12, can_do_async_pf, and 12/12 for guests that ask"),
     (Mechanism::GuestMemfd, "v5 08/12: all guest memory is the VMM's own"),
     (Mechanism::FirstLookup, "v5 06/12: get_user_pages_noio"),
+    (
+        Mechanism::StoredLookup,
+        "filemap_fault hands a page that is not there to page_cache_read and then looks for it again (from \
+         memory, up to 5.0); the lookup without I/O does not come so far",
+    ),
     (Mechanism::TryLine, "v5 08/12: the trace call stands before the test of `async`"),
     (Mechanism::Announce, "v5 08/12: kvm_check_async_pf_completion announces"),
     (Mechanism::SetupOrder, "v5 08/12: slow_work_enqueue before list_add_tail"),

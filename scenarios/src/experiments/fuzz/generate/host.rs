@@ -4,7 +4,7 @@ use models::base::named::Named;
 use models::config::costs::Costs;
 use models::config::{
     Cgroup, DirectReclaim, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement,
-    SecondStageLock, SetFunction, WrittenPages, ZswapKernel,
+    SecondStageLock, SetFunction, SwapWriteLimit, WrittenPages, ZswapKernel,
 };
 use models::presets;
 use serde_json::{Value, json};
@@ -234,6 +234,7 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
     give(&mut object, draw, "read_ahead", word::<ReadAhead>);
     give(&mut object, draw, "polled_reads", flag);
     give(&mut object, draw, "writeback_throttling", |draw| draw.written_span(0, SEC));
+    give(&mut object, draw, "swap_write_limit", word::<SwapWriteLimit>);
     give(&mut object, draw, "halt_poll", |draw| match draw.percent(80) {
         true => draw.written_span(NS, MS),
         false => draw.written_span(0, SEC),

@@ -55,6 +55,7 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         r#"{ "polled_reads": true }"#,
         r#"{ "writeback_throttling": "2ms" }"#,
         r#"{ "writeback_throttling": "3ms" }"#,
+        r#"{ "swap_write_limit": "whole-depth" }"#,
         r#"{ "halt_poll": "50us" }"#,
         r#"{ "mmu_retry": "evictions" }"#,
         r#"{ "mmu_retry": "unmappings" }"#,
