@@ -271,6 +271,13 @@ fn cause(report: &WhyReport, cause: &Cause) -> String {
         Cause::Thread { thread: who, span } => {
             format!("{} had the processor, {}", thread(report, *who), of(span))
         }
+        Cause::Handler { thread: who, span } => {
+            format!(
+                "{} slept for the contents, or their `latency`, {}",
+                thread(report, *who),
+                of(span)
+            )
+        }
         Cause::Exit { reason, times: 1 } => format!("exit {}", reason.name()),
         Cause::Exit { reason, times } => format!("{times} exits {}", reason.name()),
     }
@@ -387,6 +394,9 @@ fn cause_object(report: &WhyReport, it: &Cause) -> Value {
         Cause::Sync { on } => json!({ "sync": report.syncs.get(on.index()) }),
         Cause::Thread { thread: who, span } => {
             json!({ "thread": thread(report, *who), "ps": ps(*span) })
+        }
+        Cause::Handler { thread: who, span } => {
+            json!({ "handler": thread(report, *who), "ps": ps(*span) })
         }
         Cause::Exit { reason, times } => json!({ "exit": reason.name(), "times": times }),
     };

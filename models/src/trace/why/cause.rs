@@ -7,7 +7,7 @@ use sim_core::{SimDuration, SimTime};
 use super::scene::{Held, Reclaimed, Scene};
 use crate::base::ids::{Gfn, GroupId, ItemId, SyncId, TaskId, ThreadId, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, IoKind};
-use crate::trace::anatomy::{Actor, Anatomy, Part};
+use crate::trace::anatomy::{Actor, Anatomy, Part, Step};
 use crate::trace::requests::RequestPart;
 
 /// What happens in a link.
@@ -104,6 +104,13 @@ pub enum Cause {
         /// For how long.
         span: SimDuration,
     },
+    /// A thread of the VMM slept for the contents of a page: for the latency of its store.
+    Handler {
+        /// The thread.
+        thread: ThreadId,
+        /// For how long.
+        span: SimDuration,
+    },
     /// The vCPU left guest mode.
     Exit {
         /// Why.
@@ -168,6 +175,11 @@ impl Causes<'_> {
                 causes.extend(self.ahead(at, &own));
                 causes
             }
+            Part::Contents => {
+                let (own, mut causes) = self.reads(fault, at);
+                causes.extend(self.handler(fault, at).filter(|_| own.is_empty()));
+                causes
+            }
             Part::Processor => self.processor(worker_thread.or_else(|| self.vcpu_thread(at.0)), at),
             Part::Delivery => {
                 let mut causes = self.asleep(at);
@@ -176,8 +188,21 @@ impl Causes<'_> {
             }
             Part::Turn => self.tasks(at),
             Part::Host => self.own_reclaim(at),
-            Part::Guest => Vec::new(),
+            Part::Message | Part::Install | Part::Guest => Vec::new(),
         }
+    }
+
+    /// For how long the thread that installs the page of a fault was on no processor.
+    fn handler(&self, fault: &Anatomy, (from, to): (SimTime, SimTime)) -> Option<Cause> {
+        let installs = |step: &Step| match step.event {
+            Event::UffdCopy { thread, .. } | Event::UffdPoisoned { thread, .. } => Some(thread),
+            _ => None,
+        };
+        let thread = fault.steps.iter().find_map(installs)?;
+        let held = self.scene.threads.iter().filter(|held| held.what.1 == Some(thread));
+        let ran: u64 = held.map(|held| held.within(from, to)).sum();
+        let span = ps(to.saturating_since(from).as_ps().saturating_sub(ran));
+        (!span.is_zero()).then_some(Cause::Handler { thread, span })
     }
 
     fn thread_of(&self, worker: WorkerId) -> ThreadId {
