@@ -6,7 +6,7 @@ use models::config::{
 };
 use sim_core::SimDuration;
 
-use super::at::At;
+use super::at::{At, MAX_MEMORY};
 use super::device;
 use super::host_kernel::{self as kernel, HostIdentity};
 use super::sched::sched;
@@ -22,6 +22,9 @@ const MIN_RECLAIMABLE_PAGES: u64 = 256;
 
 /// A gibibyte.
 const MAX_WRITE_PAGES: u64 = 1 << 18;
+/// Frames of the host, and slots of a swap area, are numbered in 32 bits; what is left out of 16 TiB is
+/// a cluster of slots.
+const MAX_HOST_PAGES: u64 = (1 << 32) - 256;
 const DEFAULT_READ_AHEAD: u64 = 8;
 const DEFAULT_RECLAIM_BATCH: u64 = 32;
 
@@ -39,6 +42,13 @@ pub(super) fn host(
     let swap_at = at.field("swap");
     let swap_pages = match file.swap.size {
         Some(size) => swap_at.field("size").pages(size)?,
+        None if guest_pages > MAX_HOST_PAGES => {
+            let message = format!(
+                "as much swap as the guests have memory ({}) is more than is supported",
+                size(guest_pages)
+            );
+            return Err(swap_at.fail(message, format!("add a `size`, at most {MAX_MEMORY}")));
+        }
         None => guest_pages,
     };
     let ahead_at = swap_at.field("read_ahead");
@@ -69,7 +79,7 @@ pub(super) fn host(
         read_ahead_pages,
         write_pages,
         reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
-        swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
+        swap_pages: swap_at.field("size").number(swap_pages, 0..=MAX_HOST_PAGES)?,
         kernel: named.resolve(&at.field("kernel"), &device)?,
         device,
         zswap,
@@ -113,7 +123,14 @@ pub(super) fn fits(
 ) -> Result<(), ScenarioError> {
     let mut swapped = 0;
     let mut under_way = 0;
+    let mut frames = 0;
     for inside in containers {
+        frames += inside.later.iter().map(|(_, limit)| *limit).fold(inside.limit, u64::max);
+        if frames > MAX_HOST_PAGES {
+            let message =
+                format!("the limits of all containers up to here are {} together", size(frames));
+            return Err(inside.at.fail(message, "less than 16TiB for all of them"));
+        }
         let mut more = inside.swapped(at, host, (&inside.at, inside.limit))?;
         if inside.proactive {
             // An agent may have all of it reclaimed.
