@@ -46,7 +46,7 @@ pub(super) fn keep(
     let path = folder.join(reports::html::SCENARIO);
     write(&path, scenario)?;
     written.push(path);
-    written.push(reports::html::write_page(folder)?);
+    written.push(reports::html::write_page(folder)?.0);
     Ok(written)
 }
 

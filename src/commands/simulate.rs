@@ -9,8 +9,8 @@ use scenarios::{
 
 use super::common::{keep, print, tell};
 use crate::cli::RunningArgs;
+use crate::effort;
 use crate::error::CliError;
-use crate::memory;
 use crate::outcome::Outcome;
 use crate::progress::Display;
 
@@ -24,7 +24,7 @@ pub(super) fn execute(
     let files: Vec<&Path> = trace.into_iter().collect();
     let _held = FolderLock::hold(args.out.as_deref(), &files)?;
     begin_anew(args)?;
-    memory::warn(scenario, args);
+    effort::warn(scenario, args);
     let options = RunOptions { trace: trace.map(Path::to_owned), ..options(args) };
     let display = Display::new(&scenario.name, args.quiet);
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;

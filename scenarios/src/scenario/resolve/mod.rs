@@ -17,6 +17,7 @@ mod host;
 mod host_kernel;
 mod images;
 mod memory_control;
+pub(crate) mod pace;
 mod policy;
 mod prefetch;
 mod sched;
@@ -259,6 +260,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
             return Err(root.field("policies").fail(message, help));
         }
     }
+    let programs_at = vms.programs_at();
     let (guests, vms, workload) = vms.into_parts();
     discard::goes_with_host(root, host.paging, &workload.tasks)?;
     let measure = measure(&root.field("measure"), file.measure.as_deref(), (&workload, &vms))?;
@@ -274,10 +276,12 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         .collect::<Result<_, _>>()?;
     let owners = (&workload, &vms[..]);
     let expect = expectations(&root.field("expect"), &file.expect, &policies, owners)?;
+    let machine = MachineConfig { cpu, host, guest, other_guests, vms, workload, disturbances };
+    pace::fit(&programs_at, &machine, end)?;
     Ok(Scenario {
         name,
         title,
-        machine: MachineConfig { cpu, host, guest, other_guests, vms, workload, disturbances },
+        machine,
         cpu_preset: file.host.cpu.preset().to_owned(),
         host_identity,
         policies,

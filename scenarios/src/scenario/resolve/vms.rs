@@ -419,6 +419,15 @@ impl<'a> Vms<'a> {
     }
 
     /// The guests, what there is of each besides, and what they run.
+    /// Where the program of each group of tasks stands in the file.
+    pub(super) fn programs_at(&self) -> Vec<At<'a>> {
+        let all = self.of.iter().flat_map(|vm| {
+            let at = vm.workload_at.field("tasks");
+            (0..vm.groups.len()).map(move |group| at.index(group).field("program"))
+        });
+        all.collect()
+    }
+
     pub(super) fn into_parts(self) -> (Vec<GuestConfig>, Vec<VmConfig>, Workload) {
         (self.of.into_iter().map(|vm| vm.guest).collect(), self.named, self.workload)
     }
