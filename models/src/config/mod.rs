@@ -25,7 +25,7 @@ mod vms;
 mod workload;
 mod zswap;
 
-pub use address_trace::{AddressRecorder, AddressTrace, TraceCursor, Visit};
+pub use address_trace::{AddressRecorder, AddressTrace, PassedOver, TraceCursor, Visit};
 pub use balloon::{BALLOON_BATCH, Balloon, BalloonTarget, Reporting};
 pub use cpu::CpuConfig;
 pub use device::{
