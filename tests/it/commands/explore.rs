@@ -217,7 +217,7 @@ fn an_open_question_has_its_answer() {
 }
 
 #[test]
-#[ignore = "takes a minute: all open questions of docs/findings.md"]
+#[ignore = "a minute, all open questions of docs/findings.md: cargo test --release --test it commands::explore -- --ignored"]
 fn open_questions_have_their_answers() {
     questions().iter().for_each(hold_question);
 }

@@ -399,7 +399,9 @@ const OWN: &[MetricKind] = &[
         name: "device_in_flight_mean",
         unit: Unit::Number,
         label: "requests in flight (mean)",
-        meaning: "Requests of the swap device in flight, as a mean over time",
+        meaning: "Requests that the swap device has taken (`block_rq_issue`) and not completed, as \
+                  a mean over time: those that wait in the host for a free channel are not among \
+                  them, those that the provider of a volume holds back are",
         value: |run| run.over_time(run.counts.in_flight_ps as f64),
         ..OF_HOST
     },
