@@ -73,6 +73,11 @@ impl Files {
         match fs::metadata(folder) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => return fail("it is a file; name a folder that `--out` has filled"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return fail(
+                    "there is no such folder; `--out` of compare, run, sweep and anatomy makes one",
+                );
+            }
             Err(source) => return Err(ReportError::Read { path: folder.to_owned(), source }),
         }
         let mut files: Vec<(String, String)> = Vec::new();
@@ -100,13 +105,15 @@ impl Files {
         if RESULTS.iter().any(|name| files.get(name).is_some()) {
             return Ok(files);
         }
-        fail(match folder.join(RUNS_FILE).exists() {
+        let none = match folder.join(RUNS_FILE).exists() {
             true => {
                 "there are none yet, but finished runs: give the command that made them again, with the same \
                  `--out`, and it goes on"
             }
             false => "there are none; `--out` of compare, run, sweep and anatomy leaves some",
-        })
+        };
+        let told = [&[none.to_owned()], files.damaged()].concat();
+        fail(&told.join("; "))
     }
 
     /// What is damaged, and left out.

@@ -76,6 +76,19 @@ fn the_verdict_tells_better_worse_and_what_cannot_be_told() {
 }
 
 #[test]
+fn policies_that_did_the_same_have_no_verdict() {
+    let mut comparison = fixture::natapov();
+    for ratio in comparison.ratios.iter_mut().filter(|ratio| ratio.policy == "halt") {
+        (ratio.mean, ratio.ci95) = (1.0, Some((1.0, 1.0)));
+    }
+    let page = page_of(&[("summary.json", &crate::json::object(&comparison))]);
+    let verdict = data_in(&page)["verdict"].as_str().unwrap().to_owned();
+    assert!(verdict.contains("halt did the same as sync, record by record."), "{verdict}");
+    assert!(!verdict.contains("halt cannot") && !verdict.contains("halt is"), "{verdict}");
+    assert!(verdict.contains("apf-v7-2010 is better than sync"), "{verdict}");
+}
+
+#[test]
 fn text_of_a_scenario_cannot_end_the_script_or_be_taken_for_tags() {
     let mut comparison = fixture::natapov();
     comparison.title = "</script><b>{{data}}".to_owned();
@@ -113,8 +126,8 @@ fn a_folder_without_results_says_which_commands_leave_some() {
     assert!(error.contains("finished runs") && error.contains("again"), "{error}");
     let other = write_page(&folder.path().join("runs.jsonl")).unwrap_err().to_string();
     assert!(other.contains("it is a file"), "{other}");
-    let missing = write_page(&folder.path().join("none")).unwrap_err();
-    assert!(matches!(missing, ReportError::Read { .. }), "{missing}");
+    let missing = write_page(&folder.path().join("none")).unwrap_err().to_string();
+    assert!(missing.contains("no such folder") && missing.contains("`--out` of"), "{missing}");
 }
 
 /// Whatever is cut, empty, or of something else: results make an error with the file, the place and what to do;
