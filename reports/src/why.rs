@@ -268,8 +268,8 @@ fn cause(report: &WhyReport, cause: &Cause) -> String {
             format!("{who} had the memory map for {how}, {}", of(span))
         }
         Cause::Sync { on } => sync(report, *on),
-        Cause::Thread { thread: who, span } => {
-            format!("{} had the processor, {}", thread(report, *who), of(span))
+        Cause::Thread { thread: who, processor, span } => {
+            format!("{} had processor {}, {}", thread(report, *who), processor.0, of(span))
         }
         Cause::Exit { reason, times: 1 } => format!("exit {}", reason.name()),
         Cause::Exit { reason, times } => format!("{times} exits {}", reason.name()),
@@ -385,8 +385,8 @@ fn cause_object(report: &WhyReport, it: &Cause) -> Value {
             "ps": ps(*span),
         }),
         Cause::Sync { on } => json!({ "sync": report.syncs.get(on.index()) }),
-        Cause::Thread { thread: who, span } => {
-            json!({ "thread": thread(report, *who), "ps": ps(*span) })
+        Cause::Thread { thread: who, processor, span } => {
+            json!({ "thread": thread(report, *who), "processor": processor.0, "ps": ps(*span) })
         }
         Cause::Exit { reason, times } => json!({ "exit": reason.name(), "times": times }),
     };

@@ -404,6 +404,24 @@ mod tests {
         assert!(reads >= 4, "{reads}");
     }
 
+    /// An item whose worker has no processor waits for whoever runs there, and not for what other workers do.
+    #[test]
+    fn a_worker_waits_for_its_processor() {
+        let found = why("smoke", "apf-v6.12", "200ms", Question::Fault(Rank::Slowest(1)));
+        whole(&found);
+        let longest = found.chain.links.iter().max_by_key(|link| link.span()).expect("a link");
+        assert_eq!(longest.doing, Doing::Fault(0, Part::WorkerWait));
+        let Some(Cause::Thread { thread, processor, span }) = longest.causes.first() else {
+            unreachable!("{:?}", longest.causes)
+        };
+        let vcpus = found.vcpus;
+        assert!(thread.0 < u32::from(vcpus), "a vCPU has the processor: {:?}", longest.causes);
+        assert_eq!(u32::from(processor.0), thread.0, "the processor on which the vCPU runs");
+        assert!(span.as_ps() * 10 > longest.span().as_ps() * 9, "{:?}", longest.causes);
+        let others = longest.causes.iter().filter(|it| matches!(it, Cause::Worker { .. }));
+        assert_eq!(others.count(), 0, "{:?}", longest.causes);
+    }
+
     #[test]
     fn the_slowest_come_in_order() {
         let of = |number| why("smoke", "sync", "200ms", Question::Fault(Rank::Slowest(number)));

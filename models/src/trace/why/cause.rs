@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sim_core::{SimDuration, SimTime};
 
 use super::scene::{Held, Reclaimed, Scene};
-use crate::base::ids::{Gfn, GroupId, ItemId, SyncId, TaskId, ThreadId, VcpuId, WorkerId};
+use crate::base::ids::{Gfn, GroupId, ItemId, PcpuId, SyncId, TaskId, ThreadId, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, IoKind};
 use crate::trace::anatomy::{Actor, Anatomy, Part};
 use crate::trace::requests::RequestPart;
@@ -101,6 +101,8 @@ pub enum Cause {
     Thread {
         /// The thread.
         thread: ThreadId,
+        /// The processor.
+        processor: PcpuId,
         /// For how long.
         span: SimDuration,
     },
@@ -157,7 +159,12 @@ impl Causes<'_> {
         let worker = worker_of(fault);
         let worker_thread = worker.map(|worker| self.thread_of(worker));
         match part {
-            Part::WorkerWait => self.other_work(worker, at),
+            Part::WorkerWait => {
+                // A worker runs on the processor on which its item was queued: it waits for that, or is at other work.
+                let mut causes = self.processor(worker_thread, at);
+                causes.extend(self.other_work(worker, at));
+                causes
+            }
             Part::Worker => worker_thread.map_or_else(Vec::new, |it| self.reclaim(it, at)),
             Part::Device => {
                 let (own, mut causes) = self.reads(fault, at);
@@ -268,10 +275,8 @@ impl Causes<'_> {
     }
 
     fn other_work(&self, own: Option<WorkerId>, (from, to): (SimTime, SimTime)) -> Vec<Cause> {
-        let work = self.scene.work.iter().filter(|held| {
-            let (worker, _) = held.what;
-            own.is_none_or(|own| own == worker) || held.to <= to
-        });
+        // What other workers do keeps nobody: one that sleeps makes place for the next.
+        let work = self.scene.work.iter().filter(|held| Some(held.what.0) == own);
         let sums = sums(work.map(|held| (held.what, held.within(from, to))));
         let cause = |((worker, item), span)| Cause::Worker { worker, item, span };
         sums.into_iter().map(cause).collect()
@@ -311,14 +316,15 @@ impl Causes<'_> {
 
     /// Who had the processor on which a thread runs next.
     fn processor(&self, thread: Option<ThreadId>, (from, to): (SimTime, SimTime)) -> Vec<Cause> {
-        let next = |held: &&Held<(_, Option<ThreadId>)>| held.what.1 == thread && held.from >= to;
+        // A worker has its processor before it begins its work.
+        let next = |held: &&Held<(_, Option<ThreadId>)>| held.what.1 == thread && held.to > to;
         let Some(pcpu) = self.scene.threads.iter().find(next).map(|held| held.what.0) else {
             return Vec::new();
         };
         let there = self.scene.threads.iter().filter(|held| held.what.0 == pcpu);
         let spans = there.filter_map(|held| Some((held.what.1?, held.within(from, to))));
         let others = spans.filter(|(other, _)| Some(*other) != thread);
-        let cause = |(thread, span)| Cause::Thread { thread, span };
+        let cause = |(thread, span)| Cause::Thread { thread, processor: pcpu, span };
         sums(others).into_iter().map(cause).collect()
     }
 
