@@ -3,12 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use scenarios::read_text;
+use scenarios::{SCENARIO_FILE, read_text};
 
 use crate::write::ReportError;
 
 /// Name of the scenario's file in a folder of results.
-pub const SCENARIO: &str = "scenario.json";
+pub const SCENARIO: &str = SCENARIO_FILE;
 
 /// Texts for people.
 const TEXTS: [&str; 3] = ["table.txt", "anatomy.txt", "requests.txt"];

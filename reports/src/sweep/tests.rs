@@ -1,7 +1,9 @@
 //! Golden texts of small sweeps, and a plot without text that covers other text.
 
 use scenarios::experiments::sweep::{Axis, AxisKind, Laws, PointResult};
-use scenarios::{Comparison, FindingSummary, FindingVerdict, MetricSummary, Ratio, SweepResult};
+use scenarios::{
+    Comparison, FindingSummary, FindingVerdict, KeptScenario, MetricSummary, Ratio, SweepResult,
+};
 use sim_core::SimDuration;
 
 use super::*;
@@ -47,7 +49,7 @@ fn sweep(axes: Vec<Axis>, labels: &[&str]) -> SweepResult {
         hash: "00112233445566778899aabbccddeeff".to_owned(),
         digest: "3f5a91c277d04e18b6aa02f49c1de853".parse().unwrap(),
         points: points.collect(),
-        scenario: "{}".into(),
+        scenario: KeptScenario::plain("{}".into()),
         axes,
         metrics: Vec::new(),
         laws: None,

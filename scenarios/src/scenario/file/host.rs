@@ -24,8 +24,9 @@ pub struct HostFile {
     pub cpu: CpuRef,
     /// Physical processors that vCPU threads and workers share: 1 to 4096.
     pub cpus: u64,
-    /// Memory that the container of the VM may hold.
-    pub memory_limit: Bytes,
+    /// Memory that the container of the VM may hold. Default: the memory of the guests in it, so that nothing is
+    /// swapped.
+    pub memory_limit: Option<Bytes>,
     /// Part of the container that is never reclaimed: the VMM's memory and the guest kernel's hot
     /// part. Default: "0B".
     pub other_resident: Option<Bytes>,

@@ -28,7 +28,7 @@ const DEFAULT_RECLAIM_BATCH: u64 = 32;
 pub(super) fn host(
     at: &At<'_>,
     file: &HostFile,
-    guest_pages: u64,
+    (guest_pages, shared_pages): (u64, u64),
 ) -> Result<(HostConfig, HostIdentity), ScenarioError> {
     let cpus = at.field("cpus").number(file.cpus, 1..=4096)?;
     let named = kernel::named(&at.field("kernel"), file.kernel.as_ref())?;
@@ -62,7 +62,10 @@ pub(super) fn host(
         cpus,
         sched: sched(&at.field("sched"), file.sched.as_ref(), named.name(), cpus, tick)?,
         tick: at.field("tick").span(tick, tick_range)?,
-        memory_limit_pages: at.field("memory_limit").pages(file.memory_limit)?,
+        memory_limit_pages: match file.memory_limit {
+            Some(limit) => at.field("memory_limit").pages(limit)?,
+            None => shared_pages,
+        },
         other_resident_pages: at.field("other_resident").pages(other_resident)?,
         // They are those of containers, which are read first.
         memory_control: MemoryControl::default(),
@@ -95,6 +98,8 @@ pub(super) struct Inside<'a> {
     pub(super) at: At<'a>,
     pub(super) limit: u64,
     pub(super) other: u64,
+    /// It may be larger than all that is in it: of several virtual machines more or fewer may be there.
+    pub(super) roomy: bool,
     /// Limits that it gets later, each with its place.
     pub(super) later: Vec<(At<'a>, u64)>,
     /// Whether an agent has memory of it reclaimed.
@@ -203,7 +208,7 @@ impl Inside<'_> {
     ) -> Result<u64, ScenarioError> {
         let other = self.other;
         let memory: u64 = self.guests.iter().map(|(guest, ..)| guest.memory_pages).sum();
-        if limit > memory {
+        if limit > memory && !self.roomy {
             let message = format!(
                 "the limit ({}) is larger than the guest's memory ({})",
                 size(limit),

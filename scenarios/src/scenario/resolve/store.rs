@@ -200,15 +200,6 @@ fn own_device(
     at: &At<'_>,
     file: &DeviceRef,
 ) -> Result<models::config::DeviceConfig, ScenarioError> {
-    let name = match file {
-        DeviceRef::Name(name) => Some(name.as_str()),
-        DeviceRef::Object => None,
-    };
-    if name.is_some_and(device::file::is_file) {
-        let help =
-            "describe the device here; only that of the swap area may be in a file of its own";
-        return Err(at.fail("a store names no preset file", help));
-    }
     let device = device::device(at, file)?;
     if device.is_work_of_submitter() {
         let help = "a device: \"constant\", \"channels\", \"hdd\", \"ram\" or \"volume\"";

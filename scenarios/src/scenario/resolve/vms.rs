@@ -205,6 +205,16 @@ impl<'a> Vms<'a> {
         self.of.iter().map(|vm| vm.guest.memory_pages).sum()
     }
 
+    /// Memory of the guests in the host's container; of all where each has one of its own.
+    pub(super) fn shared_pages(&self) -> u64 {
+        let own = |place: usize| self.named.get(place).is_some_and(|it| it.container.is_some());
+        let shared = self.of.iter().enumerate().filter(|(place, _)| !own(*place));
+        match shared.map(|(_, vm)| vm.guest.memory_pages).sum() {
+            0 => self.memory_pages(),
+            pages => pages,
+        }
+    }
+
     /// What they run.
     pub(super) fn workload(&self) -> &Workload {
         &self.workload
@@ -281,6 +291,7 @@ impl<'a> Vms<'a> {
             containers.push(Inside {
                 at: self.root.field("host").field("memory_limit"),
                 limit: host.memory_limit_pages,
+                roomy: !self.named.is_empty(),
                 other: host.other_resident_pages
                     + host.memory_control.kswapd.as_ref().map_or(0, |marks| marks.high),
                 later: self.later(host, |vm| own(vm.index()).is_none()),
@@ -294,6 +305,7 @@ impl<'a> Vms<'a> {
             Some(Inside {
                 at: vm.at.field("memory_limit"),
                 limit: limit_pages,
+                roomy: false,
                 other: other_resident_pages,
                 later: self.later(host, |vm| vm.index() == place),
                 proactive: has_agent(&|vm| vm.index() == place),
@@ -394,7 +406,7 @@ impl<'a> Vms<'a> {
     /// Refuses policies that the memory or the host of a virtual machine does not allow.
     pub(super) fn allow(
         &self,
-        policies: &[Policy],
+        policies: &[(usize, &Policy)],
         stores: &[StoreConfig],
     ) -> Result<(), ScenarioError> {
         let at = self.root.field("policies");
@@ -402,7 +414,7 @@ impl<'a> Vms<'a> {
             let regions = &self.workload.regions[vm.regions.clone()];
             let own = self.named.get(place).and_then(|named| named.policy.as_ref());
             let Some(own) = own else {
-                for (index, policy) in policies.iter().enumerate() {
+                for &(index, policy) in policies {
                     if let Some((message, help)) = policy::without_memory(policy, regions, stores) {
                         return Err(at.index(index).fail(message, help));
                     }
@@ -410,7 +422,11 @@ impl<'a> Vms<'a> {
                 continue;
             };
             let others = self.named[..place].iter().filter_map(|named| named.policy.as_ref());
-            let apart = policies.iter().chain(others).find_map(|it| policy::two_hosts(own, it));
+            let apart = policies
+                .iter()
+                .map(|(_, policy)| *policy)
+                .chain(others)
+                .find_map(|it| policy::two_hosts(own, it));
             if let Some((message, help)) = policy::without_memory(own, regions, stores).or(apart) {
                 return Err(vm.at.field("policy").fail(message, help));
             }

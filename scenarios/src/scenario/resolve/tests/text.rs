@@ -180,10 +180,10 @@ fn missing_fields_name_the_enclosing_object() {
   help: add `"format": ...` to the object that begins here"#,
     );
     check(
-        r#""memory_limit": "24MiB","#,
+        r#""cpus": 6,"#,
         "",
-        r#"f:5:11: in `host`: the field `memory_limit` is missing
-  help: add `"memory_limit": ...` to the object that begins here"#,
+        r#"f:5:11: in `host`: the field `cpus` is missing
+  help: add `"cpus": ...` to the object that begins here"#,
     );
     check(
         r#""op": "count", "#,

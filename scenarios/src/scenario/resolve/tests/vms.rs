@@ -174,3 +174,19 @@ fn the_measure_can_be_that_of_one() {
     let told = measure("swap_reads_pages[a]").unwrap_err();
     assert!(told.contains("in `measure`: there is no metric"), "{told}");
 }
+
+/// The host's container may be larger than the virtual machines in it, of which a sweep may have more.
+#[test]
+fn a_shared_limit_need_not_be_filled() {
+    let several = |limit: &str, count: u32| {
+        let vms = format!(r#""vms": [{{ "name": "a", "count": {count} }}], "policies""#);
+        let text = SMALL.replacen("\"policies\"", &vms, 1);
+        let text = text.replacen(r#""memory_limit": "24MiB","#, limit, 1);
+        Scenario::from_str("f", &text).expect("valid").machine.host.memory_limit_pages
+    };
+    for count in [1, 2] {
+        assert_eq!(several(r#""memory_limit": "96MiB","#, count), 96 << 8);
+        // All of them, without one.
+        assert_eq!(several("", count), u64::from(count) * (64 << 8));
+    }
+}
