@@ -189,7 +189,8 @@ const OWN: &[MetricKind] = &[
     MetricKind {
         name: "page_ready_delivered",
         label: "page ready delivered",
-        meaning: "Page-ready notifications that reached the guest, as exception or as interrupt",
+        meaning: "Page-ready notifications that reached the guest, as exception or as interrupt, \
+                  those that wake every sleeper (wake-all) among them",
         block: Block::Faults,
         value: |run| Some(run.counts.page_ready_delivered as f64),
         ..MetricKind::COUNT
