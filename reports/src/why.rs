@@ -289,6 +289,7 @@ fn asleep(reason: BlockReason) -> &'static str {
         BlockReason::MapLock => "waited for the memory map",
         BlockReason::Throttle => "waited to be let write",
         BlockReason::High => "slept for memory beyond memory.high",
+        BlockReason::Stopped => "was stopped by the VMM",
     }
 }
 

@@ -269,7 +269,9 @@ impl<'a> Found<'a> {
             matches!(op, Op::Access { write: false, .. } | Op::AccessBy { write: false, .. })
         };
         let some = tasks.iter().flat_map(|group| &group.program).any(reads);
-        if !some || self.results.iter().all(|it| is_zero(it, "swap_writes_pages")) {
+        // A snapshot is written, too.
+        let saves = !self.scenario.machine.host.memory_control.protections.is_empty();
+        if saves || !some || self.results.iter().all(|it| is_zero(it, "swap_writes_pages")) {
             return;
         }
         let why = match self.scenario.machine.host.kernel.read_faults {

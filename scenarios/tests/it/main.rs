@@ -13,3 +13,4 @@ mod poison;
 mod runs;
 mod second_stage_lock;
 mod stored;
+mod write_protect;

@@ -28,6 +28,7 @@ mod outside;
 mod page_cache;
 mod power_on;
 mod prefetch;
+mod protection;
 mod read;
 mod reader;
 mod reclaim;
@@ -46,6 +47,7 @@ mod wait_queue;
 mod waiters;
 mod waiting;
 mod worker;
+mod write_fault;
 mod zswap;
 
 pub(in crate::machine) use reclaimers::DutyKind;

@@ -25,6 +25,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
+    /// Whether the fault that a vCPU handles, if it does, is one for writing.
+    pub(in crate::machine) fn fault_writes(&self, vcpu: VcpuId) -> bool {
+        self.w.kvm.of[vcpu.index()].fault.is_some_and(|fault| fault.write)
+    }
+
     /// A lookup comes back with -EHWPOISON.
     pub(in crate::machine) fn fault_is_poisoned(&mut self, vcpu: VcpuId) -> Flow {
         self.send_hwpoison_signal(vcpu, self.fault_gfn(vcpu));
@@ -50,6 +55,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let page = self.w.setup.page(vcpu, gfn);
         match self.w.host.backing(page) {
+            Backing::Resident | Backing::Writeback if self.meets_protection(vcpu, page) => {
+                self.look_without_asking(vcpu, page)
+            }
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
                 self.under_lock(thread_of(vcpu), rest, Under::Map)
@@ -277,6 +285,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.back_to_loop();
         }
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
+            // Protected since it was looked up, which took its entry away.
+            Backing::Resident | Backing::Writeback
+                if self.meets_protection(vcpu, self.w.setup.page(vcpu, gfn)) =>
+            {
+                self.emit(Event::MmuNotifierRetry { vcpu, gfn });
+                self.back_to_loop()
+            }
             Backing::Resident | Backing::Writeback => {
                 self.map_page(vcpu, (self.w.setup.page(vcpu, gfn), side), write);
                 match self.mirror_path(vcpu, (gfn, gva), side, write) {

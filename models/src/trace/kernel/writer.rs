@@ -386,7 +386,7 @@ impl KernelWriter {
             return match self.vcpus[thread.index()].asleep {
                 None if self.vcpus[thread.index()].exited => "X",
                 None => "",
-                Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
+                Some((BlockReason::Hlt | BlockReason::ApfHalt | BlockReason::Stopped, _)) => "S",
                 Some((BlockReason::Fetch, _)) if self.handlers.is_asked_by(thread) => "S",
                 Some((
                     BlockReason::Fetch

@@ -103,6 +103,13 @@ pub(super) struct Counts {
     pub(super) remove_events: u64,
     pub(super) remove_wait_ps: u128,
     pub(super) uffd_again: u64,
+    /// Pages that were write-protected, messages about writes to them, pages that were saved, for how long their
+    /// virtual machines were stopped in all, and from the first protection to the last page saved.
+    pub(super) protected_pages: u64,
+    pub(super) write_messages: u64,
+    pub(super) saved_pages: u64,
+    pub(super) stopped_ps: u128,
+    pub(super) snapshot_ps: Option<u64>,
     /// Pages that handlers poisoned, and when the first VMM ended by one.
     pub(super) poisoned_pages: u64,
     pub(super) vmm_lived_ps: Option<u64>,

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::device::DeviceRef;
-use super::memory_control::{KswapdFile, MemoryLimitFile, ProactiveReclaimFile};
+use super::memory_control::{KswapdFile, MemoryLimitFile, ProactiveReclaimFile, WriteProtectFile};
 use super::sched::SchedFile;
 use super::store::StoreFile;
 use super::zswap::ZswapFile;
@@ -40,6 +40,9 @@ pub struct HostFile {
     /// The container is the host's memory as a whole, some of which its kernel keeps free. Default: it is a container
     /// with a limit.
     pub kswapd: Option<KswapdFile>,
+    /// Memory of guests that their VMMs write-protect while they run: live snapshots. Default: none.
+    #[serde(default)]
+    pub write_protect: Vec<WriteProtectFile>,
     /// The swap area and its device.
     pub swap: SwapFile,
     /// What keeps the contents of stored regions. Default: none.

@@ -24,6 +24,7 @@ mod store;
 mod ticks;
 mod vms;
 mod workload;
+mod write_protect;
 mod zswap;
 
 use std::sync::Arc;
@@ -188,8 +189,11 @@ impl Scenario {
 impl Scenario {
     /// Why a policy cannot be compared on this machine, if it cannot: the message, and what would be right.
     fn refuses(&self, policy: &Policy) -> Option<(String, String)> {
-        let refused = disturbance::refuses(&self.machine.disturbances, policy);
-        if let Some(refused) = refused.or_else(|| balloon::refuses(&self.machine.host, policy)) {
+        let host = &self.machine.host;
+        let refused = disturbance::refuses(&self.machine.disturbances, policy)
+            .or_else(|| balloon::refuses(host, policy))
+            .or_else(|| write_protect::refuses(host, policy));
+        if let Some(refused) = refused {
             return Some(refused);
         }
         let own = |vm: models::base::ids::VmId| {
@@ -234,6 +238,12 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     host.memory_control.kswapd = kswapd;
     balloon::goes_with(&vms.balloons, &host, end)?;
     host.memory_control.balloons = vms.balloons.iter().map(|(_, own)| own.clone()).collect();
+    let protect_at = host_at.field("write_protect");
+    let protections =
+        write_protect::write_protect(&protect_at, &file.host.write_protect, &vms, end)?;
+    let of_host = (&host, host_identity.kernel.as_str());
+    write_protect::goes_with(&protect_at, &protections, of_host, |vm| vms.regions_of(vm))?;
+    host.memory_control.protections = protections;
     host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     for guest in vms.guests() {
@@ -255,7 +265,9 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         if let Some((message, help)) = disturbance::refuses(&disturbances, policy) {
             return Err(disturbances_at.fail(message, help));
         }
-        if let Some((message, help)) = balloon::refuses(&host, policy) {
+        let refused = balloon::refuses(&host, policy);
+        let refused = refused.or_else(|| write_protect::refuses(&host, policy));
+        if let Some((message, help)) = refused {
             return Err(root.field("policies").fail(message, help));
         }
     }

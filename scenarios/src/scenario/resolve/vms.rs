@@ -360,6 +360,26 @@ impl<'a> Vms<'a> {
         Ok(VmId(place as u16))
     }
 
+    /// The virtual machine of this name, which may be left out where there is one only.
+    pub(super) fn named(&self, at: &At<'_>, name: Option<&str>) -> Result<VmId, ScenarioError> {
+        let names: Vec<&str> = self.named.iter().map(|vm| vm.name.as_str()).collect();
+        let place = match name {
+            Some(name) => names.iter().position(|other| *other == name),
+            None if names.len() > 1 => {
+                let help = format!("add `\"vm\": ...`, one of {}", names.join(", "));
+                return Err(at.fail("of which virtual machine?", help));
+            }
+            None => Some(0),
+        };
+        let unknown = || at.field("vm").unknown("virtual machine", name.unwrap_or(""), &names);
+        place.map(|place| VmId(place as u16)).ok_or_else(unknown)
+    }
+
+    /// The regions of a virtual machine.
+    pub(super) fn regions_of(&self, vm: VmId) -> Vec<Region> {
+        self.workload.regions[self.of[vm.index()].regions.clone()].to_vec()
+    }
+
     /// Refuses arrivals of requests without end.
     pub(super) fn fit_arrivals(&self, end: SimDuration) -> Result<(), ScenarioError> {
         let Workload { tasks, laws, .. } = &self.workload;
