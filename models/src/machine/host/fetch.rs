@@ -35,7 +35,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Backing::Resident | Backing::Writeback
                 if goal != FetchGoal::StartRead && self.wants_lift(thread) =>
             {
-                self.ask_for_lift(thread, guest_page)
+                self.map_protected(guest_page);
+                self.ask_vmm(thread)
             }
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
             Backing::Poisoned => self.fetch_fails(thread),

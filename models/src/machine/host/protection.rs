@@ -7,103 +7,23 @@
 //! save the page of a message, and then, in order of address, one that nobody has asked for. Where nothing is saved a
 //! message is answered by lifting. A page that lies in the swap area is read for it like for anybody who reads it.
 
-use std::collections::{BTreeSet, VecDeque};
-
-use sim_core::{EventQueue, SimDuration, SimTime};
+use sim_core::{EventQueue, SimDuration};
 
 use super::duties::{Duty, Protector};
+use super::protected::{Protection, Stage};
 use super::state::Host;
 use super::waiters::take_threads;
-use crate::base::ids::{GuestPage, ReclaimerId, StoreId, ThreadId, VmId};
+use crate::base::ids::{GuestPage, ReclaimerId, ThreadId};
 use crate::base::invariant::InvariantId;
 use crate::base::record::{Event, IoKind};
-use crate::config::{Lift, MachineConfig, WriteProtection};
+use crate::config::Lift;
 use crate::machine::host::FetchGoal;
 use crate::machine::world::{Cx, Flow, GuestEntry, MachineEvent, Then};
 use crate::parts::device::Request;
 use crate::parts::memory::protect::{lift, protect, protectable};
 use crate::parts::memory::userfault::Message;
 
-/// How far a protection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Its time has not come.
-    Waits,
-    /// The vCPUs are being stopped, for this thread.
-    Stops(ThreadId),
-    /// The memory is protected.
-    Stands,
-}
-
-/// What is known of memory that is, or will be, protected.
-#[derive(Clone, Debug)]
-pub(in crate::machine) struct Protection {
-    what: WriteProtection,
-    /// The device of its sink stands behind those of the stores.
-    sink: Option<StoreId>,
-    stage: Stage,
-    /// Messages that nobody has read, the oldest first.
-    pub(super) unread: VecDeque<Message>,
-    /// Pages that are to be saved, and of which nobody has begun to: those of messages, and the others.
-    asked: VecDeque<GuestPage>,
-    left: BTreeSet<GuestPage>,
-    /// Pages that are being saved.
-    saving: BTreeSet<GuestPage>,
-    /// Pages that are saved, and those among them whose protection is to be lifted for it.
-    saved: BTreeSet<GuestPage>,
-    to_lift: VecDeque<GuestPage>,
-    /// When a page may be saved again that nobody has asked for.
-    due: SimTime,
-    /// Threads with nothing to do, and timers that are to wake some.
-    idle: Vec<ThreadId>,
-    timers: BTreeSet<(SimTime, ThreadId)>,
-}
-
-/// Those of a machine.
-pub(super) fn protections(config: &MachineConfig) -> Vec<Protection> {
-    let mut sinks = (config.host.stores.len() as u16..).map(StoreId);
-    let all = config.host.memory_control.protections.iter();
-    let protection = |what: &WriteProtection| Protection {
-        sink: what.sink.as_ref().and_then(|_| sinks.next()),
-        what: what.clone(),
-        stage: Stage::Waits,
-        unread: VecDeque::new(),
-        asked: VecDeque::new(),
-        left: BTreeSet::new(),
-        saving: BTreeSet::new(),
-        saved: BTreeSet::new(),
-        to_lift: VecDeque::new(),
-        due: SimTime::ZERO,
-        idle: Vec::new(),
-        timers: BTreeSet::new(),
-    };
-    all.map(protection).collect()
-}
-
-impl Protection {
-    fn has_room(&self) -> bool {
-        self.saving.len() < self.what.depth as usize
-    }
-
-    /// Pages that the sink does not have yet.
-    fn missing(&self) -> u64 {
-        (self.asked.len() + self.left.len() + self.saving.len()) as u64
-    }
-
-    /// Whether a thread finds something to do now.
-    fn has_work(&self, now: SimTime) -> bool {
-        let saves = self.has_room()
-            && (!self.asked.is_empty() || (!self.left.is_empty() && self.due <= now));
-        !self.to_lift.is_empty() || !self.unread.is_empty() || saves
-    }
-}
-
 impl Host {
-    /// The protection of a virtual machine's memory, if there is or will be one.
-    pub(super) fn protection_of(&mut self, vm: VmId) -> Option<&mut Protection> {
-        self.protections.iter_mut().find(|protection| protection.what.vm == vm)
-    }
-
     fn protector(&mut self, own: ReclaimerId) -> &mut Protector {
         match &mut self.reclaimer(own).duty {
             Duty::Protect(thread) => thread,
@@ -148,13 +68,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let pages = protectable(self.w.host.memory.of_vm(vm), vm);
         let prices = &self.w.setup.prices;
         Flow::Spend(prices.uffd_protect_page.time.times(pages), Then::ProtectSet)
-    }
-
-    /// A vCPU has stopped: who waits for that looks whether it was the last one.
-    pub(in crate::machine) fn tell_protector(&mut self, vm: VmId) {
-        if let Some(Stage::Stops(thread)) = self.w.host.protection_of(vm).map(|it| it.stage) {
-            self.wake_thread(thread);
-        }
     }
 
     /// The call is over: the memory is protected, and the vCPUs run again.
@@ -261,14 +174,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(SimDuration::ZERO, Then::ReclaimerNext)
     }
 
-    /// A thread with nothing to do has something now.
-    pub(super) fn wake_protector(&mut self, vm: VmId) {
-        let idle = self.w.host.protection_of(vm).and_then(|it| it.idle.pop());
-        if let Some(thread) = idle {
-            self.wake_thread(thread);
-        }
-    }
-
     /// A message is read, if another thread has not been quicker.
     pub(in crate::machine) fn protector_reads(
         &mut self,
@@ -289,18 +194,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             true => self.begin_lift(page),
             false => Flow::Spend(SimDuration::ZERO, Then::ReclaimerNext),
         }
-    }
-
-    /// The page that a thread saves is in memory, and it has read it.
-    pub(super) fn page_to_save(&mut self, page: GuestPage) -> Flow {
-        self.map_in_vmm(page, false);
-        let prices = &self.w.setup.prices;
-        let (submit, copy) = (prices.block_submit.time, prices.zero_page.time);
-        let copied =
-            self.w.host.protection_of(page.vm()).is_some_and(|it| it.what.lift == Lift::Copied);
-        // A copy takes what clearing a page does (assumption).
-        let cost = if copied { submit + copy } else { submit };
-        Flow::Spend(cost, Then::ProtectSubmit(page))
     }
 
     /// Its write to the sink is submitted. What is not copied stays in memory until the write is over.
@@ -336,28 +229,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.memory.page_mut(page).pins += 1;
         let container = self.w.host.memory.container(page.vm());
         self.w.host.pinned[container] += 1;
-    }
-
-    /// The sink has a page.
-    pub(super) fn page_is_saved(&mut self, page: GuestPage) {
-        let vm = page.vm();
-        let Some(protection) = self.w.host.protection_of(vm) else { return };
-        protection.saving.remove(&page);
-        let left = protection.missing();
-        let copied = protection.what.lift == Lift::Copied;
-        protection.saved.insert(page);
-        if !copied {
-            self.w.host.memory.page_mut(page).pins -= 1;
-            let container = self.w.host.memory.container(vm);
-            self.w.host.pinned[container] -= 1;
-        }
-        self.emit(Event::UffdSaved { page, left });
-        if self.w.host.memory.page(page).protected
-            && let Some(protection) = self.w.host.protection_of(vm)
-        {
-            protection.to_lift.push_back(page);
-        }
-        self.wake_protector(vm);
     }
 
     fn begin_lift(&self, page: GuestPage) -> Flow {

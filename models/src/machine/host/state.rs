@@ -8,7 +8,7 @@ use super::accounts::High;
 use super::compression::Compression;
 use super::duties::{Reclaimer, reclaimers};
 use super::power_on::{containers_of, map_lock, mirrors};
-use super::protection::{Protection, protections};
+use super::protected::{Protection, protections};
 use super::stores::{Handler, Installing, Store, handlers, stores};
 use super::thread::{Fetch, FetchGoal, Thread, ThreadKind};
 use crate::base::ids::{

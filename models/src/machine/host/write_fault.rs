@@ -29,19 +29,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             && match (goal, self.w.host.kind_of(thread)) {
                 (FetchGoal::Item(_), _) => true,
                 (FetchGoal::Fault | FetchGoal::StartRead, ThreadKind::Vcpu(vcpu)) => {
-                    self.fault_writes(vcpu)
+                    self.w.kvm.fault_writes(vcpu)
                 }
                 _ => false,
             }
     }
 
-    /// Maps the page for reading, and takes the way to a message.
-    pub(super) fn ask_for_lift(&mut self, thread: ThreadId, page: GuestPage) -> Flow {
+    /// The page of a write that has to wait is mapped for reading.
+    pub(super) fn map_protected(&mut self, page: GuestPage) {
         let state = self.w.host.memory.page(page);
         if state.vmm == Entry::None || state.backing == Backing::Writeback {
             self.map_in_vmm(page, false);
         }
-        self.ask_vmm(thread)
     }
 
     /// Whether a thread still has to wait for the protection to be lifted (`userfaultfd_must_wait`: the entry is there
@@ -89,6 +88,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Whether a fault of a vCPU is one for writing to a page that is protected.
     pub(in crate::machine) fn meets_protection(&self, vcpu: VcpuId, page: GuestPage) -> bool {
-        self.is_uffd_protected(page) && self.fault_writes(vcpu)
+        self.is_uffd_protected(page) && self.w.kvm.fault_writes(vcpu)
     }
 }

@@ -25,11 +25,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// Whether the fault that a vCPU handles, if it does, is one for writing.
-    pub(in crate::machine) fn fault_writes(&self, vcpu: VcpuId) -> bool {
-        self.w.kvm.of[vcpu.index()].fault.is_some_and(|fault| fault.write)
-    }
-
     /// A lookup comes back with -EHWPOISON.
     pub(in crate::machine) fn fault_is_poisoned(&mut self, vcpu: VcpuId) -> Flow {
         self.send_hwpoison_signal(vcpu, self.fault_gfn(vcpu));

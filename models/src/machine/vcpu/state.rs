@@ -123,6 +123,11 @@ impl VcpuThreads {
         !self.ended.is_empty() && self.ended.contains(&vm)
     }
 
+    /// Whether the fault that a vCPU handles, if it does, is one for writing.
+    pub(in crate::machine) fn fault_writes(&self, vcpu: VcpuId) -> bool {
+        self.of[vcpu.index()].fault.is_some_and(|fault| fault.write)
+    }
+
     /// How long a vCPU was kept from running.
     pub(in crate::machine) fn add_stolen(&mut self, vcpu: VcpuId, span: SimDuration) {
         self.of[vcpu.index()].stolen += span;

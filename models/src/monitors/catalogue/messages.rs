@@ -62,7 +62,7 @@ pub(super) const LINES: &[Invariant] = &[
     },
     Invariant {
         id: InvariantId(51),
-        title: "nothing of a snapshot is written before it is saved",
+        title: "a snapshot has a page before it is written",
         kind: Kind::Safety,
         severity: Severity::Violation,
         families: ALL,

@@ -310,8 +310,12 @@ fn host(field: &str, value: &str) -> Option<Named> {
         _ => None,
     };
     if let Some(own) = field.strip_prefix("write_protect.sink") {
-        let own = own.trim_start_matches('.');
-        return Some(device("host.write_protect.sink", own, value, false));
+        // A list has no fields of its own.
+        let what = own.trim_start_matches('.');
+        return Some(plain(
+            "host.write_protect",
+            format!("sink {what} {value}").replace("  ", " "),
+        ));
     }
     if let Some((field, value)) = control {
         return Some(plain(field, value));
