@@ -7,8 +7,8 @@
 
 mod cli;
 mod commands;
+mod effort;
 mod error;
-mod memory;
 mod outcome;
 mod output;
 mod progress;

@@ -264,6 +264,7 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
             BlockReason::Reclaim => "sleeps until there is memory (stall)".into(),
             BlockReason::Throttle => "sleeps until it may write on (stall)".into(),
             BlockReason::High => "sleeps for memory beyond memory.high (stall)".into(),
+            BlockReason::Stopped => "is stopped by the VMM".into(),
             BlockReason::MapLock => "sleeps until the memory map is free (stall)".into(),
             BlockReason::ApfHalt | BlockReason::Hlt => "sleeps (halted)".into(),
         },
@@ -304,7 +305,10 @@ fn words(report: &AnatomyReport, fault: &Anatomy, step: &Step) -> String {
             "looks without waiting: the VMM has the page, no message".into()
         }
         Event::UffdMessage { .. } => "asks the VMM for the page: message".into(),
-        Event::UffdRead { .. } => "reads the message".into(),
+        Event::UffdWpMessage { .. } => "asks the VMM to let it write: message".into(),
+        Event::UffdRead { .. } | Event::UffdWpRead { .. } => "reads the message".into(),
+        Event::UffdSave { .. } => "submits its write to the snapshot".into(),
+        Event::UffdLift { .. } => "has lifted the protection".into(),
         Event::UffdCopy { .. } => "begins to install the page".into(),
         Event::KvmUserspaceExit { plain: true, .. } => {
             "leaves the kernel with the fault, to wait".into()

@@ -125,6 +125,8 @@ fn policy(name: &str, work: f64, stderr: Option<f64>) -> PolicyResult {
         beginning: None,
         series: None,
         asleep: 0,
+        stuck: 0,
+        waits: Vec::new(),
         per_task: Vec::new(),
         findings: Vec::new(),
     }

@@ -1,5 +1,16 @@
 //! Numbers as people read them.
 
+use std::fmt::Display;
+
+/// The one value that there is, or the least and the largest: `4`, `1 to 4`.
+pub(crate) fn range<T: Ord + Display>(values: impl Iterator<Item = T> + Clone) -> String {
+    match (values.clone().min(), values.max()) {
+        (Some(least), Some(most)) if least == most => most.to_string(),
+        (Some(least), Some(most)) => format!("{least} to {most}"),
+        _ => String::new(),
+    }
+}
+
 /// A whole number with its thousands set apart by spaces: `122 789 420 615`.
 pub(crate) fn grouped(value: f64) -> String {
     if !value.is_finite() {

@@ -85,6 +85,8 @@ struct Metrics<'a>(&'a [MetricSummary]);
 struct Metric<'a> {
     mean: Option<f64>,
     stderr: Option<f64>,
+    /// Of so many replications: of those that define it.
+    n: usize,
     unit: &'a str,
 }
 
@@ -132,7 +134,8 @@ impl Serialize for Metrics<'_> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for metric in self.0 {
             let (mean, stderr) = (finite(metric.mean), metric.stderr.and_then(finite));
-            map.serialize_entry(&metric.name, &Metric { mean, stderr, unit: &metric.unit })?;
+            let n = metric.values.len();
+            map.serialize_entry(&metric.name, &Metric { mean, stderr, n, unit: &metric.unit })?;
         }
         map.end()
     }

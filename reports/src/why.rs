@@ -268,8 +268,15 @@ fn cause(report: &WhyReport, cause: &Cause) -> String {
             format!("{who} had the memory map for {how}, {}", of(span))
         }
         Cause::Sync { on } => sync(report, *on),
-        Cause::Thread { thread: who, span } => {
-            format!("{} had the processor, {}", thread(report, *who), of(span))
+        Cause::Thread { thread: who, processor, span } => {
+            format!("{} had processor {}, {}", thread(report, *who), processor.0, of(span))
+        }
+        Cause::Handler { thread: who, span } => {
+            format!(
+                "{} slept for the contents, or their `latency`, {}",
+                thread(report, *who),
+                of(span)
+            )
         }
         Cause::Exit { reason, times: 1 } => format!("exit {}", reason.name()),
         Cause::Exit { reason, times } => format!("{times} exits {}", reason.name()),
@@ -289,6 +296,7 @@ fn asleep(reason: BlockReason) -> &'static str {
         BlockReason::MapLock => "waited for the memory map",
         BlockReason::Throttle => "waited to be let write",
         BlockReason::High => "slept for memory beyond memory.high",
+        BlockReason::Stopped => "was stopped by the VMM",
     }
 }
 
@@ -385,8 +393,11 @@ fn cause_object(report: &WhyReport, it: &Cause) -> Value {
             "ps": ps(*span),
         }),
         Cause::Sync { on } => json!({ "sync": report.syncs.get(on.index()) }),
-        Cause::Thread { thread: who, span } => {
-            json!({ "thread": thread(report, *who), "ps": ps(*span) })
+        Cause::Thread { thread: who, processor, span } => {
+            json!({ "thread": thread(report, *who), "processor": processor.0, "ps": ps(*span) })
+        }
+        Cause::Handler { thread: who, span } => {
+            json!({ "handler": thread(report, *who), "ps": ps(*span) })
         }
         Cause::Exit { reason, times } => json!({ "exit": reason.name(), "times": times }),
     };

@@ -98,7 +98,7 @@ pub use logs::explored::explored_log;
 pub use logs::fit::{FitError, FitOptions, FitReport, fit_path};
 pub use run::error::RunnerError;
 pub use run::files::{read_named, read_text, write_file};
-pub use run::folder::{FolderLock, RUNS_FILE, start_over};
+pub use run::folder::{FolderLock, RUNS_FILE, SCENARIO_FILE, keep_scenario, start_over};
 pub use run::plan::Plan;
 pub use run::replay::{ReplayError, ReplayFile};
 pub use run::results::{
@@ -107,6 +107,7 @@ pub use run::results::{
 };
 pub use run::runner::{Progress, RunOptions, Stop, run_comparison};
 pub use run::shard::{NoShard, Shard, ShardRuns};
+pub use scenario::kept::{KeptFile, KeptScenario};
 pub use scenario::published::Published;
 pub use scenario::resolve::{Scenario, ScenarioOverrides};
 pub use scenario::schema::schema_json;

@@ -305,7 +305,10 @@ fn parse_scaled(
     let text = text.trim();
     let digits_end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
-    if number.is_empty() || number.starts_with('.') || number.matches('.').count() > 1 {
+    let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+        && !number.ends_with('.')
+        && number.matches('.').count() <= 1;
+    if !is_number {
         return Err(ParseUnitError::NoNumber(text.into(), example));
     }
     let Some(&(_, scale)) = units.iter().find(|(name, _)| *name == unit.trim()) else {

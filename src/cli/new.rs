@@ -9,7 +9,7 @@ use scenarios::scenario::start::Kind;
 /// `apfsim new`
 #[derive(Args, Debug)]
 pub(crate) struct NewArgs {
-    /// The file to be made; one that is there is never overwritten
+    /// The file to be made; one that is there is never overwritten; - is standard output
     pub(crate) file: PathBuf,
     /// What the guest runs
     #[arg(long, value_enum)]

@@ -1,11 +1,12 @@
 //! `apfsim anatomy`: single major faults or requests in detail.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use models::trace::anatomy::Pick;
 use reports::html::SCENARIO;
-use scenarios::{FolderLock, Scenario, ScenarioOverrides, run_anatomy, run_request_anatomy};
+use scenarios::{
+    FolderLock, KeptScenario, Scenario, ScenarioOverrides, run_anatomy, run_request_anatomy,
+};
 
 use super::common::publish_of;
 use crate::cli::{AnatomyArgs, PickArg};
@@ -14,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::progress::Display;
 
 pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
-    let scenario = Scenario::load_with(&args.scenario, &args.change.settings())?;
+    let scenario = Scenario::load_for(&args.scenario, &args.change.settings(), &args.policies)?;
     let policies = match args.policies.is_empty() {
         true => usual(&scenario),
         false => args.policies.clone(),
@@ -23,9 +24,9 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
     let scenario = scenario.with_overrides(&overrides)?;
     let _held = FolderLock::hold(args.out.as_deref(), &[])?;
     let of_seed = ScenarioOverrides { seed: args.seed, ..ScenarioOverrides::default() };
-    let text = scenario.text_as_run(&of_seed)?;
+    let text = scenario.as_run(&of_seed)?;
     let text = match args.out.as_deref() {
-        Some(folder) => kept_text(folder, &scenario)?.unwrap_or(text),
+        Some(folder) => kept_scenario(folder, &scenario)?.unwrap_or(text),
         None => text,
     };
     let display = Display::new(&scenario.name, args.quiet);
@@ -43,15 +44,15 @@ pub(super) fn execute(args: &AnatomyArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Fine)
 }
 
-/// The text of the scenario whose results a folder has, if it has some; they must be of the same runs.
-fn kept_text(folder: &Path, scenario: &Scenario) -> Result<Option<Arc<str>>, CliError> {
+/// The scenario whose results a folder has, if it has some; they must be of the same runs.
+fn kept_scenario(folder: &Path, scenario: &Scenario) -> Result<Option<KeptScenario>, CliError> {
     let path = folder.join(SCENARIO);
     if !path.is_file() {
         return Ok(None);
     }
     let kept = path.to_str().and_then(|path| Scenario::load(path).ok());
     match kept.filter(|kept| kept.has_runs_of(scenario)) {
-        Some(kept) => Ok(Some(kept.text)),
+        Some(kept) => Ok(Some(kept.kept()?)),
         None => Err(CliError::Mixed { path: folder.to_owned() }),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reports::Report;
-use scenarios::write_file;
+use scenarios::{KeptScenario, keep_scenario, write_file};
 
 use crate::cli::Format;
 use crate::error::CliError;
@@ -36,24 +36,22 @@ pub(super) fn print(report: &dyn Report, format: Format) -> Result<(), CliError>
     Ok(output::result(&text)?)
 }
 
-/// Keeps a result in every format, with the file that it is of and a page of it all.
+/// Keeps a result in every format, with the scenario that it is of, the files which that names, and a page of it all.
 pub(super) fn keep(
     folder: &Path,
     report: &dyn Report,
-    scenario: &str,
+    scenario: &KeptScenario,
 ) -> Result<Vec<PathBuf>, CliError> {
     let mut written = reports::write_all(folder, report)?;
-    let path = folder.join(reports::html::SCENARIO);
-    write(&path, scenario)?;
-    written.push(path);
-    written.push(reports::html::write_page(folder)?);
+    written.extend(keep_scenario(folder, scenario)?);
+    written.push(reports::html::write_page(folder)?.0);
     Ok(written)
 }
 
 /// Prints a result of a scenario, and keeps it where a folder is named.
 pub(super) fn publish_of(
     report: &dyn Report,
-    scenario: &str,
+    scenario: &KeptScenario,
     format: Format,
     folder: Option<&Path>,
     quiet: bool,

@@ -20,8 +20,8 @@ pub(super) fn execute(args: &CompareArgs) -> Result<Outcome, CliError> {
         seed: args.run.seed,
         replications: args.replications,
     };
-    let mut scenario =
-        Scenario::load_with(&args.scenario, &args.change.settings())?.with_overrides(&overrides)?;
+    let mut scenario = Scenario::load_for(&args.scenario, &args.change.settings(), &args.policies)?
+        .with_overrides(&overrides)?;
     if let Some(wanted) = args.precision {
         scenario.replications = replications(&scenario, &args.run, wanted)?;
     }

@@ -41,7 +41,8 @@ fn scenario(
 ) -> Result<Scenario, CliError> {
     let mut settings: Vec<String> = args.set.iter().chain(own).cloned().collect();
     settings.extend(args.duration.map(|it| format!("duration={}ps", it.as_ps())));
-    let scenario = Scenario::load_with(name, &settings)?;
+    let chosen: Vec<String> = policy.clone().or(args.policy.clone()).into_iter().collect();
+    let scenario = Scenario::load_for(name, &settings, &chosen)?;
     let last = scenario.policies.last().map(|policy| policy.name.to_string());
     let overrides = ScenarioOverrides {
         policies: policy.clone().or(args.policy.clone()).or(last).into_iter().collect(),

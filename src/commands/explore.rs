@@ -12,6 +12,7 @@ use models::explore::{Bounds, Budget, Disturbance, Explored, Setup, explore};
 use reports::Report as _;
 use reports::explored::{FORMAT, FindingKey, SearchReport, Vocabulary, other_world};
 use scenarios::run::checksum;
+use scenarios::zoo;
 use scenarios::{FolderLock, explored_log, help_for_unknown, read_named, suggestion};
 use serde_json::Value;
 
@@ -40,6 +41,9 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
     }
     let result = SearchReport { setup: &setup, explored: &explored, known, other_world };
     print(&result, args.format)?;
+    if !args.quiet {
+        hints(args, &setup, &explored);
+    }
     // After the result, which is worth having when the disk is full.
     if let Some(path) = &args.out {
         write(path, &result.object_file())?;
@@ -49,6 +53,32 @@ pub(super) fn execute(args: &ExploreArgs) -> Result<Outcome, CliError> {
     }
     let new = explored.violations().any(|finding| !result.is_known(finding));
     Ok(if new { Outcome::Violation } else { Outcome::Fine })
+}
+
+/// Says what a search without a finding may have missed.
+fn hints(args: &ExploreArgs, setup: &Setup, explored: &Explored) {
+    let (cap, pages) = (setup.rules.cap, u32::from(setup.pages));
+    if args.set.iter().any(|text| text.starts_with("cap=")) && cap > pages {
+        output::note(&format!(
+            "the cap of {cap} is never reached: a vCPU has an item for each of its pages at most (--pages {pages})"
+        ));
+    }
+    if explored.violations().next().is_some() {
+        return;
+    }
+    for entry in zoo::entries() {
+        let asked = |variant: &&zoo::Variant| {
+            variant.defects.iter().any(|defect| args.defects.iter().any(|it| it == defect.name()))
+        };
+        if let Some(variant) = entry.wrong.iter().find(asked) {
+            output::note(&format!(
+                "nothing was found in this world; `apfsim zoo {}` shows the mistake: {}, {}",
+                entry.id,
+                variant.name(),
+                entry.exhibit.world()
+            ));
+        }
+    }
 }
 
 /// Writes the way to each finding, and gives the files.

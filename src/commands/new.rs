@@ -16,7 +16,8 @@ use crate::output;
 
 pub(super) fn execute(args: &NewArgs) -> Result<Outcome, CliError> {
     let path = args.file.as_path();
-    if path.exists() {
+    let to_output = path == Path::new("-");
+    if path.exists() && !to_output {
         return Err(CliError::Exists { path: path.to_owned() });
     }
     let mut wishes = given(args);
@@ -26,6 +27,10 @@ pub(super) fn execute(args: &NewArgs) -> Result<Outcome, CliError> {
     }
     wishes.device = seen_from(path, &wishes.device);
     let text = wishes.text(&path.to_string_lossy())?;
+    if to_output {
+        output::result(&text)?;
+        return Ok(Outcome::Fine);
+    }
     let failed = |source| CliError::Write { path: path.to_owned(), source };
     // Made only if it is not there: nobody's file is lost.
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
@@ -53,7 +58,11 @@ fn seen_from(scenario: &Path, device: &str) -> String {
 fn given(args: &NewArgs) -> Wishes {
     let usual = Wishes::default();
     let memory = args.memory.unwrap_or(usual.memory);
-    let name = args.name.clone().or_else(|| name_of(&args.file)).unwrap_or(usual.name);
+    let name = args
+        .name
+        .clone()
+        .or_else(|| name_of(&args.file).filter(|name| name != "-"))
+        .unwrap_or(usual.name);
     Wishes {
         name,
         kind: args.kind.map_or(usual.kind, Kind::from),

@@ -9,9 +9,10 @@ use scenarios::{
 
 use super::common::{keep, print, tell};
 use crate::cli::RunningArgs;
+use crate::effort;
 use crate::error::CliError;
-use crate::memory;
 use crate::outcome::Outcome;
+use crate::output;
 use crate::progress::Display;
 
 /// Runs a scenario and prints the result as `report` has it.
@@ -24,15 +25,21 @@ pub(super) fn execute(
     let files: Vec<&Path> = trace.into_iter().collect();
     let _held = FolderLock::hold(args.out.as_deref(), &files)?;
     begin_anew(args)?;
-    memory::warn(scenario, args);
+    for line in scenario.left_out.iter().filter(|_| !args.quiet) {
+        output::note(&format!(
+            "left out, as its policy is not among those chosen: expect \"{line}\""
+        ));
+    }
+    effort::warn(scenario, args);
     let options = RunOptions { trace: trace.map(Path::to_owned), ..options(args) };
     let display = Display::new(&scenario.name, args.quiet);
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    let kept = args.out.as_deref().map(|folder| {
-        keep(folder, &Compared::kept(&comparison), &scenario.text_as_run(overrides)?)
-    });
+    let kept = args
+        .out
+        .as_deref()
+        .map(|folder| keep(folder, &Compared::kept(&comparison), &scenario.as_run(overrides)?));
     print(&report(&comparison), args.format)?;
     // After the result, which is worth having when the disk is full.
     tell(&kept.transpose()?.unwrap_or_default(), args.quiet);

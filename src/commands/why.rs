@@ -10,7 +10,8 @@ use crate::outcome::Outcome;
 use crate::progress::Display;
 
 pub(super) fn execute(args: &WhyArgs) -> Result<Outcome, CliError> {
-    let scenario = Scenario::load_with(&args.scenario, &args.change.settings())?;
+    let chosen: Vec<String> = args.policy.iter().cloned().collect();
+    let scenario = Scenario::load_for(&args.scenario, &args.change.settings(), &chosen)?;
     // Scenarios list the plain policy first and the one they are about last.
     let last = scenario.policies.last().map(|policy| policy.name.to_string());
     let overrides = ScenarioOverrides {

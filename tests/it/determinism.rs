@@ -33,7 +33,7 @@ fn digest(scenario: &Scenario, options: &RunOptions) -> String {
     comparison.digest.to_string()
 }
 
-const SHORT: [(&str, &str, u32); 59] = [
+const SHORT: [(&str, &str, u32); 60] = [
     ("smoke", "100ms", 2),
     ("closed-form", "200ms", 1),
     ("sixteen-vcpus", "20ms", 1),
@@ -66,6 +66,7 @@ const SHORT: [(&str, &str, u32); 59] = [
     ("lab-zswap-lzo-4f4w", "40ms", 1),
     ("lab-uffd-100us-4f4w", "40ms", 1),
     ("snapshot-restore", "40ms", 1),
+    ("live-snapshot", "250ms", 1),
     ("clone-8", "20ms", 1),
     ("vmm-answered", "40ms", 1),
     ("post-copy", "40ms", 1),

@@ -196,6 +196,23 @@ fn tests_that_are_asked_for_by_name_exist() {
     assert!(by_name >= 10, "only {by_name}");
 }
 
+/// Who meets a test that is left out is told how to run it.
+#[test]
+fn long_tests_are_ignored_with_the_command_that_runs_them() {
+    let mut found = 0;
+    for folder in ["sim-core", "models", "scenarios", "reports", "src", "tests"] {
+        for (path, text) in sources(folder) {
+            for line in text.lines().filter(|line| line.trim_start().starts_with("#[ignore")) {
+                let says = line.contains("cargo test ") && line.contains("-ignored")
+                    || line.contains(".ci/");
+                assert!(says, "{}: {line}", path.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 10, "{found}");
+}
+
 #[test]
 fn files_of_tests_that_documents_name_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -41,6 +41,17 @@ pub struct AddressTrace {
     pages: u32,
     /// Loads, stores and fetches of instructions that were recorded.
     accesses: u64,
+    /// Lines of its text that are no accesses.
+    passed_over: PassedOver,
+}
+
+/// Lines of a recorded text that are no accesses, nor anything else that belongs there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassedOver {
+    /// How many.
+    pub lines: u64,
+    /// The number of the first one, from 1.
+    pub first: u64,
 }
 
 impl fmt::Debug for AddressTrace {
@@ -64,6 +75,17 @@ impl AddressTrace {
     /// Loads, stores and fetches of instructions that were recorded.
     pub fn accesses(&self) -> u64 {
         self.accesses
+    }
+
+    /// Lines of its text that were passed over.
+    pub fn passed_over(&self) -> PassedOver {
+        self.passed_over
+    }
+
+    /// The same, of a text with these lines besides.
+    #[must_use]
+    pub fn with_passed_over(self, passed_over: PassedOver) -> Self {
+        Self { passed_over, ..self }
     }
 
     /// The visits in their packed form, which is the same for the same visits.
@@ -160,7 +182,13 @@ impl AddressRecorder {
     pub fn finish(mut self) -> Option<AddressTrace> {
         self.close();
         let Self { bytes, visits, pages, accesses, .. } = self;
-        (visits > 0).then(|| AddressTrace { bytes: bytes.into(), visits, pages, accesses })
+        (visits > 0).then(|| AddressTrace {
+            bytes: bytes.into(),
+            visits,
+            pages,
+            accesses,
+            passed_over: PassedOver::default(),
+        })
     }
 
     fn close(&mut self) {

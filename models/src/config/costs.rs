@@ -274,6 +274,10 @@ costs! {
     uffd_timer,
     /// A reader's way to sleep in `poll`.
     uffd_poll,
+    /// Each page that a call write-protects (`UFFDIO_WRITEPROTECT`).
+    uffd_protect_page,
+    /// Lifting the protection of a page, the system call included, without waking.
+    uffd_lift,
     /// Leaving the kernel for user space with a fault that the VMM answers.
     vmm_exit,
     /// Back into it (KVM_RUN), as far as the run loop.

@@ -3,6 +3,7 @@
 use sim_core::SimDuration;
 
 use super::balloon::Balloon;
+use super::protection::WriteProtection;
 use crate::base::ids::{PcpuId, VmId};
 use crate::base::record::MemcgFile;
 
@@ -20,17 +21,20 @@ pub struct MemoryControl {
     pub kswapd: Option<Kswapd>,
     /// Balloons of virtual machines, at most one of each.
     pub balloons: Vec<Balloon>,
+    /// Memory that VMMs write-protect, at most once for each virtual machine.
+    pub protections: Vec<WriteProtection>,
 }
 
 impl MemoryControl {
     /// Whether nothing is done.
     pub fn is_empty(&self) -> bool {
-        let Self { limits, highs, proactive, kswapd, balloons } = self;
+        let Self { limits, highs, proactive, kswapd, balloons, protections } = self;
         limits.is_empty()
             && highs.is_empty()
             && proactive.is_empty()
             && kswapd.is_none()
             && balloons.is_empty()
+            && protections.is_empty()
     }
 
     /// Whether it is the first virtual machine of a container that has other limits than one.

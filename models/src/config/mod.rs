@@ -18,6 +18,7 @@ mod memory_control;
 mod op;
 mod paging;
 mod policy;
+mod protection;
 mod sched;
 mod store;
 mod translation;
@@ -25,7 +26,7 @@ mod vms;
 mod workload;
 mod zswap;
 
-pub use address_trace::{AddressRecorder, AddressTrace, TraceCursor, Visit};
+pub use address_trace::{AddressRecorder, AddressTrace, PassedOver, TraceCursor, Visit};
 pub use balloon::{BALLOON_BATCH, Balloon, BalloonTarget, Reporting};
 pub use cpu::CpuConfig;
 pub use device::{
@@ -44,6 +45,7 @@ pub use memory_control::{Kswapd, LimitChange, MemoryControl, ProactiveReclaim, R
 pub use op::Op;
 pub use paging::{GuestPaging, HostPaging, Processes};
 pub use policy::Policy;
+pub use protection::{Lift, WriteProtection};
 pub use sched::{EevdfParams, FairParams, SchedParams};
 pub use store::{
     HandlerConfig, Install, PlainExits, Prefetch, PrefetchRun, Process, StoreConfig, Waking,
@@ -102,6 +104,9 @@ impl MachineConfig {
         names.extend(control.proactive.iter().map(|agent| of("agent", agent.vm)));
         names.extend(control.kswapd.is_some().then(|| "kswapd".to_owned()));
         names.extend(control.balloons.iter().map(|balloon| of("balloon", balloon.vm)));
+        let protectors = |it: &WriteProtection| std::iter::repeat_n(it.vm, it.threads.into());
+        let protectors = control.protections.iter().flat_map(protectors);
+        names.extend(protectors.map(|vm| of("protector", vm)));
         names
     }
 

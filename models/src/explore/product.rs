@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "takes minutes: larger worlds, state by state"]
+    #[ignore = "minutes, larger worlds, state by state: cargo test --release -p models --lib explore::product -- --ignored"]
     fn composed_states_are_those_of_larger_worlds() {
         // The first token of vCPU 0 is what a free slot holds, so that vCPUs differ.
         agrees(&world("v5.8", (2, 1, 1)));

@@ -30,7 +30,7 @@ mod watching;
 mod world;
 
 pub use error::RunError;
-pub use guest::KERNEL_FRAMES;
+pub use guest::{KERNEL_FRAMES, Stuck};
 pub use promises::{family_of, known_violations};
 pub use run::{Observer, Prefix, RunOutput, prefill, prefill_observed, run, run_observed};
 pub use settings::{RunSettings, Watch};

@@ -10,6 +10,7 @@ use sim_core::{
 
 use super::bound::EventBound;
 use super::error::RunError;
+use super::guest::Stuck;
 use super::liveness_check::{self, AtTheEnd};
 use super::promises::monitor_config;
 use super::settings::{RunSettings, Watch};
@@ -61,6 +62,8 @@ pub struct RunOutput {
     /// Tasks that sleep at the end though their pages have been in memory for longer than what must happen in
     /// the end may take: nothing wakes them.
     pub asleep: usize,
+    /// Tasks that wait for each other at the end, and for nobody else.
+    pub stuck: Vec<Stuck>,
     /// Every record, where [`RunSettings::keep_records`] asked for them.
     pub records: Option<Vec<Record>>,
     /// The measured phase over time, where [`RunSettings::series`] asked for it.
@@ -294,6 +297,7 @@ where
     let handled_events = simulation.handled() + simulation.model.steps.carried_out();
     let world = &mut simulation.model;
     let broken = world.protocol.findings();
+    let stuck = world.guest.stuck();
     // The records are those of the run; what comes afterwards goes elsewhere.
     let monitors = world.trace.take_monitors().ok_or(RunError::Internal("no monitors"))?;
     let outcome = std::mem::take(&mut world.trace).finish(world.reached);
@@ -315,6 +319,7 @@ where
         handled_events,
         afterwards_cut,
         asleep,
+        stuck,
         records: outcome.records,
         series: outcome.series,
         faults: outcome.faults,

@@ -109,6 +109,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             (DutyKind::Balloon, Then::BalloonZap) => self.balloon_zaps(thread, own),
             (DutyKind::Balloon, Then::BalloonAdvised) => self.balloon_advised(own),
             (DutyKind::Balloon, Then::BalloonTold) => self.balloon_told(own),
+            (DutyKind::Protect, Then::ReclaimerWoken) => self.protector_woken(thread, own),
+            (DutyKind::Protect, Then::ReclaimerNext) => self.protector_next(thread, own),
+            (DutyKind::Protect, Then::ProtectStopped) => self.protector_waits(thread, own),
+            (DutyKind::Protect, Then::ProtectSet) => self.protection_is_set(thread, own),
+            (DutyKind::Protect, Then::ProtectRead) => self.protector_reads(thread, own),
+            (DutyKind::Protect, Then::ProtectSubmit(page)) => {
+                self.protector_submits(thread, own, page)
+            }
+            (DutyKind::Protect, Then::ProtectLift(page)) => self.protector_lifts(thread, own, page),
+            (DutyKind::Protect, Then::ProtectSleep) => self.protector_sleeps(thread, own),
+            (DutyKind::Protect, Then::ProtectAwake) => self.protector_awake(thread, own),
             (_, other) => unreachable!("{thread} takes memory away, but is to do {other:?}"),
         }
     }
@@ -149,6 +160,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Then::OutsideInstall => self.begin_install(thread),
             Then::OutsideBrought => self.outside_brought(vcpu),
             Then::OutsideRun => self.outside_run(vcpu),
+            Then::Stop => self.vcpu_stops(vcpu),
+            Then::Resumed => self.vcpu_resumes(vcpu),
             Then::PrefaultMap(gfn) => self.prefault_map(vcpu, gfn),
             Then::Deliver => self.deliver(vcpu),
             Then::HaltPoll => {

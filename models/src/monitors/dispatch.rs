@@ -191,7 +191,10 @@ impl Monitors {
                 self.faults.unmap(page.gfn());
                 return;
             }
-            Event::MemcgReclaimBegin { .. } | Event::MadviseDontneed { .. } => {
+            Event::MemcgReclaimBegin { .. }
+            | Event::MadviseDontneed { .. }
+            | Event::UffdProtect { .. }
+            | Event::UffdLift { .. } => {
                 self.faults.reclaim();
                 return;
             }

@@ -86,7 +86,8 @@ impl Halts {
             | BlockReason::Reclaim
             | BlockReason::MapLock
             | BlockReason::Throttle
-            | BlockReason::High => return,
+            | BlockReason::High
+            | BlockReason::Stopped => return,
         }
         let waiting = items.of(vcpu).done();
         if waiting > 0 {

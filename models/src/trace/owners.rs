@@ -107,6 +107,9 @@ impl Owners {
                 self.tasks.get(&task).copied()
             }
             Event::VmmEnd { vm }
+            | Event::VmStop { vm }
+            | Event::VmResume { vm }
+            | Event::UffdProtect { vm, .. }
             | Event::BalloonTarget { vm, .. }
             | Event::BalloonSize { vm, .. } => Some(vm),
             Event::RequestArrive { group } => self.of_group(group),
@@ -123,6 +126,11 @@ impl Owners {
             | Event::UffdRemove { page, .. }
             | Event::UffdRemoveRead { page, .. }
             | Event::UffdAgain { page, .. }
+            | Event::UffdWpMessage { page, .. }
+            | Event::UffdWpRead { page, .. }
+            | Event::UffdSave { page, .. }
+            | Event::UffdSaved { page, .. }
+            | Event::UffdLift { page, .. }
             | Event::MadviseDontneed { page, .. }
             | Event::ZswapWriteback { page, .. }
             | Event::ZswapRefuse { page } => Some(page.vm()),

@@ -35,6 +35,7 @@ pub(super) const fn stall_kind(kind: StallKind) -> (&'static str, Option<&'stati
         StallKind::AskedAgain => ("asked_again", None),
         StallKind::RefusedEn => ("refused_en", None),
         StallKind::UnacknowledgedOff => ("unacknowledged_when_turned_off", None),
+        StallKind::NoMoreRequests => ("no_more_requests", None),
         StallKind::UnansweredMessage => ("unanswered_message", Some(missing(MissingStep::Handler))),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use models::trace::metrics::{self, Better};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::anatomy::Anatomy;
 use super::comparison::Compared;
@@ -13,7 +13,7 @@ use super::folder::{Files, SCENARIO};
 use super::object::{metric_names, names, text};
 use super::presets::{Preset, presets_in};
 use super::sweep::Swept;
-use super::verdict;
+use super::{verdict, whole};
 
 /// The page has no more than this of files to be saved; a larger one is beside it.
 const MOST_BYTES: usize = 2_000_000;
@@ -46,6 +46,9 @@ pub(super) struct Data {
     scenario: Option<Named>,
     presets: Vec<Preset>,
     files: Vec<Saved>,
+    /// What of the folder is damaged, and not on the page.
+    #[serde(skip)]
+    pub(super) left_out: Vec<String>,
 }
 
 /// What is known of a metric.
@@ -82,18 +85,25 @@ struct Saved {
 impl Data {
     /// What is on the page of these files; otherwise what is wrong with them.
     pub(super) fn of(files: &Files) -> Result<Self, String> {
-        let object = |name: &str| files.get(name).map(|text| parsed(name, text)).transpose();
-        let lines: Vec<Value> = match files.get("sweep.jsonl") {
-            Some(text) => {
-                let lines = text.lines().map(|line| parsed("sweep.jsonl", line));
-                lines.collect::<Result<_, _>>()?
-            }
-            None => Vec::new(),
+        let object = |name: &str| files.get(name).map(|text| whole::json(name, text)).transpose();
+        let mut left_out = files.damaged().to_vec();
+        let (lines, cut) = match files.get("sweep.jsonl") {
+            Some(text) => whole::json_lines("sweep.jsonl", text)?,
+            None => (Vec::new(), None),
         };
+        left_out.extend(cut);
         let summary = object("summary.json")?;
-        let anatomy = match object("anatomy.json")? {
-            Some(anatomy) => Some(anatomy),
-            None => object("requests.json")?,
+        let anatomy = match object("anatomy.json").transpose() {
+            None => object("requests.json").transpose(),
+            some => some,
+        };
+        let anatomy = match anatomy.transpose() {
+            // It only goes with them.
+            Err(what) if summary.is_some() || !lines.is_empty() => {
+                left_out.push(what);
+                None
+            }
+            other => other?,
         };
         // What the policies, the baseline and so on are read from.
         let first = lines.first().map(|line| &line["comparison"]);
@@ -134,7 +144,9 @@ impl Data {
             notes: summary
                 .iter()
                 .flat_map(|it| it["notes"].as_array().cloned().unwrap_or_default())
+                .chain(left_out.iter().map(|text| json!({ "text": text })))
                 .collect(),
+            left_out,
             findings: of_policies("findings"),
             presets: scenario.map(presets_in).unwrap_or_default(),
             scenario: scenario.map(|text| Named { name: SCENARIO, text: text.to_owned() }),
@@ -144,10 +156,6 @@ impl Data {
             policies,
         })
     }
-}
-
-fn parsed(name: &str, text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("`{name}` is damaged: {error}"))
 }
 
 fn same_scenario(main: &Value, other: &Value) -> bool {

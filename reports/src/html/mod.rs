@@ -14,6 +14,7 @@ mod object;
 mod presets;
 mod sweep;
 pub(crate) mod verdict;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -33,15 +34,16 @@ const SCRIPT: &str = include_str!("../../assets/report.js");
 const UPLOT: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
 const UPLOT_STYLE: &str = include_str!("../../assets/uplot/uPlot.min.css");
 
-/// Writes the page of a folder of results into the folder.
+/// Writes the page of a folder of results into the folder. What of the folder is damaged and left out is said too.
 ///
 /// # Errors
-/// When there are no results, when their files are damaged, or when the page cannot be written.
-pub fn write_page(folder: &Path) -> Result<PathBuf, ReportError> {
+/// When there are no results, when they are damaged, or when the page cannot be written.
+pub fn write_page(folder: &Path) -> Result<(PathBuf, Vec<String>), ReportError> {
     let files = Files::read(folder)?;
     let data =
         Data::of(&files).map_err(|what| ReportError::Results { path: folder.to_owned(), what })?;
-    write(folder.join(PAGE), page(&data, &files).as_bytes())
+    let path = write(folder.join(PAGE), page(&data, &files).as_bytes())?;
+    Ok((path, data.left_out))
 }
 
 /// The page.

@@ -24,7 +24,8 @@ fn a_folder_has_a_page_and_the_page_can_be_made_again() {
     let folder = tempfile::tempdir().unwrap();
     write_all(folder.path(), &Compared::kept(&fixture::natapov())).unwrap();
     std::fs::write(folder.path().join(SCENARIO), "{ \"cpu\": \"skylake-sp\" }").unwrap();
-    let path = write_page(folder.path()).unwrap();
+    let (path, left_out) = write_page(folder.path()).unwrap();
+    assert!(left_out.is_empty(), "{left_out:?}");
     let first = std::fs::read_to_string(&path).unwrap();
     write_page(folder.path()).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
@@ -75,6 +76,19 @@ fn the_verdict_tells_better_worse_and_what_cannot_be_told() {
 }
 
 #[test]
+fn policies_that_did_the_same_have_no_verdict() {
+    let mut comparison = fixture::natapov();
+    for ratio in comparison.ratios.iter_mut().filter(|ratio| ratio.policy == "halt") {
+        (ratio.mean, ratio.ci95) = (1.0, Some((1.0, 1.0)));
+    }
+    let page = page_of(&[("summary.json", &crate::json::object(&comparison))]);
+    let verdict = data_in(&page)["verdict"].as_str().unwrap().to_owned();
+    assert!(verdict.contains("halt did the same as sync, record by record."), "{verdict}");
+    assert!(!verdict.contains("halt cannot") && !verdict.contains("halt is"), "{verdict}");
+    assert!(verdict.contains("apf-v7-2010 is better than sync"), "{verdict}");
+}
+
+#[test]
 fn text_of_a_scenario_cannot_end_the_script_or_be_taken_for_tags() {
     let mut comparison = fixture::natapov();
     comparison.title = "</script><b>{{data}}".to_owned();
@@ -107,9 +121,76 @@ fn a_folder_without_results_says_which_commands_leave_some() {
     let folder = tempfile::tempdir().unwrap();
     let error = write_page(folder.path()).unwrap_err().to_string();
     assert!(error.contains("--out"), "{error}");
-    std::fs::write(folder.path().join("summary.json"), "{").unwrap();
+    std::fs::write(folder.path().join("runs.jsonl"), "{}\n").unwrap();
     let error = write_page(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("`summary.json` is damaged"), "{error}");
+    assert!(error.contains("finished runs") && error.contains("again"), "{error}");
+    let other = write_page(&folder.path().join("runs.jsonl")).unwrap_err().to_string();
+    assert!(other.contains("it is a file"), "{other}");
+    let missing = write_page(&folder.path().join("none")).unwrap_err().to_string();
+    assert!(missing.contains("no such folder") && missing.contains("`--out` of"), "{missing}");
+}
+
+/// Whatever is cut, empty, or of something else: results make an error with the file, the place and what to do;
+/// the rest is left out, and said.
+#[test]
+fn damaged_files_are_named_and_what_is_whole_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_all(folder.path(), &Compared::kept(&fixture::natapov())).unwrap();
+    std::fs::write(at(SCENARIO), "{}").unwrap();
+    for name in ["runs.csv", "series.csv", "fault-latency.csv", "metrics.csv", SCENARIO] {
+        let whole = std::fs::read(at(name)).unwrap();
+        for damaged in [&whole[..whole.len() - 2], &b""[..], &b"\xff\xfe\x00"[..]] {
+            std::fs::write(at(name), damaged).unwrap();
+            let (path, left_out) = write_page(folder.path()).unwrap();
+            let told = left_out.iter().filter(|told| told.contains(&format!("`{name}`"))).count();
+            assert_eq!((told, left_out.len()), (1, 1), "{name}: {left_out:?}");
+            let page = data_in(&std::fs::read_to_string(path).unwrap());
+            assert_eq!(page["notes"].as_array().unwrap().last().unwrap()["text"], left_out[0]);
+        }
+        std::fs::write(at(name), whole).unwrap();
+    }
+    let whole = std::fs::read(at("summary.json")).unwrap();
+    for cut in [0, 1, whole.len() / 3, whole.len() - 3] {
+        std::fs::write(at("summary.json"), &whole[..cut]).unwrap();
+        let error = write_page(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("`summary.json` is damaged"), "{error}");
+        assert!(error.contains(" line ") && error.contains("`--out`"), "{error}");
+    }
+    for other in ["[]", "17", "{\"name\": \"left-pad\"}", "{\"scenario\": \"s\", \"policies\": []}"]
+    {
+        std::fs::write(at("summary.json"), other).unwrap();
+        let error = write_page(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("`summary.json` is none of this program"), "{error}");
+    }
+    std::fs::write(at("summary.json"), &whole).unwrap();
+    std::fs::write(at("anatomy.json"), "{\"scenario\"").unwrap();
+    let (_, left_out) = write_page(folder.path()).unwrap();
+    assert!(left_out.len() == 1 && left_out[0].contains("`anatomy.json`"), "{left_out:?}");
+}
+
+#[test]
+fn a_sweep_that_was_cut_shows_its_whole_points() {
+    let line = |point: u32| {
+        format!(
+            r#"{{"sweep":"s","point":{point},"label":"{point}","axes":{{}},"comparison":{{"scenario":"smoke",
+            "policies":[{{"policy":"sync","metrics":{{}},"findings":[]}}],"ratios":[]}}}}"#
+        )
+        .replace('\n', "")
+    };
+    let cut = format!("{}\n{}\n{}", line(0), line(1), &line(2)[..40]);
+    let data = data_in(&page_of(&[("sweep.jsonl", &cut)]));
+    assert_eq!(data["sweep"]["points"].as_array().unwrap().len(), 2);
+    let note = data["notes"][0]["text"].as_str().unwrap();
+    assert!(note.contains("`sweep.jsonl` ends in line 3"), "{note}");
+    for (bad, told) in [
+        (format!("{}\n{}\n{}\n", line(0), &line(1)[..40], line(2)), "damaged in line 2, column 40"),
+        (String::new(), "is empty"),
+        ("{}\n".to_owned(), "is none of this program"),
+    ] {
+        let what = Data::of(&Files::of(&[("sweep.jsonl", &bad)])).err().unwrap();
+        assert!(what.contains(told) && what.contains("--out"), "{what}");
+    }
 }
 
 #[test]

@@ -26,9 +26,18 @@ pub(super) fn of_comparison(main: &Value, compared: &Compared) -> String {
     let (measure, baseline) = (text(main, "measure"), text(main, "baseline"));
     let policies = names(main, "policies", "policy");
     let mut sentences = Vec::new();
+    let digest = |policy: &str| {
+        let mut all = main["policies"].as_array().into_iter().flatten();
+        all.find(|own| text(own, "policy") == policy).map(|own| text(own, "digest"))
+    };
     for policy in policies.iter().filter(|policy| **policy != baseline) {
         let ratio = compared.ratios.get(policy).and_then(|own| own.get(&measure));
         if let Some((mean, low, high)) = ratio.and_then(whole) {
+            // One digest is one behaviour: there is nothing to estimate.
+            if mean == 1.0 && digest(policy) == digest(&baseline) {
+                sentences.push(format!("{policy} did the same as {baseline}, record by record."));
+                continue;
+            }
             sentences.push(against(policy, &baseline, &measure, (mean, low, high)));
         }
     }

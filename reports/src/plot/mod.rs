@@ -43,6 +43,8 @@ use scenarios::{
 };
 
 pub use self::error::PlotError;
+#[cfg(test)]
+pub(crate) use self::page::swept;
 use self::scene::Scene;
 
 /// A picture, with the name of its files.

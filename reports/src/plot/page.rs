@@ -5,6 +5,7 @@ use scenarios::{Comparison, SweepResult};
 use super::font::{self, Weight};
 use super::scene::{Scene, Text};
 use super::style::{CAPTION_SIZE, FAINT_INK, INK, LABEL_SIZE, MARGIN, PAGE_WIDTH, TITLE_SIZE};
+use crate::format::range;
 
 /// Distance between lines of text, in parts of its size.
 const LEADING: f64 = 1.4;
@@ -56,19 +57,21 @@ fn origin(comparison: &Comparison) -> String {
 }
 
 /// Which sweep a plot shows.
-pub(super) fn swept(sweep: &SweepResult) -> String {
+pub(crate) fn swept(sweep: &SweepResult) -> String {
     let digest: String = sweep.digest.to_string().chars().take(12).collect();
     let Some(first) = sweep.points.first().map(|point| &point.comparison) else {
         return String::new();
     };
-    let cpus = if first.vcpus == 1 { "vCPU" } else { "vCPUs" };
+    // Axes may vary both.
+    let points = sweep.points.iter().map(|point| &point.comparison);
+    let vcpus = range(points.clone().map(|it| it.vcpus));
+    let cpus = if vcpus == "1" { "vCPU" } else { "vCPUs" };
+    let simulated = range(points.map(|it| it.duration));
     format!(
-        "Sweep {}, scenario {} ({} {cpus}, {} simulated), {} points, seed {}, {}, digest {digest}, \
+        "Sweep {}, scenario {} ({vcpus} {cpus}, {simulated} simulated), {} points, seed {}, {}, digest {digest}, \
          apfsim {}.",
         sweep.sweep,
         first.scenario,
-        first.vcpus,
-        first.duration,
         sweep.points.len(),
         first.seed,
         replications(first.replications),

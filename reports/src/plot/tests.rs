@@ -91,7 +91,7 @@ fn long_words_are_elided_in_the_middle() {
 
 /// Writes all plots of all fixtures into the folder that `APFSIM_GALLERY` names, to be looked at.
 #[test]
-#[ignore = "for eyes, not for machines"]
+#[ignore = "for eyes: APFSIM_GALLERY=DIR cargo test -p reports --lib plot::tests -- --ignored"]
 fn gallery() {
     let folder = std::path::PathBuf::from(std::env::var_os("APFSIM_GALLERY").unwrap());
     for (name, comparison) in all() {

@@ -3,7 +3,7 @@
 use scenarios::experiments::sweep::PointResult;
 use scenarios::{Comparison, FindingVerdict, Note, PolicyResult, SweepResult};
 
-use crate::format::{significant, span_ns};
+use crate::format::{range, significant, span_ns};
 use crate::measure::Measure;
 use crate::page::{self, Grid, Page, Piece};
 
@@ -59,7 +59,7 @@ fn head(sweep: &SweepResult) -> String {
     text.push_str(&format!(
         "scenario {}, {} simulated, {replications} replication{}, {count} point{}\n",
         first.scenario,
-        first.duration,
+        range(sweep.points.iter().map(|point| point.comparison.duration)),
         plural(replications),
         plural(count)
     ));
@@ -89,11 +89,56 @@ impl Column {
     }
 }
 
+/// The names of a point have no more of a line, as long as each keeps this much.
+const LABELS: usize = 60;
+const LEAST_LABEL: usize = 8;
+
+/// A text without what is too long of it.
+fn cut(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+/// Columns that name a point, so narrow that others have room beside them.
+fn narrow(mut labels: Vec<Column>) -> Vec<Column> {
+    let width = |labels: &[Column]| labels.iter().map(|column| column.width() + GAP).sum::<usize>();
+    while width(&labels) > LABELS {
+        let Some(widest) = labels.iter_mut().max_by_key(|column| column.width()) else { break };
+        let most = widest.width() - 1;
+        if most < LEAST_LABEL {
+            break;
+        }
+        widest.title = cut(&widest.title, most);
+        widest.cells.iter_mut().for_each(|cell| *cell = cut(cell, most));
+    }
+    labels
+}
+
+/// Columns of a group in parts that fit into so much room, each with the group's name above it.
+fn in_parts(group: Vec<Column>, room: usize) -> Vec<Vec<Column>> {
+    let name = group.first().map(|column| column.group.clone()).unwrap_or_default();
+    let mut parts: Vec<Vec<Column>> = Vec::new();
+    for mut column in group {
+        match parts.last_mut() {
+            Some(part) if group_width(part) + GAP + column.width() <= room => part.push(column),
+            _ => {
+                column.group.clone_from(&name);
+                parts.push(vec![column]);
+            }
+        }
+    }
+    parts
+}
+
 fn points(sweep: &SweepResult) -> String {
-    let labels = labels(sweep);
-    let groups: Vec<Vec<Column>> =
-        sweep.policies().into_iter().map(|policy| columns(sweep, policy)).collect();
+    let labels = narrow(labels(sweep));
     let taken: usize = labels.iter().map(|column| column.width() + GAP).sum();
+    let policies = sweep.policies().into_iter();
+    let groups: Vec<Vec<Column>> = policies
+        .flat_map(|policy| in_parts(columns(sweep, policy), WIDTH.saturating_sub(taken)))
+        .collect();
     let mut parts: Vec<Vec<&Column>> = Vec::new();
     let mut width = WIDTH;
     for group in &groups {

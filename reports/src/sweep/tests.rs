@@ -1,7 +1,9 @@
 //! Golden texts of small sweeps, and a plot without text that covers other text.
 
 use scenarios::experiments::sweep::{Axis, AxisKind, Laws, PointResult};
-use scenarios::{Comparison, FindingSummary, FindingVerdict, MetricSummary, Ratio, SweepResult};
+use scenarios::{
+    Comparison, FindingSummary, FindingVerdict, KeptScenario, MetricSummary, Ratio, SweepResult,
+};
 use sim_core::SimDuration;
 
 use super::*;
@@ -47,7 +49,7 @@ fn sweep(axes: Vec<Axis>, labels: &[&str]) -> SweepResult {
         hash: "00112233445566778899aabbccddeeff".to_owned(),
         digest: "3f5a91c277d04e18b6aa02f49c1de853".parse().unwrap(),
         points: points.collect(),
-        scenario: "{}".into(),
+        scenario: KeptScenario::plain("{}".into()),
         axes,
         metrics: Vec::new(),
         laws: None,
@@ -143,6 +145,42 @@ fn variations_and_violations() {
     sweep.points[1].comparison.ratios[0].ci95 = None;
     sweep.points[1].comparison.ratios[1].mean = 484.0;
     insta::assert_snapshot!(sweep.page().plain());
+}
+
+/// Long values are cut, and many metrics go below each other.
+#[test]
+fn long_values_and_many_metrics_stay_within_a_hundred_columns() {
+    let mut sweep = latencies();
+    let long =
+        "{\"kind\": \"channels\", \"channels\": 4, \"read\": \"100us\", \"write\": \"20us\"}";
+    let mut other = sweep.axes[0].clone();
+    other.name = "the device".to_owned();
+    other.values = (0..4).map(|at| format!("{at} {long}{long}")).collect();
+    sweep.axes.push(other);
+    for point in &mut sweep.points {
+        point.values.push(point.values[0]);
+    }
+    sweep.metrics = (0..12).map(|at| format!("a_metric_with_a_name_{at}")).collect();
+    let text = sweep.page().plain();
+    let (body, _) = text.trim_end().rsplit_once('\n').unwrap();
+    assert!(body.lines().all(|line| line.chars().count() <= 100), "{body}");
+    for at in 0..12 {
+        assert!(body.contains(&format!("a_metric_with_a_name_{at}")), "{body}");
+    }
+    assert!(body.contains("…") && body.contains("0 {\"kind\""), "{body}");
+    // What a program reads has all of it.
+    assert!(csv(&sweep).contains("channels"));
+}
+
+#[test]
+fn figures_of_points_that_differ_are_given_as_a_range() {
+    let mut sweep = latencies();
+    sweep.points[1].comparison.vcpus = 9;
+    sweep.points[2].comparison.duration = SimDuration::from_secs(77);
+    let text = sweep.page().plain();
+    assert!(text.contains(" to 77s simulated"), "{text}");
+    let origin = plot::swept(&sweep);
+    assert!(origin.contains(" to 9 vCPUs") && origin.contains(" to 77s simulated"), "{origin}");
 }
 
 #[test]

@@ -345,6 +345,7 @@ mod tests {
                     Cause::Serves { span, .. }
                     | Cause::Task { span, .. }
                     | Cause::Asleep { span, .. }
+                    | Cause::Handler { span, .. }
                     | Cause::Thread { span, .. } => assert!(*span <= link.span(), "{link:?}"),
                     _ => {}
                 }
@@ -402,6 +403,68 @@ mod tests {
             }
         }
         assert!(reads >= 4, "{reads}");
+    }
+
+    /// Where the VMM has the page, the time that its handler takes for the contents is neither a device's nor a wait
+    /// for a processor, whoever sleeps meanwhile.
+    #[test]
+    fn the_latency_of_a_handler_is_called_so() {
+        let latency = SimDuration::from_us(50);
+        for policy in ["sync", "apf-v6.15", "sync-user-exit", "apf-user-exit", "apf-user-exitless"]
+        {
+            let text = Scenario::load("vmm-answered").expect("it is built in").text;
+            assert!(text.contains(r#""latency": "0s""#) && text.contains(r#""duration": "3s""#));
+            let text = text
+                .replace(r#""latency": "0s""#, r#""latency": "50us""#)
+                .replace(r#""duration": "3s""#, r#""duration": "20ms""#);
+            let scenario = Scenario::from_str("f", &text).expect("a scenario");
+            let overrides =
+                ScenarioOverrides { policies: vec![policy.to_owned()], ..Default::default() };
+            let scenario = scenario.with_overrides(&overrides).expect("a policy");
+            let found = find_why(&scenario, Question::Fault(Rank::Pick(Pick::Median)), &|_| {});
+            let found = found.expect("there is one");
+            whole(&found);
+            let links = &found.chain.links;
+            let of = |wanted: Part| -> SimDuration {
+                let own = links.iter().filter(|link| link.doing == Doing::Fault(0, wanted));
+                SimDuration::from_ps(own.map(|link| link.span().as_ps()).sum())
+            };
+            assert!(of(Part::Contents) >= latency, "{policy}: {links:?}");
+            assert!(
+                !of(Part::Message).is_zero() && !of(Part::Install).is_zero(),
+                "{policy}: {links:?}"
+            );
+            assert!(of(Part::Contents) < latency + SimDuration::from_us(10), "{policy}: {links:?}");
+            assert!(of(Part::Processor) < SimDuration::from_us(10), "{policy}: {links:?}");
+            assert!(of(Part::Device).is_zero(), "{policy}: {links:?}");
+            assert!(of(Part::WorkerWait) < SimDuration::from_us(10), "{policy}: {links:?}");
+            let causes = links.iter().flat_map(|link| &link.causes);
+            let slept: Vec<_> = causes
+                .filter_map(|cause| match cause {
+                    Cause::Handler { span, .. } => Some(*span),
+                    _ => None,
+                })
+                .collect();
+            assert!(slept.len() == 1 && slept[0] >= latency, "{policy}: {slept:?}");
+        }
+    }
+
+    /// An item whose worker has no processor waits for whoever runs there, and not for what other workers do.
+    #[test]
+    fn a_worker_waits_for_its_processor() {
+        let found = why("smoke", "apf-v6.12", "200ms", Question::Fault(Rank::Slowest(1)));
+        whole(&found);
+        let longest = found.chain.links.iter().max_by_key(|link| link.span()).expect("a link");
+        assert_eq!(longest.doing, Doing::Fault(0, Part::WorkerWait));
+        let Some(Cause::Thread { thread, processor, span }) = longest.causes.first() else {
+            unreachable!("{:?}", longest.causes)
+        };
+        let vcpus = found.vcpus;
+        assert!(thread.0 < u32::from(vcpus), "a vCPU has the processor: {:?}", longest.causes);
+        assert_eq!(u32::from(processor.0), thread.0, "the processor on which the vCPU runs");
+        assert!(span.as_ps() * 10 > longest.span().as_ps() * 9, "{:?}", longest.causes);
+        let others = longest.causes.iter().filter(|it| matches!(it, Cause::Worker { .. }));
+        assert_eq!(others.count(), 0, "{:?}", longest.causes);
     }
 
     #[test]

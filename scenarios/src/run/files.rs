@@ -20,6 +20,17 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
+/// Copies a file, which appears complete or not at all.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut file = AtomicFile::create(to)?;
+    io::copy(&mut source, &mut file)?;
+    file.commit()
+}
+
 /// Largest file of a folder with results: all runs of a large sweep.
 pub(crate) const MOST_BYTES: u64 = 1 << 34;
 /// Largest file that a user names.

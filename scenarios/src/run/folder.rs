@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::run::error::RunnerError;
 use crate::run::files;
+use crate::scenario::kept::KeptScenario;
 
 /// Name of the file in a folder of results that has finished runs.
 pub const RUNS_FILE: &str = "runs.jsonl";
@@ -78,6 +79,35 @@ pub fn start_over(folder: &Path) -> Result<(), RunnerError> {
         }
     }
     Ok(())
+}
+
+/// Name of the file in a folder of results that has its scenario.
+pub const SCENARIO_FILE: &str = "scenario.json";
+
+/// Writes a scenario with its files into a folder. Gives the paths.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn keep_scenario(folder: &Path, scenario: &KeptScenario) -> Result<Vec<PathBuf>, RunnerError> {
+    let mut written = Vec::new();
+    for file in &scenario.files {
+        let path = folder.join(&file.name);
+        let fail = |source| RunnerError::Write { path: path.clone(), source };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(fail)?;
+        }
+        // A scenario of the folder itself has them there.
+        let same = fs::canonicalize(&path).ok().zip(fs::canonicalize(&file.path).ok());
+        if same.is_none_or(|(here, there)| here != there) {
+            files::copy_file(&file.path, &path).map_err(fail)?;
+            written.push(path);
+        }
+    }
+    let path = folder.join(SCENARIO_FILE);
+    let fail = |source| RunnerError::Write { path: path.clone(), source };
+    files::write_file(&path, scenario.text.as_bytes()).map_err(fail)?;
+    written.push(path);
+    Ok(written)
 }
 
 /// Removes what was left by processes that ended before a file was complete: whoever holds the lock

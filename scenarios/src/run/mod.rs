@@ -5,6 +5,7 @@ pub(crate) mod dat;
 pub(crate) mod error;
 pub(crate) mod files;
 pub(crate) mod folder;
+pub mod length;
 pub mod memory;
 pub(crate) mod notes;
 pub(crate) mod perfetto;

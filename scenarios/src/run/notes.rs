@@ -8,7 +8,7 @@ mod transient;
 
 use models::apf::rules::FirstLookup;
 use models::config::costs::Cost;
-use models::config::{Op, Policy, ReadFaults};
+use models::config::{Op, PassedOver, Policy, ReadFaults};
 use models::presets::{self, Certainty, policies};
 use models::trace::metrics::WORK_TOTAL;
 
@@ -29,6 +29,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     // Before what follows from it.
     found.notes.extend(handlers::notes(scenario, results));
     found.asleep();
+    found.stuck();
     let faultless = found.faults();
     found.time();
     found.synchronous();
@@ -44,6 +45,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.mixed_host();
     found.releases();
     found.reads();
+    found.traces();
     found.limits();
     found.notes.extend(results.iter().filter_map(|result| balloons::note(scenario, result)));
     found.notes
@@ -218,6 +220,27 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Tasks that wait for each other: what they do not do is no result of a policy.
+    fn stuck(&mut self) {
+        for result in self.results.iter().filter(|result| result.stuck > 0) {
+            let runs = match self.scenario.replications {
+                1 => String::new(),
+                runs => format!(" in {runs} runs"),
+            };
+            let more = match result.stuck > result.waits.len() as u64 {
+                true => " and so on",
+                false => "",
+            };
+            let plural = if result.stuck == 1 { "task waits" } else { "tasks wait" };
+            let text = format!(
+                "{} {plural} for ever{runs}, for what no task that goes on can give: {}{more}",
+                result.stuck,
+                result.waits.join("; ")
+            );
+            self.note(NoteKind::Deadlock, Some(&result.policy), text);
+        }
+    }
+
     fn idle(&mut self) {
         for result in self.results {
             let share = mean(result, "cpu_share_idle").unwrap_or(0.0);
@@ -276,7 +299,9 @@ impl<'a> Found<'a> {
             matches!(op, Op::Access { write: false, .. } | Op::AccessBy { write: false, .. })
         };
         let some = tasks.iter().flat_map(|group| &group.program).any(reads);
-        if !some || self.results.iter().all(|it| is_zero(it, "swap_writes_pages")) {
+        // A snapshot is written, too.
+        let saves = !self.scenario.machine.host.memory_control.protections.is_empty();
+        if saves || !some || self.results.iter().all(|it| is_zero(it, "swap_writes_pages")) {
             return;
         }
         let why = match self.scenario.machine.host.kernel.read_faults {
@@ -289,6 +314,22 @@ impl<'a> Found<'a> {
              (`host.kernel.read_faults`)"
         );
         self.note(NoteKind::ReadsAreWritten, None, text);
+    }
+
+    /// Lines of recorded traces that are no accesses.
+    fn traces(&mut self) {
+        for trace in &self.scenario.machine.workload.addresses {
+            let PassedOver { lines, first } = trace.passed_over();
+            if lines > 0 {
+                let plural = if lines == 1 { "line is" } else { "lines are" };
+                let text = format!(
+                    "{lines} {plural} no access in a file of `replay` that has {} accesses, and passed over; the \
+                     first is line {first}",
+                    trace.accesses()
+                );
+                self.note(NoteKind::LinesPassedOver, None, text);
+            }
+        }
     }
 
     /// Limits that are written and never in anybody's way.

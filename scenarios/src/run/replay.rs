@@ -11,12 +11,10 @@ use crate::run::files;
 use crate::run::results::FindingSummary;
 use crate::scenario::canonical;
 use crate::scenario::resolve::{Scenario, ScenarioOverrides};
-use crate::scenario::source::document;
 use crate::syntax::error::ScenarioError;
-use crate::syntax::tree::Attached;
 
 /// Version of the form of replay files.
-pub const REPLAY_FORMAT: u32 = 2;
+pub const REPLAY_FORMAT: u32 = 3;
 
 /// A run that broke an invariant. The machine draws all its random numbers from the seed, so
 /// scenario, policy and seed are the whole story. The file ends with a checksum over all of it.
@@ -31,11 +29,8 @@ pub struct ReplayFile {
     pub build: String,
     /// Hash of the scenario as it was run.
     pub scenario_hash: String,
-    /// The whole scenario file.
+    /// The whole scenario file, with devices in it and other files under their whole paths.
     pub scenario: String,
-    /// Name and text of the preset file that the scenario names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device_file: Option<(String, String)>,
     /// Hash of machine, workload and times in it.
     pub setup_hash: String,
     /// Seed of the scenario. `apfsim compare` with it, the policy and `replication + 1` replications
@@ -144,10 +139,7 @@ impl ReplayFile {
     /// When the scenario is not valid for this program, or when it, or the policy of that name, is
     /// not what was run.
     pub fn scenario(&self) -> Result<Scenario, ReplayError> {
-        let mut doc = document("replay", &self.scenario)?;
-        let attached = self.device_file.clone();
-        doc.attached = attached.map(|(name, text)| Attached { name, text: text.into() });
-        let scenario = Scenario::from_document(&doc)?;
+        let scenario = Scenario::from_str("replay", &self.scenario)?;
         let policies = vec![self.policy.clone()];
         let overrides = ScenarioOverrides { policies, ..ScenarioOverrides::default() };
         let scenario = scenario.with_overrides(&overrides)?;

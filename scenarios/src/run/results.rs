@@ -70,6 +70,12 @@ pub struct PolicyResult {
     /// anything may take: nothing wakes them. Of all replications together.
     #[serde(skip)]
     pub asleep: u64,
+    /// Tasks that wait for each other at the end of their runs, and for nobody else. Of all replications together.
+    #[serde(skip)]
+    pub stuck: u64,
+    /// What the first of them wait for, in the first replication that has any.
+    #[serde(skip)]
+    pub waits: Vec<String>,
     /// The guest's tasks, by number.
     pub per_task: Vec<TaskSummary>,
     /// Invariants that were broken, or that could not be decided.
@@ -196,6 +202,8 @@ pub enum NoteKind {
     NoMeasure,
     /// Tasks sleep that nothing wakes any more.
     SleepForGood,
+    /// Tasks wait for each other, and for nobody else.
+    Deadlock,
     /// The vCPUs did nothing.
     AllIdle,
     /// The measured phase begins with a transient that moves the measure.
@@ -212,6 +220,8 @@ pub enum NoteKind {
     ReadsAreWritten,
     /// A limit was written, and nothing was ever reclaimed.
     LimitNotReached,
+    /// Lines of a recorded trace are no accesses.
+    LinesPassedOver,
     /// A handler died while its descriptor was open.
     HandlerDied,
     /// Pages read as zeros, as the descriptor of their handler was closed.
@@ -240,6 +250,7 @@ impl NoteKind {
             Self::NotComplete => "not-complete",
             Self::NoMeasure => "no-measure",
             Self::SleepForGood => "sleep-for-good",
+            Self::Deadlock => "deadlock",
             Self::AllIdle => "all-idle",
             Self::Transient => "transient",
             Self::CapNotReached => "cap-not-reached",
@@ -248,6 +259,7 @@ impl NoteKind {
             Self::ProtocolOfRelease => "protocol-of-release",
             Self::ReadsAreWritten => "reads-are-written",
             Self::LimitNotReached => "limit-not-reached",
+            Self::LinesPassedOver => "lines-passed-over",
             Self::HandlerDied => "handler-died",
             Self::PagesLost => "pages-lost",
             Self::VmmEnded => "vmm-ended",

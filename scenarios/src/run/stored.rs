@@ -1,10 +1,10 @@
 //! One finished run in the form in which it is stored: everything that results are made from, and
 //! nothing that changes by being written and read back.
 
-use models::base::ids::VmId;
+use models::base::ids::{TaskId, VmId};
 use models::base::record::{Record, TaskRole};
-use models::config::{MachineConfig, TaskGroup};
-use models::machine::RunOutput;
+use models::config::{MachineConfig, SyncKind, TaskGroup};
+use models::machine::{RunOutput, Stuck};
 use models::monitors::{Finding, Verdict};
 use models::trace::digest::DigestValue;
 use models::trace::metrics::Metric;
@@ -43,6 +43,12 @@ pub(crate) struct StoredRun {
     /// Tasks that nothing wakes any more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) asleep: u64,
+    /// Tasks that wait for each other, and for nobody else.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) stuck: u64,
+    /// What the first of them wait for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) waits: Vec<String>,
     pub(crate) findings: Vec<FindingSummary>,
     /// Fault latencies in nanoseconds as (value, count).
     pub(crate) latency: Histogram,
@@ -74,6 +80,9 @@ pub(crate) struct StoredTask {
     pub(crate) work: u64,
     pub(crate) major_faults: u64,
 }
+
+/// Of so many it is said what they wait for.
+const MOST_WAITS: usize = 4;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u64) -> bool {
@@ -132,6 +141,9 @@ impl StoredRun {
         let metrics = of_all.chain(by_group).chain(by_vm).filter(|metric| metric.value.is_finite());
         let per_task = &output.metrics.per_task;
         let names = task_names(per_task.iter().map(|task| task.role), groups, main_names(machine));
+        let names: Vec<String> = names;
+        let waits = output.stuck.iter().take(MOST_WAITS).map(|stuck| wait(stuck, machine, &names));
+        let waits = waits.collect();
         let tasks = per_task.iter().zip(names).map(|(task, name)| StoredTask {
             name,
             role: task.role.name().into(),
@@ -163,6 +175,8 @@ impl StoredRun {
             metrics: metrics.collect(),
             tasks: tasks.collect(),
             asleep: output.asleep as u64,
+            stuck: output.stuck.len() as u64,
+            waits,
             findings: output.findings.iter().filter_map(|line| finding(run, line)).collect(),
             latency: bucketed(&output.latency),
             request_latency: request_latency.collect(),
@@ -216,6 +230,22 @@ pub(crate) fn task_names(
             }
         })
         .collect()
+}
+
+/// What a task waits for that nobody gives it.
+fn wait(stuck: &Stuck, machine: &MachineConfig, names: &[String]) -> String {
+    let Stuck { task, on, held_by } = *stuck;
+    let name = |task: TaskId| {
+        names.get(task.index()).map_or_else(|| task.to_string(), |name| format!("`{name}`"))
+    };
+    let sync = &machine.workload.syncs[on.index()];
+    let kind = match sync.kind {
+        SyncKind::Lock => "the lock",
+        SyncKind::Barrier { .. } => "others at the barrier",
+        SyncKind::Semaphore => "a signal",
+    };
+    let holder = held_by.map_or(String::new(), |holder| format!(", which {} has", name(holder)));
+    format!("{} waits for {kind} `{}`{holder}", name(task), sync.name)
 }
 
 fn finding(run: Run, finding: &Finding) -> Option<FindingSummary> {

@@ -59,6 +59,8 @@ fn policy_result(policy: &str, runs: &[StoredRun]) -> PolicyResult {
         series: runs.iter().find_map(|run| run.series.clone()),
         beginning: runs.first().and_then(|run| run.beginning.clone()),
         asleep: runs.iter().map(|run| run.asleep).sum(),
+        stuck: runs.iter().map(|run| run.stuck).sum(),
+        waits: runs.iter().find(|run| run.stuck > 0).map_or_else(Vec::new, |run| run.waits.clone()),
         per_task: per_task(runs),
         findings: findings(runs),
     }

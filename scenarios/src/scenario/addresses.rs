@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
-use models::config::{AddressRecorder, AddressTrace};
+use models::config::{AddressRecorder, AddressTrace, PassedOver};
 use thiserror::Error;
 
 /// Bits of an address within its page.
@@ -104,19 +104,21 @@ fn read(mut source: impl Read, path: &Path) -> Result<AddressTrace, AddressError
     if addresses.numbers.len() > MAX_PAGES {
         return Err(AddressError::Pages { path: path.into() });
     }
-    addresses.recorder.finish().ok_or_else(|| AddressError::Empty { path: path.into() })
+    let trace = addresses.recorder.finish();
+    let trace = trace.ok_or_else(|| AddressError::Empty { path: path.into() })?;
+    Ok(trace.with_passed_over(addresses.passed_over))
 }
 
 /// Bytes without an access after which there will be none: a device that has no end is no trace.
 const MOST_BEFORE: usize = 1 << 28;
 
 /// The accesses in a text. What is no access is passed over: Valgrind says more than that, and the program
-/// under it may have printed to the same file.
+/// under it may have printed to the same file. What is not Valgrind's nor a comment is counted.
 fn lines(source: impl Read) -> io::Result<Addresses> {
     let mut addresses = Addresses::default();
     let mut reader = BufReader::with_capacity(1 << 16, source);
     let mut line = Vec::new();
-    let mut seen = 0;
+    let (mut seen, mut number) = (0, 0);
     while addresses.numbers.len() <= MAX_PAGES {
         line.clear();
         // A line that has no end is none of these formats: as much of it as one of them could have is enough.
@@ -125,9 +127,20 @@ fn lines(source: impl Read) -> io::Result<Addresses> {
         if bytes == 0 || addresses.numbers.is_empty() && seen > MOST_BEFORE {
             break;
         }
-        addresses.line(&line);
+        number += 1;
+        if !addresses.line(&line) && !is_beside(&line) {
+            let passed_over = &mut addresses.passed_over;
+            passed_over.lines += 1;
+            passed_over.first = if passed_over.first == 0 { number } else { passed_over.first };
+        }
     }
     Ok(addresses)
+}
+
+/// What stands beside accesses on purpose: Valgrind's own words, comments, nothing.
+fn is_beside(line: &[u8]) -> bool {
+    let text = line.trim_ascii();
+    text.is_empty() || [&b"=="[..], b"--", b"**", b"#"].iter().any(|begin| text.starts_with(begin))
 }
 
 /// A trace as far as it was read.
@@ -138,24 +151,24 @@ struct Addresses {
     numbers: BTreeMap<u64, u32>,
     /// Pages that were touched last: a program goes to and fro between few.
     recent: [(u64, u32); 4],
+    passed_over: PassedOver,
 }
 
 impl Addresses {
-    fn line(&mut self, line: &[u8]) {
+    /// Takes in a line; whether it was an access.
+    fn line(&mut self, line: &[u8]) -> bool {
         let (kind, rest) = match line {
             [b'I', b' ', rest @ ..] => (b'I', rest),
             [b' ', kind @ (b'L' | b'S' | b'M'), b' ', rest @ ..] => (*kind, rest),
-            _ => {
-                self.plain(line.trim_ascii());
-                return;
-            }
+            _ => return self.plain(line.trim_ascii()),
         };
-        let Some((address, size)) = address_and_size(rest.trim_ascii()) else { return };
+        let Some((address, size)) = address_and_size(rest.trim_ascii()) else { return false };
         let (first, last) = (address >> PAGE_SHIFT, (address + (size - 1)) >> PAGE_SHIFT);
         let writes = kind != b'L' && kind != b'I';
         for page in first..=last {
             self.touch(page, writes, kind == b'I' && page == first);
         }
+        true
     }
 
     /// `12`, `0x1f`, with `r` or `w` behind it; whether it was one.
@@ -255,6 +268,19 @@ mod tests {
             (1, false, 0),
         ];
         assert_eq!(visits(text), expected);
+    }
+
+    #[test]
+    fn lines_that_are_no_accesses_are_counted_with_the_place_of_the_first() {
+        let passed_over = |text: &str| lines(text.as_bytes()).unwrap().passed_over;
+        let text =
+            "==1== Lackey\n--1-- warning\n# mine\n\nI  04001000,3\nI  04001,\n L zz,8\n7\nhello\n";
+        assert_eq!(passed_over(text), PassedOver { lines: 3, first: 6 });
+        assert_eq!(passed_over("1\n2w\n\n"), PassedOver::default());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(load(&path).unwrap().passed_over().lines, 3);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use models::config::{
     Kswapd, Law, LimitChange, MachineConfig, MemoryControl, PageLaw, PageWalk, PagingCaches,
     PlainExits, Policy, Prefetch, PrefetchRun, ProactiveReclaim, Process, ReclaimAsk, Region,
     Reporting, SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray,
-    TranslationConfig, VmConfig, Workload, ZswapConfig,
+    TranslationConfig, VmConfig, Workload, WriteProtection, ZswapConfig,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
@@ -83,7 +83,8 @@ fn setup(scenario: &Scenario) -> Form {
         handler.install != Install::default() || !handler.poison.is_empty() || balloons
     };
     let otherwise = h.stores.iter().filter_map(|store| store.handler.as_ref()).any(otherwise);
-    cpu(&mut form, c, (handler, by_vmm, otherwise));
+    let protects = !h.memory_control.protections.is_empty();
+    cpu(&mut form, c, (handler || protects, by_vmm, otherwise), protects);
     host(&mut form, h);
     guest(&mut form, g);
     for other in other_guests {
@@ -130,9 +131,14 @@ impl Form {
     }
 }
 
-/// Costs of pages that the VMM brings make no difference where it brings none, those of faults that it
+/// Costs of pages that the VMM brings or protects make no difference where it does neither, those of faults that it
 /// answers none where no policy has such, and those of other ways than copying none where all pages are copied.
-fn cpu(form: &mut Form, cpu: &CpuConfig, (brings, answers, otherwise): (bool, bool, bool)) {
+fn cpu(
+    form: &mut Form,
+    cpu: &CpuConfig,
+    (brings, answers, otherwise): (bool, bool, bool),
+    protects: bool,
+) {
     let CpuConfig { frequency, translation: hardware, ept_accessed_dirty, costs } = cpu;
     form.line("cpu.hz", frequency.hz());
     translation(form, hardware);
@@ -140,8 +146,12 @@ fn cpu(form: &mut Form, cpu: &CpuConfig, (brings, answers, otherwise): (bool, bo
     const OTHERWISE: [&str; 4] = ["uffd_continue", "uffd_continue_next", "vmm_store", "vmm_bit"];
     let counts = |name: &str| {
         (brings || !name.starts_with("uffd_"))
-            && (answers || !name.starts_with("vmm_") || (otherwise && name == "vmm_store"))
+            && (answers
+                || !name.starts_with("vmm_")
+                || (otherwise && name == "vmm_store")
+                || (protects && ["vmm_exit", "vmm_run"].contains(&name)))
             && (otherwise || !OTHERWISE.contains(&name))
+            && (protects || !["uffd_protect_page", "uffd_lift"].contains(&name))
     };
     for (name, cost, _) in costs.describe().into_iter().filter(|(name, ..)| counts(name)) {
         form.line(&format!("cost.{name}"), cost);
@@ -192,7 +202,7 @@ fn host(form: &mut Form, host: &HostConfig) {
     form.time("host.tick", *tick);
     form.line("host.memory_limit_pages", memory_limit_pages);
     form.line("host.other_resident_pages", other_resident_pages);
-    let MemoryControl { limits, highs, proactive, kswapd, balloons } = memory_control;
+    let MemoryControl { limits, highs, proactive, kswapd, balloons, protections } = memory_control;
     for LimitChange { at, vm, file, limit_pages } in limits {
         let line = format_args!("{} {} {} {limit_pages}", at.as_ps(), vm.0, file.name());
         form.line("host.memory_limit_pages.at", line);
@@ -220,6 +230,18 @@ fn host(form: &mut Form, host: &HostConfig) {
         form.line("host.balloon", format_args!("{} {reporting}", vm.0));
         for BalloonTarget { at, pages } in targets {
             form.line("host.balloon.at", format_args!("{} {} {pages}", at.as_ps(), vm.0));
+        }
+    }
+    for WriteProtection { vm, at, sink, threads, depth, rate, lift } in protections {
+        let rate = rate.map_or_else(|| "any".to_owned(), |rate| rate.to_string());
+        let line = format_args!("{} {} {threads} {depth} {rate} {}", vm.0, at.as_ps(), lift.name());
+        form.line("host.write_protect", line);
+        if let Some(device) = sink {
+            let (kind, lines) = device_lines(device);
+            form.line("host.write_protect.sink", kind);
+            for (name, value) in lines {
+                form.line(&format!("host.write_protect.sink.{name}"), value);
+            }
         }
     }
     form.line("host.read_ahead_pages", read_ahead_pages);

@@ -16,7 +16,7 @@ pub struct LibraryEntry {
     pub title: String,
 }
 
-const FILES: [(&str, &str); 59] = [
+const FILES: [(&str, &str); 60] = [
     ("natapov-2010", include_str!("../../library/natapov-2010.json")),
     ("natapov-nvme", include_str!("../../library/natapov-nvme.json")),
     ("lab-100us-1f1w", include_str!("../../library/lab-100us-1f1w.json")),
@@ -43,6 +43,7 @@ const FILES: [(&str, &str); 59] = [
     ("snapshot-restore", include_str!("../../library/snapshot-restore.json")),
     ("vmm-answered", include_str!("../../library/vmm-answered.json")),
     ("post-copy", include_str!("../../library/post-copy.json")),
+    ("live-snapshot", include_str!("../../library/live-snapshot.json")),
     ("clone-8", include_str!("../../library/clone-8.json")),
     ("lab-two-vms", include_str!("../../library/lab-two-vms.json")),
     ("neighbour-vms", include_str!("../../library/neighbour-vms.json")),

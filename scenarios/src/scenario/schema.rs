@@ -2,6 +2,7 @@
 
 use models::apf::Defect;
 use models::apf::rules::{Mechanism, PARTS};
+use models::config::MAX_VMS;
 use models::config::costs::Costs;
 use models::presets;
 use models::presets::policies;
@@ -10,6 +11,34 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use crate::scenario::file::ScenarioFile;
+use crate::scenario::resolve::{MAX_REPLICATIONS, MAX_VCPUS};
+
+/// Numbers with limits of their own: the type and the field, the least and the largest.
+const LIMITS: [(&str, &str, u64, u64); 23] = [
+    ("HostFile", "cpus", 1, 4096),
+    ("HostFile", "reclaim_batch", 1, 1024),
+    ("HostFile", "allocation_failure_ppm", 0, 1_000_000),
+    ("HostFile", "second_stage_levels", 4, 5),
+    ("HostKernelFile", "slow_work_threads", 1, 255),
+    ("HostKernelFile", "workqueue_max_active", 1, 2048),
+    ("HostKernelFile", "halt_poll_shrink", 0, 1000),
+    ("SwapFile", "read_ahead", 1, 256),
+    ("GuestFile", "vcpus", 1, MAX_VCPUS),
+    ("GuestFile", "hz", 1, 10_000),
+    ("GuestFile", "balance_ticks", 1, 1_000_000_000),
+    ("GuestFile", "table_levels", 4, 5),
+    ("TaskFile", "count", 1, 4096),
+    ("TaskFile", "passes", 1, 1_000_000_000_000),
+    ("VmFile", "count", 1, MAX_VMS as u64),
+    ("HandlerFile", "readers", 1, 256),
+    ("HandlerFile", "installers", 0, 256),
+    ("HandlerFile", "batch", 1, 1024),
+    ("HandlerFile", "descriptors", 1, 256),
+    ("KswapdFile", "scale_factor", 1, 3000),
+    ("ZswapFile", "accept_percent", 1, 100),
+    ("ZswapFile", "ratio_milli", 1000, 1_000_000),
+    ("", "replications", 1, MAX_REPLICATIONS as u64),
+];
 
 /// The schema of format 1 (JSON Schema draft 2020-12), indented, with a newline at the end.
 ///
@@ -60,6 +89,12 @@ pub(crate) fn scenario() -> Value {
     list(&mut schema, "/$defs/ZswapFile/properties/compressor", presets::compressor_names());
     list(&mut schema, "/$defs/HostKernelRef/anyOf/0", presets::host_kernel_names());
     list(&mut schema, "/$defs/HostKernelFile/properties/preset", presets::host_kernel_names());
+    for (file, field, least, most) in LIMITS {
+        let of = if file.is_empty() { String::new() } else { format!("/$defs/{file}") };
+        if let Some(number) = schema.pointer_mut(&format!("{of}/properties/{field}")) {
+            (number["minimum"], number["maximum"]) = (json!(least), json!(most));
+        }
+    }
     if let Some(costs) = schema.pointer_mut("/$defs/HostFile/properties/costs") {
         costs["propertyNames"] = json!({ "enum": Costs::NAMES });
     }
@@ -78,6 +113,7 @@ mod tests {
     use super::*;
     use crate::experiments::sweep::sweep_schema_json;
     use crate::experiments::validate::experiment_schema_json;
+    use crate::scenario::resolve::Scenario;
 
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema");
 
@@ -120,6 +156,83 @@ mod tests {
         for device in ["/$defs/DeviceRef/anyOf/0", "/$defs/DevicePresetFile/properties/preset"] {
             let file = schema.pointer(&format!("{device}/anyOf/1/pattern"));
             assert_eq!(file, Some(&Value::from(r"\.json$")), "{device}");
+        }
+    }
+
+    /// A scenario that has every field with limits; those of `host.kernel` and so on are objects.
+    fn with_all_limits() -> Value {
+        json!({
+            "format": 1, "name": "n", "title": "t", "duration": "1ms", "policies": ["sync"], "replications": 1,
+            "host": {
+                "cpu": "skylake-sp", "cpus": 4, "memory_limit": "64MiB", "reclaim_batch": 32,
+                "allocation_failure_ppm": 0, "second_stage_levels": 4,
+                "kernel": {
+                    "preset": "linux-6.12", "slow_work_threads": 4, "workqueue_max_active": 256, "halt_poll_shrink": 0
+                },
+                "swap": {
+                    "device": "nvme-tlc-gen3", "read_ahead": 8,
+                    "zswap": { "compressor": "lzo", "accept_percent": 90, "ratio_milli": 3000 }
+                },
+                "kswapd": { "scale_factor": 10 },
+                "stores": [{
+                    "name": "s", "handler": { "readers": 1, "installers": 1, "batch": 16, "descriptors": 1, "latency": "1us" }
+                }]
+            },
+            "guest": {
+                "kernel": "linux-6.12", "vcpus": 2, "memory": "64MiB", "hz": 250, "balance_ticks": 4, "table_levels": 4
+            },
+            "vms": [{ "name": "v", "count": 1 }],
+            "workload": {
+                "regions": [{ "name": "r", "size": "8MiB", "content": "stored", "store": "s" }],
+                "tasks": [{
+                    "name": "t", "role": "worker", "count": 1, "passes": 3,
+                    "program": [{ "op": "access", "region": "r", "pattern": "uniform", "cost": "20ns" }]
+                }]
+            }
+        })
+    }
+
+    /// Where fields of a type stand in that.
+    fn place(file: &str) -> &'static str {
+        match file {
+            "HostFile" => "/host",
+            "HostKernelFile" => "/host/kernel",
+            "SwapFile" => "/host/swap",
+            "ZswapFile" => "/host/swap/zswap",
+            "KswapdFile" => "/host/kswapd",
+            "HandlerFile" => "/host/stores/0/handler",
+            "GuestFile" => "/guest",
+            "VmFile" => "/vms/0",
+            "TaskFile" => "/workload/tasks/0",
+            _ => "",
+        }
+    }
+
+    #[test]
+    fn limits_of_numbers_are_those_of_the_program() {
+        let schema = scenario();
+        for (file, field, least, most) in LIMITS {
+            let of = if file.is_empty() { String::new() } else { format!("/$defs/{file}") };
+            let number = schema.pointer(&format!("{of}/properties/{field}")).expect(field);
+            assert_eq!((&number["minimum"], &number["maximum"]), (&json!(least), &json!(most)));
+            let is_out_of_range = |value: u64| {
+                let mut text = with_all_limits();
+                let at = format!("{}/{field}", place(file));
+                *text.pointer_mut(&at).unwrap_or_else(|| panic!("{at}")) = json!(value);
+                let told = match Scenario::from_str("f", &text.to_string()) {
+                    Ok(_) => return false,
+                    Err(error) => error.to_string(),
+                };
+                let is = told.contains("out of range") || told.contains("are not supported");
+                is && told.contains(&format!("{field}`"))
+            };
+            for value in [least, most] {
+                assert!(!is_out_of_range(value), "{file}.{field}: {value} is taken");
+            }
+            assert!(is_out_of_range(most + 1), "{file}.{field}: {}", most + 1);
+            if let Some(below) = least.checked_sub(1) {
+                assert!(is_out_of_range(below), "{file}.{field}: {below}");
+            }
         }
     }
 

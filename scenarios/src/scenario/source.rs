@@ -20,13 +20,16 @@ pub(crate) fn source(path_or_name: &str) -> Result<(String, Cow<'static, str>), 
     }
     let path = Path::new(path_or_name);
     let built_in = library::find(path_or_name);
-    match built_in {
+    // A link to itself, or a folder that may not be looked into, is no name that is unknown.
+    let there = path.try_exists();
+    match (built_in, there) {
         // A bare name is meant as a built-in scenario when there is only a directory of it.
-        Some(entry) if !path.exists() || path.is_dir() => {
+        (Some(entry), ref there) if !matches!(there, Ok(true)) || path.is_dir() => {
             Ok((entry.name.into(), entry.text.into()))
         }
-        _ if path.exists() => Ok((path_or_name.into(), read(path)?.into())),
-        _ => {
+        (_, Ok(true)) => Ok((path_or_name.into(), read(path)?.into())),
+        (_, Err(source)) => Err(ScenarioError::Read { path: path.into(), source }),
+        (_, Ok(false)) => {
             let names: Vec<&str> = library::all().iter().map(|entry| entry.name).collect();
             let help = match library::find_sweep(path_or_name) {
                 Some(sweep) => format!("it is a sweep: `apfsim sweep {}`", sweep.name),
@@ -81,4 +84,20 @@ fn text_of(stream: impl Read, path: &Path, length: u64) -> Result<String, Scenar
         let line = 1 + error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
         ScenarioError::NotUtf8 { path: path.into(), offset, line }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_itself_is_no_unknown_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("loop");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let path = path.to_str().unwrap();
+        assert!(matches!(source(path), Err(ScenarioError::Read { .. })));
+        assert!(matches!(source(&format!("{path}s")), Err(ScenarioError::NotFound { .. })));
+    }
 }

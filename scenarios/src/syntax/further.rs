@@ -22,9 +22,7 @@ pub(crate) fn with_further(
     let mut root = doc.root.clone();
     let mut last = (*first).clone();
     while first.more.len() + 1 < MOST && mend(&mut root, &last) {
-        let (file, text) = (doc.file.clone(), doc.text.clone());
-        let attached = doc.attached.clone();
-        let next = Document { file, text, root: root.clone(), attached };
+        let next = doc.with_root(root.clone());
         let Err(ScenarioError::Invalid(found)) = read(&next) else { break };
         let known = |one: &Diagnostic| overlap(&one.span, &found.span);
         if known(&first) || first.more.iter().any(known) || found.source != first.source {

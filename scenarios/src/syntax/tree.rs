@@ -27,8 +27,37 @@ pub(crate) struct Document {
     pub(crate) text: Arc<str>,
     /// The top-level value.
     pub(crate) root: Node,
-    /// A file that this one names.
-    pub(crate) attached: Option<Attached>,
+    /// Files of devices that this one names.
+    pub(crate) attached: Vec<Attached>,
+    /// What of it is run.
+    pub(crate) chosen: Chosen,
+}
+
+/// The policies that a command line chooses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// Their names; empty where all of the file are run.
+    pub(crate) policies: Vec<String>,
+    /// The file's list is not the one that the rest of the file was written for.
+    pub(crate) others: bool,
+}
+
+impl Chosen {
+    /// By the policies and the values of fields that were typed.
+    pub(crate) fn of(policies: &[String], settings: &[String]) -> Self {
+        let others = settings.iter().any(|setting| is_of_policies(setting));
+        Self { policies: policies.to_vec(), others: others || !policies.is_empty() }
+    }
+
+    /// Whether a policy is run.
+    pub(crate) fn has(&self, policy: &str) -> bool {
+        self.policies.is_empty() || self.policies.iter().any(|name| name == policy)
+    }
+}
+
+/// Whether a path is that of the list of policies, or leads into it.
+pub(crate) fn is_of_policies(path: &str) -> bool {
+    path.trim_start().strip_prefix("policies").is_some_and(|rest| !rest.starts_with('_'))
 }
 
 /// A file that another one names.
@@ -109,7 +138,19 @@ impl Document {
                 fail(span, String::new(), message, "no scenario needs so many")
             }
         })?;
-        Ok(Self { file: file.into(), text, root, attached: None })
+        Ok(Self::of(file.into(), text, root))
+    }
+
+    /// A tree of values of a text.
+    pub(crate) fn of(file: String, text: Arc<str>, root: Node) -> Self {
+        Self { file, text, root, attached: Vec::new(), chosen: Chosen::default() }
+    }
+
+    /// The same text with another tree.
+    pub(crate) fn with_root(&self, root: Node) -> Self {
+        let mut doc = Self::of(self.file.clone(), Arc::clone(&self.text), root);
+        (doc.attached, doc.chosen) = (self.attached.clone(), self.chosen.clone());
+        doc
     }
 
     /// The value at `path`, or the nearest value around it that exists.
@@ -146,6 +187,18 @@ impl Node {
     /// The member `name` of an object.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.members().iter().find(|member| member.name == name).map(|member| &member.value)
+    }
+
+    /// The value at `path`, if there is one.
+    pub(crate) fn at_mut(&mut self, path: &FieldPath) -> Option<&mut Self> {
+        path.0.iter().try_fold(self, |node, segment| match (segment, &mut node.value) {
+            (Segment::Field(name), NodeValue::Object(members)) => {
+                let member = members.iter_mut().find(|member| member.name == *name);
+                member.map(|member| &mut member.value)
+            }
+            (Segment::Index(at), NodeValue::Array(items)) => items.get_mut(*at),
+            _ => None,
+        })
     }
 
     fn inner(&self, segment: &Segment) -> Option<&Self> {
@@ -200,6 +253,49 @@ impl Node {
 }
 
 impl NodeValue {
+    /// The value as JSON for people: what is longer than a line has a line for each part.
+    pub(crate) fn pretty(&self) -> String {
+        let mut text = String::new();
+        self.write_pretty(0, &mut text);
+        text.push('\n');
+        text
+    }
+
+    fn write_pretty(&self, indent: usize, text: &mut String) {
+        const WIDTH: usize = 100;
+        let line = self.json();
+        let column = text.len() - text.rfind('\n').map_or(0, |at| at + 1);
+        let fits = column + line.len() < WIDTH && indent > 0;
+        let mut parts = |ends: [char; 2], parts: Vec<(String, &Self)>| {
+            text.push(ends[0]);
+            let last = parts.len().saturating_sub(1);
+            for (at, (before, value)) in parts.into_iter().enumerate() {
+                text.push('\n');
+                text.extend(std::iter::repeat_n(' ', indent + 2));
+                text.push_str(&before);
+                value.write_pretty(indent + 2, text);
+                text.push_str(if at < last { "," } else { "" });
+            }
+            text.push('\n');
+            text.extend(std::iter::repeat_n(' ', indent));
+            text.push(ends[1]);
+        };
+        match self {
+            Self::Array(items) if !fits && !items.is_empty() => {
+                let items = items.iter().map(|item| (String::new(), &item.value));
+                parts(['[', ']'], items.collect());
+            }
+            Self::Object(members) if !fits && !members.is_empty() => {
+                let member = |member: &'_ Member| {
+                    format!("{}: ", serde_json::Value::from(member.name.as_str()))
+                };
+                let members = members.iter().map(|own| (member(own), &own.value.value));
+                parts(['{', '}'], members.collect());
+            }
+            _ => text.push_str(&line),
+        }
+    }
+
     /// The value as JSON on one line.
     pub(crate) fn json(&self) -> String {
         let joined = |parts: Vec<String>| parts.join(", ");

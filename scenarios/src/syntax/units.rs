@@ -297,7 +297,61 @@ as_string! {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
+
+    /// The pattern that the schema gives texts of a kind.
+    fn pattern<T: JsonSchema>() -> Regex {
+        let schema = T::json_schema(&mut SchemaGenerator::default());
+        let pattern = schema.get("pattern").and_then(|pattern| pattern.as_str()).expect("a text");
+        Regex::new(pattern).expect("a pattern")
+    }
+
+    /// What is taken has the pattern, and what has it is taken or has a value that there is not.
+    fn agree<T: JsonSchema + FromStr<Err = QuantityError>>(text: &str) {
+        let has_pattern = pattern::<T>().is_match(text);
+        match text.parse::<T>() {
+            Ok(_) => assert!(has_pattern, "the schema refuses {text:?}"),
+            Err(QuantityError { message, .. }) => {
+                let of_value =
+                    ["out of range", "too large", "not a whole number", "is no part of a whole"];
+                let is_of_value = of_value.iter().any(|part| message.contains(part));
+                assert_eq!(has_pattern, is_of_value, "the schema takes {text:?}: {message}");
+            }
+        }
+    }
+
+    /// Nearly a quantity: a number as people write them, and something like a unit.
+    fn nearly() -> impl Strategy<Value = String> {
+        let unit = "(ps|ns|us|ms|s|min|B|KiB|MiB|GiB|TiB|Hz|kHz|MHz|GHz|%|[a-zA-Zµ]{0,3})";
+        proptest::string::string_regex(&format!(
+            "[ \\t-]?[0-9]{{0,4}}[.]?[0-9]{{0,4}}[.]?[ ]?{unit}[ .]?"
+        ))
+        .expect("a pattern")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn the_schema_takes_the_texts_that_are_read(text in nearly()) {
+            agree::<Bytes>(&text);
+            agree::<Extent>(&text);
+            agree::<Span>(&text);
+            agree::<Rate>(&text);
+        }
+    }
+
+    #[test]
+    fn a_number_does_not_end_in_a_point() {
+        for text in ["5.us", "5. us", "5.", ".5us", "1.2.3s"] {
+            agree::<Span>(text);
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        assert!("5.GHz".parse::<Rate>().is_err() && "5.MiB".parse::<Bytes>().is_err());
+    }
 
     #[test]
     fn sizes_are_read() {

@@ -40,6 +40,16 @@ fn all(comparison: &Comparison, name: &str) -> [f64; 3] {
     [0, 1, 2].map(|policy| metric(comparison, policy, name).unwrap())
 }
 
+/// No table of the guest's lies between the pages of a block: 16 MiB are eight blocks of 2 MiB, or nine that are not
+/// aligned.
+#[test]
+fn blocks_of_pages_are_whole() {
+    let one = text(r#""latency": "50us", "around": "2MiB""#, r#""sync""#, TOUCH);
+    let one = one.replace(r#""count": 4, "passes": 1024"#, r#""count": 1, "passes": 4096"#);
+    let faults = metric(&outcome(&one), 0, "major_faults").unwrap();
+    assert!((8.0..=9.0).contains(&faults), "{faults}");
+}
+
 #[test]
 fn every_page_is_answered_once_whoever_asks_and_however() {
     for handler in [
@@ -106,7 +116,7 @@ fn a_page_that_is_there_before_the_guest_runs_is_told_for_nothing() {
     let slow = outcome(&shares(r#""latency": "500us""#).replace("900ms", "300ms"));
     assert!(metric(&quick, 0, "needless_share").is_none());
     let [quick, slow] = [&quick, &slow].map(|it| metric(it, 1, "needless_share").unwrap());
-    assert!(quick > 0.2 && slow == 0.0, "{quick} {slow}");
+    assert!(quick > 0.1 && slow == 0.0, "{quick} {slow}");
 }
 
 #[test]

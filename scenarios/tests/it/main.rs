@@ -14,3 +14,4 @@ mod read_ahead;
 mod runs;
 mod second_stage_lock;
 mod stored;
+mod write_protect;

@@ -152,10 +152,11 @@ fn a_deleted_memory_slot_costs_the_working_set_once_more() {
 }
 
 /// Built-in scenarios that ask what an application gets.
-const APPLICATIONS: [&str; 21] = [
+const APPLICATIONS: [&str; 22] = [
     "clone-8",
     "vmm-answered",
     "post-copy",
+    "live-snapshot",
     "kv-tail",
     "database-scans",
     "compile",

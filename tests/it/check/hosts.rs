@@ -279,3 +279,70 @@ fn without_exceptions_page_ready_says_who_was_told() {
         facts(&["kvm_inj_exception", "kvm_inj_virq", "kvm_apic_accept_irq", "kvm_msr"]);
     assert!(seen == 0 && unsure > 100 && unsure <= halted, "{seen} {halted} {unsure}");
 }
+
+/// The log of a run of a host or guest that makes a mistake.
+fn with_mistake(defect: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.txt");
+    let policies =
+        format!("policies=[{{\"name\":\"x\",\"base\":\"apf-v6.12\",\"defects\":[\"{defect}\"]}}]");
+    let output = program()
+        .args(["run", "smoke", "-q", "--duration", "1200ms", "--set", "expect=[]"])
+        .args(["--set", &policies, "--trace", path.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The head of a log of ours names the run; a real one has no such line.
+fn as_recorded(log: &str) -> String {
+    log.lines().filter(|line| !line.starts_with("# run=")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_host_that_counts_freed_items_for_ever_has_no_more_requests() {
+    let log = with_mistake("leak-queued");
+    let (status, report) = checked(&["-"], as_recorded(&log).as_bytes());
+    let found = report["stalls"].as_array().unwrap();
+    assert_eq!((status, found.len()), (Some(1), 4));
+    for stall in found {
+        assert_eq!(stall["kind"], "no_more_requests");
+        assert!(stall["count"].as_u64() > Some(200), "{stall}");
+    }
+    // Announcements that are not recorded are none that do not come.
+    let (status, report) =
+        checked(&["-"], without(&as_recorded(&log), &["kvm_async_pf_not_present"]).as_bytes());
+    assert_eq!((status, stalls(&report)), (Some(0), Vec::new()));
+    // Nor are the tries behind the last request, unless they are as many as a vCPU may have requests.
+    let first = found.iter().filter_map(|stall| stall["line"].as_u64()).max().unwrap() as usize;
+    let head: String =
+        as_recorded(&log).lines().take(first + 20).map(|it| format!("{it}\n")).collect();
+    let (_, report) = checked(&["-"], head.as_bytes());
+    assert!(found.len() > stalls(&report).len(), "{:?}", stalls(&report));
+}
+
+#[test]
+fn page_readies_that_never_come_are_missing_though_none_is_recorded() {
+    let log = as_recorded(&with_mistake("never-drain"));
+    let (status, report) = checked(&["-"], log.as_bytes());
+    let found = report["stalls"].as_array().unwrap();
+    assert_eq!((status, found.len()), (Some(1), 4));
+    assert!(found.iter().all(|one| one["missing"] == "page_ready"), "{found:?}");
+    // Without registers or interrupts the log does not show that there was none.
+    for name in ["kvm_msr", "kvm_apic_accept_irq"] {
+        let (status, report) = checked(&["-"], without(&log, &[name]).as_bytes());
+        assert_eq!((status, stalls(&report)), (Some(0), Vec::new()), "{name}");
+    }
+}
+
+#[test]
+fn acknowledgements_that_never_come_are_missing() {
+    let log = as_recorded(&with_mistake("refuse-ack"));
+    let (status, report) = checked(&["-"], log.as_bytes());
+    let found = report["stalls"].as_array().unwrap();
+    assert_eq!((status, found.len()), (Some(1), 4));
+    assert!(found.iter().all(|one| one["missing"] == "acknowledgement"), "{found:?}");
+    let (status, report) = checked(&["-"], without(&log, &["kvm_msr"]).as_bytes());
+    assert_eq!((status, stalls(&report)), (Some(0), Vec::new()));
+}

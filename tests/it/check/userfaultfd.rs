@@ -53,6 +53,29 @@ fn a_trace_of_a_run_has_the_handler_in_it() {
     );
 }
 
+/// A handler that brings the block around a page makes one call of it, which is printed as the kernel's.
+#[test]
+fn a_trace_of_a_run_has_one_call_for_a_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.txt");
+    let mut command = crate::kit::program();
+    command.args(["run", "snapshot-restore", "-q", "--policy", "apf-v6.12", "--duration", "100ms"]);
+    command.args(["--set", "host.stores[snapshot].handler.around=64KiB", "--trace"]).arg(&trace);
+    crate::kit::printed(&mut command);
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let calls = text.lines().filter(|line| line.contains("mfill_atomic_copy+0x4")).count() as u64;
+    assert!(text.lines().any(|line| line.ends_with("mfill_atomic_copy) ret=65536")));
+    let (_, report) = checked(&["-"], text.as_bytes());
+    let found = &report["userfaultfd"];
+    let count = |name: &str| found[name].as_u64().unwrap();
+    assert_eq!(count("copies"), calls);
+    assert!(count("installed") > 10 * calls, "{found}");
+    let times = found["times"].as_array().unwrap();
+    let timed = times.iter().find(|it| it["name"] == "read to copy").unwrap()["count"].as_u64();
+    // But for those that are under way at the end, or found their page there.
+    assert!(timed.unwrap() * 10 > 8 * count("messages_read"), "{found}");
+}
+
 /// A log up to a line of the handler's, of which this and all later ones are missing, and what the guest's processor
 /// does for half a second more.
 fn dead_handler(name: &str, from: &str) -> String {

@@ -433,3 +433,24 @@ fn a_truncated_log_is_fitted() {
     assert_eq!(kinds[0]["kind"], "broken_compression");
     assert!(report["counts"]["told"].as_u64().unwrap() > 20);
 }
+
+/// A scenario with swap would be another host, even where the log has a few reads of vCPU threads and workers.
+#[test]
+fn a_log_of_a_vmm_that_answers_faults_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.txt");
+    let args = ["run", "snapshot-restore", "-q", "--policy", "apf-v6.12", "--duration", "100ms"];
+    let around = ["--set", "host.stores[snapshot].handler.around=64KiB"];
+    let mut command = program();
+    crate::kit::printed(command.args(args).args(around).arg("--trace").arg(&trace));
+    let recorded = "tests/data/userfaultfd/u01-pv-1cpu-4f4w-uffd-100us-detail.txt.gz";
+    for log in [trace.to_str().unwrap(), recorded] {
+        let (status, _, error) = apfsim(&["fit-scenario", log, "--no-run"], b"");
+        assert_eq!(status, Some(2), "{log}");
+        assert!(error.contains("the VMM answers the faults"), "{log}: {error}");
+        assert!(error.contains("lab-uffd-100us-4f4w"), "{error}");
+    }
+    let (status, _, error) =
+        apfsim(&["fit-scenario", recorded, "--no-run", "--device", "100us"], b"");
+    assert_eq!(status, Some(0), "{error}");
+}

@@ -10,6 +10,7 @@ mod fit;
 mod fit_device;
 mod fuzz;
 mod invariants;
+mod kept;
 mod precision;
 mod replay;
 mod report;

@@ -78,7 +78,7 @@ fn figures_of_small_worlds_are_what_their_commands_print() {
 }
 
 #[test]
-#[ignore = "minutes; cargo test --release --test it docs::review -- --include-ignored"]
+#[ignore = "minutes: cargo test --release --test it docs::review -- --include-ignored"]
 fn every_figure_is_what_its_command_prints() {
     let folder = tempfile::tempdir().unwrap();
     let blocks = shown(REVIEW);
@@ -126,7 +126,7 @@ fn a_counter_that_wraps_many_times_does_no_harm() {
 }
 
 #[test]
-#[ignore = "a quarter of a minute; cargo test --release --test it docs::review -- --include-ignored"]
+#[ignore = "a quarter of a minute: cargo test --release --test it docs::review -- --include-ignored"]
 fn the_kernels_counter_wraps_in_the_scenario() {
     for base in ["apf-v7-2010", "apf-v6.19"] {
         let (items, begun) = wraps(base, 20, SimDuration::from_secs(1));

@@ -92,6 +92,78 @@ fn every_command_for_builders_of_vmms_works() {
     assert!(of("apfsim compare my-restore.json").contains("completion time"));
     assert!(of("apfsim anatomy").contains("begins to install the page"));
     assert!(folder.path().join("results/installers/sweep.csv").is_file());
+    restores_take_as_long_as_the_page_says(of("apfsim compare snapshot-restore"));
+    strategies_take_as_long_as_the_page_says(of("apfsim sweep restore-strategies"));
+    differences_show(&of);
+}
+
+const BUILDERS: &str = include_str!("../../../docs/vmm-builders.md");
+
+/// The page says that, wherever its lines end.
+#[track_caller]
+fn builders_read(sentence: &str) {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(BUILDERS).contains(&words(sentence)), "the page does not say: {sentence}");
+}
+
+/// The cells of a row of a printed table that begins with this, two blanks apart.
+fn cells(output: &str, begin: &[&str]) -> Vec<String> {
+    let of = |line: &str| -> Vec<String> {
+        line.split("  ").map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect()
+    };
+    let mut rows = output.lines().map(of);
+    let found = rows.find(|row| begin.iter().all(|cell| row.iter().take(2).any(|own| own == cell)));
+    found.unwrap_or_else(|| panic!("no row {begin:?}:\n{output}"))
+}
+
+fn restores_take_as_long_as_the_page_says(output: &str) {
+    let of = |policy: &str| cells(output, &[policy])[1].clone();
+    let [sync, halt, apf] = ["sync", "halt-v6.12", "apf-v6.12"].map(of);
+    builders_read(&format!("the whole working set is there after {sync}, {halt} and {apf}"));
+}
+
+fn strategies_take_as_long_as_the_page_says(output: &str) {
+    for (strategy, change) in [
+        ("on demand", "none"),
+        ("around, 64 KiB", "around 64KiB"),
+        ("fill at 100 MiB/s", "fill, 100 MiB/s"),
+        ("fill", "fill"),
+        ("recorded set, while it runs", "recorded set"),
+        ("recorded set, then run", "set, then run"),
+        ("all 468 MiB, then run", "all, then run"),
+    ] {
+        let row = cells(output, &[change]);
+        let [first, thousandth, set] = [2, 3, 4].map(|at| row[at].as_str());
+        builders_read(&format!("| {strategy} | {first} | {thousandth} | {set} |"));
+    }
+    let (_, other) = output.split_once("apf-v6.12").unwrap();
+    let ratio: f64 = cells(other, &["none"])[2].split(' ').next().unwrap().parse().unwrap();
+    builders_read(&format!("Asynchronous faults gain {:.0} % on demand", (1.0 - ratio) * 100.0));
+}
+
+/// What the page advises shows in the sweeps beside the advice.
+fn differences_show<'a>(of: &impl Fn(&str) -> &'a str) {
+    let ms = |cell: &str| -> f64 { cell.trim_end_matches(" ms").parse().unwrap() };
+    let us = |cell: &str| -> f64 { cell.trim_end_matches(" us").parse().unwrap() };
+    let readers = of("apfsim sweep my-restore.json --set host.cpus=2");
+    let time = |row: &[String]| ms(&row[3]);
+    let all = cells(readers, &["2", "8"]);
+    let one = cells(readers, &["3", "8"]);
+    let slower = time(&all) / time(&one);
+    assert!((1.15..1.25).contains(&slower), "{slower}: a fifth longer");
+    let contended =
+        |row: &[String]| -> f64 { row[4].replace([' ', '\u{202f}'], "").parse().unwrap() };
+    let more = contended(&all) / contended(&one);
+    assert!((15.0..30.0).contains(&more), "{more}: twenty times as often");
+    let device = "apfsim sweep my-restore.json --set host.stores[0].device=ram-disk --axis";
+    let exits = of(&format!("{device} host.stores[0].handler.plain_exits"));
+    let half =
+        us(&cells(exits, &["1", "vcpu-thread"])[3]) / us(&cells(exits, &["0", "handler"])[3]);
+    assert!((0.45..0.55).contains(&half), "{half}: half");
+    let install = of(&format!("{device} host.stores[0].handler.install"));
+    let fault = |row: &[&str]| us(&cells(install, row)[3]);
+    let (copy, entry) = (fault(&["0", "copy"]), fault(&["1", "continue"]));
+    builders_read(&format!("saves some {:.1} us of the {copy:.0} us", copy - entry));
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn tables_of_quick_experiments_are_what_the_program_prints() {
 
 /// `cargo test --release --test it docs::validation::all_tables_are_what_the_program_prints -- --ignored`
 #[test]
-#[ignore = "minutes; with UPDATE_VALIDATION=1 it writes the tables of docs/validation.md"]
+#[ignore = "minutes; with UPDATE_VALIDATION=1 it writes the tables of docs/validation.md: cargo test --release --test it docs::validation -- --ignored"]
 fn all_tables_are_what_the_program_prints() {
     let names: Vec<&str> = library::all().iter().map(|entry| entry.name).collect();
     let results = run(&names);

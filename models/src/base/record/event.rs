@@ -591,6 +591,37 @@ events! {
     UffdAgain = "uffd_again" { /// The thread.
         thread: ThreadId, /// The page.
         page: GuestPage, }
+    /// A VMM stops the vCPUs of its virtual machine (ours, as all that follow).
+    VmStop = "vm_stop" { /// Whose.
+        vm: VmId, }
+    /// They run again.
+    VmResume = "vm_resume" { /// Whose.
+        vm: VmId, }
+    /// A thread of the VMM has write-protected the memory of a virtual machine (`UFFDIO_WRITEPROTECT`).
+    UffdProtect = "uffd_protect" { /// The thread.
+        thread: ThreadId, /// Whose.
+        vm: VmId, /// Pages that are protected.
+        pages: u64, }
+    /// A thread that wants to write to a protected page links a message (`handle_userfault` with VM_UFFD_WP).
+    UffdWpMessage = "uffd_wp_message" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// A thread of the VMM reads it.
+    UffdWpRead = "uffd_wp_read" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// A thread of the VMM submits the write of a protected page to the sink of a snapshot.
+    UffdSave = "uffd_save" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
+    /// The sink has it.
+    UffdSaved = "uffd_saved" { /// The page.
+        page: GuestPage, /// Pages that it does not have yet.
+        left: u64, }
+    /// A thread of the VMM has lifted the protection of a page.
+    UffdLift = "uffd_lift" { /// The thread.
+        thread: ThreadId, /// The page.
+        page: GuestPage, }
 }
 
 #[cfg(test)]

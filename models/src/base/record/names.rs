@@ -81,6 +81,8 @@ field_enum! {
         Throttle => "throttle",
         /// The thread has charged pages beyond `memory.high`.
         High => "high",
+        /// The VMM has stopped the virtual machine.
+        Stopped => "stopped",
     }
 
     /// The `reason` half of the shared word (`KVM_PV_REASON_*`).

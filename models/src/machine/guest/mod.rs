@@ -7,6 +7,7 @@ mod balloon;
 mod balloon_state;
 mod burst;
 mod choices;
+mod deadlock;
 mod entry;
 mod frames;
 mod give_back;
@@ -29,5 +30,6 @@ mod touch;
 mod touch_at_once;
 
 pub(in crate::machine) use balloon_state::DriverWork;
+pub use deadlock::Stuck;
 pub use power_on::KERNEL_FRAMES;
 pub(in crate::machine) use state::Guest;

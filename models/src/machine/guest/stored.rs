@@ -90,10 +90,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Some(1)
     }
 
-    /// Makes the tables that are missing on the way to a page.
+    /// Makes the tables that are missing on the way to a page. They do not lie between the pages: the page allocator of
+    /// Linux takes what cannot be moved from blocks of its own (`MIGRATE_UNMOVABLE`, blocks of 2 MiB), so that a block
+    /// of pages is not split by the table of the next one.
     fn link_tables(&mut self, owner: VcpuId, gva: Gva, size: PageSize) -> Option<()> {
         while let Some(level) = self.tables(owner).missing_table(gva, size) {
-            let gfn = self.tables(owner).frames().allocate(false)?;
+            let gfn = self.tables(owner).frames().allocate_apart()?;
             self.keep_resident(owner, gfn);
             self.tables(owner).link(gva, level, gfn);
         }

@@ -25,7 +25,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.interrupts.resize(self.w.host.requests.len(), PcpuId(0));
         self.w.host.interrupts[request.id.index()] = self.w.host.threads[thread.index()].pcpu;
         self.w.host.requests[request.id.index()] = Some(request);
-        self.w.host.writes_in_flight += usize::from(request.op == IoKind::Write);
+        self.w.host.writes_in_flight += usize::from(request.swaps_out());
         if self.w.host.device_of(request.store).issue(now, request) {
             self.request_issued(&request);
             let begun = self.w.host.device_of(request.store).begin(request);
@@ -140,7 +140,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// What the interrupt for a request costs.
     fn interrupt_cost(&self, request: Option<Request>) -> SimDuration {
         let prices = &self.w.setup.prices;
-        let written = request.filter(|request| request.op == IoKind::Write);
+        let written = request.filter(Request::swaps_out);
         let pages = written.map_or(0, |request| request.pages);
         prices.device_interrupt.time + prices.block_written_page.time.times(pages.into())
     }
@@ -149,7 +149,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn request_done(&mut self, id: RequestId) {
         let Some(request) = self.w.host.requests[id.index()].take() else { return };
         self.w.host.free_requests.push(id);
-        if request.op == IoKind::Write && !self.w.setup.config.host.device.is_work_of_submitter() {
+        if request.swaps_out() && !self.w.setup.config.host.device.is_work_of_submitter() {
             self.w.host.writes_in_flight -= 1;
             for thread in std::mem::take(&mut self.w.host.tag_waiters) {
                 self.wake_thread(thread);
@@ -160,6 +160,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             Some(_) if self.is_read_by_vmm(&request) => {
                 self.contents_came(id, request);
                 (1 << own, 0)
+            }
+            Some(_) if request.op == IoKind::Write => {
+                self.page_is_saved(request.guest_page);
+                (1 << own, 1 << own)
             }
             Some(_) => self.store_page_was_read(&request),
             None => self.swap_request_done(id, request),

@@ -37,6 +37,17 @@ pub(super) enum Duty {
     Kswapd { low: u64, high: u64 },
     /// It is of a VMM, and serves the balloon of its guest.
     Balloon(BalloonThread),
+    /// It is of a VMM, and protects memory of its guest.
+    Protect(Protector),
+}
+
+/// A thread that protects memory, saves it and lifts the protection.
+#[derive(Clone, Debug)]
+pub(super) struct Protector {
+    /// What it protects, by its place among all.
+    pub(super) place: usize,
+    /// When, after the start barrier, if it is the first thread of it.
+    pub(super) at: Option<SimDuration>,
 }
 
 /// What the thread of a balloon has to do.
@@ -85,7 +96,13 @@ pub(super) fn reclaimers(config: &MachineConfig, first: ThreadId) -> Vec<Reclaim
     let balloons = control.balloons.iter();
     let balloons =
         balloons.map(|balloon| thread(balloon.vm, Duty::Balloon(BalloonThread::new(balloon))));
-    let mut all: Vec<Reclaimer> = writers.chain(agents).chain(kswapd).chain(balloons).collect();
+    let protectors = control.protections.iter().enumerate().flat_map(|(place, what)| {
+        let at = |number| (number == 0).then_some(what.at);
+        let one = move |number| thread(what.vm, Duty::Protect(Protector { place, at: at(number) }));
+        (0..what.threads).map(one)
+    });
+    let mut all: Vec<Reclaimer> =
+        writers.chain(agents).chain(kswapd).chain(balloons).chain(protectors).collect();
     for (own, thread) in all.iter_mut().zip(first.0..) {
         own.thread = ThreadId(thread);
     }
@@ -112,6 +129,7 @@ impl Reclaimer {
             }
             Duty::Kswapd { .. } => None,
             Duty::Balloon(thread) => thread.targets.last().map(|next| self.began + next.at),
+            Duty::Protect(thread) => thread.at.map(|at| self.began + at),
         }
     }
 }

@@ -32,6 +32,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.give_orphan(thread, guest_page);
         }
         match self.w.host.memory.page(guest_page).backing {
+            Backing::Resident | Backing::Writeback
+                if goal != FetchGoal::StartRead && self.wants_lift(thread) =>
+            {
+                self.map_protected(guest_page);
+                self.ask_vmm(thread)
+            }
             Backing::Resident | Backing::Writeback => self.fetch_done(thread),
             Backing::Poisoned => self.fetch_fails(thread),
             Backing::Reading if goal == FetchGoal::StartRead => self.fetch_done(thread),
@@ -134,6 +140,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// The page is there (or its read has begun, when only that was wanted).
     fn fetch_done(&mut self, thread: ThreadId) -> Flow {
         self.unlock_map(thread);
+        let wants_lift = self.wants_lift(thread);
         let Some(Fetch { guest_page, goal, .. }) = self.w.host.threads[thread.index()].fetch.take()
         else {
             unreachable!("{thread} fetches nothing");
@@ -144,7 +151,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             FetchGoal::Fault => self.under_lock(thread, map, Under::Map),
             FetchGoal::StartRead => match self.w.host.memory.page(guest_page).backing {
                 // The page came while the read was being prepared.
-                Backing::Resident | Backing::Writeback => self.under_lock(thread, map, Under::Map),
+                Backing::Resident | Backing::Writeback if !wants_lift => {
+                    self.under_lock(thread, map, Under::Map)
+                }
                 _ => Flow::Spend(SimDuration::ZERO, Then::FaultTry),
             },
             FetchGoal::Prefault => {
@@ -152,6 +161,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             FetchGoal::GuestTable => Flow::Spend(SimDuration::ZERO, Then::ShadowWalk),
             FetchGoal::Item(item) => self.item_fetched(item, guest_page),
+            FetchGoal::Save => self.page_to_save(guest_page),
             FetchGoal::Install | FetchGoal::WriteBack => {
                 unreachable!("{thread} does not wait for its page")
             }

@@ -4,6 +4,7 @@ use sim_core::EventQueue;
 
 use super::state::Host;
 use crate::base::ids::{GuestPage, Pfn, VcpuId};
+use crate::base::invariant::InvariantId;
 use crate::base::record::Event;
 use crate::config::{ReadAhead, RegionBacking};
 use crate::machine::world::{Cx, GuestEntry, MachineEvent};
@@ -28,12 +29,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         // The mirror of shadow paging has small pages only.
         let large = shadow.is_none() && memory.is_huge(guest_page);
         let mut changed = map_second_stage(memory, guest_page, large) || large;
+        let writable = memory.second_stage(guest_page).entry == Entry::Writable;
+        let breaks = writable && memory.page(guest_page).protected;
         if let Some(shadow) = shadow {
             let (gfn, entry) = (guest_page.gfn(), memory.second_stage(guest_page).entry);
             if write && side == Side::Kernel {
                 shadow.let_write(gfn);
             }
             changed = shadow.map(gfn, side, entry, fresh);
+        }
+        if breaks {
+            let message = format!("the guest may write {guest_page} while it is protected");
+            self.note(guest_page.vm(), InvariantId(51), message);
         }
         if changed {
             // A frame that is never reclaimed is none of the container's, and has a number by its place.

@@ -245,7 +245,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A read on behalf of a page, with the number that keys its draws.
-    fn occurrence_of(&mut self, guest_page: GuestPage) -> Request {
+    pub(super) fn occurrence_of(&mut self, guest_page: GuestPage) -> Request {
         let page = self.w.host.memory.page_mut(guest_page);
         let occurrence = page.io_count;
         page.io_count += 1;

@@ -170,7 +170,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.hopeless &= reclaimed == 0;
         let state = &self.w.host.threads[thread.index()];
         let next = match state.kind {
-            ThreadKind::Reclaimer(_) => Then::ReclaimerPassDone(outcome),
+            ThreadKind::Reclaimer(_) if state.fetch.is_none() => Then::ReclaimerPassDone(outcome),
             _ if state.payment.is_some() => Then::PayPassDone(outcome),
             _ if state.call.is_some() => Then::CallPassDone(outcome),
             _ => return self.reclaimed_for_page(thread, container, outcome),

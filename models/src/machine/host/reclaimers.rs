@@ -1,5 +1,5 @@
 //! Background reclaimers: threads of the host that take pages, but for no fault of their own. When they run; what
-//! each kind does is in `limits`, `agents`, `kswapd` and `balloon`.
+//! each kind does is in `limits`, `agents`, `kswapd`, `balloon` and `protection`.
 
 use sim_core::EventQueue;
 
@@ -16,6 +16,7 @@ pub(in crate::machine) enum DutyKind {
     Agent,
     Kswapd,
     Balloon,
+    Protect,
 }
 
 impl Host {
@@ -26,6 +27,7 @@ impl Host {
             Duty::Agent { .. } => DutyKind::Agent,
             Duty::Kswapd { .. } => DutyKind::Kswapd,
             Duty::Balloon(_) => DutyKind::Balloon,
+            Duty::Protect(_) => DutyKind::Protect,
         }
     }
 

@@ -8,6 +8,7 @@ use super::accounts::High;
 use super::compression::Compression;
 use super::duties::{Reclaimer, reclaimers};
 use super::power_on::{containers_of, map_lock, mirrors};
+use super::protected::{Protection, protections};
 use super::stores::{Handler, Installing, Store, handlers, stores};
 use super::thread::{Fetch, FetchGoal, Thread, ThreadKind};
 use crate::base::ids::{
@@ -93,6 +94,8 @@ pub(in crate::machine) struct Host {
     pub(super) zswap: Option<Compression>,
     /// What keeps the contents of stored regions.
     pub(super) stores: Vec<Store>,
+    /// Memory that VMMs write-protect.
+    pub(super) protections: Vec<Protection>,
     /// Requests at the device, by number; freed numbers are used again.
     pub(super) requests: Vec<Option<Request>>,
     pub(super) free_requests: Vec<RequestId>,
@@ -187,6 +190,7 @@ impl Host {
             device: Device::new(&host.device, host.swap_pages, streams.label("swap"))?,
             zswap,
             stores: stores(config, streams)?,
+            protections: protections(config),
             requests: Vec::new(),
             free_requests: Vec::new(),
             interrupts: Vec::new(),

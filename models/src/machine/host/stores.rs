@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use sim_core::{DistributionError, RandomStreams, SimTime};
 
 use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId, VcpuId, VmId};
-use crate::config::{MachineConfig, Process, StoreConfig};
+use crate::config::{DeviceConfig, MachineConfig, Process, StoreConfig};
 use crate::parts::device::Device;
 use crate::parts::memory::asked::{Asked, Requests};
 use crate::parts::memory::prefetch::{PageRun, Prefetcher};
@@ -81,7 +81,33 @@ pub(super) fn stores(
             removed: BTreeSet::new(),
         })
     };
-    all().map(store).collect()
+    let sinks = config.host.memory_control.protections.iter();
+    let sinks = sinks.filter_map(|it| Some((it.vm, it.sink.as_ref()?)));
+    all().map(store).chain(sinks.map(|(vm, sink)| self::sink(config, streams, vm, sink))).collect()
+}
+
+/// The sink of a snapshot: a store that nothing is read from.
+fn sink(
+    config: &MachineConfig,
+    streams: &RandomStreams,
+    vm: VmId,
+    device: &DeviceConfig,
+) -> Result<Store, DistributionError> {
+    let pages = u32::try_from(config.guest_of(vm).memory_pages).unwrap_or(u32::MAX);
+    let draws = streams.label(&format!("sink {vm}"));
+    Ok(Store {
+        device: Some(Device::new(device, pages, draws)?),
+        shares: None,
+        pages,
+        same: Vec::new(),
+        messages: None,
+        queues: Vec::new(),
+        prefetcher: None,
+        requests: None,
+        unreadable: BTreeSet::new(),
+        discarded: BTreeSet::new(),
+        removed: BTreeSet::new(),
+    })
 }
 
 /// What a thread is about to install, or installs.

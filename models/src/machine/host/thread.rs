@@ -47,6 +47,8 @@ pub(in crate::machine) enum FetchGoal {
     GuestTable,
     /// The work item of a worker.
     Item(ItemId),
+    /// A thread of the VMM reads it, to save it.
+    Save,
     /// A thread of the VMM installs the page.
     Install,
     /// A compressed page is written on to the device.

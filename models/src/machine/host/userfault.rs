@@ -41,6 +41,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// A thread is about to link its message.
     pub(in crate::machine) fn link_message(&mut self, thread: ThreadId) -> Flow {
+        if let Some(flow) = self.link_write(thread) {
+            return flow;
+        }
         let (page, _) = self.wanted_page(thread);
         if !self.w.host.is_served_by_vmm(page) || self.is_killed(thread) {
             return Flow::Spend(self.w.setup.prices.uffd_awake.time, Then::Fetch);
@@ -67,6 +70,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     /// Is the page still missing (`userfaultfd_must_wait`)? Then readers are woken, and the thread sleeps.
     pub(in crate::machine) fn sleep_for_vmm(&mut self, thread: ThreadId) -> Flow {
+        if let Some(flow) = self.sleep_for_lift(thread) {
+            return flow;
+        }
         let (page, store) = self.wanted_page(thread);
         // The lock of the map is not held while the thread sleeps, whichever kernel it is.
         self.unlock_map(thread);
@@ -128,6 +134,6 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         let policy = self.w.setup.policy_of(page.vm());
         let without = policy
             .is_none_or(|policy| !policy.host_async || policy.rules.workers == Workers::NativeIo);
-        without && self.w.host.is_served_by_vmm(page)
+        without && (self.w.host.is_served_by_vmm(page) || self.is_uffd_protected(page))
     }
 }

@@ -32,10 +32,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             _ => SimDuration::ZERO,
         };
         let pays = self.w.host.threads[thread.index()].payment.is_some();
+        let fetches = self.w.host.threads[thread.index()].fetch.is_some();
         let calls = self.w.host.threads[thread.index()].call.is_some();
         let then = match self.w.host.kind_of(thread) {
             _ if calls => Then::ReclaimNext,
-            ThreadKind::Reclaimer(_) => Then::ReclaimerNext,
+            // One that saves a page has slept for it.
+            ThreadKind::Reclaimer(_) if !fetches => Then::ReclaimerNext,
             _ if pays => Then::PayNext,
             _ => Then::Fetch,
         };

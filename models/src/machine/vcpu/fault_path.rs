@@ -50,6 +50,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
         let page = self.w.setup.page(vcpu, gfn);
         match self.w.host.backing(page) {
+            Backing::Resident | Backing::Writeback if self.meets_protection(vcpu, page) => {
+                self.look_without_asking(vcpu, page)
+            }
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
                 self.under_lock(thread_of(vcpu), rest, Under::Map)
@@ -285,6 +288,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             return self.back_to_loop();
         }
         match self.w.host.backing(self.w.setup.page(vcpu, gfn)) {
+            // Protected since it was looked up, which took its entry away.
+            Backing::Resident | Backing::Writeback
+                if self.meets_protection(vcpu, self.w.setup.page(vcpu, gfn)) =>
+            {
+                self.emit(Event::MmuNotifierRetry { vcpu, gfn });
+                self.back_to_loop()
+            }
             Backing::Resident | Backing::Writeback => {
                 self.map_page(vcpu, (self.w.setup.page(vcpu, gfn), side), write);
                 match self.mirror_path(vcpu, (gfn, gva), side, write) {

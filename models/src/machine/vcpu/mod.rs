@@ -12,6 +12,7 @@ mod run_loop;
 mod shadow;
 mod sigbus;
 mod state;
+mod stop;
 mod timer;
 mod view;
 

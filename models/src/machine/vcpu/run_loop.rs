@@ -19,6 +19,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.has_ended(vcpu) {
             return self.vcpu_thread_ends(vcpu);
         }
+        if self.is_to_stop(vcpu) {
+            return Flow::Spend(self.w.setup.prices.vmm_exit.time, Then::Stop);
+        }
         // Before it enters or blocks (`xfer_to_guest_mode_handle_work`).
         if self.w.host.owes(thread_of(vcpu)) {
             return Flow::Spend(SimDuration::ZERO, Then::PayHigh);
@@ -74,7 +77,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
 
     pub(in crate::machine) fn unblocked(&mut self, vcpu: VcpuId) -> Flow {
         let (view, interrupt) = (self.view(vcpu), self.interrupt_pending(vcpu));
-        if self.stays_blocked(vcpu, view, interrupt) && !self.has_ended(vcpu) {
+        let is_left_alone = !self.has_ended(vcpu) && !self.is_to_stop(vcpu);
+        if self.stays_blocked(vcpu, view, interrupt) && is_left_alone {
             self.block_thread(thread_of(vcpu), Then::Unblocked);
             return Flow::Stopped;
         }

@@ -70,6 +70,8 @@ pub(super) struct VcpuThread {
     pub waits_for_worker: Option<ItemId>,
     /// The thread has ended with its VMM.
     pub exited: bool,
+    /// The thread is out of the kernel, as its VMM has stopped the virtual machine.
+    pub stopped: bool,
 }
 
 /// The threads of all virtual processors.
@@ -82,14 +84,33 @@ pub(in crate::machine) struct VcpuThreads {
     pub(super) allocations: KeyedStreams,
     /// Virtual machines whose VMMs have ended.
     ended: BTreeSet<VmId>,
+    /// Virtual machines that their VMMs have stopped.
+    stopped: BTreeSet<VmId>,
 }
 
 impl VcpuThreads {
     /// At power-on.
     pub(in crate::machine) fn new(vcpus: u16, streams: &RandomStreams) -> Self {
         let of = (0..vcpus).map(|_| VcpuThread::default()).collect();
-        let ended = BTreeSet::new();
-        Self { of, waiting_for_workers: 0, allocations: streams.label("allocation"), ended }
+        let (ended, stopped) = (BTreeSet::new(), BTreeSet::new());
+        let allocations = streams.label("allocation");
+        Self { of, waiting_for_workers: 0, allocations, ended, stopped }
+    }
+
+    /// The vCPUs of a virtual machine are to stop.
+    pub(super) fn stop(&mut self, vm: VmId) {
+        self.stopped.insert(vm);
+    }
+
+    /// They run again.
+    pub(super) fn resume(&mut self, vm: VmId) {
+        self.stopped.remove(&vm);
+    }
+
+    /// Whether they are to stop, or have.
+    #[inline]
+    pub(super) fn is_stopped(&self, vm: VmId) -> bool {
+        !self.stopped.is_empty() && self.stopped.contains(&vm)
     }
 
     /// The VMM of a virtual machine ends.
@@ -100,6 +121,11 @@ impl VcpuThreads {
     /// Whether that of a virtual machine has ended.
     pub(in crate::machine) fn has_ended(&self, vm: VmId) -> bool {
         !self.ended.is_empty() && self.ended.contains(&vm)
+    }
+
+    /// Whether the fault that a vCPU handles, if it does, is one for writing.
+    pub(in crate::machine) fn fault_writes(&self, vcpu: VcpuId) -> bool {
+        self.of[vcpu.index()].fault.is_some_and(|fault| fault.write)
     }
 
     /// How long a vCPU was kept from running.

@@ -2,7 +2,7 @@
 
 use sim_core::SimDuration;
 
-use crate::base::ids::{Gfn, ItemId, StoreId, VcpuId};
+use crate::base::ids::{Gfn, GuestPage, ItemId, StoreId, VcpuId};
 use crate::base::record::BlockReason;
 
 /// What a host thread does when its present stretch of work is done.
@@ -132,6 +132,24 @@ pub(in crate::machine) enum Then {
     BalloonAdvised,
     /// Thread of a balloon: tell the guest.
     BalloonTold,
+    /// Thread that protects memory: a vCPU has stopped for it.
+    ProtectStopped,
+    /// Thread that protects memory: the call is over.
+    ProtectSet,
+    /// Thread that protects memory: a message is read.
+    ProtectRead,
+    /// Thread that protects memory: submit the write of a page.
+    ProtectSubmit(GuestPage),
+    /// Thread that protects memory: the protection of a page is lifted.
+    ProtectLift(GuestPage),
+    /// Thread that protects memory: sleep.
+    ProtectSleep,
+    /// Thread that protects memory: awake again.
+    ProtectAwake,
+    /// vCPU: out of the kernel, as the VMM stops its virtual machine.
+    Stop,
+    /// vCPU: awake again after that.
+    Resumed,
     /// vCPU: a fault that the VMM answers.
     UserFault,
     /// vCPU: set up its item.
@@ -329,6 +347,14 @@ impl Then {
             | Self::BalloonZap
             | Self::BalloonAdvised
             | Self::BalloonTold => "giving pages of a balloon back",
+            Self::ProtectStopped
+            | Self::ProtectSet
+            | Self::ProtectRead
+            | Self::ProtectSubmit(_)
+            | Self::ProtectLift(_)
+            | Self::ProtectSleep
+            | Self::ProtectAwake => "protecting memory",
+            Self::Stop | Self::Resumed => "stopped by the VMM",
             Self::UffdLink | Self::UffdSleep | Self::UffdAwake => "asking the VMM for a page",
             Self::QueueVisit(_) | Self::QueueAwaited(_) | Self::QueueLeft(_) => {
                 "at a wait queue of userfaultfd"

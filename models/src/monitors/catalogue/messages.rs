@@ -1,4 +1,4 @@
-//! Messages of userfaultfd: INV-48 to INV-50.
+//! Messages of userfaultfd: INV-48 to INV-51.
 
 use super::line::{ALL, InTrace, Invariant, Kind};
 use crate::base::invariant::{InvariantId, Severity};
@@ -59,5 +59,20 @@ pub(super) const LINES: &[Invariant] = &[
         state: false,
         step: true,
         trace: InTrace::Undecidable("no log shows what a page holds, nor who has given it back"),
+    },
+    Invariant {
+        id: InvariantId(51),
+        title: "a snapshot has a page before it is written",
+        kind: Kind::Safety,
+        severity: Severity::Violation,
+        families: ALL,
+        sentence: "No entry allows the guest to write a page while userfaultfd protects it, and where a snapshot is taken \
+                   the protection is lifted only when the page is saved.",
+        why: "A snapshot holds memory as it was at one time; a page that is written first has what came later.",
+        breach: "The second stage lets the guest write a page whose protection stands, or a protection is lifted of a page \
+                 that is neither at the sink nor copied.",
+        state: false,
+        step: true,
+        trace: InTrace::Undecidable("no log shows which entries allow writing, nor what was saved"),
     },
 ];

@@ -36,7 +36,7 @@ pub(super) fn tried(log: &mut LogState, at: usize, event: LogEvent, gva: Gva, gf
     told::settle_told(log, at);
     let own = &mut log.vcpus[at];
     let outstanding = own.requests.len();
-    own.attempt = Some(Attempt { outstanding, told: None, gva, gfn, ns: event.ns });
+    own.attempt = Some(Attempt { outstanding, told: None, gva, gfn, ns: event.ns, event });
     own.watch.progress();
     own.halted_for = Some((gfn, event));
 }

@@ -1,13 +1,44 @@
 //! What went round without progress, or stopped quietly, by the end of a log.
 
-use super::stalls::{Stall, StallKind, Watched, time};
+use super::stalls::{LOADED, Stall, StallKind, Watched, time};
 use super::vcpu::VcpuLog;
 use crate::base::ids::{Gfn, PAGE_SIZE};
 
 /// What was watched of a vCPU, where it comes to something.
-pub(super) fn find(own: &VcpuLog, now: u64) -> impl Iterator<Item = Stall> {
-    let all = [refaults(own), asked_again(own), refused_en(own, now), unacknowledged_off(own, now)];
+pub(super) fn find(own: &VcpuLog, now: u64, cap: u32) -> impl Iterator<Item = Stall> {
+    let all = [
+        refaults(own),
+        asked_again(own),
+        refused_en(own, now),
+        unacknowledged_off(own, now),
+        no_more_requests(own, cap),
+    ];
     all.into_iter().flatten()
+}
+
+/// Tries that come to nothing, one and all, though the vCPU has nothing outstanding and had requests before. A try
+/// is printed only where the vCPU could be told or halted (`kvm_can_do_async_pf`), so that neither its interrupt flag
+/// nor an exception that is pending is the reason. What remains in `kvm_setup_async_pf` is the count of its items
+/// and, for single tries, an allocation without waiting.
+fn no_more_requests(own: &VcpuLog, cap: u32) -> Option<Stall> {
+    let readied = own.counts.ready + own.counts.wake_alls;
+    let row = own.watch.nothing_since(readied)?;
+    let age = row.last.saturating_sub(row.first.ns);
+    if !own.requests.is_empty() || row.count < u64::from(cap) || age < LOADED {
+        return None;
+    }
+    let message = format!(
+        "all {} tries of {} from line {} on, within {}, came to nothing, though none of its requests is outstanding \
+         and {} were announced before: the host takes the vCPU for one that has {cap} (an item that is never freed \
+         is counted for ever), or it cannot allocate an item (GFP_NOWAIT) all that time",
+        row.count,
+        own.label(),
+        row.first.line,
+        time(age),
+        row.announced,
+    );
+    let watched = Watched { count: row.count, age, ..Watched::default() };
+    Some(Stall::of_vcpu(own, StallKind::NoMoreRequests, row.first, watched, message))
 }
 
 fn refaults(own: &VcpuLog) -> Option<Stall> {

@@ -181,6 +181,7 @@ pub(super) struct Attempt {
     pub(super) gva: Gva,
     pub(super) gfn: Gfn,
     pub(super) ns: u64,
+    pub(super) event: LogEvent,
 }
 
 /// A request that is ready, in a log without exceptions.

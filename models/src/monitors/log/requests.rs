@@ -20,6 +20,8 @@ pub(super) fn settle_attempt(log: &mut LogState, at: usize) {
         own.counts.at_cap += 1;
     } else {
         own.counts.refused += 1;
+        let readied = own.counts.ready + own.counts.wake_alls;
+        own.watch.came_to_nothing(attempt.event, readied);
     }
 }
 

@@ -103,6 +103,8 @@ pub enum StallKind {
     RefusedEn,
     /// Notices were turned off while a page ready was not acknowledged, and none came since.
     UnacknowledgedOff,
+    /// Tries of a vCPU that all come to nothing, though it has nothing outstanding and had requests before.
+    NoMoreRequests,
     /// A message about a missing page that the VMM does not answer, of a vCPU that waits by itself.
     UnansweredMessage,
 }

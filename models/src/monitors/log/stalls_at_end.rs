@@ -7,16 +7,21 @@ use sim_core::Histogram;
 
 use super::livelocks_at_end;
 use super::processors::Processors;
-use super::request::{Request, Told};
+use super::request::{Notices, Request, Told};
 use super::stalls::{
     LOADED, MissingStep, Stall, StallKind, Watched, first_upper, late_beside, time,
 };
 use super::state::LogState;
 use super::vcpu::VcpuLog;
 use super::watch::{Work, Works};
+use crate::monitors::catalogue::Family;
 
 /// So few others give no 99th percentile to speak of.
 const FEW: u64 = 10;
+/// Entries of a vCPU within which a page ready comes that no event shows. KVM looks for completed requests each time
+/// that it goes round from an exit to the next entry (`vcpu_run`): one or two are enough. The rest is a margin, an
+/// assumption.
+const ENTRIES: u64 = 64;
 /// A halted vCPU is silent for so many times the 99th percentile of its silences: its guest's tick
 /// ends most of them.
 const SILENCES: u64 = 4;
@@ -59,7 +64,7 @@ pub(super) fn find(
             // Where page readies are not recorded, it only looks halted.
             stalls.extend(silent(log.now, own).filter(|_| log.seen.ready));
         }
-        stalls.extend(livelocks_at_end::find(own, log.now));
+        stalls.extend(livelocks_at_end::find(own, log.now, log.config.cap));
         found.append(&mut stalls);
     }
     found
@@ -74,7 +79,7 @@ fn open_requests(
     (whole, ready): (Others, Others),
     gone: Option<u64>,
 ) -> Vec<Stall> {
-    if !log.seen.ready || !log.seen.completed {
+    if !log.seen.completed || !(log.seen.ready || ready_would_show(log, own)) {
         return Vec::new();
     }
     let alone = log.config.liveness_bound;
@@ -89,6 +94,11 @@ fn open_requests(
     for request in own.requests.iter().filter(known) {
         let age = log.now.saturating_sub(request.announced.ns);
         let (late, step) = match request.completed {
+            Some(done) if !log.seen.ready && own.entries.saturating_sub(done.entries) < ENTRIES => {
+                continue;
+            }
+            // Nor is it known of one whose completion may be another's that it waits for that.
+            None if !log.seen.ready => continue,
             Some(done) => {
                 let waits = log.now.saturating_sub(done.ns);
                 (waits > bound(ready, alone), MissingStep::PageReady)
@@ -105,6 +115,15 @@ fn open_requests(
     }
     let stall = |(step, first, count)| still_open(own, log.now, whole, (step, first, count));
     found.into_iter().map(stall).collect()
+}
+
+/// Whether a page ready would have left something else in the log, which has no `kvm_async_pf_ready`: the guest has
+/// turned notices on in it, page ready comes by interrupt, interrupts and registers are recorded, and the vCPU neither
+/// took one for a page ready nor acknowledged one.
+fn ready_would_show(log: &LogState, own: &VcpuLog) -> bool {
+    let on = matches!(own.notices, Notices::On) && log.family().0 == Family::Int;
+    let recorded = log.seen.accepts && log.seen.entries && !log.seen.wandering;
+    on && recorded && own.takes == 0 && own.acks == 0
 }
 
 /// Since when all vCPUs of a VM print nothing, though those of another one go on.
@@ -178,9 +197,18 @@ fn missing(works: &Works, begins_seen: bool, request: &Request) -> MissingStep {
 
 /// The last page ready, which nobody acknowledges.
 fn unacknowledged(log: &LogState, own: &VcpuLog, others: Others) -> Option<Stall> {
-    let raised = own.raised.first().copied()?;
+    let mut raised = own.raised.first().copied()?;
+    let mut never = "";
+    if own.acks == 0 {
+        // The write that turned notices on shows that registers are recorded. Of many only the last ones are kept.
+        if !matches!(own.notices, Notices::On) || log.family().0 != Family::Int {
+            return None;
+        }
+        raised.event = own.unacknowledged.unwrap_or(raised.event);
+        never = ", and none was before since it turned notices on";
+    }
     let age = log.now.saturating_sub(raised.event.ns);
-    if own.acks == 0 || log.seen.wandering || age <= bound(others, log.config.liveness_bound) {
+    if log.seen.wandering || age <= bound(others, log.config.liveness_bound) {
         return None;
     }
     let step = match (log.seen.accepts, raised.accepted) {
@@ -191,7 +219,7 @@ fn unacknowledged(log: &LogState, own: &VcpuLog, others: Others) -> Option<Stall
         format!(" (the 99th percentile of {n} others is {})", time(p99))
     });
     let message = format!(
-        "page ready of {} at line {} has not been acknowledged for {}{p99}; missing: {}. {}",
+        "page ready of {} at line {} has not been acknowledged for {}{p99}{never}; missing: {}. {}",
         own.label(),
         raised.event.line,
         time(age),

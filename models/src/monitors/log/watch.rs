@@ -65,6 +65,17 @@ pub(super) struct Frame {
     pub(super) count: u64,
 }
 
+/// Tries in a row that came to nothing below the cap, with no request announced nor ready in between.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nothing {
+    pub(super) first: LogEvent,
+    pub(super) last: u64,
+    pub(super) count: u64,
+    /// Announcements and page readies before it.
+    pub(super) announced: u64,
+    readied: u64,
+}
+
 /// A write to the register of notices that was refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refused {
@@ -95,6 +106,7 @@ pub(super) struct Watch {
     worst: Option<(Frame, u64)>,
     pub(super) refused: Option<Refused>,
     pub(super) off: Option<OffUnacknowledged>,
+    nothing: Option<Nothing>,
     /// Announcements so far.
     pub(super) announced: u64,
     /// The read that its thread sent since it left the guest.
@@ -199,6 +211,27 @@ impl Watch {
         if self.worst.is_none_or(|(worst, _)| worst.count < frame.count) {
             self.worst = Some((*frame, age));
         }
+    }
+
+    /// A try came to nothing below the cap; so many page readies were there before.
+    pub(super) fn came_to_nothing(&mut self, event: LogEvent, readied: u64) {
+        let announced = self.announced;
+        match &mut self.nothing {
+            Some(row) if (row.announced, row.readied) == (announced, readied) => {
+                row.count += 1;
+                row.last = event.ns;
+            }
+            _ => {
+                let (first, last) = (event, event.ns);
+                self.nothing = Some(Nothing { first, last, count: 1, announced, readied });
+            }
+        }
+    }
+
+    /// The tries since which nothing was asynchronous, though something was before.
+    pub(super) fn nothing_since(&self, readied: u64) -> Option<Nothing> {
+        let now = (self.announced, readied);
+        self.nothing.filter(|row| row.announced > 0 && (row.announced, row.readied) == now)
     }
 
     pub(super) fn refused(&mut self, event: LogEvent, data: u64, ready: u64) {

@@ -31,6 +31,13 @@ pub struct Request {
     pub submitted: SimTime,
 }
 
+impl Request {
+    /// Whether it writes to the swap area. What else is written goes to the sink of a snapshot.
+    pub fn swaps_out(&self) -> bool {
+        self.op == IoKind::Write && self.store.is_none()
+    }
+}
+
 /// A request that the device has begun to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {

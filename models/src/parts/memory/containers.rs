@@ -8,6 +8,12 @@ use super::zswap::Pool;
 use crate::base::ids::{GuestPage, SwapSlot, VmId};
 use crate::config::{Kswapd, Lru};
 
+/// The number of a frame behind so many others. A host of 16 TiB has as many as there are numbers, and who
+/// configures a machine gives its containers no more.
+fn frame(before: u64) -> u32 {
+    u32::try_from(before).expect("the containers of a host have 16 TiB together at most")
+}
+
 /// All guest pages, each in the container of its virtual machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Containers {
@@ -28,7 +34,7 @@ impl Containers {
                 own.map(|(&pages, &at)| if at == container { pages } else { 0 }).collect();
             // Frames of the host are told apart.
             let before: u64 = limits[..container].iter().sum();
-            HostMemory::new(&own, limit, lru).with_frames_from(before as u32)
+            HostMemory::new(&own, limit, lru).with_frames_from(frame(before))
         };
         let of = limits.iter().enumerate().map(container).collect();
         Self { of, by_vm, pool: Pool::default() }
@@ -39,7 +45,7 @@ impl Containers {
     pub(crate) fn with_frames_for(mut self, largest: &[u64]) -> Self {
         for (place, memory) in self.of.iter_mut().enumerate() {
             let before: u64 = largest[..place].iter().sum();
-            *memory = memory.clone().with_frames_from(before as u32);
+            *memory = memory.clone().with_frames_from(frame(before));
         }
         self
     }

@@ -38,6 +38,8 @@ pub(crate) fn fault_in(
     }
     // guest_memfd knows no swap, and its entries are for writing.
     let write = fault.write || fault.read_faults == ReadFaults::ForWriting || page.in_guest_memfd;
+    // What is protected is mapped for reading whoever asks (`do_swap_page` and `do_wp_page`: userfaultfd_pte_wp).
+    let (write, may_write) = (write && !page.protected, !page.protected);
     let gives_up = match (before, write) {
         (Entry::None, true) => true,
         // A slot to which the page is just being written stays.
@@ -45,7 +47,7 @@ pub(crate) fn fault_in(
         (Entry::ReadOnly, true) => fault.read_faults == ReadFaults::ReadOnly,
         (Entry::ReadOnly, false) | (Entry::Writable, _) => false,
     };
-    let entry = match write || fault.read_faults == ReadFaults::Writable {
+    let entry = match write || (fault.read_faults == ReadFaults::Writable && may_write) {
         true => Entry::Writable,
         false => Entry::ReadOnly,
     };

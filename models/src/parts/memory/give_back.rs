@@ -49,7 +49,7 @@ pub(crate) fn give_back(
         let state = memory.page_mut(page);
         state.forget(Backing::Untouched);
         // Anonymous memory takes the place of a file's.
-        state.store = None;
+        (state.store, state.protected) = (None, false);
     }
     back
 }

@@ -15,6 +15,7 @@ mod page;
 pub mod pages;
 pub mod pass;
 pub(crate) mod prefetch;
+pub(crate) mod protect;
 pub mod read_ahead;
 pub mod reclaim;
 mod refaults;

@@ -83,6 +83,8 @@ pub struct Page {
     pub dirty: bool,
     /// Whether a write to the slot is under way although the page is mapped again.
     pub flight: Flight,
+    /// The VMM's entry, or the swap area's, is marked as write-protected by userfaultfd.
+    pub protected: bool,
     /// It is in guest_memfd: unevictable, so that it is on no list and never swapped.
     pub in_guest_memfd: bool,
     /// References by work items that keep the page from reclaim.
@@ -110,6 +112,7 @@ impl Default for Page {
             read_ahead: false,
             dirty: false,
             flight: Flight::None,
+            protected: false,
             in_guest_memfd: false,
             pins: 0,
             io_count: 0,

@@ -190,6 +190,15 @@ impl HostMemory {
         own.map(move |at| GuestPage::new(vm, Gfn(at - begin)))
     }
 
+    /// Pages of a virtual machine of which anything may be known, in order of address.
+    pub(super) fn touched_of(&self, vm: VmId) -> impl Iterator<Item = GuestPage> {
+        let begin = self.begins[vm.index()];
+        let end = self.begins.get(vm.index() + 1).copied().unwrap_or(u64::MAX);
+        let all = self.pages.touched().map(|(at, _)| at);
+        let own = all.filter(move |at| (begin..end).contains(at));
+        own.map(move |at| GuestPage::new(vm, Gfn(at - begin)))
+    }
+
     /// Frames charged to the container.
     pub fn charged(&self) -> u64 {
         self.charged

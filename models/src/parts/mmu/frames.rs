@@ -85,7 +85,16 @@ impl Frames {
     /// A frame for a page table. Where free blocks are reported tables come from the other end of memory: kernels
     /// keep what cannot be moved in blocks of its own (`MIGRATE_UNMOVABLE`), or no block would be free as a whole.
     pub fn allocate_table(&mut self) -> Option<Gfn> {
-        if self.blocks.is_none() || self.next == self.end {
+        if self.blocks.is_none() {
+            return self.allocate(false);
+        }
+        self.allocate_apart()
+    }
+
+    /// A frame at the other end of memory, as far as there is one: for a page table that must not lie between pages
+    /// of memory that is served by blocks.
+    pub fn allocate_apart(&mut self) -> Option<Gfn> {
+        if self.next == self.end {
             return self.allocate(false);
         }
         self.end -= 1;

@@ -5,6 +5,7 @@ use sim_core::SimTime;
 use super::device::{DeviceState, Requests};
 use super::faults::FaultSeen;
 use super::lane::Lane;
+use super::vmm::{Asked, VmmState};
 use super::works;
 use crate::base::ids::{ItemId, TaskId, ThreadId, Token, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, FaultPath, Record};
@@ -134,6 +135,8 @@ pub struct Lanes {
     pub item: Lane<ItemState>,
     /// The request that brings the page, or the write that makes room for it.
     pub device: Lane<DeviceState>,
+    /// The VMM, where it has the page.
+    pub(super) vmm: Lane<VmmState>,
 }
 
 impl Lanes {
@@ -142,7 +145,7 @@ impl Lanes {
         fn ends<S>(lane: &Lane<S>) -> impl Iterator<Item = SimTime> + '_ {
             lane.spans.iter().flat_map(|&(from, to, _)| [from, to])
         }
-        ends(&self.task).chain(ends(&self.vcpu)).chain(ends(&self.item))
+        ends(&self.task).chain(ends(&self.vcpu)).chain(ends(&self.item)).chain(ends(&self.vmm))
     }
 }
 
@@ -176,6 +179,7 @@ struct Follower<'a> {
     worker: Option<ThreadId>,
     /// When the worker last ended a pass of reclaim.
     reclaimed: Option<SimTime>,
+    vmm: Asked,
     /// Since when the present states last.
     since: SimTime,
     lanes: Lanes,
@@ -202,6 +206,7 @@ pub(super) fn follow(vcpus: u16, fault: &FaultSeen, records: &[Record]) -> (Lane
         stage: if fault.path == FaultPath::Repeated { Stage::Elsewhere } else { Stage::None },
         worker: None,
         reclaimed: None,
+        vmm: Asked::new(fault.gfn),
         since: from,
         lanes: Lanes::default(),
         requests: Requests::new(from),
@@ -268,6 +273,9 @@ impl Follower<'_> {
         if let Some(other) = self.current().filter(|_| in_guest && !own) {
             self.lanes.others.push(from, to, other);
         }
+        if let Some(vmm) = self.vmm.state() {
+            self.lanes.vmm.push(from, to, vmm);
+        }
         let item = match self.stage {
             Stage::None => return,
             // A worker that is off its processor has its say when it is back.
@@ -284,6 +292,14 @@ impl Follower<'_> {
     fn step(&mut self, now: SimTime, event: Event) {
         self.clocks.observe(now, event);
         self.requests.observe(now, event);
+        let has_vcpu = self.fault.is_own(self.current());
+        let (stage, worker, vcpu) = (self.stage, self.worker, self.vcpu.index());
+        self.vmm.observe(event, |thread| {
+            // Whoever fetches the page for another item asks for this fault too.
+            stage == Stage::Elsewhere
+                || worker == Some(thread)
+                || thread.index() == vcpu && has_vcpu
+        });
         match event {
             Event::GuestSchedSwitch { vcpu, next, .. } => {
                 if let Some(current) = self.current.get_mut(vcpu.index()) {
@@ -310,6 +326,7 @@ impl Follower<'_> {
                 self.stalled = true;
                 self.requests.sleeps(now);
             }
+            Event::VcpuUnblock { vcpu, .. } if vcpu == self.vcpu && self.stalled => self.vmm.over(),
             Event::MemcgReclaimEnd { thread, .. } if self.worker == Some(thread) => {
                 self.reclaimed = Some(now);
             }
@@ -330,6 +347,7 @@ impl Follower<'_> {
                 self.worker = Some(self.thread_of(worker));
             }
             Event::ItemDone { token, .. } if self.token == Some(token) => {
+                self.vmm.over();
                 self.stage = Stage::Completed;
                 self.worker = None;
             }
@@ -338,6 +356,7 @@ impl Follower<'_> {
                     && vcpu == self.vcpu
                     && gva.0 == self.fault.gfn.gpa().0 =>
             {
+                self.vmm.over();
                 self.stage = Stage::Completed;
             }
             Event::KvmAsyncPfReady { vcpu, gva, .. }
@@ -366,6 +385,7 @@ impl Follower<'_> {
         }
         if next == Some(worker) && self.stage == Stage::Off {
             self.stage = Stage::Worked;
+            self.vmm.back();
             if let Some((slept, woken)) = self.requests.wakes(now) {
                 // For room it waits whoever makes it, a request or another thread.
                 let woken = if self.reclaimed == Some(slept) { now } else { woken };

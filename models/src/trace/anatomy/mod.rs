@@ -15,6 +15,7 @@ mod parts;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod vmm;
 mod works;
 
 pub use self::detail::{Anatomy, anatomy};

@@ -5,6 +5,7 @@ use sim_core::{SimDuration, SimTime};
 use super::faults::FaultSeen;
 use super::lane::Lane;
 use super::lanes::{ItemState, Lanes, TaskActivity, VcpuState};
+use super::vmm::VmmState;
 
 /// What a fault waits for at a moment. Whatever brings the page goes before what the task or the
 /// vCPU does meanwhile.
@@ -18,6 +19,13 @@ pub enum Part {
     Worker,
     /// A thread that fetches sleeps: for the read, or for room in memory.
     Device,
+    /// The VMM that has the page was asked for it, and none of its threads has read that yet.
+    Message,
+    /// A thread of the VMM has read that, and does not install the page yet: it waits for the contents, for the
+    /// configured latency of its store, or serves others.
+    Contents,
+    /// A thread of the VMM installs the page, and who waited for it wakes up.
+    Install,
     /// The thread on which it depends waits for a physical processor.
     Processor,
     /// The page is there, and the task has not been told.
@@ -30,11 +38,14 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order in which a fault goes through them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Host,
         Self::WorkerWait,
         Self::Worker,
         Self::Device,
+        Self::Message,
+        Self::Contents,
+        Self::Install,
         Self::Processor,
         Self::Delivery,
         Self::Turn,
@@ -48,6 +59,9 @@ impl Part {
             Self::WorkerWait => "waiting for the worker",
             Self::Worker => "the worker's work",
             Self::Device => "waiting for the device",
+            Self::Message => "waiting for the VMM",
+            Self::Contents => "the VMM gets the contents",
+            Self::Install => "the VMM installs the page",
             Self::Processor => "waiting for a processor",
             Self::Delivery => "waiting for delivery",
             Self::Turn => "waiting for its turn",
@@ -102,18 +116,23 @@ pub(super) fn parts(chain: &Lane<Part>) -> Parts {
 }
 
 fn part_at(lanes: &Lanes, at: SimTime) -> Part {
+    let of_vmm = lanes.vmm.at(at).map(|state| match state {
+        VmmState::Asked => Part::Message,
+        VmmState::Reads => Part::Contents,
+        VmmState::Installs => Part::Install,
+    });
     match lanes.item.at(at) {
-        Some(ItemState::Queued) => return Part::WorkerWait,
+        Some(ItemState::Queued) => return of_vmm.unwrap_or(Part::WorkerWait),
         Some(ItemState::Worked) => return Part::Worker,
-        Some(ItemState::Asleep | ItemState::Elsewhere) => return Part::Device,
-        Some(ItemState::Waiting) => return Part::Processor,
+        Some(ItemState::Asleep | ItemState::Elsewhere) => return of_vmm.unwrap_or(Part::Device),
+        Some(ItemState::Waiting) => return of_vmm.unwrap_or(Part::Processor),
         Some(ItemState::Completed) => return Part::Delivery,
         None => {}
     }
     match (lanes.task.at(at), lanes.vcpu.at(at)) {
         (Some(TaskActivity::WaitsForPage), _) => Part::Delivery,
         (Some(TaskActivity::WaitsForTurn), _) => Part::Turn,
-        (_, Some(VcpuState::Stalled)) => Part::Device,
+        (_, Some(VcpuState::Stalled)) => of_vmm.unwrap_or(Part::Device),
         (_, Some(VcpuState::Halted | VcpuState::Idle)) => Part::Delivery,
         (_, Some(VcpuState::Waiting)) => Part::Processor,
         (_, Some(VcpuState::Host)) => Part::Host,

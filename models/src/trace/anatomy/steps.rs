@@ -153,6 +153,10 @@ impl Selector<'_> {
             | Event::UffdPoisoned { thread, page }
             | Event::UffdAgain { thread, page }
             | Event::UffdCopied { thread, page, .. }
+            | Event::UffdWpMessage { thread, page }
+            | Event::UffdWpRead { thread, page }
+            | Event::UffdSave { thread, page }
+            | Event::UffdLift { thread, page }
                 if page.gfn() == self.fault.gfn =>
             {
                 self.of_vmm(now, thread, event);
@@ -185,7 +189,7 @@ impl Selector<'_> {
     /// A thread asks the VMM for the page, or the VMM brings it.
     fn of_vmm(&mut self, now: SimTime, thread: ThreadId, event: Event) {
         let behind = thread.0.checked_sub(self.first_worker);
-        let asks = matches!(event, Event::UffdMessage { .. });
+        let asks = matches!(event, Event::UffdMessage { .. } | Event::UffdWpMessage { .. });
         let actor = match behind {
             None => Actor::Vcpu(VcpuId(thread.0 as u16)),
             Some(number) if asks => Actor::Worker(WorkerId(number)),

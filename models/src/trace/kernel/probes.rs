@@ -1,10 +1,10 @@
 //! Probes of userfaultfd, which has no tracepoints, by the names and fields that `docs/check-a-real-host.md` sets up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sim_core::SimTime;
 
-use crate::base::ids::{GuestPage, PAGE_SIZE, ThreadId};
+use crate::base::ids::{Gfn, GuestPage, PAGE_SIZE, ThreadId};
 use crate::base::record::{Event, Record};
 
 /// Bytes of a message (`struct uffd_msg`).
@@ -33,8 +33,8 @@ enum Place {
     Read(u64),
     /// `mfill_atomic_copy`.
     Copy,
-    /// It returns.
-    Copied { installed: bool },
+    /// It returns with so many pages installed; none where the first was there already.
+    Copied { pages: u64 },
     /// It returns without having looked at the page.
     Again,
 }
@@ -57,7 +57,7 @@ impl Probe {
             Event::UffdRead { thread, page } => (thread, page, Place::Read(1)),
             Event::UffdCopy { thread, page } => (thread, page, Place::Copy),
             Event::UffdCopied { thread, page, installed } => {
-                (thread, page, Place::Copied { installed })
+                (thread, page, Place::Copied { pages: installed.into() })
             }
             Event::UffdAgain { thread, page } => (thread, page, Place::Again),
             _ => return None,
@@ -92,8 +92,11 @@ impl Probe {
                 format!("(vfs_read+0x244/0x370 <- userfaultfd_read_iter) ret={bytes}")
             }
             Place::Copy => format!("(mfill_atomic_copy+0x4/0xb40) addr={address:#x}"),
-            Place::Copied { installed } => {
-                let result = if installed { PAGE_SIZE.to_string() } else { EEXIST.to_string() };
+            Place::Copied { pages } => {
+                let result = match pages {
+                    0 => EEXIST.to_string(),
+                    pages => (pages * PAGE_SIZE).to_string(),
+                };
                 format!("(userfaultfd_ioctl+0x9b9/0xe70 <- mfill_atomic_copy) ret={result}")
             }
             Place::Again => {
@@ -110,8 +113,12 @@ pub(super) struct Handlers {
     read: Option<(SimTime, Probe)>,
     /// Threads of vCPUs that have linked a message and not run since, and workers.
     asked: BTreeSet<ThreadId>,
-    /// Who is installing a page.
-    installing: BTreeSet<ThreadId>,
+    /// Who is installing pages, and how many its call has installed.
+    installing: BTreeMap<ThreadId, u64>,
+    /// A call that has installed a page, unless it goes on with the next one.
+    copied: Option<(SimTime, Probe)>,
+    /// Who has put a marker in place of a page.
+    marked: Option<ThreadId>,
 }
 
 impl Handlers {
@@ -125,29 +132,63 @@ impl Handlers {
         }
     }
 
-    /// Takes a probe; whether it is to be printed now.
-    pub(super) fn notes(&mut self, time: SimTime, probe: &Probe) -> bool {
+    /// The end of a call before a record that is not its next page: one call installs pages that lie side by side
+    /// (`mfill_atomic`), and returns once.
+    pub(super) fn copied_before(&mut self, next: &Record) -> Option<(SimTime, Probe)> {
+        let (since, copied) = self.copied?;
+        let further = Gfn(copied.page.gfn().0 + 1);
+        let more = matches!(next.event, Event::UffdCopy { thread, page }
+            if thread == copied.thread && page == GuestPage::new(copied.page.vm(), further));
+        self.copied = None;
+        if more && next.time == since {
+            return None;
+        }
+        self.installing.remove(&copied.thread);
+        Some((since, copied))
+    }
+
+    /// A thread puts a marker in place of a page, which is a call of its own (`UFFDIO_POISON`).
+    pub(super) fn marks(&mut self, thread: ThreadId) {
+        self.marked = Some(thread);
+    }
+
+    /// Takes a probe; gives it as it is to be printed now.
+    pub(super) fn notes(&mut self, time: SimTime, probe: Probe) -> Option<Probe> {
         match probe.place {
             Place::Read(_) => {
                 let before = match self.read {
                     Some((_, Probe { place: Place::Read(before), .. })) => before,
                     _ => 0,
                 };
-                self.read = Some((time, Probe { place: Place::Read(before + 1), ..*probe }));
-                return false;
+                self.read = Some((time, Probe { place: Place::Read(before + 1), ..probe }));
+                return None;
             }
             Place::Message => {
                 self.asked.insert(probe.thread);
             }
-            Place::Copy => {
-                self.installing.insert(probe.thread);
-            }
-            Place::Copied { .. } | Place::Again => {
+            Place::Copy => match self.installing.get(&probe.thread) {
+                // The call goes on.
+                Some(_) => return None,
+                None => _ = self.installing.insert(probe.thread, 0),
+            },
+            Place::Copied { pages } => {
+                let before = self.installing.get(&probe.thread).copied().unwrap_or(0);
+                let whole = Probe { place: Place::Copied { pages: before + pages }, ..probe };
+                if pages > 0 && self.marked.take() != Some(probe.thread) {
+                    self.installing.insert(probe.thread, before + pages);
+                    self.copied = Some((time, whole));
+                    return None;
+                }
                 self.installing.remove(&probe.thread);
+                return Some(whole);
             }
+            Place::Again => match self.installing.remove(&probe.thread) {
+                None | Some(0) => {}
+                Some(pages) => return Some(Probe { place: Place::Copied { pages }, ..probe }),
+            },
             Place::Lookup => {}
         }
-        true
+        Some(probe)
     }
 
     /// A thread runs again that may have slept for the VMM.
@@ -162,6 +203,6 @@ impl Handlers {
 
     /// The state in which a thread of the VMM gives up its processor: it sleeps, unless it is installing a page.
     pub(super) fn sleep_of(&self, thread: ThreadId) -> &'static str {
-        if self.installing.contains(&thread) { "" } else { "S" }
+        if self.installing.contains_key(&thread) { "" } else { "S" }
     }
 }

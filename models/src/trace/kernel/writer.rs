@@ -151,6 +151,12 @@ impl KernelWriter {
         if let Some((since, probe)) = self.handlers.read_before(record) {
             self.lines.probe(since, &probe, out);
         }
+        if let Some((since, probe)) = self.handlers.copied_before(record) {
+            self.lines.probe(since, &probe, out);
+        }
+        if let Event::UffdPoisoned { thread, .. } = record.event {
+            self.handlers.marks(thread);
+        }
         match Probe::of(&record.event) {
             Some(probe) => self.vmm(time, probe, out),
             None => self.event(time, &record.event, out),
@@ -386,7 +392,7 @@ impl KernelWriter {
             return match self.vcpus[thread.index()].asleep {
                 None if self.vcpus[thread.index()].exited => "X",
                 None => "",
-                Some((BlockReason::Hlt | BlockReason::ApfHalt, _)) => "S",
+                Some((BlockReason::Hlt | BlockReason::ApfHalt | BlockReason::Stopped, _)) => "S",
                 Some((BlockReason::Fetch, _)) if self.handlers.is_asked_by(thread) => "S",
                 Some((
                     BlockReason::Fetch
@@ -448,7 +454,7 @@ impl KernelWriter {
     /// A probe of userfaultfd: its thread is at work from here on.
     fn vmm(&mut self, time: SimTime, probe: Probe, out: &mut Vec<u8>) {
         self.actor = Context::Thread(probe.thread);
-        if self.handlers.notes(time, &probe) {
+        if let Some(probe) = self.handlers.notes(time, probe) {
             self.lines.probe(time, &probe, out);
         }
     }

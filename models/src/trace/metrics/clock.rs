@@ -71,6 +71,8 @@ impl VcpuClock {
             Some(BlockReason::High) => State::High,
             Some(BlockReason::ApfHalt) => State::ApfHalt,
             Some(BlockReason::Hlt) => State::Hlt,
+            // Its thread is out of the kernel, and waits there.
+            Some(BlockReason::Stopped) => State::Host,
             None if !self.on_cpu => State::Steal,
             None if self.in_guest => State::Guest,
             None if self.spins => State::SpinLock,

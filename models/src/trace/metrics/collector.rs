@@ -184,7 +184,12 @@ impl Metrics {
             | Event::UffdLost { .. }
             | Event::UffdPoisoned { .. }
             | Event::UffdRemove { .. }
-            | Event::UffdAgain { .. } => {
+            | Event::UffdAgain { .. }
+            | Event::VmStop { .. }
+            | Event::VmResume { .. }
+            | Event::UffdProtect { .. }
+            | Event::UffdWpMessage { .. }
+            | Event::UffdSaved { .. } => {
                 self.user_faults.observe(now, event, (counts, measuring), self.measured);
             }
             _ => self.count(event, measuring),

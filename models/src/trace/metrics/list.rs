@@ -189,7 +189,8 @@ const OWN: &[MetricKind] = &[
     MetricKind {
         name: "page_ready_delivered",
         label: "page ready delivered",
-        meaning: "Page-ready notifications that reached the guest, as exception or as interrupt",
+        meaning: "Page-ready notifications that reached the guest, as exception or as interrupt, \
+                  those that wake every sleeper (wake-all) among them",
         block: Block::Faults,
         value: |run| Some(run.counts.page_ready_delivered as f64),
         ..MetricKind::COUNT
@@ -399,7 +400,9 @@ const OWN: &[MetricKind] = &[
         name: "device_in_flight_mean",
         unit: Unit::Number,
         label: "requests in flight (mean)",
-        meaning: "Requests of the swap device in flight, as a mean over time",
+        meaning: "Requests that the swap device has taken (`block_rq_issue`) and not completed, as \
+                  a mean over time: those that wait in the host for a free channel are not among \
+                  them, those that the provider of a volume holds back are",
         value: |run| run.over_time(run.counts.in_flight_ps as f64),
         ..OF_HOST
     },

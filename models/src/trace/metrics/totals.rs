@@ -103,6 +103,13 @@ pub(super) struct Counts {
     pub(super) remove_events: u64,
     pub(super) remove_wait_ps: u128,
     pub(super) uffd_again: u64,
+    /// Pages that were write-protected, messages about writes to them, pages that were saved, for how long their
+    /// virtual machines were stopped in all, and from the first protection to the last page saved.
+    pub(super) protected_pages: u64,
+    pub(super) write_messages: u64,
+    pub(super) saved_pages: u64,
+    pub(super) stopped_ps: u128,
+    pub(super) snapshot_ps: Option<u64>,
     /// Pages that handlers poisoned, and when the first VMM ended by one.
     pub(super) poisoned_pages: u64,
     pub(super) vmm_lived_ps: Option<u64>,
@@ -188,7 +195,7 @@ impl Totals<'_> {
 
     pub(super) fn latency_quantile(&self, quantile: f64) -> Option<f64> {
         let ended = self.latency.count() > 0;
-        ended.then(|| self.latency.value_at_quantile(quantile) as f64 * 1e-9)
+        ended.then(|| at_most(self.latency, quantile, self.counts.latency_max_ps))
     }
 
     pub(super) fn latency_max(&self) -> Option<f64> {
@@ -257,7 +264,7 @@ impl Totals<'_> {
     }
 
     pub(super) fn request_quantile(&self, quantile: f64) -> Option<f64> {
-        self.ended().map(|it| it.latency.value_at_quantile(quantile) as f64 * 1e-9)
+        self.ended().map(|it| at_most(&it.latency, quantile, it.latency_max_ps))
     }
 
     pub(super) fn request_max(&self) -> Option<f64> {
@@ -289,4 +296,10 @@ impl Totals<'_> {
     fn all_user(&self) -> i128 {
         self.tasks.values().map(|task| i128::from(task.user_ps)).sum()
     }
+}
+
+/// A quantile in seconds. Values are kept to three digits, each as the largest of those that they do not tell apart;
+/// the largest of all is known as it is, and nothing is above it.
+fn at_most(times: &Histogram, quantile: f64, max_ps: u64) -> f64 {
+    (times.value_at_quantile(quantile) as f64 * 1e-9).min(max_ps as f64 * 1e-12)
 }

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use sim_core::SimTime;
 
 use super::totals::Counts;
-use crate::base::ids::ThreadId;
+use crate::base::ids::{ThreadId, VmId};
 use crate::base::record::Event;
 
 /// Threads that give memory back of which somebody is told, and since when.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UserFaults {
     removing: BTreeMap<ThreadId, SimTime>,
+    /// Virtual machines that are stopped, and those whose snapshot is not complete, and since when.
+    stopped: BTreeMap<VmId, SimTime>,
+    saving: BTreeMap<VmId, SimTime>,
 }
 
 impl UserFaults {
@@ -42,6 +45,28 @@ impl UserFaults {
                 self.removing.insert(thread, now);
             }
             Event::UffdAgain { .. } => counts.uffd_again += measuring,
+            Event::VmStop { vm } => {
+                self.stopped.insert(vm, now);
+            }
+            Event::VmResume { vm } => {
+                if let Some(since) = self.stopped.remove(&vm) {
+                    counts.stopped_ps += u128::from(measuring * now.since(since).as_ps());
+                }
+            }
+            Event::UffdProtect { vm, pages, .. } => {
+                counts.protected_pages += measuring * pages;
+                self.saving.insert(vm, now);
+            }
+            Event::UffdWpMessage { .. } => counts.write_messages += measuring,
+            Event::UffdSaved { page, left } => {
+                counts.saved_pages += measuring;
+                if left == 0
+                    && let Some(since) = self.saving.remove(&page.vm())
+                {
+                    let took = measuring * now.since(since).as_ps();
+                    counts.snapshot_ps = Some(counts.snapshot_ps.unwrap_or(0).max(took));
+                }
+            }
             Event::MadviseDontneed { thread, .. } => {
                 if let Some(since) = self.removing.remove(&thread) {
                     counts.remove_wait_ps += u128::from(measuring * now.since(since).as_ps());

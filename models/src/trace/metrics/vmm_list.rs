@@ -14,6 +14,11 @@ fn removal(run: &Totals<'_>, value: f64) -> Option<f64> {
     (run.counts.remove_events > 0).then_some(value)
 }
 
+/// A number of a run in which memory is write-protected.
+fn protection(run: &Totals<'_>, value: f64) -> Option<f64> {
+    (run.counts.protected_pages > 0).then_some(value)
+}
+
 pub(super) const OF_VMM: &[MetricKind] = &[
     MetricKind {
         name: "needless_notices",
@@ -113,6 +118,47 @@ pub(super) const OF_VMM: &[MetricKind] = &[
         label: "calls in vain",
         meaning: "Calls that could install no page, as memory was being given back (EAGAIN)",
         value: |run| removal(run, run.counts.uffd_again as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "protected_pages",
+        label: "pages protected",
+        meaning: "Pages of guests that their VMMs write-protected (UFFDIO_WRITEPROTECT)",
+        value: |run| protection(run, run.counts.protected_pages as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "write_messages",
+        better: Better::Less,
+        label: "messages about writes",
+        meaning: "Messages of threads that wanted to write to such a page, and waited until the VMM let them",
+        value: |run| protection(run, run.counts.write_messages as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "saved_pages",
+        label: "pages saved",
+        meaning: "Pages of snapshots whose write to the sink is over; they are part of what is written to devices",
+        value: |run| protection(run, run.counts.saved_pages as f64),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "stopped_time",
+        unit: Unit::Seconds,
+        better: Better::Less,
+        label: "stopped for it",
+        meaning: "For how long virtual machines were stopped until their memory was protected, summed over them",
+        value: |run| protection(run, run.counts.stopped_ps as f64 * 1e-12),
+        ..MetricKind::COUNT
+    },
+    MetricKind {
+        name: "snapshot_time",
+        unit: Unit::Seconds,
+        better: Better::Less,
+        label: "until all was saved",
+        meaning: "Longest time from the protection of a virtual machine's memory until its last page was saved; given \
+                  where one was completed",
+        value: |run| run.counts.snapshot_ps.map(|ps| ps as f64 * 1e-12),
         ..MetricKind::COUNT
     },
     MetricKind {

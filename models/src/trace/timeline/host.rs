@@ -158,6 +158,15 @@ impl Host {
             Event::UffdCopy { thread, page } => {
                 self.serves(board, now, thread, "installs a page", page);
             }
+            Event::UffdSave { thread, page } => {
+                self.serves(board, now, thread, "saves a page", page);
+            }
+            Event::UffdProtect { thread, pages, .. } => {
+                let slice = Slice::new("has protected memory").number("pages", pages);
+                let track = self.handler(board, thread).track;
+                board.instant(track, now, slice);
+            }
+            Event::UffdLift { thread, .. } => self.handler(board, thread).end(board, now),
             Event::UffdCopied { thread, .. } | Event::UffdAgain { thread, .. } => {
                 self.handler(board, thread).end(board, now);
             }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use sim_core::{SimDuration, SimTime};
 
 use super::scene::{Held, Reclaimed, Scene};
-use crate::base::ids::{Gfn, GroupId, ItemId, SyncId, TaskId, ThreadId, VcpuId, WorkerId};
+use crate::base::ids::{Gfn, GroupId, ItemId, PcpuId, SyncId, TaskId, ThreadId, VcpuId, WorkerId};
 use crate::base::record::{BlockReason, Event, ExitReason, IoKind};
-use crate::trace::anatomy::{Actor, Anatomy, Part};
+use crate::trace::anatomy::{Actor, Anatomy, Part, Step};
 use crate::trace::requests::RequestPart;
 
 /// What happens in a link.
@@ -101,6 +101,15 @@ pub enum Cause {
     Thread {
         /// The thread.
         thread: ThreadId,
+        /// The processor.
+        processor: PcpuId,
+        /// For how long.
+        span: SimDuration,
+    },
+    /// A thread of the VMM slept for the contents of a page: for the latency of its store.
+    Handler {
+        /// The thread.
+        thread: ThreadId,
         /// For how long.
         span: SimDuration,
     },
@@ -157,7 +166,12 @@ impl Causes<'_> {
         let worker = worker_of(fault);
         let worker_thread = worker.map(|worker| self.thread_of(worker));
         match part {
-            Part::WorkerWait => self.other_work(worker, at),
+            Part::WorkerWait => {
+                // A worker runs on the processor on which its item was queued: it waits for that, or is at other work.
+                let mut causes = self.processor(worker_thread, at);
+                causes.extend(self.other_work(worker, at));
+                causes
+            }
             Part::Worker => worker_thread.map_or_else(Vec::new, |it| self.reclaim(it, at)),
             Part::Device => {
                 let (own, mut causes) = self.reads(fault, at);
@@ -168,6 +182,11 @@ impl Causes<'_> {
                 causes.extend(self.ahead(at, &own));
                 causes
             }
+            Part::Contents => {
+                let (own, mut causes) = self.reads(fault, at);
+                causes.extend(self.handler(fault, at).filter(|_| own.is_empty()));
+                causes
+            }
             Part::Processor => self.processor(worker_thread.or_else(|| self.vcpu_thread(at.0)), at),
             Part::Delivery => {
                 let mut causes = self.asleep(at);
@@ -176,8 +195,21 @@ impl Causes<'_> {
             }
             Part::Turn => self.tasks(at),
             Part::Host => self.own_reclaim(at),
-            Part::Guest => Vec::new(),
+            Part::Message | Part::Install | Part::Guest => Vec::new(),
         }
+    }
+
+    /// For how long the thread that installs the page of a fault was on no processor.
+    fn handler(&self, fault: &Anatomy, (from, to): (SimTime, SimTime)) -> Option<Cause> {
+        let installs = |step: &Step| match step.event {
+            Event::UffdCopy { thread, .. } | Event::UffdPoisoned { thread, .. } => Some(thread),
+            _ => None,
+        };
+        let thread = fault.steps.iter().find_map(installs)?;
+        let held = self.scene.threads.iter().filter(|held| held.what.1 == Some(thread));
+        let ran: u64 = held.map(|held| held.within(from, to)).sum();
+        let span = ps(to.saturating_since(from).as_ps().saturating_sub(ran));
+        (!span.is_zero()).then_some(Cause::Handler { thread, span })
     }
 
     fn thread_of(&self, worker: WorkerId) -> ThreadId {
@@ -268,10 +300,8 @@ impl Causes<'_> {
     }
 
     fn other_work(&self, own: Option<WorkerId>, (from, to): (SimTime, SimTime)) -> Vec<Cause> {
-        let work = self.scene.work.iter().filter(|held| {
-            let (worker, _) = held.what;
-            own.is_none_or(|own| own == worker) || held.to <= to
-        });
+        // What other workers do keeps nobody: one that sleeps makes place for the next.
+        let work = self.scene.work.iter().filter(|held| Some(held.what.0) == own);
         let sums = sums(work.map(|held| (held.what, held.within(from, to))));
         let cause = |((worker, item), span)| Cause::Worker { worker, item, span };
         sums.into_iter().map(cause).collect()
@@ -311,14 +341,15 @@ impl Causes<'_> {
 
     /// Who had the processor on which a thread runs next.
     fn processor(&self, thread: Option<ThreadId>, (from, to): (SimTime, SimTime)) -> Vec<Cause> {
-        let next = |held: &&Held<(_, Option<ThreadId>)>| held.what.1 == thread && held.from >= to;
+        // A worker has its processor before it begins its work.
+        let next = |held: &&Held<(_, Option<ThreadId>)>| held.what.1 == thread && held.to > to;
         let Some(pcpu) = self.scene.threads.iter().find(next).map(|held| held.what.0) else {
             return Vec::new();
         };
         let there = self.scene.threads.iter().filter(|held| held.what.0 == pcpu);
         let spans = there.filter_map(|held| Some((held.what.1?, held.within(from, to))));
         let others = spans.filter(|(other, _)| Some(*other) != thread);
-        let cause = |(thread, span)| Cause::Thread { thread, span };
+        let cause = |(thread, span)| Cause::Thread { thread, processor: pcpu, span };
         sums(others).into_iter().map(cause).collect()
     }
 

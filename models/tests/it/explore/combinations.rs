@@ -54,7 +54,7 @@ fn whatever_is_not_refused_can_be_driven() {
 }
 
 #[test]
-#[ignore = "takes far more than ten minutes: each combination with each disturbance"]
+#[ignore = "far more than ten minutes, each combination with each disturbance: cargo test --release -p models --test it explore::combinations -- --ignored"]
 fn whatever_is_not_refused_can_be_disturbed() {
     for &disturbance in Disturbance::ALL {
         drive(Some(disturbance));

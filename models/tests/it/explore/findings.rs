@@ -54,7 +54,7 @@ fn documented_findings_of_some_disturbances() {
 }
 
 #[test]
-#[ignore = "takes minutes: every disturbance alone"]
+#[ignore = "minutes, every disturbance alone: cargo test --release -p models --test it explore::findings -- --ignored"]
 fn documented_findings_of_every_disturbance() {
     hold_table(&of_kernels());
 }
@@ -124,7 +124,7 @@ fn documented_findings_of_some_pairs() {
 
 /// `PAIRS_WITH=smi,reset` holds only the pairs of these with all others.
 #[test]
-#[ignore = "takes a quarter of an hour: every pair of disturbances"]
+#[ignore = "a quarter of an hour, every pair of disturbances: cargo test --release -p models --test it explore::findings -- --ignored"]
 fn documented_findings_of_every_pair() {
     let wanted = std::env::var("PAIRS_WITH").ok();
     let is_wanted = |which: &Disturbance| {

@@ -152,7 +152,7 @@ fn two_vcpus_keep_the_invariants() {
 
 /// Minutes, and gigabytes.
 #[test]
-#[ignore = "minutes, and gigabytes: larger worlds of every generation"]
+#[ignore = "minutes and gigabytes, larger worlds of every generation: cargo test --release -p models --test it explore::steps -- --ignored"]
 fn larger_worlds_keep_the_invariants() {
     for name in GENERATIONS {
         for en in ENABLING {

@@ -92,7 +92,7 @@ fn documented_worlds_of_the_exit_protocol() {
 }
 
 #[test]
-#[ignore = "takes minutes: both series, each disturbance alone, rings of 1, 2 and 4"]
+#[ignore = "minutes, both series, each disturbance alone, rings of 1, 2 and 4: cargo test --release -p models --test it explore::vmm -- --ignored"]
 fn documented_worlds_of_both_series() {
     let mut rows = Vec::new();
     for name in ["user-exit", "user-exitless"] {

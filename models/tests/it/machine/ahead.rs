@@ -16,11 +16,11 @@ use models::base::record::{MemcgFile, TaskRole};
 use models::config::{
     AddressRecorder, ApicConfig, Arrivals, AtDepth, Balloon, BalloonTarget, Cgroup, ChannelsConfig,
     DeviceConfig, Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging,
-    Install, Law, LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern, PlainExits,
-    Policy, Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults,
-    ReclaimAsk, Region, RegionBacking, Reporting, SecondStageLock, Section, StealClock,
+    Install, Law, Lift, LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern,
+    PlainExits, Policy, Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes,
+    ReadFaults, ReclaimAsk, Region, RegionBacking, Reporting, SecondStageLock, Section, StealClock,
     StoreConfig, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking,
-    ZswapConfig, ZswapKernel,
+    WriteProtection, ZswapConfig, ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -227,6 +227,9 @@ impl Draw {
     /// The handlers of a machine die, if it has some, and the kernel keeps its faults.
     fn deaths(&mut self, config: &mut MachineConfig, policy: &Policy) {
         let handler = config.host.stores.iter().any(|store| store.handler.is_some());
+        if policy.rules.vmm_answers() {
+            config.host.memory_control.protections.clear();
+        }
         if handler && policy.rules.vmm_answers() {
             config.host.memory_control.balloons.clear();
             for handler in config.host.stores.iter_mut().filter_map(|it| it.handler.as_mut()) {
@@ -312,6 +315,7 @@ impl Draw {
         }
         self.discards(&mut config);
         self.balloon(&mut config);
+        self.protection(&mut config);
         let handler = config.host.stores.iter().any(|store| store.handler.is_some());
         if config.host.thp || handler {
             let control = &mut config.host.memory_control;
@@ -366,6 +370,30 @@ impl Draw {
         let reporting = self.chance(60).then_some(Reporting { order, delay });
         let balloon = Balloon { vm: VmId(0), targets, reporting };
         config.host.memory_control.balloons = vec![balloon];
+    }
+
+    /// The VMM write-protects memory, and saves it or not.
+    fn protection(&mut self, config: &mut MachineConfig) {
+        let stored = config.workload.regions.iter().any(|region| region.store.is_some());
+        let shadow = config.host.paging == HostPaging::Shadow;
+        let balloon = !config.host.memory_control.balloons.is_empty();
+        if stored || shadow || balloon || config.host.thp || self.chance(40) {
+            return;
+        }
+        let sink = self.chance(70).then(|| match self.device() {
+            device if device.is_work_of_submitter() => constant(us(30)),
+            device => device,
+        });
+        let protection = WriteProtection {
+            vm: VmId(0),
+            at: us(self.below(2_500)),
+            sink,
+            threads: 1 + self.below(3) as u16,
+            depth: 1 + self.below(40) as u32,
+            rate: self.chance(40).then(|| 10_000 + self.below(1_000_000)),
+            lift: self.of(&[Lift::Saved, Lift::Copied]),
+        };
+        config.host.memory_control.protections = vec![protection];
     }
 
     /// Who translates addresses, and which of them there are.

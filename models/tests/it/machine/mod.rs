@@ -33,6 +33,7 @@ mod policies;
 mod prefill;
 mod presets;
 mod programs;
+mod protection;
 mod queueing;
 mod reads;
 mod regressions;

@@ -125,6 +125,11 @@ fn every_metric_can_be_named() {
         "remove_events",
         "remove_wait",
         "uffd_again",
+        "protected_pages",
+        "write_messages",
+        "saved_pages",
+        "stopped_time",
+        "snapshot_time",
         "poisoned_pages",
         "vmm_lifetime",
     ];

@@ -5,6 +5,7 @@ use sim_core::SimDuration;
 use super::axis::Axis;
 use super::point::Point;
 use crate::scenario::resolve::ScenarioOverrides;
+use crate::syntax::tree::Chosen;
 
 /// Most points of a sweep.
 pub const MAX_POINTS: usize = 10_000;
@@ -44,4 +45,11 @@ pub struct SweepOverrides {
     pub metrics: Vec<String>,
     /// Changes to every point, but for what its own values say.
     pub scenario: ScenarioOverrides,
+}
+
+impl SweepOverrides {
+    /// The policies that are chosen.
+    pub(super) fn chosen(&self) -> Chosen {
+        Chosen::of(&self.scenario.policies, &self.set)
+    }
 }

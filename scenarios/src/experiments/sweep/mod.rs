@@ -46,7 +46,7 @@ impl Sweep {
     /// When there is none, when it cannot be read, when its content or the content of its scenario
     /// is wrong, or when a value is not valid at its point.
     pub fn load(path_or_name: &str, overrides: &SweepOverrides) -> Result<Self, ScenarioError> {
-        let mut spec = Spec::load(path_or_name)?;
+        let mut spec = Spec::load(path_or_name, &overrides.chosen())?;
         spec.add(overrides)?;
         spec.sweep(&overrides.scenario)
     }
@@ -61,7 +61,7 @@ impl Sweep {
         text: &str,
         overrides: &SweepOverrides,
     ) -> Result<Self, ScenarioError> {
-        let mut spec = Spec::from_text(file, text)?;
+        let mut spec = Spec::from_text(file, text, &overrides.chosen())?;
         spec.add(overrides)?;
         spec.sweep(&overrides.scenario)
     }

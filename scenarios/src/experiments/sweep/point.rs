@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::scenario::named_files::from_here;
 use crate::scenario::patch::{PathError, Target};
 use crate::scenario::resolve::{Scenario, ScenarioOverrides};
 use crate::scenario::resolved::{Resolved, resolved};
 use crate::scenario::source::{document, source};
 use crate::syntax::error::{Diagnostic, ScenarioError};
-use crate::syntax::tree::{Document, FieldPath, NodeValue};
+use crate::syntax::tree::{Chosen, Document, FieldPath, NodeValue, is_of_policies};
 
 /// A point of a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +61,15 @@ pub(crate) struct Base {
 impl Base {
     /// A scenario by name or path, which must be valid by itself.
     pub(crate) fn load(path_or_name: &str) -> Result<Self, ScenarioError> {
+        Self::load_for(path_or_name, Chosen::default())
+    }
+
+    /// As [`load`](Self::load); policies that are not chosen need not be such as can be run.
+    pub(crate) fn load_for(path_or_name: &str, chosen: Chosen) -> Result<Self, ScenarioError> {
         let (file, text) = source(path_or_name)?;
-        Ok(Self::new(document(&file, &text)?)?.0)
+        let mut doc = document(&file, &text)?;
+        doc.chosen = chosen;
+        Ok(Self::new(doc)?.0)
     }
 
     /// With the scenario that it is without changes.
@@ -134,13 +142,19 @@ pub(super) fn patched(
     doc: &Document,
     patches: &[&Patch],
 ) -> Result<(Document, Vec<FieldPath>), ScenarioError> {
-    let root = doc.root.clone();
-    let (file, text) = (doc.file.clone(), doc.text.clone());
-    let mut doc = Document { file, text, root, attached: None };
+    let mut doc = doc.with_root(doc.root.clone());
+    // Values that are put in may name other ones.
+    doc.attached.clear();
+    doc.chosen.others |= patches.iter().any(|patch| is_of_policies(patch.target.text()));
     let mut paths = Vec::new();
     for patch in patches {
         let set = patch.target.set(&mut doc.root, &patch.value);
-        paths.push(set.map_err(|error| patch.named.path_error(error))?);
+        let path = set.map_err(|error| patch.named.path_error(error))?;
+        // The values of a sweep file are as those of its scenario.
+        if patch.origin.doc.file.starts_with("--") {
+            from_here(&mut doc, &path);
+        }
+        paths.push(path);
     }
     Ok((doc, paths))
 }

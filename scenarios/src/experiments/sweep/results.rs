@@ -1,12 +1,11 @@
 //! What a sweep found out, as plain data.
 
-use std::sync::Arc;
-
 use models::trace::digest::DigestValue;
 
 use super::axis::{Axis, AxisKind};
 use super::definition::Laws;
 use crate::run::results::Comparison;
+use crate::scenario::kept::KeptScenario;
 
 /// The results of a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +24,8 @@ pub struct SweepResult {
     pub axes: Vec<Axis>,
     /// The points, in order; never empty.
     pub points: Vec<PointResult>,
-    /// The scenario of the first point, as text.
-    pub scenario: Arc<str>,
+    /// The scenario of the first point, with the files that it names.
+    pub scenario: KeptScenario,
     /// Metrics that tables show instead of the median latency.
     pub metrics: Vec<String>,
     /// What is known of the workload.

@@ -10,6 +10,7 @@ use crate::run::results::Comparison;
 use crate::run::runner::{Batch, Part, Progress, RunOptions, run_batch};
 use crate::run::summary;
 use crate::scenario::canonical;
+use crate::scenario::kept::KeptScenario;
 
 /// Runs all points of a sweep, or what is not yet done of them. The runs of all points share the
 /// threads.
@@ -53,6 +54,7 @@ pub(super) fn result(sweep: &Sweep, comparisons: Vec<Comparison>) -> SweepResult
         .collect();
     let scenarios = points.iter().map(|point| &point.comparison);
     let hash = hash_of(scenarios.map(|it| (it.scenario_hash.as_str(), it.seed)));
+    let first = &sweep.points[0].scenario;
     SweepResult {
         sweep: sweep.name.clone(),
         title: sweep.title.clone(),
@@ -61,7 +63,8 @@ pub(super) fn result(sweep: &Sweep, comparisons: Vec<Comparison>) -> SweepResult
         digest: summary::digest_of(points.iter().map(|point| point.comparison.digest)),
         axes: sweep.axes.clone(),
         points,
-        scenario: sweep.points[0].scenario.text.clone(),
+        // The text was read once.
+        scenario: first.kept().unwrap_or_else(|_| KeptScenario::plain(first.text.clone())),
         metrics: sweep.metrics.clone(),
         laws: sweep.laws,
     }

@@ -91,7 +91,7 @@ impl Screening {
         overrides: &SweepOverrides,
         trajectories: u32,
     ) -> Result<Self, ScenarioError> {
-        let mut spec = Spec::load(path_or_name)?;
+        let mut spec = Spec::load(path_or_name, &overrides.chosen())?;
         spec.add(overrides)?;
         let lengths = spec.axis_lengths();
         let fail = |message: String, help: &str| {

@@ -1,14 +1,14 @@
 //! One scenario with fields changed from a command line.
 
-use std::sync::Arc;
-
 use super::collide::given_twice;
 use super::point::{Base, Patch, patched};
 use super::words;
+use crate::scenario::kept::KeptScenario;
 use crate::scenario::resolve::{Scenario, ScenarioOverrides};
 use crate::scenario::resolved::Resolved;
 use crate::scenario::source::document;
 use crate::syntax::error::ScenarioError;
+use crate::syntax::tree::Chosen;
 
 impl Scenario {
     /// Loads a scenario by path or name, with values put into its fields: `FIELD=VALUE`, in order.
@@ -17,10 +17,22 @@ impl Scenario {
     /// As [`load`](Self::load); when a setting names no field or its value is not valid there, with
     /// the place in the setting; when two settings name the same field.
     pub fn load_with(path_or_name: &str, settings: &[String]) -> Result<Self, ScenarioError> {
-        if settings.is_empty() {
-            return Self::load(path_or_name);
-        }
-        Self::changed(&Base::load(path_or_name)?, settings)
+        Self::load_for(path_or_name, settings, &[])
+    }
+
+    /// As [`load_with`](Self::load_with), for policies that will be chosen by
+    /// [`with_overrides`](Self::with_overrides): the file's others need not be such as can be run on its machine. None
+    /// are all of the file.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with).
+    pub fn load_for(
+        path_or_name: &str,
+        settings: &[String],
+        policies: &[String],
+    ) -> Result<Self, ScenarioError> {
+        let base = Base::load_for(path_or_name, Chosen::of(policies, settings))?;
+        Self::changed(&base, settings)
     }
 
     /// As [`load_with`](Self::load_with), from text; `file` is its name in messages.
@@ -45,7 +57,7 @@ impl Scenario {
         settings: &[String],
         overrides: &ScenarioOverrides,
     ) -> Result<Vec<Resolved>, ScenarioError> {
-        let base = Base::load(path_or_name)?;
+        let base = Base::load_for(path_or_name, Chosen::of(&overrides.policies, settings))?;
         let patches: Vec<Patch> =
             settings.iter().map(|text| words::setting(text)).collect::<Result<_, _>>()?;
         let patches: Vec<&Patch> = patches.iter().collect();
@@ -53,12 +65,12 @@ impl Scenario {
         base.resolved(&patches, overrides)
     }
 
-    /// The scenario's text with what a command line changed besides: a file that gives the same runs without it. What
-    /// is expected of the file's own policies, and published of them, is left out where others are run.
+    /// The scenario with what a command line changed besides, and with the files that it names: what gives the same
+    /// runs without them. What is expected of the file's own policies, and published of them, is left out where others are run.
     ///
     /// # Errors
     /// When the text is none of a scenario.
-    pub fn text_as_run(&self, overrides: &ScenarioOverrides) -> Result<Arc<str>, ScenarioError> {
+    pub fn as_run(&self, overrides: &ScenarioOverrides) -> Result<KeptScenario, ScenarioError> {
         let mut settings = Vec::new();
         if !overrides.policies.is_empty() {
             let names: Vec<String> =
@@ -70,12 +82,13 @@ impl Scenario {
         settings.extend(overrides.seed.map(|seed| format!("seed={seed}")));
         settings.extend(overrides.replications.map(|count| format!("replications={count}")));
         if settings.is_empty() {
-            return Ok(self.text.clone());
+            return self.kept();
         }
         let patches = settings.iter().map(|text| words::setting(text));
         let patches: Vec<Patch> = patches.collect::<Result<_, _>>()?;
         let doc = document(&self.name, &self.text)?;
-        Ok(patched(&doc, &patches.iter().collect::<Vec<_>>())?.0.root.value.json().into())
+        let (doc, _) = patched(&doc, &patches.iter().collect::<Vec<_>>())?;
+        self.kept_as(doc, true)
     }
 
     fn changed(base: &Base, settings: &[String]) -> Result<Self, ScenarioError> {

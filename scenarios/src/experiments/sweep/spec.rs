@@ -18,7 +18,7 @@ use crate::scenario::resolve::ScenarioOverrides;
 use crate::scenario::resolve::at::{self, At};
 use crate::scenario::source::{document, source};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
-use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
+use crate::syntax::tree::{Chosen, Document, FieldPath, Node, NodeValue};
 
 /// The label of the point of a sweep of variations that has none.
 const UNCHANGED: &str = "none";
@@ -39,13 +39,13 @@ pub(super) struct Spec {
 }
 
 impl Spec {
-    pub(super) fn load(path_or_name: &str) -> Result<Self, ScenarioError> {
+    pub(super) fn load(path_or_name: &str, chosen: &Chosen) -> Result<Self, ScenarioError> {
         let path = Path::new(path_or_name);
         if let Some(entry) = library::find_sweep(path_or_name).filter(|_| !path.is_file()) {
-            return Self::from_text(entry.name, entry.text);
+            return Self::from_text(entry.name, entry.text, chosen);
         }
         match source(path_or_name) {
-            Ok((file, text)) => Self::from_text(&file, &text),
+            Ok((file, text)) => Self::from_text(&file, &text, chosen),
             Err(ScenarioError::NotFound { name, .. }) => {
                 let all = library::all().iter().chain(library::sweeps());
                 let names: Vec<&str> = all.map(|entry| entry.name).collect();
@@ -56,8 +56,13 @@ impl Spec {
         }
     }
 
-    pub(super) fn from_text(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        let doc = document(file, text)?;
+    pub(super) fn from_text(
+        file: &str,
+        text: &str,
+        chosen: &Chosen,
+    ) -> Result<Self, ScenarioError> {
+        let mut doc = document(file, text)?;
+        doc.chosen = chosen.clone();
         let of_sweeps = ["scenario", "axes", "variations"];
         if !of_sweeps.iter().any(|name| doc.root.get(name).is_some()) {
             return Self::of_scenario(doc);
@@ -275,7 +280,7 @@ fn base(doc: &Document, at: &At<'_>, name: &str) -> Result<Base, ScenarioError> 
     let folder = Path::new(&doc.file).parent().unwrap_or(Path::new(""));
     let beside = folder.join(name);
     let beside = if beside.is_file() { beside.to_string_lossy().into_owned() } else { name.into() };
-    match Base::load(&beside) {
+    match Base::load_for(&beside, doc.chosen.clone()) {
         Err(ScenarioError::NotFound { help, .. }) => {
             let message = format!("there is no scenario file `{name}` and no built-in one");
             Err(at.fail(message, help))

@@ -19,7 +19,7 @@ const SET_HELP: &str = "write FIELD=VALUE, such as duration=5s";
 fn document(option: &str, text: &str) -> Arc<Document> {
     let value = NodeValue::String(text.into());
     let root = Node { span: 0..text.len(), value };
-    Arc::new(Document { file: option.into(), text: text.into(), root, attached: None })
+    Arc::new(Document::of(option.into(), text.into(), root))
 }
 
 fn origin(doc: &Arc<Document>, span: Range<usize>) -> Origin {

@@ -192,7 +192,7 @@ fn ground(
         }
         NodeValue::Object(_) => {
             let (file, text) = (doc.file.clone(), Arc::clone(&doc.text));
-            let inner = Document { file, text, root: node.clone(), attached: None };
+            let inner = Document::of(file, text, node.clone());
             Ok((Arc::new(Base::new(inner)?.0), Vec::new()))
         }
         _ => Err(crate::syntax::de::expected(doc, &at.path, "a name or a scenario")),

@@ -294,9 +294,15 @@ impl Handlers {
         if self.copies.len() > MAX_OPEN {
             self.copies.pop_first();
         }
+        self.time_read_to_copy(ns, address);
+    }
+
+    /// From the read of the messages about a page to the call that installs it, unless that began before.
+    fn time_read_to_copy(&mut self, begun: u64, address: u64) {
         let messages = self.unanswered.get(&address).into_iter().flatten();
-        if let Some(read) = messages.filter_map(|message| message.read).min() {
-            self.survey.read_to_copy.record(ns.saturating_sub(read));
+        let read = messages.filter_map(|message| message.read).min();
+        if let Some(read) = read.filter(|read| *read <= begun) {
+            self.survey.read_to_copy.record(begun - read);
         }
     }
 
@@ -319,6 +325,10 @@ impl Handlers {
         for page in 0..pages {
             let address = first.wrapping_add(page * PAGE);
             self.survey.installed += 1;
+            // That of the first page was timed when the call began.
+            if page > 0 {
+                self.time_read_to_copy(since, address);
+            }
             if !self.unanswered.contains_key(&address) {
                 self.survey.unasked += 1;
                 continue;
@@ -369,6 +379,12 @@ impl Handlers {
         };
         Some((self.survey, findings))
     }
+}
+
+/// Whether an event is a message about a missing page, which somebody sleeps for.
+pub(crate) fn is_message(name: &[u8], fields: &[u8]) -> bool {
+    probe_of(name, fields) == Some(Probe::Fault)
+        && number(fields, "flags").is_some_and(|flags| flags & NOWAIT == 0)
 }
 
 /// What a probe shows, by the function that it stands in or else by its name.

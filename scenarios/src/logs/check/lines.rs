@@ -6,6 +6,8 @@ use std::io::{self, Read};
 const CHUNK: usize = 1 << 18;
 /// Lines that are longer are left out. The longest that any kernel prints is a page.
 pub(super) const LONGEST: usize = 1 << 16;
+/// What goes on for so long without the end of a line is no text: a device that has no end, for one.
+const NO_LINE: u64 = 1 << 28;
 
 /// What a stream ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(super) struct Lines<R> {
     filled: usize,
     /// Inside a line that is too long.
     skipping: bool,
+    /// Bytes of that line.
+    skipped: u64,
     /// Lines that were too long.
     pub(super) too_long: u64,
     /// Lines so far.
@@ -35,7 +39,16 @@ pub(super) struct Lines<R> {
 impl<R: Read> Lines<R> {
     pub(super) fn new(source: R) -> Self {
         let buffer = vec![0; CHUNK + LONGEST];
-        Self { source, buffer, from: 0, filled: 0, skipping: false, too_long: 0, count: 0 }
+        Self {
+            source,
+            buffer,
+            from: 0,
+            filled: 0,
+            skipping: false,
+            skipped: 0,
+            too_long: 0,
+            count: 0,
+        }
     }
 
     /// Hands `each` every line with its number, without its end.
@@ -55,8 +68,17 @@ impl<R: Read> Lines<R> {
             self.from = 0;
             if self.filled >= LONGEST {
                 self.too_long += u64::from(!self.skipping);
+                self.skipped = if self.skipping { self.skipped } else { 0 } + self.filled as u64;
                 self.skipping = true;
                 self.filled = 0;
+                if self.skipped > NO_LINE {
+                    let why = format!(
+                        "line {} has more than {} MiB: this is no text",
+                        self.count + 1,
+                        NO_LINE >> 20
+                    );
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
             }
             match self.source.read(&mut self.buffer[self.filled..]) {
                 Ok(0) => {
@@ -100,6 +122,13 @@ mod tests {
         assert_eq!((all.len(), end), (2, End::NoNewline));
         assert_eq!(all[1], (2, b"half".to_vec()));
         assert_eq!(read(b"").1, End::Whole);
+    }
+
+    #[test]
+    fn what_has_no_lines_is_given_up() {
+        let endless = b"a\n".chain(io::repeat(0));
+        let told = Lines::new(endless).for_each(|_, _| {}).expect_err("it has no end");
+        assert!(told.to_string().contains("line 2 has more than 256 MiB"), "{told}");
     }
 
     #[test]

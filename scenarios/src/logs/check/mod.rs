@@ -6,7 +6,7 @@ pub(crate) mod checker;
 mod compressed;
 pub(in crate::logs) mod consumer;
 mod error;
-mod handler;
+pub(crate) mod handler;
 mod join;
 mod lines;
 mod order;

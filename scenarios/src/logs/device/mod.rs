@@ -125,7 +125,7 @@ pub fn fit_device(
             }
         }
     }
-    let name = options.name.clone().unwrap_or_else(|| name_of(&paths[0]));
+    let name = options.name.clone().unwrap_or_else(|| name_of_all(paths));
     let summary = summary(&files, &given);
     let preset = preset::text(&name, &summary, &config, &given);
     // What is written can be read.
@@ -203,6 +203,23 @@ fn summary(files: &[(String, String)], given: &[Given]) -> String {
         text += &format!("; assumptions: {}", assumed.join(", "));
     }
     text
+}
+
+/// What the names of the files begin with, as a name: `depth` of `depth-1.json` and `depth-8.json`.
+fn name_of_all(paths: &[String]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| name_of(path)).collect();
+    let Some((first, others)) = names.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return names.first().cloned().unwrap_or_default();
+    };
+    let same = |name: &String| first.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+    let length = others.iter().map(same).min().unwrap_or(0);
+    let common: String = first.chars().take(length).collect();
+    // A number that is cut would be another one.
+    let common = match others.iter().all(|name| name == first) {
+        true => common.as_str(),
+        false => common.trim_end_matches(|c: char| c.is_ascii_digit() || "-_. ".contains(c)),
+    };
+    if common.is_empty() { "device".into() } else { common.into() }
 }
 
 /// The file's name without its ending, as a name.

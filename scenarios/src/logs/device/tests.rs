@@ -14,6 +14,19 @@ fn fit_texts(texts: &[&str]) -> Result<DeviceFitReport, DeviceFitError> {
     fit_device(&paths, &DeviceFitOptions::default())
 }
 
+#[test]
+fn a_device_of_several_files_has_what_their_names_begin_with() {
+    let of = |names: &[&str]| {
+        let paths: Vec<String> = names.iter().map(|name| format!("a/{name}.json")).collect();
+        name_of_all(&paths)
+    };
+    assert_eq!(of(&["depth-1"]), "depth-1");
+    assert_eq!(of(&["depth-1", "depth-8"]), "depth");
+    assert_eq!(of(&["nvme-10", "nvme-16"]), "nvme");
+    assert_eq!(of(&["nvme0", "sda"]), "device");
+    assert_eq!(of(&["one", "one"]), "one");
+}
+
 /// Without the runs of the device, which take a second.
 fn fit_quickly(text: &str) -> Result<(), DeviceFitError> {
     let folder = tempfile::tempdir().expect("a folder can be made");

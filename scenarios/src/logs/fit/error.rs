@@ -63,6 +63,22 @@ pub enum FitError {
         /// The events that it has none of.
         missing: String,
     },
+    /// The VMM answers the faults.
+    #[error(
+        "in {name} the VMM answers the faults: {messages} messages of userfaultfd, and {reads} reads of a device by vCPU \
+         threads and their workers; a scenario with swap would be another host\n  \
+         help: `apfsim check` says where the handler's time goes, and `apfsim show lab-uffd-100us-4f4w` is a scenario \
+         with a `handler` to begin with; or say how long a page takes: --device 100us fits all the rest, with a device in \
+         the handler's place; see docs/fit-scenario.md, Hosts without a device"
+    )]
+    Handler {
+        /// The log.
+        name: String,
+        /// Messages about missing pages.
+        messages: u64,
+        /// Reads that belong to faults.
+        reads: u64,
+    },
     /// Its times are none of a host.
     #[error(
         "{name} has {faults} faults that needed I/O within {seconds} s: its times are too coarse, or in another \

@@ -7,7 +7,7 @@ use sim_core::SimDuration;
 use super::error::FitError;
 use super::given::{FitOptions, Given};
 use super::host::{self, DeviceLaw, constant_of};
-use super::measure::Measure;
+use super::measure::{Counts, Measure};
 use super::paths::{Part, PathId};
 use super::solve::{FittedCost, Lengths, Parts};
 use crate::syntax::error::help_for_unknown;
@@ -214,6 +214,11 @@ fn refuse(name: &str, measure: &Measure, options: &FitOptions) -> Result<(), Fit
     }
     if measure.several_guests() {
         return Err(FitError::SeveralGuests { name });
+    }
+    let Counts { messages, reads_before_try, reads_by_worker, .. } = measure.counts;
+    let reads = reads_before_try + reads_by_worker;
+    if options.device.is_none() && messages > 0 && messages >= reads {
+        return Err(FitError::Handler { name, messages, reads });
     }
     // Without the device no synchronous fault is seen, so this comes before their number.
     if options.device.is_none() && measure.device().is_none() {

@@ -72,6 +72,8 @@ pub struct Counts {
     pub reads_before_try: u64,
     /// Reads by workers.
     pub reads_by_worker: u64,
+    /// Messages to a VMM about missing pages (userfaultfd), as far as they are probed.
+    pub messages: u64,
     /// Page ready interrupts.
     pub ready_interrupts: u64,
     /// Page ready.

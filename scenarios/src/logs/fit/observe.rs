@@ -9,6 +9,7 @@ use super::measure::{Fault, MOST, Measure, SHORTEST_TICK};
 use super::paths::PathId;
 use crate::logs::check::checker::config_of;
 use crate::logs::check::consumer::LogConsumer;
+use crate::logs::check::handler::is_message;
 
 /// The thread that runs when nobody does.
 const IDLE: u32 = 0;
@@ -26,6 +27,10 @@ impl LogConsumer for Measure {
         }
         self.observe(&event);
         self.monitors.observe(event);
+    }
+
+    fn other(&mut self, _line: u64, _thread: u32, _ns: u64, name: &[u8], fields: &[u8]) {
+        self.counts.messages += u64::from(is_message(name, fields));
     }
 
     fn written_by(&mut self, rules: &str) -> bool {

@@ -9,8 +9,10 @@ use crate::scenario::resolve::Scenario;
 /// Requests of a run below which that is noted of them: quantiles are taken run by run.
 const FEW_REQUESTS: f64 = 100.0;
 
-/// Share of the arrivals from which on those that wait at the end count as a growing line.
-const GROWTH: f64 = 0.05;
+/// Square roots of the arrivals from which on those that are left at the end count as a growing line: with a load of
+/// one, a line comes to one of them by chance, and with less it has a length of its own, which a run that is not too
+/// short for it to matter leaves far behind.
+const GROWTH: f64 = 1.0;
 
 /// What is degenerate about them in the results of a scenario.
 pub(super) fn notes(scenario: &Scenario, results: &[PolicyResult]) -> Vec<Note> {
@@ -73,15 +75,23 @@ impl Found<'_> {
     /// A line that grows: the rest of the arrivals waits at the end of the run.
     fn overload(&mut self) {
         for result in self.results {
-            let sum = |name| values(result, name).iter().sum::<f64>();
-            let (arrived, ended) = (sum("request_arrivals"), sum("requests"));
-            // Of those of a group; a closed loop beside it makes this miss an overload, never invent one.
-            if arrived - ended > (GROWTH * arrived).max(FEW_REQUESTS) {
-                let text = format!(
-                    "{arrived:.0} requests arrived from outside and {ended:.0} were served: latencies \
-                     say how long the run was",
-                );
-                self.note(NoteKind::Overload, Some(&result.policy), text);
+            let groups = self.scenario.machine.workload.tasks.iter();
+            for group in groups.filter(|group| group.arrivals.is_some()) {
+                let sum = |name: &str| {
+                    let own = format!("{name}[{}]", group.name);
+                    values(result, &own).iter().sum::<f64>()
+                };
+                let (arrived, ended) = (sum("request_arrivals"), sum("requests"));
+                let runs = f64::from(self.scenario.replications);
+                let chance = GROWTH * runs * (arrived / runs).sqrt();
+                if arrived - ended > chance.max(FEW_REQUESTS) {
+                    let text = format!(
+                        "{arrived:.0} requests arrived for `{}` and {ended:.0} were served, so that the line grew \
+                         through the run: latencies say how long the run was",
+                        group.name
+                    );
+                    self.note(NoteKind::Overload, Some(&result.policy), text);
+                }
             }
         }
     }

@@ -140,3 +140,29 @@ fn stalls_that_outlast_the_run_are_no_absence_of_faults() {
     let text = &result.notes.iter().find(|note| note.kind == NoteKind::NoFaults).unwrap().text;
     assert!(text.contains("no major fault ended"), "{text}");
 }
+
+/// One server whose requests take 100 us each and come after such gaps.
+fn served(gap: &str) -> String {
+    let text = format!(
+        r#"{{ "format": 1, "name": "served", "title": "A server",
+        "host": {{ "cpu": "skylake-sp", "cpus": 2, "memory_limit": "64MiB", "swap": {{ "device": "nvme-tlc-gen3" }} }},
+        "guest": {{ "kernel": "linux-6.12", "vcpus": 1, "memory": "64MiB" }},
+        "workload": {{ "regions": [{{ "name": "r", "size": "1MiB" }}],
+            "tasks": [{{ "name": "server", "role": "worker", "arrivals": {{ "kind": "law", "gap": {gap} }},
+                "program": [{{ "op": "serve", "body": [{{ "op": "compute", "span": "100us" }}] }}] }}] }},
+        "policies": ["sync"], "measure": "request_latency_p99", "duration": "3s", "replications": 2 }}"#
+    );
+    let scenario = Scenario::from_str("served", &text);
+    told(&scenario.unwrap_or_else(|error| panic!("{}", error.render())))
+}
+
+/// A line that grows by a hundredth of what arrives is as endless as one that grows by a half; one that is only long is not.
+#[test]
+fn a_load_little_above_one_is_an_overload() {
+    for gap in [r#""50us""#, r#""98.5us""#] {
+        assert!(served(gap).contains("overload sync"), "{gap}");
+    }
+    for gap in [r#""106us""#, r#"{ "kind": "exponential", "mean": "125us" }"#] {
+        assert!(!served(gap).contains("overload"), "{gap}: {}", served(gap));
+    }
+}

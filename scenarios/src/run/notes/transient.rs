@@ -92,6 +92,8 @@ mod tests {
             beginning: Beginning::of(&SeriesValues { span_ps: 12_000_000_000_000, windows }),
             series: None,
             asleep: 0,
+            stuck: 0,
+            waits: Vec::new(),
             per_task: Vec::new(),
             findings: Vec::new(),
         }

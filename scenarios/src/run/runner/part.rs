@@ -116,16 +116,14 @@ impl<'a> PartWork<'a> {
         let violation = findings.find(|finding| finding.verdict == FindingVerdict::Violation);
         let Some(violation) = violation else { return Ok(()) };
         let scenario = self.part.scenario;
+        // The text was read once.
+        let text = scenario.text_for_anywhere().unwrap_or_else(|_| scenario.text.clone());
         let replay = ReplayFile {
             format: REPLAY_FORMAT,
             version: crate::version::VERSION.into(),
             build: crate::version::BUILD.into(),
             scenario_hash: scenario.hash(),
-            scenario: scenario.text.as_ref().into(),
-            device_file: scenario
-                .device_file
-                .as_ref()
-                .map(|file| (file.name.clone(), file.text.as_ref().into())),
+            scenario: text.as_ref().into(),
             setup_hash: canonical::setup_hash(scenario),
             scenario_seed: scenario.seed,
             point: stored.point,

@@ -32,10 +32,12 @@ const FORMS: &str = "such as `work_total halt/sync >= 1.5`, `fault_latency_p99 h
 pub(crate) struct ParseError {
     pub(crate) message: String,
     pub(crate) help: String,
+    /// It is of a policy that the scenario does not have.
+    pub(crate) lacks_policy: bool,
 }
 
 fn fail<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, ParseError> {
-    Err(ParseError { message: message.into(), help: help.into() })
+    Err(ParseError { message: message.into(), help: help.into(), lacks_policy: false })
 }
 
 /// Reads a line; `policies` and named virtual machines are those of the scenario.
@@ -58,6 +60,7 @@ pub(crate) fn parse(
         ["digest", digest] => Claim::Digest(digest.parse().map_err(|error| ParseError {
             message: format!("{error}"),
             help: "the last line of `apfsim compare` has it".into(),
+            lacks_policy: false,
         })?),
         ["digest", ..] => return fail("this is not one digest", FORMS),
         [invariant, rest @ ..] if invariant.starts_with("INV") => {
@@ -94,7 +97,7 @@ fn known(policy: &str, policies: &[&str]) -> Result<String, ParseError> {
         return Ok(policy.into());
     }
     let message = format!("`{policy}` is not among the scenario's policies");
-    fail(message, help_for_unknown(policy, policies))
+    Err(ParseError { message, help: help_for_unknown(policy, policies), lacks_policy: true })
 }
 
 fn breaks(invariant: &str, rest: &[&str], policies: &[&str]) -> Result<Claim, ParseError> {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::device::DeviceRef;
-use super::memory_control::{KswapdFile, MemoryLimitFile, ProactiveReclaimFile};
+use super::memory_control::{KswapdFile, MemoryLimitFile, ProactiveReclaimFile, WriteProtectFile};
 use super::sched::SchedFile;
 use super::store::StoreFile;
 use super::zswap::ZswapFile;
@@ -24,8 +24,9 @@ pub struct HostFile {
     pub cpu: CpuRef,
     /// Physical processors that vCPU threads and workers share: 1 to 4096.
     pub cpus: u64,
-    /// Memory that the container of the VM may hold.
-    pub memory_limit: Bytes,
+    /// Memory that the container of the VM may hold. Default: the memory of the guests in it, so that nothing is
+    /// swapped.
+    pub memory_limit: Option<Bytes>,
     /// Part of the container that is never reclaimed: the VMM's memory and the guest kernel's hot
     /// part. Default: "0B".
     pub other_resident: Option<Bytes>,
@@ -40,6 +41,9 @@ pub struct HostFile {
     /// The container is the host's memory as a whole, some of which its kernel keeps free. Default: it is a container
     /// with a limit.
     pub kswapd: Option<KswapdFile>,
+    /// Memory of guests that their VMMs write-protect while they run: live snapshots. Default: none.
+    #[serde(default)]
+    pub write_protect: Vec<WriteProtectFile>,
     /// The swap area and its device.
     pub swap: SwapFile,
     /// What keeps the contents of stored regions. Default: none.

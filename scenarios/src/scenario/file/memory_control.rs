@@ -1,8 +1,10 @@
 //! What is done to memory containers during a run.
 
+use models::config::Lift;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::device::DeviceRef;
 use crate::syntax::units::{Bytes, Span};
 
 /// Limits that a memory container gets during the run: somebody writes its `memory.max`, or its `memory.high`.
@@ -47,4 +49,25 @@ pub struct KswapdFile {
     pub scale_factor: Option<u64>,
     /// The processor that the thread is bound to. Default: any.
     pub cpu: Option<u64>,
+}
+
+/// A VMM stops its guest, write-protects all of its memory (UFFDIO_WRITEPROTECT) and runs it again: a live snapshot, or
+/// the tracking of writes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object that says when memory is protected")]
+pub struct WriteProtectFile {
+    /// Time after the start barrier.
+    pub at: Span,
+    /// The device that every page is saved to. Default: nothing is saved, and each first write is only noticed.
+    pub sink: Option<DeviceRef>,
+    /// Threads that read messages, save pages and lift the protection: 1 to 64. Default: 1.
+    pub threads: Option<u64>,
+    /// Writes to the sink that are under way at one time, at most: 1 to 1024. Default: 32.
+    pub depth: Option<u64>,
+    /// Bytes a second that are saved, at most, without being asked for. Default: no limit.
+    pub rate: Option<Bytes>,
+    /// When the protection of a page is lifted. Default: "saved".
+    pub lift: Option<Lift>,
+    /// The virtual machine, where there are several.
+    pub vm: Option<String>,
 }

@@ -33,7 +33,7 @@ pub use host::{
     CpuFile, CpuRef, HostFile, HostKernelFile, HostKernelRef, PagingCachesFile, SwapFile,
     TableLinesFile, TlbFile,
 };
-pub use memory_control::{KswapdFile, MemoryLimitFile, ProactiveReclaimFile};
+pub use memory_control::{KswapdFile, MemoryLimitFile, ProactiveReclaimFile, WriteProtectFile};
 pub use policy::{PolicyFile, PolicyRef, SettingText};
 pub use sched::SchedFile;
 pub use store::{HandlerFile, PrefetchFile, PrefetchPages, StoreFile};

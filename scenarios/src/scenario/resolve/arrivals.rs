@@ -37,7 +37,7 @@ pub(super) fn fit(
 }
 
 /// The mean of a law in picoseconds, or less where it has no formula for it.
-fn mean(Law { law, unit }: &Law) -> u128 {
+pub(super) fn mean(Law { law, unit }: &Law) -> u128 {
     u128::from(law.mean_hint().unwrap_or_else(|| least(law))) * u128::from(*unit)
 }
 

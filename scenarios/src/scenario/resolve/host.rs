@@ -6,7 +6,7 @@ use models::config::{
 };
 use sim_core::SimDuration;
 
-use super::at::At;
+use super::at::{At, MAX_MEMORY};
 use super::device;
 use super::host_kernel::{self as kernel, HostIdentity};
 use super::sched::sched;
@@ -22,13 +22,16 @@ const MIN_RECLAIMABLE_PAGES: u64 = 256;
 
 /// A gibibyte.
 const MAX_WRITE_PAGES: u64 = 1 << 18;
+/// Frames of the host, and slots of a swap area, are numbered in 32 bits; what is left out of 16 TiB is
+/// a cluster of slots.
+const MAX_HOST_PAGES: u64 = (1 << 32) - 256;
 const DEFAULT_READ_AHEAD: u64 = 8;
 const DEFAULT_RECLAIM_BATCH: u64 = 32;
 
 pub(super) fn host(
     at: &At<'_>,
     file: &HostFile,
-    guest_pages: u64,
+    (guest_pages, shared_pages): (u64, u64),
 ) -> Result<(HostConfig, HostIdentity), ScenarioError> {
     let cpus = at.field("cpus").number(file.cpus, 1..=4096)?;
     let named = kernel::named(&at.field("kernel"), file.kernel.as_ref())?;
@@ -39,6 +42,13 @@ pub(super) fn host(
     let swap_at = at.field("swap");
     let swap_pages = match file.swap.size {
         Some(size) => swap_at.field("size").pages(size)?,
+        None if guest_pages > MAX_HOST_PAGES => {
+            let message = format!(
+                "as much swap as the guests have memory ({}) is more than is supported",
+                size(guest_pages)
+            );
+            return Err(swap_at.fail(message, format!("add a `size`, at most {MAX_MEMORY}")));
+        }
         None => guest_pages,
     };
     let ahead_at = swap_at.field("read_ahead");
@@ -62,14 +72,17 @@ pub(super) fn host(
         cpus,
         sched: sched(&at.field("sched"), file.sched.as_ref(), named.name(), cpus, tick)?,
         tick: at.field("tick").span(tick, tick_range)?,
-        memory_limit_pages: at.field("memory_limit").pages(file.memory_limit)?,
+        memory_limit_pages: match file.memory_limit {
+            Some(limit) => at.field("memory_limit").pages(limit)?,
+            None => shared_pages,
+        },
         other_resident_pages: at.field("other_resident").pages(other_resident)?,
         // They are those of containers, which are read first.
         memory_control: MemoryControl::default(),
         read_ahead_pages,
         write_pages,
         reclaim_batch_pages: at.field("reclaim_batch").number(batch, 1..=1024)?,
-        swap_pages: swap_at.field("size").number(swap_pages, 0..=u32::MAX.into())?,
+        swap_pages: swap_at.field("size").number(swap_pages, 0..=MAX_HOST_PAGES)?,
         kernel: named.resolve(&at.field("kernel"), &device)?,
         device,
         zswap,
@@ -95,6 +108,8 @@ pub(super) struct Inside<'a> {
     pub(super) at: At<'a>,
     pub(super) limit: u64,
     pub(super) other: u64,
+    /// It may be larger than all that is in it: of several virtual machines more or fewer may be there.
+    pub(super) roomy: bool,
     /// Limits that it gets later, each with its place.
     pub(super) later: Vec<(At<'a>, u64)>,
     /// Whether an agent has memory of it reclaimed.
@@ -113,7 +128,14 @@ pub(super) fn fits(
 ) -> Result<(), ScenarioError> {
     let mut swapped = 0;
     let mut under_way = 0;
+    let mut frames = 0;
     for inside in containers {
+        frames += inside.later.iter().map(|(_, limit)| *limit).fold(inside.limit, u64::max);
+        if frames > MAX_HOST_PAGES {
+            let message =
+                format!("the limits of all containers up to here are {} together", size(frames));
+            return Err(inside.at.fail(message, "less than 16TiB for all of them"));
+        }
         let mut more = inside.swapped(at, host, (&inside.at, inside.limit))?;
         if inside.proactive {
             // An agent may have all of it reclaimed.
@@ -203,7 +225,7 @@ impl Inside<'_> {
     ) -> Result<u64, ScenarioError> {
         let other = self.other;
         let memory: u64 = self.guests.iter().map(|(guest, ..)| guest.memory_pages).sum();
-        if limit > memory {
+        if limit > memory && !self.roomy {
             let message = format!(
                 "the limit ({}) is larger than the guest's memory ({})",
                 size(limit),

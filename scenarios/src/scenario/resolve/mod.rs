@@ -17,6 +17,7 @@ mod host;
 mod host_kernel;
 mod images;
 mod memory_control;
+pub(crate) mod pace;
 mod policy;
 mod prefetch;
 mod sched;
@@ -24,8 +25,10 @@ mod store;
 mod ticks;
 mod vms;
 mod workload;
+mod write_protect;
 mod zswap;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use models::config::{MachineConfig, Policy, VmConfig, Workload};
@@ -41,6 +44,7 @@ pub use self::host_kernel::HostIdentity;
 pub(in crate::scenario) use self::zswap::COMPRESSOR;
 use crate::scenario::expect::{self, Claim, Expectation};
 use crate::scenario::file::{PublishedFile, ScenarioFile};
+use crate::scenario::named_files::folder_of;
 use crate::scenario::published::Published;
 use crate::scenario::source::{document, source};
 use crate::syntax::error::{ScenarioError, help_for_unknown};
@@ -81,10 +85,14 @@ pub struct Scenario {
     pub published: Vec<Published>,
     /// What is expected of the results, with the file's own policies, seed and replications.
     pub expect: Vec<Expectation>,
+    /// Lines of the file that expect something of policies which there are not since a command line chose others.
+    pub left_out: Vec<String>,
     /// The text that it was read from, for replay files.
     pub text: Arc<str>,
-    /// The preset file of a device that it names, for replay files.
-    pub device_file: Option<Attached>,
+    /// The folder from which paths of files in it are.
+    pub folder: PathBuf,
+    /// The preset files of devices that it names.
+    pub device_files: Vec<Attached>,
 }
 
 /// What a command line may change in a scenario.
@@ -119,13 +127,13 @@ impl Scenario {
 
     /// The scenario that a tree of values describes.
     pub(crate) fn from_document(doc: &Document) -> Result<Self, ScenarioError> {
-        if doc.attached.is_none()
-            && let Some(attached) = device::file::attached(doc)?
-        {
-            let (file, text, root) = (doc.file.clone(), doc.text.clone(), doc.root.clone());
-            return Self::checked(&Document { file, text, root, attached: Some(attached) });
+        let attached = device::file::attached(doc)?;
+        if attached.is_empty() {
+            return Self::checked(doc);
         }
-        Self::checked(doc)
+        let mut doc = doc.with_root(doc.root.clone());
+        doc.attached = attached;
+        Self::checked(&doc)
     }
 
     /// As [`whole`](Self::whole); an error tells of all mistakes.
@@ -188,8 +196,11 @@ impl Scenario {
 impl Scenario {
     /// Why a policy cannot be compared on this machine, if it cannot: the message, and what would be right.
     fn refuses(&self, policy: &Policy) -> Option<(String, String)> {
-        let refused = disturbance::refuses(&self.machine.disturbances, policy);
-        if let Some(refused) = refused.or_else(|| balloon::refuses(&self.machine.host, policy)) {
+        let host = &self.machine.host;
+        let refused = disturbance::refuses(&self.machine.disturbances, policy)
+            .or_else(|| balloon::refuses(host, policy))
+            .or_else(|| write_protect::refuses(host, policy));
+        if let Some(refused) = refused {
             return Some(refused);
         }
         let own = |vm: models::base::ids::VmId| {
@@ -211,7 +222,8 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let host_at = root.field("host");
     let stores = store::names(&host_at.field("stores"), &file.host.stores)?;
     let mut vms = vms::vms(root, &file, &stores)?;
-    let (host, host_identity) = host::host(&host_at, &file.host, vms.memory_pages())?;
+    let (host, host_identity) =
+        host::host(&host_at, &file.host, (vms.memory_pages(), vms.shared_pages()))?;
     vms.fit_beside_each_other(&host)?;
     let mut host = store::stores(root, &file, host, &mut vms)?;
     store::goes_with_kernel(&host_at.field("stores"), &file.host.stores, &host_identity.kernel)?;
@@ -234,13 +246,22 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     host.memory_control.kswapd = kswapd;
     balloon::goes_with(&vms.balloons, &host, end)?;
     host.memory_control.balloons = vms.balloons.iter().map(|(_, own)| own.clone()).collect();
+    let protect_at = host_at.field("write_protect");
+    let protections =
+        write_protect::write_protect(&protect_at, &file.host.write_protect, &vms, end)?;
+    let of_host = (&host, host_identity.kernel.as_str());
+    write_protect::goes_with(&protect_at, &protections, of_host, |vm| vms.regions_of(vm))?;
+    host.memory_control.protections = protections;
     host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     for guest in vms.guests() {
         ticks::fit(root, &host, guest, &cpu)?;
     }
     let policies = policy::policies(&root.field("policies"), &file.policies)?;
-    vms.allow(&policies, &host.stores)?;
+    let chosen = &root.doc.chosen;
+    let run = |(_, policy): &(usize, &Policy)| chosen.has(&policy.name);
+    let run: Vec<(usize, &Policy)> = policies.iter().enumerate().filter(run).collect();
+    vms.allow(&run, &host.stores)?;
     let baseline = baseline(&root.field("baseline"), file.baseline.as_deref(), &policies)?;
     let disturbances_at = root.field("disturbances");
     vms.fit_arrivals(end)?;
@@ -251,14 +272,17 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         end,
     )?;
     let own_policies = vms.own_policies();
-    for policy in policies.iter().chain(own_policies) {
+    for policy in run.iter().map(|(_, policy)| *policy).chain(own_policies) {
         if let Some((message, help)) = disturbance::refuses(&disturbances, policy) {
             return Err(disturbances_at.fail(message, help));
         }
-        if let Some((message, help)) = balloon::refuses(&host, policy) {
+        let refused = balloon::refuses(&host, policy);
+        let refused = refused.or_else(|| write_protect::refuses(&host, policy));
+        if let Some((message, help)) = refused {
             return Err(root.field("policies").fail(message, help));
         }
     }
+    let programs_at = vms.programs_at();
     let (guests, vms, workload) = vms.into_parts();
     discard::goes_with_host(root, host.paging, &workload.tasks)?;
     let measure = measure(&root.field("measure"), file.measure.as_deref(), (&workload, &vms))?;
@@ -273,11 +297,13 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         .map(|(index, line)| published_line(&root.field("published").index(index), line, &policies))
         .collect::<Result<_, _>>()?;
     let owners = (&workload, &vms[..]);
-    let expect = expectations(&root.field("expect"), &file.expect, &policies, owners)?;
+    let (expect, left_out) = expectations(&root.field("expect"), &file.expect, &policies, owners)?;
+    let machine = MachineConfig { cpu, host, guest, other_guests, vms, workload, disturbances };
+    pace::fit(&programs_at, &machine, end)?;
     Ok(Scenario {
         name,
         title,
-        machine: MachineConfig { cpu, host, guest, other_guests, vms, workload, disturbances },
+        machine,
         cpu_preset: file.host.cpu.preset().to_owned(),
         host_identity,
         policies,
@@ -289,8 +315,10 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
         replications,
         published,
         expect,
+        left_out,
         text: Arc::clone(&root.doc.text),
-        device_file: root.doc.attached.clone(),
+        folder: folder_of(&root.doc.file),
+        device_files: root.doc.attached.clone(),
     })
 }
 
@@ -310,6 +338,9 @@ fn not_a_sweep(root: &At<'_>) -> Result<(), ScenarioError> {
 fn baseline(at: &At<'_>, name: Option<&str>, policies: &[Policy]) -> Result<String, ScenarioError> {
     let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let name = name.unwrap_or(names[0]);
+    if !names.contains(&name) && at.doc.chosen.others {
+        return Ok(names[0].into());
+    }
     if !names.contains(&name) {
         let help = help_for_unknown(name, &names);
         return Err(at.fail(format!("the baseline `{name}` is not among the policies"), help));
@@ -384,19 +415,26 @@ fn expectations(
     lines: &[String],
     policies: &[Policy],
     owners: (&Workload, &[VmConfig]),
-) -> Result<Vec<Expectation>, ScenarioError> {
+) -> Result<(Vec<Expectation>, Vec<String>), ScenarioError> {
     let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let vms: Vec<&str> = owners.1.iter().map(|vm| vm.name.as_str()).collect();
-    let read = |(index, line): (usize, &String)| {
+    let (mut read, mut left_out) = (Vec::new(), Vec::new());
+    for (index, line) in lines.iter().enumerate() {
         let at = at.index(index);
-        let read = expect::parse(line, &names, &vms);
-        let read = read.map_err(|error| at.fail(error.message, error.help))?;
-        if let Claim::Number { metric, .. } = &read.claim {
+        let expectation = match expect::parse(line, &names, &vms) {
+            Ok(expectation) => expectation,
+            Err(error) if error.lacks_policy && at.doc.chosen.others => {
+                left_out.push(line.clone());
+                continue;
+            }
+            Err(error) => return Err(at.fail(error.message, error.help)),
+        };
+        if let Claim::Number { metric, .. } = &expectation.claim {
             known_owner(&at, metric, owners)?;
         }
-        Ok(read)
-    };
-    lines.iter().enumerate().map(read).collect()
+        read.push(expectation);
+    }
+    Ok((read, left_out))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub(super) const MAX_BATCH: u64 = 512;
 const DEFAULT_BATCH: u64 = 64;
 /// Bytes a second.
 const MAX_RATE: Bytes = Bytes(1 << 40);
+/// Wrong lines of a list of pages that are told one by one.
+const MOST_WRONG: usize = 8;
 /// Bytes of a list of pages.
 const MAX_LIST: u64 = 1 << 28;
 
@@ -142,31 +144,50 @@ fn listed(at: &At<'_>, path: &str, stored: Stored<'_>) -> Result<Vec<PrefetchRun
         return Err(fail(format!("{} is more than a list of pages has", Bytes(size))));
     }
     let text = fs::read_to_string(&path).map_err(|error| fail(error.to_string()))?;
-    let mut runs = Vec::new();
+    let (mut runs, mut told, mut wrong) = (Vec::new(), Vec::new(), 0);
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
         if line.is_empty() {
             continue;
         }
         let mut words = line.split_ascii_whitespace();
-        let region = words.next().and_then(|name| stored.region(name));
-        let region = region.ok_or_else(|| {
-            fail(format!("line {}: no region of this store is named so", number + 1))
-        })?;
-        let mut next = || words.next().map(str::parse::<u64>);
-        let run = match (next(), next(), next()) {
-            (Some(Ok(first)), None, None) => PrefetchRun { first, pages: 1, ..region },
-            (Some(Ok(first)), Some(Ok(pages)), None) => PrefetchRun { first, pages, ..region },
-            _ => return Err(fail(format!("line {} is no run of pages", number + 1))),
-        };
-        if !holds(region, run) {
-            let message = format!("line {}: the region has {} pages", number + 1, region.pages);
-            return Err(fail(message));
+        match run(&mut words, stored) {
+            Ok(run) => runs.push(run),
+            Err(what) => {
+                wrong += 1;
+                if wrong <= MOST_WRONG {
+                    told.push(format!("line {}: {what}", number + 1));
+                }
+            }
         }
-        runs.push(run);
+    }
+    if wrong > MOST_WRONG {
+        told.push(format!("{} more lines are wrong", wrong - MOST_WRONG));
+    }
+    if !told.is_empty() {
+        return Err(fail(told.join("; ")));
     }
     match runs.is_empty() {
         true => Err(fail("it lists no page".into())),
         false => Ok(runs),
+    }
+}
+
+/// A run of pages out of the words of a line.
+fn run<'w>(
+    words: &mut impl Iterator<Item = &'w str>,
+    stored: Stored<'_>,
+) -> Result<PrefetchRun, String> {
+    let region = words.next().and_then(|name| stored.region(name));
+    let region = region.ok_or("no region of this store is named so")?;
+    let mut next = || words.next().map(str::parse::<u64>);
+    let run = match (next(), next(), next()) {
+        (Some(Ok(first)), None, None) => PrefetchRun { first, pages: 1, ..region },
+        (Some(Ok(first)), Some(Ok(pages)), None) => PrefetchRun { first, pages, ..region },
+        _ => return Err("this is no run of pages".into()),
+    };
+    match holds(region, run) {
+        true => Ok(run),
+        false => Err(format!("the region has {} pages", region.pages)),
     }
 }

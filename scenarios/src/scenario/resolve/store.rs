@@ -129,7 +129,7 @@ pub(super) fn goes_with_kernel(
 }
 
 /// Whether a preset, which is named after its release, is not older than a release.
-fn is_at_least(kernel: &str, release: (u64, u64)) -> bool {
+pub(super) fn is_at_least(kernel: &str, release: (u64, u64)) -> bool {
     let numbers = kernel.strip_prefix("linux-").map(|numbers| numbers.split('.'));
     let numbers: Vec<u64> = numbers.into_iter().flatten().flat_map(str::parse).collect();
     matches!(numbers[..], [major, minor, ..] if (major, minor) >= release)
@@ -196,19 +196,10 @@ fn around(at: &At<'_>, size: Option<Bytes>) -> Result<u32, ScenarioError> {
     at.number(pages, 1..=prefetch::MAX_BATCH)
 }
 
-fn own_device(
+pub(super) fn own_device(
     at: &At<'_>,
     file: &DeviceRef,
 ) -> Result<models::config::DeviceConfig, ScenarioError> {
-    let name = match file {
-        DeviceRef::Name(name) => Some(name.as_str()),
-        DeviceRef::Object => None,
-    };
-    if name.is_some_and(device::file::is_file) {
-        let help =
-            "describe the device here; only that of the swap area may be in a file of its own";
-        return Err(at.fail("a store names no preset file", help));
-    }
     let device = device::device(at, file)?;
     if device.is_work_of_submitter() {
         let help = "a device: \"constant\", \"channels\", \"hdd\", \"ram\" or \"volume\"";

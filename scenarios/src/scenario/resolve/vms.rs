@@ -205,6 +205,16 @@ impl<'a> Vms<'a> {
         self.of.iter().map(|vm| vm.guest.memory_pages).sum()
     }
 
+    /// Memory of the guests in the host's container; of all where each has one of its own.
+    pub(super) fn shared_pages(&self) -> u64 {
+        let own = |place: usize| self.named.get(place).is_some_and(|it| it.container.is_some());
+        let shared = self.of.iter().enumerate().filter(|(place, _)| !own(*place));
+        match shared.map(|(_, vm)| vm.guest.memory_pages).sum() {
+            0 => self.memory_pages(),
+            pages => pages,
+        }
+    }
+
     /// What they run.
     pub(super) fn workload(&self) -> &Workload {
         &self.workload
@@ -281,6 +291,7 @@ impl<'a> Vms<'a> {
             containers.push(Inside {
                 at: self.root.field("host").field("memory_limit"),
                 limit: host.memory_limit_pages,
+                roomy: !self.named.is_empty(),
                 other: host.other_resident_pages
                     + host.memory_control.kswapd.as_ref().map_or(0, |marks| marks.high),
                 later: self.later(host, |vm| own(vm.index()).is_none()),
@@ -294,6 +305,7 @@ impl<'a> Vms<'a> {
             Some(Inside {
                 at: vm.at.field("memory_limit"),
                 limit: limit_pages,
+                roomy: false,
                 other: other_resident_pages,
                 later: self.later(host, |vm| vm.index() == place),
                 proactive: has_agent(&|vm| vm.index() == place),
@@ -360,6 +372,26 @@ impl<'a> Vms<'a> {
         Ok(VmId(place as u16))
     }
 
+    /// The virtual machine of this name, which may be left out where there is one only.
+    pub(super) fn named(&self, at: &At<'_>, name: Option<&str>) -> Result<VmId, ScenarioError> {
+        let names: Vec<&str> = self.named.iter().map(|vm| vm.name.as_str()).collect();
+        let place = match name {
+            Some(name) => names.iter().position(|other| *other == name),
+            None if names.len() > 1 => {
+                let help = format!("add `\"vm\": ...`, one of {}", names.join(", "));
+                return Err(at.fail("of which virtual machine?", help));
+            }
+            None => Some(0),
+        };
+        let unknown = || at.field("vm").unknown("virtual machine", name.unwrap_or(""), &names);
+        place.map(|place| VmId(place as u16)).ok_or_else(unknown)
+    }
+
+    /// The regions of a virtual machine.
+    pub(super) fn regions_of(&self, vm: VmId) -> Vec<Region> {
+        self.workload.regions[self.of[vm.index()].regions.clone()].to_vec()
+    }
+
     /// Refuses arrivals of requests without end.
     pub(super) fn fit_arrivals(&self, end: SimDuration) -> Result<(), ScenarioError> {
         let Workload { tasks, laws, .. } = &self.workload;
@@ -394,7 +426,7 @@ impl<'a> Vms<'a> {
     /// Refuses policies that the memory or the host of a virtual machine does not allow.
     pub(super) fn allow(
         &self,
-        policies: &[Policy],
+        policies: &[(usize, &Policy)],
         stores: &[StoreConfig],
     ) -> Result<(), ScenarioError> {
         let at = self.root.field("policies");
@@ -402,7 +434,7 @@ impl<'a> Vms<'a> {
             let regions = &self.workload.regions[vm.regions.clone()];
             let own = self.named.get(place).and_then(|named| named.policy.as_ref());
             let Some(own) = own else {
-                for (index, policy) in policies.iter().enumerate() {
+                for &(index, policy) in policies {
                     if let Some((message, help)) = policy::without_memory(policy, regions, stores) {
                         return Err(at.index(index).fail(message, help));
                     }
@@ -410,7 +442,11 @@ impl<'a> Vms<'a> {
                 continue;
             };
             let others = self.named[..place].iter().filter_map(|named| named.policy.as_ref());
-            let apart = policies.iter().chain(others).find_map(|it| policy::two_hosts(own, it));
+            let apart = policies
+                .iter()
+                .map(|(_, policy)| *policy)
+                .chain(others)
+                .find_map(|it| policy::two_hosts(own, it));
             if let Some((message, help)) = policy::without_memory(own, regions, stores).or(apart) {
                 return Err(vm.at.field("policy").fail(message, help));
             }
@@ -419,6 +455,15 @@ impl<'a> Vms<'a> {
     }
 
     /// The guests, what there is of each besides, and what they run.
+    /// Where the program of each group of tasks stands in the file.
+    pub(super) fn programs_at(&self) -> Vec<At<'a>> {
+        let all = self.of.iter().flat_map(|vm| {
+            let at = vm.workload_at.field("tasks");
+            (0..vm.groups.len()).map(move |group| at.index(group).field("program"))
+        });
+        all.collect()
+    }
+
     pub(super) fn into_parts(self) -> (Vec<GuestConfig>, Vec<VmConfig>, Workload) {
         (self.of.into_iter().map(|vm| vm.guest).collect(), self.named, self.workload)
     }

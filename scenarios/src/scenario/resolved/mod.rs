@@ -32,7 +32,7 @@ pub struct Resolved {
 /// Names and values of all that a run of a scenario under the first of its policies consists of.
 pub(crate) fn values(scenario: &Scenario) -> Vec<(String, String)> {
     let root = Node { span: 0..0, value: NodeValue::Null };
-    let nothing = || Document { file: String::new(), text: "".into(), root, attached: None };
+    let nothing = || Document::of(String::new(), "".into(), root);
     // The text was read once; one that cannot be read again has no list of virtual machines.
     let doc = Document::parse("", &scenario.text).unwrap_or_else(|_| nothing());
     let policy = scenario.policies[0].name.as_str();

@@ -304,10 +304,19 @@ fn host(field: &str, value: &str) -> Option<Named> {
         "memory_high_pages" => Some(("host.memory_high", high(value))),
         "proactive_reclaim" => Some(("host.proactive_reclaim", agent(value))),
         "kswapd" => Some(("host.kswapd", watermarks(value))),
+        "write_protect" => Some(("host.write_protect", protection(value))),
         "balloon" => Some(("guest.balloon", reporting(value))),
         "balloon.at" => Some(("guest.balloon.targets", balloon_target(value))),
         _ => None,
     };
+    if let Some(own) = field.strip_prefix("write_protect.sink") {
+        // A list has no fields of its own.
+        let what = own.trim_start_matches('.');
+        return Some(plain(
+            "host.write_protect",
+            format!("sink {what} {value}").replace("  ", " "),
+        ));
+    }
     if let Some((field, value)) = control {
         return Some(plain(field, value));
     }
@@ -375,6 +384,16 @@ fn balloon_target(line: &str) -> String {
     let mut next = words(line);
     let (at, vm, size) = (next(Unit::Time), next(Unit::Plain), next(Unit::Pages));
     format!("{size} at {at} for vm {vm}")
+}
+
+/// When which virtual machine's memory is protected, and how it is saved.
+fn protection(line: &str) -> String {
+    let mut next = words(line);
+    let (vm, at, threads) = (next(Unit::Plain), next(Unit::Time), next(Unit::Plain));
+    let (depth, rate, lift) = (next(Unit::Plain), next(Unit::Plain), next(Unit::Plain));
+    format!(
+        "of vm {vm} at {at}, {threads} threads, depth {depth}, pages a second {rate}, lifted when {lift}"
+    )
 }
 
 /// Below which the thread that keeps memory free begins, and at which it ends; where it runs.

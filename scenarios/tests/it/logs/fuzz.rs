@@ -243,7 +243,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-#[ignore = "as long as APFSIM_FUZZ_SECONDS says; see .ci/fuzz-check"]
+#[ignore = "as long as APFSIM_FUZZ_SECONDS says: .ci/fuzz-check"]
 fn damaged_logs_for_long() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let seconds = number("APFSIM_FUZZ_SECONDS").unwrap_or(600);

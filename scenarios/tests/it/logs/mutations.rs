@@ -450,7 +450,7 @@ fn a_sample_of_changes_is_noticed() {
 }
 
 #[test]
-#[ignore = "minutes; prints the rates of docs/validation.md"]
+#[ignore = "minutes; prints the rates of docs/validation.md: cargo test --release -p scenarios --test it logs::mutations -- --ignored --nocapture"]
 fn every_change_is_tried() {
     hold(&rates(usize::MAX));
 }

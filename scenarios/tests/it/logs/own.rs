@@ -170,7 +170,7 @@ fn faults_at_tables_are_counted_as_such() {
 }
 
 #[test]
-#[ignore = "minutes; prints how many were tried"]
+#[ignore = "minutes; prints how many were tried: cargo test --release -p scenarios --test it logs::own -- --ignored --nocapture"]
 fn all_policies_of_all_scenarios() {
     let mut tried = 0;
     for entry in library::all() {

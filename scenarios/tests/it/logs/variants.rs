@@ -419,7 +419,7 @@ fn a_sample_of_windows_joins_and_losses_is_quiet() {
 }
 
 #[test]
-#[ignore = "minutes; prints how many were tried"]
+#[ignore = "minutes; prints how many were tried: cargo test --release -p scenarios --test it logs::variants -- --ignored --nocapture"]
 fn many_windows_joins_and_losses_are_quiet() {
     println!("windows of one log     {:>6}", cut(1500));
     println!("windows of joined logs {:>6}", join(400));

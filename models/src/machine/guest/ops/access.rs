@@ -134,10 +134,11 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 }
 
-/// Whether the host's kernel makes entries that do not allow writing.
+/// Whether the host's kernel makes entries that do not allow writing: of pages that are read first, or are protected.
 #[inline]
 pub(super) fn maps_read_only(setup: &Setup) -> bool {
-    setup.config.host.kernel.read_faults.maps_read_only()
+    let host = &setup.config.host;
+    host.kernel.read_faults.maps_read_only() || !host.memory_control.protections.is_empty()
 }
 
 /// The tables of guest and host, as a walk of a vCPU of a virtual machine sees them.

@@ -200,6 +200,66 @@ fn probes_of_userfaultfd_are_printed_as_the_kernels() {
     );
 }
 
+/// One call installs pages that lie side by side, and returns with all their bytes.
+#[test]
+fn a_call_that_installs_several_pages_is_printed_once() {
+    let page = |gfn| GuestPage::new(VmId(0), Gfn(gfn));
+    let thread = ThreadId(1);
+    let at = |us: u64, event| Record { time: SimTime::from_ps(us * 1_000_000), event };
+    let copy = |us, gfn| at(us, Event::UffdCopy { thread, page: page(gfn) });
+    let copied =
+        |us, gfn, installed| at(us, Event::UffdCopied { thread, page: page(gfn), installed });
+    let setting = Setting { vcpus: 1, handlers: 1, running: vec![VCPU], ready_by_interrupt: true };
+    let mut writer = KernelWriter::new(setting);
+    let mut out = Vec::new();
+    for record in [
+        copy(1, 2),
+        copied(2, 2, true),
+        copy(2, 3),
+        copied(3, 3, true),
+        copy(3, 4),
+        // It is there already: the call ends with what it has installed.
+        copied(4, 4, false),
+        // The next one begins with a page that is there.
+        copy(4, 5),
+        copied(5, 5, false),
+        copy(6, 9),
+        copied(7, 9, true),
+        // A page that is not the next one is another call's.
+        copy(7, 20),
+        at(8, Event::UffdPoisoned { thread, page: page(20) }),
+        copied(8, 20, true),
+        // Nor does one that puts a marker go on with contents.
+        copy(8, 21),
+        copied(9, 21, true),
+        at(10, Event::HostSchedSwitch { pcpu: PcpuId(0), prev: Some(thread), next: None }),
+    ] {
+        writer.record(&record, &mut out);
+    }
+    let text = String::from_utf8(out).expect("text");
+    let shown = |line: &str| {
+        let (head, fields) = line.split_once(": uffd_")?;
+        let (_, value) = fields.rsplit_once(' ')?;
+        Some(format!("{} {value}", head.rsplit_once(' ')?.1))
+    };
+    let calls: Vec<String> = text.lines().filter_map(shown).collect();
+    assert_eq!(
+        calls,
+        [
+            "0.000001 addr=0x7f0000002000",
+            "0.000004 ret=8192",
+            "0.000004 addr=0x7f0000005000",
+            "0.000005 ret=-17",
+            "0.000006 addr=0x7f0000009000",
+            "0.000007 ret=4096",
+            "0.000007 addr=0x7f0000014000",
+            "0.000008 ret=4096",
+            "0.000008 addr=0x7f0000015000",
+            "0.000009 ret=4096",
+        ]
+    );
+}
+
 #[test]
 fn waiting_for_a_lock_of_userfaultfd_is_printed_with_its_address() {
     let thread = thread_of(V0);

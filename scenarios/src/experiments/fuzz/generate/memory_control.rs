@@ -1,8 +1,12 @@
 //! What is done to memory containers during a run.
 
+use models::base::named::Named;
+use models::config::{HostPaging, Lift};
+use models::presets;
 use serde_json::{Value, json};
 use sim_core::SimDuration;
 
+use super::device;
 use super::object::{Object, give};
 use super::vms::{Bounds, Vms};
 use super::workload::Shape;
@@ -81,5 +85,37 @@ pub(super) fn agents(draw: &Draw) -> Value {
         true => object.insert("size".into(), pages(ask.magnitude(1, 4096))),
         false => object.insert("share_ppm".into(), json!(ask.magnitude(1, 1_000_000))),
     };
+    json!([Value::Object(object)])
+}
+
+/// Whether memory of the guests may be write-protected: `host` and all else say nothing that does not go with it.
+pub(super) fn may_be_protected(object: &Object, vms: &[Value]) -> bool {
+    let host = &object["host"];
+    let kernel = host["kernel"].get("preset").unwrap_or(&host["kernel"]);
+    let kernel = kernel.as_str().unwrap_or(presets::HOST_KERNEL);
+    let old = ["linux-2.6.36", "linux-4.19"].contains(&kernel);
+    let mirrored = host["paging"] == HostPaging::Shadow.word() || host["thp"] == true;
+    let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    let other = ["\"balloon\":", "\"guest_memfd\"", "\"stored\""];
+    let guests = [object.get("guest"), object.get("workload")].into_iter().flatten().chain(vms);
+    !old && !mirrored && !guests.map(Value::to_string).any(|text| says(&text, &other))
+}
+
+/// Memory of a virtual machine that is write-protected. A VMM that lifts before it saves makes a mistake that is found.
+pub(super) fn write_protect(draw: &Draw, vm: Option<&str>, end: u64) -> Value {
+    let mut object = Object::new();
+    object.insert("at".into(), draw.at("at").written_span(0, end));
+    give(&mut object, draw, "threads", |draw| json!(draw.between(1, 4)));
+    if draw.at("saves").percent(70) {
+        object.insert("sink".into(), device::uncompressed(&draw.at("sink")));
+        give(&mut object, draw, "depth", |draw| json!(draw.magnitude(1, 1024)));
+        give(&mut object, draw, "rate", |draw| pages(draw.magnitude(1, 1 << 20)));
+        give(&mut object, draw, "lift", |draw| {
+            json!(draw.pick(&[Lift::Saved, Lift::Copied]).name())
+        });
+    }
+    if let Some(vm) = vm {
+        object.insert("vm".into(), json!(vm));
+    }
     json!([Value::Object(object)])
 }

@@ -73,6 +73,15 @@ pub(super) fn scenario(seed: u64) -> Value {
     {
         store::beside_balloon(host);
     }
+    let protects = draw.at("write_protect");
+    if !answers
+        && memory_control::may_be_protected(&object, &named)
+        && protects.at("given").percent(30)
+        && let Some(host) = object.get_mut("host").and_then(Value::as_object_mut)
+    {
+        let vm = vm.map(|(vm, _)| vm.as_str());
+        host.insert("write_protect".into(), memory_control::write_protect(&protects, vm, end));
+    }
     let of_handler =
         |one: &Value| disturbance::OF_HANDLER.iter().any(|kind| one["kind"] == kind.name());
     disturbances.retain(|one| dies || !of_handler(one));

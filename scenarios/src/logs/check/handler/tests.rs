@@ -42,6 +42,22 @@ fn steps_of_the_handler_are_measured_whatever_the_probes_are_called() {
     assert_eq!(p50, [10, 108, 5, 8]);
 }
 
+/// One call answers several messages: each is timed, whichever page of the call it is about.
+#[test]
+fn every_page_of_a_call_is_timed() {
+    let mut handlers = Handlers::default();
+    for at in 0..3 {
+        asks(&mut handlers, 10 * at, 20 + at as u32, 0x2000 + 0x2000 * at);
+    }
+    reads(&mut handlers, 50, 7, 3);
+    // It begins with a page that nobody asked for, and two further ones lie between.
+    installs(&mut handlers, 60, 7, 0x1000, 6 * 4096);
+    let found = handlers.finish(0).unwrap().0;
+    assert_eq!((found.copies, found.installed, found.unasked), (1, 6, 3));
+    assert_eq!(found.read_to_copy.count(), 3);
+    assert_eq!(found.read_to_copy.value_at_quantile(1.0) / 1000, 10);
+}
+
 #[test]
 fn addresses_without_symbols_go_by_the_names_of_the_recipe() {
     let at = |name: &str, fields: &str| probe_of(name.as_bytes(), fields.as_bytes());

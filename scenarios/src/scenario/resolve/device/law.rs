@@ -1,7 +1,7 @@
 //! Laws of service times.
 
 use models::config::Law;
-use sim_core::Distribution;
+use sim_core::{Distribution, DistributionError, SimDuration};
 
 use super::MILLION;
 use crate::scenario::file::{
@@ -69,6 +69,30 @@ pub(in crate::scenario) fn number_law(
     Ok(Law { law, unit: 1 })
 }
 
+/// What is wrong with a law of times.
+fn in_times(error: &DistributionError) -> String {
+    let time = SimDuration::from_ps;
+    match error {
+        DistributionError::EmptyRange { low, high } => {
+            format!("uniform: low ({}) exceeds high ({})", time(*low), time(*high))
+        }
+        // Exponents and numbers of ranks are no times.
+        DistributionError::TooLarge { kind, field, value, max }
+            if !field.ends_with("_milli") && *field != "n" =>
+        {
+            format!("{kind}: {field} is {}, more than {}", time(*value), time(*max))
+        }
+        DistributionError::Falling { index, ppm, value } => format!(
+            "empirical: point {index} ({ppm} ppm, {}) lies below the one before it",
+            time(*value)
+        ),
+        DistributionError::Part { index, source } => {
+            format!("mixture: part {index}: {}", in_times(source))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A law of service times in picoseconds.
 pub(in crate::scenario) fn law(
     at: &At<'_>,
@@ -76,9 +100,8 @@ pub(in crate::scenario) fn law(
 ) -> Result<Distribution, ScenarioError> {
     let law = unchecked_law(at, file)?;
     law.validate().map_err(|error| {
-        let help = "see `docs/scenario-format.md` for the laws and their parameters; times are \
-                    given in picoseconds here";
-        at.fail(error.to_string(), help)
+        let help = "see `docs/scenario-format.md` for the laws and their parameters";
+        at.fail(in_times(&error), help)
     })?;
     Ok(law)
 }

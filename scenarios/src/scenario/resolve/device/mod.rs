@@ -23,6 +23,7 @@ use sim_core::SimDuration;
 
 use super::at::{At, MAX_SPAN, title};
 use crate::scenario::file::{DevicePresetText, DeviceRef};
+use crate::scenario::named_files::is_preset_file;
 use crate::syntax::de;
 use crate::syntax::error::ScenarioError;
 use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
@@ -97,7 +98,7 @@ pub(super) fn device(at: &At<'_>, file: &DeviceRef) -> Result<DeviceConfig, Scen
 }
 
 fn preset(at: &At<'_>, name: &str) -> Result<DeviceConfig, ScenarioError> {
-    if file::is_file(name) {
+    if is_preset_file(name) {
         return preset_file(at, name);
     }
     let preset = presets::device(name).map(|preset| preset.config);
@@ -110,7 +111,7 @@ fn preset(at: &At<'_>, name: &str) -> Result<DeviceConfig, ScenarioError> {
 
 /// The device of the preset file that the scenario names.
 fn preset_file(at: &At<'_>, name: &str) -> Result<DeviceConfig, ScenarioError> {
-    match at.doc.attached.as_ref().filter(|file| file.name == name) {
+    match at.doc.attached.iter().find(|file| file.name == name) {
         Some(file) => device_of_text(&file.name, &file.text),
         None => Err(at.fail("a preset file names no other file", "name a preset that is built in")),
     }
@@ -124,7 +125,7 @@ pub(crate) fn device_of_text(file: &str, text: &Arc<str>) -> Result<DeviceConfig
     title(&root.field("name"), &preset.name)?;
     let at = root.field("device");
     match &preset.device {
-        DeviceRef::Name(name) if file::is_file(name) => preset_file(&at, name),
+        DeviceRef::Name(name) if is_preset_file(name) => preset_file(&at, name),
         other => device(&at, other),
     }
 }

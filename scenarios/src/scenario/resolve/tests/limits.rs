@@ -418,14 +418,14 @@ fn what_does_not_go_together_is_refused() {
     check(
         r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
         r#"{ "kind": "channels", "channels": 4, "read": { "kind": "uniform", "low": "2us", "high": "1us" }, "write": "10us" }"#,
-        "f:10:62: in `host.swap.device.read`: uniform: low (2000000) exceeds high (1000000)
-  help: see `docs/scenario-format.md` for the laws and their parameters; times are given in picoseconds here",
+        "f:10:62: in `host.swap.device.read`: uniform: low (2us) exceeds high (1us)
+  help: see `docs/scenario-format.md` for the laws and their parameters",
     );
     check(
         r#"{ "kind": "constant", "read_latency": "500us", "write_latency": "500us" }"#,
         r#"{ "kind": "channels", "channels": 4, "read": { "kind": "mixture", "parts": [{ "weight": 1, "law": { "kind": "empirical", "points": [] } }] }, "write": "10us" }"#,
         "f:10:115: in `host.swap.device.read.parts[0].law`: empirical: points must begin at 0 ppm and end at 1000000 ppm
-  help: see `docs/scenario-format.md` for the laws and their parameters; times are given in picoseconds here",
+  help: see `docs/scenario-format.md` for the laws and their parameters",
     );
     check(
         r#""published": []"#,

@@ -80,7 +80,7 @@ fn unknown_names_are_corrected() {
         r#""memory_limit""#,
         r#""memoryLimit""#,
         "f:8:5: in `host.memoryLimit`: unknown field `memoryLimit`
-  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `memory_high`, `memory_limits`, `proactive_reclaim`, `kswapd`, `swap`, `stores`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `thp`, `paging`",
+  help: did you mean `memory_limit`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `memory_high`, `memory_limits`, `proactive_reclaim`, `kswapd`, `write_protect`, `swap`, `stores`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `thp`, `paging`",
     );
     check(
         r#""title""#,
@@ -180,10 +180,10 @@ fn missing_fields_name_the_enclosing_object() {
   help: add `"format": ...` to the object that begins here"#,
     );
     check(
-        r#""memory_limit": "24MiB","#,
+        r#""cpus": 6,"#,
         "",
-        r#"f:5:11: in `host`: the field `memory_limit` is missing
-  help: add `"memory_limit": ...` to the object that begins here"#,
+        r#"f:5:11: in `host`: the field `cpus` is missing
+  help: add `"cpus": ...` to the object that begins here"#,
     );
     check(
         r#""op": "count", "#,
@@ -341,7 +341,7 @@ fn an_excerpt_shows_the_place() {
       |
     7 |     "cpuz": 6,
       |     ^^^^^^
-      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `memory_high`, `memory_limits`, `proactive_reclaim`, `kswapd`, `swap`, `stores`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `thp`, `paging`
+      = help: did you mean `cpu`? valid: `cpu`, `cpus`, `memory_limit`, `other_resident`, `memory_high`, `memory_limits`, `proactive_reclaim`, `kswapd`, `write_protect`, `swap`, `stores`, `costs`, `sched`, `tick`, `reclaim_batch`, `kernel`, `allocation_failure_ppm`, `second_stage_levels`, `thp`, `paging`
     "#);
 }
 
@@ -394,7 +394,7 @@ fn what_is_no_readable_file_is_told_apart() {
          `lab-500us-8f4w-2vcpu-shared`, `lab-500us-4f4w-4vcpu`, `lab-cap`, \
          `lab-boot-under-limit`, `lab-stray-kicks`, `lab-500us-4f4w-linux-6.1`, \
          `lab-requests-4f`, `lab-requests-8f4w`, `lab-zram-lz4-4f4w`, `lab-zswap-lzo-4f4w`, \
-         `lab-uffd-100us-4f4w`, `snapshot-restore`, `vmm-answered`, `post-copy`, `clone-8`, `lab-two-vms`, `neighbour-vms`, \
+         `lab-uffd-100us-4f4w`, `snapshot-restore`, `vmm-answered`, `post-copy`, `live-snapshot`, `clone-8`, `lab-two-vms`, `neighbour-vms`, \
          `zram-laptop`, `shrinking-limit`, `memory-high`, `proactive-reclaim`, `balloon-or-limit`, `zswap-before-nvme`, `cxl-swap`, `cloud-volume`, `closed-form`, \
          `faulting-pair`, `kv-tail`, `database-scans`, `compile`, `heap-sweep`, `rdma-cache`, `bursty-web`, `batch-beside-latency`, `far-memory-latency`, `lock-convoy`, `barrier-steps`, `moving-working-set`, `pipeline`, `vcpus-64`, `page-cluster-zero`, `read-only-guest`, `sixteen-vcpus`, `first-touch-arm64`, \
          `first-touch-x86`, `token-wrap`, `smoke`"

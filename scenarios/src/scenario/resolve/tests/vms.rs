@@ -174,3 +174,47 @@ fn the_measure_can_be_that_of_one() {
     let told = measure("swap_reads_pages[a]").unwrap_err();
     assert!(told.contains("in `measure`: there is no metric"), "{told}");
 }
+
+#[test]
+fn a_host_has_frames_and_slots_for_what_its_guests_may_need() {
+    let vms = |count: u32, limit: &str| {
+        format!(
+            r#"[{{ "name": "big", "count": {count}, "memory_limit": "{limit}",
+                 "guest": {{ "kernel": "linux-6.12", "vcpus": 1, "memory": "1TiB" }} }}]"#
+        )
+    };
+    let machine = with(&vms(15, "1TiB"), "").expect("15 TiB").machine;
+    assert_eq!(machine.vms.len(), 15);
+    fails(&vms(17, "1TiB"), "", "limits of all containers up to here are 16TiB together");
+    fails(&vms(64, "512GiB"), "", "limits of all containers up to here are 16TiB together");
+    // What is said later counts too.
+    let later = r#""memory_limits": [{ "vm": "big-1", "at": "1ms", "limit": "1TiB" },
+                                     { "vm": "big-2", "at": "1ms", "limit": "1TiB" }], "cpus": 6"#;
+    let text = SMALL
+        .replace("\"policies\": [", &format!("\"vms\": {}, \"policies\": [", vms(31, "512GiB")))
+        .replace("\"cpus\": 6", later);
+    let told = Scenario::from_str("f", &text).expect_err("16.5 TiB").to_string();
+    assert!(told.contains("limits of all containers up to here are 16TiB together"), "{told}");
+    // As much swap as the guests have memory.
+    let text = SMALL
+        .replace("\"size\": \"64MiB\",", "")
+        .replace("\"policies\": [", &format!("\"vms\": {}, \"policies\": [", vms(20, "1GiB")));
+    let told = Scenario::from_str("f", &text).expect_err("20 TiB").to_string();
+    assert!(told.contains("as much swap as the guests have memory (20TiB)"), "{told}");
+}
+
+/// The host's container may be larger than the virtual machines in it, of which a sweep may have more.
+#[test]
+fn a_shared_limit_need_not_be_filled() {
+    let several = |limit: &str, count: u32| {
+        let vms = format!(r#""vms": [{{ "name": "a", "count": {count} }}], "policies""#);
+        let text = SMALL.replacen("\"policies\"", &vms, 1);
+        let text = text.replacen(r#""memory_limit": "24MiB","#, limit, 1);
+        Scenario::from_str("f", &text).expect("valid").machine.host.memory_limit_pages
+    };
+    for count in [1, 2] {
+        assert_eq!(several(r#""memory_limit": "96MiB","#, count), 96 << 8);
+        // All of them, without one.
+        assert_eq!(several("", count), u64::from(count) * (64 << 8));
+    }
+}

@@ -1,17 +1,29 @@
-//! Whether the memory of this machine is enough, said before it runs out. Changes nothing else.
+//! Whether runs take much memory or long, said before they do. Changes nothing else.
 
 use std::fs;
 use std::thread::available_parallelism;
 
+use scenarios::run::length::operations;
 use scenarios::run::memory::needed;
 use scenarios::{Bytes, Scenario};
 
 use crate::cli::RunningArgs;
 use crate::output;
 
-/// Says so if the runs of a scenario may take more memory than there is. Nothing where the machine does not
+/// Operations of a run from which on it is said how many there are: at some nanoseconds each, a minute and more.
+const MANY: f64 = 2e10;
+
+/// Says so if the runs of a scenario may take long, or more memory than there is. Nothing where the machine does not
 /// say how much that is.
 pub(crate) fn warn(scenario: &Scenario, args: &RunningArgs) {
+    let (one, all) = operations(scenario);
+    if one >= MANY && !args.quiet {
+        let in_all = if all > one { format!(", {all:.0e} in all") } else { String::new() };
+        output::note(&format!(
+            "note: programs may carry out up to {one:.0e} operations in a run{in_all}, which takes minutes to hours: \
+             give operations more time, or a shorter `--duration`, if that is not wanted"
+        ));
+    }
     let threads = || available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.map_or_else(threads, usize::from);
     let (Some(free), needed) = (available(), needed(scenario, jobs)) else { return };
