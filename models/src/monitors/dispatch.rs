@@ -13,6 +13,7 @@ use super::items::Items;
 use super::lapic::Lapics;
 use super::messages::Messages;
 use super::notices::{Gate, Notices};
+use super::observed::Observed;
 use super::seen::Seen;
 use super::sleepers::Sleepers;
 use super::spins::Spins;
@@ -22,26 +23,7 @@ use crate::base::abi::{
     PAGE_FAULT,
 };
 use crate::base::ids::{Gfn, PAGE_SIZE, Token, VcpuId};
-use crate::base::record::{ApfReason, BlockReason, DisturbanceName, Event, ExitReason, Record};
-
-/// A record and what was observed before it, from which the stories of breaches are made.
-#[derive(Clone, Copy)]
-pub(super) struct Observed<'a> {
-    /// The end of what was observed before this batch.
-    pub(super) recent: &'a [Record],
-    /// This batch.
-    pub(super) batch: &'a [Record],
-    /// Where in it the record at hand is.
-    pub(super) place: usize,
-    /// The record at hand.
-    pub(super) record: &'a Record,
-}
-
-impl<'a> Observed<'a> {
-    fn context(self) -> Context<'a> {
-        Context { now: self.record.time, recent: self.recent, batch: &self.batch[..=self.place] }
-    }
-}
+use crate::base::record::{ApfReason, BlockReason, DisturbanceName, Event, ExitReason};
 
 /// The monitors of all families of invariants, and what they have concluded.
 #[derive(Clone, Debug)]
@@ -242,7 +224,12 @@ impl Monitors {
         };
         self.room_for(vcpu);
         self.messages.vcpu_goes_on(vcpu);
-        match record.event {
+        self.judge(vcpu, observed);
+    }
+
+    /// A record of a vCPU goes to those who judge by it.
+    fn judge(&mut self, vcpu: VcpuId, observed: Observed<'_>) {
+        match observed.record.event {
             Event::SharedWordWrite { .. }
             | Event::SharedWordRead { .. }
             | Event::ApfWait { .. }

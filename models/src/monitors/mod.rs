@@ -17,6 +17,7 @@ mod lapic;
 pub mod log;
 mod messages;
 mod notices;
+mod observed;
 mod remembered;
 mod seen;
 mod set;

@@ -4,8 +4,9 @@ use sim_core::{SimDuration, SimTime};
 
 use super::catalogue::InvariantId;
 use super::config::MonitorConfig;
-use super::dispatch::{Monitors, Observed};
+use super::dispatch::Monitors;
 use super::finding::{Context, Finding, RECENT, Verdict};
+use super::observed::Observed;
 use crate::base::record::{Event, Phase, Record};
 
 /// All monitors, fed with one pass over the records.

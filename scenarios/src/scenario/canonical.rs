@@ -4,21 +4,22 @@
 //! Every struct is taken apart field by field, so that a new field is a compile error here rather
 //! than two different machines with one hash.
 
-use std::fmt::{Display, Write as _};
+mod form;
+mod host;
+mod sched;
 
 use models::apf::rules::Mechanism;
 use models::config::{
-    ApicConfig, Arrivals, Balloon, BalloonTarget, Container, CpuConfig, Disturbance,
-    DisturbanceKind, EevdfParams, FairParams, GuestConfig, HandlerConfig, HostConfig, Install,
-    Kswapd, Law, LimitChange, MachineConfig, MemoryControl, PageLaw, PageWalk, PagingCaches,
-    PlainExits, Policy, Prefetch, PrefetchRun, ProactiveReclaim, Process, ReclaimAsk, Region,
-    Reporting, SchedParams, StoreConfig, SyncKind, SyncObject, TaskGroup, TlbArray,
-    TranslationConfig, VmConfig, Workload, WriteProtection, ZswapConfig,
+    ApicConfig, Arrivals, Container, CpuConfig, Disturbance, DisturbanceKind, GuestConfig,
+    HandlerConfig, Install, Law, MachineConfig, PageLaw, PageWalk, PagingCaches, Policy, Region,
+    SyncKind, SyncObject, TaskGroup, TlbArray, TranslationConfig, VmConfig, Workload,
 };
 use sim_core::SimDuration;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::scenario::resolve::{Scenario, device_lines, law_line};
+use self::form::Form;
+use self::sched::sched;
+use crate::scenario::resolve::{Scenario, law_line};
 
 /// Version of the canonical form itself: to be raised when the same scenario gets another text.
 const VERSION: u32 = 4;
@@ -56,20 +57,20 @@ pub(in crate::scenario) fn setup_lines(scenario: &Scenario) -> Vec<(String, Stri
 
 /// What makes a policy, as names and values.
 pub(in crate::scenario) fn policy_lines(entry: &Policy) -> Vec<(String, String)> {
-    let mut form = Form(String::new());
+    let mut form = Form::default();
     policy(&mut form, entry);
     form.lines()
 }
 
 /// The hash of a policy.
 pub(crate) fn policy_hash(entry: &Policy) -> String {
-    let mut form = Form(String::new());
+    let mut form = Form::default();
     policy(&mut form, entry);
     form.hash()
 }
 
 fn setup(scenario: &Scenario) -> Form {
-    let mut form = Form(String::new());
+    let mut form = Form::default();
     form.line("canonical", VERSION);
     form.line("duration", scenario.duration.as_ps());
     form.line("warmup", scenario.warmup.as_ps());
@@ -85,7 +86,7 @@ fn setup(scenario: &Scenario) -> Form {
     let otherwise = h.stores.iter().filter_map(|store| store.handler.as_ref()).any(otherwise);
     let protects = !h.memory_control.protections.is_empty();
     cpu(&mut form, c, (handler || protects, by_vmm, otherwise), protects);
-    host(&mut form, h);
+    host::host(&mut form, h);
     guest(&mut form, g);
     for other in other_guests {
         guest(&mut form, other);
@@ -105,30 +106,6 @@ fn setup(scenario: &Scenario) -> Form {
         form.line("disturbance", line);
     }
     form
-}
-
-/// Lines of `name=value`. Times are in picoseconds.
-struct Form(String);
-
-impl Form {
-    fn line(&mut self, name: &str, value: impl Display) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{name}={value}");
-    }
-
-    fn time(&mut self, name: &str, span: SimDuration) {
-        self.line(name, span.as_ps());
-    }
-
-    fn lines(&self) -> Vec<(String, String)> {
-        let pair =
-            |line: &str| line.split_once('=').map(|(name, value)| (name.into(), value.into()));
-        self.0.lines().filter_map(pair).collect()
-    }
-
-    fn hash(&self) -> String {
-        format!("{:032x}", xxh3_128(self.0.as_bytes()))
-    }
 }
 
 /// Costs of pages that the VMM brings or protects make no difference where it does neither, those of faults that it
@@ -174,208 +151,6 @@ fn translation(form: &mut Form, hardware: &TranslationConfig) {
     let [l1, l2, l3] = table_lines;
     form.line("cpu.table_lines", format_args!("{l1} {l2} {l3}"));
     form.line("cpu.vpid", vpid);
-}
-
-fn host(form: &mut Form, host: &HostConfig) {
-    let HostConfig {
-        cpus,
-        sched: scheduler,
-        tick,
-        memory_limit_pages,
-        other_resident_pages,
-        memory_control,
-        read_ahead_pages,
-        reclaim_batch_pages,
-        write_pages,
-        swap_pages,
-        device: swap_device,
-        zswap: compressed,
-        stores,
-        kernel: host_kernel,
-        allocation_failure_ppm,
-        second_stage_levels,
-        thp,
-        paging,
-    } = host;
-    form.line("host.cpus", cpus);
-    sched(form, "host", scheduler);
-    form.time("host.tick", *tick);
-    form.line("host.memory_limit_pages", memory_limit_pages);
-    form.line("host.other_resident_pages", other_resident_pages);
-    let MemoryControl { limits, highs, proactive, kswapd, balloons, protections } = memory_control;
-    for LimitChange { at, vm, file, limit_pages } in limits {
-        let line = format_args!("{} {} {} {limit_pages}", at.as_ps(), vm.0, file.name());
-        form.line("host.memory_limit_pages.at", line);
-    }
-    for (vm, pages) in highs {
-        form.line("host.memory_high_pages", format_args!("{} {pages}", vm.0));
-    }
-    for ProactiveReclaim { vm, at, every, ask } in proactive {
-        let ask = match ask {
-            ReclaimAsk::Pages(pages) => format!("pages={pages}"),
-            ReclaimAsk::Share { ppm } => format!("ppm={ppm}"),
-        };
-        let line = format_args!("{} {} {} {ask}", vm.0, at.as_ps(), every.as_ps());
-        form.line("host.proactive_reclaim", line);
-    }
-    if let Some(Kswapd { min, low, high, cpu }) = kswapd {
-        let cpu = cpu.map_or_else(|| "any".to_owned(), |cpu| cpu.0.to_string());
-        form.line("host.kswapd", format_args!("{min} {low} {high} cpu={cpu}"));
-    }
-    for Balloon { vm, targets, reporting } in balloons {
-        let reporting = reporting.map_or_else(
-            || "off".to_owned(),
-            |Reporting { order, delay }| format!("{order} {}", delay.as_ps()),
-        );
-        form.line("host.balloon", format_args!("{} {reporting}", vm.0));
-        for BalloonTarget { at, pages } in targets {
-            form.line("host.balloon.at", format_args!("{} {} {pages}", at.as_ps(), vm.0));
-        }
-    }
-    for WriteProtection { vm, at, sink, threads, depth, rate, lift } in protections {
-        let rate = rate.map_or_else(|| "any".to_owned(), |rate| rate.to_string());
-        let line = format_args!("{} {} {threads} {depth} {rate} {}", vm.0, at.as_ps(), lift.name());
-        form.line("host.write_protect", line);
-        if let Some(device) = sink {
-            let (kind, lines) = device_lines(device);
-            form.line("host.write_protect.sink", kind);
-            for (name, value) in lines {
-                form.line(&format!("host.write_protect.sink.{name}"), value);
-            }
-        }
-    }
-    form.line("host.read_ahead_pages", read_ahead_pages);
-    form.line("host.reclaim_batch_pages", reclaim_batch_pages);
-    form.line("host.swap_pages", swap_pages);
-    form.line("host.write_pages", write_pages);
-    for (name, value) in host_kernel.fields() {
-        form.line(&format!("host.{name}"), value);
-    }
-    let (kind, lines) = device_lines(swap_device);
-    form.line("device", kind);
-    for (name, value) in lines {
-        form.line(&format!("device.{name}"), value);
-    }
-    if let Some(pool) = compressed {
-        zswap(form, pool);
-    }
-    for StoreConfig { name, vm, device, shares, handler } in stores {
-        form.line("store", name);
-        // Said of several virtual machines only.
-        if vm.0 > 0 {
-            form.line("store.vm", vm.0);
-        }
-        if let Some(first) = shares {
-            form.line("store.shares", first.0);
-        }
-        if let Some(device) = device {
-            let (kind, lines) = device_lines(device);
-            form.line("store.device", kind);
-            for (name, value) in lines {
-                form.line(&format!("store.device.{name}"), value);
-            }
-        }
-        if let Some(HandlerConfig {
-            readers,
-            installers,
-            batch,
-            waking,
-            descriptors,
-            cpus,
-            latency,
-            around,
-            prefetch,
-            process,
-            install,
-            plain_exits,
-            remove_events,
-            poison,
-        }) = handler
-        {
-            form.line("store.handler", format_args!("{readers} {installers} {batch}"));
-            form.line("store.waking", waking.name());
-            form.line("store.descriptors", descriptors);
-            let cpus: Vec<String> = cpus.iter().map(|cpu| cpu.0.to_string()).collect();
-            form.line("store.cpus", cpus.join(","));
-            form.time("store.latency", *latency);
-            form.line("store.around", around);
-            if *process != Process::default() {
-                form.line("store.process", process.name());
-            }
-            if *install != Install::default() {
-                form.line("store.install", install.name());
-            }
-            if *plain_exits != PlainExits::default() {
-                form.line("store.plain_exits", plain_exits.name());
-            }
-            if !remove_events {
-                form.line("store.remove_events", remove_events);
-            }
-            for PrefetchRun { region, first, pages } in poison {
-                form.line("store.poison", format_args!("{} {first} {pages}", region.0));
-            }
-            if let Some(Prefetch { threads, runs, batch, pace, before_start }) = prefetch {
-                form.line("store.prefetch", format_args!("{threads} {batch} {before_start}"));
-                form.time("store.prefetch.pace", *pace);
-                for PrefetchRun { region, first, pages } in runs {
-                    form.line("store.prefetch.run", format_args!("{} {first} {pages}", region.0));
-                }
-            }
-        }
-    }
-    form.line("host.allocation_failure_ppm", allocation_failure_ppm);
-    form.line("host.second_stage_levels", second_stage_levels);
-    form.line("host.thp", thp);
-    form.line("host.paging", paging.name());
-}
-
-fn zswap(form: &mut Form, pool: &ZswapConfig) {
-    let ZswapConfig { load, store, ratio_milli, max_pool_pages, accept_percent } = pool;
-    form.line("zswap.load", law_line(load));
-    form.line("zswap.store", law_line(store));
-    form.line("zswap.ratio_milli", ratio_milli);
-    let most = max_pool_pages.map_or_else(|| "none".to_owned(), |pages| pages.to_string());
-    form.line("zswap.max_pool_pages", most);
-    form.line("zswap.accept_percent", accept_percent);
-}
-
-fn sched(form: &mut Form, whose: &str, params: &SchedParams) {
-    match params {
-        SchedParams::Cfs(params) => fair(form, whose, params),
-        SchedParams::Eevdf(params) => eevdf(form, whose, params),
-    }
-}
-
-fn eevdf(form: &mut Form, whose: &str, params: &EevdfParams) {
-    let EevdfParams {
-        base_slice,
-        run_to_parity,
-        place_lag,
-        delay_dequeue,
-        wakeup_preemption,
-        tick,
-    } = params;
-    form.time(&format!("{whose}.sched.base_slice"), *base_slice);
-    form.line(&format!("{whose}.sched.run_to_parity"), run_to_parity);
-    form.line(&format!("{whose}.sched.place_lag"), place_lag);
-    form.line(&format!("{whose}.sched.delay_dequeue"), delay_dequeue);
-    form.line(&format!("{whose}.sched.wakeup_preemption"), wakeup_preemption);
-    form.time(&format!("{whose}.sched.tick"), *tick);
-}
-
-fn fair(form: &mut Form, whose: &str, params: &FairParams) {
-    let FairParams {
-        latency,
-        min_granularity,
-        wakeup_granularity,
-        sleeper_credit,
-        wakeup_preemption,
-    } = params;
-    form.time(&format!("{whose}.sched.latency"), *latency);
-    form.time(&format!("{whose}.sched.min_granularity"), *min_granularity);
-    form.time(&format!("{whose}.sched.wakeup_granularity"), *wakeup_granularity);
-    form.time(&format!("{whose}.sched.sleeper_credit"), *sleeper_credit);
-    form.line(&format!("{whose}.sched.wakeup_preemption"), wakeup_preemption);
 }
 
 fn guest(form: &mut Form, guest: &GuestConfig) {

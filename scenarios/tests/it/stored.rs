@@ -166,8 +166,8 @@ fn a_file_lists_pages_in_their_order() {
     for (list, message) in [
         ("heap 4090 7\n", "line 1: the region has 4096 pages"),
         ("heap 0\nstack 1\n", "line 2: no region of this store"),
-        ("heap one\n", "line 1 is no run of pages"),
-        ("heap 1 2 3\n", "line 1 is no run of pages"),
+        ("heap one\n", "line 1: this is no run of pages"),
+        ("heap 1 2 3\n", "line 1: this is no run of pages"),
         ("heap 18446744073709551615 2\n", "line 1: the region has"),
         ("# nothing\n", "it lists no page"),
     ] {

@@ -1,5 +1,5 @@
-//! What others tell the threads that protect memory: vCPUs that have stopped, pages that are in memory, and that the sink
-//! has.
+//! What others tell the threads that protect memory: vCPUs that have stopped, pages that are in memory, and those that
+//! the sink has.
 
 use sim_core::EventQueue;
 

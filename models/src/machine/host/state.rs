@@ -15,7 +15,7 @@ use crate::base::ids::{
     Gfn, GuestPage, HandlerId, ItemId, PcpuId, Pfn, ReclaimerId, RequestId, ThreadId, VcpuId, VmId,
 };
 use crate::base::page_size::PageSize;
-use crate::config::MachineConfig;
+use crate::config::{HostKernel, MachineConfig};
 use crate::machine::world::Then;
 use crate::parts::device::{Device, QUEUE_DEPTH, Request};
 use crate::parts::memory::containers::Containers;
@@ -126,6 +126,12 @@ pub(in crate::machine) struct Host {
     pub(super) pass: ReclaimPass,
 }
 
+/// What throttles writes, where the kernel does that.
+fn throttle_of(kernel: &HostKernel) -> Option<WriteThrottle> {
+    let throttle = |target| WriteThrottle::new(target, kernel.swap_write_limit, QUEUE_DEPTH as u32);
+    kernel.writeback_throttling.map(throttle)
+}
+
 impl Host {
     /// The host at power-on: a thread for each vCPU, and nothing in memory.
     pub(in crate::machine) fn new(
@@ -169,8 +175,6 @@ impl Host {
             Thread { bound: bound.is_some(), ..thread }
         }));
         debug_assert_eq!(threads.len(), usize::from(vcpus) + config.thread_names().len());
-        let limit = host.kernel.swap_write_limit;
-        let throttle = |target| WriteThrottle::new(target, limit, QUEUE_DEPTH as u32);
         Ok(Self {
             vcpus: vcpus.into(),
             handlers: of_vmm.into_iter().map(|(handler, ..)| handler).collect(),
@@ -199,7 +203,7 @@ impl Host {
             invalidations: vec![0; vms],
             native: Vec::new(),
             read_ahead: vec![ReadAheadState::default(); vms],
-            throttle: host.kernel.writeback_throttling.map(throttle),
+            throttle: throttle_of(&host.kernel),
             map_locks: config.vm_ids().map(|vm| map_lock(config, vm)).collect(),
             second_stage_locks: (0..vms).map(|_| second_stage_lock()).collect(),
             room_waiters: vec![Vec::new(); memory.count()],

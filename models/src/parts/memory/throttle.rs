@@ -5,9 +5,10 @@
 //! The comparison is with the *shortest* read: a device whose every read takes longer than the target
 //! has its writes throttled to one at a time, whether or not the writes are to blame.
 //!
-//! Left out: discards, the whole depth that `kswapd` is allowed until 6.10 (`get_limit` of 5.10.262 and 6.1.192; 6.12.117
-//! allows it to all who write swap), writers that `balance_dirty_pages` slows down (swap is not written through it), and devices
-//! with a volatile cache, whose writers wake up when nothing is in flight. Time is exact, not in jiffies.
+//! Left out: discards, the whole depth that `kswapd` is allowed until 6.10 (`get_limit` of 5.10.262 and 6.1.192;
+//! 6.12.117 allows it to all who write swap), writers that `balance_dirty_pages` slows down (swap is not written
+//! through it), and devices with a volatile cache, whose writers wake up when nothing is in flight. Time is exact, not
+//! in jiffies.
 
 use std::collections::VecDeque;
 

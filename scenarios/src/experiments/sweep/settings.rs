@@ -66,7 +66,8 @@ impl Scenario {
     }
 
     /// The scenario with what a command line changed besides, and with the files that it names: what gives the same
-    /// runs without them. What is expected of the file's own policies, and published of them, is left out where others are run.
+    /// runs without them. What is expected of the file's own policies, and published of them, is left out where others
+    /// are run.
     ///
     /// # Errors
     /// When the text is none of a scenario.

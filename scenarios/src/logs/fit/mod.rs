@@ -16,6 +16,7 @@ mod measure;
 mod observe;
 mod paths;
 mod readings;
+mod refuse;
 mod requests;
 mod samples;
 mod scenario;

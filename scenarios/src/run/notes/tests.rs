@@ -156,7 +156,8 @@ fn served(gap: &str) -> String {
     told(&scenario.unwrap_or_else(|error| panic!("{}", error.render())))
 }
 
-/// A line that grows by a hundredth of what arrives is as endless as one that grows by a half; one that is only long is not.
+/// A line that grows by a hundredth of what arrives is as endless as one that grows by a half; one that is only long is
+/// not.
 #[test]
 fn a_load_little_above_one_is_an_overload() {
     for gap in [r#""50us""#, r#""98.5us""#] {

@@ -31,7 +31,7 @@ mod zswap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use models::config::{MachineConfig, Policy, VmConfig, Workload};
+use models::config::{HostConfig, MachineConfig, Policy, VmConfig, Workload};
 use models::trace::metrics::{self, WORK_TOTAL};
 use sim_core::SimDuration;
 
@@ -216,6 +216,38 @@ impl Scenario {
     }
 }
 
+/// What is done to memory while guests run: limits, agents, `kswapd`, balloons, protection.
+fn control_memory(
+    root: &At<'_>,
+    file: &ScenarioFile,
+    (host, kernel): (&mut HostConfig, &str),
+    vms: &vms::Vms<'_>,
+    end: SimDuration,
+) -> Result<(), ScenarioError> {
+    let host_at = root.field("host");
+    let limits_at = host_at.field("memory_limits");
+    host.memory_control.limits =
+        memory_control::limits(&limits_at, &file.host.memory_limits, vms, end)?;
+    host.memory_control.highs = memory_control::highs(root, file, vms)?;
+    memory_control::high_goes_with(root, host)?;
+    let agents_at = host_at.field("proactive_reclaim");
+    let agents = memory_control::proactive(&agents_at, &file.host.proactive_reclaim, vms)?;
+    host.memory_control.proactive = agents;
+    memory_control::proactive_goes_with(&agents_at, host)?;
+    let kswapd_at = host_at.field("kswapd");
+    let kswapd = memory_control::kswapd(&kswapd_at, file.host.kswapd.as_ref(), host, vms)?;
+    host.memory_control.kswapd = kswapd;
+    balloon::goes_with(&vms.balloons, host, end)?;
+    host.memory_control.balloons = vms.balloons.iter().map(|(_, own)| own.clone()).collect();
+    let protect_at = host_at.field("write_protect");
+    let protections =
+        write_protect::write_protect(&protect_at, &file.host.write_protect, vms, end)?;
+    let of_host = (&*host, kernel);
+    write_protect::goes_with(&protect_at, &protections, of_host, |vm| vms.regions_of(vm))?;
+    host.memory_control.protections = protections;
+    Ok(())
+}
+
 fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError> {
     let name = root.field("name").name(&file.name)?;
     let title = title(&root.field("title"), &file.title)?;
@@ -232,26 +264,7 @@ fn scenario(root: &At<'_>, file: ScenarioFile) -> Result<Scenario, ScenarioError
     let warmup = file.warmup.map_or(SimDuration::ZERO, |warmup| warmup.0);
     let warmup = root.field("warmup").span(warmup, SimDuration::ZERO..=MAX_DURATION)?;
     let end = duration + warmup;
-    let limits_at = host_at.field("memory_limits");
-    host.memory_control.limits =
-        memory_control::limits(&limits_at, &file.host.memory_limits, &vms, end)?;
-    host.memory_control.highs = memory_control::highs(root, &file, &vms)?;
-    memory_control::high_goes_with(root, &host)?;
-    let agents_at = host_at.field("proactive_reclaim");
-    let agents = memory_control::proactive(&agents_at, &file.host.proactive_reclaim, &vms)?;
-    host.memory_control.proactive = agents;
-    memory_control::proactive_goes_with(&agents_at, &host)?;
-    let kswapd_at = host_at.field("kswapd");
-    let kswapd = memory_control::kswapd(&kswapd_at, file.host.kswapd.as_ref(), &host, &vms)?;
-    host.memory_control.kswapd = kswapd;
-    balloon::goes_with(&vms.balloons, &host, end)?;
-    host.memory_control.balloons = vms.balloons.iter().map(|(_, own)| own.clone()).collect();
-    let protect_at = host_at.field("write_protect");
-    let protections =
-        write_protect::write_protect(&protect_at, &file.host.write_protect, &vms, end)?;
-    let of_host = (&host, host_identity.kernel.as_str());
-    write_protect::goes_with(&protect_at, &protections, of_host, |vm| vms.regions_of(vm))?;
-    host.memory_control.protections = protections;
+    control_memory(root, &file, (&mut host, &host_identity.kernel), &vms, end)?;
     host::fits(&host_at, &host, &vms.containers(&host))?;
     let cpu = cpu::cpu(&host_at, &file.host)?;
     for guest in vms.guests() {

@@ -85,10 +85,8 @@ pub(super) fn scenario(seed: u64) -> Value {
     let of_handler =
         |one: &Value| disturbance::OF_HANDLER.iter().any(|kind| one["kind"] == kind.name());
     disturbances.retain(|one| dies || !of_handler(one));
-    for disturbance in &mut disturbances {
-        if let Some((vm, _)) = vm {
-            disturbance["vm"] = json!(vm);
-        }
+    if let Some((vm, _)) = vm {
+        disturbances.iter_mut().for_each(|disturbance| disturbance["vm"] = json!(vm));
     }
     if !disturbances.is_empty() {
         object.insert("disturbances".into(), Value::Array(disturbances));

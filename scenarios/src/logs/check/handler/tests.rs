@@ -78,7 +78,8 @@ fn a_copy_answers_all_that_wait_for_its_pages() {
     let mut handlers = Handlers::default();
     let fault = |handlers: &mut Handlers, line, address: u64| {
         let fields = format!("(handle_userfault+0x4/0x920) addr={address:#x} flags=0x895");
-        told(handlers, line, line, 10, "uffd_fault", &fields);
+        // Each of them sleeps.
+        told(handlers, line, line, 10 + line as u32, "uffd_fault", &fields);
     };
     for (line, address) in [(1, 0x10_0000), (2, 0x10_1000), (3, 0x10_1000), (4, 0x20_0000)] {
         fault(&mut handlers, line, address);
