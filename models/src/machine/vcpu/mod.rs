@@ -11,6 +11,7 @@ mod outside;
 mod run_loop;
 mod shadow;
 mod sigbus;
+mod signal;
 mod state;
 mod stop;
 mod timer;

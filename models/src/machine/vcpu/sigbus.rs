@@ -12,7 +12,7 @@
 use sim_core::EventQueue;
 
 use crate::base::ids::{Gfn, VcpuId, VmId};
-use crate::base::record::{BlockReason, Event, ExitReason};
+use crate::base::record::Event;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, thread_of};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -31,14 +31,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.kvm.end(vm);
         self.emit(Event::VmmEnd { vm });
         self.vmm_dies(vm);
-        for vcpu in self.w.setup.vcpus_of(vm) {
-            self.cancel_entry(vcpu);
-            self.force_exit(vcpu, ExitReason::Kick);
-            let blocked = self.w.kvm.of[vcpu.index()].blocked;
-            if matches!(blocked, Some((BlockReason::Hlt | BlockReason::ApfHalt, _))) {
-                self.wake_thread(thread_of(vcpu));
-            }
-        }
+        self.signal_vcpus(vm);
     }
 
     /// Whether the VMM of a vCPU has ended.

@@ -4,7 +4,7 @@
 use sim_core::{EventQueue, SimDuration};
 
 use crate::base::ids::{VcpuId, VmId};
-use crate::base::record::{BlockReason, Event, ExitReason};
+use crate::base::record::{BlockReason, Event};
 use crate::machine::world::{Cx, Flow, MachineEvent, Then, thread_of};
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
@@ -12,14 +12,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     pub(in crate::machine) fn stop_vm(&mut self, vm: VmId) {
         self.emit(Event::VmStop { vm });
         self.w.kvm.stop(vm);
-        for vcpu in self.w.setup.vcpus_of(vm) {
-            self.cancel_entry(vcpu);
-            self.force_exit(vcpu, ExitReason::Kick);
-            let blocked = self.w.kvm.of[vcpu.index()].blocked;
-            if matches!(blocked, Some((BlockReason::Hlt | BlockReason::ApfHalt, _))) {
-                self.wake_thread(thread_of(vcpu));
-            }
-        }
+        self.signal_vcpus(vm);
     }
 
     /// Whether the last vCPU has stopped. A thread that has ended with its VMM needs no stopping.
