@@ -7,8 +7,8 @@ use reports::ReportError;
 use scenarios::experiments::suite::SuiteError;
 use scenarios::experiments::why::WhyError;
 use scenarios::{
-    AnatomyError, CheckError, CrossoverError, DeviceFitError, FitError, RequestAnatomyError,
-    RunnerError, ScenarioError, ShardError,
+    AnatomyError, CheckError, CrossoverError, DeviceFitError, FitError, PagesError,
+    RequestAnatomyError, RunnerError, ScenarioError, ShardError,
 };
 
 /// Any failure, as told to the user. All lead to exit status 2.
@@ -128,6 +128,9 @@ pub(crate) enum CliError {
     /// No device can be made of a measurement.
     #[error(transparent)]
     FitDevice(#[from] DeviceFitError),
+    /// No pages can be read out of a log.
+    #[error(transparent)]
+    FitPages(#[from] PagesError),
     /// The result has nothing that is printed so.
     #[error(
         "this result is nothing that can be printed as `{0}`\n  help: `table` and `json` always can"

@@ -39,6 +39,7 @@ mod measure;
 pub mod metrics;
 mod notes;
 pub mod page;
+mod pages;
 pub mod plot;
 mod quantity;
 mod report;

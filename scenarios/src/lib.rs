@@ -96,6 +96,7 @@ pub use logs::check::{CheckError, CheckOptions, CheckReport, check, check_path};
 pub use logs::device::{DeviceFitError, DeviceFitOptions, DeviceFitReport, fit_device};
 pub use logs::explored::explored_log;
 pub use logs::fit::{FitError, FitOptions, FitReport, fit_path};
+pub use logs::pages::{AroundRow, PageOrder, PagesError, PagesOptions, PagesReport, pages_of_log};
 pub use run::error::RunnerError;
 pub use run::files::{read_named, read_text, write_file};
 pub use run::folder::{FolderLock, RUNS_FILE, SCENARIO_FILE, keep_scenario, start_over};

@@ -1,7 +1,8 @@
 //! What is typed to read logs, and to draw random scenarios.
 
 use super::format::{Format, format, usual};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use scenarios::Bytes;
 use sim_core::SimDuration;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -105,6 +106,69 @@ Examples:
   apfsim fit device depth-1.json --channels 64 --format json | jq '.rows[] | select(.error > 0.05)'
   blkparse -i sda | apfsim fit device - -o sda.json")]
     Device(FitDeviceArgs),
+    /// Make the list of pages that a handler brings ahead, and a trace to replay, of a log with kvm_page_fault
+    #[command(after_help = "\
+Each page of the guest whose first touch exits has a kvm_page_fault with its guest-physical address. In their
+order these are what a recorded working set is made of: --output writes the list that `prefetch` of a handler reads,
+--trace the touches that `replay` with \"placement\": \"recorded\" goes through. docs/vmm-builders.md has a scenario with both.
+
+Examples:
+  trace-cmd record -e kvm:kvm_page_fault -e kvm:kvm_entry -e kvm:kvm_exit     until the guest has answered
+  apfsim fit pages trace.dat -o recorded.pages --trace recorded.trace
+  apfsim fit pages trace.txt.gz --order address --until 2s -o recorded.pages")]
+    Pages(FitPagesArgs),
+}
+
+/// In which order pages are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListOrder {
+    /// As they were touched
+    Recorded,
+    /// By their addresses, so that neighbours come with one read
+    Address,
+}
+
+/// `apfsim fit pages`
+#[derive(Args, Debug)]
+pub(crate) struct FitPagesArgs {
+    /// The log, or - for standard input
+    pub(crate) log: String,
+    /// Write the list of pages into this file
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write the touches in their order into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Replace the files of -o and --trace if they are there already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// The region of the scenario that stands for the guest's memory
+    #[arg(long, value_name = "NAME", default_value = "memory")]
+    pub(crate) region: String,
+    /// Where the region begins in the guest's memory
+    #[arg(long, value_name = "SIZE", default_value = "0B")]
+    pub(crate) start: Bytes,
+    /// How large it is; by default it has all that follows
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) size: Option<Bytes>,
+    /// Where the hole for devices begins, which ends at 4GiB: 3GiB for QEMU, 3328MiB for older Firecrackers
+    #[arg(long, value_name = "SIZE", default_value = "3GiB")]
+    pub(crate) hole: Bytes,
+    /// Only what was touched so long after the log's first event
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<SimDuration>,
+    /// In which order pages are listed: as they were recorded, or by address
+    #[arg(long, value_enum, default_value_t = ListOrder::Recorded)]
+    pub(crate) order: ListOrder,
+    /// Write text, JSON, CSV, list and trace into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_parser = format(), default_value = usual())]
+    pub(crate) format: Format,
+    /// Print the result and errors only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// `apfsim fit device`

@@ -12,7 +12,9 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use cause::{DiffArgs, WhyArgs};
 pub(crate) use format::Format;
-pub(crate) use logs::{CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FuzzArgs};
+pub(crate) use logs::{
+    CheckArgs, FitArgs, FitCommand, FitDeviceArgs, FitPagesArgs, FuzzArgs, ListOrder,
+};
 pub(crate) use new::{KindArg, NewArgs};
 pub(crate) use protocol::{ExploreArgs, InvariantsArgs, MetricsArgs, RulesArgs, ZooArgs};
 pub(crate) use runs::{

@@ -8,6 +8,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::named::named;
+
+named! {
+    /// Which page of its region a page of a trace is.
+    TracePlacement {
+        /// In the order of their first touch, from the region's first page on: addresses of a process lie far apart.
+        FirstTouch => "first-touch",
+        /// The one of the same number: of guest-physical pages, which neighbours they have matters.
+        Recorded => "recorded",
+    }
+}
+
 /// Pages that a byte can name: those visited last.
 const RECENT: usize = 15;
 /// Set in the first byte of a visit that writes.
@@ -20,7 +32,7 @@ const MOST_INSTRUCTIONS: u64 = (1 << 30) - 1;
 /// Accesses to one page, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
-    /// The page, numbered by first touch from 0.
+    /// The page of the region, from 0.
     pub page: u32,
     /// Whether it is written.
     pub write: bool,
@@ -37,7 +49,7 @@ pub struct AddressTrace {
     bytes: Arc<[u8]>,
     /// Visits.
     visits: u64,
-    /// Different pages.
+    /// The last page, plus one.
     pages: u32,
     /// Loads, stores and fetches of instructions that were recorded.
     accesses: u64,
@@ -57,7 +69,7 @@ pub struct PassedOver {
 impl fmt::Debug for AddressTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { visits, pages, accesses, .. } = self;
-        write!(f, "AddressTrace({visits} visits to {pages} pages in {accesses} accesses)")
+        write!(f, "AddressTrace({visits} visits to pages below {pages} in {accesses} accesses)")
     }
 }
 
@@ -67,7 +79,7 @@ impl AddressTrace {
         self.visits
     }
 
-    /// Different pages, numbered by first touch.
+    /// The last page, plus one: how many there are, where they are numbered by first touch.
     pub fn pages(&self) -> u32 {
         self.pages
     }
@@ -161,7 +173,7 @@ pub struct AddressRecorder {
 }
 
 impl AddressRecorder {
-    /// An access to a page, numbered by first touch, by an instruction that begins or has begun before.
+    /// An access to a page of the region, by an instruction that begins or has begun before.
     pub fn access(&mut self, page: u32, write: bool, begins_instruction: bool) {
         self.accesses += 1;
         self.pages = self.pages.max(page + 1);
@@ -176,6 +188,11 @@ impl AddressRecorder {
         }
         self.close();
         self.open = Some((page, write, begun));
+    }
+
+    /// Whether nothing was accessed so far.
+    pub fn is_empty(&self) -> bool {
+        self.accesses == 0
     }
 
     /// The trace; none if nothing was accessed.

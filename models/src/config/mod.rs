@@ -26,7 +26,9 @@ mod vms;
 mod workload;
 mod zswap;
 
-pub use address_trace::{AddressRecorder, AddressTrace, PassedOver, TraceCursor, Visit};
+pub use address_trace::{
+    AddressRecorder, AddressTrace, PassedOver, TraceCursor, TracePlacement, Visit,
+};
 pub use balloon::{BALLOON_BATCH, Balloon, BalloonTarget, Reporting};
 pub use cpu::CpuConfig;
 pub use device::{

@@ -2,7 +2,7 @@
 //! lists of page numbers.
 //!
 //! A file is read as a stream, plain or compressed with gzip or zstd, and kept packed: a byte or two for each
-//! visit of a page. Pages are numbered by first touch.
+//! visit of a page. Pages are numbered by first touch, or keep their numbers.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
-use models::config::{AddressRecorder, AddressTrace, PassedOver};
+use models::config::{AddressRecorder, AddressTrace, PassedOver, TracePlacement};
 use thiserror::Error;
 
 /// Bits of an address within its page.
@@ -46,10 +46,18 @@ pub(crate) enum AddressError {
         /// The file.
         path: PathBuf,
     },
+    /// A page that keeps its number lies outside any region.
+    #[error("{path} touches page {page}, and no region has more than {MAX_PAGES}")]
+    Number {
+        /// The file.
+        path: PathBuf,
+        /// The page.
+        page: u64,
+    },
 }
 
 /// What tells one state of a file from another.
-type Version = (PathBuf, u64, Option<SystemTime>);
+type Version = (PathBuf, u64, Option<SystemTime>, TracePlacement);
 
 /// Traces that were read: the points of a sweep share them.
 static KNOWN: Mutex<BTreeMap<Version, AddressTrace>> = Mutex::new(BTreeMap::new());
@@ -57,52 +65,60 @@ static KNOWN: Mutex<BTreeMap<Version, AddressTrace>> = Mutex::new(BTreeMap::new(
 /// The trace in a file.
 ///
 /// # Errors
-/// When it cannot be read, or has no access.
-pub(crate) fn load(path: &Path) -> Result<AddressTrace, AddressError> {
+/// When it cannot be read, has no access, or touches pages that no region has.
+pub(crate) fn load(path: &Path, placement: TracePlacement) -> Result<AddressTrace, AddressError> {
     let failed = |source| AddressError::Read { path: path.into(), source };
     let file = File::open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if meta.is_dir() {
         return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
     }
-    let version = (path.to_owned(), meta.len(), meta.modified().ok());
+    let version = (path.to_owned(), meta.len(), meta.modified().ok(), placement);
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&version).cloned();
     if let Some(trace) = known {
         return Ok(trace);
     }
-    let trace = read(file, path)?;
+    let trace = read(file, path, placement)?;
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(version, trace.clone());
     Ok(trace)
 }
 
 /// The trace that a text says in place: page numbers between spaces.
-pub(crate) fn inline(text: &str) -> Option<AddressTrace> {
-    let mut addresses = Addresses::default();
-    text.split_ascii_whitespace()
-        .all(|word| addresses.plain(word.as_bytes()))
-        .then(|| addresses.recorder.finish())
-        .flatten()
+pub(crate) fn inline(text: &str, placement: TracePlacement) -> Option<AddressTrace> {
+    let mut addresses = Addresses::new(placement);
+    let all = text.split_ascii_whitespace().all(|word| addresses.plain(word.as_bytes()));
+    if !all || addresses.beyond.is_some() {
+        return None;
+    }
+    addresses.recorder.finish()
 }
 
-fn read(mut source: impl Read, path: &Path) -> Result<AddressTrace, AddressError> {
+fn read(
+    mut source: impl Read,
+    path: &Path,
+    placement: TracePlacement,
+) -> Result<AddressTrace, AddressError> {
     let failed = |source| AddressError::Read { path: path.into(), source };
     let mut head = Vec::new();
     source.by_ref().take(4).read_to_end(&mut head).map_err(failed)?;
     let (gzip, zstd) = (head.starts_with(&[0x1f, 0x8b]), head.starts_with(b"\x28\xb5\x2f\xfd"));
     let whole = Cursor::new(head).chain(source);
     let addresses = if gzip {
-        lines(MultiGzDecoder::new(whole))
+        lines(MultiGzDecoder::new(whole), placement)
     } else if zstd {
         let broken = |error: ruzstd::decoding::errors::FrameDecoderError| {
             failed(io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
         };
-        lines(ruzstd::decoding::StreamingDecoder::new(whole).map_err(broken)?)
+        lines(ruzstd::decoding::StreamingDecoder::new(whole).map_err(broken)?, placement)
     } else {
-        lines(whole)
+        lines(whole, placement)
     }
     .map_err(failed)?;
     if addresses.numbers.len() > MAX_PAGES {
         return Err(AddressError::Pages { path: path.into() });
+    }
+    if let Some(page) = addresses.beyond {
+        return Err(AddressError::Number { path: path.into(), page });
     }
     let trace = addresses.recorder.finish();
     let trace = trace.ok_or_else(|| AddressError::Empty { path: path.into() })?;
@@ -114,8 +130,8 @@ const MOST_BEFORE: usize = 1 << 28;
 
 /// The accesses in a text. What is no access is passed over: Valgrind says more than that, and the program
 /// under it may have printed to the same file. What is not Valgrind's nor a comment is counted.
-fn lines(source: impl Read) -> io::Result<Addresses> {
-    let mut addresses = Addresses::default();
+fn lines(source: impl Read, placement: TracePlacement) -> io::Result<Addresses> {
+    let mut addresses = Addresses::new(placement);
     let mut reader = BufReader::with_capacity(1 << 16, source);
     let mut line = Vec::new();
     let (mut seen, mut number) = (0, 0);
@@ -124,7 +140,8 @@ fn lines(source: impl Read) -> io::Result<Addresses> {
         // A line that has no end is none of these formats: as much of it as one of them could have is enough.
         let bytes = reader.by_ref().take(1 << 12).read_until(b'\n', &mut line)?;
         seen += bytes;
-        if bytes == 0 || addresses.numbers.is_empty() && seen > MOST_BEFORE {
+        let empty = addresses.recorder.is_empty();
+        if bytes == 0 || empty && seen > MOST_BEFORE || addresses.beyond.is_some() {
             break;
         }
         number += 1;
@@ -144,9 +161,11 @@ fn is_beside(line: &[u8]) -> bool {
 }
 
 /// A trace as far as it was read.
-#[derive(Default)]
 struct Addresses {
     recorder: AddressRecorder,
+    placement: TracePlacement,
+    /// A page that keeps its number and that no region has.
+    beyond: Option<u64>,
     /// Numbers of pages by first touch.
     numbers: BTreeMap<u64, u32>,
     /// Pages that were touched last: a program goes to and fro between few.
@@ -155,6 +174,17 @@ struct Addresses {
 }
 
 impl Addresses {
+    fn new(placement: TracePlacement) -> Self {
+        Self {
+            recorder: AddressRecorder::default(),
+            placement,
+            beyond: None,
+            numbers: BTreeMap::new(),
+            recent: Default::default(),
+            passed_over: PassedOver::default(),
+        }
+    }
+
     /// Takes in a line; whether it was an access.
     fn line(&mut self, line: &[u8]) -> bool {
         let (kind, rest) = match line {
@@ -184,12 +214,19 @@ impl Addresses {
     }
 
     fn touch(&mut self, page: u64, write: bool, begins_instruction: bool) {
-        let place = self.recorder_place(page);
+        let place = match self.placement {
+            TracePlacement::FirstTouch => self.number(page),
+            TracePlacement::Recorded if page < MAX_PAGES as u64 => page as u32,
+            TracePlacement::Recorded => {
+                self.beyond.get_or_insert(page);
+                return;
+            }
+        };
         self.recorder.access(place, write, begins_instruction);
     }
 
     /// The number of a page by first touch.
-    fn recorder_place(&mut self, page: u64) -> u32 {
+    fn number(&mut self, page: u64) -> u32 {
         let known = if self.numbers.is_empty() { &[][..] } else { &self.recent[..] };
         if let Some(&(_, number)) = known.iter().find(|(recent, _)| *recent == page) {
             return number;
@@ -237,9 +274,15 @@ mod tests {
 
     use super::*;
 
+    const FIRST: TracePlacement = TracePlacement::FirstTouch;
+
     /// Pages, stores and instructions of a text.
     fn visits(text: &str) -> Vec<(u32, bool, u32)> {
-        let addresses = lines(text.as_bytes()).unwrap();
+        visits_of(text, TracePlacement::FirstTouch)
+    }
+
+    fn visits_of(text: &str, placement: TracePlacement) -> Vec<(u32, bool, u32)> {
+        let addresses = lines(text.as_bytes(), placement).unwrap();
         let Some(trace) = addresses.recorder.finish() else { return Vec::new() };
         let mut cursor = TraceCursor::default();
         (0..trace.visits())
@@ -272,7 +315,8 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_accesses_are_counted_with_the_place_of_the_first() {
-        let passed_over = |text: &str| lines(text.as_bytes()).unwrap().passed_over;
+        let passed_over =
+            |text: &str| lines(text.as_bytes(), TracePlacement::FirstTouch).unwrap().passed_over;
         let text =
             "==1== Lackey\n--1-- warning\n# mine\n\nI  04001000,3\nI  04001,\n L zz,8\n7\nhello\n";
         assert_eq!(passed_over(text), PassedOver { lines: 3, first: 6 });
@@ -280,7 +324,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace");
         std::fs::write(&path, text).unwrap();
-        assert_eq!(load(&path).unwrap().passed_over().lines, 3);
+        assert_eq!(load(&path, FIRST).unwrap().passed_over().lines, 3);
     }
 
     #[test]
@@ -289,9 +333,26 @@ mod tests {
             visits("7\n7 w\n0x8\n# a comment\n\n8r\n7W\n"),
             [(0, false, 1), (0, true, 1), (1, false, 2), (0, true, 1)]
         );
-        assert_eq!(inline("7 7w 9").unwrap().visits(), 3);
-        assert_eq!(inline("7 x"), None);
-        assert_eq!(inline(" "), None);
+        assert_eq!(inline("7 7w 9", FIRST).unwrap().visits(), 3);
+        assert_eq!(inline("7 x", FIRST), None);
+        assert_eq!(inline(" ", FIRST), None);
+    }
+
+    #[test]
+    fn pages_may_keep_their_numbers() {
+        let text = "7\n0x200w\n7\n";
+        let expected = [(7, false, 1), (0x200, true, 1), (7, false, 1)];
+        assert_eq!(visits_of(text, TracePlacement::Recorded), expected);
+        let trace = inline("7 512w", TracePlacement::Recorded).unwrap();
+        assert_eq!(trace.pages(), 513);
+        // Addresses of a process are none of a region: the first one that is none is named.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("process");
+        std::fs::write(&path, "7\n0x7ffc12345\n").unwrap();
+        let error = load(&path, TracePlacement::Recorded).unwrap_err();
+        assert!(matches!(error, AddressError::Number { page: 0x7_ffc1_2345, .. }), "{error}");
+        assert_eq!(load(&path, FIRST).unwrap().pages(), 2);
+        assert_eq!(inline("7 0x7ffc12345", TracePlacement::Recorded), None);
     }
 
     #[test]
@@ -325,12 +386,12 @@ mod tests {
         std::fs::write(path("gz"), &gz).unwrap();
         std::fs::write(path("cut"), &gz[..gz.len() - 6]).unwrap();
         std::fs::write(path("none"), "nothing here\n").unwrap();
-        let plain = load(&path("plain")).unwrap();
-        assert_eq!(load(&path("gz")).unwrap(), plain);
+        let plain = load(&path("plain"), FIRST).unwrap();
+        assert_eq!(load(&path("gz"), FIRST).unwrap(), plain);
         assert_eq!((plain.visits(), plain.pages(), plain.accesses()), (3, 2, 3));
-        assert!(matches!(load(&path("cut")), Err(AddressError::Read { .. })));
-        assert!(matches!(load(&path("none")), Err(AddressError::Empty { .. })));
-        assert!(matches!(load(&path("missing")), Err(AddressError::Read { .. })));
-        assert!(matches!(load(folder.path()), Err(AddressError::Read { .. })));
+        assert!(matches!(load(&path("cut"), FIRST), Err(AddressError::Read { .. })));
+        assert!(matches!(load(&path("none"), FIRST), Err(AddressError::Empty { .. })));
+        assert!(matches!(load(&path("missing"), FIRST), Err(AddressError::Read { .. })));
+        assert!(matches!(load(folder.path(), FIRST), Err(AddressError::Read { .. })));
     }
 }

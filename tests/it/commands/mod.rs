@@ -8,6 +8,7 @@ mod diff;
 mod explore;
 mod fit;
 mod fit_device;
+mod fit_pages;
 mod fuzz;
 mod invariants;
 mod kept;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use models::base::ids::PAGE_SIZE;
-use models::config::{AddressTrace, Op};
+use models::config::{AddressTrace, Op, TracePlacement};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sim_core::SimDuration;
@@ -18,13 +18,15 @@ use crate::syntax::units::{Bytes, Span};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayOpFile {
-    /// Name of the region whose pages are those of the trace, by first touch.
+    /// Name of the region whose pages are those of the trace.
     region: String,
     /// Path of the trace, from the scenario's folder: what Valgrind's lackey prints with --trace-mem=yes, or a page
     /// number a line; plain, or compressed with gzip or zstd.
     file: Option<String>,
     /// Instead of a file: page numbers between spaces, with `w` behind those that are written.
     pages: Option<String>,
+    /// Which page of the region a page of the trace is. Default: first-touch.
+    placement: Option<TracePlacement>,
     /// CPU time of an instruction, besides translation.
     instruction: Span,
 }
@@ -36,7 +38,15 @@ impl Operation for ReplayOpFile {
         let region = to.region(&region_at, &self.region, inside)?;
         let (touched, pages) = (u64::from(trace.pages()), to.pages(region));
         if touched > pages {
-            let message = format!("the trace touches {touched} pages, and the region has {pages}");
+            let message = match self.placement() {
+                TracePlacement::FirstTouch => {
+                    format!("the trace touches {touched} pages, and the region has {pages}")
+                }
+                TracePlacement::Recorded => {
+                    let last = touched - 1;
+                    format!("the trace touches page {last}, and the region has {pages} pages")
+                }
+            };
             let help = format!("give the region a `size` of {}", Bytes(touched * PAGE_SIZE));
             return Err(region_at.fail(message, help));
         }
@@ -49,16 +59,20 @@ impl Operation for ReplayOpFile {
 }
 
 impl ReplayOpFile {
+    fn placement(&self) -> TracePlacement {
+        self.placement.unwrap_or(TracePlacement::FirstTouch)
+    }
+
     fn trace(&self, at: &At<'_>) -> Result<AddressTrace, ScenarioError> {
         match (&self.file, &self.pages) {
             (Some(file), None) => {
                 let folder = Path::new(&at.doc.file).parent().unwrap_or(Path::new(""));
-                addresses::load(&folder.join(file)).map_err(|error| {
+                addresses::load(&folder.join(file), self.placement()).map_err(|error| {
                     let help = "the path is that from the scenario's folder; see docs/replay.md";
                     at.field("file").fail(error.to_string(), help)
                 })
             }
-            (None, Some(pages)) => addresses::inline(pages).ok_or_else(|| {
+            (None, Some(pages)) => addresses::inline(pages, self.placement()).ok_or_else(|| {
                 let help =
                     "numbers between spaces, with `w` behind those that are written: \"7 7 9w\"";
                 at.field("pages").fail("this is no list of pages", help)

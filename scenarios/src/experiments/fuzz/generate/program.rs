@@ -1,6 +1,6 @@
 //! Programs of tasks.
 
-use models::config::{Pattern, Section};
+use models::config::{Pattern, Section, TracePlacement};
 use serde_json::{Value, json};
 
 use super::device::law;
@@ -338,8 +338,10 @@ fn replay(draw: &Draw, region: &RegionShape) -> Value {
         true => json!("0s"),
         false => draw.at("instruction").written_span(1, US),
     };
+    let placement = word::<TracePlacement>(&mut draw.at("placement"));
     json!({
-        "op": "replay", "region": region.name, "pages": visits.join(" "), "instruction": instruction
+        "op": "replay", "region": region.name, "pages": visits.join(" "), "placement": placement,
+        "instruction": instruction
     })
 }
 
