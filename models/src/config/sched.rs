@@ -31,6 +31,9 @@ pub struct EevdfParams {
     /// Whether a sleeper that has had more than its share stays in the queue until it has not
     /// (DELAY_DEQUEUE).
     pub delay_dequeue: bool,
+    /// Whether the running entity, once its slice is over, is looked at again at each charge as long as it is not
+    /// eligible (PREEMPT_SHORT, `did_preempt_short`).
+    pub preempt_short: bool,
     /// Whether a wake-up may preempt the running entity at all (WAKEUP_PREEMPTION).
     pub wakeup_preemption: bool,
     /// Tick of the kernel (`TICK_NSEC`): lag is never more than this or two slices.

@@ -79,12 +79,14 @@ impl GuestKernelPreset {
                 run_to_parity,
                 place_lag,
                 delay_dequeue,
+                preempt_short,
                 wakeup_preemption,
             } => SchedParams::Eevdf(EevdfParams {
                 base_slice: scaled(base_slice),
                 run_to_parity: *run_to_parity,
                 place_lag: *place_lag,
                 delay_dequeue: *delay_dequeue,
+                preempt_short: *preempt_short,
                 wakeup_preemption: *wakeup_preemption,
                 tick: SimDuration::from_secs(1).divided_by(self.hz.into()),
             }),
@@ -172,6 +174,7 @@ enum SchedFile {
         run_to_parity: bool,
         place_lag: bool,
         delay_dequeue: bool,
+        preempt_short: bool,
         wakeup_preemption: bool,
     },
 }

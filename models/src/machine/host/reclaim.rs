@@ -9,8 +9,7 @@ use crate::base::record::{BlockReason, Event, IoKind};
 use crate::config::{Cgroup, MmuRetry, WrittenPages};
 use crate::machine::world::{Cx, Failure, Flow, GuestEntry, MachineEvent, Outcome, Then};
 use crate::parts::device::Request;
-use crate::parts::memory::call::ReclaimCall;
-use crate::parts::memory::pass::{ReclaimPass, Scan, YoungTest};
+use crate::parts::memory::pass::{Enough, ReclaimPass, Scan, YoungTest};
 use crate::parts::memory::reclaim::reclaim;
 
 /// Whether a pass of reclaim takes away mappings of a virtual machine that its faults under way have to hear of:
@@ -32,7 +31,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         };
         let batch = self.w.setup.config.host.reclaim_batch_pages;
         let call = self.w.host.threads[thread.index()].call;
-        let scan = call.map_or(Scan::Batch(batch), ReclaimCall::scan);
+        let enough = self.enough();
+        let scan = call.map_or(Scan::Batch(batch), |call| call.scan(enough));
         let mut pass = std::mem::take(&mut self.w.host.pass);
         let Host { memory, swap, .. } = &mut self.w.host;
         reclaim(memory.of_vm(own), swap, scan, test, &mut pass);
@@ -94,6 +94,18 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         self.w.host.pass = pass;
         self.w.host.threads[thread.index()].reclaim = pending;
         self.go_on_with_pass(thread)
+    }
+
+    /// When a pass of direct reclaim has enough: that of a container, never.
+    fn enough(&self) -> Enough {
+        let host = &self.w.setup.config.host;
+        match host.memory_control.kswapd.is_some() {
+            false => Enough::Never,
+            true if host.device.is_work_of_submitter() || self.w.host.zswap.is_some() => {
+                Enough::Taken
+            }
+            true => Enough::Freed,
+        }
     }
 
     /// One request for each run of consecutive slots (the block layer merges them while plugged).

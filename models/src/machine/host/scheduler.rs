@@ -2,6 +2,7 @@
 
 use sim_core::{EventQueue, SimDuration};
 
+use super::state::Host;
 use super::thread::{ThreadKind, ThreadState};
 use crate::base::ids::{PcpuId, ThreadId};
 use crate::base::record::{Event, ExitReason};
@@ -61,13 +62,17 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             self.charge_pcpu(pcpu);
         }
         let now = self.now();
-        let thread = &mut self.w.host.threads[id.index()];
+        let params = &self.w.setup.config.host.sched;
+        let Host { threads, pcpus, entities, .. } = &mut self.w.host;
+        let thread = &mut threads[id.index()];
+        if thread.pcpu != pcpu {
+            let (from, to) = (&pcpus[thread.pcpu.index()].queue, &pcpus[pcpu.index()].queue);
+            from.rebase(to, id.0, entities, params);
+        }
         thread.state = ThreadState::Runnable;
         thread.charged_since = now;
         thread.pcpu = pcpu;
-        let params = &self.w.setup.config.host.sched;
-        let queue = &mut self.w.host.pcpus[pcpu.index()].queue;
-        queue.enqueue_woken(id.0, &mut self.w.host.entities, params);
+        pcpus[pcpu.index()].queue.enqueue_woken(id.0, entities, params);
         self.w.host.note_load(now, pcpu);
         if delayed {
             self.charge_pcpu(pcpu);

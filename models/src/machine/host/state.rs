@@ -259,10 +259,10 @@ impl Host {
         self.memory.of(self.memory.container(vm)).mapped(vm)
     }
 
-    /// Whether a thread has its processor for itself (`single_task_running`).
+    /// Whether a thread that runs has its processor for itself.
     pub(in crate::machine) fn is_alone(&self, thread: ThreadId) -> bool {
         let pcpu = self.threads[thread.index()].pcpu;
-        self.pcpus[pcpu.index()].queue.running() <= 1
+        self.pcpus[pcpu.index()].queue.is_of_one()
     }
 
     /// Whether another thread should have the processor of this one.

@@ -1,6 +1,6 @@
 //! A call of direct reclaim, as kernels keep it in `struct scan_control`: its goal and its priority.
 
-use super::pass::Scan;
+use super::pass::{Enough, Scan};
 use super::{MAX_RECLAIM_RETRIES, SWAP_CLUSTER_MAX};
 
 /// The priority of the first pass of a call (`DEF_PRIORITY`).
@@ -25,9 +25,9 @@ impl Default for ReclaimCall {
 }
 
 impl ReclaimCall {
-    /// How much its next pass takes on.
-    pub(crate) const fn scan(self) -> Scan {
-        Scan::Priority(self.priority)
+    /// How much its next pass takes on, and when it has enough.
+    pub(crate) const fn scan(self, enough: Enough) -> Scan {
+        Scan::Priority(self.priority, enough)
     }
 
     /// Pages that it has freed so far.
@@ -60,7 +60,7 @@ mod tests {
     fn a_call_ends_with_its_goal_or_after_a_pass_over_everything() {
         let mut call = ReclaimCall::default();
         assert!(call.pass_done(0) && call.pass_done(31));
-        assert_eq!(call.scan(), Scan::Priority(10));
+        assert_eq!(call.scan(Enough::Never), Scan::Priority(10, Enough::Never));
         assert!(!call.pass_done(1));
         assert_eq!(call.reclaimed(), 32);
 

@@ -15,7 +15,7 @@ use crate::parts::memory::call::DEF_PRIORITY;
 use crate::parts::memory::pages::{
     Entry, Flight, HostMemory, LruList, MIN_GENERATIONS, generation,
 };
-use crate::parts::memory::pass::{ReclaimPass, YoungTest, evict, test_and_clear_young};
+use crate::parts::memory::pass::{Enough, ReclaimPass, YoungTest, evict, test_and_clear_young};
 use crate::parts::memory::swap::SwapArea;
 
 /// Pages that reclaim takes off the lists at once, to ask each whether it was used: `MIN_LRU_BATCH`,
@@ -97,17 +97,13 @@ pub(super) fn reclaim(
     pass: &mut ReclaimPass,
 ) {
     let most = 2 * memory.on_lists();
-    let isolated = u64::from(batch.max(ISOLATED));
-    let mut looked_at = 0;
     drop_empty(memory);
     if should_age(memory) {
         age(memory, how, pass);
     }
-    let mut begun = memory.generations().0;
-    while looked_at < most && memory.on_lists() > 0 {
+    while u64::from(pass.scanned) < most && memory.on_lists() > 0 {
         drop_empty(memory);
-        let something_goes = pass.freed > 0 || !pass.written.is_empty();
-        if something_goes && (looked_at >= isolated || memory.generations().0 != begun) {
+        if pass.freed > 0 || !pass.written.is_empty() {
             return;
         }
         // Nothing that ageing moves is found used again, so this ends.
@@ -115,21 +111,17 @@ pub(super) fn reclaim(
             age(memory, how, pass);
             drop_empty(memory);
         }
-        let (oldest, youngest) = memory.generations();
-        begun = oldest;
-        let Some(guest_page) = memory.lru_tail(generation(oldest)) else { return };
-        looked_at += 1;
-        pass.scanned += 1;
-        scan_one(memory, swap, (guest_page, oldest, youngest), how, pass);
+        evict_batch(memory, swap, batch.max(ISOLATED), how, pass);
     }
 }
 
 /// One round of a call at a priority (`try_to_shrink_lruvec`): batches of pages until as many are scanned as the
-/// priority stands for. At the first priority nothing ages; at later ones a round that ages takes nothing.
+/// priority stands for. At the first priority nothing ages; at later ones a round that ages takes nothing. Reclaim of a
+/// host as a whole ends once it has enough (`should_abort_scan`).
 pub(super) fn reclaim_at(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
-    priority: u32,
+    (priority, enough): (u32, Enough),
     how: (YoungTest, bool),
     pass: &mut ReclaimPass,
 ) {
@@ -144,41 +136,72 @@ pub(super) fn reclaim_at(
             age(memory, how, pass);
             return;
         }
-        let looked = evict_batch(memory, swap, how, pass);
+        let looked = evict_batch(memory, swap, ISOLATED, how, pass);
         scanned += looked;
-        if looked == 0 || scanned >= to_scan {
+        if looked == 0 || scanned >= to_scan || enough.has(pass) {
             return;
         }
     }
 }
 
-/// A batch of pages of the oldest generation (`evict_folios`). How many it looked at.
+/// Pages that were taken off their list together, to be looked at one after the other.
+struct Isolated {
+    pages: Vec<GuestPage>,
+    /// Those that a look around one before them has found used: a mark each (PG_referenced).
+    used: Vec<bool>,
+}
+
+impl Isolated {
+    /// Takes so many pages off the old end of a generation, or all that it has (`isolate_folios`), and how many these
+    /// are: a huge page counts with all that it has.
+    fn take(memory: &mut HostMemory, number: u64, most: u32) -> (Self, u64) {
+        let (mut pages, mut taken) = (Vec::new(), 0);
+        while taken < u64::from(most)
+            && let Some(page) = memory.lru_tail(generation(number))
+        {
+            memory.lru_remove(page);
+            taken += if memory.is_huge(page) { HUGE_PAGES } else { 1 };
+            pages.push(page);
+        }
+        (Self { used: vec![false; pages.len()], pages }, taken)
+    }
+
+    /// Marks a page if it is one of them; one whose turn has been is not helped by it.
+    fn mark(&mut self, page: GuestPage) -> bool {
+        let at = self.pages.iter().position(|&one| one == page);
+        at.is_some_and(|at| !std::mem::replace(&mut self.used[at], true))
+    }
+}
+
+/// A batch of pages of the oldest generation (`evict_folios`): all are taken off their list before the first is looked
+/// at, so that those which a look around finds used are part of it all the same. How many it took; 0, too, when too few
+/// generations are left then.
 fn evict_batch(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
+    batch: u32,
     how: (YoungTest, bool),
     pass: &mut ReclaimPass,
 ) -> u64 {
     if must_age(memory) {
         return 0;
     }
-    let (oldest, youngest) = memory.generations();
-    let mut looked = 0;
-    while looked < u64::from(ISOLATED) {
-        let Some(guest_page) = memory.lru_tail(generation(oldest)) else { break };
-        looked += 1;
-        pass.scanned += 1;
-        scan_one(memory, swap, (guest_page, oldest, youngest), how, pass);
-    }
+    let (mut isolated, taken) = Isolated::take(memory, memory.generations().0, batch);
     drop_empty(memory);
-    looked
+    let goes_on = !must_age(memory);
+    for at in 0..isolated.pages.len() {
+        pass.scanned += 1;
+        scan_one(memory, swap, at, &mut isolated, how, pass);
+    }
+    if goes_on { taken } else { 0 }
 }
 
-/// A page was found used: its neighbours are asked too, and those that were used go to the youngest generation
-/// (`lru_gen_look_around`).
+/// A page was found used: its neighbours are asked too. Those that were used go to the youngest generation, or are marked
+/// where they are to be looked at in the same batch (`lru_gen_look_around`).
 fn look_around(
     memory: &mut HostMemory,
     used: GuestPage,
+    isolated: &mut Isolated,
     how: (YoungTest, bool),
     pass: &mut ReclaimPass,
 ) {
@@ -189,33 +212,40 @@ fn look_around(
         if !memory.has(guest_page) || memory.page(guest_page).vmm == Entry::None {
             continue;
         }
-        if walk_finds_used(memory, guest_page, how, pass) {
+        if walk_finds_used(memory, guest_page, how, pass) && !isolated.mark(guest_page) {
             go_to(memory, guest_page, youngest);
         }
     }
 }
 
-/// Tries to reclaim a page of the oldest generation.
+/// Tries to reclaim a page of a batch (`shrink_folio_list`).
 fn scan_one(
     memory: &mut HostMemory,
     swap: &mut SwapArea,
-    (guest_page, oldest, youngest): (GuestPage, u64, u64),
+    at: usize,
+    isolated: &mut Isolated,
     how: (YoungTest, bool),
     pass: &mut ReclaimPass,
 ) {
-    let test = how.0;
-    memory.lru_remove(guest_page);
+    let guest_page = isolated.pages[at];
+    let (oldest, youngest) = memory.generations();
     if memory.page(guest_page).pins > 0 || memory.page(guest_page).flight != Flight::None {
         // `sort_folio`: busy pages wait one generation on.
-        memory.lru_add(guest_page, generation(oldest + 1));
+        memory.lru_add(guest_page, generation((oldest + 1).min(youngest)));
         return;
     }
+    // "folio_update_gen() tried to promote this page?": it is kept, and not asked again.
+    if isolated.used[at] {
+        memory.lru_add(guest_page, generation(youngest));
+        return;
+    }
+    isolated.used[at] = true;
     let in_vmm = std::mem::take(&mut memory.page_mut(guest_page).young_in_vmm);
-    if test_and_clear_young(memory, guest_page, test, pass) || in_vmm {
+    if test_and_clear_young(memory, guest_page, how.0, pass) || in_vmm {
         // `evict_folios`: what is rejected is activated.
         memory.lru_add(guest_page, generation(youngest));
         if (how.1 || in_vmm) && !memory.is_huge(guest_page) {
-            look_around(memory, guest_page, how, pass);
+            look_around(memory, guest_page, isolated, how, pass);
         }
         return;
     }
@@ -311,7 +341,7 @@ mod tests {
         let mut swap = SwapArea::new(8192);
         let mut at = |priority| {
             let mut pass = ReclaimPass::default();
-            reclaim_at(&mut memory, &mut swap, priority, how, &mut pass);
+            reclaim_at(&mut memory, &mut swap, (priority, Enough::Never), how, &mut pass);
             (pass.scanned, pass.written.len(), memory.generations())
         };
         // All are in the youngest generation; two are left alone.
@@ -339,12 +369,9 @@ mod tests {
             // The last page of the first table: pages beyond it are in another one.
             let mut pass = ReclaimPass::default();
             let sees_guest = lru == Lru::GenerationsSecondStage;
-            look_around(
-                &mut memory,
-                GuestPage(511),
-                (YoungTest::AccessedBit, sees_guest),
-                &mut pass,
-            );
+            let mut isolated = Isolated { pages: Vec::new(), used: Vec::new() };
+            let how = (YoungTest::AccessedBit, sees_guest);
+            look_around(&mut memory, GuestPage(511), &mut isolated, how, &mut pass);
             let cleared = |at: &u64| *at % 2 == 1 && !memory.second_stage(GuestPage(*at)).young;
             let all: Vec<u64> = (0..2048).filter(cleared).collect();
             (all, pass.asked)
@@ -353,6 +380,43 @@ mod tests {
         assert_eq!(used(Lru::GenerationsSecondStage), (odd, 64));
         // Before the second stage was asked, only what the VMM itself used counted.
         assert_eq!(used(Lru::Generations), (Vec::new(), 0));
+    }
+
+    /// 64 pages are a batch, whatever a look around finds among them: two of them are kept, and no others take their place.
+    #[test]
+    fn what_a_look_around_finds_used_is_part_of_the_batch() {
+        let mut memory = resident(256);
+        for guest_page in [GuestPage(10), GuestPage(20), GuestPage(100)] {
+            memory.page_mut(guest_page).vmm = Entry::Writable;
+            *memory.second_stage_mut(guest_page) =
+                SecondStage { entry: Entry::Writable, young: true };
+        }
+        memory.second_stage_mut(GuestPage(100)).young = false;
+        let (mut swap, mut pass) = (SwapArea::new(512), ReclaimPass::default());
+        let how = (YoungTest::AccessedBit, true);
+        assert_eq!(evict_batch(&mut memory, &mut swap, ISOLATED, how, &mut pass), 64);
+        let gone: Vec<u64> = pass.written.iter().map(|(page, _)| page.0).collect();
+        assert_eq!(gone, (0..64).filter(|page| ![10, 20].contains(page)).collect::<Vec<_>>());
+        // The look around page 10 asks 10 and 20; 100 is too far away.
+        assert_eq!((pass.scanned, pass.asked), (64, 2));
+        assert_eq!(memory.page(GuestPage(20)).list, memory.youngest_generation());
+    }
+
+    /// Reclaim of the host as a whole ends with its goal, that of a container does not.
+    #[test]
+    fn enough_is_enough_for_a_host_as_a_whole() {
+        for (enough, expected) in [(Enough::Never, 384), (Enough::Taken, 64), (Enough::Freed, 384)]
+        {
+            let mut memory = resident(1024);
+            let mut swap = SwapArea::new(2048);
+            let mut pass = ReclaimPass::default();
+            // A batch of 64 at a time, until as many were looked at as half of the rest.
+            while pass.scanned == 0 {
+                let how = (YoungTest::AccessedBit, true);
+                reclaim_at(&mut memory, &mut swap, (1, enough), how, &mut pass);
+            }
+            assert_eq!(pass.written.len(), expected, "{enough:?}");
+        }
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 //! What becomes of the frame of a written page is the host kernel's setting
 //! ([`crate::config::WrittenPages`]).
 
+use super::SWAP_CLUSTER_MAX;
 use super::blocks::{HUGE_PAGES, pages_of};
 use crate::base::ids::{GuestPage, SwapSlot, VmId};
 use crate::parts::memory::pages::{Arrival, Backing, Entry, HostMemory, SecondStage};
@@ -56,8 +57,30 @@ pub enum Scan {
     /// So many pages, and further ones until something goes.
     Batch(u32),
     /// The part of the lists that a priority stands for: their length, halved so many times
-    /// (`size >> sc->priority`).
-    Priority(u32),
+    /// (`size >> sc->priority`), unless there is enough before.
+    Priority(u32, Enough),
+}
+
+/// When a pass of generations ends before its part (`should_abort_scan`; 6.12.117).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enough {
+    /// Never: it reclaims in a container, and all containers are to be treated alike.
+    Never,
+    /// When it has freed as many pages as a call is to free.
+    Freed,
+    /// The same where a page that is written is free within the pass.
+    Taken,
+}
+
+impl Enough {
+    pub(super) fn has(self, pass: &ReclaimPass) -> bool {
+        let reclaimed = match self {
+            Self::Never => return false,
+            Self::Freed => u64::from(pass.freed),
+            Self::Taken => u64::from(pass.freed) + pass.written.len() as u64,
+        };
+        reclaimed >= SWAP_CLUSTER_MAX
+    }
 }
 
 /// How reclaim tells a used page.

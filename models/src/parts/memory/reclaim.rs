@@ -106,13 +106,15 @@ pub fn reclaim(
         let how = (test, walk_sees_guest);
         match scan {
             Scan::Batch(batch) => generations::reclaim(memory, swap, batch, how, pass),
-            Scan::Priority(priority) => generations::reclaim_at(memory, swap, priority, how, pass),
+            Scan::Priority(priority, enough) => {
+                generations::reclaim_at(memory, swap, (priority, enough), how, pass);
+            }
         }
         return;
     }
     match scan {
         Scan::Batch(batch) => reclaim_batch(memory, swap, batch, test, pass),
-        Scan::Priority(priority) => reclaim_at(memory, swap, priority, test, pass),
+        Scan::Priority(priority, _) => reclaim_at(memory, swap, priority, test, pass),
     }
 }
 
@@ -151,6 +153,7 @@ mod tests {
     use super::*;
     use crate::base::ids::SwapSlot;
     use crate::parts::memory::pages::{Arrival, Backing, Entry, SecondStage};
+    use crate::parts::memory::pass::Enough;
 
     fn resident(memory: &mut HostMemory, guest_page: GuestPage, mapped: bool) {
         memory.charge(guest_page);
@@ -190,7 +193,7 @@ mod tests {
         let mut swap = SwapArea::new(8192);
         let mut written = |memory: &mut HostMemory, priority| {
             let mut pass = ReclaimPass::default();
-            let scan = Scan::Priority(priority);
+            let scan = Scan::Priority(priority, Enough::Never);
             reclaim(memory, &mut swap, scan, YoungTest::AccessedBit, &mut pass);
             (pass.written.len(), pass.freed)
         };

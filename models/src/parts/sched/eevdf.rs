@@ -2,7 +2,7 @@
 //!
 //! An entity is eligible when it has had no more than its share, that is, when its vruntime is not
 //! above the average of the queue. Its lag, what it is short of its share, is kept while it sleeps.
-//! All slices are equal, so that PREEMPT_SHORT has nothing to decide and is left out.
+//! All slices are equal, so that of PREEMPT_SHORT only what it does at each charge is left (`did_preempt_short`).
 
 use super::run_queue::{Entity, RunQueue, Slept, signed};
 use super::waiting::{Vruntime, Waits};
@@ -56,6 +56,17 @@ impl RunQueue {
         }
         entity.deadline = entity.vruntime + signed(params.base_slice);
         !self.waiting.is_empty()
+    }
+
+    /// Whether the running entity has lost the protection of its slice, and is not eligible, while others wait
+    /// (`did_preempt_short`, kernel/sched/fair.c of 6.12.117; 7.2.13 looks again at eligible ones too, of which the
+    /// choice is the same but for the look).
+    pub(super) fn is_past_its_slice(&self, entities: &[Entity], params: &EevdfParams) -> bool {
+        let Some(current) = self.current.filter(|_| params.preempt_short) else { return false };
+        let entity = &entities[current as usize];
+        !self.waiting.is_empty()
+            && entity.parity != Some(entity.deadline)
+            && !self.sum(entities).admits(entity.vruntime)
     }
 
     /// One that is eligible forfeits the rest of its slice and begins the next one

@@ -24,7 +24,9 @@ impl RunQueue {
                 self.raise_floor(Some(vruntime));
                 false
             }
-            SchedParams::Eevdf(params) => self.renew_slice(entity, params),
+            SchedParams::Eevdf(params) => {
+                self.renew_slice(entity, params) || self.is_past_its_slice(entities, params)
+            }
         }
     }
 

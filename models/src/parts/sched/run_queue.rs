@@ -55,6 +55,12 @@ impl RunQueue {
         self.waiting.len() - self.delayed + usize::from(self.current.is_some())
     }
 
+    /// Whether nobody but the running entity is in the queue, those included that only pay their debt
+    /// (`single_task_running`: DELAY_DEQUEUE leaves them in `nr_running`; 6.12.117, 7.2.13).
+    pub fn is_of_one(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Entities that wait for the processor.
     pub fn waiting<'a>(&'a self, entities: &'a [Entity]) -> impl Iterator<Item = u32> + 'a {
         let wants = |&id: &u32| !entities[id as usize].delayed;

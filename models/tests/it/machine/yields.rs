@@ -23,6 +23,7 @@ fn schedulers() -> [SchedParams; 2] {
         run_to_parity: true,
         place_lag: true,
         delay_dequeue: true,
+        preempt_short: true,
         wakeup_preemption: true,
         tick: ms(4),
     };

@@ -17,6 +17,7 @@ fn eevdf(form: &mut Form, whose: &str, params: &EevdfParams) {
         run_to_parity,
         place_lag,
         delay_dequeue,
+        preempt_short,
         wakeup_preemption,
         tick,
     } = params;
@@ -24,6 +25,7 @@ fn eevdf(form: &mut Form, whose: &str, params: &EevdfParams) {
     form.line(&format!("{whose}.sched.run_to_parity"), run_to_parity);
     form.line(&format!("{whose}.sched.place_lag"), place_lag);
     form.line(&format!("{whose}.sched.delay_dequeue"), delay_dequeue);
+    form.line(&format!("{whose}.sched.preempt_short"), preempt_short);
     form.line(&format!("{whose}.sched.wakeup_preemption"), wakeup_preemption);
     form.time(&format!("{whose}.sched.tick"), *tick);
 }

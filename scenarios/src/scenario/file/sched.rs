@@ -31,6 +31,9 @@ pub struct SchedFile {
     /// EEVDF: whether a sleeper that has had more than its share stays in the queue until it has
     /// not.
     pub delay_dequeue: Option<bool>,
+    /// EEVDF: whether who runs on after its slice is over gives way as soon as it is seen to have had more than its
+    /// share.
+    pub preempt_short: Option<bool>,
     /// Whether a wake-up may preempt the running entity at all.
     pub wakeup_preemption: Option<bool>,
 }

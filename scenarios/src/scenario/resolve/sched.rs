@@ -38,10 +38,10 @@ pub(super) fn sched(
     }
 }
 
-/// Fields of one scheduler: name, and whether the file has it.
-type Fields = [(&'static str, bool); 4];
+/// A field of one scheduler: name, and whether the file has it.
+type SchedField = (&'static str, bool);
 
-fn cfs_fields(file: &SchedFile) -> Fields {
+fn cfs_fields(file: &SchedFile) -> [SchedField; 4] {
     [
         ("latency", file.latency.is_some()),
         ("min_granularity", file.min_granularity.is_some()),
@@ -50,21 +50,22 @@ fn cfs_fields(file: &SchedFile) -> Fields {
     ]
 }
 
-fn eevdf_fields(file: &SchedFile) -> Fields {
+fn eevdf_fields(file: &SchedFile) -> [SchedField; 5] {
     [
         ("base_slice", file.base_slice.is_some()),
         ("run_to_parity", file.run_to_parity.is_some()),
         ("place_lag", file.place_lag.is_some()),
         ("delay_dequeue", file.delay_dequeue.is_some()),
+        ("preempt_short", file.preempt_short.is_some()),
     ]
 }
 
 /// Parameters of the other scheduler would be without effect.
 fn refuse(
     at: &At<'_>,
-    others: &Fields,
+    others: &[SchedField],
     (kernel, class): (&str, &str),
-    own: &Fields,
+    own: &[SchedField],
 ) -> Result<(), ScenarioError> {
     let Some((field, _)) = others.iter().find(|(_, written)| *written) else { return Ok(()) };
     let message = format!("the scheduler of {kernel} is {class} and has no `{field}`");
@@ -83,6 +84,18 @@ fn span(
     value.map_or(Ok(default), |value| at.field(field).span(value.0, zero..=MAX_SPAN))
 }
 
+/// Shorter slices are over before the switch that began them. `sched_setattr` takes none below 100 us
+/// (kernel/sched/syscalls.c, 6.12.117).
+const SHORTEST_SLICE: SimDuration = SimDuration::from_us(1);
+
+fn shortest(at: &At<'_>, field: &str, slice: SimDuration) -> Result<(), ScenarioError> {
+    if slice >= SHORTEST_SLICE {
+        return Ok(());
+    }
+    let help = format!("at least {SHORTEST_SLICE}, such as \"0.75ms\"");
+    Err(at.field(field).fail(format!("a slice of {slice} is too short"), help))
+}
+
 fn fair(at: &At<'_>, file: &SchedFile, preset: &FairParams) -> Result<FairParams, ScenarioError> {
     let span = |field, value, default| span(at, field, value, default);
     let params = FairParams {
@@ -96,10 +109,7 @@ fn fair(at: &At<'_>, file: &SchedFile, preset: &FairParams) -> Result<FairParams
         sleeper_credit: span("sleeper_credit", file.sleeper_credit, preset.sleeper_credit)?,
         wakeup_preemption: file.wakeup_preemption.unwrap_or(preset.wakeup_preemption),
     };
-    if params.min_granularity.is_zero() {
-        let at = at.field("min_granularity");
-        return Err(at.fail("a slice must not be zero", "a time such as \"0.75ms\""));
-    }
+    shortest(at, "min_granularity", params.min_granularity)?;
     if params.latency < params.min_granularity {
         let message = format!(
             "the latency ({}) is shorter than the shortest slice ({})",
@@ -116,12 +126,10 @@ fn eevdf(at: &At<'_>, file: &SchedFile, preset: EevdfParams) -> Result<EevdfPara
         run_to_parity: file.run_to_parity.unwrap_or(preset.run_to_parity),
         place_lag: file.place_lag.unwrap_or(preset.place_lag),
         delay_dequeue: file.delay_dequeue.unwrap_or(preset.delay_dequeue),
+        preempt_short: file.preempt_short.unwrap_or(preset.preempt_short),
         wakeup_preemption: file.wakeup_preemption.unwrap_or(preset.wakeup_preemption),
         tick: preset.tick,
     };
-    if params.base_slice.is_zero() {
-        let at = at.field("base_slice");
-        return Err(at.fail("a slice must not be zero", "a time such as \"0.75ms\""));
-    }
+    shortest(at, "base_slice", params.base_slice)?;
     Ok(params)
 }

@@ -12,6 +12,7 @@ fn eevdf() -> EevdfParams {
         run_to_parity: true,
         place_lag: true,
         delay_dequeue: true,
+        preempt_short: true,
         wakeup_preemption: true,
         tick: SimDuration::from_ms(4),
     }
@@ -49,6 +50,29 @@ impl Cpu {
     fn wake(&mut self, id: u32) -> bool {
         self.queue.enqueue_woken(id, &mut self.entities, &self.params);
         self.queue.wakeup_preempts(id, &self.entities, &self.params)
+    }
+}
+
+/// Who was picked again has no protection: it gives way once it has had more than its share, not at its next
+/// deadline only.
+#[test]
+fn who_runs_on_is_looked_at_again() {
+    for preempt_short in [true, false] {
+        let mut cpu = Cpu::new(1, EevdfParams { preempt_short, ..eevdf() });
+        cpu.run(100);
+        cpu.entities.push(Entity { lag: -1000 * US, ..Entity::default() });
+        assert!(!cpu.wake(1), "it stands at 2100 us, in debt");
+        // Deadlines at 375, 1125 and 1875 us; the running one is picked again each time.
+        for (us, at) in [(275, 375), (800, 1175), (750, 1925)] {
+            assert!(cpu.run(us), "the slice is over at {at} us");
+            assert_eq!(cpu.pick(), Some(0));
+        }
+        assert!(!cpu.run(150), "at 2075 us it has not had its share yet");
+        assert_eq!(
+            cpu.run(50),
+            preempt_short,
+            "at 2125 us it has, and the next deadline is 2675 us"
+        );
     }
 }
 

@@ -29,7 +29,7 @@ fn cfs(draw: &Draw, object: &mut Object) {
     let mut slices = draw.at("slices");
     if slices.given() {
         // The one must not be shorter than the other, whatever the preset says.
-        let (a, b) = (slices.span(1, 100 * MS), slices.span(1, 100 * MS));
+        let (a, b) = (slices.span(US, 100 * MS), slices.span(US, 100 * MS));
         object.insert("min_granularity".into(), written(a.min(b)));
         object.insert("latency".into(), written(a.max(b)));
     }
@@ -42,4 +42,5 @@ fn eevdf(draw: &Draw, object: &mut Object) {
     give(object, draw, "run_to_parity", flag);
     give(object, draw, "place_lag", flag);
     give(object, draw, "delay_dequeue", flag);
+    give(object, draw, "preempt_short", flag);
 }

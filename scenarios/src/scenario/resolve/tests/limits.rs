@@ -264,14 +264,14 @@ fn absurd_values_are_refused() {
     check(
         r#""sched": {}"#,
         r#""sched": { "min_granularity": "0s" }"#,
-        r#"f:15:35: in `host.sched.min_granularity`: a slice must not be zero
-  help: a time such as "0.75ms""#,
+        r#"f:15:35: in `host.sched.min_granularity`: a slice of 0s is too short
+  help: at least 1us, such as "0.75ms""#,
     );
     check(
         r#""sched": {}"#,
         r#""sched": { "kernel": "linux-6.12", "latency": "6ms" }"#,
         "f:15:51: in `host.sched.latency`: the scheduler of linux-6.12 is EEVDF and has no `latency`
-  help: one of `base_slice`, `run_to_parity`, `place_lag`, `delay_dequeue`, `wakeup_preemption`",
+  help: one of `base_slice`, `run_to_parity`, `place_lag`, `delay_dequeue`, `preempt_short`, `wakeup_preemption`",
     );
     check(
         r#""sched": {}"#,
@@ -282,8 +282,8 @@ fn absurd_values_are_refused() {
     check(
         r#""sched": {}"#,
         r#""sched": { "kernel": "linux-6.12", "base_slice": "0s" }"#,
-        r#"f:15:54: in `host.sched.base_slice`: a slice must not be zero
-  help: a time such as "0.75ms""#,
+        r#"f:15:54: in `host.sched.base_slice`: a slice of 0s is too short
+  help: at least 1us, such as "0.75ms""#,
     );
     check(
         r#""cpu": "westmere-2010""#,
