@@ -35,8 +35,20 @@ pub(super) fn execute(args: &NewArgs) -> Result<Outcome, CliError> {
     // Made only if it is not there: nobody's file is lost.
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
-    output::note(&format!("wrote {0}; next: apfsim compare {0}", path.display()));
+    output::note(&format!("wrote {}; next: apfsim compare {}", path.display(), pasted(path)));
     Ok(Outcome::Fine)
+}
+
+/// A path as a shell takes it for one word.
+fn pasted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
+    match path.chars().all(plain) && !path.starts_with('-') {
+        true => path.into_owned(),
+        // A word in quotes has no quote: it ends, one stands by itself, and it begins again.
+        false if path.starts_with('-') => format!("'./{}'", path.replace('\'', "'\\''")),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 /// The path of a device's file as a scenario has it: seen from its own folder, not from where it was typed.
@@ -207,6 +219,14 @@ impl Asker<'_> {
 mod tests {
     use super::*;
     use clap::Parser as _;
+
+    #[test]
+    fn a_command_that_is_named_can_be_pasted() {
+        let pasted = |path: &str| super::pasted(Path::new(path));
+        assert_eq!(pasted("runs/my-own.json"), "runs/my-own.json");
+        assert_eq!(pasted("a b'c.json"), "'a b'\\''c.json'");
+        assert_eq!(pasted("-n.json"), "'./-n.json'");
+    }
 
     fn args(more: &[&str]) -> NewArgs {
         let all = [&["apfsim", "new", "my own.json"], more].concat();

@@ -65,7 +65,9 @@ fn head(report: &CheckReport) -> String {
     if let Some(clocks) = report.survey.clocks {
         text.push_str(&wrapped(&differ(&clocks), 0, 0));
     }
-    text.push_str(&format!("\nVerdict: {}\n", overall(report)));
+    let cut = report.skipped.iter().any(|one| one.kind == SkippedKind::BrokenCompression);
+    let as_far = if cut { ", of what is there: the compressed file is cut off" } else { "" };
+    text.push_str(&format!("\nVerdict: {}{as_far}\n", overall(report)));
     text
 }
 

@@ -145,6 +145,10 @@ fn lines(source: impl Read, placement: TracePlacement) -> io::Result<Addresses> 
             break;
         }
         number += 1;
+        // Some editors begin a file with a mark of its encoding.
+        if number == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            line.drain(..3);
+        }
         if !addresses.line(&line) && !is_beside(&line) {
             let passed_over = &mut addresses.passed_over;
             passed_over.lines += 1;
@@ -353,6 +357,11 @@ mod tests {
         assert!(matches!(error, AddressError::Number { page: 0x7_ffc1_2345, .. }), "{error}");
         assert_eq!(load(&path, FIRST).unwrap().pages(), 2);
         assert_eq!(inline("7 0x7ffc12345", TracePlacement::Recorded), None);
+    }
+
+    #[test]
+    fn a_mark_of_the_encoding_is_no_part_of_the_first_line() {
+        assert_eq!(visits("\u{feff}7 w\r\n8\r\n"), [(0, true, 1), (1, false, 1)]);
     }
 
     #[test]

@@ -79,11 +79,16 @@ fn text_of(stream: impl Read, path: &Path, length: u64) -> Result<String, Scenar
         let bytes = length.max(bytes.len() as u64);
         return Err(ScenarioError::TooLarge { path: path.into(), bytes });
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
+    let no_text = |bytes: &[u8], offset: usize| {
+        let line = 1 + bytes[..offset].iter().filter(|byte| **byte == b'\n').count();
         ScenarioError::NotUtf8 { path: path.into(), offset, line }
-    })
+    };
+    // UTF-16 without a mark at its beginning is valid UTF-8, full of zeros.
+    if let Some(offset) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(no_text(&bytes, offset));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))
 }
 
 #[cfg(test)]

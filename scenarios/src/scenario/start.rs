@@ -234,7 +234,8 @@ impl Wishes {
             quoted(self.cpu()),
             self.cpu()
         ));
-        line(&format!("    \"cpus\": {}, // for vCPUs, workers and whoever else runs", vcpus + 2));
+        let cpus = (vcpus + 2).min(MAX_VCPUS);
+        line(&format!("    \"cpus\": {cpus}, // for vCPUs, workers and whoever else runs"));
         line(&format!("    \"memory_limit\": \"{limit}\", // what may stay of the guest's memory"));
         line(&format!("    \"swap\": {{ \"device\": {} }},", quoted(&self.device)));
         if *kind == Kind::Restore {

@@ -59,13 +59,13 @@ pub enum ScenarioError {
     },
     /// The file is not text in UTF-8.
     #[error(
-        "`{path}` has invalid UTF-8 at byte {offset} (line {line})\n  \
+        "`{path}` is no text in UTF-8 from byte {offset} on (line {line})\n  \
          help: save the file as UTF-8"
     )]
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// Offset of the first wrong byte.
+        /// Offset of the first byte that is none of such a text.
         offset: usize,
         /// Its line, from 1.
         line: usize,

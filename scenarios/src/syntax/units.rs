@@ -47,7 +47,7 @@ const TIME_NAMES: [&str; 6] = ["ps", "ns", "us", "ms", "s", "min"];
 const RATE_NAMES: [&str; 4] = ["Hz", "kHz", "MHz", "GHz"];
 
 /// Spellings that people use for a unit, with the one that is meant.
-const ALIASES: [(&str, &str); 25] = [
+const ALIASES: [(&str, &str); 26] = [
     ("k", "KiB"),
     ("K", "KiB"),
     ("kb", "KiB"),
@@ -70,7 +70,9 @@ const ALIASES: [(&str, &str); 25] = [
     ("seconds", "s"),
     ("msec", "ms"),
     ("usec", "us"),
-    ("µs", "us"),
+    // The micro sign, and the Greek letter that keyboards have.
+    ("\u{b5}s", "us"),
+    ("\u{3bc}s", "us"),
     ("nsec", "ns"),
     ("minutes", "min"),
 ];
@@ -233,6 +235,13 @@ fn bad_unit(what: &str, number: &str, unit: &str, units: &[&str]) -> QuantityErr
         return QuantityError {
             message: format!("{what} needs a unit: \"{number}\""),
             help: format!("units: {list}"),
+        };
+    }
+    if unit.starts_with(',') {
+        return QuantityError {
+            message: format!("{what} has a comma: \"{number}{unit}\""),
+            help: "decimals begin with a point, as in \"1.5ms\", and nothing sets thousands apart"
+                .into(),
         };
     }
     let alias = ALIASES.iter().find(|(alias, meant)| *alias == unit && units.contains(meant));
@@ -426,6 +435,15 @@ mod tests {
         check::<Span>(
             "5µs",
             &format!("unknown unit `µs` of a time; did you mean \"5us\"? {units}"),
+        );
+        check::<Span>(
+            "20\u{3bc}s",
+            &format!("unknown unit `\u{3bc}s` of a time; did you mean \"20us\"? {units}"),
+        );
+        check::<Span>(
+            "1,5ms",
+            "a time has a comma: \"1,5ms\"; decimals begin with a point, as in \"1.5ms\", and nothing sets thousands \
+             apart",
         );
         check::<Span>(
             "9999999999s",

@@ -413,3 +413,20 @@ fn what_does_not_decide_whether_requests_are_answered_is_undecided() {
     assert!(stdout.contains("Verdict: undecided") || stdout.contains("Verdict: stall"), "{stdout}");
     assert!(stdout.contains("kvm_async_pf_ready, or it never came"), "{stdout}");
 }
+
+/// What was recorded before the file was cut off is judged, and the verdict says that it is not all.
+#[test]
+fn a_verdict_of_a_file_that_is_cut_off_says_so() {
+    let log =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/logs/tr01-pv-1cpu-4f4w-500us.txt.gz");
+    let whole = std::fs::read(log).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.gz");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let output = program().args(["check", "-q"]).arg(&cut).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let verdict = text.lines().find(|line| line.starts_with("Verdict: ")).unwrap();
+    assert_eq!(verdict, "Verdict: clean, of what is there: the compressed file is cut off");
+    let output = program().args(["check", "-q", log]).output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\nVerdict: clean\n"));
+}

@@ -81,6 +81,15 @@ fn a_log_is_shown_beside_its_run() {
     assert_eq!(apfsim(&args, b"").1, table);
 }
 
+/// Two guests share one processor: their threads run the vCPU of one number by turns, never at once.
+#[test]
+fn a_second_guest_is_refused() {
+    let log = "tests/data/two-vms/v1-pv+pv-2vm-4f4w-500us-detail.txt.gz";
+    let (status, _, stderr) = apfsim(&["fit-scenario", log], b"");
+    assert_eq!(status, Some(2), "{stderr}");
+    assert!(stderr.contains("more than one guest") && stderr.contains("help: "), "{stderr}");
+}
+
 #[test]
 fn the_scenario_is_a_file_that_run_and_compare_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -38,9 +38,9 @@ pub enum FitError {
         /// The log.
         name: String,
     },
-    /// Two threads run a vCPU of the same number at once.
+    /// Two threads run a vCPU of the same number, each with faults of its own.
     #[error(
-        "{name} shows more than one guest: two threads run a vCPU of the same number at once\n  \
+        "{name} shows more than one guest: two threads run a vCPU of the same number, each with faults of its own\n  \
          help: trace one VMM only (`set_event_pid`, `trace-cmd record -P`), or keep its threads, \
          kworkers and the swap device's lines"
     )]

@@ -15,6 +15,12 @@ impl Measure {
         self.overlaps |= self.vcpus.iter().any(|(&other, vcpu)| {
             other != pid && vcpu.number == Some(number) && vcpu.entered.is_some()
         });
+        let faults = |vcpu: &Vcpu| vcpu.exit.as_ref().is_some_and(Exit::needs_io);
+        self.beside_faults += u64::from(
+            self.vcpus
+                .iter()
+                .any(|(&other, vcpu)| other != pid && vcpu.number == Some(number) && faults(vcpu)),
+        );
         let Some(vcpu) = self.vcpu(pid, Some(number)) else { return };
         let Vcpu { mut exit, last_timer, .. } = vcpu.clone();
         let mut entered = Entered { ns, told: false, vector: None, acknowledged: false };

@@ -129,6 +129,9 @@ pub(crate) struct Measure {
     pub(super) monitors: LogMonitors,
     /// Two threads were in the guest at once as the same vCPU: those of two guests.
     pub(super) overlaps: bool,
+    /// How often a thread entered the guest as a vCPU while another one was in the kernel with a fault of a vCPU of
+    /// that number.
+    pub(super) beside_faults: u64,
     pub(crate) first: Option<u64>,
     pub(crate) last: u64,
     pub(crate) whole_us: bool,
@@ -158,6 +161,7 @@ impl Default for Measure {
             awake: 0,
             monitors: LogMonitors::new(LogConfig::default()),
             overlaps: false,
+            beside_faults: 0,
             first: None,
             last: 0,
             whole_us: true,

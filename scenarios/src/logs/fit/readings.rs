@@ -9,6 +9,10 @@ use super::measure::{Counts, Measure};
 use super::paths::PathId;
 use super::samples::{Samples, Summary};
 
+/// How often a vCPU may run beside a fault of a vCPU of its number in another thread. A fault is over before a thread
+/// leaves the kernel, unless a signal comes; more often it is another guest's (assumption).
+const BESIDE_FAULTS: u64 = 4;
+
 impl Measure {
     /// The spans of a path.
     fn samples(&self, path: PathId) -> Option<&Samples> {
@@ -46,10 +50,10 @@ impl Measure {
         (summary.count >= 3).then_some(summary.p50)
     }
 
-    /// Whether two threads run vCPUs of one number at once, as those of two guests do. One after the other they
-    /// may run the same one.
+    /// Whether two threads run vCPUs of one number at once, as those of two guests do. One after the other they may run the
+    /// same one, but not in the middle of a fault.
     pub(crate) fn several_guests(&self) -> bool {
-        self.overlaps
+        self.overlaps || self.beside_faults > BESIDE_FAULTS
     }
 
     /// vCPUs: those of the same number are one, and a thread without a number is one.

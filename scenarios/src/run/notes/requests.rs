@@ -3,6 +3,7 @@
 use models::config::Op;
 use models::trace::metrics::WORK_TOTAL;
 
+use super::IDLE;
 use crate::run::results::{Note, NoteKind, PolicyResult};
 use crate::scenario::resolve::Scenario;
 
@@ -57,8 +58,9 @@ impl Found<'_> {
             let ended: f64 = values(result, "requests").iter().sum();
             if ended == 0.0 {
                 let text = format!(
-                    "no request ended in the measured time of {}: measure longer",
-                    self.scenario.duration
+                    "no request ended in the measured time of {}{}",
+                    self.scenario.duration,
+                    self.why_none(result)
                 );
                 self.note(NoteKind::NoRequests, Some(&result.policy), text);
             } else if ended < FEW_REQUESTS * f64::from(self.scenario.replications) {
@@ -69,6 +71,19 @@ impl Found<'_> {
                 );
                 self.note(NoteKind::FewRequests, Some(&result.policy), text);
             }
+        }
+    }
+
+    /// Why no request ended, and what to do.
+    fn why_none(&self, result: &PolicyResult) -> &'static str {
+        let idle = values(result, "cpu_share_idle").iter().all(|&share| share >= IDLE);
+        if result.stuck > 0 || result.asleep > 0 {
+            // What holds them is said already.
+            ""
+        } else if idle && !self.scenario.warmup.is_zero() {
+            ", in which the vCPUs were idle: what there was to do was done in `warmup`"
+        } else {
+            ": measure longer"
         }
     }
 

@@ -34,6 +34,37 @@ fn all_told(scenario: &Scenario) -> String {
     told
 }
 
+/// What is said of requests that did not end.
+fn why_none(warmup: &str, program: &str) -> String {
+    let text = format!(
+        r#"{{ "format": 1, "name": "n", "title": "n",
+        "host": {{ "cpu": "zen3", "cpus": 1, "memory_limit": "64MiB", "swap": {{ "device": "nvme-tlc-gen3", "size": "64MiB" }} }},
+        "guest": {{ "kernel": "linux-6.12", "vcpus": 1, "memory": "64MiB" }},
+        "workload": {{ "regions": [], "tasks": [{{ "name": "t", "role": "worker", "count": 1, "passes": 1,
+          "requests": "passes", "program": [{program}] }}] }},
+        "policies": ["sync"], "duration": "10ms", "warmup": "{warmup}" }}"#
+    );
+    let scenario =
+        Scenario::from_str("n", &text).unwrap_or_else(|error| panic!("{}", error.render()));
+    let result = run_comparison(&scenario, &RunOptions::default(), &|_| {});
+    let notes = result.unwrap_or_else(|error| panic!("{error}")).notes;
+    let note = notes.into_iter().find(|note| note.kind == NoteKind::NoRequests);
+    note.expect("no request ended").text
+}
+
+/// To measure longer helps neither where all was done before, nor where somebody waits for ever.
+#[test]
+fn why_no_request_ended_is_said() {
+    let compute = |span| format!(r#"{{ "op": "compute", "span": "{span}" }}"#);
+    let told = why_none("0s", &compute("1s"));
+    assert_eq!(told, "no request ended in the measured time of 10ms: measure longer");
+    let told = why_none("50ms", &compute("1ms"));
+    assert!(told.ends_with("what there was to do was done in `warmup`"), "{told}");
+    let told =
+        why_none("0s", r#"{ "op": "compute", "span": "1us" }, { "op": "wait", "name": "nobody" }"#);
+    assert_eq!(told, "no request ended in the measured time of 10ms");
+}
+
 #[test]
 fn an_ordinary_run_has_no_note() {
     assert_eq!(told(&smoke(&[])), "");

@@ -145,6 +145,7 @@ fn listed(at: &At<'_>, path: &str, stored: Stored<'_>) -> Result<Vec<PrefetchRun
     }
     let text = fs::read_to_string(&path).map_err(|error| fail(error.to_string()))?;
     let (mut runs, mut told, mut wrong) = (Vec::new(), Vec::new(), 0);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
         if line.is_empty() {

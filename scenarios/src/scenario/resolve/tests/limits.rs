@@ -264,7 +264,7 @@ fn absurd_values_are_refused() {
     check(
         r#""sched": {}"#,
         r#""sched": { "min_granularity": "0s" }"#,
-        r#"f:15:35: in `host.sched.min_granularity`: a slice of 0s is too short
+        r#"f:15:35: in `host.sched.min_granularity`: a slice of 0ps is too short
   help: at least 1us, such as "0.75ms""#,
     );
     check(
@@ -282,7 +282,7 @@ fn absurd_values_are_refused() {
     check(
         r#""sched": {}"#,
         r#""sched": { "kernel": "linux-6.12", "base_slice": "0s" }"#,
-        r#"f:15:54: in `host.sched.base_slice`: a slice of 0s is too short
+        r#"f:15:54: in `host.sched.base_slice`: a slice of 0ps is too short
   help: at least 1us, such as "0.75ms""#,
     );
     check(

@@ -370,7 +370,12 @@ fn what_is_no_readable_file_is_told_apart() {
     assert_eq!(told("blank.json", b" // no\n"), format!("`DIR/blank.json` {empty}"));
     assert_eq!(
         told("latin1.json", b"{\n\"name\": \"\xe4\" }"),
-        "`DIR/latin1.json` has invalid UTF-8 at byte 11 (line 2)\n  \
+        "`DIR/latin1.json` is no text in UTF-8 from byte 11 on (line 2)\n  \
+         help: save the file as UTF-8"
+    );
+    assert_eq!(
+        told("utf16.json", b"{\0\n\0}\0"),
+        "`DIR/utf16.json` is no text in UTF-8 from byte 1 on (line 1)\n  \
          help: save the file as UTF-8"
     );
     assert_eq!(
