@@ -70,7 +70,7 @@ fn who_starts_to_read_a_file_waits_for_it_since_5_1() {
 
 #[test]
 fn what_was_only_read_goes_without_a_write_and_comes_from_its_store_again() {
-    let stores = r#", "stores": [{ "name": "image", "device": { "kind": "constant", "read_latency": "20us", "write_latency": "20us" } }]"#;
+    let stores = r#", "stores": [{ "name": "image", "advice": "random", "device": { "kind": "constant", "read_latency": "20us", "write_latency": "20us" } }]"#;
     let access = SEQUENTIAL.replace("true", "false");
 
     let text = text("8MiB", stores, r#", "store": "image""#, &access)
@@ -201,7 +201,7 @@ fn what_is_wrong_with_a_prefetch_is_said_at_its_place() {
 #[test]
 fn a_store_beside_compressed_memory_is_read_from_its_own_device() {
     let device = r#"{ "kind": "constant", "read_latency": "200us", "write_latency": "200us" }"#;
-    let stores = format!(r#", "stores": [{{ "name": "image", "device": {device} }}]"#);
+    let stores = format!(r#", "stores": [{{ "name": "image", "advice": "random", "device": {device} }}]"#);
     let text = text("64MiB", &stores, r#", "store": "image""#, SEQUENTIAL).replace(
         r#""kind": "channels", "channels": 1, "read": "30us", "write": "30us""#,
         r#""preset": "zram-lz4""#,
