@@ -101,11 +101,18 @@ pub struct HostKernel {
     pub second_stage_lock: SecondStageLock,
     /// How it keeps compressed pages before the swap device, where the host has zswap.
     pub zswap: ZswapKernel,
+    /// Pages of the aligned block that a fault for reading maps, as far as they are in the page cache
+    /// (`fault_around_bytes`); 1: its own.
+    pub fault_around_pages: u32,
+    /// What makes up for a fault that found its page of a mapped file nowhere.
+    pub mmap_miss: MmapMiss,
+    /// Which window of a mapped file follows the last one.
+    pub file_windows: FileWindows,
 }
 
 impl HostKernel {
     /// Every field by its name in scenario files, as text; times in picoseconds.
-    pub fn fields(&self) -> [(&'static str, String); 16] {
+    pub fn fields(&self) -> [(&'static str, String); 19] {
         // Taken apart, so that a new field is a compile error here.
         let Self {
             slow_work_threads,
@@ -124,6 +131,9 @@ impl HostKernel {
             read_faults,
             second_stage_lock,
             zswap,
+            fault_around_pages,
+            mmap_miss,
+            file_windows,
         } = *self;
         let throttling = writeback_throttling.unwrap_or(SimDuration::ZERO);
         [
@@ -143,6 +153,9 @@ impl HostKernel {
             ("polled_reads", polled_reads.to_string()),
             ("swap_write_limit", swap_write_limit.name().to_owned()),
             ("zswap", zswap.name().to_owned()),
+            ("fault_around", fault_around_pages.to_string()),
+            ("mmap_miss", mmap_miss.name().to_owned()),
+            ("file_windows", file_windows.name().to_owned()),
         ]
     }
 }
@@ -211,6 +224,32 @@ impl ReadFaults {
     /// Whether there are second-stage entries that do not allow writing.
     pub fn maps_read_only(self) -> bool {
         matches!(self, Self::ReadOnly | Self::ReadOnlyExclusive)
+    }
+}
+
+named! {
+    /// What counts `mmap_miss` of a mapped file down again, which faults that find their page nowhere count up:
+    /// beyond a hundred they read no window (mm/filemap.c).
+    MmapMiss {
+        /// Each page that a fault for reading passes in memory while it maps around, whether it maps it or not, and
+        /// also when it is tried again after its own read; and each fault that comes upon its page, also while that is
+        /// being read (`filemap_map_pages`, `do_async_mmap_readahead` of 5.10.262, 6.1.192 and 6.12.117).
+        AnyPage => "any-page",
+        /// Only the page of the fault itself, in memory and found at the first try (7.2.13).
+        FirstTry => "first-try",
+    }
+}
+
+named! {
+    /// Which window of a mapped file a fault reads that comes upon the mark in the last one (mm/readahead.c).
+    FileWindows {
+        /// The next one, where the mark is the last window's; its end follows it, too (`ondemand_readahead` of
+        /// 5.10.262 and 6.1.192).
+        OnDemand => "on-demand",
+        /// The same, but the end follows nothing (`page_cache_async_ra` of 6.12.117).
+        Marks => "marks",
+        /// The same, and the window ends at a multiple of 4, 16, 64 pages, and so on (7.2.13).
+        Aligned => "aligned",
     }
 }
 

@@ -40,8 +40,8 @@ pub use guest::{
     ApicConfig, EventPages, GuestConfig, Preemption, StealClock, TablePages, TimerKind, WakeTime,
 };
 pub use host::{
-    Cgroup, DirectReclaim, HostConfig, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults,
-    SecondStageLock, SwapWriteLimit, WrittenPages,
+    Cgroup, DirectReclaim, FileWindows, HostConfig, HostKernel, Lru, MmapMiss, MmuRetry, ReadAhead,
+    ReadFaults, SecondStageLock, SwapWriteLimit, WrittenPages,
 };
 pub use memory_control::{Kswapd, LimitChange, MemoryControl, ProactiveReclaim, ReclaimAsk};
 pub use op::Op;
@@ -50,7 +50,8 @@ pub use policy::Policy;
 pub use protection::{Lift, WriteProtection};
 pub use sched::{EevdfParams, FairParams, SchedParams};
 pub use store::{
-    HandlerConfig, Install, PlainExits, Prefetch, PrefetchRun, Process, StoreConfig, Waking,
+    Advice, FileMapping, HandlerConfig, Install, PlainExits, Prefetch, PrefetchRun, Process,
+    StoreConfig, Waking,
 };
 pub use translation::{PagingCaches, Replacement, SetFunction, TlbArray, TranslationConfig};
 pub use vms::{Container, MAX_VMS, VmConfig};

@@ -21,6 +21,42 @@ pub struct StoreConfig {
     pub shares: Option<StoreId>,
     /// Threads of the VMM that bring its pages; none: the kernel does, as of a file that the VMM maps.
     pub handler: Option<HandlerConfig>,
+    /// How the VMM maps it, which matters where no handler is.
+    pub mapping: FileMapping,
+}
+
+/// How the VMM maps a file whose pages the kernel brings (`mmap`, privately).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMapping {
+    /// What it has told the kernel of its accesses.
+    pub advice: Advice,
+    /// Pages of the largest window that is read with one (`read_ahead_kb` of the file's device).
+    pub read_ahead_pages: u32,
+}
+
+impl FileMapping {
+    /// Pages come one by one.
+    pub const PAGE_BY_PAGE: Self = Self { advice: Advice::Random, read_ahead_pages: 0 };
+
+    /// Whether more than the wanted page is ever read.
+    pub fn reads_windows(self) -> bool {
+        self.advice != Advice::Random && self.read_ahead_pages > 0
+    }
+}
+
+named! {
+    /// What a VMM has told the kernel of its accesses to the memory file that it maps (`madvise`).
+    #[derive(Default)]
+    Advice {
+        /// Nothing (MADV_NORMAL): a fault that finds its page nowhere reads the window around it, until a hundred
+        /// more of them missed than found their page in memory.
+        #[default]
+        Normal => "normal",
+        /// MADV_RANDOM: each fault reads its page alone.
+        Random => "random",
+        /// MADV_SEQUENTIAL: such a fault reads the window that begins with its page.
+        Sequential => "sequential",
+    }
 }
 
 /// Threads of the VMM that bring pages on request (userfaultfd).

@@ -7,8 +7,8 @@ use sim_core::SimDuration;
 use super::files::builtin;
 use super::span;
 use crate::config::{
-    Cgroup, DeviceConfig, DirectReclaim, HostKernel, Lru, MmuRetry, ReadAhead, ReadFaults,
-    SecondStageLock, SwapWriteLimit, WrittenPages, ZswapKernel,
+    Cgroup, DeviceConfig, DirectReclaim, FileWindows, HostKernel, Lru, MmapMiss, MmuRetry,
+    ReadAhead, ReadFaults, SecondStageLock, SwapWriteLimit, WrittenPages, ZswapKernel,
 };
 
 const FILE: &str = include_str!("data/host-kernels.json");
@@ -100,6 +100,9 @@ struct File {
     read_faults: Sourced<ReadFaults>,
     second_stage_lock: Sourced<SecondStageLock>,
     zswap: Sourced<ZswapKernel>,
+    fault_around_kb: Sourced<u32>,
+    mmap_miss: Sourced<MmapMiss>,
+    file_windows: Sourced<FileWindows>,
 }
 
 /// The values of a preset as text, each with its source.
@@ -133,6 +136,9 @@ fn sources(file: &File) -> Vec<KernelValue> {
         value("read_faults", &f.read_faults, f.read_faults.value.name()),
         value("second_stage_lock", &f.second_stage_lock, f.second_stage_lock.value.name()),
         value("zswap", &f.zswap, f.zswap.value.name()),
+        value("fault_around", &f.fault_around_kb, format!("{}KiB", f.fault_around_kb.value)),
+        value("mmap_miss", &f.mmap_miss, f.mmap_miss.value.name()),
+        value("file_windows", &f.file_windows, f.file_windows.value.name()),
     ]
 }
 
@@ -158,6 +164,9 @@ fn from_file(file: File) -> HostKernelPreset {
             read_faults: file.read_faults.value,
             second_stage_lock: file.second_stage_lock.value,
             zswap: file.zswap.value,
+            fault_around_pages: file.fault_around_kb.value / 4,
+            mmap_miss: file.mmap_miss.value,
+            file_windows: file.file_windows.value,
         },
         read_ahead_rotating: file.read_ahead_rotating.value,
         writeback_throttling_rotating: throttling(&file.writeback_throttling_rotating.value),

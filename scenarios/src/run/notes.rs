@@ -6,7 +6,7 @@ mod handlers;
 mod requests;
 mod transient;
 
-use models::apf::rules::FirstLookup;
+use models::apf::rules::{FirstLookup, StoredLookup};
 use models::config::costs::Cost;
 use models::config::{Op, PassedOver, Policy, ReadFaults};
 use models::presets::{self, Certainty, policies};
@@ -151,9 +151,15 @@ impl<'a> Found<'a> {
             let waits = policy.rules.first_lookup == FirstLookup::WaitsWithoutReadAhead;
             let [majors, by_workers] =
                 ["major_faults", "async_faults"].map(|name| mean(result, name).unwrap_or(0.0));
-            let few = waits && by_workers <= majors / 20.0;
+            let in_files = host.stores.iter().any(|store| store.handler.is_none());
+            let files = in_files && policy.rules.stored_lookup == StoredLookup::Waits;
+            let few = (waits || files) && by_workers <= majors / 20.0;
             if few || is_zero(result, "async_faults") {
                 let why = match (waits, host.read_ahead_pages <= 1, host.kernel.polled_reads) {
+                    _ if files => {
+                        ": the first lookup waits for a page of a file that is read alone, as with \
+                         `advice` `random` of its store, or after too many misses"
+                    }
                     (true, true, true) => {
                         ": the first lookup waits for a read without read-ahead, and polls for it \
                          (`host.kernel.polled_reads`), so that no fault can go asynchronous"

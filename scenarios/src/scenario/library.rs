@@ -79,10 +79,11 @@ const FILES: [(&str, &str); 60] = [
     ("smoke", include_str!("../../library/smoke.json")),
 ];
 
-const SWEEPS: [(&str, &str); 19] = [
+const SWEEPS: [(&str, &str); 20] = [
     ("device-latency", include_str!("../../library/sweeps/device-latency.json")),
     ("what-it-hangs-on", include_str!("../../library/sweeps/what-it-hangs-on.json")),
     ("restore-strategies", include_str!("../../library/sweeps/restore-strategies.json")),
+    ("restore-mapped", include_str!("../../library/sweeps/restore-mapped.json")),
     ("exitless-service-time", include_str!("../../library/sweeps/exitless-service-time.json")),
     ("handler-threads", include_str!("../../library/sweeps/handler-threads.json")),
     ("vmm-answered-vcpus", include_str!("../../library/sweeps/vmm-answered-vcpus.json")),

@@ -70,7 +70,7 @@ fn who_starts_to_read_a_file_waits_for_it_since_5_1() {
 
 #[test]
 fn what_was_only_read_goes_without_a_write_and_comes_from_its_store_again() {
-    let stores = r#", "stores": [{ "name": "image", "device": { "kind": "constant", "read_latency": "20us", "write_latency": "20us" } }]"#;
+    let stores = r#", "stores": [{ "name": "image", "advice": "random", "device": { "kind": "constant", "read_latency": "20us", "write_latency": "20us" } }]"#;
     let access = SEQUENTIAL.replace("true", "false");
 
     let text = text("8MiB", stores, r#", "store": "image""#, &access)
@@ -201,7 +201,8 @@ fn what_is_wrong_with_a_prefetch_is_said_at_its_place() {
 #[test]
 fn a_store_beside_compressed_memory_is_read_from_its_own_device() {
     let device = r#"{ "kind": "constant", "read_latency": "200us", "write_latency": "200us" }"#;
-    let stores = format!(r#", "stores": [{{ "name": "image", "device": {device} }}]"#);
+    let stores =
+        format!(r#", "stores": [{{ "name": "image", "advice": "random", "device": {device} }}]"#);
     let text = text("64MiB", &stores, r#", "store": "image""#, SEQUENTIAL).replace(
         r#""kind": "channels", "channels": 1, "read": "30us", "write": "30us""#,
         r#""preset": "zram-lz4""#,
@@ -212,4 +213,75 @@ fn a_store_beside_compressed_memory_is_read_from_its_own_device() {
     }
     assert_eq!(metric(&result, "cpu_share_decompression"), [0.0; 2]);
     assert!(metric(&result, "async_faults")[1] > 1000.0);
+}
+
+/// Stored memory in a file that the VMM maps, and what its description says of the mapping.
+fn mapped(extra: &str, access: &str) -> String {
+    let device = r#"{ "kind": "constant", "read_latency": "100us", "write_latency": "100us" }"#;
+    let stores = format!(r#", "stores": [{{ "name": "image", "device": {device} {extra} }}]"#);
+    let text = text("64MiB", &stores, r#", "store": "image""#, access);
+    text.replace("\"count\": 2", "\"count\": 1")
+}
+
+fn result_of_advice(advice: &str) -> Comparison {
+    outcome(&mapped(&format!(r#", "advice": "{advice}""#), SEQUENTIAL))
+}
+
+#[test]
+fn a_file_that_is_mapped_without_advice_is_read_by_windows() {
+    let result = outcome(&mapped("", SEQUENTIAL));
+    // All but the first fault find their pages read, or under way: asynchronous faults have nothing to do but wait.
+    assert_eq!(metric(&result, "major_faults"), [1.0; 2]);
+    assert_eq!(metric(&result, "swap_reads_pages"), [4096.0; 2]);
+    assert_eq!(metric(&result, "async_faults"), [0.0, 1.0]);
+    let alone = outcome(&mapped(r#", "advice": "random""#, SEQUENTIAL).replace("400ms", "600ms"));
+    assert_eq!(metric(&alone, "major_faults"), [4096.0; 2]);
+    assert_eq!(metric(&alone, "async_faults"), [0.0; 2]);
+    let (windows, alone) = (metric(&result, "sync_stall_time"), metric(&alone, "sync_stall_time"));
+    assert!(20.0 * windows[0] < alone[0], "{windows:?} {alone:?}");
+    let why =
+        |result: &Comparison| result.notes.iter().any(|note| note.text.contains("read alone"));
+    assert!(why(&result_of_advice("random")) && !why(&result));
+    // Twice the window, half the misses.
+    let large = outcome(&mapped(r#", "advice": "sequential", "read_ahead": "256KiB""#, SEQUENTIAL));
+    assert_eq!(metric(&large, "major_faults"), [64.0; 2]);
+}
+
+#[test]
+fn clones_find_what_one_of_them_has_read_around_its_page() {
+    let one = mapped("", SEQUENTIAL)
+        .replace("\"memory_limit\": \"64MiB\"", "\"memory_limit\": \"128MiB\"");
+    let two = one
+        .replace("\"policies\"", "\"vms\": [{ \"name\": \"clone\", \"count\": 2 }], \"policies\"");
+    let result = outcome(&two);
+    // Each page is read once, whoever comes first.
+    assert_eq!(metric(&result, "swap_reads_pages"), [4096.0; 2]);
+    let majors =
+        ["major_faults[clone-1]", "major_faults[clone-2]"].map(|it| metric(&result, it)[0]);
+    assert!((1.0..=2.0).contains(&(majors[0] + majors[1])), "{majors:?}");
+}
+
+#[test]
+fn a_mapping_is_said_of_files_that_the_kernel_reads() {
+    for (extra, message) in [
+        (r#", "advice": "random", "handler": {}"#, "the store has a `handler`"),
+        (r#", "read_ahead": "64KiB", "handler": {}"#, "the store has a `handler`"),
+        (r#", "read_ahead": "64MiB""#, "is out of range"),
+        (r#", "read_ahead": "1KiB""#, "not a whole number of pages"),
+        (r#", "advice": "willneed""#, "`normal`"),
+    ] {
+        let error = Scenario::from_str("f", &mapped(extra, SEQUENTIAL)).unwrap_err().to_string();
+        assert!(error.contains(message), "{extra}: {error}");
+    }
+    // What is said to be the default is the default, and what makes no difference is none.
+    let hash = |extra: &str| Scenario::from_str("f", &mapped(extra, SEQUENTIAL)).unwrap().hash();
+    assert_eq!(hash(""), hash(r#", "advice": "normal", "read_ahead": "128KiB""#));
+    assert_eq!(hash(r#", "advice": "random""#), hash(r#", "read_ahead": "0B""#));
+    let all = [
+        hash(""),
+        hash(r#", "advice": "random""#),
+        hash(r#", "advice": "sequential""#),
+        hash(r#", "read_ahead": "64KiB""#),
+    ];
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
 }

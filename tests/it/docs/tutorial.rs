@@ -94,6 +94,7 @@ fn every_command_for_builders_of_vmms_works() {
     assert!(folder.path().join("results/installers/sweep.csv").is_file());
     restores_take_as_long_as_the_page_says(of("apfsim compare snapshot-restore"));
     strategies_take_as_long_as_the_page_says(of("apfsim sweep restore-strategies"));
+    mappings_take_as_long_as_the_page_says(of("apfsim sweep restore-mapped"));
     differences_show(&of);
 }
 
@@ -139,6 +140,26 @@ fn strategies_take_as_long_as_the_page_says(output: &str) {
     let (_, other) = output.split_once("apf-v6.12").unwrap();
     let ratio: f64 = cells(other, &["none"])[2].split(' ').next().unwrap().parse().unwrap();
     builders_read(&format!("Asynchronous faults gain {:.0} % on demand", (1.0 - ratio) * 100.0));
+}
+
+fn mappings_take_as_long_as_the_page_says(output: &str) {
+    // Tables of a policy, one below the other: times, pages.
+    let (waiting, told) = output.split_once("apf-v6.12").unwrap();
+    let (times, pages) = told.split_once("apf-v6.12").unwrap();
+    for (memory, dense, scattered) in [
+        ("a handler's", "none", "scattered, handler"),
+        ("mapped without advice", "dense, mapped", "scattered, mapped"),
+        ("mapped with MADV_RANDOM", "dense, mapped, random", "scattered, mapped, random"),
+        ("mapped without advice, host 7.3", "dense, mapped, 7.3", "scattered, mapped, 7.3"),
+    ] {
+        let of = |change: &str| {
+            let last = |row: Vec<String>| row.last().cloned().unwrap();
+            let [sync, apf] =
+                [(waiting, 4), (times, 5)].map(|(table, at)| cells(table, &[change])[at].clone());
+            format!("{sync} | {apf} | {}", last(cells(pages, &[change])))
+        };
+        builders_read(&format!("| {memory} | {} | {} |", of(dense), of(scattered)));
+    }
 }
 
 /// What the page advises shows in the sweeps beside the advice.

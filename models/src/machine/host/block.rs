@@ -165,7 +165,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 self.page_is_saved(request.guest_page);
                 (1 << own, 1 << own)
             }
-            Some(_) => self.store_page_was_read(&request),
+            Some(_) => self.store_pages_were_read(&request),
             None => self.swap_request_done(id, request),
         };
         for container in (0..self.w.host.memory.count()).filter(|at| concerned >> at & 1 != 0) {
@@ -176,16 +176,19 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// A page has come from its store, in all virtual machines that wait for it: a bit for each container that it
-    /// concerns, and for each in which it has left a page that can be reclaimed.
-    fn store_page_was_read(&mut self, &Request { id, guest_page, .. }: &Request) -> (u64, u64) {
+    /// Pages have come from their store, in all virtual machines that wait for one: a bit for each container that
+    /// it concerns, and for each in which it has left a page that can be reclaimed.
+    fn store_pages_were_read(&mut self, request: &Request) -> (u64, u64) {
         let (mut concerned, mut reclaimable) = (0, 0);
-        let joined = self.w.host.joined(guest_page, id);
-        for page in std::iter::once(guest_page).chain(joined) {
-            let goes = self.page_was_read(page, id);
-            let container = self.w.host.memory.container(page.vm());
-            concerned |= 1 << container;
-            reclaimable |= u64::from(goes) << container;
+        let run = PageRun { first: request.guest_page, pages: request.pages };
+        for own in run.all() {
+            let joined = self.w.host.joined(own, request.id);
+            for page in std::iter::once(own).chain(joined) {
+                let goes = self.page_was_read(page, request.id);
+                let container = self.w.host.memory.container(page.vm());
+                concerned |= 1 << container;
+                reclaimable |= u64::from(goes) << container;
+            }
         }
         (concerned, reclaimable)
     }

@@ -31,6 +31,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         if self.w.host.is_orphaned(guest_page) {
             return self.give_orphan(thread, guest_page);
         }
+        if let Some(flow) = self.find_in_file(thread) {
+            return flow;
+        }
         match self.w.host.memory.page(guest_page).backing {
             Backing::Resident | Backing::Writeback
                 if goal != FetchGoal::StartRead && self.wants_lift(thread) =>

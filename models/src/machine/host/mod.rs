@@ -22,6 +22,7 @@ mod items;
 mod kswapd;
 mod limits;
 mod map_lock;
+mod mapped_file;
 mod mapping;
 mod native;
 mod outside;

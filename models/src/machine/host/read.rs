@@ -2,15 +2,14 @@
 
 use sim_core::EventQueue;
 
-use super::page_cache::Cached;
 use super::thread::{Fetch, FetchGoal};
-use crate::apf::rules::{FirstLookup, StoredLookup, Workers};
+use crate::apf::rules::{FirstLookup, Workers};
 use crate::base::ids::{Gfn, GuestPage, RequestId, SwapSlot, ThreadId};
 use crate::base::record::IoKind;
 use crate::config::ReadAhead;
 use crate::machine::world::{Cx, Flow, MachineEvent, Then};
 use crate::parts::device::Request;
-use crate::parts::memory::pages::{Arrival, Backing};
+use crate::parts::memory::pages::Backing;
 
 impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     /// Locks the page, and its neighbours as far as there is room, for a read.
@@ -59,46 +58,13 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A lookup that must not wait waits, so that its fault is a synchronous one.
-    fn waits_after_all(&mut self, thread: ThreadId) -> bool {
+    pub(super) fn waits_after_all(&mut self, thread: ThreadId) -> bool {
         let fetch = self.w.host.fetch_mut(thread);
         let must_not = fetch.goal == FetchGoal::StartRead;
         if must_not {
             (fetch.goal, fetch.inside) = (FetchGoal::Fault, true);
         }
         must_not
-    }
-
-    /// Locks a page for a read from its store, or takes it from the page cache. A store is a file under a mapping
-    /// without read-ahead (`MADV_RANDOM`): pages come one by one.
-    pub(super) fn prepare_store_read(&mut self, thread: ThreadId, guest_page: GuestPage) -> Flow {
-        let Some(store) = self.w.host.memory.page(guest_page).store else {
-            unreachable!("a stored page has a store");
-        };
-        let prepare = self.w.setup.prices.swap_in_prepare.time;
-        match self.w.host.cached(guest_page) {
-            Cached::No => {}
-            Cached::Coming(id) => {
-                self.lock_for_read(guest_page, id);
-                return Flow::Spend(prepare, Then::Fetch);
-            }
-            Cached::There => {
-                self.w.host.memory.charge(guest_page);
-                let page = self.w.host.memory.page_mut(guest_page);
-                (page.backing, page.dirty) = (Backing::Resident, false);
-                self.w.host.memory.lru_arrive(guest_page, Arrival::Read);
-                return Flow::Spend(prepare, Then::Fetch);
-            }
-        }
-        let slot = self.w.host.place_in_store(store, guest_page);
-        let id = self.new_read(guest_page, slot).id;
-        self.lock_for_read(guest_page, id);
-        let read = Request { id, slot, store: Some(store), ..self.occurrence_of(guest_page) };
-        self.w.host.threads[thread.index()].reads = [read].into();
-        let rules = self.w.protocol.rules_of(guest_page.vm());
-        let waits = rules.stored_lookup == StoredLookup::Waits && self.waits_after_all(thread);
-        let prices = &self.w.setup.prices;
-        let cost = prices.swap_in_prepare.time + prices.block_submit.time;
-        Flow::Spend(cost, if waits { Then::FaultWaits } else { Then::FetchSubmit })
     }
 
     fn lock_window(
@@ -230,7 +196,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     /// A number for a read; the pages are locked in its name.
-    fn new_read(&mut self, guest_page: GuestPage, slot: SwapSlot) -> Request {
+    pub(super) fn new_read(&mut self, guest_page: GuestPage, slot: SwapSlot) -> Request {
         let (id, op, submitted) = (RequestId(0), IoKind::Read, self.now());
         self.w.host.new_request(Request {
             id,
@@ -260,12 +226,12 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    fn lock_for_read(&mut self, guest_page: GuestPage, request: RequestId) {
+    pub(super) fn lock_for_read(&mut self, guest_page: GuestPage, request: RequestId) {
         self.w.host.memory.charge(guest_page);
         self.reading(guest_page, request);
     }
 
-    fn reading(&mut self, guest_page: GuestPage, request: RequestId) {
+    pub(super) fn reading(&mut self, guest_page: GuestPage, request: RequestId) {
         let page = self.w.host.memory.page_mut(guest_page);
         page.backing = Backing::Reading;
         page.locked_by = Some(request);

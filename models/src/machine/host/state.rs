@@ -405,8 +405,15 @@ impl Host {
         guest_page: GuestPage,
         goal: FetchGoal,
     ) {
-        let fetch = Fetch { guest_page, goal, alone: false, inside: false };
+        // A worker asks for writing, whatever the guest does.
+        let write = matches!(goal, FetchGoal::Item(_));
+        let fetch = Fetch { guest_page, goal, alone: false, inside: false, write, tried: false };
         self.threads[thread.index()].fetch = Some(fetch);
+    }
+
+    /// What a thread is to fetch is to be written to, or not.
+    pub(in crate::machine) fn set_fetch_writes(&mut self, thread: ThreadId, write: bool) {
+        self.fetch_mut(thread).write = write;
     }
 
     /// A number for a request.

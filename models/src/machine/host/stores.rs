@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::{DistributionError, RandomStreams, SimTime};
 
-use crate::base::ids::{GuestPage, PcpuId, RequestId, StoreId, VcpuId, VmId};
-use crate::config::{DeviceConfig, MachineConfig, Process, StoreConfig};
+use crate::base::ids::{Gfn, GuestPage, PcpuId, RequestId, StoreId, VcpuId, VmId};
+use crate::config::{DeviceConfig, FileMapping, MachineConfig, Process, StoreConfig};
 use crate::parts::device::Device;
 use crate::parts::memory::asked::{Asked, Requests};
+use crate::parts::memory::file_windows::FileAccesses;
 use crate::parts::memory::prefetch::{PageRun, Prefetcher};
 use crate::parts::memory::userfault::{Messages, Role};
 use crate::parts::memory::wait_queues::WaitQueues;
@@ -37,6 +38,11 @@ pub(super) struct Store {
     /// Pages that were given back since, so that they hold zeros; and those of which the handler knows it.
     pub(super) discarded: BTreeSet<GuestPage>,
     pub(super) removed: BTreeSet<GuestPage>,
+    /// How the VMM maps it, and what the kernel knows of its accesses.
+    pub(super) mapping: FileMapping,
+    pub(super) accesses: FileAccesses,
+    /// Pages that call for the next window (PG_readahead), of all that map the image.
+    pub(super) marks: BTreeSet<Gfn>,
 }
 
 /// The stores of a machine. Each holds an image of its guest's memory, frame by frame; those of several virtual
@@ -79,6 +85,9 @@ pub(super) fn stores(
             unreadable,
             discarded: BTreeSet::new(),
             removed: BTreeSet::new(),
+            mapping: store.mapping,
+            accesses: FileAccesses::default(),
+            marks: BTreeSet::new(),
         })
     };
     let sinks = config.host.memory_control.protections.iter();
@@ -107,6 +116,9 @@ fn sink(
         unreadable: BTreeSet::new(),
         discarded: BTreeSet::new(),
         removed: BTreeSet::new(),
+        mapping: FileMapping::PAGE_BY_PAGE,
+        accesses: FileAccesses::default(),
+        marks: BTreeSet::new(),
     })
 }
 

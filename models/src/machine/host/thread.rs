@@ -64,6 +64,10 @@ pub(super) struct Fetch {
     pub alone: bool,
     /// It waits for its own read inside the lookup, and so under the lock of the map.
     pub inside: bool,
+    /// Whether it wants to write.
+    pub write: bool,
+    /// It has looked for the page in the mapped file, and looks again (FAULT_FLAG_TRIED).
+    pub tried: bool,
 }
 
 /// A pass of reclaim whose cost is being paid: what it has to submit and report at its end.

@@ -24,7 +24,7 @@ impl Host {
     }
 
     /// The store that has the device of an image: those of several virtual machines may be the same.
-    fn first_of_image(&self, store: StoreId) -> StoreId {
+    pub(super) fn first_of_image(&self, store: StoreId) -> StoreId {
         self.stores[store.index()].shares.unwrap_or(store)
     }
 

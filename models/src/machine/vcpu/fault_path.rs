@@ -55,7 +55,10 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             }
             Backing::Resident | Backing::Writeback => {
                 self.show_found(vcpu, gfn);
-                self.under_lock(thread_of(vcpu), rest, Under::Map)
+                match self.w.host.is_unmapped_page_of_file(page) {
+                    true => self.fetch_for_fault(vcpu, FetchGoal::Fault),
+                    false => self.under_lock(thread_of(vcpu), rest, Under::Map),
+                }
             }
             Backing::Untouched => self.fetch_for_fault(vcpu, FetchGoal::Fault),
             Backing::Stored if self.w.host.is_orphaned(page) => {
@@ -149,8 +152,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     }
 
     pub(super) fn fetch_for_fault(&mut self, vcpu: VcpuId, goal: FetchGoal) -> Flow {
-        let gfn = self.fault_gfn(vcpu);
+        let Fault { gfn, write, .. } = self.fault_of(vcpu);
         self.w.host.set_fetch(thread_of(vcpu), self.w.setup.page(vcpu, gfn), goal);
+        self.w.host.set_fetch_writes(thread_of(vcpu), write);
         Flow::Spend(SimDuration::ZERO, Then::Fetch)
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod call;
 mod compressed;
 pub(crate) mod containers;
 pub(crate) mod fault_in;
+pub(crate) mod file_windows;
 mod generations;
 pub(crate) mod give_back;
 pub(crate) mod high;

@@ -18,6 +18,11 @@ impl PageRun {
         (at < self.pages).then(|| after(self.first, at))
     }
 
+    /// All of them.
+    pub(crate) fn all(self) -> impl Iterator<Item = GuestPage> {
+        (0..self.pages).map(move |at| after(self.first, at))
+    }
+
     /// Whether a page is one of them.
     pub(crate) fn contains(self, page: GuestPage) -> bool {
         let (first, gfn) = (self.first.gfn().0, page.gfn().0);

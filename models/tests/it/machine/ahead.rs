@@ -14,13 +14,14 @@ use models::base::ids::{
 use models::base::named::Named;
 use models::base::record::{MemcgFile, TaskRole};
 use models::config::{
-    AddressRecorder, ApicConfig, Arrivals, AtDepth, Balloon, BalloonTarget, Cgroup, ChannelsConfig,
-    DeviceConfig, Disturbance, DisturbanceKind, EventPages, GuestPaging, HandlerConfig, HostPaging,
-    Install, Law, Lift, LimitChange, MachineConfig, MmuRetry, Op, PageLaw, PageWalk, Pattern,
-    PlainExits, Policy, Preemption, Prefetch, PrefetchRun, ProactiveReclaim, Process, Processes,
-    ReadFaults, ReclaimAsk, Region, RegionBacking, Reporting, SecondStageLock, Section, StealClock,
-    StoreConfig, SyncKind, SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking,
-    WriteProtection, ZswapConfig, ZswapKernel,
+    AddressRecorder, Advice, ApicConfig, Arrivals, AtDepth, Balloon, BalloonTarget, Cgroup,
+    ChannelsConfig, DeviceConfig, Disturbance, DisturbanceKind, EventPages, FileMapping,
+    GuestPaging, HandlerConfig, HostPaging, Install, Law, Lift, LimitChange, MachineConfig,
+    MmuRetry, Op, PageLaw, PageWalk, Pattern, PlainExits, Policy, Preemption, Prefetch,
+    PrefetchRun, ProactiveReclaim, Process, Processes, ReadFaults, ReclaimAsk, Region,
+    RegionBacking, Reporting, SecondStageLock, Section, StealClock, StoreConfig, SyncKind,
+    SyncObject, TablePages, TaskGroup, TimerKind, WakeTime, Waking, WriteProtection, ZswapConfig,
+    ZswapKernel,
 };
 use models::machine::{RunError, RunOutput, RunSettings, prefill, run};
 use models::presets;
@@ -439,8 +440,12 @@ impl Draw {
         let compressed = config.host.device.is_work_of_submitter();
         let kernel = self.chance(35) && (device.is_some() || !compressed);
         let handler = (!kernel).then_some(handler);
-        config.host.stores =
-            vec![StoreConfig { name: "store".into(), vm: VmId(0), device, shares: None, handler }];
+        let mapping = FileMapping {
+            advice: self.of(Advice::ALL),
+            read_ahead_pages: self.of(&[0, 1, 8, 32, 100]),
+        };
+        let (name, vm, shares) = ("store".into(), VmId(0), None);
+        config.host.stores = vec![StoreConfig { name, vm, device, shares, handler, mapping }];
         let regions = config.workload.regions.len() as u64;
         let place = self.below(regions) as usize;
         let region = &mut config.workload.regions[place];

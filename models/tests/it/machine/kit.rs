@@ -4,10 +4,11 @@ use models::apf::rules::Workers;
 use models::base::ids::{RegionId, StoreId, VmId};
 use models::base::record::TaskRole;
 use models::config::{
-    ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, GuestConfig, GuestPaging,
-    HandlerConfig, HostConfig, HostKernel, HostPaging, Install, MachineConfig, MemoryControl, Op,
-    Pattern, PlainExits, Policy, Preemption, Process, Processes, Region, RegionBacking, StealClock,
-    StoreConfig, TablePages, TaskGroup, TimerKind, WakeTime, Waking, Workload,
+    ApicConfig, ConstantConfig, DeviceConfig, EventPages, FairParams, FileMapping, GuestConfig,
+    GuestPaging, HandlerConfig, HostConfig, HostKernel, HostPaging, Install, MachineConfig,
+    MemoryControl, Op, Pattern, PlainExits, Policy, Preemption, Process, Processes, Region,
+    RegionBacking, StealClock, StoreConfig, TablePages, TaskGroup, TimerKind, WakeTime, Waking,
+    Workload,
 };
 use models::machine::{RunOutput, RunSettings, prefill, run};
 use models::monitors::Verdict;
@@ -148,8 +149,14 @@ pub(crate) fn served_by_handler(vcpus: u16, pages: u64, handler: HandlerConfig) 
     (config.guest.vcpus, config.host.cpus) = (vcpus, 2 * vcpus);
     config.guest.table_pages = TablePages::Resident;
     let (name, vm) = ("store".into(), VmId(0));
-    config.host.stores =
-        vec![StoreConfig { name, vm, device: None, shares: None, handler: Some(handler) }];
+    config.host.stores = vec![StoreConfig {
+        name,
+        vm,
+        device: None,
+        shares: None,
+        handler: Some(handler),
+        mapping: FileMapping::PAGE_BY_PAGE,
+    }];
     let region = &mut config.workload.regions[0];
     (region.pages, region.prefill, region.store) = (pages, false, Some(StoreId(0)));
     config

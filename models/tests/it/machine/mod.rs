@@ -26,6 +26,7 @@ mod kswapd;
 mod limits;
 mod many_vcpus;
 mod map_lock;
+mod mapped;
 mod memory;
 mod mmu_retry;
 mod poison;

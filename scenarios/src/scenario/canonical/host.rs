@@ -105,7 +105,7 @@ fn memory_control_lines(form: &mut Form, control: &MemoryControl) {
 }
 
 fn store(form: &mut Form, own: &StoreConfig) {
-    let StoreConfig { name, vm, device, shares, handler } = own;
+    let StoreConfig { name, vm, device, shares, handler, mapping } = own;
     form.line("store", name);
     // Said of several virtual machines only.
     if vm.0 > 0 {
@@ -123,6 +123,10 @@ fn store(form: &mut Form, own: &StoreConfig) {
     }
     if let Some(own) = handler {
         store_handler(form, own);
+    }
+    if mapping.reads_windows() {
+        form.line("store.advice", mapping.advice.name());
+        form.line("store.read_ahead_pages", mapping.read_ahead_pages);
     }
 }
 

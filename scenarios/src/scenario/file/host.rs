@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use models::config::{
-    Cgroup, DirectReclaim, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement,
-    SecondStageLock, SetFunction, SwapWriteLimit, WrittenPages, ZswapKernel,
+    Cgroup, DirectReclaim, FileWindows, HostPaging, Lru, MmapMiss, MmuRetry, ReadAhead, ReadFaults,
+    Replacement, SecondStageLock, SetFunction, SwapWriteLimit, WrittenPages, ZswapKernel,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -124,6 +124,13 @@ pub struct HostKernelFile {
     pub second_stage_lock: Option<SecondStageLock>,
     /// How it keeps compressed pages before the swap device, where there is `host.swap.zswap`.
     pub zswap: Option<ZswapKernel>,
+    /// The aligned block of a mapped file that a fault for reading maps, as far as it is in memory
+    /// (`fault_around_bytes`): a power of two from "4KiB", its own page, to "2MiB".
+    pub fault_around: Option<Bytes>,
+    /// What counts misses of a mapped file down again; beyond a hundred, faults read their pages alone.
+    pub mmap_miss: Option<MmapMiss>,
+    /// Which window of a mapped file follows the last one.
+    pub file_windows: Option<FileWindows>,
 }
 
 /// A processor.

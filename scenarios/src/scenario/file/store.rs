@@ -1,6 +1,6 @@
 //! What keeps the contents of stored regions.
 
-use models::config::{Install, PlainExits, Process, Waking};
+use models::config::{Advice, Install, PlainExits, Process, Waking};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -18,6 +18,12 @@ pub struct StoreFile {
     /// Threads of the VMM that bring its pages (userfaultfd). Default: the kernel does, as of a file that the
     /// VMM maps.
     pub handler: Option<HandlerFile>,
+    /// What the VMM has told the kernel of its accesses to the file (madvise). Only without `handler`. Default:
+    /// "normal".
+    pub advice: Option<Advice>,
+    /// The largest window of pages that the kernel reads with one (`read_ahead_kb` of the file's device): up to
+    /// "16MiB"; "0B": pages come one by one. Only without `handler`. Default: "128KiB".
+    pub read_ahead: Option<Bytes>,
 }
 
 /// Threads of the VMM that bring pages on request.

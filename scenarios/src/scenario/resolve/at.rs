@@ -16,6 +16,8 @@ pub const FORMAT: u64 = 1;
 pub const MAX_DURATION: SimDuration = SimDuration::from_secs(24 * 60 * 60);
 /// Largest memory of a guest.
 pub const MAX_MEMORY: Bytes = Bytes(1 << 40);
+/// Pages of the largest aligned block: what one table of the lowest level maps.
+const LARGEST_BLOCK: u64 = 512;
 const MAX_NAME: usize = 64;
 /// Longest time that a parameter of a scheduler or device may have.
 pub(super) const MAX_SPAN: SimDuration = SimDuration::from_secs(100);
@@ -72,6 +74,16 @@ impl At<'_> {
             return Err(self.fail(format!("{size} is more than is supported"), help));
         }
         Ok(size.0 / PAGE_SIZE)
+    }
+
+    /// The pages of an aligned block: a power of two up to 2 MiB.
+    pub(in crate::scenario) fn block(&self, size: Bytes) -> Result<u32, ScenarioError> {
+        let pages = self.pages(size)?;
+        if !pages.is_power_of_two() || pages > LARGEST_BLOCK {
+            let help = "a power of two from \"4KiB\" to \"2MiB\"";
+            return Err(self.fail(format!("{size} is no block of pages"), help));
+        }
+        self.number(pages, 1..=LARGEST_BLOCK)
     }
 
     /// The span, when it lies in the range.

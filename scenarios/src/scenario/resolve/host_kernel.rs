@@ -119,6 +119,11 @@ fn changed(
     kernel.read_faults = file.read_faults.unwrap_or(kernel.read_faults);
     kernel.second_stage_lock = file.second_stage_lock.unwrap_or(kernel.second_stage_lock);
     kernel.zswap = file.zswap.unwrap_or(kernel.zswap);
+    if let Some(block) = file.fault_around {
+        kernel.fault_around_pages = at.field("fault_around").block(block)?;
+    }
+    kernel.mmap_miss = file.mmap_miss.unwrap_or(kernel.mmap_miss);
+    kernel.file_windows = file.file_windows.unwrap_or(kernel.file_windows);
     kernel.polled_reads = file.polled_reads.unwrap_or(kernel.polled_reads);
     Ok(kernel)
 }

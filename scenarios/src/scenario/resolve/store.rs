@@ -1,7 +1,7 @@
 //! Stores.
 
 use models::base::ids::{PcpuId, StoreId};
-use models::config::{HandlerConfig, HostConfig, Region, StoreConfig};
+use models::config::{FileMapping, HandlerConfig, HostConfig, Region, StoreConfig};
 use sim_core::SimDuration;
 
 use super::at::{At, MAX_SPAN};
@@ -17,6 +17,9 @@ const MAX_STORES: usize = 64;
 /// Threads of a handler that read, and that install; with the bound of stores, all of them have numbers.
 const MAX_THREADS: u64 = 256;
 const DEFAULT_BATCH: u64 = 16;
+/// `VM_READAHEAD_PAGES` (include/linux/pagemap.h, 5.10.262 to 7.2.13), which a device has unless it is told otherwise.
+const DEFAULT_READ_AHEAD: Bytes = Bytes(128 << 10);
+const MAX_READ_AHEAD_PAGES: u64 = 4096;
 /// The store of regions that name none. No other can have its name.
 const SWAP_DEVICE: &str = "(swap device)";
 
@@ -58,6 +61,7 @@ pub(super) fn stores(
             device: None,
             shares: None,
             handler: None,
+            mapping: FileMapping::PAGE_BY_PAGE,
         }),
         Some(index) => {
             let stored = Stored { regions, store: id, prefix: &image.prefix };
@@ -103,7 +107,27 @@ fn store(
     let (name, handler) = (format!("{prefix}{}", file.name), handler.transpose()?);
     // What two share is the device of the first.
     let device = device.filter(|_| shares.is_none());
-    Ok(StoreConfig { name, vm, device, shares, handler })
+    let mapping = mapping(at, file)?;
+    Ok(StoreConfig { name, vm, device, shares, handler, mapping })
+}
+
+/// How the VMM maps the file, if no handler brings its pages.
+fn mapping(at: &At<'_>, file: &StoreFile) -> Result<FileMapping, ScenarioError> {
+    let said = [("advice", file.advice.is_some()), ("read_ahead", file.read_ahead.is_some())];
+    let said = said.iter().find(|(_, said)| *said);
+    match (said, file.handler.is_some()) {
+        (Some((field, _)), true) => {
+            let message = "the store has a `handler`, and the kernel brings none of its pages";
+            Err(at.field(field).fail(message, format!("leave `{field}` out, or the `handler`")))
+        }
+        (None, true) => Ok(FileMapping::PAGE_BY_PAGE),
+        (_, false) => {
+            let at = at.field("read_ahead");
+            let pages = at.pages(file.read_ahead.unwrap_or(DEFAULT_READ_AHEAD))?;
+            let read_ahead_pages = at.number(pages, 0..=MAX_READ_AHEAD_PAGES)?;
+            Ok(FileMapping { advice: file.advice.unwrap_or_default(), read_ahead_pages })
+        }
+    }
 }
 
 /// UFFDIO_POISON came with Linux 6.6.
@@ -175,7 +199,7 @@ fn handler_config(
         descriptors: number("descriptors", file.descriptors, 1, 1..=MAX_THREADS)?,
         cpus: places.collect::<Result<_, _>>()?,
         latency,
-        around: around(&at.field("around"), file.around)?,
+        around: file.around.map_or(Ok(1), |size| at.field("around").block(size))?,
         prefetch: None,
         process: file.process,
         install: file.install,
@@ -183,17 +207,6 @@ fn handler_config(
         remove_events: file.remove_events.unwrap_or(true),
         poison: Vec::new(),
     })
-}
-
-/// The block of pages that a message brings.
-fn around(at: &At<'_>, size: Option<Bytes>) -> Result<u32, ScenarioError> {
-    let Some(size) = size else { return Ok(1) };
-    let pages = at.pages(size)?;
-    if !pages.is_power_of_two() || pages > prefetch::MAX_BATCH {
-        let help = "a power of two from \"4KiB\" to \"2MiB\"";
-        return Err(at.fail(format!("{size} is no block of pages"), help));
-    }
-    at.number(pages, 1..=prefetch::MAX_BATCH)
 }
 
 pub(super) fn own_device(

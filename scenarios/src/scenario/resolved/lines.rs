@@ -44,7 +44,11 @@ const TIMES: [&str; 21] = [
 ];
 
 pub(super) fn unit_of(field: &str) -> Unit {
-    if TIMES.contains(&field) { Unit::Time } else { Unit::Plain }
+    match field {
+        "fault_around" => Unit::Pages,
+        _ if TIMES.contains(&field) => Unit::Time,
+        _ => Unit::Plain,
+    }
 }
 
 /// A value as a file would have it.

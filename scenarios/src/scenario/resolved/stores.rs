@@ -49,6 +49,10 @@ impl Stores {
                 self.volume = value == "volume";
                 vec![device(&format!("{base}.device"), "", value, self.volume)]
             }
+            "advice" => vec![plain(format!("{base}.advice"), value)],
+            "read_ahead_pages" => {
+                vec![plain(format!("{base}.read_ahead"), written(value, Unit::Pages))]
+            }
             "handler" => several("", ["readers", "installers", "batch"]),
             "around" => vec![handler("around", &written(value, Unit::Pages))],
             "latency" => vec![handler("latency", &written(value, Unit::Time))],

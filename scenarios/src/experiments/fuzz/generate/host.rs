@@ -3,8 +3,8 @@
 use models::base::named::Named;
 use models::config::costs::Costs;
 use models::config::{
-    Cgroup, DirectReclaim, HostPaging, Lru, MmuRetry, ReadAhead, ReadFaults, Replacement,
-    SecondStageLock, SetFunction, SwapWriteLimit, WrittenPages, ZswapKernel,
+    Cgroup, DirectReclaim, FileWindows, HostPaging, Lru, MmapMiss, MmuRetry, ReadAhead, ReadFaults,
+    Replacement, SecondStageLock, SetFunction, SwapWriteLimit, WrittenPages, ZswapKernel,
 };
 use models::presets;
 use serde_json::{Value, json};
@@ -244,5 +244,8 @@ fn kernel(draw: &Draw, form: &mut Draw) -> Value {
     give(&mut object, draw, "read_faults", word::<ReadFaults>);
     give(&mut object, draw, "second_stage_lock", word::<SecondStageLock>);
     give(&mut object, draw, "zswap", word::<ZswapKernel>);
+    give(&mut object, draw, "fault_around", |draw| pages(1 << draw.below(10)));
+    give(&mut object, draw, "mmap_miss", word::<MmapMiss>);
+    give(&mut object, draw, "file_windows", word::<FileWindows>);
     Value::Object(object)
 }

@@ -1,6 +1,6 @@
 //! Stores, and the threads of the VMM that bring their pages.
 
-use models::config::{Install, PlainExits, Process, Waking};
+use models::config::{Advice, Install, PlainExits, Process, Waking};
 use models::presets;
 use serde_json::{Value, json};
 
@@ -23,6 +23,12 @@ pub(super) fn store(draw: &Draw, index: usize, own: bool, (cpus, shape): (u64, &
     let mut answered = draw.at("answered");
     if answered.percent(50) {
         object.insert("handler".into(), handler(&draw.at("handler"), own, cpus, &stored));
+    } else {
+        give(&mut object, draw, "advice", word::<Advice>);
+        give(&mut object, draw, "read_ahead", |draw| match draw.percent(10) {
+            true => pages(draw.magnitude(0, 4096)),
+            false => pages(draw.magnitude(0, 64)),
+        });
     }
     Value::Object(object)
 }

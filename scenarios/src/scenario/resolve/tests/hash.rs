@@ -64,6 +64,10 @@ fn every_choice_of_the_hosts_kernel_is_in_the_hash() {
         r#"{ "second_stage_lock": "readers-age-freely" }"#,
         r#"{ "written_pages": "rotated" }"#,
         r#"{ "zswap": "second-chance" }"#,
+        r#"{ "fault_around": "64KiB" }"#,
+        r#"{ "mmap_miss": "first-try" }"#,
+        r#"{ "file_windows": "marks" }"#,
+        r#"{ "file_windows": "aligned" }"#,
         r#"{ "read_ahead": "adaptive" }"#,
         r#"{ "read_ahead": "address-space" }"#,
     ];

@@ -1,7 +1,8 @@
 //! The host's kernel by name, and what differs from it.
 
 use models::config::{
-    Cgroup, DirectReclaim, HostKernel, Lru, ReadAhead, ReadFaults, SchedParams, WrittenPages,
+    Cgroup, DirectReclaim, FileWindows, HostKernel, Lru, MmapMiss, ReadAhead, ReadFaults,
+    SchedParams, WrittenPages,
 };
 
 use super::*;
@@ -67,7 +68,8 @@ fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
     let changed = host_kernel(
         r#"{ "preset": "linux-6.12", "lru": "two-lists", "cgroup": "v1", "direct_reclaim": "until-room",
              "written_pages": "freed", "read_ahead": "adaptive", "polled_reads": true,
-             "halt_poll_shrink": 0, "read_faults": "read-only" }"#,
+             "halt_poll_shrink": 0, "read_faults": "read-only", "fault_around": "16KiB",
+             "mmap_miss": "first-try", "file_windows": "on-demand" }"#,
     );
     let expect = HostKernel {
         lru: Lru::TwoLists,
@@ -78,6 +80,9 @@ fn the_kernel_of_the_host_is_a_preset_and_what_differs() {
         polled_reads: true,
         halt_poll_shrink: 0,
         read_faults: ReadFaults::ReadOnly,
+        fault_around_pages: 4,
+        mmap_miss: MmapMiss::FirstTry,
+        file_windows: FileWindows::OnDemand,
         ..preset_kernel("linux-6.12")
     };
     assert_eq!(changed, expect);
