@@ -12,7 +12,7 @@ use crate::apf::host::{HostHalf, Life};
 use crate::apf::{Apf, Defect};
 
 use super::names::{Meaning, Names, of_flags};
-use super::protect::Protection;
+use super::protection::Protection;
 use super::setup::Setup;
 use super::world::World;
 

@@ -18,6 +18,7 @@ mod names;
 mod outside;
 mod product;
 mod protect;
+mod protection;
 mod reduce;
 mod script;
 mod search;

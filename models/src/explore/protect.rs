@@ -12,71 +12,19 @@ use crate::base::ids::{ItemId, VcpuId};
 use crate::base::invariant::InvariantId;
 
 use super::check::{Kind, Log};
+use super::protection::{ProtectMove, Protection, Wait};
 use super::setup::{Disturbance, MAX_PAGES};
 use super::world::{Move, World};
 
 const UNSAVED: Kind =
     Kind::violation(InvariantId(51), "the guest writes a page that the snapshot does not have");
 
-/// How far a worker is that wants to write to a protected page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Wait {
-    /// It has not found the page protected.
-    #[default]
-    No,
-    /// It has, before its message can be seen.
-    Seen,
-    /// Its message is linked.
-    Linked,
-    /// It sleeps.
-    Asleep,
-}
-
-/// By page, how far a vCPU's workers are.
-pub(super) type Waits = [Wait; MAX_PAGES as usize];
-
 /// What the VMM's thread does with a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+enum Act {
     Save,
     Lift,
     Wake,
-}
-
-/// What the VMM, or a worker that waits for it, does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum ProtectMove {
-    /// The VMM's thread takes a page.
-    Take(u8),
-    /// It does the next thing with it.
-    Act,
-    /// A worker finds its page protected.
-    Find(ItemId),
-    /// Its message is linked.
-    Link(ItemId),
-    /// It looks at the entry once more, and sleeps if it must.
-    Sleep(ItemId),
-}
-
-/// What is protected, a bit a page each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Protection {
-    /// Pages that the guest has had, as long as that matters.
-    pub(super) had: u8,
-    /// Pages whose entry is marked, be it in swap.
-    pub(super) marked: u8,
-    /// Pages of the snapshot, and those of them that it has.
-    pub(super) wanted: u8,
-    pub(super) saved: u8,
-    /// The page that the VMM's thread has taken, and how much it has done with it.
-    pub(super) at: Option<(u8, u8)>,
-}
-
-impl Protection {
-    /// Whether a snapshot may begin.
-    pub(super) fn is_over(&self) -> bool {
-        self.marked == 0 && self.at.is_none()
-    }
 }
 
 /// What is done with a page, in order.
@@ -195,7 +143,7 @@ impl World {
     }
 
     /// What the VMM's thread does next with the page that it has taken.
-    pub(super) fn next_act(&self) -> Option<(u8, Act)> {
+    fn next_act(&self) -> Option<(u8, Act)> {
         let (page, done) = self.protection.at?;
         Some((page, *acts(self.apf.defects).get(usize::from(done))?))
     }

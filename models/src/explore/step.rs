@@ -304,10 +304,6 @@ impl World {
         let Some(vcpu) = self.vcpu_of(item) else { return };
         self.host(vcpu, HostInput::WorkerAdvance { item }, log);
     }
-
-    pub(super) fn vcpu_of(&self, item: ItemId) -> Option<VcpuId> {
-        self.apf.host.items.work(item).map(|work| work.vcpu)
-    }
 }
 
 /// How the fault path goes on.

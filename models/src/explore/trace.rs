@@ -6,7 +6,8 @@ use crate::base::record::{Event, ExitReason};
 
 use super::actor::Actor;
 use super::check::Log;
-use super::protect::{self, ProtectMove};
+use super::protect;
+use super::protection::ProtectMove;
 use super::script::Step;
 use super::search::all_moves;
 use super::setup::Setup;

@@ -11,7 +11,7 @@ use crate::apf::{Apf, Defect, FaultMemory, VcpuView};
 use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 
 use super::outside::{Outside, VmmMove};
-use super::protect::{ProtectMove, Protection, Waits};
+use super::protection::{ProtectMove, Protection, Waits};
 use super::script::{Script, Step};
 use super::setup::{Budget, Disturbance, Scope, Setup};
 
@@ -311,6 +311,11 @@ impl World {
 
     pub(super) fn is_resident(&self, page: u8) -> bool {
         self.resident & (1 << page) != 0
+    }
+
+    /// The vCPU of an item's worker.
+    pub(super) fn vcpu_of(&self, item: ItemId) -> Option<VcpuId> {
+        self.apf.host.items.work(item).map(|work| work.vcpu)
     }
 
     /// The page of an item.
