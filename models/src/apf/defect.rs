@@ -213,6 +213,18 @@ defects! {
     /// Read in firecracker's vCPU loop.
     AcceptUnsent => "accept-unsent", InvariantId(41),
         "a fault is accepted although it could not be passed on";
+    /// The order that a snapshot owes.
+    SaveAfterLift => "save-after-lift", InvariantId(51),
+        "the VMM lifts the protection of a page before it saves it";
+    /// `UFFDIO_WRITEPROTECT_MODE_DONTWAKE` without `UFFDIO_WAKE`.
+    LiftWithoutWake => "lift-without-wake", InvariantId(13),
+        "the VMM lifts the protection of a page and wakes nobody";
+    /// Two calls in the wrong order.
+    WakeBeforeLift => "wake-before-lift", InvariantId(13),
+        "the VMM wakes who sleeps for a page before it lifts its protection, and answers no later message about it";
+    /// What `pte_swp_uffd_wp` is for.
+    SwapLosesMark => "swap-loses-mark", InvariantId(51),
+        "the entry of a protected page does not keep its mark over swap";
 }
 
 impl fmt::Display for Defect {

@@ -242,6 +242,8 @@ costs! {
     uffd_wait,
     /// Waking each further reader.
     uffd_herd,
+    /// A pass over the ready list of an instance of epoll that finds nothing to read, by a reader that was woken.
+    uffd_epoll,
     /// The part of each of `uffd_wait`, `uffd_read`, `uffd_message` and `uffd_wake` under the lock of the queue of
     /// messages, beyond entries, wake-ups and lines.
     uffd_locked,

@@ -181,7 +181,10 @@ named! {
         /// All that wait (`poll`, a blocking `read`).
         #[default]
         All => "all",
-        /// One (`EPOLLEXCLUSIVE`, or several threads in `epoll_wait` of one instance).
+        /// One: each reader waits in an instance of epoll of its own (`EPOLLEXCLUSIVE`). The first that waits, in the
+        /// order of the readers.
         One => "one",
+        /// One at a time: all readers of a descriptor wait in one instance of epoll. The last that began to wait.
+        Shared => "shared",
     }
 }

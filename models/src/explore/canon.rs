@@ -12,6 +12,7 @@ use crate::apf::host::{HostHalf, Life};
 use crate::apf::{Apf, Defect};
 
 use super::names::{Meaning, Names, of_flags};
+use super::protection::Protection;
 use super::setup::Setup;
 use super::world::World;
 
@@ -93,6 +94,15 @@ impl Canon {
         text.push(there.fold(0, |mask, (to, &from)| mask | ((resident >> from) & 1) << to));
         let there = pages.iter().enumerate();
         text.push(there.fold(0, |mask, (to, &from)| mask | ((bits >> from) & 1) << to));
+        let Protection { had, marked, wanted, saved, at } = world.protection;
+        for mask in [had, marked, wanted, saved] {
+            let there = pages.iter().enumerate();
+            text.push(there.fold(0, |own, (to, &from)| own | ((mask >> from) & 1) << to));
+        }
+        let place = |page: u8| pages.iter().position(|&from| from == page);
+        text.push(
+            at.map_or(0, |(page, done)| place(page).map_or(0, |at| at as u8 + 1) << 4 | done),
+        );
         text.extend_from_slice(budget.bytes());
         text.push(match life {
             Life::Used => 0,

@@ -118,6 +118,7 @@ impl World {
                 let one = |vcpu: VcpuId, (vector, en)| (vector, en * u64::from(vcpu.0 == 0));
                 self.migrate(one, without_memory, log);
             }
+            Disturbance::WriteProtect => self.protect(),
             Disturbance::VmmReset => self.restart_machine(setup, log),
             Disturbance::MapWrite => self.map_writer = self.apf.mmap_lock_readers() > 0,
             Disturbance::Destroy => {

@@ -17,6 +17,8 @@ mod moves;
 mod names;
 mod outside;
 mod product;
+mod protect;
+mod protection;
 mod reduce;
 mod script;
 mod search;
@@ -96,7 +98,7 @@ pub fn explore(
     wanted: Option<InvariantId>,
 ) -> Result<Explored, SetupError> {
     setup.check()?;
-    let alone = setup.whole || setup.interchangeable();
+    let alone = setup.is_whole() || setup.interchangeable();
     let last = if alone { 0 } else { setup.vcpus - 1 };
     let setups: Vec<Setup> = (0..=last).map(|followed| Setup { followed, ..*setup }).collect();
     let mut searches = Vec::with_capacity(setups.len());

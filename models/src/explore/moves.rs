@@ -19,6 +19,7 @@ impl World {
             match work.stage {
                 WorkStage::Queued | WorkStage::Fetching => {
                     let queued = work.stage == WorkStage::Queued;
+                    let waiter = self.move_of_waiter(vcpu, item);
                     if queued && (setup.beginning_matters() || setup.by_uffd()) {
                         // Who comes to read the memory map waits for the VMM.
                         moves.extend((!self.map_writer).then_some(Move::Start(item)));
@@ -26,6 +27,10 @@ impl World {
                     }
                     if self.reads_fail() {
                         moves.push(Move::Fail(item));
+                        continue;
+                    }
+                    if let Some(waits) = waiter {
+                        moves.extend(waits);
                         continue;
                     }
                     if self.handler_gone {
@@ -170,7 +175,7 @@ impl World {
         let budget = self.cpu(vcpu).budget;
         let access = |context, failure| Move::Access { vcpu, task: id, page, context, failure };
         moves.push(access(task.context, false));
-        if self.is_resident(page) {
+        if self.may_write(page) {
             return;
         }
         if budget.left(Disturbance::AllocFailure) > 0 {
@@ -218,6 +223,7 @@ impl World {
         if self.apf.host.life == Life::Destroyed {
             return;
         }
+        self.moves_of_protector(moves);
         if setup.has_others() && !self.reads_fail() {
             let missing = (0..setup.pages).filter(|&page| !self.is_resident(page));
             moves.extend(missing.map(Move::Arrive));
@@ -244,6 +250,9 @@ impl World {
             let free = match disturbance {
                 Disturbance::Evict | Disturbance::ReadError | Disturbance::Rearm => false,
                 Disturbance::MemslotChange | Disturbance::MapWrite => true,
+                Disturbance::WriteProtect if !setup.by_uffd() || !self.protection.is_over() => {
+                    false
+                }
                 _ => self.vcpus().all(|vcpu| self.can_stop(vcpu)),
             };
             if free {

@@ -279,8 +279,9 @@ impl Names<'_> {
     }
 
     fn cpu(&self, text: &mut Vec<u8>) {
-        let Cpu { at, context, task, handler, frame, script, kicked, tasks, budget } =
+        let Cpu { at, context, task, handler, frame, script, kicked, tasks, waits, budget } =
             self.world.cpu(self.vcpu);
+        text.extend(self.pages.iter().map(|&page| waits[usize::from(page)] as u8));
         self.at(*at, text);
         text.extend([*context as u8, self.task(*task), u8::from(*kicked)]);
         match *handler {

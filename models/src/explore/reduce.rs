@@ -29,6 +29,7 @@ impl World {
         self.apf.host.life == crate::apf::host::Life::Used
             && self.budget.iter().next().is_none()
             && self.cpus.len() > 1
+            && self.protection.wanted == 0
     }
 
     /// Whether these moves of a vCPU may stand for all: see the module's description.
@@ -51,6 +52,7 @@ impl World {
             Move::RefuseWork(_) => false,
             Move::Evict(_)
             | Move::Rearm(_)
+            | Move::Protect(_)
             | Move::Vmm(..)
             | Move::Arrive(_)
             | Move::DisturbVm(_)

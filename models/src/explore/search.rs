@@ -117,7 +117,10 @@ type Frontier = Vec<(StateId, World)>;
 impl<'a> Search<'a> {
     /// Searches until every state was seen, a bound is met, or the invariant `wanted` is violated.
     pub(super) fn run(setup: &'a Setup, bounds: &Bounds, wanted: Option<InvariantId>) -> Self {
-        let reduces = setup.whole && !setup.may(Disturbance::FetchFailure) && !setup.by_vmm();
+        let reduces = setup.whole
+            && !setup.may(Disturbance::FetchFailure)
+            && !setup.may(Disturbance::WriteProtect)
+            && !setup.by_vmm();
         Self::with_method(setup, bounds, wanted, (Canon::new(setup), reduces))
     }
 

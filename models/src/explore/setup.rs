@@ -173,6 +173,9 @@ disturbances! {
     RingAbuse => "ring-abuse", Vcpu;
     /// The VMM takes a page back: it is unmapped, and its bit is set again.
     Rearm => "rearm", Vm;
+    /// The VMM write-protects the guest's memory for a snapshot (userfaultfd), and saves and lifts page after page while the
+    /// guest runs on.
+    WriteProtect => "write-protect", Vm;
 }
 
 /// The number of disturbances.
@@ -334,14 +337,20 @@ impl Setup {
         if first > most { Err(SetupError::FirstCounter { first, most }) } else { Ok(()) }
     }
 
+    /// Whether the states of all vCPUs together are enumerated: vCPUs see more of each other than pages where the VMM
+    /// protects some.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole || self.may(Disturbance::WriteProtect)
+    }
+
     /// The vCPUs that are followed at a time.
     pub(super) fn followed(&self) -> std::ops::Range<u16> {
-        if self.whole { 0..self.vcpus } else { self.followed..self.followed + 1 }
+        if self.is_whole() { 0..self.vcpus } else { self.followed..self.followed + 1 }
     }
 
     /// Whether pages come without anybody who is followed.
     pub(super) fn has_others(&self) -> bool {
-        !self.whole && self.vcpus > 1
+        !self.is_whole() && self.vcpus > 1
     }
 
     /// Whether vCPUs can be exchanged.

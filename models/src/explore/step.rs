@@ -27,6 +27,7 @@ impl World {
             Move::Exit(vcpu) => self.exit(vcpu),
             Move::Interrupt(vcpu) => self.unblock(vcpu, true, setup, log),
             Move::Start(item) => self.start(item, log),
+            Move::Fetch(item) if self.reads_protected(item) => {}
             Move::Fetch(item) => self.fetch(item, false, log),
             Move::Fail(item) => self.fetch(item, true, log),
             Move::Work(item) => self.work(item, log),
@@ -37,11 +38,12 @@ impl World {
                 self.resident &= !(1 << page);
             }
             Move::Arrive(page) => {
-                self.resident |= 1 << page;
+                self.bring(page);
                 self.bits &= !(1 << page);
             }
             Move::Vmm(vcpu, chosen) => self.make_vmm(vcpu, chosen, setup, log),
             Move::Rearm(page) => self.take_back(page),
+            Move::Protect(chosen) => self.make_protect(chosen),
             Move::DisturbVm(which) => self.disturb_vm(which, 0, setup, log),
             Move::MigrateNoMemory(which, vcpus) => self.disturb_vm(which, vcpus, setup, log),
             Move::GoOnDestroying => self.go_on_destroying(log),
@@ -60,10 +62,13 @@ impl World {
         setup: &Setup,
         log: &mut Log,
     ) {
-        let resident = self.is_resident(page);
+        let writes = self.may_write(page);
+        if writes {
+            self.written(page, log);
+        }
         let cpu = self.cpu_mut(vcpu);
         let own = &mut cpu.tasks[usize::from(task)];
-        if resident {
+        if writes {
             own.touched |= 1 << page;
             (own.page, own.context) = (None, Context::User);
             return;
@@ -93,7 +98,7 @@ impl World {
         let memory = self.cpu(vcpu).context.memory();
         if self.apf.is_served_from_guest_memfd(memory) {
             // An allocation: no device is read that could fail.
-            self.resident |= 1 << page;
+            self.bring(page);
             self.cpu_mut(vcpu).at = self.after_exit(vcpu);
             return;
         }
@@ -139,7 +144,8 @@ impl World {
             task.touched |= 1 << page;
             (task.page, task.context) = (None, Context::User);
         } else {
-            self.resident |= 1 << page;
+            // Where it is protected the thread asks again until it may write.
+            self.bring(page);
         }
     }
 
@@ -195,7 +201,7 @@ impl World {
                 && !self.reads_fail()
                 && self.bits & (1 << gfn.0) == 0
             {
-                self.resident |= 1 << gfn.0;
+                self.bring(gfn.0 as u8);
             }
         }
     }
@@ -278,7 +284,7 @@ impl World {
         let Some(vcpu) = self.vcpu_of(item) else { return };
         let page = self.page_of(item);
         if !fails && let Some(page) = page {
-            self.resident |= 1 << page;
+            self.bring(page);
         }
         let stage = self.apf.host.items.work(item).map(|work| work.stage);
         if stage == Some(WorkStage::Queued) {
@@ -297,10 +303,6 @@ impl World {
     fn work(&mut self, item: ItemId, log: &mut Log) {
         let Some(vcpu) = self.vcpu_of(item) else { return };
         self.host(vcpu, HostInput::WorkerAdvance { item }, log);
-    }
-
-    pub(super) fn vcpu_of(&self, item: ItemId) -> Option<VcpuId> {
-        self.apf.host.items.work(item).map(|work| work.vcpu)
     }
 }
 

@@ -6,6 +6,8 @@ use crate::base::record::{Event, ExitReason};
 
 use super::actor::Actor;
 use super::check::Log;
+use super::protect;
+use super::protection::ProtectMove;
 use super::script::Step;
 use super::search::all_moves;
 use super::setup::Setup;
@@ -178,11 +180,15 @@ fn actor(world: &World, chosen: Move) -> Actor {
         }
         Move::Vmm(vcpu, chosen) => vmm_trace::actor(vcpu, chosen),
         Move::Start(_) | Move::Fetch(_) | Move::Fail(_) | Move::Work(_) => Actor::Worker,
+        Move::Protect(ProtectMove::Find(_) | ProtectMove::Link(_) | ProtectMove::Sleep(_)) => {
+            Actor::Worker
+        }
         Move::Disturb(..)
         | Move::EndDisturb(..)
         | Move::Evict(_)
         | Move::Rearm(_)
         | Move::Arrive(_)
+        | Move::Protect(ProtectMove::Take(_) | ProtectMove::Act)
         | Move::DisturbVm(_)
         | Move::MigrateNoMemory(..)
         | Move::GoOnDestroying => Actor::Outside,
@@ -206,7 +212,11 @@ fn title(world: &World, chosen: Move) -> Option<String> {
                 Context::OtherException => " with another exception pending",
                 Context::Private => " as private memory",
             };
-            let there = if world.is_resident(page) { "" } else { ", which is not there" };
+            let there = match (world.is_resident(page), world.may_write(page)) {
+                (_, true) => "",
+                (true, false) => ", which is protected",
+                (false, false) => ", which is not there",
+            };
             let failure = if failure { ", and there is no memory for an item" } else { "" };
             format!("task {task} touches page {page}{how}{there}{failure}")
         }
@@ -222,6 +232,7 @@ fn title(world: &World, chosen: Move) -> Option<String> {
         Move::Disturb(vcpu, which) => format!("{vcpu}: {}", which.describes()),
         Move::EndDisturb(vcpu, which) => format!("{vcpu}: the end of {which}"),
         Move::Vmm(vcpu, chosen) => return vmm_trace::title(world, vcpu, chosen),
+        Move::Protect(chosen) => return protect::title(world, chosen),
         Move::Rearm(page) => format!("the VMM takes page {page} back"),
         Move::Evict(page) => format!("page {page} is reclaimed"),
         Move::Arrive(page) => format!("another vCPU brings page {page}"),

@@ -11,6 +11,7 @@ use crate::apf::{Apf, Defect, FaultMemory, VcpuView};
 use crate::base::ids::{Gfn, ItemId, TaskId, Token, VcpuId};
 
 use super::outside::{Outside, VmmMove};
+use super::protection::{ProtectMove, Protection, Waits};
 use super::script::{Script, Step};
 use super::setup::{Budget, Disturbance, Scope, Setup};
 
@@ -179,6 +180,8 @@ pub(super) struct Cpu {
     /// Whether somebody wants the vCPU out of guest mode.
     pub(super) kicked: bool,
     pub(super) tasks: Vec<Task>,
+    /// Workers that wait until they may write.
+    pub(super) waits: Waits,
     pub(super) budget: Budget,
 }
 
@@ -209,6 +212,8 @@ pub(super) enum Move {
     Vmm(VcpuId, VmmMove),
     /// The VMM takes a page back.
     Rearm(u8),
+    /// Something about pages that are write-protected.
+    Protect(ProtectMove),
     /// A disturbance of one vCPU.
     Disturb(VcpuId, Disturbance),
     /// The end of a disturbance that lasts.
@@ -240,6 +245,8 @@ pub(super) struct World {
     pub(super) handler_gone: bool,
     /// Whether the VMM has taken a page back.
     pub(super) taken_back: bool,
+    /// Pages that the VMM write-protects.
+    pub(super) protection: Protection,
     pub(super) budget: Budget,
     /// The worker for whom the VMM waits.
     pub(super) vmm_waits: Option<ItemId>,
@@ -272,6 +279,7 @@ impl World {
             script: setup.notices.then_some((Script::Boot, 0)),
             kicked: false,
             tasks: vec![Task::default(); usize::from(setup.tasks)],
+            waits: Waits::default(),
             budget: scoped(Scope::Vcpu),
         };
         Self {
@@ -282,6 +290,7 @@ impl World {
             bits: if setup.by_vmm() { pages_mask(setup.pages) } else { 0 },
             handler_gone: false,
             taken_back: false,
+            protection: Protection::default(),
             budget: scoped(Scope::Vm),
             vmm_waits: None,
             map_writer: false,
@@ -302,6 +311,11 @@ impl World {
 
     pub(super) fn is_resident(&self, page: u8) -> bool {
         self.resident & (1 << page) != 0
+    }
+
+    /// The vCPU of an item's worker.
+    pub(super) fn vcpu_of(&self, item: ItemId) -> Option<VcpuId> {
+        self.apf.host.items.work(item).map(|work| work.vcpu)
     }
 
     /// The page of an item.

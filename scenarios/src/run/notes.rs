@@ -4,6 +4,7 @@
 mod balloons;
 mod handlers;
 mod requests;
+mod snapshots;
 mod transient;
 
 use models::apf::rules::{FirstLookup, StoredLookup};
@@ -48,6 +49,7 @@ pub(crate) fn notes(scenario: &Scenario, results: &[PolicyResult], ratios: &[Rat
     found.traces();
     found.limits();
     found.notes.extend(results.iter().filter_map(|result| balloons::note(scenario, result)));
+    found.notes.extend(results.iter().flat_map(|result| snapshots::notes(scenario, result)));
     found.notes
 }
 

@@ -230,6 +230,8 @@ pub enum NoteKind {
     VmmEnded,
     /// Balloons do not hold what they are to hold.
     BalloonShort,
+    /// The snapshot of a virtual machine was not complete at the end.
+    SnapshotIncomplete,
     /// An effect is smaller than what costs that nobody has measured take.
     AssumedCosts,
 }
@@ -264,6 +266,7 @@ impl NoteKind {
             Self::PagesLost => "pages-lost",
             Self::VmmEnded => "vmm-ended",
             Self::BalloonShort => "balloon-short",
+            Self::SnapshotIncomplete => "snapshot-incomplete",
             Self::AssumedCosts => "assumed-costs",
         }
     }

@@ -17,6 +17,7 @@ use super::entry::{Entry, Exhibit, Expect, Group, Variant, World};
 
 const EXIT: Variant = Variant::of("user-exit");
 const RING: Variant = Variant::of("user-exitless");
+const UFFD: Variant = Variant::of("user-uffd");
 
 /// A counter of two bits comes round after three repeated faults, which is V08.
 const BY_SETUP: Setting = Setting::TokenSpent(TokenSpent::BySetup);
@@ -26,6 +27,10 @@ const ANY_ORDER: Setting = Setting::Stores(Stores::AnyOrder);
 const ONE_PAGE: World = World { pages: 1, ..World::ONE_TASK };
 /// Two faults at a time, and a vCPU that is halted for each until an interrupt comes.
 const UNTOLD: World = World { notices: false, ..World::TWO_TASKS };
+
+/// A snapshot of one page, which two tasks write to.
+const PROTECTED: World =
+    World { pages: 1, ..World::TWO_TASKS }.with(&[(Disturbance::WriteProtect, 1)]);
 
 const fn explored(world: World) -> Exhibit {
     Exhibit::Explore(world, None)
@@ -236,6 +241,54 @@ pub(super) const ENTRIES: &[Entry] = &[
         exhibit: explored(ONE_PAGE),
         wrong: &[EXIT.defect(&[Defect::CompleteBeforeClear])],
         right: &[EXIT],
+    },
+    Entry {
+        id: "V11",
+        group: Group::Vmm,
+        subject: "the protection of a page is lifted before the page is saved",
+        source: "invented: the order that a live snapshot owes (UFFDIO_WRITEPROTECT)",
+        story: "The guest writes between the two, and the snapshot has what came later.",
+        expect: Expect::only(InvariantId(51)),
+        exhibit: explored(PROTECTED),
+        wrong: &[UFFD.defect(&[Defect::SaveAfterLift])],
+        right: &[UFFD],
+    },
+    Entry {
+        id: "V12",
+        group: Group::Vmm,
+        subject: "a protection is lifted, and nobody is woken",
+        source: "invented: UFFDIO_WRITEPROTECT_MODE_DONTWAKE, and no UFFDIO_WAKE behind it",
+        story: "The worker that wants to write sleeps on, and with it the task that was told not present.",
+        expect: Expect::only(InvariantId(13)),
+        exhibit: explored(PROTECTED),
+        wrong: &[UFFD.defect(&[Defect::LiftWithoutWake])],
+        right: &[UFFD],
+    },
+    Entry {
+        id: "V13",
+        group: Group::Vmm,
+        subject: "who sleeps for a page is woken before its protection is lifted",
+        source: "invented: two calls in the wrong order, by a VMM that answers each page once",
+        story: "The worker finds the page protected again and sends another message. A VMM that answers it loses a round; \
+                one that has saved the page and takes the message for answered leaves the worker asleep.",
+        expect: Expect::only(InvariantId(13)),
+        exhibit: explored(PROTECTED),
+        wrong: &[UFFD.defect(&[Defect::WakeBeforeLift])],
+        right: &[UFFD],
+    },
+    Entry {
+        id: "V14",
+        group: Group::Vmm,
+        subject: "a page comes back from swap without its mark",
+        source: "by source: what pte_swp_uffd_wp and its kind are for (mm/memory.c, do_swap_page, 6.12)",
+        story: "The page is reclaimed while it is protected, and its entry in swap does not keep the mark. The guest writes, \
+                and nobody is asked.",
+        expect: Expect::only(InvariantId(51)),
+        exhibit: explored(
+            PROTECTED.with(&[(Disturbance::WriteProtect, 1), (Disturbance::Evict, 1)]),
+        ),
+        wrong: &[UFFD.defect(&[Defect::SwapLosesMark])],
+        right: &[UFFD],
     },
     Entry {
         id: "CV1",

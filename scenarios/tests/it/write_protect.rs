@@ -1,5 +1,6 @@
 //! Memory that a VMM write-protects, as scenario files say it.
 
+use crate::kit::outcome;
 use models::config::{Lift, WriteProtection};
 use scenarios::Scenario;
 
@@ -91,4 +92,26 @@ fn what_makes_no_sense_is_told_at_its_place() {
         let error = with(own);
         assert!(error.contains(told) && error.contains("write_protect"), "{own}: {error}");
     }
+}
+
+#[test]
+fn a_snapshot_that_is_not_complete_is_noted() {
+    let notes = |duration: &str| {
+        let result = outcome(&text(PLAIN, "").replacen("20ms", duration, 1));
+        let of = |policy: &str| {
+            let all = result.notes.iter().filter(|note| note.policy.as_deref() == Some(policy));
+            let own = all.filter(|note| note.kind.name() == "snapshot-incomplete");
+            own.map(|note| note.text.clone()).collect::<Vec<_>>()
+        };
+        [of("sync"), of("apf-v6.12")]
+    };
+    // 16 MiB and what else the guest has touched, at 100 MiB a second.
+    for found in notes("20ms") {
+        let [note] = &found[..] else { panic!("{found:?}") };
+        assert!(
+            note.starts_with("the snapshot was not complete at the end of 1 of 1 runs: "),
+            "{note}"
+        );
+    }
+    assert_eq!(notes("400ms"), [Vec::<String>::new(), Vec::new()]);
 }

@@ -7,5 +7,6 @@ mod predictions;
 mod published;
 mod regression_testing;
 mod review;
+mod shapes;
 mod tutorial;
 mod validation;

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use super::shapes;
 use reports::formats;
 use reports::validation::{ValidationReport, ValidationSummary};
 use scenarios::RunOptions;
@@ -63,6 +64,11 @@ fn tables_of_quick_experiments_are_what_the_program_prints() {
     hold(&tables(&results));
 }
 
+#[test]
+fn shapes_are_what_their_experiments_give() {
+    hold(&[("shapes", shapes::table(&run(&shapes::experiments())))]);
+}
+
 /// `cargo test --release --test it docs::validation::all_tables_are_what_the_program_prints -- --ignored`
 #[test]
 #[ignore = "minutes; with UPDATE_VALIDATION=1 it writes the tables of docs/validation.md: cargo test --release --test it docs::validation -- --ignored"]
@@ -73,5 +79,6 @@ fn all_tables_are_what_the_program_prints() {
     let summary = formats::find("markdown").unwrap().print(&summary).unwrap();
     let mut blocks = tables(&results);
     blocks.push(("summary", summary));
+    blocks.push(("shapes", shapes::table(&results)));
     hold(&blocks);
 }

@@ -109,8 +109,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         }
     }
 
-    /// `poll` has an entry for each reader in it, all of which are woken. With `EPOLLEXCLUSIVE` each reader has its
-    /// own for good, and those that do not wait are passed over.
+    /// `poll` has an entry for each reader in it, all of which are woken. An instance of epoll has its own for good:
+    /// each that is asked takes the lock of its instance.
     fn meet_readers(&mut self, thread: ThreadId, errand: Errand) -> Met {
         let (page, store) = self.wanted_page(thread);
         let pcpu = self.w.host.threads[thread.index()].pcpu;
@@ -120,11 +120,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 let woken = messages.would_wake(page);
                 Met { woken, ..self.w.host.queues_of(errand).wake_readers(pcpu) }
             }
-            Waking::One => {
-                let (entries, woken) = messages.passed_over(page);
-                // Each takes the lock of its instance of epoll, which another processor had last.
-                Met { entries, lines: entries, woken }
-            }
+            Waking::One | Waking::Shared => messages.call_back(page, pcpu),
         }
     }
 

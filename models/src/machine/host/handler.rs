@@ -11,7 +11,7 @@ use super::thread::ThreadKind;
 use super::waiters::take_threads;
 use crate::base::ids::{HandlerId, ThreadId};
 use crate::base::record::Event;
-use crate::machine::world::{Cx, Errand, Flow, MachineEvent, Then, Visit};
+use crate::machine::world::{Cx, Errand, Flow, MachineEvent, Pass, Then, Visit};
 use crate::parts::memory::prefetch::PageRun;
 use crate::parts::memory::userfault::{Role, Wanted};
 
@@ -30,6 +30,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
             // Back from `poll`, which said that there is something to read.
             Then::HandlerPolled => {
                 self.show_awake(thread, handler);
+                if self.epolls(handler) {
+                    return self.come_to_list(thread, handler, Pass::Woken);
+                }
                 let out = self.visit_next(thread, 0, Visit::Polled);
                 out.unwrap_or_else(|| self.begin_read(handler))
             }
@@ -39,6 +42,7 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
                 Flow::Spend(told, Then::HandlerLook)
             }
             Then::HandlerPoll => self.poll(thread, handler),
+            Then::HandlerEpoll(pass) => self.pass_over_list(thread, handler, pass),
             Then::HandlerRead => self.read_messages(thread, handler),
             Then::HandlerReadOn => self.read_on(thread),
             Then::HandlerServe => self.serve(thread, handler),
@@ -66,6 +70,9 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
     fn poll(&mut self, thread: ThreadId, handler: HandlerId) -> Flow {
         if self.w.host.handlers[handler.index()].role == Role::Main {
             return self.poll_posts(thread, handler);
+        }
+        if self.epolls(handler) {
+            return self.come_to_list(thread, handler, Pass::Called);
         }
         let visit = self.visit_next(thread, 0, Visit::Poll);
         visit.unwrap_or_else(|| self.look_or_sleep(thread, handler))

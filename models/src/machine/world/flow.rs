@@ -58,6 +58,8 @@ pub(in crate::machine) enum Then {
     WorkStep(ItemId),
     /// Handler: back from `poll`, to read.
     HandlerPolled,
+    /// Handler: pass over the ready list of its instance of epoll.
+    HandlerEpoll(Pass),
     /// Handler: take what there is to read.
     HandlerRead,
     /// Handler: read while a page is to be installed.
@@ -273,6 +275,17 @@ pub(in crate::machine) enum Visit {
     Wake,
 }
 
+/// Why a reader passes over the ready list of its instance of epoll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::machine) enum Pass {
+    /// It has called `epoll_wait`.
+    Called,
+    /// It was woken there.
+    Woken,
+    /// It has found something, and wakes another one.
+    Delivers,
+}
+
 /// How a thread goes on after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::machine) enum Flow {
@@ -306,9 +319,11 @@ impl Then {
             Self::LeaveSmm => "leaving system management mode",
             Self::WorkBegin => "looking for work",
             Self::WorkStep(_) => "completing an item",
-            Self::HandlerPolled | Self::HandlerRead | Self::HandlerReadOn | Self::HandlerPoll => {
-                "reading messages about missing pages"
-            }
+            Self::HandlerPolled
+            | Self::HandlerEpoll(_)
+            | Self::HandlerRead
+            | Self::HandlerReadOn
+            | Self::HandlerPoll => "reading messages about missing pages",
             Self::HandlerServe | Self::HandlerTell | Self::HandlerSubmit => {
                 "passing messages about missing pages on"
             }

@@ -15,7 +15,7 @@ pub(in crate::machine) mod watchdog;
 pub(in crate::machine) use cx::Cx;
 pub use event::MachineEvent;
 pub(in crate::machine) use failure::{Failure, StateViolation};
-pub(in crate::machine) use flow::{Errand, Flow, Outcome, Then, Under, Visit};
+pub(in crate::machine) use flow::{Errand, Flow, Outcome, Pass, Then, Under, Visit};
 pub(in crate::machine) use interfaces::{
     BalloonQueue, Consequences, FreshFault, GuestEntry, GuestExit, Hypervisor,
 };

@@ -5,6 +5,7 @@ pub(crate) mod blocks;
 pub(crate) mod call;
 mod compressed;
 pub(crate) mod containers;
+pub(crate) mod epoll;
 pub(crate) mod fault_in;
 pub(crate) mod file_windows;
 mod generations;

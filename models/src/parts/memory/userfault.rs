@@ -4,8 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use sim_core::SimTime;
 
+use super::epoll::{Harvest, Instances};
 use super::prefetch::PageRun;
-use crate::base::ids::{GuestPage, RequestId, ThreadId};
+use super::wait_queues::Met;
+use crate::base::ids::{GuestPage, PcpuId, RequestId, ThreadId};
 use crate::config::{HandlerConfig, Waking};
 
 /// What a thread of a handler does.
@@ -59,6 +61,8 @@ pub(crate) struct Messages {
     changing: Vec<(u32, u64)>,
     /// Readers that sleep in `poll`, the one first that has slept longest.
     polling: Vec<u16>,
+    /// The instances of epoll that they wait in, where they do.
+    epolls: Instances,
     /// Pages that no installer has taken, in the order of their messages or of their coming.
     wanted: VecDeque<Wanted>,
     /// Installers with nothing to do.
@@ -81,6 +85,7 @@ impl Messages {
             removals: vec![VecDeque::new(); config.descriptors.into()],
             changing: vec![(0, 0); config.descriptors.into()],
             polling: (0..config.readers).collect(),
+            epolls: Instances::new(config.waking, config.readers, config.descriptors),
             wanted: VecDeque::new(),
             idle: (0..config.installers).collect(),
             reads: BTreeSet::new(),
@@ -114,6 +119,7 @@ impl Messages {
         self.process += u32::from(self.alive);
         self.alive = false;
         self.polling.clear();
+        self.epolls.clear();
         self.idle.clear();
         self.wanted.clear();
         self.reads.clear();
@@ -123,6 +129,9 @@ impl Messages {
     pub(crate) fn restarts(&mut self) -> bool {
         let begins = !self.alive && !self.closed;
         self.alive |= begins;
+        if begins {
+            self.add_to_instances();
+        }
         begins
     }
 
@@ -169,7 +178,7 @@ impl Messages {
         let readers = self.polls(message.page).count() as u32;
         match self.config.waking {
             Waking::All => readers,
-            Waking::One => readers.min(1),
+            Waking::One | Waking::Shared => readers.min(1),
         }
     }
 
@@ -212,34 +221,96 @@ impl Messages {
         self.removals.iter_mut().flat_map(|removals| removals.drain(..)).collect()
     }
 
-    /// Takes out the readers that a message about a page wakes: all that poll its descriptor, or the first.
+    /// Takes out the readers that a message about a page wakes: all that poll its descriptor, or one. Instances of
+    /// epoll that are asked have the descriptor on their ready lists from here on.
     pub(crate) fn wake(&mut self, page: GuestPage) -> Vec<u16> {
-        let most = match self.config.waking {
-            Waking::All => usize::MAX,
-            Waking::One => 1,
+        let woken: Vec<u16> = match self.config.waking {
+            Waking::All => self.polls(page).collect(),
+            Waking::One | Waking::Shared => {
+                let (asked, woken) = self.asked(page);
+                let descriptor = self.descriptor(page) as u16;
+                for instance in asked {
+                    self.epolls.mark(instance, descriptor);
+                }
+                woken.into_iter().collect()
+            }
         };
-        let woken: Vec<u16> = self.polls(page).take(most).collect();
         self.polling.retain(|reader| !woken.contains(reader));
         woken
+    }
+
+    /// The instances of epoll that a message is for until one has a reader that waits, and that reader.
+    fn asked(&self, page: GuestPage) -> (Vec<u16>, Option<u16>) {
+        let descriptor = self.descriptor(page);
+        let mut asked = Vec::new();
+        for instance in self.epolls.numbers() {
+            let is_of = |&reader: &u16| self.epolls.of(reader) == instance;
+            if !(0..self.config.readers).any(|it| is_of(&it) && self.reads(it, descriptor)) {
+                continue;
+            }
+            asked.push(instance);
+            // Who waits in an instance is added in front (`__add_wait_queue_exclusive`).
+            if let Some(&woken) = self.polling.iter().rev().find(|it| is_of(it)) {
+                return (asked, Some(woken));
+            }
+        }
+        (asked, None)
+    }
+
+    /// What who has linked a message meets on its way to a reader that waits in an instance of epoll: entries, and lines
+    /// of the instances.
+    pub(crate) fn call_back(&mut self, page: GuestPage, by: PcpuId) -> Met {
+        let (asked, woken) = self.asked(page);
+        let (last, descriptor) = (asked.last().copied(), self.descriptor(page) as u16);
+        let touch = |&instance: &u16| {
+            let wakes = woken.is_some() && Some(instance) == last;
+            self.epolls.called_back(instance, by, descriptor, wakes)
+        };
+        let lines = asked.iter().map(touch).sum();
+        Met { entries: asked.len() as u32, lines, woken: u32::from(woken.is_some()) }
+    }
+
+    /// A reader comes to its instance's ready list. Returns the lines that come from another processor.
+    pub(crate) fn comes_to_list(&mut self, reader: u16, by: PcpuId, woken: bool) -> u32 {
+        let instance = self.epolls.of(reader);
+        self.epolls.comes(instance, by, woken)
+    }
+
+    /// What a reader finds on that list.
+    pub(crate) fn harvest(&mut self, reader: u16) -> Harvest {
+        let instance = self.epolls.of(reader);
+        let (unread, removals) = (&self.unread, &self.removals);
+        let has = |descriptor: u16| {
+            let descriptor = usize::from(descriptor);
+            !(unread[descriptor].is_empty() && removals[descriptor].is_empty())
+        };
+        self.epolls.harvest(instance, has)
+    }
+
+    /// Who else waits in a reader's instance of epoll, and is woken as its list is not empty (`ep_done_scan`).
+    pub(crate) fn waits_beside(&self, reader: u16) -> Option<u16> {
+        let instance = self.epolls.of(reader);
+        self.polling.iter().rev().copied().find(|&it| self.epolls.of(it) == instance)
+    }
+
+    /// Descriptors with something to read are on the lists of instances that are new (`ep_insert`).
+    fn add_to_instances(&mut self) {
+        for instance in self.epolls.numbers() {
+            for descriptor in 0..self.config.descriptors {
+                let mut readers = 0..self.config.readers;
+                let is_own = readers.any(|reader| {
+                    self.epolls.of(reader) == instance && self.reads(reader, descriptor.into())
+                });
+                if is_own && self.has_unread(descriptor) {
+                    self.epolls.mark(instance, descriptor);
+                }
+            }
+        }
     }
 
     /// How many readers a message about a page would wake that are all in `poll`.
     pub(crate) fn would_wake(&self, page: GuestPage) -> u32 {
         self.polls(page).count() as u32
-    }
-
-    /// How many readers' entries are looked at to wake one that waits alone, and whether there is one
-    /// (`EPOLLEXCLUSIVE`: who came first to the descriptor is asked first).
-    pub(crate) fn passed_over(&self, page: GuestPage) -> (u32, u32) {
-        let descriptor = self.descriptor(page);
-        let woken = self.polls(page).next();
-        let before = |&reader: &u16| {
-            let waits = self.polling.contains(&reader);
-            self.reads(reader, descriptor) && !waits && woken.is_none_or(|woken| reader < woken)
-        };
-        let passed = (0..self.config.readers).filter(before).count() as u32;
-        let woken = u32::from(woken.is_some());
-        (passed + woken, woken)
     }
 
     /// A reader's next descriptor, from one on.

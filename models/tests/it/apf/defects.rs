@@ -518,8 +518,9 @@ fn every_defect_is_shown_here_or_explored() {
         if defect == Defect::EnableWithInterruptsOn {
             continue;
         }
-        // Those between kernel and VMM are in the zoo, V01 to V10.
-        if defect.expected_invariant() >= InvariantId(41) {
+        // Those between kernel and VMM are in the zoo, V01 to V10, and those of protected memory are explored
+        // (explore::protect).
+        if defect.expected_invariant() >= InvariantId(41) || defect >= Defect::SaveAfterLift {
             continue;
         }
         assert!(CASES.iter().any(|case| case.defect == defect), "{defect} is shown nowhere");

@@ -3,6 +3,7 @@
 mod combinations;
 mod findings;
 mod host;
+mod protect;
 mod schedules;
 mod steps;
 mod tokens;

@@ -120,3 +120,65 @@ fn readers_in_poll_have_a_lock_too() {
     };
     assert!(output.records.as_ref().unwrap().iter().filter(readers).count() > 20);
 }
+
+/// How often readers ran, and which of them read messages, in memory of one vCPU that four readers bring.
+fn of_four_readers(waking: Waking) -> (usize, std::collections::BTreeSet<ThreadId>, usize) {
+    let mut config = demand_paging(1, 1);
+    for (cost, value) in [("uffd_locked", "0ns"), ("uffd_read", "1us"), ("uffd_continue", "1us")] {
+        config.cpu.costs.set(cost, value).unwrap();
+    }
+    let handler = config.host.stores[0].handler.as_mut().unwrap();
+    (handler.waking, handler.readers) = (waking, 4);
+    let output = recorded(&config, ms(1));
+    let (mut runs, mut faults) = (0, 0);
+    let (mut readers, mut asked) = (std::collections::BTreeSet::new(), Vec::new());
+    for record in output.records.as_ref().unwrap() {
+        match record.event {
+            Event::UffdMessage { thread, .. } => {
+                faults += 1;
+                asked.push(thread);
+            }
+            Event::UffdRead { thread, .. } => {
+                readers.insert(thread);
+            }
+            Event::HostSchedSwitch { next: Some(next), .. } if !asked.contains(&next) => runs += 1,
+            _ => {}
+        }
+    }
+    assert!(faults > 100, "{faults}");
+    (runs, readers, faults)
+}
+
+#[test]
+fn with_an_instance_each_the_first_reader_that_waits_works() {
+    let (runs, readers, faults) = of_four_readers(Waking::One);
+    assert_eq!(readers.len(), 1, "{readers:?}");
+    assert!(runs <= faults + 4, "{runs} {faults}");
+}
+
+#[test]
+fn in_a_shared_instance_whoever_delivers_wakes_another() {
+    let (runs, _, faults) = of_four_readers(Waking::Shared);
+    assert!(runs > faults + faults / 2, "{runs} {faults}");
+    // All of them, in `poll`.
+    let (all, readers, messages) = of_four_readers(Waking::All);
+    assert!(all > messages + messages / 2 && readers.len() > 1, "{all} {messages} {readers:?}");
+}
+
+/// A reader in epoll brings lines that the callback has written, under the lock of the readers and behind it.
+#[test]
+fn lines_make_epoll_slower_than_poll_for_one_reader() {
+    let with = |waking| {
+        let mut config = demand_paging(4, 1);
+        config.cpu.costs.set("uffd_locked", "0ns").unwrap();
+        config.cpu.costs.set("lock_line", "100ns").unwrap();
+        config.cpu.costs.set("uffd_read", "1us").unwrap();
+        let handler = config.host.stores[0].handler.as_mut().unwrap();
+        (handler.waking, handler.readers) = (waking, 1);
+        rate(&config)
+    };
+    let (poll, epoll) = (with(Waking::All), with(Waking::One));
+    assert!(epoll < 0.97 * poll && epoll > 0.5 * poll, "{poll} {epoll}");
+    // With one reader it is the same instance either way.
+    assert_eq!(with(Waking::Shared), epoll);
+}
