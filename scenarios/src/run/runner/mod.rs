@@ -15,7 +15,9 @@ mod work;
 use std::sync::atomic::AtomicUsize;
 
 pub(crate) use self::batch::{Batch, Part};
-pub use self::options::{Progress, RunOptions, Stop};
+pub use models::machine::Stop;
+
+pub use self::options::{Progress, RunOptions};
 pub(crate) use self::shard::{keys, run_shard, sum_up};
 use self::work::Work;
 use crate::run::error::RunnerError;
