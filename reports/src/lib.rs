@@ -58,4 +58,4 @@ pub mod zoo;
 
 pub use comparison::Compared;
 pub use report::{Names, Report};
-pub use write::{ReportError, write_all, write_scenario};
+pub use write::{ReportError, keep, start_over, write_all, write_scenario};

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::run::folder::RUNS_FILE;
+
 /// Why a comparison could not be finished. Runs that finished before are kept.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
@@ -35,10 +37,18 @@ pub enum RunnerError {
         message: String,
     },
     /// Results cannot be written.
+    #[error("cannot write `{path}`: {source}")]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Results cannot be written, after some were.
     #[error(
         "cannot write `{path}`: {source}\n  help: finished runs are kept; the same command goes on with them"
     )]
-    Write {
+    WriteMore {
         /// The file or directory.
         path: PathBuf,
         /// The system's reason.
@@ -126,6 +136,14 @@ pub enum RunnerError {
 impl RunnerError {
     pub(crate) fn write(path: &Path, source: io::Error) -> Self {
         Self::Write { path: path.into(), source }
+    }
+
+    /// That a file of a folder cannot be written, which may keep runs.
+    pub(crate) fn write_in(folder: &Path, path: &Path, source: io::Error) -> Self {
+        match folder.join(RUNS_FILE).is_file() {
+            true => Self::WriteMore { path: path.into(), source },
+            false => Self::write(path, source),
+        }
     }
 
     pub(crate) fn trace(path: &Path, source: io::Error) -> Self {

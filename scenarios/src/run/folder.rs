@@ -92,7 +92,7 @@ pub fn keep_scenario(folder: &Path, scenario: &KeptScenario) -> Result<Vec<PathB
     let mut written = Vec::new();
     for file in &scenario.files {
         let path = folder.join(&file.name);
-        let fail = |source| RunnerError::Write { path: path.clone(), source };
+        let fail = |source| RunnerError::write_in(folder, &path, source);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
         }
@@ -104,7 +104,7 @@ pub fn keep_scenario(folder: &Path, scenario: &KeptScenario) -> Result<Vec<PathB
         }
     }
     let path = folder.join(SCENARIO_FILE);
-    let fail = |source| RunnerError::Write { path: path.clone(), source };
+    let fail = |source| RunnerError::write_in(folder, &path, source);
     files::write_file(&path, scenario.text.as_bytes()).map_err(fail)?;
     written.push(path);
     Ok(written)

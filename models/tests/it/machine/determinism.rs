@@ -214,8 +214,9 @@ fn the_seed_matters_and_repeats() {
 #[test]
 fn a_run_is_ended_from_outside_however_little_happens() {
     let mut config = crowded("skylake-sp", constant(us(300)));
-    let compute = |name, span| group(name, TaskRole::Worker, 1, vec![Op::Compute { span }]);
-    config.workload.tasks = vec![compute("computes", SimDuration::from_ns(100))];
+    let span = SimDuration::from_ns(100);
+    config.workload.tasks =
+        vec![group("computes", TaskRole::Worker, 1, vec![Op::Compute { span }])];
     let stop = Stop::default();
     let short = RunSettings { duration: ms(20), ..RunSettings::default() };
     let stoppable = |duration| RunSettings { duration, stop: Some(stop.clone()), ..short.clone() };

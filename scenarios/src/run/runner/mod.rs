@@ -7,6 +7,7 @@
 //! busy, and no more prefilled machines exist at a time than there are threads.
 
 mod batch;
+mod claim;
 mod options;
 mod part;
 mod shard;
@@ -15,6 +16,7 @@ mod work;
 use std::sync::atomic::AtomicUsize;
 
 pub(crate) use self::batch::{Batch, Part};
+pub use self::claim::Claim;
 pub use models::machine::Stop;
 
 pub use self::options::{Progress, RunOptions};
