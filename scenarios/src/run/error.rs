@@ -4,8 +4,6 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::run::folder::RUNS_FILE;
-
 /// Why a comparison could not be finished. Runs that finished before are kept.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
@@ -138,9 +136,9 @@ impl RunnerError {
         Self::Write { path: path.into(), source }
     }
 
-    /// That a file of a folder cannot be written, which may keep runs.
-    pub(crate) fn write_in(folder: &Path, path: &Path, source: io::Error) -> Self {
-        match folder.join(RUNS_FILE).is_file() {
+    /// That a file of a folder cannot be written, which may keep finished runs.
+    pub(crate) fn write_in(keeps_runs: bool, path: &Path, source: io::Error) -> Self {
+        match keeps_runs {
             true => Self::WriteMore { path: path.into(), source },
             false => Self::write(path, source),
         }
