@@ -127,7 +127,9 @@ mod tests {
         for path in written.iter().filter(|path| !path.exists()) {
             fs::write(path, "").unwrap();
         }
-        own.map(|name| fs::write(folder.path().join(name), "mine").unwrap());
+        for name in own {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
         fs::create_dir(folder.path().join("metrics")).unwrap();
         start_over(folder.path()).unwrap();
         for path in &written {
