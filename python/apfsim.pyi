@@ -17,7 +17,7 @@ Path = str | PathLike[str]
 class Error(ValueError): ...
 
 class Scenario:
-    def __init__(self, source: str) -> None: ...
+    def __init__(self, source: Path | dict[str, Any]) -> None: ...
     @staticmethod
     def parse(text: str, file: str = "scenario") -> Scenario: ...
     def set(self, changes: Mapping[str, Any]) -> Scenario: ...
@@ -33,6 +33,7 @@ class Scenario:
         *,
         jobs: int | None = None,
         out: Path | None = None,
+        overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Results: ...
     def run(
@@ -42,6 +43,7 @@ class Scenario:
         replications: int = 1,
         jobs: int | None = None,
         out: Path | None = None,
+        overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Results: ...
     def sweep(
@@ -67,19 +69,31 @@ class Scenario:
 class Sweep:
     def __init__(
         self,
-        source: str,
+        source: Path,
         *,
         set: Mapping[str, Any] | None = None,
         metrics: Sequence[str] = (),
-        policies: Sequence[str] = (),
+        policies: Sequence[str] | None = None,
         seed: int | None = None,
         replications: int | None = None,
     ) -> None: ...
+    @staticmethod
+    def parse(
+        text: str,
+        file: str = "sweep",
+        *,
+        set: Mapping[str, Any] | None = None,
+        metrics: Sequence[str] = (),
+        policies: Sequence[str] | None = None,
+        seed: int | None = None,
+        replications: int | None = None,
+    ) -> Sweep: ...
     def run(
         self,
         *,
         jobs: int | None = None,
         out: Path | None = None,
+        overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Results: ...
     def scenarios(self) -> list[Scenario]: ...
@@ -99,7 +113,7 @@ class Results:
     def polars(self, table: str = "runs") -> polars.DataFrame: ...
     def to_dict(self) -> Any: ...
     def table(self) -> str: ...
-    def write(self, folder: Path) -> list[pathlib.Path]: ...
+    def write(self, folder: Path, *, overwrite: bool = False) -> list[pathlib.Path]: ...
     @property
     def tables(self) -> list[str]: ...
     @property

@@ -39,7 +39,25 @@ pub(crate) fn columns<'py>(
         }
         columns.set_item(title, list)?;
     }
+    if metrics.is_some() {
+        // What no run defines has a column all the same, so that frames of other scenarios have the same ones.
+        for name in reports::metrics::names() {
+            if !columns.contains(name)? {
+                let cells: PyResult<Vec<_>> =
+                    grid.rows().map(|_| value(py, Kind::Float, "", missing)).collect();
+                columns.set_item(name, cells?)?;
+            }
+        }
+    }
     Ok(columns)
+}
+
+/// The columns of metrics.
+pub(crate) fn metrics(columns: &Bound<'_, PyDict>) -> PyResult<Vec<String>> {
+    let titles: Vec<String> = columns.keys().extract()?;
+    let behind =
+        titles.iter().position(|title| title == BEFORE_METRICS).map_or(titles.len(), |at| at + 1);
+    Ok(titles[behind..].to_vec())
 }
 
 /// The narrowest kind that all cells are of.

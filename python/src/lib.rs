@@ -10,6 +10,7 @@ mod results;
 mod running;
 mod scenario;
 mod sweep;
+mod values;
 
 use pyo3::prelude::*;
 
@@ -29,6 +30,7 @@ fn error(text: impl ToString) -> PyErr {
 mod apfsim {
     use std::path::PathBuf;
 
+    use ::scenarios::FolderLock;
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -54,11 +56,18 @@ mod apfsim {
         titled.map(|scenario| (scenario.name, scenario.title)).collect()
     }
 
-    /// The results of a sweep whose parts, run with `--shard`, are in these folders.
+    /// The results of a sweep whose parts, run with `--shard`, are in these folders; with `out` as files in a folder, too.
     #[pyfunction]
     #[pyo3(signature = (folders, out=None))]
     fn merge(py: Python<'_>, folders: Vec<PathBuf>, out: Option<PathBuf>) -> PyResult<Results> {
-        let merged = py.detach(|| ::scenarios::merge_sweep(&folders, out.as_deref()));
-        merged.map(Results::of_sweep).map_err(super::error)
+        let merged = py.detach(|| {
+            let _held = FolderLock::hold(out.as_deref(), &[]).map_err(|it| it.to_string())?;
+            let merged = ::scenarios::merge_with_sweep(&folders, out.as_deref());
+            let (sweep, result) = merged.map_err(|it| it.to_string())?;
+            let results = Results::of_sweep(result, sweep.claim());
+            out.map_or(Ok(()), |out| results.keep(&out).map(drop).map_err(|it| it.to_string()))?;
+            Ok(results)
+        });
+        merged.map_err(|wrong: String| super::error(wrong))
     }
 }

@@ -1,15 +1,16 @@
 //! Scenarios.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use scenarios::{ScenarioOverrides, run_comparison};
+use scenarios::{Claim, ScenarioOverrides, run_comparison};
 
 use crate::error;
 use crate::results::Results;
 use crate::running::Running;
 use crate::sweep::{Sweep, axes};
+use crate::values::{absolute, chosen, json, named, settings};
 
 /// A scenario. It never changes: `set` and `replace` give another one.
 #[pyclass(frozen, module = "apfsim")]
@@ -20,56 +21,64 @@ pub(crate) struct Scenario {
     pub(crate) scenario: scenarios::Scenario,
 }
 
-/// `FIELD=VALUE`, the value as it would stand in a file.
-pub(crate) fn settings(
-    py: Python<'_>,
-    changes: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Vec<String>> {
-    let Some(changes) = changes else { return Ok(Vec::new()) };
-    let dumps = py.import("json")?.getattr("dumps")?;
-    let one = |(field, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        let (field, value): (String, String) =
-            (field.extract()?, dumps.call1((value,))?.extract()?);
-        Ok(format!("{field}={value}"))
-    };
-    changes.iter().map(one).collect()
-}
-
 impl Scenario {
     fn with(&self, overrides: ScenarioOverrides) -> PyResult<Self> {
         let scenario = self.scenario.clone().with_overrides(&overrides);
         let scenario = scenario.map_err(|wrong| error(wrong.render()))?;
         Ok(Self { file: self.file.clone(), overrides, scenario })
     }
+
+    /// Reads a text. Files that it names are those of now, wherever this process goes later.
+    pub(crate) fn read(
+        file: &str,
+        text: &str,
+        settings: &[String],
+        overrides: ScenarioOverrides,
+    ) -> PyResult<Self> {
+        let made = |file: &str| {
+            scenarios::Scenario::from_str_with(file, text, settings)
+                .and_then(|scenario| scenario.with_overrides(&overrides))
+                .map_err(|wrong| error(wrong.render()))
+        };
+        let scenario = made(file)?;
+        if Path::new(file).is_absolute() || !scenario.names_files() {
+            return Ok(Self { file: file.into(), overrides, scenario });
+        }
+        let file = absolute(file);
+        let scenario = made(&file)?;
+        Ok(Self { file, overrides, scenario })
+    }
 }
 
 #[pymethods]
 impl Scenario {
-    /// A built-in scenario by name, or a file by path.
+    /// A built-in scenario by name, a file by path, or a dictionary with what a file has.
     #[new]
-    fn new(source: &str) -> PyResult<Self> {
-        let scenario = scenarios::Scenario::load(source);
+    fn new(source: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if source.is_instance_of::<PyDict>() {
+            return Self::parse(&json(source, true)?, "scenario");
+        }
+        let source = named(source)?;
+        let scenario = scenarios::Scenario::load(&source);
         let scenario = scenario.map_err(|wrong| error(wrong.render()))?;
-        Ok(Self { file: source.into(), overrides: ScenarioOverrides::default(), scenario })
+        let overrides = ScenarioOverrides::default();
+        match scenario.names_files() && Path::new(&source).is_file() {
+            true => Self::read(&source, &scenario.text, &[], overrides),
+            false => Ok(Self { file: source, overrides, scenario }),
+        }
     }
 
     /// A scenario from the text of a file.
     #[staticmethod]
     #[pyo3(signature = (text, file="scenario"))]
     fn parse(text: &str, file: &str) -> PyResult<Self> {
-        let scenario = scenarios::Scenario::from_str(file, text);
-        let scenario = scenario.map_err(|wrong| error(wrong.render()))?;
-        Ok(Self { file: file.into(), overrides: ScenarioOverrides::default(), scenario })
+        Self::read(file, text, &[], ScenarioOverrides::default())
     }
 
     /// The scenario with other values of fields, named by their paths.
-    fn set(&self, py: Python<'_>, changes: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let settings = settings(py, Some(changes))?;
-        let scenario =
-            scenarios::Scenario::from_str_with(&self.file, &self.scenario.text, &settings)
-                .and_then(|scenario| scenario.with_overrides(&self.overrides));
-        let scenario = scenario.map_err(|wrong| error(wrong.render()))?;
-        Ok(Self { file: self.file.clone(), overrides: self.overrides.clone(), scenario })
+    fn set(&self, changes: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let settings = settings(Some(changes))?;
+        Self::read(&self.file, &self.scenario.text, &settings, self.overrides.clone())
     }
 
     /// The scenario with other policies, seed or number of replications.
@@ -82,36 +91,42 @@ impl Scenario {
     ) -> PyResult<Self> {
         let old = self.overrides.clone();
         self.with(ScenarioOverrides {
-            policies: policies.unwrap_or(old.policies),
+            policies: chosen(policies, old.policies)?,
             seed: seed.or(old.seed),
             replications: replications.or(old.replications),
         })
     }
 
-    /// All policies and replications.
-    #[pyo3(signature = (*, jobs=None, out=None, progress=None))]
+    /// All policies and replications. With `out` a folder gets the files of `--out`, and keeps finished runs, so that
+    /// the next call goes on with them.
+    #[pyo3(signature = (*, jobs=None, out=None, overwrite=false, progress=None))]
     fn compare(
         &self,
         py: Python<'_>,
-        jobs: Option<u16>,
+        jobs: Option<i64>,
         out: Option<PathBuf>,
+        overwrite: bool,
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Results> {
-        let running = Running { jobs, out, progress };
-        running
-            .run(py, |options, progress| run_comparison(&self.scenario, options, progress))
-            .map(Results::of_comparison)
+        let scenario = self.scenario.as_run(&self.overrides);
+        let scenario = scenario.map_err(|wrong| error(wrong.render()))?;
+        let running = Running { jobs, out, overwrite, progress };
+        running.run(py, |options, progress| {
+            let comparison = run_comparison(&self.scenario, options, progress)?;
+            Ok(Results::of_comparison(comparison, scenario, Claim::of(&self.scenario)))
+        })
     }
 
     /// One policy, by default the last one, which scenarios are about.
-    #[pyo3(signature = (policy=None, *, replications=1, jobs=None, out=None, progress=None))]
+    #[pyo3(signature = (policy=None, *, replications=1, jobs=None, out=None, overwrite=false, progress=None))]
     fn run(
         &self,
         py: Python<'_>,
         policy: Option<String>,
         replications: u32,
-        jobs: Option<u16>,
+        jobs: Option<i64>,
         out: Option<PathBuf>,
+        overwrite: bool,
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Results> {
         let last = self.scenario.policies.last().map(|policy| policy.name.clone());
@@ -119,11 +134,11 @@ impl Scenario {
         let replications = Some(replications);
         let one =
             self.with(ScenarioOverrides { policies, replications, ..self.overrides.clone() })?;
-        one.compare(py, jobs, out, progress)
+        one.compare(py, jobs, out, overwrite, progress)
     }
 
     /// The scenario along axes: lists of values, or a range such as `"50us..5ms/9"`, by paths of
-    /// fields (several between commas).
+    /// fields (several between commas), with `NAME:` before the path for a name of its own.
     #[pyo3(signature = (axes, *, metrics=Vec::new()))]
     fn sweep(
         &self,
@@ -202,8 +217,9 @@ impl Scenario {
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let restore = py.get_type::<Self>().getattr("_restore")?;
         let ScenarioOverrides { policies, seed, replications } = self.overrides.clone();
-        let text: &str = &self.scenario.text;
-        let state = (self.file.as_str(), text, policies, seed, replications);
+        let text = self.scenario.text_for_anywhere().map_err(|wrong| error(wrong.render()))?;
+        let hash = self.scenario.hash();
+        let state = (self.file.as_str(), text.as_ref(), policies, seed, replications, hash);
         Ok((restore, state.into_pyobject(py)?))
     }
 
@@ -214,7 +230,19 @@ impl Scenario {
         policies: Vec<String>,
         seed: Option<u64>,
         replications: Option<u32>,
+        hash: &str,
     ) -> PyResult<Self> {
-        Self::parse(text, file)?.with(ScenarioOverrides { policies, seed, replications })
+        let overrides = ScenarioOverrides { policies, seed, replications };
+        let restored = Self::read(file, text, &[], overrides)?;
+        let here = restored.scenario.hash();
+        if here == hash {
+            return Ok(restored);
+        }
+        let Self { scenario, .. } = restored;
+        Err(error(format!(
+            "scenario `{}` is another one here: hash {here} instead of {hash}\n  help: a file that it names holds \
+             something else than where the scenario was made, or this is another build of apfsim",
+            scenario.name
+        )))
     }
 }

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import os
 import pickle
@@ -92,7 +93,10 @@ def test_frames_have_the_rows_and_columns_of_runs_csv(tmp_path, swept):
     for frame in (result.pandas().to_dict("records"), result.polars().to_dicts()):
         assert len(frame) == len(rows)
         for row, written in zip(frame, rows):
-            assert list(row) == list(written)
+            # Metrics that no run defines come last.
+            names, absent = list(row)[: len(written)], list(row)[len(written) :]
+            assert names == list(written) and "work_total" in written and absent
+            assert all(row[name] is None or math.isnan(row[name]) for name in absent)
             for name, text in written.items():
                 value = row[name]
                 if text == "":
@@ -108,7 +112,16 @@ def test_frames_have_the_rows_and_columns_of_runs_csv(tmp_path, swept):
     assert frame.schema["read_latency_s"] == polars.Float64
     assert set(frame["hz"]) == {100, 1000}
     read = pandas.read_csv(io.StringIO(files["runs.csv"].read_text()))
-    pandas.testing.assert_frame_equal(read, result.pandas(), check_dtype=False)
+    pandas.testing.assert_frame_equal(read, result.pandas()[read.columns], check_dtype=False)
+
+
+def test_metrics_that_no_run_defines_are_columns_without_values(smoke, compared):
+    defined = apfsim.Scenario("smoke").set({"duration": "10ms"}).run("sync")
+    assert set(defined.pandas().columns) == set(compared.pandas().columns)
+    frame = compared.polars()
+    assert frame.schema["request_latency_p99"] == polars.Float64
+    assert frame["request_latency_p99"].null_count() == len(frame)
+    assert compared.pandas()["request_latency_p99"].isna().all()
 
 
 def test_paired_intervals_computed_from_the_frame_are_those_of_the_result(swept):
@@ -161,6 +174,141 @@ def test_scenarios_go_to_other_processes(smoke):
     assert again.compare().digest == few.compare().digest
 
 
+PRESET = """{ "name": "mine", "summary": "Of a test",
+  "device": { "kind": "constant", "read_latency": "%s", "write_latency": "1ms" } }"""
+
+
+def test_scenarios_go_to_other_processes_with_their_files(tmp_path, smoke, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, latency in ((here, "100us"), (there, "9ms")):
+        folder.mkdir()
+        (folder / "mine.json").write_text(PRESET % latency)
+    monkeypatch.chdir(here)
+    device = smoke.set({"host.swap.device": "mine.json"})
+    axes = {"host.swap.device": ["mine.json", "ram-disk"]}
+    points = smoke.sweep(axes).scenarios()
+    sent = pickle.dumps([device, *points])
+    monkeypatch.chdir(there)
+    again, *others = pickle.loads(sent)
+    assert again == device and others == points
+    assert again != smoke.set({"host.swap.device": "mine.json"})
+    # What is changed here still means the files that were named there.
+    assert device.set({"guest.hz": 100}) == again.set({"guest.hz": 100})
+    assert pickle.loads(pickle.dumps(device)) == device
+
+
+def test_a_replay_that_was_changed_is_refused_by_another_process(tmp_path, monkeypatch):
+    text = apfsim.Scenario("smoke").set(SHORT).text
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    Path("addresses").write_text("1 w\n2\n")
+    scenario = json.loads(text)
+    scenario["workload"]["tasks"][0]["program"] = [
+        {"op": "replay", "file": "addresses", "region": "array", "instruction": "1ns"}
+    ]
+    replay = apfsim.Scenario(scenario)
+    sent = pickle.dumps(replay)
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(sent) == replay
+    (here / "addresses").write_text("3\n3\n4\n4 w\n")
+    with pytest.raises(apfsim.Error, match="is another one here"):
+        pickle.loads(sent)
+    (here / "addresses").unlink()
+    with pytest.raises(apfsim.Error, match="addresses"):
+        pickle.loads(sent)
+
+
+def test_scenarios_are_made_of_dictionaries_paths_and_numbers_of_numpy(tmp_path, smoke):
+    made = json.loads(smoke.text)
+    assert apfsim.Scenario(made) == smoke
+    file = tmp_path / "mine.json"
+    file.write_text(smoke.text)
+    assert apfsim.Scenario(file) == smoke == apfsim.Scenario(str(file))
+    made["guest"]["hz"] = numpy.int64(100)
+    assert apfsim.Scenario(made) == smoke.set({"guest.hz": numpy.int32(100)}) == smoke.set({"guest.hz": 100})
+    with pytest.raises(apfsim.Error, match="unknown field `hs`"):
+        apfsim.Scenario(made | {"guest": {"hs": 1}})
+    with pytest.raises(TypeError, match="not a value of type int"):
+        apfsim.Scenario(3)
+    with pytest.raises(TypeError, match="object"):
+        smoke.set({"guest.hz": object()})
+    axes = {"guest.hz": numpy.array([100, 1000])}
+    assert smoke.sweep(axes).labels == smoke.sweep({"guest.hz": [100, 1000]}).labels
+    assert smoke.replace(seed=numpy.uint64(9), replications=numpy.int64(1)).seed == 9
+
+
+def test_sweeps_have_named_axes_and_are_read_from_text(smoke):
+    axes = {
+        "one: guest.hz": [100, 250],
+        "two:host.swap.device.read_latency": "50us..5ms/2",
+    }
+    sweep = smoke.sweep(axes)
+    assert sweep.axes == ["one", "two"] and sweep.labels[0] == "one 100, two 50us"
+    text = """{ "format": 1, "name": "mine", "title": "Mine", "scenario": "smoke",
+      "axes": [{ "field": "guest.hz", "values": [100, 250] }] }"""
+    parsed = apfsim.Sweep.parse(text, set=SHORT, policies=["sync"], replications=1)
+    assert parsed.labels == ["hz 100", "hz 250"]
+    with pytest.raises(apfsim.Error, match="policies"):
+        apfsim.Sweep("device-latency", policies=[])
+
+
+def test_what_is_none_is_refused(smoke):
+    with pytest.raises(apfsim.Error, match="`policies` is empty"):
+        smoke.replace(policies=[])
+    for jobs in (0, -2, 70000):
+        with pytest.raises(apfsim.Error, match=f"jobs={jobs}"):
+            smoke.compare(jobs=jobs)
+    short = smoke.set({"duration": "5ms"})
+    assert short.compare(jobs=-1).digest == short.compare().digest
+
+
+def test_a_folder_has_the_files_of_the_command_line(tmp_path, smoke):
+    short = smoke.set({"duration": "20ms"}).replace(seed=3)
+    kept = tmp_path / "kept"
+    result = short.compare(out=kept)
+    there = {path.name for path in kept.iterdir()}
+    assert {"report.html", "scenario.json", "summary.json", "series.csv", "throughput-over-time.svg"} <= there
+    assert len(result.pandas("series")) > 0
+    again = apfsim.Scenario(kept / "scenario.json")
+    assert again.compare().digest == result.digest
+    if PROGRAM:
+        subprocess.check_call([PROGRAM, "report", kept, "-q"])
+        command = [PROGRAM, "compare", "smoke", "--set", "duration=20ms", "--seed", "3", "-q"]
+        subprocess.check_call([*command, "--out", tmp_path / "other"], stdout=subprocess.DEVNULL)
+        assert there == {path.name for path in (tmp_path / "other").iterdir()}
+
+    plain = short.compare()
+    written = {path.name for path in plain.write(tmp_path / "written")}
+    assert {"report.html", "scenario.json"} <= written
+    left_out = {"series.csv", "throughput-over-time.svg", "throughput-over-time.png", "runs.jsonl"}
+    assert there - written == left_out
+    with pytest.raises(apfsim.Error, match="not followed over time\n.*`out`"):
+        plain.pandas("series")
+    sweep = short.replace(policies=["sync"]).sweep({"guest.hz": [100, 250]})
+    swept = sweep.run(out=tmp_path / "swept")
+    assert {"report.html", "scenario.json", "sweep.csv"} <= {it.name for it in (tmp_path / "swept").iterdir()}
+    assert {"report.html", "scenario.json"} <= {path.name for path in swept.write(tmp_path / "again")}
+
+
+def test_a_folder_of_other_results_is_refused_or_begun_anew(tmp_path, smoke):
+    short = smoke.set({"duration": "20ms"}).replace(policies=["sync"], replications=1)
+    one, other = short.compare(), short.replace(seed=5).compare()
+    sweep = short.sweep({"guest.hz": [100, 250]}).run()
+    one.write(tmp_path)
+    one.write(tmp_path)
+    short.compare(out=tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    for wrong in (other.write, sweep.write, lambda it: short.replace(seed=5).compare(out=it)):
+        with pytest.raises(apfsim.Error, match="holds runs of"):
+            wrong(tmp_path)
+    written = {path.name for path in sweep.write(tmp_path, overwrite=True)}
+    there = {path.name for path in tmp_path.iterdir()}
+    assert there == written | {"notes.txt", "runs.jsonl"}
+    short.compare(out=tmp_path, overwrite=True)
+    assert not (tmp_path / "sweep.csv").exists() and (tmp_path / "notes.txt").exists()
+
+
 def test_progress_is_told_and_its_exceptions_end_the_runs(tmp_path, smoke):
     told = []
     smoke.compare(progress=lambda done, total: told.append((done, total)))
@@ -191,6 +339,20 @@ def test_a_keyboard_interrupt_ends_a_run_in_the_middle():
         long.run(replications=1)
     timer.join()
     assert time.monotonic() - begin < 20
+
+
+def test_a_keyboard_interrupt_ends_a_run_in_which_next_to_nothing_happens():
+    program = [{"op": "compute", "span": "100ns"}]
+    scenario = json.loads(apfsim.Scenario("smoke").set(SHORT).text)
+    scenario["workload"]["tasks"] = [
+        {"name": "computes", "role": "worker", "count": 1, "program": program}
+    ]
+    long = apfsim.Scenario(scenario).set({"duration": "86400s"})
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        long.run("sync")
+    timer.join()
 
 
 def test_the_interpreter_goes_on_while_runs_are_under_way():

@@ -53,8 +53,9 @@ impl Report for Compared<'_> {
             ("metrics", json::metrics(comparison)),
             ("runs", runs::grid(&[(runs::Keys::new(), comparison)])),
             ("fault-latency", runs::latencies(comparison)),
-            ("series", json::series(comparison)),
         ];
+        let series = plot::is_followed(comparison).then(|| json::series(comparison));
+        tables.extend(series.map(|grid| ("series", grid)));
         let requests = runs::request_latencies(comparison);
         tables.extend(requests.map(|grid| ("request-latency", grid)));
         tables

@@ -35,6 +35,7 @@ pub mod html;
 pub mod invariants;
 mod json;
 pub mod junit;
+mod keep;
 mod measure;
 pub mod metrics;
 mod notes;
@@ -57,5 +58,6 @@ mod write;
 pub mod zoo;
 
 pub use comparison::Compared;
+pub use keep::{keep, start_over};
 pub use report::{Names, Report};
 pub use write::{ReportError, write_all, write_scenario};

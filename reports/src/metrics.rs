@@ -1,5 +1,6 @@
 //! The list of metrics: what results name, what it means, and which way is better.
 
+pub use models::trace::metrics::names;
 use models::trace::metrics::{Better, METRICS, MetricKind};
 use serde_json::{Value, json};
 

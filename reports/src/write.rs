@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use scenarios::{FitReport, write_file};
+use scenarios::{FitReport, RunnerError, write_file};
 
 use crate::formats::{FORMATS, FormatError};
 use crate::report::Report;
@@ -44,6 +44,9 @@ pub enum ReportError {
         /// What is the matter.
         what: String,
     },
+    /// The scenario could not be written, or runs not removed.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
     /// A plot could not be drawn.
     #[error("cannot draw `{}`: {source}", path.display())]
     Plot {
@@ -127,6 +130,17 @@ mod tests {
         );
         assert_eq!(written.len(), names.len());
         assert!(written.iter().all(|path| path.starts_with(&results)));
+    }
+
+    #[test]
+    fn what_was_followed_by_nobody_has_no_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut comparison = fixture::natapov();
+        comparison.policies.iter_mut().for_each(|policy| policy.series = None);
+        let written = write_all(folder.path(), &Compared::kept(&comparison)).unwrap();
+        let names = written.iter().map(|path| path.file_name().unwrap().to_string_lossy());
+        let of_time = names.filter(|it| it.starts_with("series") || it.contains("over-time"));
+        assert_eq!(of_time.count(), 0);
     }
 
     #[test]

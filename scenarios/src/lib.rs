@@ -85,7 +85,8 @@ pub use experiments::request_anatomy::{
     PickedRequest, PolicyRequests, RequestAnatomyError, RequestReport, run_request_anatomy,
 };
 pub use experiments::sweep::shard::{
-    SHARD_FILE, ShardError, SweepCommand, SweepShard, merge_sweep, run_sweep_shard,
+    SHARD_FILE, ShardError, SweepCommand, SweepShard, merge_sweep, merge_with_sweep,
+    run_sweep_shard,
 };
 pub use experiments::sweep::{
     Screening, SensitivityResult, Sweep, SweepOverrides, SweepResult, run_screening, run_sweep,
@@ -106,7 +107,7 @@ pub use run::results::{
     Comparison, FindingSummary, FindingVerdict, MetricSummary, Note, NoteKind, PolicyResult, Ratio,
     TaskSummary,
 };
-pub use run::runner::{Progress, RunOptions, Stop, run_comparison};
+pub use run::runner::{Claim, Progress, RunOptions, Stop, run_comparison};
 pub use run::shard::{NoShard, Shard, ShardRuns};
 pub use scenario::kept::{KeptFile, KeptScenario};
 pub use scenario::published::Published;

@@ -144,6 +144,8 @@ pub(crate) struct SweepArgs {
     #[arg(required = true)]
     pub(crate) scenario: Option<String>,
     /// Vary these fields of a scenario; repeat for a grid
+    ///
+    /// In results an axis has the name of its field's last word, or what stands as `NAME:` before the field.
     #[arg(long = "axis", value_name = "FIELD[,FIELD]=VALUES")]
     pub(crate) axes: Vec<String>,
     #[command(flatten)]
@@ -323,7 +325,7 @@ pub(crate) struct RunningArgs {
     /// one stopped.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Begin anew: remove the runs that are kept in --out, whatever they are of
+    /// Begin anew: remove the runs that are kept in --out and the results of earlier commands, whatever they are of
     #[arg(long, requires = "out")]
     pub(crate) overwrite: bool,
     /// What to print

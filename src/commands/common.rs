@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reports::Report;
-use scenarios::{KeptScenario, keep_scenario, write_file};
+use scenarios::{KeptScenario, write_file};
 
 use crate::cli::Format;
 use crate::error::CliError;
@@ -36,18 +36,6 @@ pub(super) fn print(report: &dyn Report, format: Format) -> Result<(), CliError>
     Ok(output::result(&text)?)
 }
 
-/// Keeps a result in every format, with the scenario that it is of, the files which that names, and a page of it all.
-pub(super) fn keep(
-    folder: &Path,
-    report: &dyn Report,
-    scenario: &KeptScenario,
-) -> Result<Vec<PathBuf>, CliError> {
-    let mut written = reports::write_all(folder, report)?;
-    written.extend(keep_scenario(folder, scenario)?);
-    written.push(reports::html::write_page(folder)?.0);
-    Ok(written)
-}
-
 /// Prints a result of a scenario, and keeps it where a folder is named.
 pub(super) fn publish_of(
     report: &dyn Report,
@@ -56,7 +44,7 @@ pub(super) fn publish_of(
     folder: Option<&Path>,
     quiet: bool,
 ) -> Result<(), CliError> {
-    let written = folder.map(|folder| keep(folder, report, scenario));
+    let written = folder.map(|folder| reports::keep(folder, report, scenario));
     print(report, format)?;
     // After the result, which is worth having when the disk is full.
     tell(&written.transpose()?.unwrap_or_default(), quiet);

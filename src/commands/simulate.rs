@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use reports::Compared;
-use scenarios::{
-    Comparison, FolderLock, RunOptions, Scenario, ScenarioOverrides, run_comparison, start_over,
-};
+use scenarios::{Comparison, FolderLock, RunOptions, Scenario, ScenarioOverrides, run_comparison};
 
-use super::common::{keep, print, tell};
+use super::common::{print, tell};
 use crate::cli::RunningArgs;
 use crate::effort;
 use crate::error::CliError;
@@ -36,20 +34,20 @@ pub(super) fn execute(
     let comparison = run_comparison(scenario, &options, &|progress| display.update(&progress))?;
     drop(display);
 
-    let kept = args
-        .out
-        .as_deref()
-        .map(|folder| keep(folder, &Compared::kept(&comparison), &scenario.as_run(overrides)?));
+    let kept = args.out.as_deref().map(|folder| -> Result<_, CliError> {
+        let scenario = scenario.as_run(overrides)?;
+        Ok(reports::keep(folder, &Compared::kept(&comparison), &scenario)?)
+    });
     print(&report(&comparison), args.format)?;
     // After the result, which is worth having when the disk is full.
     tell(&kept.transpose()?.unwrap_or_default(), args.quiet);
     Ok(if comparison.has_violation() { Outcome::Violation } else { Outcome::Fine })
 }
 
-/// Removes kept runs where that is asked for. The folder is held.
+/// Removes kept runs and earlier results where that is asked for. The folder is held.
 pub(super) fn begin_anew(args: &RunningArgs) -> Result<(), CliError> {
     match &args.out {
-        Some(folder) if args.overwrite => Ok(start_over(folder)?),
+        Some(folder) if args.overwrite => Ok(reports::start_over(folder)?),
         _ => Ok(()),
     }
 }

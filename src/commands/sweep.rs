@@ -67,6 +67,7 @@ fn screen(
     let name = args.scenario.as_deref().unwrap_or_default();
     let screening = Screening::load(name, overrides, trajectories)?;
     let _held = FolderLock::hold(args.run.out.as_deref(), &[])?;
+    simulate::begin_anew(&args.run)?;
     let display = Display::new(&screening.sweep.name, args.run.quiet);
     let options = simulate::options(&args.run);
     let result = run_screening(&screening, &options, &|progress| display.update(&progress))?;

@@ -70,6 +70,7 @@ impl World {
             finished: false,
             failure: None,
             trace,
+            stop: settings.stop.clone(),
         })
     }
 }

@@ -92,8 +92,8 @@ pub enum RunError {
     /// The machine stood still before its time.
     #[error("the event queue ran dry at {0}, before the end of the run")]
     StoodStill(SimTime),
-    /// Who watches the records wants no more of them.
-    #[error("stopped by who watches its records")]
+    /// Who watches the records wants no more of them, or whoever asked for the run.
+    #[error("stopped from outside")]
     Stopped,
     /// [`events`](super::settings::RunSettings::events) were not enough.
     #[error("at {0} the run had used up the number of events that it was given")]

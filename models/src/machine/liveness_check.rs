@@ -93,7 +93,7 @@ fn watch<Q: EventQueue<MachineEvent>>(
             return Watched { until: simulation.model.reached, cut: true };
         }
         let world = &mut simulation.model;
-        if world.failure.is_some() || !world.finished {
+        if world.failure.is_some() || !world.finished || world.is_stopped() {
             return Watched { until: world.reached, cut: false };
         }
         if waited == most {

@@ -33,6 +33,6 @@ pub use error::RunError;
 pub use guest::{KERNEL_FRAMES, Stuck};
 pub use promises::{family_of, known_violations};
 pub use run::{Observer, Prefix, RunOutput, prefill, prefill_observed, run, run_observed};
-pub use settings::{RunSettings, Watch};
+pub use settings::{RunSettings, Stop, Watch};
 pub use world::watchdog::{END_OF_TIME, PREFILL_STEPS, SPIN_STEP, SPIN_STEPS};
 pub use world::{MachineEvent, World};

@@ -132,6 +132,7 @@ fn prefill_with<Q: EventQueue<MachineEvent>>(
     simulation.model.trace.remove_tap();
     match &simulation.model.failure {
         Some(failure) => Err(RunError::of(failure, &simulation.model)),
+        None if simulation.model.is_stopped() => Err(RunError::Stopped),
         None if stopped => Err(RunError::OutOfEvents(simulation.model.reached)),
         None if !simulation.model.at_barrier() => {
             Err(RunError::StoodStill(simulation.model.reached))
@@ -222,6 +223,7 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     world.setup.adopt(policy);
     let policies = &world.setup.policies;
     world.protocol.adopt(policies, settings.defects);
+    world.stop.clone_from(&settings.stop);
     (world.setup.warmup, world.setup.duration) = (settings.warmup, settings.duration);
     let vcpus = world.setup.config.vcpus();
     let control = &world.setup.config.host.memory_control;
@@ -256,6 +258,9 @@ fn run_with<Q: EventQueue<MachineEvent>>(
     }
     if let Some(failure) = &simulation.model.failure {
         return Err(RunError::of(failure, &simulation.model));
+    }
+    if simulation.model.is_stopped() {
+        return Err(RunError::Stopped);
     }
     if !simulation.model.is_over() {
         return Err(RunError::StoodStill(simulation.model.reached));
@@ -304,6 +309,9 @@ where
     let bound = EventBound::new(events, &simulation);
     let AtTheEnd { mut findings, asleep, cut: afterwards_cut } =
         liveness_check::findings(&mut simulation, monitors, bound);
+    if simulation.model.is_stopped() {
+        return Err(RunError::Stopped);
+    }
     findings.extend(simulation.model.protocol.findings().into_iter().map(|later| {
         // How often is a count of the run.
         let known =

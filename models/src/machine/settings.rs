@@ -1,5 +1,8 @@
 //! How a machine is run, besides what.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sim_core::{QueueKind, SimDuration, SimTime};
 
 use crate::apf::Defects;
@@ -29,7 +32,35 @@ pub struct RunSettings {
     /// more has no result. What follows the end of a run is held to the same number; see
     /// [`crate::machine::RunOutput::afterwards_cut`].
     pub events: Option<u64>,
+    /// By which whoever asked for the run ends it.
+    pub stop: Option<Stop>,
 }
+
+/// Ends runs that are under way, from another thread. It is looked at before every step, so that a run ends soon
+/// however little happens in it; a run that it ends has no result.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends the runs, soon.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the runs shall end.
+    #[inline]
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl PartialEq for Stop {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Stop {}
 
 /// What a run is to tell about single faults or requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +88,7 @@ impl Default for RunSettings {
             series: Follow::Nothing,
             watch: Watch::Nothing,
             events: None,
+            stop: None,
         }
     }
 }

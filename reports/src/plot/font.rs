@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ab_glyph::{Font, FontRef, Glyph, PxScale, point};
+use ab_glyph::{Font, FontRef, Glyph, GlyphId, PxScale, point};
 
 /// How heavy a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,13 @@ pub(super) fn rasterize(
     let baseline = size / 2.0 + size * X_HEIGHT / 2.0;
     for mut glyph in layout(text, size, weight).0 {
         glyph.position.y = baseline;
+        if glyph.id == MISSING {
+            let font = font(weight);
+            let units = font.units_per_em().unwrap_or(2048.0);
+            let width = font.h_advance_unscaled(MISSING) * size / units;
+            empty_box(glyph.position.x, width, (baseline - CAPITAL * size, baseline), &mut pixel);
+            continue;
+        }
         let Some(outline) = font(weight).outline_glyph(glyph) else {
             continue;
         };
@@ -69,6 +76,25 @@ pub(super) fn rasterize(
                 pixel(corner.x as i32 + x as i32, corner.y as i32 + y as i32, coverage);
             }
         });
+    }
+}
+
+/// What stands for a character that the font does not have.
+const MISSING: GlyphId = GlyphId(0);
+/// Height of a capital letter in parts of the em (DejaVu Sans: 1493 of 2048).
+const CAPITAL: f32 = 0.729;
+
+/// Marks the place of a character without a shape, so that nobody takes it for a blank.
+fn empty_box(x: f32, width: f32, (top, bottom): (f32, f32), pixel: &mut impl FnMut(i32, i32, f64)) {
+    let whole = |place: f32| place.round() as i32;
+    let (left, right) = (whole(x + 0.1 * width), whole(x + 0.9 * width) - 1);
+    let (top, bottom) = (whole(top), whole(bottom) - 1);
+    for y in top..=bottom {
+        for x in left..=right {
+            if x == left || x == right || y == top || y == bottom {
+                pixel(x, y, 1.0);
+            }
+        }
     }
 }
 
@@ -90,4 +116,23 @@ fn layout(text: &str, size: f32, weight: Weight) -> (Vec<Glyph>, f32) {
         previous = Some(id);
     }
     (glyphs, x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_font_lacks_is_marked() {
+        let pixels = |text: &str| {
+            let mut count = 0;
+            rasterize(text, 12.0, Weight::Normal, |_, _, _| count += 1);
+            count
+        };
+        assert_eq!(pixels(" "), 0);
+        for text in ["\u{4e2d}", "\u{1f600}"] {
+            assert!(pixels(text) > 8, "{text}");
+            assert!(width(text, 12.0, Weight::Normal) > 4.0, "{text}");
+        }
+    }
 }

@@ -97,14 +97,21 @@ impl Figure {
     }
 }
 
+/// Whether a run was followed over time, as those for a folder are.
+pub(crate) fn is_followed(comparison: &Comparison) -> bool {
+    comparison.policies.iter().any(|policy| policy.series.is_some())
+}
+
 /// Work by policy with error bars and published values beside, distributions of fault latency and, where there are
-/// requests, of theirs, and work, faults, waiting vCPUs, items and workers over time.
+/// requests, of theirs, and work, faults, waiting vCPUs, items and workers over time where runs were followed.
 pub fn of_comparison(comparison: &Comparison) -> Vec<Figure> {
     let mut figures = vec![
         Figure::new("work-by-policy", work::scene(comparison)),
         Figure::new("fault-latency-cdf", latency::scene(comparison)),
-        Figure::new("throughput-over-time", series::scene(comparison)),
     ];
+    if is_followed(comparison) {
+        figures.push(Figure::new("throughput-over-time", series::scene(comparison)));
+    }
     let requests = latency::of_requests(comparison);
     figures.extend(requests.map(|scene| Figure::new("request-latency-cdf", scene)));
     figures

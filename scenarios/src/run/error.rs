@@ -35,10 +35,18 @@ pub enum RunnerError {
         message: String,
     },
     /// Results cannot be written.
+    #[error("cannot write `{path}`: {source}")]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Results cannot be written, after some were.
     #[error(
         "cannot write `{path}`: {source}\n  help: finished runs are kept; the same command goes on with them"
     )]
-    Write {
+    WriteMore {
         /// The file or directory.
         path: PathBuf,
         /// The system's reason.
@@ -126,6 +134,14 @@ pub enum RunnerError {
 impl RunnerError {
     pub(crate) fn write(path: &Path, source: io::Error) -> Self {
         Self::Write { path: path.into(), source }
+    }
+
+    /// That a file of a folder cannot be written, which may keep finished runs.
+    pub(crate) fn write_in(keeps_runs: bool, path: &Path, source: io::Error) -> Self {
+        match keeps_runs {
+            true => Self::WriteMore { path: path.into(), source },
+            false => Self::write(path, source),
+        }
     }
 
     pub(crate) fn trace(path: &Path, source: io::Error) -> Self {

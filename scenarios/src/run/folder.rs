@@ -90,9 +90,10 @@ pub const SCENARIO_FILE: &str = "scenario.json";
 /// When a file cannot be read or written.
 pub fn keep_scenario(folder: &Path, scenario: &KeptScenario) -> Result<Vec<PathBuf>, RunnerError> {
     let mut written = Vec::new();
+    let keeps_runs = folder.join(RUNS_FILE).is_file();
     for file in &scenario.files {
         let path = folder.join(&file.name);
-        let fail = |source| RunnerError::Write { path: path.clone(), source };
+        let fail = |source| RunnerError::write_in(keeps_runs, &path, source);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
         }
@@ -104,7 +105,7 @@ pub fn keep_scenario(folder: &Path, scenario: &KeptScenario) -> Result<Vec<PathB
         }
     }
     let path = folder.join(SCENARIO_FILE);
-    let fail = |source| RunnerError::Write { path: path.clone(), source };
+    let fail = |source| RunnerError::write_in(keeps_runs, &path, source);
     files::write_file(&path, scenario.text.as_bytes()).map_err(fail)?;
     written.push(path);
     Ok(written)

@@ -50,6 +50,11 @@ enum Data {
 }
 
 impl Scenario {
+    /// Whether it names files, which are looked for from a folder.
+    pub fn names_files(&self) -> bool {
+        document(&self.name, &self.text).is_ok_and(|doc| !named_files(&doc.root).is_empty())
+    }
+
     /// The scenario with the files that it names.
     ///
     /// # Errors
@@ -68,8 +73,12 @@ impl Scenario {
         self.with_files(doc, changed, Data::Beside)
     }
 
-    /// The scenario's text for whoever runs it in another folder of this machine.
-    pub(crate) fn text_for_anywhere(&self) -> Result<Arc<str>, ScenarioError> {
+    /// The scenario's text for whoever runs it in another folder of this machine: devices stand themselves in it, and
+    /// other files are named by absolute paths.
+    ///
+    /// # Errors
+    /// When its text is none of a scenario.
+    pub fn text_for_anywhere(&self) -> Result<Arc<str>, ScenarioError> {
         let doc = document(&self.name, &self.text)?;
         Ok(self.with_files(doc, false, Data::There)?.text)
     }

@@ -14,6 +14,7 @@ use crate::config::{GuestConfig, HostPaging, MachineConfig, Policy};
 use crate::machine::guest::Guest;
 use crate::machine::host::Host;
 use crate::machine::protocol::Protocol;
+use crate::machine::settings::Stop;
 use crate::machine::sink::TraceSink;
 use crate::machine::vcpu::VcpuThreads;
 
@@ -122,6 +123,8 @@ pub struct World {
     pub(in crate::machine) finished: bool,
     pub(in crate::machine) failure: Option<Failure>,
     pub(in crate::machine) trace: TraceSink,
+    /// What ends the run from outside; shared by clones, and no part of what is simulated.
+    pub(in crate::machine) stop: Option<Stop>,
 }
 
 impl World {
@@ -132,7 +135,13 @@ impl World {
 
     /// Whether the run is over or cannot go on.
     pub(in crate::machine) fn is_over(&self) -> bool {
-        self.finished || self.failure.is_some()
+        self.finished || self.failure.is_some() || self.is_stopped()
+    }
+
+    /// Whether whoever asked for the run wants no more of it.
+    #[inline]
+    pub(in crate::machine) fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(Stop::is_asked)
     }
 
     /// Whether nothing may happen before the driver has been asked: at the start barrier, where

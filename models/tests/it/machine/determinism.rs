@@ -12,7 +12,7 @@ use models::config::{
     ApicConfig, Disturbance, DisturbanceKind, Lru, MachineConfig, Op, Pattern, Policy, Preemption,
     ReadAhead, Section,
 };
-use models::machine::{RunSettings, prefill, run};
+use models::machine::{RunError, RunSettings, Stop, prefill, run};
 use models::monitors::Verdict;
 use models::presets;
 use models::presets::policies;
@@ -208,4 +208,31 @@ fn the_seed_matters_and_repeats() {
     };
     assert_eq!(digest(1), digest(1));
     assert_ne!(digest(1), digest(2));
+}
+
+/// Weeks of computing, in which next to nothing is recorded, end as soon as that is asked for; so does a prefill.
+#[test]
+fn a_run_is_ended_from_outside_however_little_happens() {
+    let mut config = crowded("skylake-sp", constant(us(300)));
+    let span = SimDuration::from_ns(100);
+    config.workload.tasks =
+        vec![group("computes", TaskRole::Worker, 1, vec![Op::Compute { span }])];
+    let stop = Stop::default();
+    let short = RunSettings { duration: ms(20), ..RunSettings::default() };
+    let stoppable = |duration| RunSettings { duration, stop: Some(stop.clone()), ..short.clone() };
+    let policy = named("sync");
+    let prefix = prefill(&config, 1, &stoppable(ms(20))).unwrap();
+    let same = run(&prefix, &policy, &stoppable(ms(20))).unwrap();
+    let plain = prefill(&config, 1, &short).unwrap();
+    assert_eq!(same.digest, run(&plain, &policy, &short).unwrap().digest);
+    let weeks = stoppable(SimDuration::from_secs(30 * 24 * 60 * 60));
+    let stopped = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&prefix, &policy, &weeks));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        stop.now();
+        running.join().unwrap()
+    });
+    assert!(matches!(stopped, Err(RunError::Stopped)), "{stopped:?}");
+    let stopped = prefill(&config, 1, &weeks);
+    assert!(matches!(stopped, Err(RunError::Stopped)), "{stopped:?}");
 }

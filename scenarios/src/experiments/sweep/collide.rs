@@ -49,8 +49,8 @@ fn names(axes: &[AxisSpec]) -> Result<(), ScenarioError> {
     let mut known: Vec<String> = Vec::new();
     for AxisSpec { axis, whole, .. } in axes {
         let name = axis.name.as_str();
-        let help = "give it another `name`, in a sweep file; by default it is the last word of \
-                    the field";
+        let help = "give it another name, in a sweep file as `name`, else as `NAME:` before the field; by \
+                    default it is the last word of the field";
         let of_metric = name.strip_suffix("_mean").or_else(|| name.strip_suffix("_stderr"));
         let is_metric = metrics::find(name).or(of_metric.and_then(metrics::find)).is_some();
         if COLUMNS.contains(&name) || is_metric {

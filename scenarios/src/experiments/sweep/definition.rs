@@ -37,7 +37,7 @@ pub struct Laws {
 /// What a command line may say of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepOverrides {
-    /// Axes as `FIELD[,FIELD]=VALUES`, for a scenario that is no sweep.
+    /// Axes as `[NAME:]FIELD[,FIELD]=VALUES`, for a scenario that is no sweep.
     pub axes: Vec<String>,
     /// Fields for every point as `FIELD=VALUE`.
     pub set: Vec<String>,

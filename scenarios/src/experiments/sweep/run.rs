@@ -7,7 +7,7 @@ use super::point::Point;
 use super::results::{PointResult, SweepResult};
 use crate::run::error::RunnerError;
 use crate::run::results::Comparison;
-use crate::run::runner::{Batch, Part, Progress, RunOptions, run_batch};
+use crate::run::runner::{Batch, Claim, Part, Progress, RunOptions, run_batch};
 use crate::run::summary;
 use crate::scenario::canonical;
 use crate::scenario::kept::KeptScenario;
@@ -23,6 +23,13 @@ pub fn run_sweep(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<SweepResult, RunnerError> {
     Ok(result(sweep, run_batch(&batch(sweep), options, progress)?))
+}
+
+impl Sweep {
+    /// Of its results, for folders in which they are written.
+    pub fn claim(&self) -> Claim {
+        Claim::of_batch(&batch(self))
+    }
 }
 
 /// The points as what is run together.

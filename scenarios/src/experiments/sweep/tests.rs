@@ -150,6 +150,20 @@ fn typed(axes: &[&str], set: &[&str]) -> Result<Sweep, ScenarioError> {
 }
 
 #[test]
+fn typed_axes_can_be_named() {
+    let reads = "reads:host.swap.device.read_latency,host.swap.device.write_latency=50us,5ms";
+    let named = typed(&[reads, "my hz: guest.hz=100,250"], &[]).expect("valid");
+    let names: Vec<&str> = named.axes.iter().map(|axis| axis.name.as_str()).collect();
+    assert_eq!(names, ["reads", "my hz"]);
+    assert_eq!(named.axes[0].fields.len(), 2);
+    assert_eq!(named.points[3].label, "reads 5ms, my hz 250");
+    // What stands before a colon is no name unless it is plain, and there is none before the first.
+    for wrong in [":guest.hz=100", "guest.hz:guest.hz=100"] {
+        assert!(typed(&[wrong], &[]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn axes_can_be_typed() {
     let axes = [
         "host.swap.device.read_latency,host.swap.device.write_latency=20us..2ms/3,5ms",

@@ -12,7 +12,7 @@ use crate::syntax::error::ScenarioError;
 use crate::syntax::tree::{Document, FieldPath, Node, NodeValue};
 
 const AXIS_HELP: &str = "write FIELD=VALUE,VALUE,... or FIELD=LOW..HIGH/COUNT, such as \
-                         host.swap.read_ahead=1,8,32";
+                         host.swap.read_ahead=1,8,32, with NAME: before it for a name of its own";
 const SET_HELP: &str = "write FIELD=VALUE, such as duration=5s";
 
 /// An option as a text with places.
@@ -40,15 +40,18 @@ pub(crate) fn setting(text: &str) -> Result<Patch, ScenarioError> {
     Ok(Patch { target, named, value, origin })
 }
 
-/// `FIELD[,FIELD]=VALUES`.
+/// `[NAME:]FIELD[,FIELD]=VALUES`.
 pub(super) fn axis(text: &str) -> Result<AxisSpec, ScenarioError> {
     let doc = document("--axis", text);
     let whole = origin(&doc, 0..text.len());
     let Some((fields, values)) = text.split_once('=') else {
         return Err(whole.error("there is no `=` in it", Some(AXIS_HELP.into())));
     };
+    let name = name_of(fields);
+    let first = name.map_or(0, |name| name.len() + 1);
     let mut named = Vec::new();
-    for part in parts(fields) {
+    for part in parts(&fields[first..]) {
+        let part = first + part.start..first + part.end;
         let origin = origin(&doc, part.clone());
         let target = fields[part].parse().map_err(|error| origin.path_error(error))?;
         named.push((target, origin));
@@ -69,7 +72,16 @@ pub(super) fn axis(text: &str) -> Result<AxisSpec, ScenarioError> {
         placed.extend(found.into_iter().map(|value| (value, origin.clone())));
     }
     let only: Vec<NodeValue> = placed.iter().map(|(value, _)| value.clone()).collect();
-    Ok(AxisSpec { axis: Axis::new(None, &named, &only), targets: named, values: placed, whole })
+    let axis = Axis::new(name.map(|name| name.trim().to_owned()), &named, &only);
+    Ok(AxisSpec { axis, targets: named, values: placed, whole })
+}
+
+/// The name before the fields of an axis, up to its colon. No field begins like one: those with a colon have a dot or a
+/// bracket before it.
+fn name_of(fields: &str) -> Option<&str> {
+    let (name, _) = fields.split_once(':')?;
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ');
+    (!name.trim().is_empty() && name.chars().all(plain)).then_some(name)
 }
 
 /// A value for a field, as if it stood on the command line.

@@ -7,6 +7,7 @@
 //! busy, and no more prefilled machines exist at a time than there are threads.
 
 mod batch;
+mod claim;
 mod options;
 mod part;
 mod shard;
@@ -15,7 +16,10 @@ mod work;
 use std::sync::atomic::AtomicUsize;
 
 pub(crate) use self::batch::{Batch, Part};
-pub use self::options::{Progress, RunOptions, Stop};
+pub use self::claim::Claim;
+pub use models::machine::Stop;
+
+pub use self::options::{Progress, RunOptions};
 pub(crate) use self::shard::{keys, run_shard, sum_up};
 use self::work::Work;
 use crate::run::error::RunnerError;

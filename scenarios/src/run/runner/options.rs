@@ -1,9 +1,8 @@
 //! How a plan is run, and what is told of it meanwhile.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use models::machine::Stop;
 use sim_core::QueueKind;
 
 /// How a plan is run. Nothing here changes a result.
@@ -21,35 +20,11 @@ pub struct RunOptions {
     /// File to which runs write their records, as a kernel prints its tracepoints or as a timeline; of
     /// several runs each has its own, named by policy and replication. No run is taken from `out` then.
     pub trace: Option<PathBuf>,
-    /// By which whoever asked for the runs ends them.
+    /// By which whoever asked for the runs ends them. Those that are finished stay on the disk.
     pub stop: Option<Stop>,
     /// Whether it is told how far each run is, for people who wait for one.
     pub within: bool,
 }
-
-/// Ends runs that are under way. Those that are finished stay on the disk.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Ends the runs, soon.
-    pub fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the runs shall end.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl PartialEq for Stop {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Stop {}
 
 impl Default for RunOptions {
     fn default() -> Self {

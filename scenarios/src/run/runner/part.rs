@@ -53,6 +53,7 @@ impl<'a> PartWork<'a> {
                 skip: options.skip,
                 warmup: scenario.warmup,
                 duration: scenario.duration,
+                stop: options.stop.clone(),
                 ..RunSettings::default()
             },
             // For files; with many scenarios nobody looks at each.

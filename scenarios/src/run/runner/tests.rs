@@ -169,6 +169,7 @@ fn an_output_directory_that_cannot_be_made_is_named() {
     let error = run_comparison(&scenario(), &options, &|_| {}).expect_err("refused");
     assert!(matches!(error, RunnerError::Write { .. }), "{error}");
     assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
+    assert!(!error.to_string().contains("kept"), "nothing could be: {error}");
 }
 
 /// A device that takes no byte.

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use models::base::record::Record;
-use models::machine::{self, Observer, Prefix, RunSettings};
+use models::machine::{self, Observer, Prefix, RunSettings, Stop};
 use models::trace::series::Follow;
 use rayon::Scope;
 
 use super::batch::Batch;
-use super::options::{Progress, RunOptions, Stop};
+use super::options::{Progress, RunOptions};
 use super::part::PartWork;
 use crate::run::error::{RunnerError, panic_text};
 use crate::run::plan::Run;
@@ -217,13 +217,12 @@ impl<'a> Work<'a> {
                 self.tell_how_far(part, run, prefix, records, &mut told);
             }
             match &mut trace {
-                _ if self.is_stopped() => ControlFlow::Break(()),
                 Some(trace) => trace.observe(records),
                 None => ControlFlow::Continue(()),
             }
         };
         let options = self.options;
-        let watched = options.trace.is_some() || options.stop.is_some() || options.within;
+        let watched = options.trace.is_some() || options.within;
         let observer: Option<Observer<'_>> = if watched { Some(&mut observer) } else { None };
         let result = catch_unwind(AssertUnwindSafe(|| {
             machine::run_observed(prefix, policy, &part.settings, observer)

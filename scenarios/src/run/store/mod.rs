@@ -125,7 +125,11 @@ impl Store {
         if let Err(source) = written {
             // If this fails too, the next reader drops the part of a line.
             let _ = self.file.set_len(self.length);
-            return Err(RunnerError::write(&self.path, source));
+            let path = self.path.clone();
+            return Err(match self.there.is_empty() {
+                true => RunnerError::Write { path, source },
+                false => RunnerError::WriteMore { path, source },
+            });
         }
         self.length += lines.len() as u64;
         Ok(())

@@ -152,20 +152,30 @@ impl ShardFile {
 
     /// How it differs from another shard of what should be the same sweep.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let differ = |what: &str, here: &dyn std::fmt::Debug, there: &dyn std::fmt::Debug| {
-            let (here, there) = (format!("{here:?}"), format!("{there:?}"));
+        let told = |what: &str, words: fn(&Self) -> String| {
+            let (here, there) = (words(self), words(other));
             (here != there).then(|| format!("{what} {here} instead of {there}"))
         };
-        differ("sweep", &self.scenario, &other.scenario)
-            .or_else(|| differ("axes", &self.axes, &other.axes))
-            .or_else(|| differ("settings", &self.set, &other.set))
-            .or_else(|| differ("policies", &self.policies, &other.policies))
-            .or_else(|| differ("seed", &self.seed, &other.seed))
-            .or_else(|| differ("replications", &self.replications, &other.replications))
-            .or_else(|| differ("metrics", &self.metrics, &other.metrics))
-            .or_else(|| differ("event queue", &self.queue, &other.queue))
-            .or_else(|| differ("`skip`", &self.skip, &other.skip))
-            .or_else(|| differ("hash", &self.hash, &other.hash))
-            .or_else(|| differ("number of shards", &self.shards, &other.shards))
+        told("sweep", |it| format!("`{}`", it.scenario))
+            .or_else(|| told("axes", |it| listed(&it.axes, "none")))
+            .or_else(|| told("settings", |it| listed(&it.set, "none")))
+            .or_else(|| told("policies", |it| listed(&it.policies, "as the file has them")))
+            .or_else(|| told("seed", |it| number(it.seed.as_ref())))
+            .or_else(|| told("replications", |it| number(it.replications.as_ref())))
+            .or_else(|| told("metrics", |it| listed(&it.metrics, "the usual ones")))
+            .or_else(|| told("event queue", |it| it.queue.clone()))
+            .or_else(|| told("runs ahead:", |it| if it.skip { "yes" } else { "no" }.into()))
+            .or_else(|| told("hash", |it| it.hash.clone()))
+            .or_else(|| told("number of shards", |it| it.shards.to_string()))
     }
+}
+
+/// What was said of something on the command line, or what it is when nothing was.
+fn listed(words: &[String], none: &str) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    if quoted.is_empty() { none.into() } else { quoted.join(", ") }
+}
+
+fn number(said: Option<&impl ToString>) -> String {
+    said.map_or_else(|| "as the file has it".into(), ToString::to_string)
 }

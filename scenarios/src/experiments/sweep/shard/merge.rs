@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::error::ShardError;
 use super::file::{SHARD_FILE, ShardFile, hash};
 use super::run::own;
-use crate::experiments::sweep::SweepResult;
 use crate::experiments::sweep::run::{batch, result};
+use crate::experiments::sweep::{Sweep, SweepResult};
 use crate::run::folder::FolderLock;
 use crate::run::runner::{RunOptions, header, keys, sum_up};
 use crate::run::shard::Shard;
@@ -21,6 +21,17 @@ use crate::run::stored::RunKey;
 /// When the folders are not those of all parts of one sweep, each once and finished, run by this
 /// build; when the sweep is another one now; when files cannot be read or written.
 pub fn merge_sweep(folders: &[PathBuf], out: Option<&Path>) -> Result<SweepResult, ShardError> {
+    Ok(merge_with_sweep(folders, out)?.1)
+}
+
+/// As [`merge_sweep`], with the sweep.
+///
+/// # Errors
+/// As [`merge_sweep`].
+pub fn merge_with_sweep(
+    folders: &[PathBuf],
+    out: Option<&Path>,
+) -> Result<(Sweep, SweepResult), ShardError> {
     if let Some(out) = out.filter(|out| out.join(SHARD_FILE).exists()) {
         return Err(ShardError::Out { path: out.to_owned() });
     }
@@ -48,7 +59,8 @@ pub fn merge_sweep(folders: &[PathBuf], out: Option<&Path>) -> Result<SweepResul
     for (folder, file) in shards.values() {
         runs.extend(whole(folder, file.shard(), &keys, &header)?);
     }
-    Ok(result(&sweep, sum_up(&batch, &options, &runs)?))
+    let merged = result(&sweep, sum_up(&batch, &options, &runs)?);
+    Ok((sweep, merged))
 }
 
 /// The shards by number, with their folders: of one sweep, all of them, none twice, by this build.

@@ -15,5 +15,5 @@ mod tests;
 
 pub use self::error::ShardError;
 pub use self::file::{SHARD_FILE, SweepCommand};
-pub use self::merge::merge_sweep;
+pub use self::merge::{merge_sweep, merge_with_sweep};
 pub use self::run::{SweepShard, run_sweep_shard};

@@ -156,10 +156,15 @@ fn parts_of_other_sweeps_and_cuts_are_refused() {
         let error = refused(folders, &["does not go with", part]);
         assert!(matches!(error, ShardError::OtherSweep { .. }), "{error}");
     };
-    with(&other("seed", "2/2", &|it| it.scenario.seed = Some(8)), "seed Some(8) instead of");
+    with(&other("seed", "2/2", &|it| it.scenario.seed = Some(8)), "seed 8 instead of");
     with(&other("axes", "2/2", &|it| it.axes = vec!["guest.hz=100,250".into()]), "axes");
     with(&other("set", "2/2", &|it| it.set.push("host.swap.read_ahead=2".into())), "settings");
-    with(&other("more", "2/2", &|it| it.scenario.replications = Some(1)), "replications");
+    with(
+        &other("more", "2/2", &|it| it.scenario.replications = Some(1)),
+        "replications 1 instead of",
+    );
+    let none = |it: &mut SweepOverrides| it.scenario.policies.clear();
+    with(&other("all", "2/2", &none), "policies as the file has them instead of `");
     with(&other("table", "2/2", &|it| it.metrics = vec!["work_total".into()]), "metrics");
     with(&other("cut", "2/3", &|_| {}), "number of shards 3 instead of 2");
 }
@@ -196,7 +201,7 @@ fn a_folder_belongs_to_one_part() {
     let mut other = command();
     other.overrides.scenario.seed = Some(8);
     let error = run_part(&other, "1/2", &folders[0]).expect_err("it is of another sweep");
-    assert!(error.to_string().contains("another sweep: seed Some(7)"), "{error}");
+    assert!(error.to_string().contains("another sweep: seed 7 instead of 8"), "{error}");
 
     // What the whole sweep left, or added, belongs to no part.
     let out = root.path().join("whole");
