@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_command_that_is_named_can_be_pasted() {
-        let pasted = |path: &str| super::pasted(Path::new(path));
+        let pasted = |path: &str| pasted(Path::new(path));
         assert_eq!(pasted("runs/my-own.json"), "runs/my-own.json");
         assert_eq!(pasted("a b'c.json"), "'a b'\\''c.json'");
         assert_eq!(pasted("-n.json"), "'./-n.json'");
