@@ -119,6 +119,7 @@ impl Scenario {
 
     /// One policy, by default the last one, which scenarios are about.
     #[pyo3(signature = (policy=None, *, replications=1, jobs=None, out=None, overwrite=false, progress=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is one of Python's, by name")]
     fn run(
         &self,
         py: Python<'_>,
