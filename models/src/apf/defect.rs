@@ -306,7 +306,7 @@ mod tests {
     fn names_are_distinct_and_parse() {
         for &defect in Defect::ALL {
             assert_eq!(defect.name().parse(), Ok(defect));
-            assert!((1..=47).contains(&defect.expected_invariant().0));
+            assert!((1..=51).contains(&defect.expected_invariant().0));
             assert!(!defect.describes().is_empty());
         }
         assert!("no-such-defect".parse::<Defect>().is_err());

@@ -3,9 +3,9 @@
 //!
 //! The VMM protects all pages that the guest has, in memory or in swap, and from then on one thread of it takes pages,
 //! asked for or not: it saves one, lifts its protection, and wakes who sleeps for it. These are sections of their own,
-//! whether one call lifts and wakes or two do (`UFFDIO_WRITEPROTECT_MODE_DONTWAKE`, `UFFDIO_WAKE`). A worker looks the page
-//! up for writing, links its message, looks at the entry once more (`userfaultfd_must_wait`) and sleeps, each of which is a
-//! section, too. Every access of a task is a write.
+//! whether one call lifts and wakes or two do (`UFFDIO_WRITEPROTECT_MODE_DONTWAKE`, `UFFDIO_WAKE`). A worker looks the
+//! page up for writing, links its message, looks at the entry once more (`userfaultfd_must_wait`) and sleeps, each of
+//! which is a section, too. Every access of a task is a write.
 
 use crate::apf::{Defect, Defects};
 use crate::base::ids::{ItemId, VcpuId};

@@ -13,14 +13,12 @@ use models::config::{Op, PassedOver, Policy, ReadFaults};
 use models::presets::{self, Certainty, policies};
 use models::trace::metrics::WORK_TOTAL;
 
+use self::requests::IDLE;
 use crate::run::results::{Note, NoteKind, PolicyResult, Ratio};
 use crate::scenario::resolve::{HostIdentity, Scenario};
 
 /// Faults of a run below which quantiles are noted as resting on few: they are taken run by run.
 const FEW: f64 = 20.0;
-/// Share of the vCPUs' time from which on they count as idle.
-const IDLE: f64 = 0.99;
-
 /// Effects that tables do not show.
 const SMALL: f64 = 0.001;
 

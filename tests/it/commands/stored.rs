@@ -140,7 +140,7 @@ fn a_file_that_does_not_fit_is_not_there() {
     assert_eq!(status, Some(2), "{told}");
     assert!(told.contains("d/runs.jsonl`") && !told.contains("kept"), "{told}");
     // Runs that fit are kept, and go on where there is room again.
-    let one = ["compare", "smoke", "--policies", "sync", "--replications", "1", "--out", "d"];
+    let one = ["compare", "smoke", "--policy", "sync", "--replications", "1", "--out", "d"];
     assert_eq!(apfsim(&one, folder.path()).status.code(), Some(0));
     let (status, told) = limited(1, "compare smoke -j 1 --replications 1 -q --out d");
     assert_eq!(status, Some(2), "{told}");

@@ -52,7 +52,7 @@ fn two_guests_on_one_processor_do_what_was_measured() {
 /// What equal guests get differs by no more than chance: the interval of the paired differences holds zero.
 #[test]
 fn two_equal_guests_get_equal_service() {
-    let row = compare("lab-two-vms", 8);
+    let row = compare("lab-two-vms", 16);
     for policy in ["sync", "apf-v6.12"] {
         for name in ["work_total", "major_faults", "fault_latency_mean", "steal_seen"] {
             let of = |vm: u32| metric(&row, policy, &format!("{name}[guest-{vm}]"));

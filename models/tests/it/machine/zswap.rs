@@ -83,6 +83,10 @@ fn what_was_written_on_is_asynchronous_as_usual() {
                 on_device.insert(page);
                 compressed.remove(&page);
             }
+            // It was found before its frame had gone, and goes anew.
+            Event::EptMap { gfn, .. } => {
+                on_device.remove(&GuestPage(gfn.0));
+            }
             Event::MajorFaultBegin { gfn, path, .. } => {
                 let page = GuestPage(gfn.0);
                 match path {

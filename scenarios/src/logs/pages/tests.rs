@@ -1,3 +1,5 @@
+//! Logs of a few faults, and what becomes of them.
+
 use super::*;
 
 fn options() -> PagesOptions {

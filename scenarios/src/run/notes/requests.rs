@@ -3,9 +3,11 @@
 use models::config::Op;
 use models::trace::metrics::WORK_TOTAL;
 
-use super::IDLE;
 use crate::run::results::{Note, NoteKind, PolicyResult};
 use crate::scenario::resolve::Scenario;
+
+/// Share of the vCPUs' time from which on they count as idle.
+pub(super) const IDLE: f64 = 0.99;
 
 /// Requests of a run below which that is noted of them: quantiles are taken run by run.
 const FEW_REQUESTS: f64 = 100.0;
