@@ -56,7 +56,8 @@ mod apfsim {
         titled.map(|scenario| (scenario.name, scenario.title)).collect()
     }
 
-    /// The results of a sweep whose parts, run with `--shard`, are in these folders; with `out` as files in a folder, too.
+    /// The results of a sweep whose parts, run with `--shard`, are in these folders; with `out` as files in a folder,
+    /// too.
     #[pyfunction]
     #[pyo3(signature = (folders, out=None))]
     fn merge(py: Python<'_>, folders: Vec<PathBuf>, out: Option<PathBuf>) -> PyResult<Results> {

@@ -140,8 +140,8 @@ impl Results {
     }
 
     /// Writes the files of `--out` into a folder, and gives their paths: tables, plots, the scenario and `report.html`.
-    /// What runs did over time is among them only if they were given `out`. A folder of other results is refused, unless
-    /// these are to be removed.
+    /// What runs did over time is among them only if they were given `out`. A folder of other results is refused,
+    /// unless these are to be removed.
     #[pyo3(signature = (folder, *, overwrite=false))]
     fn write(&self, py: Python<'_>, folder: PathBuf, overwrite: bool) -> PyResult<Vec<PathBuf>> {
         let written = py.detach(|| {

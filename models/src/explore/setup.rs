@@ -173,8 +173,8 @@ disturbances! {
     RingAbuse => "ring-abuse", Vcpu;
     /// The VMM takes a page back: it is unmapped, and its bit is set again.
     Rearm => "rearm", Vm;
-    /// The VMM write-protects the guest's memory for a snapshot (userfaultfd), and saves and lifts page after page while the
-    /// guest runs on.
+    /// The VMM write-protects the guest's memory for a snapshot (userfaultfd), and saves and lifts page after page
+    /// while the guest runs on.
     WriteProtect => "write-protect", Vm;
 }
 

@@ -1,5 +1,5 @@
-//! A reader of messages on its way into `poll` and out of it, or into `epoll_wait` and out of it (fs/eventpoll.c of 6.12:
-//! `ep_poll`, `ep_send_events`).
+//! A reader of messages on its way into `poll` and out of it, or into `epoll_wait` and out of it (fs/eventpoll.c of
+//! 6.12: `ep_poll`, `ep_send_events`).
 
 use sim_core::{EventQueue, SimDuration};
 
@@ -53,8 +53,8 @@ impl<Q: EventQueue<MachineEvent>> Cx<'_, Q> {
         Flow::Spend(lines, Then::HandlerEpoll(pass))
     }
 
-    /// A reader passes over the list. What `poll` takes is taken for a call whose first pass delivers something, and for one
-    /// that sleeps; a pass that finds nothing after a wake is what such a call does not have.
+    /// A reader passes over the list. What `poll` takes is taken for a call whose first pass delivers something, and
+    /// for one that sleeps; a pass that finds nothing after a wake is what such a call does not have.
     pub(super) fn pass_over_list(
         &mut self,
         thread: ThreadId,

@@ -96,8 +96,8 @@ impl Instances {
         }
     }
 
-    /// A processor calls back: the descriptor is to be on the list, and `wakes` says whether somebody waits, whose entry
-    /// goes out of the queue. Returns how many lines come from other processors.
+    /// A processor calls back: the descriptor is to be on the list, and `wakes` says whether somebody waits, whose
+    /// entry goes out of the queue. Returns how many lines come from other processors.
     pub(crate) fn called_back(
         &mut self,
         instance: u16,

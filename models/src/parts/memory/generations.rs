@@ -196,8 +196,8 @@ fn evict_batch(
     if goes_on { taken } else { 0 }
 }
 
-/// A page was found used: its neighbours are asked too. Those that were used go to the youngest generation, or are marked
-/// where they are to be looked at in the same batch (`lru_gen_look_around`).
+/// A page was found used: its neighbours are asked too. Those that were used go to the youngest generation, or are
+/// marked where they are to be looked at in the same batch (`lru_gen_look_around`).
 fn look_around(
     memory: &mut HostMemory,
     used: GuestPage,
@@ -382,7 +382,8 @@ mod tests {
         assert_eq!(used(Lru::Generations), (Vec::new(), 0));
     }
 
-    /// 64 pages are a batch, whatever a look around finds among them: two of them are kept, and no others take their place.
+    /// 64 pages are a batch, whatever a look around finds among them: two of them are kept, and no others take their
+    /// place.
     #[test]
     fn what_a_look_around_finds_used_is_part_of_the_batch() {
         let mut memory = resident(256);

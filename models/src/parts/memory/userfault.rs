@@ -257,8 +257,8 @@ impl Messages {
         (asked, None)
     }
 
-    /// What who has linked a message meets on its way to a reader that waits in an instance of epoll: entries, and lines
-    /// of the instances.
+    /// What who has linked a message meets on its way to a reader that waits in an instance of epoll: entries, and
+    /// lines of the instances.
     pub(crate) fn call_back(&mut self, page: GuestPage, by: PcpuId) -> Met {
         let (asked, woken) = self.asked(page);
         let (last, descriptor) = (asked.last().copied(), self.descriptor(page) as u16);

@@ -50,8 +50,8 @@ impl Measure {
         (summary.count >= 3).then_some(summary.p50)
     }
 
-    /// Whether two threads run vCPUs of one number at once, as those of two guests do. One after the other they may run the
-    /// same one, but not in the middle of a fault.
+    /// Whether two threads run vCPUs of one number at once, as those of two guests do. One after the other they may run
+    /// the same one, but not in the middle of a fault.
     pub(crate) fn several_guests(&self) -> bool {
         self.overlaps || self.beside_faults > BESIDE_FAULTS
     }
