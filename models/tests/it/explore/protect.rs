@@ -3,7 +3,9 @@
 use models::apf::rules::generation;
 use models::apf::{Defect, Defects};
 use models::base::invariant::InvariantId;
-use models::explore::{Bounds, Disturbance, Explored, Setup, explore};
+use models::explore::{Disturbance, Setup};
+
+use super::{all, violated};
 
 const MISTAKES: [(Defect, u8); 4] = [
     (Defect::SaveAfterLift, 51),
@@ -19,18 +21,6 @@ fn world((vcpus, tasks, pages): (u16, u8, u8), with: &[Disturbance]) -> Setup {
     let budget = with.iter().fold(setup.budget, |budget, &which| budget.with(which, 1));
     let budget = budget.with(Disturbance::WriteProtect, 1);
     Setup { vcpus, tasks, pages, budget, ..setup }
-}
-
-fn all(setup: &Setup) -> Explored {
-    let explored = explore(setup, &Bounds::default(), None).expect("a world of sound size");
-    assert_eq!(explored.limit, None);
-    explored
-}
-
-fn violated(setup: &Setup) -> Vec<InvariantId> {
-    let mut ids: Vec<InvariantId> = all(setup).violations().map(|found| found.kind.id).collect();
-    ids.dedup();
-    ids
 }
 
 fn defective(setup: Setup, defect: Defect) -> Setup {

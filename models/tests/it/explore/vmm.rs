@@ -4,7 +4,9 @@
 use models::apf::rules::{Rules, Setting, Stores, TokenSpent, generation};
 use models::apf::{Defect, Defects};
 use models::base::invariant::InvariantId;
-use models::explore::{Bounds, Disturbance, Explored, Finding, Setup, explore};
+use models::explore::{Disturbance, Finding, Setup};
+
+use super::{all, violated};
 
 /// A series as posted, but for the tokens that repeated faults spend: a counter of two bits comes
 /// round after three of them, and nothing behind that would be seen.
@@ -21,18 +23,6 @@ fn with(setup: Setup, disturbance: Disturbance) -> Setup {
 
 fn ring(setup: Setup, ring: u32) -> Setup {
     Setup { rules: Rules { ring, ..setup.rules }, ..setup }
-}
-
-fn all(setup: &Setup) -> Explored {
-    let explored = explore(setup, &Bounds::default(), None).expect("a world of sound size");
-    assert_eq!(explored.limit, None);
-    explored
-}
-
-fn violated(setup: &Setup) -> Vec<InvariantId> {
-    let mut ids: Vec<InvariantId> = all(setup).violations().map(|found| found.kind.id).collect();
-    ids.dedup();
-    ids
 }
 
 fn documented() -> String {
