@@ -84,6 +84,20 @@ fn the_guides_scenario_replays_the_restore() {
 }
 
 #[test]
+fn list_and_touches_need_a_file_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command
+        .current_dir(folder.path())
+        .args(["fit", "pages", RESTORED, "-o", "one", "--trace", "one"]);
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error.contains("--trace") && error.contains("help: "), "{error}");
+    assert!(!folder.path().join("one").exists());
+}
+
+#[test]
 fn a_log_without_faults_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let log = "  vcpu0-100 [000] ..... 1.000001: kvm_entry: vcpu 0, rip 0x0\n";

@@ -79,6 +79,11 @@ impl Instances {
         reader % (self.all.len() as u16).max(1)
     }
 
+    /// Of so many readers those that wait in an instance.
+    pub(crate) fn readers(&self, instance: u16, readers: u16) -> impl Iterator<Item = u16> + use<> {
+        (instance..readers).step_by(self.all.len().max(1))
+    }
+
     /// All of them.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u16> + use<> {
         0..self.all.len() as u16

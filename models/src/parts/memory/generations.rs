@@ -239,6 +239,7 @@ fn scan_one(
         memory.lru_add(guest_page, generation(youngest));
         return;
     }
+    // A look around from here on comes too late for it.
     isolated.used[at] = true;
     let in_vmm = std::mem::take(&mut memory.page_mut(guest_page).young_in_vmm);
     if test_and_clear_young(memory, guest_page, how.0, pass) || in_vmm {

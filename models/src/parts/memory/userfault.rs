@@ -244,11 +244,12 @@ impl Messages {
         let descriptor = self.descriptor(page);
         let mut asked = Vec::new();
         for instance in self.epolls.numbers() {
-            let is_of = |&reader: &u16| self.epolls.of(reader) == instance;
-            if !(0..self.config.readers).any(|it| is_of(&it) && self.reads(it, descriptor)) {
+            let mut readers = self.epolls.readers(instance, self.config.readers);
+            if !readers.any(|reader| self.reads(reader, descriptor)) {
                 continue;
             }
             asked.push(instance);
+            let is_of = |&reader: &u16| self.epolls.of(reader) == instance;
             // Who waits in an instance is added in front (`__add_wait_queue_exclusive`).
             if let Some(&woken) = self.polling.iter().rev().find(|it| is_of(it)) {
                 return (asked, Some(woken));
@@ -297,10 +298,8 @@ impl Messages {
     fn add_to_instances(&mut self) {
         for instance in self.epolls.numbers() {
             for descriptor in 0..self.config.descriptors {
-                let mut readers = 0..self.config.readers;
-                let is_own = readers.any(|reader| {
-                    self.epolls.of(reader) == instance && self.reads(reader, descriptor.into())
-                });
+                let mut readers = self.epolls.readers(instance, self.config.readers);
+                let is_own = readers.any(|reader| self.reads(reader, descriptor.into()));
                 if is_own && self.has_unread(descriptor) {
                     self.epolls.mark(instance, descriptor);
                 }

@@ -101,6 +101,24 @@ mod tests {
         assert!((entities[0].vruntime - entities[1].vruntime).abs() <= 10_000_000_000);
     }
 
+    /// Who is woken elsewhere is as far behind there as it was here, and no further (`migrate_task_rq_fair`).
+    #[test]
+    fn who_wakes_up_elsewhere_keeps_its_distance_from_the_floor() {
+        let params = SchedParams::Cfs(params());
+        let ms = 1_000_000_000;
+        let (here, mut there) =
+            (RunQueue { min_vruntime: 500 * ms, ..RunQueue::default() }, RunQueue::default());
+        there.min_vruntime = 20 * ms;
+        let mut entities = [Entity { vruntime: 503 * ms, ..Entity::default() }];
+        here.rebase(&there, 0, &mut entities, &params);
+        assert_eq!(entities[0].vruntime, 23 * ms);
+        there.enqueue_woken(0, &mut entities, &params);
+        assert_eq!(there.pick(&mut entities, &params), Some(0));
+        // The floor stays where the others are.
+        there.charge(&mut entities, SimDuration::from_ms(1), &params);
+        assert_eq!(there.min_vruntime(), 24 * ms);
+    }
+
     /// The skip buddy: who yields is passed over, as long as the next one is not far ahead of it.
     #[test]
     fn who_yields_goes_behind_unless_that_is_unfair() {

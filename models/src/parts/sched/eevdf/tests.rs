@@ -99,6 +99,7 @@ fn one_that_is_owed_time_preempts_when_it_wakes() {
     // Entity 0 has had more than its share, so that it stays in the queue, in debt.
     assert_eq!(cpu.sleep(), Some(1));
     assert!(cpu.entities[0].delayed && cpu.queue.running() == 1);
+    assert!(!cpu.queue.is_of_one(), "who only pays its debt counts in `nr_running`");
     cpu.run(50);
     assert!(!cpu.wake(0), "it is still in debt");
     assert!(!cpu.entities[0].delayed);
