@@ -68,8 +68,8 @@ pub enum Enough {
     Never,
     /// When it has freed as many pages as a call is to free.
     Freed,
-    /// The same where a page that is written is free within the pass; of compressed swap those that the pool refuses are
-    /// not, and count all the same.
+    /// The same where a page that is written is free within the pass; of compressed swap those that the pool refuses
+    /// are not, and count all the same.
     Taken,
 }
 
